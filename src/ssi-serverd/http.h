@@ -1,0 +1,97 @@
+#pragma once
+
+/* HTTP/1.1, WebSocket and server-sent events on libwebsockets, driven by sd-event. This layer knows nothing of SSI:
+ * it routes requests to handlers and carries their answers. Everything runs in the one thread of the event loop. */
+
+#include <json-c/json.h>
+#include <systemd/sd-event.h>
+
+#include "util.h"
+
+typedef struct HttpServer HttpServer;
+typedef struct HttpRequest HttpRequest;
+typedef struct WsConn WsConn;
+
+typedef struct HttpConfig {
+        const char *web_dir;      /* static files of the dashboard; served for GET and HEAD where no route matches */
+        const char *cert_file;    /* PEM chain and key for the TLS listeners; NULL when there are none */
+        const char *key_file;
+        size_t body_max;          /* bytes; a longer body is answered 413 before it is read */
+} HttpConfig;
+
+int http_server_new(sd_event *event, const HttpConfig *config, HttpServer **ret);
+HttpServer *http_server_free(HttpServer *s);
+
+/* Takes the listening socket fd (socket activation). tls: whether its connections speak TLS. */
+int http_server_add_listener(HttpServer *s, int fd, bool tls);
+
+/* Stops accepting, ends idle connections; done is called once when the last request has been answered or after
+ * timeout_usec. */
+int http_server_shutdown(HttpServer *s, uint64_t timeout_usec, void (*done)(void *userdata), void *userdata);
+
+/* ---- Requests. A handler answers now or later, exactly once; a request that it keeps is held by a reference, and
+ * answering one whose connection is gone does nothing. ---- */
+
+typedef void (*http_handler_t)(HttpRequest *req, void *userdata);
+
+/* pattern: "/api/v1/servers/:server_id/services". method: "GET" (also serves HEAD), "POST", "PATCH", "DELETE", "PUT".
+ * A known path with another method is answered 405 with Allow, an unknown one below /api/ 404, both as problem+json. */
+int http_server_add_route(HttpServer *s, const char *method, const char *pattern, http_handler_t handler,
+                          void *userdata);
+
+HttpRequest *http_request_ref(HttpRequest *req);
+HttpRequest *http_request_unref(HttpRequest *req);
+
+/* Borrowed, NULL when absent. A path parameter and a query value are percent-decoded, valid UTF-8 and free of NUL. */
+const char *http_request_param(HttpRequest *req, const char *name);
+const char *http_request_query(HttpRequest *req, const char *name);
+const char *http_request_authorization(HttpRequest *req); /* the Authorization header's value */
+const char *http_request_path(HttpRequest *req);
+const char *http_request_peer(HttpRequest *req);          /* numeric address; honours X-Forwarded-For on plain
+                                                             loopback listeners only */
+/* The body as JSON object; on failure has already answered 400 or 415 and returns NULL. Borrowed. */
+json_object *http_request_json(HttpRequest *req);
+
+/* A field for handlers that continue in a callback; freed with the request. */
+void http_request_set_userdata(HttpRequest *req, void *userdata, void (*destroy)(void *));
+void *http_request_userdata(HttpRequest *req);
+
+void http_respond_json(HttpRequest *req, int status, json_object *body_taken);
+void http_respond_empty(HttpRequest *req, int status);
+/* type: the last part of urn:ssi:problem:<type>. */
+void http_respond_problem(HttpRequest *req, int status, const char *type, const char *detail);
+/* Adds a header to the answer to come (Link, Retry-After, WWW-Authenticate). */
+int http_respond_add_header(HttpRequest *req, const char *name, const char *value);
+
+/* ---- Server-sent events: turns the request into a stream that lives until either side ends it. ---- */
+
+typedef struct SseStream SseStream;
+
+/* closed is called exactly once, when the stream has ended, and the stream is gone after it. */
+SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, void *userdata), void *userdata);
+/* Queues an event; data is one line of JSON. -ENOBUFS when the peer does not read (the stream is then closed). */
+int sse_send(SseStream *stream, const char *event, const char *data, size_t data_len);
+void sse_close(SseStream *stream);
+
+/* ---- WebSocket ---- */
+
+typedef struct WsHandler {
+        /* Return a negative errno to refuse. userdata is the one given to http_server_set_websocket(). */
+        int (*open)(WsConn *c, void *userdata);
+        /* One whole text message. Binary messages are refused below. */
+        void (*message)(WsConn *c, const char *text, size_t n, void *userdata);
+        /* Exactly once per successful open. */
+        void (*closed)(WsConn *c, void *userdata);
+} WsHandler;
+
+int http_server_set_websocket(HttpServer *s, const char *path, const WsHandler *handler, void *userdata);
+
+void ws_set_data(WsConn *c, void *data);
+void *ws_data(WsConn *c);
+const char *ws_peer(WsConn *c);
+/* Queues a text message. -ENOBUFS past the limit of 4 MiB queued (the connection is then closed with 4429). */
+int ws_send(WsConn *c, const char *text, size_t n);
+/* Sends what is queued, then a close frame. closed() follows. */
+void ws_close(WsConn *c, int code, const char *reason);
+/* Backpressure: stops or resumes reading from this connection's socket. */
+void ws_pause(WsConn *c, bool pause);
