@@ -10,7 +10,6 @@
 
 typedef struct Db Db;
 
-
 /* res: PGRES_TUPLES_OK or PGRES_COMMAND_OK when error is 0. Otherwise error is a negative errno: -ENOTCONN without a
  * connection, -ECONNRESET when it broke under way (the outcome is unknown), -EEXIST for unique_violation, -EAGAIN for
  * serialization failures and deadlocks, -EIO else; res may be NULL then. Borrowed. */
