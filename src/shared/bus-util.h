@@ -1,0 +1,35 @@
+#pragma once
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "util.h"
+
+#define AGENT_BUS_NAME          "org.ssi.Agent1"
+#define AGENT_PATH              "/org/ssi/Agent1"
+#define AGENT_MANAGER_INTERFACE "org.ssi.Agent1.Manager"
+#define AGENT_SERVICE_INTERFACE "org.ssi.Agent1.Service"
+#define AGENT_SERVICE_PATH      "/org/ssi/Agent1/service"
+
+#define UPLINK_BUS_NAME  "org.ssi.Uplink1"
+#define UPLINK_PATH      "/org/ssi/Uplink1"
+#define UPLINK_INTERFACE "org.ssi.Uplink1"
+
+#define AGENT_ERROR_INVALID_SCRIPT  "org.ssi.Agent1.Error.InvalidScript"
+#define AGENT_ERROR_INVALID_NAME    "org.ssi.Agent1.Error.InvalidName"
+#define AGENT_ERROR_NO_SUCH_SERVICE "org.ssi.Agent1.Error.NoSuchService"
+#define AGENT_ERROR_ALREADY_EXISTS  "org.ssi.Agent1.Error.AlreadyExists"
+#define AGENT_ERROR_TOO_LARGE       "org.ssi.Agent1.Error.TooLarge"
+#define AGENT_ERROR_INVALID_OPTION  "org.ssi.Agent1.Error.InvalidOption"
+#define AGENT_ERROR_INSTALL_FAILED  "org.ssi.Agent1.Error.InstallFailed"
+#define AGENT_ERROR_REMOVE_FAILED   "org.ssi.Agent1.Error.RemoveFailed"
+
+/* Reads an a{sv} of options: calls read for each, with the message positioned inside the variant. read returns
+ * -ENOENT for a name that it does not know, which becomes the named error. */
+int bus_read_options(sd_bus_message *m, int (*read)(sd_bus_message *m, const char *name, void *userdata),
+                     void *userdata, const char *error_name, sd_bus_error *error);
+
+/* Opens the system bus of a daemon: attached to the event loop, exiting with it when the bus goes away, with the name
+ * requested (queued, so that an upgrade's two instances hand over). */
+int bus_open_daemon(sd_event *event, sd_bus **ret);
+int bus_request_name(sd_bus *bus, const char *name);
