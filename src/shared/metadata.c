@@ -1,0 +1,282 @@
+#include <stdarg.h>
+
+#include "metadata.h"
+#include "slug.h"
+
+#define PROBLEMS_MAX 100
+
+static const char *const key_names[_METADATA_KEY_MAX] = {
+        [METADATA_NAME] = "name",
+        [METADATA_DESCRIPTION] = "description",
+        [METADATA_VERSION] = "version",
+        [METADATA_SCHEDULE] = "schedule",
+        [METADATA_TIMEOUT] = "timeout",
+        [METADATA_USER] = "user",
+        [METADATA_LABELS] = "labels",
+        [METADATA_SANDBOX] = "sandbox",
+};
+
+static const size_t value_max[_METADATA_KEY_MAX] = {
+        [METADATA_NAME] = METADATA_NAME_MAX,
+        [METADATA_DESCRIPTION] = METADATA_DESCRIPTION_MAX,
+        [METADATA_VERSION] = METADATA_VERSION_MAX,
+        [METADATA_SCHEDULE] = METADATA_VALUE_MAX,
+        [METADATA_TIMEOUT] = METADATA_VALUE_MAX,
+        [METADATA_USER] = METADATA_VALUE_MAX,
+        [METADATA_LABELS] = METADATA_VALUE_MAX,
+        [METADATA_SANDBOX] = METADATA_VALUE_MAX,
+};
+
+const char *metadata_key_to_string(MetadataKey k)
+{
+        return key_names[k];
+}
+
+bool metadata_is_privileged(const Metadata *m)
+{
+        return m->sandbox_off || m->value[METADATA_USER];
+}
+
+Metadata *metadata_free(Metadata *m)
+{
+        if (!m)
+                return NULL;
+        free(m->slug);
+        for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++)
+                free(m->value[k]);
+        for (size_t i = 0; i < m->n_problems; i++)
+                free(m->problems[i].text);
+        free(m->problems);
+        free(m);
+        return NULL;
+}
+
+int metadata_add_problem(Metadata *m, unsigned line, bool warning, const char *format, ...)
+{
+        ScriptProblem *grown;
+        va_list ap;
+        char *text;
+        int r;
+
+        if (!warning)
+                m->n_errors++;
+        if (m->n_problems >= PROBLEMS_MAX)
+                return 0;
+        grown = reallocarray(m->problems, m->n_problems + 1, sizeof(*grown));
+        if (!grown)
+                return -ENOMEM;
+        m->problems = grown;
+        va_start(ap, format);
+        r = vasprintf(&text, format, ap);
+        va_end(ap);
+        if (r < 0)
+                return -ENOMEM;
+        m->problems[m->n_problems++] = (ScriptProblem){ .line = line, .warning = warning, .text = text };
+        return 0;
+}
+
+/* "# key: value" with a key of [a-z][a-z0-9_-]*. Sets the borrowed parts and returns true, or returns false. */
+static bool split_line(const char *s, size_t n, const char **key, size_t *key_len, const char **value, size_t *value_len)
+{
+        const char *end = s + n, *k, *v;
+
+        if (n == 0 || *s != '#')
+                return false;
+        for (s++; s < end && (*s == ' ' || *s == '\t');)
+                s++;
+        for (k = s; s < end && ((*s >= 'a' && *s <= 'z') || (s > k && ((*s >= '0' && *s <= '9') || *s == '_' || *s == '-')));)
+                s++;
+        if (s == k || s == end || *s != ':')
+                return false;
+        /* "https://…" in a comment is no key. */
+        if (s + 1 < end && s[1] == '/')
+                return false;
+        *key = k;
+        *key_len = (size_t) (s - k);
+        for (v = s + 1; v < end && (*v == ' ' || *v == '\t');)
+                v++;
+        while (end > v && (end[-1] == ' ' || end[-1] == '\t'))
+                end--;
+        *value = v;
+        *value_len = (size_t) (end - v);
+        return true;
+}
+
+static MetadataKey key_from_string(const char *s, size_t n)
+{
+        for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++)
+                if (strlen(key_names[k]) == n && memcmp(key_names[k], s, n) == 0)
+                        return k;
+        return _METADATA_KEY_MAX;
+}
+
+static bool has_control_character(const char *s, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                if ((unsigned char) s[i] < 0x20 || s[i] == 0x7f)
+                        return true;
+        return false;
+}
+
+static int take_value(Metadata *m, unsigned line, const char *key, size_t key_len, const char *value, size_t n)
+{
+        MetadataKey k = key_from_string(key, key_len);
+
+        if (k == _METADATA_KEY_MAX)
+                return metadata_add_problem(
+                        m, line, true, "unknown key \"%.*s\", ignored", (int) MIN(key_len, 64U), key);
+        if (m->line[k] > 0)
+                return metadata_add_problem(
+                        m, line, false, "\"%s\" is given again; it stands in line %u already", key_names[k], m->line[k]);
+        m->line[k] = line;
+        if (n == 0)
+                return metadata_add_problem(m, line, false, "\"%s\" has no value", key_names[k]);
+        if (n > value_max[k])
+                return metadata_add_problem(
+                        m, line, false, "\"%s\" is too long: %zu bytes, at most %zu", key_names[k], n, value_max[k]);
+        if (has_control_character(value, n) || !utf8_is_valid(value, n))
+                return metadata_add_problem(
+                        m, line, false, "\"%s\" holds control characters or is not UTF-8", key_names[k]);
+        m->value[k] = strndup(value, n);
+        return m->value[k] ? 0 : -ENOMEM;
+}
+
+static int check_name(Metadata *m)
+{
+        unsigned line = m->line[METADATA_NAME];
+        int r;
+
+        if (!m->value[METADATA_NAME])
+                return 0;
+        r = slug_from_name(m->value[METADATA_NAME], &m->slug);
+        if (r == -EINVAL)
+                return metadata_add_problem(
+                        m, line, false, "\"name\" needs at least one ASCII letter or digit: units are named after it");
+        if (r == -ENAMETOOLONG)
+                return metadata_add_problem(m, line, false, "\"name\" is too long: its slug has more than %d bytes", SLUG_MAX);
+        return r;
+}
+
+static bool user_name_is_valid(const char *s)
+{
+        size_t n = strlen(s);
+
+        if (n > 31 || !((s[0] >= 'a' && s[0] <= 'z') || s[0] == '_'))
+                return false;
+        return strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_-") == n;
+}
+
+static int check_user(Metadata *m)
+{
+        if (!m->value[METADATA_USER] || user_name_is_valid(m->value[METADATA_USER]))
+                return 0;
+        return metadata_add_problem(
+                m, m->line[METADATA_USER], false, "\"user\" is no user name: \"%s\"", m->value[METADATA_USER]);
+}
+
+static int check_sandbox(Metadata *m)
+{
+        const char *v = m->value[METADATA_SANDBOX];
+
+        if (!v || streq(v, "on"))
+                return 0;
+        if (streq(v, "off")) {
+                m->sandbox_off = true;
+                return 0;
+        }
+        return metadata_add_problem(m, m->line[METADATA_SANDBOX], false, "\"sandbox\" is \"on\" or \"off\", not \"%s\"", v);
+}
+
+static int check_required(Metadata *m, unsigned header_line)
+{
+        for (MetadataKey k = 0; k < _METADATA_REQUIRED_MAX; k++) {
+                int r;
+
+                if (m->line[k] > 0)
+                        continue;
+                r = metadata_add_problem(
+                        m, header_line, false, "\"%s\" is missing; add a line \"# %s: …\" to the header", key_names[k], key_names[k]);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int check_shebang(Metadata *m, const char *content, size_t n)
+{
+        const char *end = memchr(content, '\n', n);
+        size_t len = end ? (size_t) (end - content) : n;
+        _cleanup_free_ char *line = strndup(content, MIN(len, 256U));
+
+        if (!line)
+                return -ENOMEM;
+        if (startswith(line, "#!") && strstr(line, "bash"))
+                return 0;
+        return metadata_add_problem(m, 1, false, "a service-script is Bash and begins with \"#!/bin/bash\"");
+}
+
+/* The header is the first comment block with a key in it; a line that is neither comment nor empty ends the search. */
+static int read_header(Metadata *m, const char *content, size_t n, unsigned *ret_header_line)
+{
+        const char *end = content + n, *s = content;
+        unsigned header_line = 1;
+        bool seen = false;
+
+        for (unsigned line = 1; s < end; line++) {
+                const char *eol = memchr(s, '\n', (size_t) (end - s)) ?: end;
+                size_t len = (size_t) (eol - s), key_len, value_len;
+                const char *key, *value;
+                int r;
+
+                if (len > 0 && s[len - 1] == '\r')
+                        len--;
+                if (split_line(s, len, &key, &key_len, &value, &value_len)) {
+                        r = take_value(m, line, key, key_len, value, value_len);
+                        if (r < 0)
+                                return r;
+                        seen = true;
+                } else if (len == 0 ? seen : *s != '#')
+                        break;
+                if (seen)
+                        header_line = line;
+                s = eol + 1;
+        }
+        *ret_header_line = header_line;
+        return 0;
+}
+
+int metadata_parse(const char *content, size_t n, Metadata **ret)
+{
+        _cleanup_(metadata_freep) Metadata *m = NULL;
+        unsigned header_line;
+        int r;
+
+        m = calloc(1, sizeof(*m));
+        if (!m)
+                return -ENOMEM;
+        if ((r = check_shebang(m, content, n)) < 0 || (r = read_header(m, content, n, &header_line)) < 0 ||
+            (r = check_required(m, header_line)) < 0 || (r = check_name(m)) < 0 || (r = check_user(m)) < 0 ||
+            (r = check_sandbox(m)) < 0)
+                return r;
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+char *metadata_format_problems(const Metadata *m, const char *filename)
+{
+        _cleanup_free_ char *text = NULL;
+        _cleanup_fclose_ FILE *f = NULL;
+        size_t n;
+
+        f = open_memstream(&text, &n);
+        if (!f)
+                return NULL;
+        for (size_t i = 0; i < m->n_problems; i++) {
+                const ScriptProblem *p = m->problems + i;
+
+                fprintf(f, "%s%s:%u: %s: %s", i > 0 ? "\n" : "", filename, p->line, p->warning ? "warning" : "error", p->text);
+        }
+        if (fclose(TAKE_PTR(f)) != 0)
+                return NULL;
+        return TAKE_PTR(text);
+}

@@ -1,0 +1,61 @@
+#pragma once
+
+/* The metadata header of a service-script: "# key: value" lines in the first comment block that has any. Reading it is
+ * pure: whether a schedule or time span is one is for systemd to say, and asked elsewhere. */
+
+#include "util.h"
+
+/* In bytes. */
+#define SCRIPT_SIZE_MAX          (1024U * 1024U)
+#define METADATA_NAME_MAX        128
+#define METADATA_DESCRIPTION_MAX 512
+#define METADATA_VERSION_MAX     64
+#define METADATA_VALUE_MAX       256
+#define METADATA_LABELS_MAX      16
+
+typedef enum MetadataKey {
+        METADATA_NAME,
+        METADATA_DESCRIPTION,
+        METADATA_VERSION,
+        METADATA_SCHEDULE,
+        METADATA_TIMEOUT,
+        METADATA_USER,
+        METADATA_LABELS,
+        METADATA_SANDBOX,
+        _METADATA_KEY_MAX,
+        _METADATA_REQUIRED_MAX = METADATA_TIMEOUT + 1,
+} MetadataKey;
+
+typedef struct ScriptProblem {
+        unsigned line; /* from 1 */
+        bool warning;  /* otherwise an error: the script cannot be installed */
+        char *text;
+} ScriptProblem;
+
+typedef struct Metadata {
+        char *slug;
+        char *value[_METADATA_KEY_MAX];   /* NULL when not given; UTF-8 without control characters */
+        unsigned line[_METADATA_KEY_MAX]; /* where it stands; 0 when not given */
+        bool sandbox_off;
+
+        ScriptProblem *problems;
+        size_t n_problems, n_errors;
+} Metadata;
+
+/* Reads the header of the n bytes. What is wrong with it becomes problems, not a failure: 0 also with errors among
+ * them. -ENOMEM. */
+int metadata_parse(const char *content, size_t n, Metadata **ret);
+Metadata *metadata_free(Metadata *m);
+DEFINE_CLEANUP(Metadata *, metadata_free);
+
+/* Adds a problem; at most 100 are kept. */
+int metadata_add_problem(Metadata *m, unsigned line, bool warning, const char *format, ...) _printf_(4, 5);
+
+/* "name", "description", … Static. */
+const char *metadata_key_to_string(MetadataKey k);
+
+/* Whether the script asks for more than the default sandbox gives (user: or sandbox: off). */
+bool metadata_is_privileged(const Metadata *m);
+
+/* The problems as text, one a line: "FILENAME:LINE: error: TEXT". NULL when out of memory. */
+char *metadata_format_problems(const Metadata *m, const char *filename);
