@@ -1,0 +1,51 @@
+#pragma once
+
+/* Follows the journal for the runs of installed services, inside an sd-event loop. */
+
+#include <systemd/sd-event.h>
+#include <systemd/sd-id128.h>
+
+#include "run-tracker.h"
+
+/* Stands in LogExtraFields= of every generated unit, so that one match finds the output of all services. */
+#define SSI_MESSAGE_ID_OUTPUT     SD_ID128_MAKE(eb, 0c, 34, 7c, 30, 08, 42, 2c, 98, d2, 8b, e3, d5, c1, 07, b5)
+#define SSI_MESSAGE_ID_OUTPUT_STR SD_ID128_MAKE_STR(eb, 0c, 34, 7c, 30, 08, 42, 2c, 98, d2, 8b, e3, d5, c1, 07, b5)
+
+typedef struct JournalFollow JournalFollow;
+
+/* Called from the event loop, never from within a journal_follow_ function. A callback may call _pause() and _stop(),
+ * but must not free the object. */
+typedef struct JournalFollowOps {
+        /* Whether entries of this service count. Asked for each entry: keep it cheap. */
+        bool (*is_installed)(const char *slug, void *userdata);
+
+        /* A concluded run. e is borrowed; its strings may be taken with TAKE_PTR(). Negative errno: as failed(). */
+        int (*event)(RunEvent *e, void *userdata);
+
+        /* The cursor to begin after is no longer in the journal. from is 0 when unknown. Optional. */
+        void (*gap)(const char *cursor, uint64_t from, uint64_t to, void *userdata);
+
+        /* Everything that the journal held has been read and given out. Called once per start. Optional. */
+        void (*caught_up)(void *userdata);
+
+        /* Reading failed and has stopped. Start it again, or give up. */
+        void (*failed)(int error, void *userdata);
+} JournalFollowOps;
+
+/* Opens the journal of this machine. Reading begins with _start(). ops must live as long as the object. */
+int journal_follow_new(sd_event *event, const JournalFollowOps *ops, void *userdata, JournalFollow **ret);
+JournalFollow *journal_follow_free(JournalFollow *f);
+DEFINE_CLEANUP(JournalFollow *, journal_follow_free);
+
+/* Begins (again): gives what follows the cursor; without one, what is younger than since (usec since the epoch, 0 for
+ * all there is, USEC_INFINITY for only what comes from now on). -EINVAL when the cursor is none. */
+int journal_follow_start(JournalFollow *f, const char *after_cursor, uint64_t since);
+void journal_follow_stop(JournalFollow *f);
+
+/* While paused, no event is given out and nothing is read. */
+int journal_follow_pause(JournalFollow *f, bool pause);
+
+/* The service's last concluded run and its last run that gave a result (often the same), for a program's start. Looks
+ * back a bounded way. Both become RUN_EVENT_INIT when there is none (slug is NULL then). Returns 1 when there is a
+ * last run, 0 when not. Blocks for a few reads of mapped files. */
+int journal_follow_last(JournalFollow *f, const char *slug, RunEvent *ret_last, RunEvent *ret_result);
