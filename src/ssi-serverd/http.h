@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "util.h"
+#include "uv-loop.h"
 
 typedef struct HttpServer HttpServer;
 typedef struct HttpRequest HttpRequest;
@@ -20,22 +21,36 @@ typedef struct HttpConfig {
 } HttpConfig;
 
 int http_server_new(sd_event *event, const HttpConfig *config, HttpServer **ret);
+/* Drops what is still open at once; closed() of streams and WebSockets is called. Not from inside a handler. */
 HttpServer *http_server_free(HttpServer *s);
+DEFINE_CLEANUP(HttpServer *, http_server_free);
 
-/* Takes the listening socket fd (socket activation). tls: whether its connections speak TLS. */
+/* For worker_run(). Lives as long as the server. */
+UvLoop *http_server_uv_loop(HttpServer *s);
+
+/* Takes the listening socket fd on success (socket activation). tls: whether its connections speak TLS; -EINVAL when
+ * there is no certificate. */
 int http_server_add_listener(HttpServer *s, int fd, bool tls);
+
+/* Reads certificate and key again, for the connections to come. */
+int http_server_reload_tls(HttpServer *s);
+
+/* While detail is not NULL (a literal; borrowed), every request below /api/ is answered 503 "unavailable". */
+void http_server_set_unavailable(HttpServer *s, const char *detail);
 
 /* Stops accepting, ends idle connections; done is called once when the last request has been answered or after
  * timeout_usec. */
 int http_server_shutdown(HttpServer *s, uint64_t timeout_usec, void (*done)(void *userdata), void *userdata);
 
 /* ---- Requests. A handler answers now or later, exactly once; a request that it keeps is held by a reference, and
- * answering one whose connection is gone does nothing. ---- */
+ * answering one whose connection is gone does nothing. After 60 s without an answer the client gets a 503. ---- */
 
 typedef void (*http_handler_t)(HttpRequest *req, void *userdata);
 
 /* pattern: "/api/v1/servers/:server_id/services". method: "GET" (also serves HEAD), "POST", "PATCH", "DELETE", "PUT".
- * A known path with another method is answered 405 with Allow, an unknown one below /api/ 404, both as problem+json. */
+ * A known path with another method is answered 405 with Allow, an unknown one below /api/ 404, both as problem+json.
+ * A second handler for the same method and pattern replaces the first. Of two patterns that match, the one added
+ * first wins. A body needs a Content-Length (else 411); the handler is called when it is there as a whole. */
 int http_server_add_route(HttpServer *s, const char *method, const char *pattern, http_handler_t handler,
                           void *userdata);
 
@@ -49,14 +64,17 @@ const char *http_request_authorization(HttpRequest *req); /* the Authorization h
 const char *http_request_path(HttpRequest *req);
 const char *http_request_peer(HttpRequest *req);          /* numeric address; honours X-Forwarded-For on plain
                                                              loopback listeners only */
-/* The body as JSON object; on failure has already answered 400 or 415 and returns NULL. Borrowed. */
+/* The body as JSON object; on failure has already answered 400 (bad-json) or 415 (not application/json) and returns
+ * NULL. Borrowed. */
 json_object *http_request_json(HttpRequest *req);
 
 /* A field for handlers that continue in a callback; freed with the request. */
 void http_request_set_userdata(HttpRequest *req, void *userdata, void (*destroy)(void *));
 void *http_request_userdata(HttpRequest *req);
 
-void http_respond_json(HttpRequest *req, int status, json_object *body_taken);
+void http_respond_json(HttpRequest *req, int status, json_object *body_taken); /* NULL body: out of memory, 500 */
+/* n bytes of another type; copied. */
+void http_respond_data(HttpRequest *req, int status, const char *content_type, const void *data, size_t n);
 void http_respond_empty(HttpRequest *req, int status);
 /* type: the last part of urn:ssi:problem:<type>. */
 void http_respond_problem(HttpRequest *req, int status, const char *type, const char *detail);
@@ -67,13 +85,19 @@ int http_respond_add_header(HttpRequest *req, const char *name, const char *valu
 
 typedef struct SseStream SseStream;
 
-/* closed is called exactly once, when the stream has ended, and the stream is gone after it. */
+/* closed is called exactly once, when the stream has ended, and the stream is gone after it. It is never called from
+ * inside this or the next two functions, always from the event loop. NULL when the connection is already gone or
+ * memory is short (closed is not called then). */
 SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, void *userdata), void *userdata);
 /* Queues an event; data is one line of JSON. -ENOBUFS when the peer does not read (the stream is then closed). */
 int sse_send(SseStream *stream, const char *event, const char *data, size_t data_len);
 void sse_close(SseStream *stream);
 
-/* ---- WebSocket ---- */
+/* ---- WebSocket. The layer itself pings after 20 s without traffic and ends a connection that has been silent for
+ * 45 s, answers pings, refuses binary messages (1003) and messages above WS_MESSAGE_MAX (4413). ---- */
+
+#define WS_MESSAGE_MAX ((size_t) 1024 * 1024)
+#define WS_QUEUE_MAX   ((size_t) 4 * 1024 * 1024)
 
 typedef struct WsHandler {
         /* Return a negative errno to refuse. userdata is the one given to http_server_set_websocket(). */
@@ -91,7 +115,9 @@ void *ws_data(WsConn *c);
 const char *ws_peer(WsConn *c);
 /* Queues a text message. -ENOBUFS past the limit of 4 MiB queued (the connection is then closed with 4429). */
 int ws_send(WsConn *c, const char *text, size_t n);
-/* Sends what is queued, then a close frame. closed() follows. */
+/* Sends what is queued, then a close frame; no message is delivered any more. closed() follows, from the event loop,
+ * never from inside this or the other functions here. reason: at most 123 bytes. */
 void ws_close(WsConn *c, int code, const char *reason);
-/* Backpressure: stops or resumes reading from this connection's socket. */
+/* Backpressure: stops or resumes reading from this connection's socket. At most one message is still delivered after
+ * the pause was asked for from elsewhere than message(); none when asked for from there. */
 void ws_pause(WsConn *c, bool pause);

@@ -1,0 +1,26 @@
+#pragma once
+
+/* A libuv loop inside the sd-event loop: libwebsockets hangs its sockets on the former, everything else of the daemon
+ * on the latter. One thread runs both. */
+
+#include <systemd/sd-event.h>
+#include <uv.h>
+
+#include "util.h"
+
+typedef struct UvLoop UvLoop;
+
+int uv_loop_new(sd_event *event, UvLoop **ret);
+/* Waits for the jobs of worker_run() that are under way; their done functions are called from here. Everything else
+ * on the loop must have been closed before. */
+UvLoop *uv_loop_free(UvLoop *u);
+DEFINE_CLEANUP(UvLoop *, uv_loop_free);
+
+uv_loop_t *uv_loop_get(UvLoop *u);
+
+/* libuv tells the kernel of a new or changed watcher only when it next runs. Call this after anything that may have
+ * touched the uv loop outside of its own callbacks. Cheap, and harmless when nothing changed. */
+void uv_loop_kick(UvLoop *u);
+
+/* Runs what is ready, without waiting. Not from inside a callback of the loop. */
+void uv_loop_pump(UvLoop *u);
