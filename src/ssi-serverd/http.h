@@ -26,7 +26,7 @@ HttpServer *http_server_free(HttpServer *s);
 DEFINE_CLEANUP(HttpServer *, http_server_free);
 
 /* For worker_run(). Lives as long as the server. */
-UvLoop *http_server_uv_loop(HttpServer *s);
+UvBridge *http_server_uv(HttpServer *s);
 
 /* Takes the listening socket fd on success (socket activation). tls: whether its connections speak TLS; -EINVAL when
  * there is no certificate. */

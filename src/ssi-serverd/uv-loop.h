@@ -8,19 +8,19 @@
 
 #include "util.h"
 
-typedef struct UvLoop UvLoop;
+typedef struct UvBridge UvBridge;
 
-int uv_loop_new(sd_event *event, UvLoop **ret);
+int uv_bridge_new(sd_event *event, UvBridge **ret);
 /* Waits for the jobs of worker_run() that are under way; their done functions are called from here. Everything else
  * on the loop must have been closed before. */
-UvLoop *uv_loop_free(UvLoop *u);
-DEFINE_CLEANUP(UvLoop *, uv_loop_free);
+UvBridge *uv_bridge_free(UvBridge *u);
+DEFINE_CLEANUP(UvBridge *, uv_bridge_free);
 
-uv_loop_t *uv_loop_get(UvLoop *u);
+uv_loop_t *uv_bridge_loop(UvBridge *u);
 
 /* libuv tells the kernel of a new or changed watcher only when it next runs. Call this after anything that may have
  * touched the uv loop outside of its own callbacks. Cheap, and harmless when nothing changed. */
-void uv_loop_kick(UvLoop *u);
+void uv_bridge_kick(UvBridge *u);
 
 /* Runs what is ready, without waiting. Not from inside a callback of the loop. */
-void uv_loop_pump(UvLoop *u);
+void uv_bridge_pump(UvBridge *u);

@@ -9,5 +9,5 @@
 
 /* work runs in a thread of the pool and must touch nothing but userdata; done then runs in the event loop, exactly
  * once, and owns userdata from there. -EBUSY when WORKER_JOBS_MAX are under way, -ENOMEM; neither is called then.
- * http_server_uv_loop() gives the loop. done may be called as late as from http_server_free(). */
-int worker_run(UvLoop *u, void (*work)(void *userdata), void (*done)(void *userdata), void *userdata);
+ * http_server_uv() gives the loop. done may be called as late as from http_server_free(). */
+int worker_run(UvBridge *u, void (*work)(void *userdata), void (*done)(void *userdata), void *userdata);
