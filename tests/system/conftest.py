@@ -1,0 +1,130 @@
+"""Fixtures. `stack` is a host with agent and server, registered, which tests share; `boot` makes hosts of one's own.
+
+After each test, each host's journal is read: an error that a daemon logged, or a report of a sanitizer, fails the test
+unless the test declared it with host.expect_error(regex) or @pytest.mark.expect_error(regex).
+"""
+import os
+import shutil
+
+import pytest
+
+from hosts import Account, Host, wait_until
+
+hosts_up = []
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "expect_error(regex): a daemon may log errors like this in this test")
+
+
+def pytest_collection_modifyitems(items):
+    if os.geteuid() != 0:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="needs root"))
+    elif not shutil.which("systemd-nspawn"):
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="needs systemd-nspawn"))
+
+
+@pytest.fixture(scope="session")
+def _boot():
+    """Boots hosts and ends those that are left at the end of the session."""
+    count = 0
+
+    def boot(*options):
+        nonlocal count
+        count += 1
+        host = Host(f"t{os.getpid()}-{count}", *options)
+        host.up()
+        hosts_up.append(host)
+        return host
+
+    yield boot
+    for host in list(hosts_up):
+        end(host)
+
+
+def end(host):
+    hosts_up.remove(host)
+    try:
+        host.stop_daemons()
+        bad = host.unexpected_errors()
+    finally:
+        host.down()
+    assert not bad, "at the daemons' end:\n" + "\n".join(bad)
+
+
+@pytest.fixture
+def boot(_boot):
+    """boot("--agent", …): hosts for one test, which it may break."""
+    mine = []
+
+    def make(*options):
+        mine.append(_boot(*options))
+        return mine[-1]
+
+    yield make
+    for host in mine:
+        end(host)
+
+
+def register(host, account=None):
+    """Registers the host's agent with the server in the same host, over TLS, and waits until it is connected."""
+    account = account or Account(host)
+    server = account.new_server(host.name)
+    host.run(["ssictl", "register", "https://localhost:8443", server["claim_token"],
+              "--ca", "/var/lib/ssi-server/tls/ca.pem"])
+    wait_until(lambda: account.get(f"/api/v1/servers/{server['server_id']}")["state"] == "online",
+               what="the agent is online")
+    host.account = account
+    host.server_id = server["server_id"]
+    return host
+
+
+@pytest.fixture(scope="session")
+def stack(_boot):
+    return register(_boot("--agent", "--server"))
+
+
+@pytest.fixture
+def own_stack(boot):
+    return register(boot("--agent", "--server"))
+
+
+@pytest.fixture(scope="session")
+def agent(_boot):
+    """A host with the agent alone."""
+    return _boot("--agent")
+
+
+@pytest.fixture
+def add(request):
+    """add(host, text): installs a service-script as root and removes it after the test. Gives ssictl's result."""
+    added = []
+
+    def add_(host, text, filename="script.bash", options=()):
+        path = host.write(f"/tmp/{filename}", text)
+        r = host.run(["ssictl", "add", *options, path])
+        slug = text.split("# name: ", 1)[1].split("\n", 1)[0].lower().replace(" ", "-")
+        added.append((host, slug))
+        return r
+
+    yield add_
+    for host, slug in added:
+        if host in hosts_up:
+            host.run(["ssictl", "remove", slug], check=False)
+
+
+@pytest.fixture(autouse=True)
+def no_unexpected_errors(request):
+    """See the top."""
+    patterns = [m.args[0] for m in request.node.iter_markers("expect_error")]
+    for host in hosts_up:
+        host.expected = []
+    yield
+    bad = []
+    for host in hosts_up:
+        for pattern in patterns:
+            host.expect_error(pattern)
+        bad += host.unexpected_errors()
+    assert not bad, "unexpected errors of the daemons:\n" + "\n".join(bad)

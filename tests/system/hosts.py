@@ -1,0 +1,283 @@
+"""Throwaway hosts as Python objects: commands, the journal, REST and the database inside of them."""
+import ctypes
+import http.client
+import json
+import os
+import re
+import secrets
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+TESTHOST = str(TOP / "tests" / "testhost")
+STATE = Path(os.environ.get("SSI_TESTHOST_DIR", "/run/ssi-testhost"))
+
+DAEMONS = ("ssid.service", "ssi-uplinkd.service", "ssi-serverd.service", "ssi-serverd.socket", "ssi-postgres.service")
+SANITIZER = re.compile(r"(Address|Leak|UndefinedBehavior|Thread)Sanitizer|: runtime error: ")
+POSTGRES_ERROR = re.compile(r"\b(ERROR|FATAL|PANIC):")
+
+
+def wait_until(fn, timeout=10, interval=0.05, what=None):
+    """Calls fn until it returns something true, and returns that. An AssertionError in fn counts as not yet."""
+    end = time.monotonic() + timeout
+    reason = None
+    while True:
+        try:
+            value = fn()
+            if value:
+                return value
+        except (AssertionError, OSError, http.client.HTTPException) as e:
+            reason = e
+        if time.monotonic() >= end:
+            raise AssertionError(f"not within {timeout} s: {what or getattr(fn, '__name__', fn)} ({reason or value!r})")
+        time.sleep(interval)
+
+
+class Host:
+    """One throwaway host. `with Host("name", "--agent") as h:` boots and ends it."""
+
+    def __init__(self, name, *options):
+        self.name = name
+        self.options = options
+        self.expected = []
+        self.cursor = None
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def up(self):
+        subprocess.run([TESTHOST, "up", self.name, *self.options], check=True, timeout=180, stdin=subprocess.DEVNULL)
+        return self
+
+    def down(self):
+        subprocess.run([TESTHOST, "down", self.name], check=True, timeout=60, stdin=subprocess.DEVNULL)
+
+    def stop_daemons(self):
+        """Ends the daemons in order, which is when the leak check runs. `down` kills."""
+        self.run("systemctl stop ssid.service ssi-uplinkd.service ssi-serverd.socket ssi-serverd.service", check=False)
+
+    def __enter__(self):
+        return self.up()
+
+    def __exit__(self, *exc):
+        self.down()
+
+    @property
+    def leader(self):
+        """The process id of the host's PID 1, as seen from here."""
+        return int((STATE / self.name / "leader").read_text())
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _argv(cmd, user):
+        argv = ["bash", "-c", cmd] if isinstance(cmd, str) else [str(a) for a in cmd]
+        return (["runuser", "-u", user, "--"] if user else []) + argv
+
+    def run(self, cmd, user=None, input=None, check=True, timeout=60):
+        """Runs a command (a list, or a string for bash) in the host. Gives a CompletedProcess with text."""
+        r = subprocess.run([TESTHOST, "exec", self.name, *self._argv(cmd, user)], text=True, capture_output=True,
+                           timeout=timeout, **({"input": input} if input is not None else {"stdin": subprocess.DEVNULL}))
+        if check and r.returncode != 0:
+            raise AssertionError(f"{cmd!r} in {self.name} gave {r.returncode}\n{r.stdout}{r.stderr}")
+        return r
+
+    def start(self, cmd, user=None, **kwargs):
+        """Starts a command in the host that runs beside the test; a Popen. It dies when the Popen is killed."""
+        kwargs.setdefault("stdin", subprocess.DEVNULL)
+        return subprocess.Popen([TESTHOST, "exec", self.name, *self._argv(cmd, user)], text=True, **kwargs)
+
+    def write(self, path, content, mode="0644"):
+        self.run(f'mkdir -p "$(dirname {path})" && cat > {path} && chmod {mode} {path}', input=content)
+        return path
+
+    def show(self, unit, *properties):
+        """systemd's properties of a unit, as a dict."""
+        out = self.run(["systemctl", "show", unit, "--property", ",".join(properties)]).stdout
+        return dict(line.split("=", 1) for line in out.splitlines())
+
+    def pid(self, unit):
+        return int(self.show(unit, "MainPID")["MainPID"])
+
+    def add_user(self, name):
+        self.run(f"id {name} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {name}")
+        return name
+
+    # -- journal -------------------------------------------------------------------------------------------------
+
+    def journal(self, *matches, after=None, fields=()):
+        """Entries as dicts. Matches are FIELD=VALUE or "+", as journalctl takes them."""
+        args = ["journalctl", "-q", "--no-pager", "-o", "json", "--all"]
+        if after:
+            args.append(f"--after-cursor={after}")
+        if fields:
+            args.append("--output-fields=" + ",".join(fields))
+        out = self.run(args + list(matches)).stdout
+        return [json.loads(line) for line in out.splitlines()]
+
+    def journal_end(self):
+        out = self.run("journalctl --sync; journalctl -q --no-pager -n 1 -o json --output-fields=PRIORITY").stdout
+        return json.loads(out)["__CURSOR"] if out.strip() else None
+
+    def lines(self, slug, after=None):
+        """What the service's runs printed, in the journal's order: only what its unit really printed."""
+        self.run("journalctl --sync")
+        entries = self.journal(f"_SYSTEMD_UNIT=ssi-{slug}.service", "_TRANSPORT=stdout", after=after,
+                               fields=("MESSAGE", "_SYSTEMD_INVOCATION_ID"))
+        return [e["MESSAGE"] for e in entries]
+
+    # -- errors --------------------------------------------------------------------------------------------------
+
+    def expect_error(self, regex):
+        """Declares that a daemon logs an error like this during the present test."""
+        self.expected.append(re.compile(regex))
+
+    def unexpected_errors(self):
+        """What the daemons have logged since the last call: errors, and the sanitizers' reports."""
+        self.run("journalctl --sync")
+        after, end = self.cursor, self.journal_end()
+        matches = []
+        for unit in DAEMONS:
+            matches += [f"_SYSTEMD_UNIT={unit}", "+", f"UNIT={unit}", "+"]
+        entries = self.journal(*matches[:-1], after=after, fields=("MESSAGE", "PRIORITY", "_SYSTEMD_UNIT", "UNIT"))
+        self.cursor = end
+        bad, report = [], 0
+        for e in entries:
+            message, unit = str(e.get("MESSAGE", "")), e.get("_SYSTEMD_UNIT", "")
+            is_report = bool(SANITIZER.search(message))
+            if is_report:
+                report = 60
+            error = is_report or int(e.get("PRIORITY", 6)) <= 3 or \
+                (unit == "ssi-postgres.service" and POSTGRES_ERROR.search(message))
+            if error and any(r.search(message) for r in self.expected) and not is_report:
+                continue
+            if error or report > 0:
+                bad.append(f"{self.name} {e.get('UNIT') or unit}: {message}")
+            report -= 1
+        return bad
+
+    # -- network -------------------------------------------------------------------------------------------------
+
+    def connect(self, port, address="127.0.0.1", timeout=10):
+        """A TCP connection made inside the host. A socket stays in the network namespace in which it was made."""
+        result = []
+
+        def attempt():
+            try:
+                fd = os.open(f"/proc/{self.leader}/ns/net", os.O_RDONLY)
+                try:
+                    if ctypes.CDLL(None, use_errno=True).setns(fd, 0x40000000) < 0:
+                        raise OSError(ctypes.get_errno(), "setns")
+                finally:
+                    os.close(fd)
+                result.append(socket.create_connection((address, port), timeout))
+            except OSError as e:
+                result.append(e)
+
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        thread.join()
+        if isinstance(result[0], OSError):
+            raise result[0]
+        return result[0]
+
+    def request(self, method, path, body=None, token=None, port=8080):
+        """One HTTP request from inside the host: (status, parsed JSON or None)."""
+        http_ = http.client.HTTPConnection("localhost", port)
+        http_.sock = self.connect(port)
+        try:
+            headers = {"Accept": "application/json", "Connection": "close"}
+            if token:
+                headers["Authorization"] = f"Bearer {token}"
+            data = None
+            if body is not None:
+                data = json.dumps(body).encode()
+                headers["Content-Type"] = "application/json"
+            elif method in ("POST", "PATCH", "PUT"):
+                data = b""
+            http_.request(method, path, body=data, headers=headers)
+            r = http_.getresponse()
+            text = r.read()
+            return r.status, json.loads(text) if text else None
+        finally:
+            http_.close()
+
+    # -- the database --------------------------------------------------------------------------------------------
+
+    def sql(self, query):
+        """Rows of the private PostgreSQL, as lists of text. Local use: the query is not escaped."""
+        out = self.run(["runuser", "-u", "ssi-postgres", "--", "psql", "-X", "-q", "-A", "-t", "-F", "\x1f", "-R", "\x1e",
+                        "-v", "ON_ERROR_STOP=1", *self._psql_target(), "-c", query]).stdout
+        out = out.rstrip("\n")
+        return [row.split("\x1f") for row in out.split("\x1e")] if out else []
+
+    def _psql_target(self):
+        return ["-h", "/run/ssi-postgres", "-d", "ssi"]
+
+    def events(self, slug, kind="result"):
+        """The messages of a service's events, in the order in which they were committed."""
+        return [row[0] for row in self.sql(
+            f"SELECT message FROM events WHERE service = '{slug}' AND kind = '{kind}' ORDER BY id")]
+
+
+class Account:
+    """A user of the backend in a host, through REST alone."""
+
+    def __init__(self, host, email=None):
+        self.host = host
+        self.email = email or f"user-{secrets.token_hex(4)}@example.org"
+        self.password = secrets.token_urlsafe(16)
+        status, answer = host.request("POST", "/api/v1/users/register", {"email": self.email, "password": self.password})
+        assert status == 201, answer
+        self.token = None
+        self.token_until = 0
+
+    def login(self):
+        status, answer = self.host.request("POST", "/api/v1/users/login",
+                                           {"email": self.email, "password": self.password})
+        assert status == 200, answer
+        self.token = answer["access_token"]
+        self.token_until = time.monotonic() + answer["expires_in"] - 60
+
+    def request(self, method, path, body=None):
+        if not self.token or time.monotonic() > self.token_until:
+            self.login()
+        return self.host.request(method, path, body, self.token)
+
+    def get(self, path):
+        status, answer = self.request("GET", path)
+        assert status == 200, (status, answer)
+        return answer
+
+    def new_server(self, name="web-server-01", labels=("test",)):
+        """Registers a server: {agent_id, server_id, claim_token, …}."""
+        status, answer = self.request("POST", "/api/v1/agents/register", {"server_name": name, "labels": list(labels)})
+        assert status == 201, answer
+        return answer
+
+    def services(self, server_id):
+        return {s["name"]: s for s in self.get(f"/api/v1/servers/{server_id}/services")}
+
+
+def script(name, body, schedule="*-*-* 04:00:00", timeout="20", description="A script of the tests", version="1.0"):
+    """A service-script. By default it never fires by itself while a test runs (or hardly ever)."""
+    return f"""#!/bin/bash
+
+# name: {name}
+# description: {description}
+# version: {version}
+# schedule: {schedule}
+# timeout: {timeout}
+
+{body}
+"""
+
+
+NOW = '$(date "+%Y-%m-%d %H:%M:%S")'
+
+
+def prints(status, message):
+    """A line of a script that prints a status line."""
+    return f'echo "{NOW}, {status}, {message}"'
