@@ -1,0 +1,50 @@
+#pragma once
+
+/* The three files of one service (script, service unit, timer unit), written or removed as a whole.
+ *
+ * 1. The new files are written beside their places (.NAME.ssi-new) and synced: a full disk ends it here, with nothing
+ *    changed.
+ * 2. A record (.SLUG.ssi-txn in the script folder) says what is about to happen, and is synced.
+ * 3. What is in the way is kept as a hard link (.NAME.ssi-old), and the new files are renamed into place.
+ * 4. The caller does the rest (reload, enable, start).
+ * 5. Commit removes the record, then what was kept. Rollback puts the kept files back.
+ *
+ * A process that is killed anywhere leaves the record; fileset_recover() at the next start rolls an unfinished
+ * installation back, and an unfinished removal forward. */
+
+#include "util.h"
+
+typedef struct Fileset Fileset;
+
+enum {
+        FILESET_SCRIPT,
+        FILESET_SERVICE,
+        FILESET_TIMER,
+        _FILESET_MAX,
+};
+
+typedef struct FilesetContent {
+        const char *data;
+        size_t size;
+} FilesetContent;
+
+/* Steps 1 to 3. On failure all is as before. The folders are made when they are not there. */
+int fileset_install(const char *script_dir, const char *unit_dir, const char *slug,
+                    const FilesetContent content[static _FILESET_MAX], Fileset **ret);
+
+/* Steps 2 and 3 for a removal. Files that are gone already are no error. */
+int fileset_remove(const char *script_dir, const char *unit_dir, const char *slug, Fileset **ret);
+
+int fileset_commit(Fileset *f);
+int fileset_rollback(Fileset *f);
+
+/* Frees the memory only. NULL is fine. */
+Fileset *fileset_free(Fileset *f);
+DEFINE_CLEANUP(Fileset *, fileset_free);
+
+/* Finishes what a killed process left; recovered is called for each service that was concerned. */
+int fileset_recover(const char *script_dir, const char *unit_dir,
+                    void (*recovered)(const char *slug, bool removed, void *userdata), void *userdata);
+
+/* Whether the service's script and service unit are both there as regular files. */
+bool fileset_exists(const char *script_dir, const char *unit_dir, const char *slug);

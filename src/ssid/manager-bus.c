@@ -1,0 +1,470 @@
+#include <systemd/sd-bus.h>
+
+#include "bus-util.h"
+#include "journal-log.h"
+#include "manager.h"
+#include "operation.h"
+#include "slug.h"
+#include "validate.h"
+
+#define ACTION_MANAGE  "org.ssi.agent1.manage-services"
+#define ACTION_ADD_PRIVILEGED "org.ssi.agent1.add-privileged-service"
+#define ACTION_READ_OUTPUT "org.ssi.agent1.read-output"
+
+#define VALIDATIONS_MAX 16
+#define LOG_LINES_MAX   1000U
+
+static int check_script(const char *filename, const char *content, sd_bus_error *error)
+{
+        if (strlen(content) > SCRIPT_SIZE_MAX)
+                return sd_bus_error_setf(
+                        error,
+                        AGENT_ERROR_TOO_LARGE,
+                        "The script has %zu bytes; at most %u are taken.",
+                        strlen(content),
+                        SCRIPT_SIZE_MAX);
+        if (strlen(filename) > 4096)
+                return sd_bus_error_set(error, AGENT_ERROR_INVALID_NAME, "The file name is longer than 4096 bytes.");
+        return 0;
+}
+
+static int no_such_service(const char *name, sd_bus_error *error)
+{
+        return sd_bus_error_setf(
+                error,
+                AGENT_ERROR_NO_SUCH_SERVICE,
+                "No service \"%.128s\" is installed; \"ssictl list\" shows those that are.",
+                name);
+}
+
+static int find_service(Manager *m, const char *name, Service **ret, sd_bus_error *error)
+{
+        Service *s = manager_find(m, name);
+
+        if (!s)
+                return no_such_service(name, error);
+        *ret = s;
+        return 0;
+}
+
+/* ---- ValidateScript ---- */
+
+typedef struct ValidateRequest {
+        Manager *manager;
+        sd_bus_message *message;
+} ValidateRequest;
+
+static int append_metadata(sd_bus_message *reply, const Verdict *v)
+{
+        const Metadata *m = v->metadata;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        if (m->slug) {
+                r = sd_bus_message_append(reply, "{sv}", "slug", "s", m->slug);
+                if (r < 0)
+                        return r;
+        }
+        for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++) {
+                if (!m->value[k])
+                        continue;
+                r = sd_bus_message_append(reply, "{sv}", metadata_key_to_string(k), "s", m->value[k]);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+static int reply_verdict(sd_bus_message *request, const Verdict *v)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const Metadata *m = v->metadata;
+        int r;
+
+        r = sd_bus_message_new_method_return(request, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "b", m->n_errors == 0);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "(uss)");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < m->n_problems; i++) {
+                const ScriptProblem *p = m->problems + i;
+
+                r = sd_bus_message_append(reply, "(uss)", p->line, p->warning ? "warning" : "error", p->text);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        r = append_metadata(reply, v);
+        if (r < 0)
+                return r;
+        return sd_bus_message_send(reply);
+}
+
+static void on_validated(int r, Verdict *verdict, void *userdata)
+{
+        ValidateRequest *v = userdata;
+
+        v->manager->n_validations--;
+        if (r >= 0)
+                r = reply_verdict(v->message, verdict);
+        if (r < 0)
+                (void) sd_bus_reply_method_errno(v->message, r, NULL);
+        sd_bus_message_unref(v->message);
+        free(v);
+}
+
+static int method_validate_script(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(metadata_freep) Metadata *metadata = NULL;
+        const char *filename, *content;
+        Manager *m = userdata;
+        ValidateRequest *v;
+        Validation *validation;
+        int r;
+
+        r = sd_bus_message_read(message, "ss", &filename, &content);
+        if (r < 0)
+                return r;
+        r = check_script(filename, content, error);
+        if (r < 0)
+                return r;
+        if (m->n_validations >= VALIDATIONS_MAX)
+                return sd_bus_error_set(
+                        error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many validations are under way; try again in a moment.");
+        r = metadata_parse(content, strlen(content), &metadata);
+        if (r < 0)
+                return r;
+        v = calloc(1, sizeof(*v));
+        if (!v)
+                return -ENOMEM;
+        v->manager = m;
+        v->message = sd_bus_message_ref(message);
+        r = validation_start(m->event, TAKE_PTR(metadata), content, strlen(content), on_validated, v, &validation);
+        if (r < 0) {
+                sd_bus_message_unref(v->message);
+                free(v);
+                return r;
+        }
+        m->n_validations++;
+        return 1;
+}
+
+/* ---- AddService, RemoveService ---- */
+
+static int read_add_option(sd_bus_message *m, const char *name, void *userdata)
+{
+        AddOptions *o = userdata;
+
+        if (streq(name, "replace"))
+                return sd_bus_message_read(m, "v", "b", &o->replace);
+        if (streq(name, "run"))
+                return sd_bus_message_read(m, "v", "b", &o->run);
+        return -ENOENT;
+}
+
+static int method_add_service(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(metadata_freep) Metadata *metadata = NULL;
+        const char *filename, *content;
+        Manager *m = userdata;
+        AddOptions options = {};
+        int r;
+
+        r = sd_bus_message_read(message, "ss", &filename, &content);
+        if (r < 0)
+                return r;
+        r = bus_read_options(message, read_add_option, &options, AGENT_ERROR_INVALID_OPTION, error);
+        if (r < 0)
+                return r;
+        r = check_script(filename, content, error);
+        if (r < 0)
+                return r;
+        r = metadata_parse(content, strlen(content), &metadata);
+        if (r < 0)
+                return r;
+        r = bus_verify_polkit_async(
+                message, metadata_is_privileged(metadata) ? ACTION_ADD_PRIVILEGED : ACTION_MANAGE, m->polkit, error);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return 1;
+        if (!metadata->slug) {
+                /* Without a name there is nothing to queue by; the header's problems are all there is to say. */
+                _cleanup_free_ char *problems = metadata_format_problems(metadata, filename);
+
+                return sd_bus_error_setf(error, AGENT_ERROR_INVALID_SCRIPT, "%s", strempty(problems));
+        }
+        r = operation_add(m, message, filename, content, TAKE_PTR(metadata), &options, error);
+        return r < 0 ? r : 1;
+}
+
+static int method_remove_service(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+        const char *name;
+        Service *s = NULL;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &name);
+        if (r < 0)
+                return r;
+        r = bus_verify_polkit_async(message, ACTION_MANAGE, m->polkit, error);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return 1;
+        r = find_service(m, name, &s, error);
+        if (r < 0)
+                return r;
+        r = operation_remove(m, message, s->slug, error);
+        return r < 0 ? r : 1;
+}
+
+/* ---- Reading ---- */
+
+static int method_get_service(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+        const char *name;
+        Service *s = NULL;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &name);
+        if (r < 0)
+                return r;
+        r = find_service(m, name, &s, error);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(message, "o", s->path);
+}
+
+static int method_list_services(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        Manager *m = userdata;
+        Service *s, *tmp;
+        int r;
+
+        r = sd_bus_message_new_method_return(message, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "(ssssto)");
+        if (r < 0)
+                return r;
+        HASH_ITER(hh, m->services, s, tmp)
+        {
+                r = sd_bus_message_append(
+                        reply,
+                        "(ssssto)",
+                        s->slug,
+                        s->title,
+                        strempty(status_to_string(s->status)),
+                        s->message,
+                        s->status_timestamp,
+                        s->path);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        return sd_bus_message_send(reply);
+}
+
+/* What a script prints besides its status may be meant for administrators only, as the journal is. */
+static int method_get_log(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        Manager *m = userdata;
+        const char *name;
+        uint32_t limit;
+        Service *s = NULL;
+        int r;
+
+        r = sd_bus_message_read(message, "su", &name, &limit);
+        if (r < 0)
+                return r;
+        r = bus_verify_polkit_async(message, ACTION_READ_OUTPUT, m->polkit, error);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return 1;
+        r = find_service(m, name, &s, error);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_return(message, &reply);
+        if (r < 0)
+                return r;
+        r = journal_log_append(reply, s->unit, MIN(limit, LOG_LINES_MAX));
+        if (r < 0)
+                return r;
+        return sd_bus_message_send(reply);
+}
+
+static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+        int r;
+
+        r = bus_verify_polkit_async(message, ACTION_MANAGE, m->polkit, error);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return 1;
+        r = manager_rescan(m);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(message, NULL);
+}
+
+static int property_get_version(
+        sd_bus *bus,
+        const char *path,
+        const char *interface,
+        const char *property,
+        sd_bus_message *reply,
+        void *userdata,
+        sd_bus_error *error)
+{
+        return sd_bus_message_append(reply, "s", SSI_VERSION);
+}
+
+static int property_get_overall(
+        sd_bus *bus,
+        const char *path,
+        const char *interface,
+        const char *property,
+        sd_bus_message *reply,
+        void *userdata,
+        sd_bus_error *error)
+{
+        const Manager *m = userdata;
+
+        return sd_bus_message_append(reply, "s", strempty(status_to_string(m->overall)));
+}
+
+static int property_get_counts(
+        sd_bus *bus,
+        const char *path,
+        const char *interface,
+        const char *property,
+        sd_bus_message *reply,
+        void *userdata,
+        sd_bus_error *error)
+{
+        const Manager *m = userdata;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "{su}");
+        if (r < 0)
+                return r;
+        for (Status i = 0; i < _STATUS_MAX; i++) {
+                r = sd_bus_message_append(reply, "{su}", status_to_string(i), m->counts[i]);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+static const sd_bus_vtable manager_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Version", "s", property_get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("OverallStatus", "s", property_get_overall, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("StatusCounts", "a{su}", property_get_counts, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_METHOD_WITH_ARGS(
+                "ValidateScript",
+                SD_BUS_ARGS("s", filename, "s", content),
+                SD_BUS_RESULT("b", valid, "a(uss)", problems, "a{sv}", metadata),
+                method_validate_script,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "AddService",
+                SD_BUS_ARGS("s", filename, "s", content, "a{sv}", options),
+                SD_BUS_RESULT("o", service),
+                method_add_service,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "RemoveService",
+                SD_BUS_ARGS("s", name),
+                SD_BUS_NO_RESULT,
+                method_remove_service,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "GetService",
+                SD_BUS_ARGS("s", name),
+                SD_BUS_RESULT("o", service),
+                method_get_service,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "ListServices",
+                SD_BUS_NO_ARGS,
+                SD_BUS_RESULT("a(ssssto)", services),
+                method_list_services,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "GetLog",
+                SD_BUS_ARGS("s", name, "u", limit),
+                SD_BUS_RESULT("a(tss)", lines),
+                method_get_log,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS(
+                "StatusReported",
+                SD_BUS_ARGS("s", name, "s", status, "s", message, "t", timestamp_usec),
+                0),
+        SD_BUS_VTABLE_END,
+};
+
+int manager_bus_setup(Manager *m)
+{
+        int r;
+
+        r = sd_bus_add_object_vtable(m->bus, NULL, AGENT_PATH, AGENT_MANAGER_INTERFACE, manager_vtable, m);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_object_manager(m->bus, NULL, AGENT_PATH);
+        if (r < 0)
+                return r;
+        return service_bus_setup(m);
+}
+
+int manager_emit_status_reported(Manager *m, const Service *s)
+{
+        return sd_bus_emit_signal(
+                m->bus,
+                AGENT_PATH,
+                AGENT_MANAGER_INTERFACE,
+                "StatusReported",
+                "ssst",
+                s->slug,
+                strempty(status_to_string(s->status)),
+                s->message,
+                s->status_timestamp);
+}
+
+int manager_bus_emit(Manager *m)
+{
+        Service *s, *tmp;
+        int r;
+
+        HASH_ITER(hh, m->services, s, tmp)
+        {
+                r = service_emit_changes(s);
+                if (r < 0)
+                        return r;
+        }
+        if (!m->totals_dirty)
+                return 0;
+        m->totals_dirty = false;
+        return sd_bus_emit_properties_changed(
+                m->bus, AGENT_PATH, AGENT_MANAGER_INTERFACE, "OverallStatus", "StatusCounts", NULL);
+}

@@ -1,0 +1,478 @@
+#include <dirent.h>
+#include <limits.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#include "bus-util.h"
+#include "fileset.h"
+#include "log.h"
+#include "manager.h"
+#include "operation.h"
+#include "systemd-client.h"
+
+/* An editor or a package manager writes several files; one look after the last of them is enough. */
+#define RESCAN_DELAY_USEC (100 * USEC_PER_MSEC)
+
+#define TIMER_INTERFACE "org.freedesktop.systemd1.Timer"
+#define UNIT_PATH       "/org/freedesktop/systemd1/unit"
+
+static int on_emit(sd_event_source *s, void *userdata)
+{
+        int r = manager_bus_emit(userdata);
+
+        if (r < 0)
+                log_warning_errno(r, "Cannot emit a signal");
+        return 0;
+}
+
+void manager_queue_emit(Manager *m)
+{
+        if (m->emit)
+                (void) sd_event_source_set_enabled(m->emit, SD_EVENT_ONESHOT);
+}
+
+int manager_new(Manager **ret)
+{
+        _cleanup_(manager_freep) Manager *m = NULL;
+        int r;
+
+        m = calloc(1, sizeof(*m));
+        if (!m)
+                return -ENOMEM;
+        m->overall = _STATUS_INVALID;
+        r = sd_event_default(&m->event);
+        if (r < 0)
+                return r;
+        r = sd_event_set_watchdog(m->event, true);
+        if (r < 0)
+                return r;
+        r = sd_event_add_signal(m->event, NULL, SIGTERM, NULL, NULL);
+        if (r < 0)
+                return r;
+        r = sd_event_add_signal(m->event, NULL, SIGINT, NULL, NULL);
+        if (r < 0)
+                return r;
+        r = polkit_registry_new(&m->polkit);
+        if (r < 0)
+                return r;
+        r = sd_event_add_defer(m->event, &m->emit, on_emit, m);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(m->emit, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = bus_open_daemon(m->event, &m->bus);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+static void remove_service(Manager *m, Service *s)
+{
+        HASH_DEL(m->services, s);
+        m->n_services--;
+        if (m->announced)
+                (void) sd_bus_emit_object_removed(m->bus, s->path);
+        service_free(s);
+}
+
+Manager *manager_free(Manager *m)
+{
+        Service *s, *tmp;
+
+        if (!m)
+                return NULL;
+        while (m->operations) {
+                Operation *o = m->operations;
+
+                m->operations = operation_next(o);
+                operation_free(o);
+        }
+        m->announced = false;
+        m->follow = journal_follow_free(m->follow);
+        HASH_ITER(hh, m->services, s, tmp)
+                remove_service(m, s);
+        polkit_registry_free(m->polkit);
+        sd_event_source_disable_unref(m->emit);
+        sd_event_source_disable_unref(m->rescan);
+        sd_bus_slot_unref(m->unit_files_slot);
+        sd_bus_flush_close_unref(m->bus);
+        sd_event_unref(m->event);
+        free(m);
+        return NULL;
+}
+
+Service *manager_find(Manager *m, const char *name)
+{
+        _cleanup_free_ char *slug = NULL;
+        Service *s;
+
+        HASH_FIND_STR(m->services, name, s);
+        if (s || slug_from_name(name, &slug) < 0)
+                return s;
+        HASH_FIND_STR(m->services, slug, s);
+        return s;
+}
+
+void manager_update_totals(Manager *m)
+{
+        Service *s, *tmp;
+
+        m->overall = _STATUS_INVALID;
+        memset(m->counts, 0, sizeof(m->counts));
+        HASH_ITER(hh, m->services, s, tmp)
+        {
+                if (s->status < 0)
+                        continue;
+                m->counts[s->status]++;
+                m->overall = MAX(m->overall, s->status);
+        }
+        m->totals_dirty = true;
+        manager_queue_emit(m);
+}
+
+/* ---- What systemd says: enabled, next run ---- */
+
+static int on_unit_files(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const char *path, *state;
+        Manager *m = userdata;
+        int r;
+
+        m->unit_files_slot = sd_bus_slot_unref(m->unit_files_slot);
+        if (sd_bus_message_is_method_error(reply, NULL))
+                return 0;
+        r = sd_bus_message_enter_container(reply, 'a', "(ss)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(ss)", &path, &state)) > 0) {
+                _cleanup_free_ char *slug = NULL;
+                const char *file = strrchr(path, '/'), *end;
+                Service *s;
+
+                file = file ? startswith(file + 1, "ssi-") : NULL;
+                end = file ? endswith(file, ".timer") : NULL;
+                if (!end)
+                        continue;
+                slug = strndup(file, (size_t) (end - file));
+                if (!slug)
+                        return -ENOMEM;
+                HASH_FIND_STR(m->services, slug, s);
+                if (s)
+                        service_set_enabled(s, streq(state, "enabled") || streq(state, "enabled-runtime"));
+        }
+        return 0;
+}
+
+static int query_unit_files(Manager *m)
+{
+        m->unit_files_slot = sd_bus_slot_unref(m->unit_files_slot);
+        return systemd_call_async(
+                m->bus, "ListUnitFilesByPatterns", on_unit_files, m, &m->unit_files_slot, "asas", 0, 1, "ssi-*.timer");
+}
+
+static int on_unit_files_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        int r = query_unit_files(userdata);
+
+        if (r < 0)
+                log_warning_errno(r, "Cannot ask systemd for its unit files");
+        return 0;
+}
+
+/* PropertiesChanged of any timer: the path tells whose. */
+static int on_timer_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_free_ char *unit = NULL, *slug = NULL;
+        const char *rest, *end;
+        Manager *m = userdata;
+        const char *name;
+        uint64_t usec;
+        Service *s;
+
+        if (sd_bus_path_decode(sd_bus_message_get_path(message), UNIT_PATH, &unit) <= 0)
+                return 0;
+        rest = startswith(unit, "ssi-");
+        end = rest ? endswith(rest, ".timer") : NULL;
+        if (!end)
+                return 0;
+        slug = strndup(rest, (size_t) (end - rest));
+        if (!slug)
+                return -ENOMEM;
+        HASH_FIND_STR(m->services, slug, s);
+        if (!s || sd_bus_message_skip(message, "s") < 0 || sd_bus_message_enter_container(message, 'a', "{sv}") < 0)
+                return 0;
+        while (sd_bus_message_enter_container(message, 'e', "sv") > 0) {
+                if (sd_bus_message_read(message, "s", &name) < 0)
+                        return 0;
+                if (streq(name, "NextElapseUSecRealtime") && sd_bus_message_read(message, "v", "t", &usec) >= 0)
+                        service_set_next_run(s, usec);
+                else if (sd_bus_message_skip(message, "v") < 0)
+                        return 0;
+                if (sd_bus_message_exit_container(message) < 0)
+                        return 0;
+        }
+        return 0;
+}
+
+static int on_installed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        const sd_bus_error *e = sd_bus_message_get_error(message);
+
+        if (e)
+                log_warning("Cannot listen to systemd, next runs will not be shown: %s", e->message);
+        return 0;
+}
+
+static int watch_systemd(Manager *m)
+{
+        int r;
+
+        r = sd_bus_match_signal_async(
+                m->bus,
+                NULL,
+                "org.freedesktop.systemd1",
+                "/org/freedesktop/systemd1",
+                "org.freedesktop.systemd1.Manager",
+                "UnitFilesChanged",
+                on_unit_files_changed,
+                on_installed,
+                m);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_match_async(
+                m->bus,
+                NULL,
+                "type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.DBus.Properties',"
+                "member='PropertiesChanged',path_namespace='" UNIT_PATH "',arg0='" TIMER_INTERFACE "'",
+                on_timer_changed,
+                on_installed,
+                m);
+        if (r < 0)
+                return r;
+        return systemd_call_async(m->bus, "Subscribe", on_installed, m, NULL, NULL);
+}
+
+/* ---- What the disk says ---- */
+
+static void load_last_run(Manager *m, Service *s)
+{
+        _cleanup_(run_event_done) RunEvent last = RUN_EVENT_INIT, result = RUN_EVENT_INIT;
+        int r;
+
+        r = journal_follow_last(m->follow, s->slug, &last, &result);
+        if (r > 0 && result.slug)
+                r = service_apply_run(s, &result, false);
+        if (r > 0 || (r == 0 && last.slug))
+                r = service_apply_run(s, &last, false);
+        if (r < 0)
+                log_warning_errno(r, "Cannot read the last run of %s from the journal", s->slug);
+}
+
+static int add_service(Manager *m, Service *s_taken)
+{
+        _cleanup_(service_freep) Service *s = s_taken;
+        int r;
+
+        if (m->n_services >= SERVICES_MAX)
+                return -E2BIG;
+        s->dirty = 0;
+        HASH_ADD_STR(m->services, slug, s);
+        m->n_services++;
+        load_last_run(m, s);
+        r = service_query_next_run(s);
+        if (r < 0)
+                log_warning_errno(r, "Cannot ask systemd for the next run of %s", s->slug);
+        s->dirty = 0;
+        if (m->announced) {
+                r = sd_bus_emit_object_added(m->bus, s->path);
+                if (r < 0)
+                        log_warning_errno(r, "Cannot announce service %s", s->slug);
+        }
+        TAKE_PTR(s);
+        return 0;
+}
+
+int manager_rescan_one(Manager *m, const char *slug)
+{
+        _cleanup_(service_freep) Service *loaded = NULL;
+        Service *s;
+        int r;
+
+        HASH_FIND_STR(m->services, slug, s);
+        r = service_load(m, slug, &loaded);
+        if (r == -ENOENT) {
+                if (s) {
+                        remove_service(m, s);
+                        manager_update_totals(m);
+                }
+                return 0;
+        }
+        if (r < 0)
+                return r;
+        if (!s) {
+                r = add_service(m, TAKE_PTR(loaded));
+                manager_update_totals(m);
+                return r;
+        }
+        service_update(s, loaded);
+        s->seen = true;
+        return service_query_next_run(s);
+}
+
+int manager_rescan(Manager *m)
+{
+        char slug[SLUG_MAX + 1];
+        Service *s, *tmp;
+        struct dirent *e;
+        DIR *d;
+        int r;
+
+        d = opendir(SSI_UNIT_DIR);
+        if (!d)
+                return -errno;
+        HASH_ITER(hh, m->services, s, tmp)
+                s->seen = false;
+        while ((e = readdir(d))) {
+                if (slug_from_service_unit(e->d_name, slug) < 0)
+                        continue;
+                r = manager_rescan_one(m, slug);
+                if (r < 0)
+                        log_warning_errno(r, "Cannot load service %s", slug);
+                HASH_FIND_STR(m->services, slug, s);
+                if (s)
+                        s->seen = true;
+        }
+        closedir(d);
+        HASH_ITER(hh, m->services, s, tmp)
+                if (!s->seen)
+                        remove_service(m, s);
+        manager_update_totals(m);
+        return query_unit_files(m);
+}
+
+static int on_rescan(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        int r = manager_rescan(userdata);
+
+        if (r < 0)
+                log_warning_errno(r, "Cannot read the installed services");
+        return 0;
+}
+
+static int on_folder_changed(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+        Manager *m = userdata;
+
+        (void) sd_event_source_set_time_relative(m->rescan, RESCAN_DELAY_USEC);
+        (void) sd_event_source_set_enabled(m->rescan, SD_EVENT_ONESHOT);
+        return 0;
+}
+
+static int watch_folders(Manager *m)
+{
+        const uint32_t mask = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR;
+        int r;
+
+        r = sd_event_add_time_relative(m->event, &m->rescan, CLOCK_MONOTONIC, 0, 0, on_rescan, m);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(m->rescan, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        if (mkdir(SSI_SCRIPT_DIR, 0755) < 0 && errno != EEXIST)
+                return log_error_errno(errno, "Cannot make the folder " SSI_SCRIPT_DIR);
+        r = sd_event_add_inotify(m->event, NULL, SSI_SCRIPT_DIR, mask, on_folder_changed, m);
+        if (r < 0)
+                return log_error_errno(r, "Cannot watch " SSI_SCRIPT_DIR);
+        r = sd_event_add_inotify(m->event, NULL, SSI_UNIT_DIR, mask, on_folder_changed, m);
+        if (r < 0)
+                return log_error_errno(r, "Cannot watch " SSI_UNIT_DIR);
+        return 0;
+}
+
+/* ---- What the journal says ---- */
+
+static bool is_installed(const char *slug, void *userdata)
+{
+        Manager *m = userdata;
+        Service *s;
+
+        HASH_FIND_STR(m->services, slug, s);
+        return s;
+}
+
+static int on_run(RunEvent *e, void *userdata)
+{
+        Manager *m = userdata;
+        Service *s;
+
+        HASH_FIND_STR(m->services, e->slug, s);
+        return s ? service_apply_run(s, e, true) : 0;
+}
+
+static void on_follow_failed(int error, void *userdata)
+{
+        Manager *m = userdata;
+
+        /* The restart reads everything again. */
+        log_error_errno(error, "Cannot read the journal");
+        sd_event_exit(m->event, error);
+}
+
+static const JournalFollowOps follow_ops = {
+        .is_installed = is_installed,
+        .event = on_run,
+        .failed = on_follow_failed,
+};
+
+/* ---- Start ---- */
+
+/* Before anything else runs, so blocking calls are fine: systemd must not go on with units that were taken back. */
+static void on_recovered(const char *slug, bool removed, void *userdata)
+{
+        _cleanup_free_ char *timer = slug_to_unit(slug, ".timer");
+        const char *name = "org.freedesktop.systemd1", *path = "/org/freedesktop/systemd1";
+        const char *interface = "org.freedesktop.systemd1.Manager";
+        Manager *m = userdata;
+
+        log_notice("Finished an interrupted change of service %s: it is %s.", slug, removed ? "not installed" : "as it was before");
+        if (removed && timer) {
+                (void) sd_bus_call_method(m->bus, name, path, interface, "DisableUnitFiles", NULL, NULL, "asb", 1, timer, 0);
+                (void) sd_bus_call_method(m->bus, name, path, interface, "StopUnit", NULL, NULL, "ss", timer, "replace");
+        }
+        (void) sd_bus_call_method(m->bus, name, path, interface, "Reload", NULL, NULL, NULL);
+}
+
+int manager_start(Manager *m)
+{
+        int r;
+
+        r = fileset_recover(SSI_SCRIPT_DIR, SSI_UNIT_DIR, on_recovered, m);
+        if (r < 0)
+                log_error_errno(r, "Cannot finish an interrupted change");
+        r = watch_folders(m);
+        if (r < 0)
+                return r;
+        r = journal_follow_new(m->event, &follow_ops, m, &m->follow);
+        if (r < 0)
+                return log_error_errno(r, "Cannot open the journal");
+        r = journal_follow_start(m->follow, NULL, USEC_INFINITY);
+        if (r < 0)
+                return log_error_errno(r, "Cannot follow the journal");
+        r = manager_bus_setup(m);
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the bus objects");
+        r = watch_systemd(m);
+        if (r < 0)
+                return log_error_errno(r, "Cannot watch systemd");
+        r = manager_rescan(m);
+        if (r < 0)
+                return log_error_errno(r, "Cannot read the installed services");
+        m->announced = true;
+        r = bus_request_name(m->bus, AGENT_BUS_NAME);
+        if (r < 0)
+                return log_error_errno(r, "Cannot claim the bus name " AGENT_BUS_NAME);
+        (void) sd_notifyf(false, "READY=1\nSTATUS=%zu services", m->n_services);
+        return 0;
+}

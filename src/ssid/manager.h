@@ -1,0 +1,64 @@
+#pragma once
+
+/* The agent's manager: owns the event loop, the bus and everything that ssid keeps. The services are what the disk says;
+ * their statuses are what the journal says; nothing is stored. */
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "journal-follow.h"
+#include "polkit.h"
+#include "service.h"
+#include "status.h"
+
+typedef struct Operation Operation;
+typedef struct Query Query;
+
+/* More are on disk: the rest is not shown, and said so in the log. */
+#define SERVICES_MAX 4096
+
+typedef struct Manager {
+        sd_event *event;
+        sd_bus *bus;
+        PolkitRegistry *polkit;
+        JournalFollow *follow;
+
+        Service *services; /* by slug */
+        size_t n_services;
+
+        Operation *operations; /* the first one is under way */
+        unsigned n_validations;
+
+        sd_event_source *emit;   /* sends the changes that piled up */
+        sd_event_source *rescan; /* looks at the disk when it has been quiet for a moment */
+        sd_bus_slot *unit_files_slot;
+        Status overall;
+        unsigned counts[_STATUS_MAX];
+        bool totals_dirty;
+        bool announced;          /* objects added from now on are signalled */
+} Manager;
+
+int manager_new(Manager **ret);
+Manager *manager_free(Manager *m);
+DEFINE_CLEANUP(Manager *, manager_free);
+
+/* Finishes what a killed process left, reads the disk and the journal, and claims the bus name. */
+int manager_start(Manager *m);
+
+/* name: a slug, or a service's name as its script gives it. NULL when there is none. */
+Service *manager_find(Manager *m, const char *name);
+
+/* Looks at the disk again: adds, updates and removes services. */
+int manager_rescan(Manager *m);
+/* The same for one service. */
+int manager_rescan_one(Manager *m, const char *slug);
+
+/* Lets the changes be emitted when the loop comes to it. */
+void manager_queue_emit(Manager *m);
+/* Recomputes OverallStatus and StatusCounts. */
+void manager_update_totals(Manager *m);
+
+/* manager-bus.c */
+int manager_bus_setup(Manager *m);
+int manager_bus_emit(Manager *m);
+int manager_emit_status_reported(Manager *m, const Service *s);

@@ -1,0 +1,236 @@
+#include <systemd/sd-bus.h>
+
+#include "bus-util.h"
+#include "manager.h"
+#include "operation.h"
+#include "systemd-client.h"
+
+/* In the order of ServiceProperty. */
+static const char *const property_names[_SERVICE_PROPERTY_MAX] = {
+        [SERVICE_TITLE] = "Title",
+        [SERVICE_DESCRIPTION] = "Description",
+        [SERVICE_SCRIPT_VERSION] = "ScriptVersion",
+        [SERVICE_SCHEDULE] = "Schedule",
+        [SERVICE_TIMEOUT] = "TimeoutUSec",
+        [SERVICE_USER] = "User",
+        [SERVICE_LABELS] = "Labels",
+        [SERVICE_ENABLED] = "Enabled",
+        [SERVICE_STATUS] = "Status",
+        [SERVICE_MESSAGE] = "Message",
+        [SERVICE_STATUS_TIMESTAMP] = "StatusTimestampUSec",
+        [SERVICE_LAST_RUN] = "LastRunUSec",
+        [SERVICE_LAST_RUN_RESULT] = "LastRunResult",
+        [SERVICE_LAST_RUN_DETAIL] = "LastRunDetail",
+        [SERVICE_LAST_RUN_DURATION] = "LastRunDurationUSec",
+        [SERVICE_NEXT_RUN] = "NextRunUSec",
+};
+
+static int property_get_status(
+        sd_bus *bus,
+        const char *path,
+        const char *interface,
+        const char *property,
+        sd_bus_message *reply,
+        void *userdata,
+        sd_bus_error *error)
+{
+        const Status *status = userdata;
+
+        return sd_bus_message_append(reply, "s", strempty(status_to_string(*status)));
+}
+
+static int property_get_labels(
+        sd_bus *bus,
+        const char *path,
+        const char *interface,
+        const char *property,
+        sd_bus_message *reply,
+        void *userdata,
+        sd_bus_error *error)
+{
+        const char *s = *(char **) userdata;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "s");
+        if (r < 0)
+                return r;
+        while (*(s += strspn(s, ", \t"))) {
+                size_t n = strcspn(s, ",");
+                _cleanup_free_ char *label = strndup(s, n);
+
+                if (!label)
+                        return -ENOMEM;
+                s += n;
+                while (n > 0 && label[n - 1] == ' ')
+                        label[--n] = '\0';
+                r = sd_bus_message_append(reply, "s", label);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+static int method_remove(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Service *s = userdata;
+        int r;
+
+        r = bus_verify_polkit_async(message, "org.ssi.agent1.manage-services", s->manager->polkit, error);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return 1;
+        r = operation_remove(s->manager, message, s->slug, error);
+        return r < 0 ? r : 1;
+}
+
+static int on_run_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        sd_bus_message *request = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+
+        return e ? sd_bus_reply_method_error(request, e) : sd_bus_reply_method_return(request, NULL);
+}
+
+static void unref_request(void *userdata)
+{
+        sd_bus_message_unref(userdata);
+}
+
+static int method_run(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Service *s = userdata;
+        sd_bus_slot *slot;
+        int r;
+
+        r = bus_verify_polkit_async(message, "org.ssi.agent1.run-service", s->manager->polkit, error);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return 1;
+        r = systemd_call_async(
+                s->manager->bus, "StartUnit", on_run_started, message, &slot, "ss", s->unit, "replace");
+        if (r < 0)
+                return r;
+        /* The answer is sent whatever happens to the service meanwhile: the slot belongs to the bus, and to the slot the
+         * request. */
+        sd_bus_message_ref(message);
+        sd_bus_slot_set_destroy_callback(slot, unref_request);
+        sd_bus_slot_set_floating(slot, true);
+        sd_bus_slot_unref(slot);
+        return 1;
+}
+
+#define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+#define FIXED SD_BUS_VTABLE_PROPERTY_CONST
+
+static const sd_bus_vtable service_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Name", "s", NULL, offsetof(Service, slug), FIXED),
+        SD_BUS_PROPERTY("Title", "s", NULL, offsetof(Service, title), EMITS),
+        SD_BUS_PROPERTY("Description", "s", NULL, offsetof(Service, description), EMITS),
+        SD_BUS_PROPERTY("ScriptVersion", "s", NULL, offsetof(Service, version), EMITS),
+        SD_BUS_PROPERTY("Schedule", "s", NULL, offsetof(Service, schedule), EMITS),
+        SD_BUS_PROPERTY("TimeoutUSec", "t", NULL, offsetof(Service, timeout_usec), EMITS),
+        SD_BUS_PROPERTY("Unit", "s", NULL, offsetof(Service, unit), FIXED),
+        SD_BUS_PROPERTY("User", "s", NULL, offsetof(Service, user), EMITS),
+        SD_BUS_PROPERTY("Labels", "as", property_get_labels, offsetof(Service, labels), EMITS),
+        SD_BUS_PROPERTY("Enabled", "b", NULL, offsetof(Service, enabled), EMITS),
+        SD_BUS_PROPERTY("Status", "s", property_get_status, offsetof(Service, status), EMITS),
+        SD_BUS_PROPERTY("Message", "s", NULL, offsetof(Service, message), EMITS),
+        SD_BUS_PROPERTY("StatusTimestampUSec", "t", NULL, offsetof(Service, status_timestamp), EMITS),
+        SD_BUS_PROPERTY("LastRunUSec", "t", NULL, offsetof(Service, last_run), EMITS),
+        SD_BUS_PROPERTY("LastRunResult", "s", NULL, offsetof(Service, last_run_result), EMITS),
+        SD_BUS_PROPERTY("LastRunDetail", "s", NULL, offsetof(Service, last_run_detail), EMITS),
+        SD_BUS_PROPERTY("LastRunDurationUSec", "t", NULL, offsetof(Service, last_run_duration), EMITS),
+        SD_BUS_PROPERTY("NextRunUSec", "t", NULL, offsetof(Service, next_run), EMITS),
+        SD_BUS_METHOD("Run", NULL, NULL, method_run, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Remove", NULL, NULL, method_remove, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS(
+                "StatusChanged",
+                SD_BUS_ARGS("s", old_status, "s", new_status, "s", message, "t", timestamp_usec),
+                0),
+        SD_BUS_VTABLE_END,
+};
+
+static int find_service(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret, sd_bus_error *error)
+{
+        _cleanup_free_ char *slug = NULL;
+        Manager *m = userdata;
+        Service *s;
+        int r;
+
+        r = sd_bus_path_decode(path, AGENT_SERVICE_PATH, &slug);
+        if (r <= 0)
+                return r;
+        HASH_FIND_STR(m->services, slug, s);
+        if (!s)
+                return 0;
+        *ret = s;
+        return 1;
+}
+
+static int enumerate_services(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *error)
+{
+        Manager *m = userdata;
+        Service *s, *tmp;
+        size_t i = 0;
+        char **nodes;
+
+        nodes = calloc(m->n_services + 1, sizeof(*nodes));
+        if (!nodes)
+                return -ENOMEM;
+        HASH_ITER(hh, m->services, s, tmp)
+        {
+                nodes[i] = strdup(s->path);
+                if (!nodes[i]) {
+                        while (i > 0)
+                                free(nodes[--i]);
+                        free(nodes);
+                        return -ENOMEM;
+                }
+                i++;
+        }
+        *ret_nodes = nodes;
+        return 0;
+}
+
+int service_bus_setup(Manager *m)
+{
+        int r;
+
+        r = sd_bus_add_fallback_vtable(
+                m->bus, NULL, AGENT_SERVICE_PATH, AGENT_SERVICE_INTERFACE, service_vtable, find_service, m);
+        if (r < 0)
+                return r;
+        return sd_bus_add_node_enumerator(m->bus, NULL, AGENT_SERVICE_PATH, enumerate_services, m);
+}
+
+int service_emit_changes(Service *s)
+{
+        const char *names[_SERVICE_PROPERTY_MAX + 1];
+        size_t n = 0;
+
+        for (ServiceProperty p = 0; p < _SERVICE_PROPERTY_MAX; p++)
+                if (s->dirty & UINT32_C(1) << p)
+                        names[n++] = property_names[p];
+        names[n] = NULL;
+        s->dirty = 0;
+        if (n == 0)
+                return 0;
+        return sd_bus_emit_properties_changed_strv(s->manager->bus, s->path, AGENT_SERVICE_INTERFACE, (char **) names);
+}
+
+int service_emit_status_changed(Service *s, Status old)
+{
+        return sd_bus_emit_signal(
+                s->manager->bus,
+                s->path,
+                AGENT_SERVICE_INTERFACE,
+                "StatusChanged",
+                "ssst",
+                strempty(status_to_string(old)),
+                strempty(status_to_string(s->status)),
+                s->message,
+                s->status_timestamp);
+}

@@ -1,0 +1,287 @@
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <systemd/sd-bus.h>
+
+#include "bus-util.h"
+#include "fileset.h"
+#include "manager.h"
+#include "metadata.h"
+#include "systemd-client.h"
+#include "unit-file.h"
+
+Service *service_free(Service *s)
+{
+        if (!s)
+                return NULL;
+        sd_bus_slot_unref(s->next_run_slot);
+        free(s->slug);
+        free(s->path);
+        free(s->unit);
+        free(s->timer);
+        free(s->title);
+        free(s->description);
+        free(s->version);
+        free(s->schedule);
+        free(s->user);
+        free(s->labels);
+        free(s->message);
+        free(s->last_run_detail);
+        free(s);
+        return NULL;
+}
+
+static int read_file(const char *dir, const char *name, size_t max, char **ret, size_t *ret_n)
+{
+        _cleanup_free_ char *path = NULL, *buffer = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        struct stat st;
+        size_t n = 0;
+
+        if (asprintf(&path, "%s/%s", dir, name) < 0)
+                return -ENOMEM;
+        fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ELOOP ? -ENOENT : -errno;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return -ENOENT;
+        buffer = malloc(max + 1);
+        if (!buffer)
+                return -ENOMEM;
+        while (n < max) {
+                ssize_t k = read(fd, buffer + n, max - n);
+
+                if (k < 0)
+                        return -errno;
+                if (k == 0)
+                        break;
+                n += (size_t) k;
+        }
+        buffer[n] = '\0';
+        *ret = TAKE_PTR(buffer);
+        if (ret_n)
+                *ret_n = n;
+        return 0;
+}
+
+static int service_new(Manager *m, const char *slug, Service **ret)
+{
+        _cleanup_(service_freep) Service *s = NULL;
+        int r;
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        s->manager = m;
+        s->status = _STATUS_INVALID;
+        s->last_run_duration = USEC_INFINITY;
+        s->last_run_result = "";
+        s->slug = strdup(slug);
+        s->unit = slug_to_unit(slug, ".service");
+        s->timer = slug_to_unit(slug, ".timer");
+        s->message = strdup("");
+        s->last_run_detail = strdup("");
+        if (!s->slug || !s->unit || !s->timer || !s->message || !s->last_run_detail)
+                return -ENOMEM;
+        r = sd_bus_path_encode(AGENT_SERVICE_PATH, slug, &s->path);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+static int take_value(Metadata *m, MetadataKey k, const char *fallback, char **ret)
+{
+        *ret = m->value[k] ? TAKE_PTR(m->value[k]) : strdup(fallback);
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* The header may have been edited by hand into something that add would refuse: then what can be read is shown. */
+static int load_header(Service *s)
+{
+        _cleanup_(metadata_freep) Metadata *m = NULL;
+        _cleanup_free_ char *content = NULL;
+        size_t n;
+        int r;
+
+        r = read_file(SSI_SCRIPT_DIR, s->slug, SCRIPT_SIZE_MAX, &content, &n);
+        if (r < 0)
+                return r;
+        r = metadata_parse(content, n, &m);
+        if (r < 0)
+                return r;
+        if ((r = take_value(m, METADATA_NAME, s->slug, &s->title)) < 0 ||
+            (r = take_value(m, METADATA_DESCRIPTION, "", &s->description)) < 0 ||
+            (r = take_value(m, METADATA_VERSION, "", &s->version)) < 0 ||
+            (r = take_value(m, METADATA_SCHEDULE, "", &s->schedule)) < 0 ||
+            (r = take_value(m, METADATA_USER, "", &s->user)) < 0 ||
+            (r = take_value(m, METADATA_LABELS, "", &s->labels)) < 0)
+                return r;
+        return 0;
+}
+
+/* The unit file must be one that ssid wrote: ssi-serverd.service is no service-script. */
+static int load_unit(Service *s)
+{
+        _cleanup_free_ char *content = NULL;
+        const char *timeout;
+        int r;
+
+        r = read_file(SSI_UNIT_DIR, s->unit, 64 * 1024, &content, NULL);
+        if (r < 0)
+                return r;
+        if (!startswith(content, UNIT_FILE_MARK))
+                return -ENOENT;
+        timeout = strstr(content, "\nTimeoutStartSec=");
+        if (!timeout || sscanf(timeout, "\nTimeoutStartSec=%" SCNu64 "us", &s->timeout_usec) != 1)
+                s->timeout_usec = USEC_INFINITY;
+        return 0;
+}
+
+int service_load(Manager *m, const char *slug, Service **ret)
+{
+        _cleanup_(service_freep) Service *s = NULL;
+        int r;
+
+        if (!slug_is_valid(slug))
+                return -ENOENT;
+        r = service_new(m, slug, &s);
+        if (r < 0)
+                return r;
+        r = load_unit(s);
+        if (r < 0)
+                return r;
+        r = load_header(s);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+void service_mark(Service *s, ServiceProperty p)
+{
+        s->dirty |= UINT32_C(1) << p;
+        manager_queue_emit(s->manager);
+}
+
+static void take_string(Service *s, ServiceProperty p, char **mine, char **other)
+{
+        char *old = *mine;
+
+        if (streq(*mine, *other))
+                return;
+        *mine = *other;
+        *other = old;
+        service_mark(s, p);
+}
+
+void service_update(Service *s, Service *other)
+{
+        take_string(s, SERVICE_TITLE, &s->title, &other->title);
+        take_string(s, SERVICE_DESCRIPTION, &s->description, &other->description);
+        take_string(s, SERVICE_SCRIPT_VERSION, &s->version, &other->version);
+        take_string(s, SERVICE_SCHEDULE, &s->schedule, &other->schedule);
+        take_string(s, SERVICE_USER, &s->user, &other->user);
+        take_string(s, SERVICE_LABELS, &s->labels, &other->labels);
+        if (s->timeout_usec != other->timeout_usec) {
+                s->timeout_usec = other->timeout_usec;
+                service_mark(s, SERVICE_TIMEOUT);
+        }
+}
+
+static void set_usec(Service *s, ServiceProperty p, uint64_t *field, uint64_t value)
+{
+        if (*field == value)
+                return;
+        *field = value;
+        service_mark(s, p);
+}
+
+static int set_string(Service *s, ServiceProperty p, char **field, const char *value)
+{
+        int r = free_and_strdup(field, value);
+
+        if (r > 0)
+                service_mark(s, p);
+        return r;
+}
+
+static int apply_result(Service *s, const RunEvent *e, bool announce)
+{
+        Status old = s->status;
+        int r;
+
+        r = set_string(s, SERVICE_MESSAGE, &s->message, e->message);
+        if (r < 0)
+                return r;
+        set_usec(s, SERVICE_STATUS_TIMESTAMP, &s->status_timestamp, e->timestamp);
+        if (e->status != old) {
+                s->status = e->status;
+                service_mark(s, SERVICE_STATUS);
+                manager_update_totals(s->manager);
+        }
+        if (!announce)
+                return 0;
+        if (e->status != old) {
+                r = service_emit_status_changed(s, old);
+                if (r < 0)
+                        return r;
+        }
+        return manager_emit_status_reported(s->manager, s);
+}
+
+int service_apply_run(Service *s, const RunEvent *e, bool announce)
+{
+        const char *result = e->error == RUN_ERROR_NONE ? "success" : run_error_kind_to_string(e->error);
+        int r;
+
+        set_usec(s, SERVICE_LAST_RUN, &s->last_run, e->started ?: e->ended ?: e->timestamp);
+        set_usec(s, SERVICE_LAST_RUN_DURATION, &s->last_run_duration, e->duration);
+        if (!streq(s->last_run_result, result)) {
+                s->last_run_result = result;
+                service_mark(s, SERVICE_LAST_RUN_RESULT);
+        }
+        r = set_string(s, SERVICE_LAST_RUN_DETAIL, &s->last_run_detail, strempty(e->detail));
+        if (r < 0)
+                return r;
+        return e->error == RUN_ERROR_NONE ? apply_result(s, e, announce) : 0;
+}
+
+void service_set_enabled(Service *s, bool enabled)
+{
+        if (s->enabled == enabled)
+                return;
+        s->enabled = enabled;
+        service_mark(s, SERVICE_ENABLED);
+}
+
+void service_set_next_run(Service *s, uint64_t usec)
+{
+        set_usec(s, SERVICE_NEXT_RUN, &s->next_run, usec == USEC_INFINITY ? 0 : usec);
+}
+
+static int on_next_run(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Service *s = userdata;
+        uint64_t usec;
+
+        s->next_run_slot = sd_bus_slot_unref(s->next_run_slot);
+        if (!sd_bus_message_is_method_error(reply, NULL) && sd_bus_message_read(reply, "v", "t", &usec) >= 0)
+                service_set_next_run(s, usec);
+        return 0;
+}
+
+int service_query_next_run(Service *s)
+{
+        s->next_run_slot = sd_bus_slot_unref(s->next_run_slot);
+        return systemd_get_unit_property_async(
+                s->manager->bus,
+                s->timer,
+                "org.freedesktop.systemd1.Timer",
+                "NextElapseUSecRealtime",
+                on_next_run,
+                s,
+                &s->next_run_slot);
+}

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <uthash.h>
+
+#include "run-tracker.h"
+
+typedef struct Manager Manager;
+
+/* Bits of Service.dirty, in the order of the names in service-bus.c. */
+typedef enum ServiceProperty {
+        SERVICE_TITLE,
+        SERVICE_DESCRIPTION,
+        SERVICE_SCRIPT_VERSION,
+        SERVICE_SCHEDULE,
+        SERVICE_TIMEOUT,
+        SERVICE_USER,
+        SERVICE_LABELS,
+        SERVICE_ENABLED,
+        SERVICE_STATUS,
+        SERVICE_MESSAGE,
+        SERVICE_STATUS_TIMESTAMP,
+        SERVICE_LAST_RUN,
+        SERVICE_LAST_RUN_RESULT,
+        SERVICE_LAST_RUN_DETAIL,
+        SERVICE_LAST_RUN_DURATION,
+        SERVICE_NEXT_RUN,
+        _SERVICE_PROPERTY_MAX,
+} ServiceProperty;
+
+typedef struct Service {
+        Manager *manager;
+        char *slug;
+        char *path; /* of the bus object */
+        char *unit, *timer;
+
+        char *title, *description, *version, *schedule, *user, *labels; /* never NULL once loaded */
+        uint64_t timeout_usec;
+        int enabled; /* an int, as D-Bus booleans are read */
+
+        Status status; /* _STATUS_INVALID before the first result */
+        char *message;
+        uint64_t status_timestamp; /* usec since the epoch, 0 for none; so the next ones */
+        uint64_t last_run, next_run;
+        uint64_t last_run_duration;  /* usec, USEC_INFINITY when unknown */
+        const char *last_run_result; /* "", "success", or the kind of the execution error; static */
+        char *last_run_detail;
+
+        uint32_t dirty; /* properties that changed since the last signal */
+        bool seen;      /* by the scan under way */
+        struct sd_bus_slot *next_run_slot;
+        UT_hash_handle hh;
+} Service;
+
+/* Reads script and unit from disk. -ENOENT when it is not (or no longer) an installed service. */
+int service_load(Manager *m, const char *slug, Service **ret);
+Service *service_free(Service *s);
+DEFINE_CLEANUP(Service *, service_free);
+
+/* Takes over what the disk says in other, marks what changed. */
+void service_update(Service *s, Service *other);
+
+/* A concluded run. old status goes out as StatusChanged when it differs. announce: send StatusReported. */
+int service_apply_run(Service *s, const RunEvent *e, bool announce);
+
+void service_set_enabled(Service *s, bool enabled);
+void service_set_next_run(Service *s, uint64_t usec);
+void service_mark(Service *s, ServiceProperty p);
+
+/* Asks systemd for the timer's next elapse. */
+int service_query_next_run(Service *s);
+
+/* service-bus.c */
+int service_bus_setup(Manager *m);
+int service_emit_changes(Service *s);
+int service_emit_status_changed(Service *s, Status old);

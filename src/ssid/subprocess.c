@@ -1,0 +1,198 @@
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "subprocess.h"
+
+#define OUTPUT_MAX   (16U * 1024U)
+#define TIMEOUT_USEC (10 * USEC_PER_SEC)
+#define NOBODY       65534
+
+struct Subprocess {
+        pid_t pid;
+        int output_fd;
+        char output[OUTPUT_MAX + 1];
+        size_t n_output;
+        bool timed_out;
+        sd_event_source *child, *readable, *timer;
+        subprocess_done_t done;
+        void *userdata;
+};
+
+Subprocess *subprocess_free(Subprocess *p)
+{
+        if (!p)
+                return NULL;
+        /* A child source that is gone would leave a zombie: it is killed and reaped here. */
+        if (p->child && p->pid > 0) {
+                sd_event_source_disable_unref(p->child);
+                kill(p->pid, SIGKILL);
+                waitpid(p->pid, NULL, 0);
+        } else
+                sd_event_source_disable_unref(p->child);
+        sd_event_source_disable_unref(p->readable);
+        sd_event_source_disable_unref(p->timer);
+        safe_close(p->output_fd);
+        free(p);
+        return NULL;
+}
+
+/* Output past the limit is read and dropped, so that the program can end. */
+static int read_output(Subprocess *p)
+{
+        for (;;) {
+                size_t room = OUTPUT_MAX - p->n_output;
+                char waste[4096];
+                ssize_t n;
+
+                n = room > 0 ? read(p->output_fd, p->output + p->n_output, room) : read(p->output_fd, waste, sizeof(waste));
+                if (n < 0)
+                        return errno == EAGAIN ? 0 : -errno;
+                if (n == 0)
+                        return 1;
+                if (room > 0)
+                        p->n_output += (size_t) n;
+        }
+}
+
+static int on_readable(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+        Subprocess *p = userdata;
+
+        if (read_output(p) != 0)
+                p->readable = sd_event_source_disable_unref(p->readable);
+        return 0;
+}
+
+static int on_exit_child(sd_event_source *s, const siginfo_t *si, void *userdata)
+{
+        _cleanup_(subprocess_freep) Subprocess *p = userdata;
+        int status;
+
+        p->pid = 0;
+        (void) read_output(p);
+        p->output[p->n_output] = '\0';
+        status = p->timed_out ? -ETIME : si->si_code == CLD_EXITED ? si->si_status : -EIO;
+        p->done(status, p->output, p->userdata);
+        return 0;
+}
+
+static int on_timeout(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        Subprocess *p = userdata;
+
+        p->timed_out = true;
+        kill(p->pid, SIGKILL);
+        return 0;
+}
+
+static void limit(int resource, rlim_t value)
+{
+        const struct rlimit l = { .rlim_cur = value, .rlim_max = value };
+
+        (void) setrlimit(resource, &l);
+}
+
+_Noreturn static void child(const char *const *argv, int in, int out)
+{
+        static char *const environment[] = { (char *) "LC_ALL=C", (char *) "TZ=UTC", (char *) "PATH=/usr/bin:/bin", NULL };
+        sigset_t none;
+
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0)
+                _exit(EXIT_FAILURE);
+        if (close_range(3, ~0U, 0) < 0)
+                _exit(EXIT_FAILURE);
+        limit(RLIMIT_CORE, 0);
+        limit(RLIMIT_CPU, 5);
+        limit(RLIMIT_FSIZE, 0);
+        if (geteuid() == 0 &&
+            (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0))
+                _exit(EXIT_FAILURE);
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || chdir("/") < 0)
+                _exit(EXIT_FAILURE);
+        execve(argv[0], (char *const *) argv, environment);
+        _exit(127);
+}
+
+/* A memory file takes any amount of input without a writer that must be driven. */
+static int input_to_fd(const char *input, size_t n)
+{
+        _cleanup_close_ int fd = -EBADF;
+
+        if (!input) {
+                fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+                return fd < 0 ? -errno : TAKE_FD(fd);
+        }
+        fd = memfd_create("ssi-input", MFD_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        for (size_t done = 0; done < n;) {
+                ssize_t k = write(fd, input + done, n - done);
+
+                if (k < 0)
+                        return -errno;
+                done += (size_t) k;
+        }
+        if (lseek(fd, 0, SEEK_SET) < 0)
+                return -errno;
+        return TAKE_FD(fd);
+}
+
+int subprocess_start(
+        sd_event *event,
+        const char *const *argv,
+        const char *input,
+        size_t input_len,
+        subprocess_done_t done,
+        void *userdata,
+        Subprocess **ret)
+{
+        _cleanup_(subprocess_freep) Subprocess *p = NULL;
+        _cleanup_close_ int in = -EBADF, out = -EBADF;
+        int fds[2], r;
+
+        p = calloc(1, sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+        p->output_fd = -EBADF;
+        p->done = done;
+        p->userdata = userdata;
+
+        in = input_to_fd(input, input_len);
+        if (in < 0)
+                return in;
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        p->output_fd = fds[0];
+        out = fds[1];
+        if (fcntl(p->output_fd, F_SETFL, O_NONBLOCK) < 0)
+                return -errno;
+
+        p->pid = fork();
+        if (p->pid < 0)
+                return -errno;
+        if (p->pid == 0)
+                child(argv, in, out);
+
+        r = sd_event_add_child(event, &p->child, p->pid, WEXITED, on_exit_child, p);
+        if (r < 0) {
+                kill(p->pid, SIGKILL);
+                waitpid(p->pid, NULL, 0);
+                return r;
+        }
+        r = sd_event_add_io(event, &p->readable, p->output_fd, EPOLLIN, on_readable, p);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(event, &p->timer, CLOCK_MONOTONIC, TIMEOUT_USEC, 0, on_timeout, p);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(p);
+        return 0;
+}

@@ -1,0 +1,21 @@
+#pragma once
+
+/* Runs a helper program without blocking the loop: as an unprivileged user, with standard input given and standard
+ * output collected. Meant for small tools that judge text (systemd-analyze, bash -n), which may come from anyone. */
+
+#include <systemd/sd-event.h>
+
+#include "util.h"
+
+typedef struct Subprocess Subprocess;
+
+/* status: the exit status (0–255), or a negative errno: -ETIME when it took longer than 10 s, -EIO when a signal ended
+ * it. output: standard output and error, cut at 16 kB, NUL-terminated, borrowed. Called exactly once, after which the
+ * subprocess is gone; not called when it is freed before. */
+typedef void (*subprocess_done_t)(int status, const char *output, void *userdata);
+
+/* argv[0] is an absolute path. input may be NULL; it is copied. Needs SIGCHLD blocked. */
+int subprocess_start(sd_event *event, const char *const *argv, const char *input, size_t input_len,
+                     subprocess_done_t done, void *userdata, Subprocess **ret);
+Subprocess *subprocess_free(Subprocess *p);
+DEFINE_CLEANUP(Subprocess *, subprocess_free);

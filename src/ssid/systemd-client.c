@@ -1,0 +1,63 @@
+#include <stdarg.h>
+
+#include "systemd-client.h"
+#include "util.h"
+
+#define SYSTEMD_NAME "org.freedesktop.systemd1"
+#define SYSTEMD_PATH "/org/freedesktop/systemd1"
+
+/* A reload of a host with thousands of units takes its time. */
+#define CALL_TIMEOUT_USEC (90 * USEC_PER_SEC)
+
+int systemd_call_async(
+        sd_bus *bus,
+        const char *member,
+        sd_bus_message_handler_t callback,
+        void *userdata,
+        sd_bus_slot **ret_slot,
+        const char *types,
+        ...)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        va_list ap;
+        int r;
+
+        r = sd_bus_message_new_method_call(bus, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_NAME ".Manager", member);
+        if (r < 0)
+                return r;
+        va_start(ap, types);
+        r = sd_bus_message_appendv(m, types, ap);
+        va_end(ap);
+        if (r < 0)
+                return r;
+        return sd_bus_call_async(bus, ret_slot, m, callback, userdata, CALL_TIMEOUT_USEC);
+}
+
+int systemd_get_unit_property_async(
+        sd_bus *bus,
+        const char *unit,
+        const char *interface,
+        const char *property,
+        sd_bus_message_handler_t callback,
+        void *userdata,
+        sd_bus_slot **ret_slot)
+{
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = sd_bus_path_encode(SYSTEMD_PATH "/unit", unit, &path);
+        if (r < 0)
+                return r;
+        return sd_bus_call_method_async(
+                bus,
+                ret_slot,
+                SYSTEMD_NAME,
+                path,
+                "org.freedesktop.DBus.Properties",
+                "Get",
+                callback,
+                userdata,
+                "ss",
+                interface,
+                property);
+}

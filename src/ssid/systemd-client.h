@@ -1,0 +1,14 @@
+#pragma once
+
+/* Asynchronous calls of systemd's manager over D-Bus (org.freedesktop.systemd1(5)). */
+
+#include <systemd/sd-bus.h>
+
+/* Calls org.freedesktop.systemd1.Manager's member with the arguments given by types, as sd_bus_message_append(3). The
+ * answer comes to callback; the slot cancels it. */
+int systemd_call_async(sd_bus *bus, const char *member, sd_bus_message_handler_t callback, void *userdata,
+                       sd_bus_slot **ret_slot, const char *types, ...);
+
+/* The answer is a variant. The unit need not be loaded. */
+int systemd_get_unit_property_async(sd_bus *bus, const char *unit, const char *interface, const char *property,
+                                    sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret_slot);

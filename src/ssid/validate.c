@@ -1,0 +1,234 @@
+#include <inttypes.h>
+#include <time.h>
+
+#include "subprocess.h"
+#include "validate.h"
+
+#define SYSTEMD_ANALYZE "/usr/bin/systemd-analyze"
+#define BASH            "/bin/bash"
+
+#define TIMEOUT_MAX_USEC      (24 * 60 * 60 * USEC_PER_SEC)
+#define RANDOM_DELAY_MAX_USEC (30 * USEC_PER_SEC)
+#define RANDOM_DELAY_DIVISOR  20
+
+typedef enum Step {
+        STEP_SCHEDULE,
+        STEP_TIMEOUT,
+        STEP_SYNTAX,
+        _STEP_MAX,
+} Step;
+
+struct Validation {
+        sd_event *event;
+        char *content;
+        size_t n_content;
+        Step step;
+        Verdict verdict;
+        Subprocess *process;
+        sd_event_source *defer;
+        int result;
+        validation_done_t done;
+        void *userdata;
+};
+
+static void next_step(Validation *v);
+
+Validation *validation_free(Validation *v)
+{
+        if (!v)
+                return NULL;
+        subprocess_free(v->process);
+        sd_event_source_disable_unref(v->defer);
+        metadata_free(v->verdict.metadata);
+        free(v->content);
+        free(v);
+        return NULL;
+}
+
+static int on_finish(sd_event_source *s, void *userdata)
+{
+        _cleanup_(validation_freep) Validation *v = userdata;
+
+        v->done(v->result, &v->verdict, v->userdata);
+        return 0;
+}
+
+/* By way of the loop, so that the caller of validation_start() has its pointer before it hears of the result. */
+static int finish(Validation *v, int r)
+{
+        v->result = r;
+        return sd_event_add_defer(v->event, &v->defer, on_finish, v);
+}
+
+/* What a helper says about it, on one line: the first of its lines that is no caret under a column. */
+static int add_helper_problem(Validation *v, MetadataKey key, const char *what, const char *output)
+{
+        size_t n = strcspn(output, "\n");
+        const Metadata *m = v->verdict.metadata;
+
+        return metadata_add_problem(
+                v->verdict.metadata,
+                m->line[key],
+                false,
+                "\"%s\" is not %s: \"%s\" (%.*s)",
+                metadata_key_to_string(key),
+                what,
+                m->value[key],
+                (int) MIN(n, 200U),
+                output);
+}
+
+/* "    Next elapse: Mon 2026-11-23 17:00:00 UTC" or "       Iter. #2: …", as `systemd-analyze calendar` prints them
+ * with TZ=UTC. Only ever a hint. */
+static bool read_elapse(const char *output, const char *label, uint64_t *ret)
+{
+        const char *s = strstr(output, label);
+        struct tm tm = {};
+        int year, mon;
+
+        if (!s || sscanf(s + strlen(label),
+                         " %*3s %d-%d-%d %d:%d:%d",
+                         &year,
+                         &mon,
+                         &tm.tm_mday,
+                         &tm.tm_hour,
+                         &tm.tm_min,
+                         &tm.tm_sec) != 6)
+                return false;
+        tm.tm_year = year - 1900;
+        tm.tm_mon = mon - 1;
+        *ret = (uint64_t) timegm(&tm) * USEC_PER_SEC;
+        return true;
+}
+
+static int judge_schedule(Validation *v, int status, const char *output)
+{
+        uint64_t first, second;
+
+        if (status != 0)
+                return add_helper_problem(v, METADATA_SCHEDULE, "a systemd calendar expression (systemd.time(7))", output);
+        if (strstr(output, "Next elapse: never"))
+                return metadata_add_problem(
+                        v->verdict.metadata,
+                        v->verdict.metadata->line[METADATA_SCHEDULE],
+                        true,
+                        "the schedule never elapses again; the script will run only when it is asked for");
+        if (read_elapse(output, "Next elapse:", &first) && read_elapse(output, "Iter. #2:", &second) && second > first)
+                v->verdict.random_delay_usec =
+                        MIN((second - first) / RANDOM_DELAY_DIVISOR, RANDOM_DELAY_MAX_USEC);
+        return 0;
+}
+
+static int judge_timeout(Validation *v, int status, const char *output)
+{
+        Metadata *m = v->verdict.metadata;
+        uint64_t usec = 0;
+        const char *s;
+
+        if (status != 0)
+                return add_helper_problem(v, METADATA_TIMEOUT, "a systemd time span (systemd.time(7))", output);
+        s = strstr(output, "s: ");
+        if (!s || sscanf(s + 3, "%" SCNu64, &usec) != 1 || usec == 0 || usec > TIMEOUT_MAX_USEC)
+                return metadata_add_problem(
+                        m, m->line[METADATA_TIMEOUT], false, "\"timeout\" must be more than nothing and at most a day");
+        v->verdict.timeout_usec = usec;
+        return 0;
+}
+
+/* bash -n writes "bash: line 7: syntax error …". */
+static int judge_syntax(Validation *v, int status, const char *output)
+{
+        const char *s = strstr(output, "line ");
+        size_t n;
+        unsigned line = 1;
+        const char *text = output;
+
+        if (status == 0)
+                return 0;
+        if (s && sscanf(s, "line %u", &line) == 1 && (s = strstr(s, ": ")))
+                text = s + 2;
+        n = strcspn(text, "\n");
+        return metadata_add_problem(v->verdict.metadata, line, false, "%.*s", (int) MIN(n, 200U), text);
+}
+
+static void on_helper(int status, const char *output, void *userdata)
+{
+        static int (*const judge[_STEP_MAX])(Validation *v, int status, const char *output) = {
+                [STEP_SCHEDULE] = judge_schedule,
+                [STEP_TIMEOUT] = judge_timeout,
+                [STEP_SYNTAX] = judge_syntax,
+        };
+        Validation *v = userdata;
+        int r;
+
+        v->process = NULL;
+        /* 127: the helper could not be executed. That is no judgement about the script. */
+        r = status < 0 ? status : status == 127 ? -ENOENT : judge[v->step](v, status, output);
+        if (r < 0) {
+                if (finish(v, r) < 0)
+                        sd_event_exit(v->event, r);
+                return;
+        }
+        v->step++;
+        next_step(v);
+}
+
+static void next_step(Validation *v)
+{
+        Metadata *m = v->verdict.metadata;
+        const char *schedule[] = { SYSTEMD_ANALYZE, "calendar", "--iterations=2", "--", m->value[METADATA_SCHEDULE], NULL };
+        const char *timeout[] = { SYSTEMD_ANALYZE, "timespan", "--", m->value[METADATA_TIMEOUT], NULL };
+        static const char *const syntax[] = { BASH, "--norc", "--noprofile", "-n", NULL };
+        int r;
+
+        if (v->step == STEP_SCHEDULE && !m->value[METADATA_SCHEDULE])
+                v->step++;
+        if (v->step == STEP_TIMEOUT && !m->value[METADATA_TIMEOUT])
+                v->step++;
+        switch (v->step) {
+        case STEP_SCHEDULE:
+                r = subprocess_start(v->event, schedule, NULL, 0, on_helper, v, &v->process);
+                break;
+        case STEP_TIMEOUT:
+                r = subprocess_start(v->event, timeout, NULL, 0, on_helper, v, &v->process);
+                break;
+        case STEP_SYNTAX:
+                r = subprocess_start(v->event, syntax, v->content, v->n_content, on_helper, v, &v->process);
+                break;
+        default:
+                r = finish(v, 0);
+                break;
+        }
+        if (r < 0 && finish(v, r) < 0)
+                sd_event_exit(v->event, r);
+}
+
+int validation_start(
+        sd_event *event,
+        Metadata *metadata_taken,
+        const char *content,
+        size_t n,
+        validation_done_t done,
+        void *userdata,
+        Validation **ret)
+{
+        _cleanup_(metadata_freep) Metadata *metadata = metadata_taken;
+        _cleanup_(validation_freep) Validation *v = NULL;
+
+        v = calloc(1, sizeof(*v));
+        if (!v)
+                return -ENOMEM;
+        v->content = malloc(n + 1);
+        if (!v->content)
+                return -ENOMEM;
+        memcpy(v->content, content, n);
+        v->content[n] = '\0';
+        v->n_content = n;
+        v->event = event;
+        v->done = done;
+        v->userdata = userdata;
+        v->verdict.metadata = TAKE_PTR(metadata);
+        next_step(v);
+        *ret = TAKE_PTR(v);
+        return 0;
+}
