@@ -1,0 +1,149 @@
+// What frames every page: theme, account, the state of the live connection, announcements.
+
+import {h, setAttribute, setHidden, setText} from './dom.js';
+import {icon} from './icons.js';
+import {LINK_WORDS, WORDS, plural} from './status.js';
+import {clock, span} from './time.js';
+
+const THEMES = ['system', 'light', 'dark'];
+const THEME_KEY = 'ssi.theme';
+const byId = (id) => document.getElementById(id);
+
+export function setUpTheme() {
+  const button = byId('theme');
+  const stored = () => {
+    try {
+      const theme = localStorage.getItem(THEME_KEY);
+      return THEMES.includes(theme) ? theme : 'system';
+    } catch {
+      return 'system';
+    }
+  };
+  let theme = stored();
+  const show = () => {
+    if (theme === 'system') delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    button.replaceChildren(icon(theme));
+    const words = {system: 'as the system', light: 'light', dark: 'dark'};
+    setAttribute(button, 'aria-label', `Theme: ${words[theme]}`);
+    button.title = `Theme: ${words[theme]}`;
+  };
+
+  button.addEventListener('click', () => {
+    theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
+    try {
+      if (theme === 'system') localStorage.removeItem(THEME_KEY);
+      else localStorage.setItem(THEME_KEY, theme);
+    } catch {
+      // It lasts as long as the page, then.
+    }
+    show();
+  });
+  addEventListener('storage', (e) => {
+    if (e.key !== THEME_KEY) return;
+    theme = stored();
+    show();
+  });
+  show();
+}
+
+export function setUpAccount(session) {
+  const menu = byId('account');
+
+  menu.querySelector('summary').append(icon('person'));
+  byId('logout').addEventListener('click', () => {
+    menu.open = false;
+    session.logOut();
+  });
+  document.addEventListener('click', (e) => {
+    if (menu.open && !menu.contains(e.target)) menu.open = false;
+  });
+  menu.addEventListener('keydown', (e) => {
+    if (e.key !== 'Escape' || !menu.open) return;
+    menu.open = false;
+    menu.querySelector('summary').focus();
+  });
+}
+
+export function showAccount(session) {
+  setText(byId('account-email'), session.email);
+  for (const el of document.querySelectorAll('[data-signed-in]')) setHidden(el, !session.signedIn);
+  if (!session.signedIn) setHidden(byId('banner'), true);
+}
+
+export function showPlace(path) {
+  for (const link of document.querySelectorAll('.top-nav a'))
+    setAttribute(link, 'aria-current', link.pathname === path ? 'page' : null);
+}
+
+// The mark in the header, and below it, once the page is not live, what that means for what is shown.
+export class LinkState {
+  #mark = byId('link');
+  #banner = byId('banner');
+  #word = h('span', {class: 'word'});
+  #text = h('p');
+  #stream = null;
+  #wasLive = false;
+
+  constructor(announcer, onRetry) {
+    this.announcer = announcer;
+    this.#mark.append(h('span', {class: 'hidden'}, 'Live connection: '), this.#word);
+    this.#banner.append(this.#text, h('button', {type: 'button', on: {click: onRetry}}, 'Try now'));
+    setInterval(() => this.#showBanner(), 1000);
+  }
+
+  show(stream) {
+    const words = {connecting: 'Connecting', live: 'Live', reconnecting: 'Reconnecting', offline: 'Offline'};
+    const before = this.#mark.dataset.state;
+
+    this.#stream = stream;
+    this.#mark.dataset.state = stream.state;
+    setText(this.#word, words[stream.state]);
+    if (before !== stream.state && this.#wasLive) {
+      if (stream.state === 'live') this.announcer.say('The page is live again.');
+      else if (before === 'live') this.announcer.say('The page is not live any more. Reconnecting.');
+    }
+    this.#wasLive ||= stream.state === 'live';
+    this.#showBanner();
+  }
+
+  #showBanner() {
+    const stream = this.#stream;
+    const quiet = !stream || stream.state === 'live' || stream.state === 'connecting' || this.#mark.hidden;
+
+    setHidden(this.#banner, quiet);
+    if (quiet) return;
+    const known = stream.heardAt ? `This is what was known at ${clock(stream.heardAt)}.` : '';
+    const next = stream.state === 'offline' ? 'This device is offline.' : stream.retryAt > Date.now()
+      ? `Next attempt in ${span((stream.retryAt - Date.now()) / 1000 + 0.5)}.` : 'Connecting …';
+    setText(this.#text, `Not live. ${known} ${next}`.replace(/ {2,}/g, ' '));
+  }
+}
+
+// One polite voice for the whole page. It gathers for a moment and says much at once in few words.
+export class Announcer {
+  #el = byId('announcer');
+  #turns = [];
+  #timer = 0;
+
+  say(text) {
+    this.#el.textContent = '';
+    this.#el.append(text);
+  }
+
+  turn({kind, after, server}) {
+    const name = kind === 'server' ? after.name : `${after.title || after.name}${server ? ` on ${server.name}` : ''}`;
+    const state = kind === 'server' ? LINK_WORDS[after.state] : WORDS[after.status] ?? WORDS.none;
+
+    this.#turns.push(`${name}: ${state}.`);
+    this.#timer ||= setTimeout(() => this.#sayTurns(), 1500);
+  }
+
+  #sayTurns() {
+    const turns = this.#turns;
+
+    this.#turns = [];
+    this.#timer = 0;
+    this.say(turns.length <= 3 ? turns.join(' ') : `${plural(turns.length, 'status', 'statuses')} changed.`);
+  }
+}

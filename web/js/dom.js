@@ -1,0 +1,113 @@
+// Building and updating the page. Text only ever arrives as text nodes; there is deliberately no way to pass markup.
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+// h('a', {class: 'x', href: '/', on: {click: f}}, 'text', node, null)
+export function h(tag, props, ...children) {
+  return fill(document.createElement(tag), props, children);
+}
+
+export function svg(tag, props, ...children) {
+  return fill(document.createElementNS(SVG, tag), props, children);
+}
+
+function fill(el, props, children) {
+  for (const [name, value] of Object.entries(props ?? {})) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === 'on') {
+      for (const [event, listener] of Object.entries(value)) el.addEventListener(event, listener);
+    } else if (name === 'data') {
+      Object.assign(el.dataset, value);
+    } else {
+      el.setAttribute(name, value === true ? '' : value);
+    }
+  }
+  el.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== false));
+  return el;
+}
+
+export function setText(el, text) {
+  const value = text ?? '';
+  if (el.textContent !== value) el.textContent = value;
+}
+
+export function setAttribute(el, name, value) {
+  if (value === null || value === undefined || value === false) el.removeAttribute(name);
+  else if (el.getAttribute(name) !== String(value)) el.setAttribute(name, value);
+}
+
+export function setHidden(el, hidden) {
+  if (el.hidden !== hidden) el.hidden = hidden;
+}
+
+// Text that a stranger may have written: isolated, so that its direction does not reach its surroundings.
+export function foreign(tag, props, text) {
+  return h(tag, {dir: 'auto', ...props}, text ?? '');
+}
+
+// Keeps the children of parent equal to a list, moving as few as it can: a row that keeps its place keeps its focus
+// and its selection. create(item) returns {el, update(item)}.
+export class KeyedList {
+  #parent;
+  #create;
+  #rows = new Map();
+
+  constructor(parent, create) {
+    this.#parent = parent;
+    this.#create = create;
+  }
+
+  sync(items, keyOf) {
+    const seen = new Set();
+    let next = this.#parent.firstElementChild;
+
+    for (const item of items) {
+      const key = keyOf(item);
+      let row = this.#rows.get(key);
+
+      seen.add(key);
+      if (!row) {
+        row = this.#create(item);
+        this.#rows.set(key, row);
+      }
+      row.update(item);
+      if (row.el === next) next = next.nextElementSibling;
+      else place(this.#parent, row.el, next);
+    }
+    for (const [key, row] of this.#rows) {
+      if (seen.has(key)) continue;
+      row.el.remove();
+      this.#rows.delete(key);
+    }
+  }
+}
+
+function place(parent, el, before) {
+  if (el.parentNode === parent && parent.moveBefore) {
+    parent.moveBefore(el, before); // keeps focus and running animations
+    return;
+  }
+  const focused = el.contains(document.activeElement) ? document.activeElement : null;
+  parent.insertBefore(el, before);
+  focused?.focus({preventScroll: true});
+}
+
+// Lets one change of an element be seen for a moment.
+export function flash(el) {
+  el.classList.remove('flash');
+  void el.offsetWidth;
+  el.classList.add('flash');
+}
+
+export async function copyText(text, source) {
+  if (navigator.clipboard) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      // Not allowed or not in focus: leave it selected instead.
+    }
+  }
+  getSelection().selectAllChildren(source);
+  return false;
+}

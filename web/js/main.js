@@ -1,0 +1,119 @@
+// Puts the parts together: session -> stream -> store -> the view that the address names.
+
+import {Api} from './api.js';
+import {Announcer, LinkState, setUpAccount, setUpTheme, showAccount, showPlace} from './chrome.js';
+import {Router, safeNext} from './router.js';
+import {Session} from './session.js';
+import {Store} from './store.js';
+import {Stream} from './stream.js';
+import {startTicking} from './time.js';
+import {logInView, signUpView} from './views/auth.js';
+import {notFoundView} from './views/notice.js';
+import {overviewView} from './views/overview.js';
+import {registerView} from './views/register.js';
+import {serverView} from './views/server.js';
+import {serviceView} from './views/service.js';
+
+const FIRST_READ_MS = 1500; // the stream comes first; without it the page still shows what there is
+
+const main = document.getElementById('main');
+const session = new Session();
+const api = new Api(session);
+const store = new Store(api);
+const announcer = new Announcer();
+const stream = new Stream(api, onEvent, (s) => linkState.show(s));
+const linkState = new LinkState(announcer, () => stream.retry());
+const router = new Router(show);
+const app = {api, session, store, router};
+
+let view = null;
+let drawing = false;
+let firstRead = 0;
+
+router
+  .add('/login', {view: logInView, open: true})
+  .add('/signup', {view: signUpView, open: true})
+  .add('/', {view: overviewView})
+  .add('/servers/new', {view: registerView})
+  .add('/servers/:id', {view: serverView})
+  .add('/servers/:id/services/:name', {view: serviceView})
+  .add('*', {view: notFoundView});
+
+function onEvent(event, data) {
+  if (event === 'ready') {
+    clearTimeout(firstRead);
+    store.sync();
+  } else {
+    store.apply(event, data);
+  }
+}
+
+// A view is {el, title, update?(), destroy?()}; title is a function of what is known.
+function show(route, params, {path, restored}) {
+  if (!route.open && !session.signedIn) return router.go(loginPath(), {replace: true});
+  if (route.open && session.signedIn) return router.go(safeNext(location.search), {replace: true});
+
+  const first = view === null;
+  view?.destroy?.();
+  store.watch(null);
+  view = route.view(app, params);
+  main.replaceChildren(view.el);
+  showPlace(path);
+  draw();
+  if (!restored) scrollTo(0, 0);
+  // A new page begins at its heading, also for those who hear it; a form at its first field.
+  if (!first) (main.querySelector('[autofocus]') ?? main.querySelector('h1') ?? main).focus({preventScroll: true});
+  else main.querySelector('[autofocus]')?.focus();
+}
+
+function loginPath() {
+  const here = location.pathname + location.search;
+  return here === '/' || here.startsWith('/login') || here.startsWith('/signup')
+    ? '/login' : `/login?next=${encodeURIComponent(here)}`;
+}
+
+function draw() {
+  drawing = false;
+  if (!view) return;
+  view.update?.();
+  const title = view.title();
+  document.title = title ? `${title} – SSI` : 'Service Status Indicator';
+}
+
+// Many events make one drawing. A hidden page gets no frames, but its title still tells.
+function drawSoon() {
+  if (drawing) return;
+  drawing = true;
+  if (document.hidden) setTimeout(draw, 250);
+  else requestAnimationFrame(draw);
+}
+
+// Also called when another tab logs in or out.
+function onSession() {
+  showAccount(session);
+  stream.stop();
+  clearTimeout(firstRead);
+  store.clear();
+  if (session.signedIn) {
+    stream.start();
+    firstRead = setTimeout(() => store.sync(), FIRST_READ_MS);
+  }
+  router.reload();
+}
+
+setUpTheme();
+setUpAccount(session);
+startTicking();
+session.addEventListener('change', onSession);
+store.addEventListener('change', drawSoon);
+store.addEventListener('turn', (e) => announcer.turn(e.detail));
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden && drawing) draw();
+});
+
+showAccount(session);
+if (session.signedIn) {
+  stream.start();
+  firstRead = setTimeout(() => store.sync(), FIRST_READ_MS);
+}
+router.start();

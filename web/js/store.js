@@ -1,0 +1,135 @@
+// What the page knows: the servers, and the services of those that were looked at. Lists are read over HTTP and kept
+// up to date by the stream. An event that arrives while a list is being read may be newer or older than that list:
+// it is applied at once, and again when the list has come. The stream keeps its order, so the last word is the newest.
+
+const RETRY_MS = 3000;
+
+export class Store extends EventTarget {
+  servers = new Map(); // by id
+  services = new Map(); // by server id: a Map by name, or an ApiError when they could not be read
+  loaded = false;
+  error = null; // of the last reading of the servers
+
+  #api;
+  #watched = null;
+  #pending = new Set(); // readings under way; each records the events that come meanwhile
+  #retry = 0;
+  #epoch = 0;
+
+  constructor(api) {
+    super();
+    this.#api = api;
+  }
+
+  clear() {
+    this.#epoch++;
+    clearTimeout(this.#retry);
+    this.#pending.clear();
+    this.#watched = null;
+    this.servers.clear();
+    this.services.clear();
+    this.loaded = false;
+    this.error = null;
+  }
+
+  // Keeps the services of one server at hand, until another one is named or null.
+  watch(serverId) {
+    this.#watched = serverId;
+    if (serverId && !(this.services.get(serverId) instanceof Map)) {
+      this.services.delete(serverId);
+      this.#readServices(serverId);
+    }
+  }
+
+  // Reads everything again that is on show.
+  async sync() {
+    for (const id of this.services.keys()) {
+      if (id !== this.#watched) this.services.delete(id);
+    }
+    clearTimeout(this.#retry);
+    await Promise.all([this.#readServers(), this.#watched && this.#readServices(this.#watched)]);
+  }
+
+  async #readServers() {
+    try {
+      await this.#read(this.#api.servers(), (servers) => {
+        this.servers = new Map(servers.map((s) => [s.id, s]));
+        this.loaded = true;
+        this.error = null;
+      });
+    } catch (e) {
+      if (e.status === 401) return;
+      this.error = e;
+      this.#retry = setTimeout(() => this.sync(), Math.max(RETRY_MS, e.retryAfter * 1000));
+    }
+    this.#changed();
+  }
+
+  async #readServices(id) {
+    try {
+      await this.#read(this.#api.services(id), (services) => {
+        this.services.set(id, new Map(services.map((s) => [s.name, s])));
+      });
+    } catch (e) {
+      if (e.status === 401) return;
+      if (!(this.services.get(id) instanceof Map) || e.status === 404) this.services.set(id, e);
+      if (e.status !== 404) this.#retry = setTimeout(() => this.sync(), Math.max(RETRY_MS, e.retryAfter * 1000));
+    }
+    this.#changed();
+  }
+
+  async #read(promise, take) {
+    const epoch = this.#epoch;
+    const reading = [];
+
+    this.#pending.add(reading);
+    try {
+      const items = await promise;
+      if (epoch !== this.#epoch) return;
+      take(items);
+    } finally {
+      this.#pending.delete(reading);
+    }
+    for (const [event, data] of reading) this.#take(event, data);
+  }
+
+  apply(event, data) {
+    for (const reading of this.#pending) reading.push([event, data]);
+    if (this.#take(event, data)) this.#changed();
+  }
+
+  #take(event, data) {
+    switch (event) {
+    case 'server':
+      this.#note('server', this.servers.get(data.id), data, data);
+      this.servers.set(data.id, data);
+      return true;
+    case 'server-removed':
+      this.services.delete(data.server_id);
+      return this.servers.delete(data.server_id);
+    case 'service': {
+      const services = this.services.get(data.server_id);
+      if (!(services instanceof Map)) return false;
+      this.#note('service', services.get(data.service.name), data.service, this.servers.get(data.server_id));
+      services.set(data.service.name, data.service);
+      return true;
+    }
+    case 'service-removed': {
+      const services = this.services.get(data.server_id);
+      return services instanceof Map && services.delete(data.name);
+    }
+    default:
+      return false; // of a newer server
+    }
+  }
+
+  // For those who want to be told what became different.
+  #note(kind, before, after, server) {
+    const differs = kind === 'server' ? before?.state !== after.state : before?.status !== after.status;
+    if (before && differs) this.dispatchEvent(new CustomEvent('turn', {detail: {kind, before, after, server}}));
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event('change'));
+  }
+}

@@ -1,0 +1,151 @@
+// The live connection: keeps one event stream open and says how it stands.
+//   connecting    the first attempt
+//   live          events arrive
+//   reconnecting  it broke; another attempt is under way or waits for its time
+//   offline       the browser says that there is no network
+
+import {SignedOut} from './api.js';
+import {SseParser} from './sse.js';
+
+const SILENCE_MS = 40000; // the server speaks every 15 s
+const BACKOFF_MIN_MS = 500;
+const BACKOFF_MAX_MS = 30000;
+const STEADY_MS = 5000; // a stream that ends sooner counts as a failed attempt
+const GRACE_MS = 1500; // a stream that ends with its token is back before anybody needs to know
+
+export class Stream {
+  state = 'connecting';
+  heardAt = null; // when something last came, ms since the epoch
+  retryAt = null; // when the next attempt is made, while one is waited for
+
+  #api;
+  #onEvent;
+  #onState;
+  #run = 0; // the number of the present start(); 0 while stopped
+  #runs = 0;
+  #abort = null;
+  #wake = null;
+  #grace = 0;
+
+  // onEvent(name, data) for each event; onState(stream) when state or retryAt has changed.
+  constructor(api, onEvent, onState) {
+    this.#api = api;
+    this.#onEvent = onEvent;
+    this.#onState = onState;
+    addEventListener('online', () => this.retry());
+    addEventListener('offline', () => this.#abort?.abort());
+    document.addEventListener('visibilitychange', () => {
+      if (!document.hidden) this.retry();
+    });
+  }
+
+  start() {
+    if (this.#run) return;
+    this.#run = ++this.#runs;
+    this.heardAt = null;
+    this.#set('connecting');
+    this.#keepOpen(this.#run);
+  }
+
+  stop() {
+    this.#run = 0;
+    clearTimeout(this.#grace);
+    this.#abort?.abort();
+    this.#wake?.();
+  }
+
+  // Ends the wait between two attempts.
+  retry() {
+    this.#wake?.();
+  }
+
+  async #keepOpen(run) {
+    let failures = 0;
+
+    while (this.#run === run) {
+      const abort = this.#abort = new AbortController();
+      const begun = performance.now();
+      let opened = false;
+
+      try {
+        await this.#readAll(run, abort, () => {
+          opened = true;
+        });
+      } catch (e) {
+        if (e instanceof SignedOut && this.#run === run) this.stop(); // the session has told everybody
+      }
+      abort.abort();
+      if (this.#run !== run) return;
+
+      failures = opened && performance.now() - begun > STEADY_MS ? 0 : failures + 1;
+      const delay = failures ? backoff(failures) : 0;
+      this.#broken(Date.now() + delay);
+      await this.#pause(delay);
+      this.retryAt = null;
+    }
+  }
+
+  async #readAll(run, abort, onOpen) {
+    const parser = new SseParser();
+    const decoder = new TextDecoder();
+    let watchdog = 0;
+    const heard = () => {
+      clearTimeout(watchdog);
+      watchdog = setTimeout(() => abort.abort(), SILENCE_MS);
+    };
+
+    heard();
+    try {
+      const response = await this.#api.stream(abort.signal);
+      const reader = response.body.getReader();
+
+      for (;;) {
+        const {done, value} = await reader.read();
+        if (done || this.#run !== run) return;
+        heard();
+        this.heardAt = Date.now();
+        for (const {event, data} of parser.push(decoder.decode(value, {stream: true}))) {
+          if (event === 'ready') {
+            onOpen();
+            this.#set('live');
+          }
+          this.#onEvent(event, JSON.parse(data));
+        }
+      }
+    } finally {
+      clearTimeout(watchdog);
+    }
+  }
+
+  #set(state) {
+    clearTimeout(this.#grace);
+    this.#grace = 0;
+    this.state = state;
+    if (state === 'live') this.retryAt = null;
+    this.#onState(this);
+  }
+
+  #broken(retryAt) {
+    this.retryAt = retryAt;
+    if (!navigator.onLine) this.#set('offline');
+    else if (this.state === 'live') this.#grace ||= setTimeout(() => this.#set('reconnecting'), GRACE_MS);
+    else this.#set('reconnecting');
+  }
+
+  async #pause(ms) {
+    let timer = 0;
+
+    await new Promise((resolve) => {
+      this.#wake = resolve;
+      timer = setTimeout(resolve, ms);
+    });
+    clearTimeout(timer);
+    this.#wake = null;
+  }
+}
+
+// Full jitter: many browsers that lose one server do not come back as one.
+function backoff(failures) {
+  const cap = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(failures, 10));
+  return BACKOFF_MIN_MS / 2 + Math.random() * cap;
+}

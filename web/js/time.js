@@ -1,0 +1,100 @@
+// Points in time, shown relative to now and kept ticking.
+
+import {h, setAttribute, setText} from './dom.js';
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+let skew = 0; // what has to be added to this machine's clock to get the server's, in ms
+
+export function learnServerTime(date) {
+  const difference = Date.parse(date) - Date.now();
+
+  // The header has whole seconds, and the answer was under way: less than that is noise.
+  if (Number.isFinite(difference)) skew = Math.abs(difference) > 2000 ? difference : 0;
+}
+
+export function now() {
+  return Date.now() + skew;
+}
+
+export function span(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+
+  if (s < MINUTE) return `${s} s`;
+  if (s < HOUR) return `${Math.floor(s / MINUTE)} min`;
+  if (s < DAY) {
+    const minutes = Math.floor((s % HOUR) / MINUTE);
+    return s < 6 * HOUR && minutes ? `${Math.floor(s / HOUR)} h ${minutes} min` : `${Math.floor(s / HOUR)} h`;
+  }
+  return Math.floor(s / DAY) === 1 ? '1 day' : `${Math.floor(s / DAY)} days`;
+}
+
+export function duration(ms) {
+  if (ms === null || ms === undefined) return '–';
+  if (ms < 1000) return `${ms} ms`;
+  if (ms < 60000) return `${(ms / 1000).toFixed(ms < 10000 ? 2 : 1)} s`;
+  return span(ms / 1000);
+}
+
+// style: 'ago' for what has happened, 'since' for what lasts, 'due' for what is planned.
+export function relative(at, style, from = now()) {
+  const seconds = (from - at) / 1000;
+
+  if (style === 'since') return `for ${span(seconds < 10 ? seconds : coarse(seconds))}`;
+  if (style === 'due') {
+    if (seconds < 0) return `in ${span(Math.max(1, -seconds))}`;
+    return seconds < 30 ? 'now' : `due ${span(coarse(seconds))} ago`;
+  }
+  if (seconds < 10) return seconds > -10 ? 'just now' : `in ${span(-seconds)}`;
+  return `${span(coarse(seconds))} ago`;
+}
+
+// A page full of counting seconds is restless: below a minute, past times move in steps of ten.
+function coarse(seconds) {
+  return seconds < MINUTE ? Math.floor(seconds / 10) * 10 : seconds;
+}
+
+function two(n) {
+  return String(n).padStart(2, '0');
+}
+
+export function clock(at) {
+  const d = new Date(at);
+  return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+}
+
+export function absolute(at) {
+  const d = new Date(at);
+  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${clock(at)}`;
+}
+
+// A <time> that says what lies at iso (or `missing` for null) and goes on doing so.
+export function timeElement(style, missing = '–') {
+  const el = h('time', {class: style === 'at' ? 'at' : 'ticking', data: {style, missing}});
+
+  return {el, set: (iso) => setTime(el, iso)};
+}
+
+function setTime(el, iso) {
+  setAttribute(el, 'datetime', iso);
+  setAttribute(el, 'title', iso ? `${absolute(Date.parse(iso))} (${iso})` : null);
+  tick(el);
+}
+
+function tick(el) {
+  const at = Date.parse(el.dateTime);
+
+  if (Number.isNaN(at)) setText(el, el.dataset.missing);
+  else setText(el, el.dataset.style === 'at' ? absolute(at) : relative(at, el.dataset.style));
+}
+
+export function startTicking() {
+  const ticking = document.getElementsByClassName('ticking');
+
+  setInterval(() => {
+    if (document.hidden) return;
+    for (const el of ticking) tick(el);
+  }, 1000);
+}

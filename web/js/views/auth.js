@@ -1,0 +1,124 @@
+// Log in and sign up.
+
+import {h, setHidden, setText} from '../dom.js';
+
+const PASSWORD_MIN = 10;
+const PASSWORD_MAX = 1024;
+
+export function logInView({session}) {
+  return form({
+    title: 'Log in',
+    button: 'Log in',
+    password: 'current-password',
+    other: ['No account yet?', '/signup', 'Sign up'],
+    submit: (email, password) => session.logIn(email, password),
+  });
+}
+
+export function signUpView({session}) {
+  return form({
+    title: 'Sign up',
+    button: 'Create account',
+    password: 'new-password',
+    hint: `At least ${PASSWORD_MIN} characters; a few unrelated words do well.`,
+    other: ['Have an account?', '/login', 'Log in'],
+    submit: (email, password) => session.signUp(email, password),
+  });
+}
+
+function field(id, label, input, hint) {
+  const error = h('p', {id: `${id}-error`, class: 'field-error', hidden: true});
+  const hintEl = hint ? h('p', {id: `${id}-hint`, class: 'hint'}, hint) : null;
+
+  input.id = id;
+  input.setAttribute('aria-describedby', [hint && `${id}-hint`, `${id}-error`].filter(Boolean).join(' '));
+  return {
+    el: h('div', {class: 'field'}, h('label', {for: id}, label), input, hintEl, error),
+    input,
+    complain(text) {
+      setText(error, text);
+      setHidden(error, !text);
+      input.toggleAttribute('aria-invalid', Boolean(text));
+      if (text) input.setAttribute('aria-invalid', 'true');
+    },
+  };
+}
+
+function form({title, button, password, hint, other, submit}) {
+  const email = field('email', 'E-mail', h('input', {
+    type: 'email', name: 'email', autocomplete: 'username', inputmode: 'email', spellcheck: 'false',
+    autocapitalize: 'none', required: true, autofocus: true, maxlength: '254',
+  }));
+  const secret = field('password', 'Password', h('input', {
+    type: 'password', name: 'password', autocomplete: password, required: true,
+  }), hint);
+  const reveal = h('button', {type: 'button', class: 'quiet reveal', 'aria-pressed': 'false', 'aria-label': 'Show password'}, 'Show');
+  const alert = h('p', {class: 'notice bad', role: 'alert', hidden: true});
+  const go = h('button', {type: 'submit', class: 'primary wide'}, button);
+  const el = h('form', {class: 'auth', novalidate: true}, alert, email.el, secret.el, go);
+
+  const wrapper = h('div', {class: 'with-button'});
+  secret.input.replaceWith(wrapper);
+  wrapper.append(secret.input, reveal);
+  reveal.addEventListener('click', () => {
+    const shown = secret.input.type === 'password';
+    secret.input.type = shown ? 'text' : 'password';
+    reveal.setAttribute('aria-pressed', String(shown));
+    setText(reveal, shown ? 'Hide' : 'Show');
+  });
+  email.input.addEventListener('input', () => email.complain(''));
+  secret.input.addEventListener('input', () => secret.complain(''));
+
+  el.addEventListener('submit', async (e) => {
+    e.preventDefault();
+    setHidden(alert, true);
+    email.complain(checkEmail(email.input));
+    secret.complain(checkPassword(secret.input.value, password === 'new-password'));
+    const first = el.querySelector('[aria-invalid]');
+    if (first) return first.focus();
+
+    go.disabled = true;
+    go.setAttribute('aria-busy', 'true');
+    try {
+      await submit(email.input.value.trim(), secret.input.value);
+    } catch (error) {
+      // Unhidden first: a region that is hidden while it changes is not read out.
+      setHidden(alert, false);
+      alert.replaceChildren(...explain(error));
+      if (error.status === 401) secret.input.select();
+    } finally {
+      go.disabled = false;
+      go.removeAttribute('aria-busy');
+    }
+  });
+
+  const [question, href, answer] = other;
+  return {
+    title: () => title,
+    el: h('section', {class: 'page auth-page'},
+          h('h1', {tabindex: '-1'}, title), el,
+          h('p', {class: 'aside'}, `${question} `, h('a', {href: href + location.search}, answer))),
+  };
+}
+
+function checkEmail(input) {
+  if (!input.value.trim()) return 'Enter your e-mail address.';
+  return input.validity.typeMismatch ? 'This is not an e-mail address.' : '';
+}
+
+function checkPassword(value, isNew) {
+  const bytes = new TextEncoder().encode(value).length;
+
+  if (!value) return isNew ? 'Choose a password.' : 'Enter your password.';
+  if (isNew && bytes < PASSWORD_MIN) return `Too short: it needs ${PASSWORD_MIN} characters, this has ${[...value].length}.`;
+  return bytes > PASSWORD_MAX ? `Too long: ${PASSWORD_MAX} bytes are the most.` : '';
+}
+
+function explain(error) {
+  if (error.problem === 'email-taken')
+    return ['There is an account with this e-mail already. ', h('a', {href: '/login' + location.search}, 'Log in'), ' instead?'];
+  if (error.problem === 'bad-credentials') return ['E-mail or password is wrong.'];
+  if (error.status === 429)
+    return [error.retryAfter ? `Too many attempts. Try again in ${error.retryAfter} s.` : 'Too many attempts. Try again later.'];
+  return [error.message];
+}

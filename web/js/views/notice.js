@@ -1,0 +1,23 @@
+// Small pieces that several views show: loading, trouble, nothing there.
+
+import {h} from '../dom.js';
+
+// Appears only when it takes a while (see the style sheet).
+export function loading() {
+  return h('p', {class: 'loading', role: 'status'}, 'Loading …');
+}
+
+export function trouble(text) {
+  return h('p', {class: 'notice bad', role: 'alert'}, text);
+}
+
+export function notFound(title, text) {
+  return h('section', {class: 'page narrow'},
+           h('h1', {tabindex: '-1'}, title),
+           h('p', {}, text),
+           h('p', {}, h('a', {href: '/'}, 'All servers')));
+}
+
+export function notFoundView() {
+  return {el: notFound('There is no such page', 'The address may be mistyped.'), title: () => 'Not found'};
+}

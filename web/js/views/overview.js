@@ -1,0 +1,153 @@
+// All servers, the one that needs attention most first.
+
+import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
+import {icon} from '../icons.js';
+import {STATUSES, WORDS, compareServers, linkMark, plural, statusMark, totals} from '../status.js';
+import {serverPath} from '../router.js';
+import {timeElement} from '../time.js';
+import {loading, trouble} from './notice.js';
+
+const COLUMNS = [...STATUSES, 'errors'];
+const ICONS = {errors: 'error'};
+const NAMES = {...WORDS, errors: 'Errors'};
+
+export function overviewView({store, router}) {
+  const headline = h('p', {class: 'headline'});
+  const figures = new Map(COLUMNS.map((key) => [key, figure(key)]));
+  const summary = h('section', {class: 'summary', 'aria-label': 'Summary'},
+                    headline, h('ul', {class: 'figures', role: 'list'}, [...figures.values()].map((f) => f.el)));
+  const body = h('tbody', {role: 'rowgroup'});
+  const list = new KeyedList(body, (server) => serverRow(server, router));
+  const table = h('table', {class: 'grid servers', role: 'table', 'aria-label': 'Servers, worst first'},
+                  h('thead', {role: 'rowgroup'}, h('tr', {role: 'row'},
+                    column('Status', 'c-status'), column('Server', 'c-name'), column('Connection', 'c-conn'),
+                    COLUMNS.map((key) => column(NAMES[key], 'c-num')))),
+                  body);
+  const state = h('div', {class: 'state'}, loading());
+
+  return {
+    el: h('section', {class: 'page'},
+          h('div', {class: 'page-head'},
+            h('h1', {tabindex: '-1'}, 'Servers'),
+            h('a', {class: 'button', href: '/servers/new'}, 'Register a server')),
+          state, summary, table),
+
+    title() {
+      const failing = totals(store.servers.values()).FAILURE;
+      return failing ? `(${failing}) Servers` : 'Servers';
+    },
+
+    update() {
+      const servers = [...store.servers.values()].sort(compareServers);
+
+      setHidden(summary, !servers.length);
+      setHidden(table, !servers.length);
+      if (store.error && !store.loaded) state.replaceChildren(trouble(`The list of servers cannot be read. ${store.error.message}`));
+      else if (store.loaded && !servers.length) state.firstChild?.id === 'empty' || state.replaceChildren(empty());
+      else if (store.loaded) state.replaceChildren();
+
+      const sum = totals(servers);
+      setText(headline, verdict(sum));
+      for (const [key, f] of figures) f.set(sum[key]);
+      list.sync(servers, (server) => server.id);
+    },
+  };
+}
+
+function verdict(sum) {
+  const parts = [`${plural(sum.servers, 'server')}, ${plural(sum.services, 'service')}`];
+
+  if (sum.offline) parts.push(`${sum.offline} offline`);
+  if (sum.pending) parts.push(`${sum.pending} not connected yet`);
+  return parts.join(' · ');
+}
+
+function figure(key) {
+  const number = h('span', {class: 'figure-number'}, '0');
+  const el = h('li', {data: {value: key}}, number,
+               h('span', {class: 'figure-word'}, icon(ICONS[key] ?? key), ' ', NAMES[key]));
+
+  return {
+    el,
+    set(n) {
+      setText(number, String(n));
+      el.classList.toggle('zero', n === 0);
+    },
+  };
+}
+
+function column(text, className) {
+  return h('th', {scope: 'col', role: 'columnheader', class: className}, text);
+}
+
+function serverRow(server, router) {
+  const status = statusMark();
+  const link = foreign('a', {href: serverPath(server.id)});
+  const labels = h('ul', {class: 'labels', role: 'list', 'aria-label': 'Labels'});
+  const conn = linkMark();
+  const seen = timeElement('ago', '');
+  const counts = COLUMNS.map((key) => [key, count(key)]);
+  const el = h('tr', {role: 'row', class: 'row'},
+               h('td', {role: 'cell', class: 'c-status'}, status.el),
+               h('th', {role: 'rowheader', scope: 'row', class: 'c-name'}, link, labels),
+               h('td', {role: 'cell', class: 'c-conn'}, conn.el, ' ', seen.el),
+               counts.map(([, c]) => c.el));
+  let before = null;
+
+  openOnClick(el, link, router);
+  return {
+    el,
+    update(s) {
+      if (before === s) return;
+      status.set(s.worst_status);
+      setText(link, s.name);
+      setLabels(labels, s.labels);
+      conn.set(s.state);
+      seen.set(s.state === 'offline' ? s.last_seen : null);
+      for (const [key, c] of counts) c.set(key === 'errors' ? s.errors : s.counts[key] ?? 0);
+      setAttribute(el, 'data-status', s.worst_status ?? 'none');
+      setAttribute(el, 'data-conn', s.state);
+      if (before && (before.worst_status !== s.worst_status || before.state !== s.state)) flash(el);
+      before = s;
+    },
+  };
+}
+
+function count(key) {
+  const number = h('span', {class: 'number'});
+  const el = h('td', {role: 'cell', class: 'c-num', data: {value: key}},
+               icon(ICONS[key] ?? key), number, h('span', {class: 'word'}, NAMES[key]));
+
+  return {
+    el,
+    set(n) {
+      setText(number, String(n));
+      el.classList.toggle('zero', n === 0);
+    },
+  };
+}
+
+export function setLabels(el, labels) {
+  const text = labels.join('\n');
+
+  setHidden(el, !labels.length);
+  if (el.dataset.text === text) return;
+  el.dataset.text = text;
+  el.replaceChildren(...labels.map((label) => h('li', {}, foreign('bdi', {}, label))));
+}
+
+// The whole row is a target for the pointer, yet its text can be selected and its link is the only thing to tab to.
+export function openOnClick(row, link, router) {
+  row.addEventListener('click', (e) => {
+    if (e.target.closest('a, button') || !getSelection().isCollapsed) return;
+    if (e.ctrlKey || e.metaKey || e.shiftKey) open(link.href);
+    else router.go(link.pathname);
+  });
+}
+
+function empty() {
+  return h('div', {class: 'empty', id: 'empty'},
+           h('h2', {}, 'No servers yet'),
+           h('p', {}, 'Register one to get a token, then run one command on it. Its services appear here as their scripts report.'),
+           h('p', {}, h('a', {class: 'button primary', href: '/servers/new'}, 'Register your first server')));
+}

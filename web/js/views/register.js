@@ -1,0 +1,122 @@
+// Register a server: name and labels in, the line to run on it out, and then wait for it together.
+
+import {copyText, foreign, h, setHidden, setText} from '../dom.js';
+import {linkMark} from '../status.js';
+import {serverPath} from '../router.js';
+import {now, timeElement} from '../time.js';
+
+export function registerView(app) {
+  const name = h('input', {id: 'server-name', name: 'server-name', required: true, autofocus: true, maxlength: '255',
+                           autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', 'aria-describedby': 'server-name-error'});
+  const nameError = h('p', {id: 'server-name-error', class: 'field-error', hidden: true});
+  const labels = h('input', {id: 'labels', name: 'labels', autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false',
+                             'aria-describedby': 'labels-hint'});
+  const alert = h('p', {class: 'notice bad', role: 'alert', hidden: true});
+  const go = h('button', {type: 'submit', class: 'primary'}, 'Create token');
+  const form = h('form', {novalidate: true}, alert,
+                 h('div', {class: 'field'}, h('label', {for: 'server-name'}, 'Name'), name, nameError),
+                 h('div', {class: 'field'}, h('label', {for: 'labels'}, 'Labels ', h('span', {class: 'muted'}, '(optional)')), labels,
+                   h('p', {id: 'labels-hint', class: 'hint'}, 'Separated by spaces or commas, such as “prod debian”.')),
+                 go);
+  const el = h('section', {class: 'page narrow'},
+               h('nav', {class: 'crumbs', 'aria-label': 'Breadcrumb'}, h('a', {href: '/'}, 'Servers')),
+               h('div', {class: 'page-head'}, h('h1', {tabindex: '-1'}, 'Register a server')),
+               h('p', {class: 'description'}, 'You get a line to run on the server. It connects the agent there to your account.'),
+               form);
+  let result = null;
+
+  const complain = (text) => {
+    setText(nameError, text);
+    setHidden(nameError, !text);
+    if (text) name.setAttribute('aria-invalid', 'true');
+    else name.removeAttribute('aria-invalid');
+  };
+  name.addEventListener('input', () => complain(''));
+
+  form.addEventListener('submit', async (e) => {
+    e.preventDefault();
+    setHidden(alert, true);
+    complain(name.value.trim() ? '' : 'Give the server a name.');
+    if (!name.value.trim()) return name.focus();
+
+    go.disabled = true;
+    try {
+      const answer = await app.api.registerServer(name.value.trim(), splitLabels(labels.value));
+      result = registered(app, name.value.trim(), answer);
+      el.replaceChildren(el.firstChild, ...result.nodes);
+      el.querySelector('h1').focus({preventScroll: true});
+      result.update();
+    } catch (error) {
+      setHidden(alert, false);
+      setText(alert, error.message);
+    } finally {
+      go.disabled = false;
+    }
+  });
+
+  return {el, title: () => 'Register a server', update: () => result?.update(), destroy: () => result?.stop()};
+}
+
+function splitLabels(text) {
+  return [...new Set(text.split(/[\s,]+/).filter(Boolean))];
+}
+
+function registered({store}, name, answer) {
+  const code = h('code', {id: 'command'}, `ssictl register ${location.origin} ${answer.claim_token}`);
+  const copy = h('button', {type: 'button', class: 'copy'}, 'Copy');
+  const copied = h('span', {class: 'hidden', 'aria-live': 'polite'});
+  const until = timeElement('due');
+  const expiry = h('p', {class: 'hint'}, 'The token works once and expires ', until.el, '. It is not shown again.');
+  const conn = linkMark();
+  const waiting = h('p', {class: 'wait', role: 'status'}, conn.el, ' ', h('span', {class: 'muted'}, 'This page tells when it connects.'));
+  const done = h('p', {class: 'wait', role: 'status'});
+  const expires = Date.parse(answer.expires_at);
+  const timer = setInterval(update, 1000);
+
+  until.set(answer.expires_at);
+  copy.addEventListener('click', async () => {
+    const ok = await copyText(code.textContent, code);
+    setText(copy, ok ? 'Copied' : 'Selected');
+    setText(copied, ok ? 'Copied to the clipboard.' : 'Selected. Copy it with the keyboard.');
+    setTimeout(() => {
+      setText(copy, 'Copy');
+      setText(copied, '');
+    }, 2000);
+  });
+
+  function update() {
+    const server = store.servers.get(answer.server_id);
+    const connected = server && server.state !== 'pending';
+
+    conn.set(server?.state ?? 'pending');
+    if (connected && !done.firstChild) {
+      done.append(h('a', {class: 'button primary', href: serverPath(answer.server_id)}, 'Open ', foreign('bdi', {}, name)));
+      waiting.lastChild.textContent = 'The agent has connected.';
+    }
+    if (connected) {
+      clearInterval(timer);
+      setHidden(expiry, true);
+    } else if (now() > expires) {
+      clearInterval(timer);
+      expiry.replaceChildren('The token has expired. ', h('a', {href: '/servers/new'}, 'Register the server again'), '.');
+      expiry.className = 'notice';
+    }
+  }
+
+  return {
+    nodes: [
+      h('div', {class: 'page-head'}, h('h1', {tabindex: '-1'}, 'Connect ', foreign('bdi', {}, name))),
+      h('p', {class: 'description'}, 'Run this on the server, as root:'),
+      h('div', {class: 'command'}, h('pre', {tabindex: '0', role: 'region', 'aria-label': 'Command'}, code), copy, copied),
+      isLocal() ? h('p', {class: 'notice'}, 'You opened this page by an address of this machine alone. From another server, use the ' +
+                    'address by which it reaches this one.') : null,
+      expiry, waiting, done,
+    ].filter(Boolean),
+    update,
+    stop: () => clearInterval(timer),
+  };
+}
+
+function isLocal() {
+  return /^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname);
+}

@@ -1,0 +1,170 @@
+// One server: its services, the one that needs attention most first.
+
+import {ApiError} from '../api.js';
+import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
+import {icon} from '../icons.js';
+import {STATUSES, WORDS, compareServices, countServices, errorWords, linkMark, plural, statusMark} from '../status.js';
+import {servicePath} from '../router.js';
+import {timeElement} from '../time.js';
+import {loading, notFound, trouble} from './notice.js';
+import {openOnClick, setLabels} from './overview.js';
+
+export function serverView({store, router}, {id}) {
+  const el = h('section', {class: 'page'});
+  const name = foreign('h1', {tabindex: '-1'}, '');
+  const conn = linkMark();
+  const seen = timeElement('ago', '');
+  const counts = h('p', {class: 'counts'});
+  const labels = h('ul', {class: 'labels', role: 'list', 'aria-label': 'Labels'});
+  const notice = h('div', {class: 'state'});
+  const state = h('div', {class: 'state'});
+  const body = h('tbody', {role: 'rowgroup'});
+  const list = new KeyedList(body, (service) => serviceRow(id, service, router));
+  const table = h('table', {class: 'grid services', role: 'table', 'aria-label': 'Services, worst first'},
+                  h('thead', {role: 'rowgroup'}, h('tr', {role: 'row'},
+                    [['Status', 'c-status'], ['Service', 'c-name'], ['Message', 'c-message'], ['Reported', 'c-time'],
+                     ['Unchanged', 'c-time'], ['Next run', 'c-time']]
+                      .map(([text, c]) => h('th', {scope: 'col', role: 'columnheader', class: c}, text)))),
+                  body);
+  const whole = [
+    h('nav', {class: 'crumbs', 'aria-label': 'Breadcrumb'}, h('a', {href: '/'}, 'Servers')),
+    h('div', {class: 'page-head'}, name, h('p', {class: 'facts'}, conn.el, seen.el), labels),
+    counts, notice, state, table,
+  ];
+
+  store.watch(id);
+  el.append(...whole);
+  return {
+    el,
+    title: () => store.servers.get(id)?.name ?? 'Server',
+
+    update() {
+      const server = store.servers.get(id);
+      const services = store.services.get(id);
+
+      if ((store.loaded && !server) || (services instanceof ApiError && services.status === 404)) {
+        if (!el.dataset.gone) el.replaceChildren(...notFound('There is no such server', 'It may have been removed.').childNodes);
+        el.dataset.gone = 'yes';
+        return;
+      }
+      if (el.dataset.gone) {
+        delete el.dataset.gone;
+        el.replaceChildren(...whole);
+      }
+
+      if (server) {
+        setText(name, server.name);
+        conn.set(server.state);
+        seen.set(server.state === 'offline' ? server.last_seen : null);
+        setLabels(labels, server.labels);
+        showNotice(notice, server);
+      }
+      const known = services instanceof Map ? [...services.values()].sort(compareServices) : [];
+      setHidden(table, !known.length);
+      showState(state, server, services);
+      showCounts(counts, known);
+      list.sync(known, (service) => service.name);
+    },
+  };
+}
+
+// Sets the children only when what they say is new: an alert that is put there again is read out again.
+function say(el, key, make) {
+  if (el.dataset.key === key) return;
+  el.dataset.key = key;
+  el.replaceChildren(...make());
+}
+
+function showNotice(el, server) {
+  if (server.state === 'offline') {
+    say(el, 'offline', () => [h('p', {class: 'notice'}, 'This server is offline. What stands here is the last that it reported.')]);
+  } else {
+    say(el, '', () => []);
+  }
+}
+
+function showState(el, server, services) {
+  if (services === undefined || !server) {
+    say(el, 'loading', () => [loading()]);
+  } else if (services instanceof ApiError) {
+    say(el, services.message, () => [trouble(`The services cannot be read. ${services.message}`)]);
+  } else if (services.size) {
+    say(el, '', () => []);
+  } else if (server.state === 'pending') {
+    say(el, 'pending', () => [h('div', {class: 'empty'},
+      h('h2', {}, 'Waiting for its agent'),
+      h('p', {}, 'Run the ', h('code', {}, 'ssictl register'), ' line on this server that you got when you registered it. The line is ' +
+        'shown once; when it is lost or has expired, ', h('a', {href: '/servers/new'}, 'register the server again'), '.'))]);
+  } else {
+    say(el, 'none', () => [h('div', {class: 'empty'},
+      h('h2', {}, 'No services yet'),
+      h('p', {}, 'Add a service-script on this server, and it appears here:'),
+      h('pre', {class: 'command'}, h('code', {}, 'ssictl add check-something.bash')))]);
+  }
+}
+
+function showCounts(el, services) {
+  const sum = countServices(services);
+  const parts = STATUSES.filter((s) => sum[s]).map((s) => [s, `${sum[s]} ${WORDS[s]}`]);
+
+  if (sum.errors) parts.push(['error', plural(sum.errors, 'execution error')]);
+  setHidden(el, !parts.length);
+  say(el, JSON.stringify(parts), () => parts.map(([key, text]) => h('span', {class: 'count', data: {value: key}}, icon(key), text)));
+}
+
+function serviceRow(serverId, service, router) {
+  const status = statusMark();
+  const link = foreign('a', {href: servicePath(serverId, service.name)});
+  const off = h('span', {class: 'tag'}, 'Disabled');
+  const message = foreign('p', {class: 'message'});
+  const error = errorLine();
+  const reported = timeElement('ago');
+  const since = timeElement('since');
+  const next = timeElement('due');
+  const el = h('tr', {role: 'row', class: 'row'},
+               h('td', {role: 'cell', class: 'c-status'}, status.el),
+               h('th', {role: 'rowheader', scope: 'row', class: 'c-name'}, link, ' ', off),
+               h('td', {role: 'cell', class: 'c-message'}, message, error.el),
+               cell('Reported', reported), cell('Unchanged', since), cell('Next run', next));
+  let before = null;
+
+  openOnClick(el, link, router);
+  return {
+    el,
+    update(s) {
+      if (before === s) return;
+      status.set(s.status);
+      setText(link, s.title || s.name);
+      setHidden(off, s.enabled !== false);
+      setText(message, s.message);
+      error.set(s.error);
+      reported.set(s.status_at);
+      since.set(s.changed_at);
+      next.set(s.enabled === false ? null : s.next_run);
+      setAttribute(el, 'data-status', s.status ?? 'none');
+      if (before && (before.status !== s.status || before.message !== s.message || !before.error !== !s.error)) flash(el);
+      before = s;
+    },
+  };
+}
+
+function cell(label, time) {
+  return h('td', {role: 'cell', class: 'c-time'}, h('span', {class: 'cell-label', 'aria-hidden': 'true'}, label), time.el);
+}
+
+// An execution error: {el, set(error)}.
+export function errorLine() {
+  const text = h('bdi', {dir: 'auto'});
+  const at = timeElement('ago');
+  const el = h('p', {class: 'exec-error'}, icon('error'), h('strong', {}, 'Execution error'), ' ', text, ' ', at.el);
+
+  return {
+    el,
+    set(error) {
+      setHidden(el, !error);
+      if (!error) return;
+      setText(text, error.detail || errorWords(error.kind));
+      at.set(error.at);
+    },
+  };
+}

@@ -1,0 +1,201 @@
+// One service: how it stands, what is known of it, and what it reported lately.
+
+import {ApiError} from '../api.js';
+import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
+import {icon} from '../icons.js';
+import {errorWords, statusMark} from '../status.js';
+import {serverPath} from '../router.js';
+import {duration, timeElement} from '../time.js';
+import {loading, notFound, trouble} from './notice.js';
+import {errorLine} from './server.js';
+
+const EVENTS_MAX = 100;
+const EVENTS_EVERY_MS = 1000;
+
+export function serviceView({api, store}, {id, name}) {
+  const el = h('section', {class: 'page'});
+  const crumb = foreign('a', {href: serverPath(id)}, 'Server');
+  const title = foreign('h1', {tabindex: '-1'}, name);
+  const description = foreign('p', {class: 'description'});
+  const status = statusMark();
+  const since = timeElement('since', '');
+  const message = foreign('p', {class: 'message'});
+  const verdict = h('div', {class: 'verdict'}, h('p', {class: 'facts'}, status.el, since.el), message);
+  const error = errorLine();
+  const facts = new Facts(name);
+  const events = new Events(api, id, name);
+  const whole = [
+    h('nav', {class: 'crumbs', 'aria-label': 'Breadcrumb'}, h('a', {href: '/'}, 'Servers'), h('span', {'aria-hidden': 'true'}, '/'), crumb),
+    h('div', {class: 'page-head'}, title),
+    description, verdict, error.el, facts.el, events.el,
+  ];
+  const wait = loading();
+  let before = null;
+
+  store.watch(id);
+  el.append(whole[0], wait);
+  return {
+    el,
+    destroy: () => events.stop(),
+    title: () => find()?.title || name,
+
+    update() {
+      const services = store.services.get(id);
+      const service = find();
+
+      setText(crumb, store.servers.get(id)?.name ?? 'Server');
+      if (services === undefined) return;
+      if (services instanceof ApiError && services.status !== 404)
+        return el.replaceChildren(whole[0], trouble(`The service cannot be read. ${services.message}`));
+      if (!service) {
+        before = null;
+        return el.replaceChildren(...notFound('There is no such service', 'It may have been removed on its server.').childNodes);
+      }
+      if (service === before) return;
+      if (!before) {
+        const focused = document.activeElement === document.body || document.activeElement?.id === 'main';
+        el.replaceChildren(...whole);
+        if (focused) title.focus({preventScroll: true});
+      }
+
+      setText(title, service.title || service.name);
+      setText(description, service.description);
+      setHidden(description, !service.description);
+      status.set(service.status);
+      since.set(service.changed_at);
+      setText(message, service.message);
+      setAttribute(verdict, 'data-status', service.status ?? 'none');
+      error.set(service.error);
+      facts.set(service);
+      if (before && (before.status !== service.status || before.message !== service.message)) flash(verdict);
+      if (before?.received_at !== service.received_at || before?.error?.at !== service.error?.at) events.read();
+      before = service;
+    },
+  };
+
+  function find() {
+    const services = store.services.get(id);
+    return services instanceof Map ? services.get(name) : undefined;
+  }
+}
+
+class Facts {
+  el = h('dl', {class: 'facts-list'});
+  #reported = timeElement('ago');
+  #next = timeElement('due');
+  #texts = {};
+
+  constructor(name) {
+    this.#add('Reported', this.#reported.el);
+    this.#add('Next run', this.#next.el);
+    for (const [key, label] of [['schedule', 'Schedule'], ['timeout', 'Timeout'], ['duration', 'Last run took'],
+                                ['version', 'Script version']]) {
+      this.#texts[key] = foreign('bdi', {class: key === 'schedule' ? 'mono' : ''});
+      this.#add(label, this.#texts[key]);
+    }
+    this.#add('On the server', h('code', {}, `ssictl log ${name}`));
+  }
+
+  #add(label, node) {
+    this.el.append(h('div', {}, h('dt', {}, label), h('dd', {}, node)));
+  }
+
+  set(service) {
+    this.#reported.set(service.status_at);
+    this.#next.el.dataset.missing = service.enabled === false ? 'Disabled' : '–';
+    this.#next.set(service.enabled === false ? null : service.next_run);
+    setText(this.#texts.schedule, service.schedule || '–');
+    setText(this.#texts.timeout, duration(service.timeout_ms));
+    setText(this.#texts.duration, duration(service.duration_ms));
+    setText(this.#texts.version, service.version || '–');
+  }
+}
+
+// The last results, read again when the service has reported, at most once a second.
+class Events {
+  #body = h('tbody', {role: 'rowgroup'});
+  #list = new KeyedList(this.#body, eventRow);
+  #state = h('div', {class: 'state'}, loading());
+  #table = h('table', {class: 'grid events', role: 'table', 'aria-labelledby': 'events-title', hidden: true},
+             h('thead', {role: 'rowgroup'}, h('tr', {role: 'row'},
+               [['Time', 'c-at'], ['Result', 'c-status'], ['Message', 'c-message'], ['Took', 'c-took']]
+                 .map(([text, c]) => h('th', {scope: 'col', role: 'columnheader', class: c}, text)))),
+             this.#body);
+  el = h('section', {}, h('h2', {id: 'events-title'}, 'Recent results'), this.#state, this.#table);
+
+  #read;
+  #timer = 0;
+  #busy = false;
+  #again = false;
+  #stopped = false;
+
+  constructor(api, id, name) {
+    this.#read = () => api.events(id, name, EVENTS_MAX);
+  }
+
+  stop() {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  async read() {
+    if (this.#busy) {
+      this.#again = true;
+      return;
+    }
+    this.#busy = true;
+    try {
+      this.#show(await this.#read());
+    } catch (e) {
+      if (!this.#stopped && e.status !== 401) this.#state.replaceChildren(trouble(`The results cannot be read. ${e.message}`));
+    }
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      this.#busy = false;
+      if (!this.#again) return;
+      this.#again = false;
+      this.read();
+    }, EVENTS_EVERY_MS);
+  }
+
+  #show(events) {
+    const times = new Map(); // equal ones get a number
+
+    this.#state.replaceChildren(...(events.length ? [] : [h('p', {class: 'muted'}, 'Nothing has been reported yet.')]));
+    setHidden(this.#table, !events.length);
+    // Counted from the oldest, so that a row keeps its key when newer ones come.
+    const keyed = events.toReversed().map((event) => {
+      const key = `${event.received_at} ${event.at} ${event.kind} ${event.invocation_id}`;
+      const n = (times.get(key) ?? 0) + 1;
+      times.set(key, n);
+      return {event, key: `${key} ${n}`};
+    }).toReversed();
+    this.#list.sync(keyed, ({key}) => key);
+  }
+}
+
+function eventRow({event}) {
+  const at = timeElement('at');
+  const mark = h('td', {role: 'cell', class: 'c-status'});
+  const text = foreign('p', {class: 'message'});
+
+  at.set(event.at);
+  if (event.kind === 'result') {
+    const status = statusMark();
+    status.set(event.status);
+    mark.append(status.el);
+    setText(text, event.message);
+  } else {
+    const gap = event.kind === 'gap';
+    mark.append(h('span', {class: 'status', data: {value: gap ? 'gap' : 'error'}}, icon(gap ? 'gap' : 'error'),
+                  h('span', {class: 'word'}, gap ? 'Gap' : 'Execution error')));
+    setText(text, gap ? event.message || 'Results are missing: the journal was rotated before they could be sent.'
+                      : event.error?.detail || errorWords(event.error?.kind));
+  }
+  return {
+    el: h('tr', {role: 'row', class: 'row'}, h('td', {role: 'cell', class: 'c-at'}, at.el), mark,
+          h('td', {role: 'cell', class: 'c-message'}, text),
+          h('td', {role: 'cell', class: 'c-took'}, duration(event.duration_ms))),
+    update() {},
+  };
+}
