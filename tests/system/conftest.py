@@ -4,11 +4,12 @@ After each test, each host's journal is read: an error that a daemon logged, or 
 unless the test declared it with host.expect_error(regex) or @pytest.mark.expect_error(regex).
 """
 import os
+import re
 import shutil
 
 import pytest
 
-from hosts import Account, Host, wait_until
+from hosts import Account, Host, declared, wait_until
 
 hosts_up = []
 
@@ -118,13 +119,10 @@ def add(request):
 @pytest.fixture(autouse=True)
 def no_unexpected_errors(request):
     """See the top."""
-    patterns = [m.args[0] for m in request.node.iter_markers("expect_error")]
+    declared[:] = [re.compile(m.args[0]) for m in request.node.iter_markers("expect_error")]
     for host in hosts_up:
         host.expected = []
     yield
-    bad = []
-    for host in hosts_up:
-        for pattern in patterns:
-            host.expect_error(pattern)
-        bad += host.unexpected_errors()
+    bad = [error for host in hosts_up for error in host.unexpected_errors()]
+    declared.clear()
     assert not bad, "unexpected errors of the daemons:\n" + "\n".join(bad)

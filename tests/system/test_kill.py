@@ -1,0 +1,69 @@
+"""Each daemon is killed while results flow: nothing is lost, nothing is repeated, the order stays."""
+import time
+
+import pytest
+
+from conftest import register
+from hosts import NOW, script, wait_until
+
+VICTIMS = ["ssi-serverd", "ssi-uplinkd", "ssid", "ssi-postgres"]
+
+
+@pytest.fixture(scope="module")
+def flow(_boot):
+    """A stack of our own in which a service runs about five times a second."""
+    host = register(_boot("--agent", "--server"))
+    path = host.write("/tmp/tick.bash", script("Tick", f'echo "{NOW}, OK, run $INVOCATION_ID"'))
+    host.run(["ssictl", "add", path])
+    driver = host.start("while :; do systemctl start ssi-tick.service; sleep 0.2; done")
+    yield host
+    driver.kill()
+    driver.wait()
+
+
+def tick_messages(host):
+    return [line.split(", ", 2)[2] for line in host.lines("tick")]
+
+
+def settled(host, timeout=90):
+    """Waits until the database has caught up with the journal as it is now, and compares all of it."""
+    messages = tick_messages(host)
+    assert messages
+    wait_until(lambda: messages[-1] in host.events("tick"), timeout=timeout, what="the last result is in the database")
+    assert host.events("tick")[:len(messages)] == messages
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.expect_error(r"FATAL: .*(starting up|recovery mode|shutting down|terminating|interrupted)")
+@pytest.mark.expect_error(r"database system was (interrupted|not properly shut down)")
+def test_sigkill_while_results_flow(flow, victim):
+    before = len(tick_messages(flow))
+    for _ in range(3):
+        time.sleep(1)
+        pid = flow.pid(f"{victim}.service")
+        assert pid > 0
+        flow.run(["kill", "-KILL", str(pid)])
+        wait_until(lambda: flow.pid(f"{victim}.service") not in (0, pid), timeout=30, what=f"{victim} is back")
+    time.sleep(1)
+    settled(flow)
+    assert len(tick_messages(flow)) > before + 10
+
+
+@pytest.mark.expect_error(r"FATAL: .*(starting up|recovery mode|shutting down|terminating|interrupted)")
+def test_sigkill_all_at_once(flow):
+    pids = [str(flow.pid(f"{v}.service")) for v in VICTIMS]
+    assert "0" not in pids
+    time.sleep(0.5)
+    flow.run(["kill", "-KILL", *pids])
+    time.sleep(2)
+    settled(flow)
+
+
+def test_a_run_outlives_a_restart_of_the_agent(flow):
+    path = flow.write("/tmp/long.bash", script("Long Run", f'sleep 3; echo "{NOW}, OK, run $INVOCATION_ID"'))
+    flow.run(["ssictl", "add", path])
+    flow.run("systemctl start --no-block ssi-long-run.service")
+    wait_until(lambda: flow.show("ssi-long-run.service", "ActiveState")["ActiveState"] == "activating")
+    flow.run(["kill", "-KILL", str(flow.pid("ssid.service")), str(flow.pid("ssi-uplinkd.service"))])
+    wait_until(lambda: len(flow.events("long-run")) == 1, timeout=40)
+    flow.run(["ssictl", "remove", "long-run"])

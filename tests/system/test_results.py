@@ -1,0 +1,131 @@
+"""What services print arrives in the backend's database: everything, once, in order."""
+import re
+
+from hosts import NOW, prints, script, wait_until
+
+
+def test_every_line_is_an_event_once(stack, add):
+    add(stack, script("Counted", f'echo "{NOW}, OK, run $INVOCATION_ID"'))
+    stack.run("for i in $(seq 100); do systemctl start ssi-counted.service; done", timeout=120)
+    lines = stack.lines("counted")
+    assert len(lines) == 100
+    messages = [line.split(", ", 2)[2] for line in lines]
+    wait_until(lambda: len(stack.events("counted")) >= 100, timeout=30)
+    assert stack.events("counted") == messages
+
+
+def test_many_services_at_once(stack, add):
+    for i in range(10):
+        add(stack, script(f"Parallel {i}", f'echo "{NOW}, UPDATE, {i} $INVOCATION_ID"'), filename=f"p{i}.bash")
+    units = " ".join(f"ssi-parallel-{i}.service" for i in range(10))
+    stack.run(f"for r in $(seq 10); do systemctl start {units}; done", timeout=120)
+    for i in range(10):
+        messages = [line.split(", ", 2)[2] for line in stack.lines(f"parallel-{i}")]
+        assert len(messages) == 10
+        wait_until(lambda: len(stack.events(f"parallel-{i}")) >= 10, timeout=30)
+        assert stack.events(f"parallel-{i}") == messages
+
+
+def test_the_last_valid_line_of_a_run_is_its_result(stack, add):
+    add(stack, script("Several Lines", "\n".join([
+        "echo not a status line", prints("OK", "first"), prints("PERFECT", "no such status"),
+        prints("FAILURE", "second, and last"), "echo trailing", "echo to stderr >&2"])))
+    stack.run(["ssictl", "run", "several-lines"])
+    wait_until(lambda: stack.events("several-lines"))
+    assert stack.events("several-lines") == ["second, and last"]
+    assert stack.events("several-lines", kind="error") == []
+
+
+def test_a_run_without_a_line_is_an_execution_error(stack, add):
+    add(stack, script("Silent", "exit 0"))
+    stack.run(["ssictl", "run", "silent"], check=False)
+    rows = wait_until(lambda: stack.sql("SELECT kind, status, error_kind FROM events WHERE service = 'silent'"))
+    assert rows == [["error", "", "no-status-line"]]
+
+
+def test_an_exit_code_is_an_execution_error(stack, add):
+    add(stack, script("Exits", f'{prints("OK", "but")}; exit 3'))
+    stack.run(["ssictl", "run", "exits"], check=False)
+    rows = wait_until(lambda: stack.sql("SELECT kind, status, error_kind, error_detail FROM events WHERE service = 'exits'"))
+    assert len(rows) == 1
+    assert rows[0][:3] == ["error", "", "exit-code"]
+    assert "3" in rows[0][3]
+
+
+def test_unusual_messages_arrive_whole(stack, add):
+    text = 'quotes " and \' and \\ backslash, commas,, {"json": null} <b>html</b> %s %n ünï¢ödé 🚦'
+    stack.write("/etc/ssi-test-message", text + "\n")
+    add(stack, script("Unusual", f'echo "{NOW}, OK, $(cat /etc/ssi-test-message)"'))
+    stack.run(["ssictl", "run", "unusual"])
+    wait_until(lambda: stack.events("unusual"))
+    assert stack.events("unusual") == [text]
+    assert stack.account.services(stack.server_id)["unusual"]["message"] == text
+
+
+def test_rest_shows_the_state(stack, add):
+    add(stack, script("Rest State", prints("WARNING", "look here"), schedule="*-*-* 05:00:00", timeout="7s", version="2.1"))
+    service = wait_until(lambda: stack.account.services(stack.server_id).get("rest-state"))
+    assert service["status"] is None
+
+    stack.run(["ssictl", "run", "rest-state"])
+    wait_until(lambda: stack.account.services(stack.server_id)["rest-state"]["status"] == "WARNING")
+    service = stack.account.services(stack.server_id)["rest-state"]
+    assert service["message"] == "look here"
+    assert service["title"] == "Rest State"
+    assert service["version"] == "2.1"
+    assert service["schedule"] == "*-*-* 05:00:00"
+    assert service["timeout_ms"] == 7000
+    assert service["enabled"] is True
+    assert re.fullmatch(r"[0-9a-f]{32}", service["invocation_id"])
+    assert service["error"] is None
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT05:0\d:\d\d(\.\d+)?Z", service["next_run"]), service["next_run"]
+
+    server = stack.account.get(f"/api/v1/servers/{stack.server_id}")
+    assert server["state"] == "online"
+    assert server["counts"]["WARNING"] >= 1
+
+    events = stack.account.get(f"/api/v1/servers/{stack.server_id}/services/rest-state/events?limit=5")
+    assert [(e["kind"], e["status"], e["message"]) for e in events] == [("result", "WARNING", "look here")]
+
+
+def test_removed_services_leave_the_list(stack):
+    path = stack.write("/tmp/short.bash", script("Short Lived", prints("OK", "x")))
+    stack.run(["ssictl", "add", path])
+    wait_until(lambda: "short-lived" in stack.account.services(stack.server_id))
+    stack.run(["ssictl", "remove", "short-lived"])
+    wait_until(lambda: "short-lived" not in stack.account.services(stack.server_id))
+
+
+def test_results_from_while_the_server_was_away(stack, add):
+    add(stack, script("While Away", f'echo "{NOW}, OK, run $INVOCATION_ID"'))
+    stack.run("systemctl stop ssi-serverd.socket ssi-serverd.service")
+    stack.run("for i in $(seq 20); do systemctl start ssi-while-away.service; done")
+    stack.run("systemctl start ssi-serverd.socket ssi-serverd.service")
+    messages = [line.split(", ", 2)[2] for line in stack.lines("while-away")]
+    assert len(messages) == 20
+    wait_until(lambda: len(stack.events("while-away")) >= 20, timeout=60)
+    assert stack.events("while-away") == messages
+
+
+def test_another_user_sees_nothing(stack):
+    from hosts import Account
+    other = Account(stack)
+    assert other.get("/api/v1/servers") == []
+    for path in ("", "/services", "/services/counted", "/services/counted/events"):
+        status, problem = other.request("GET", f"/api/v1/servers/{stack.server_id}{path}")
+        assert status == 404, path
+        assert problem["type"].startswith("urn:ssi:problem:")
+    assert other.request("DELETE", f"/api/v1/servers/{stack.server_id}")[0] == 404
+
+
+def test_uplink_says_where_it_reports(stack):
+    out = stack.run(["ssictl", "uplink"]).stdout
+    assert "https://localhost:8443" in out
+
+
+def test_a_claim_token_is_used_once(stack):
+    server = stack.account.new_server("twice")
+    claim = {"claim_token": server["claim_token"]}
+    assert stack.request("POST", "/api/v1/agents/claim", claim)[0] == 200
+    status, problem = stack.request("POST", "/api/v1/agents/claim", claim)
+    assert (status, problem["type"]) == (401, "urn:ssi:problem:bad-claim-token")
