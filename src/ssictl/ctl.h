@@ -1,0 +1,72 @@
+#pragma once
+
+/* What the verbs share: the connection, the options, output. */
+
+#include <systemd/sd-bus.h>
+
+#include "bus-util.h"
+#include "util.h"
+
+typedef struct Ctl {
+        const char *host;    /* -H */
+        const char *machine; /* -M */
+        bool ask_password;
+        bool color;
+
+        /* Options of verbs. */
+        bool replace, run, no_wait;
+        unsigned lines;
+        const char *ca_file;
+
+        sd_bus *bus; /* opened by ctl_bus() */
+} Ctl;
+
+/* Exit codes, documented in ssictl(1). */
+enum {
+        CTL_EXIT_OK = 0,
+        CTL_EXIT_FAILURE = 1,
+        CTL_EXIT_USAGE = 2,
+        CTL_EXIT_NOT_OK = 3,     /* status, run: the result is worse than UPDATE, or the run was an execution error */
+        CTL_EXIT_NO_SERVICE = 4, /* no such service */
+        CTL_EXIT_DENIED = 5,     /* not authorized */
+};
+
+/* Verbs return an exit code, or a negative errno for which everything has been said. */
+int verb_add(Ctl *c, int argc, char *argv[]);
+int verb_remove(Ctl *c, int argc, char *argv[]);
+int verb_list(Ctl *c, int argc, char *argv[]);
+int verb_status(Ctl *c, int argc, char *argv[]);
+int verb_validate(Ctl *c, int argc, char *argv[]);
+int verb_run(Ctl *c, int argc, char *argv[]);
+int verb_log(Ctl *c, int argc, char *argv[]);
+int verb_register(Ctl *c, int argc, char *argv[]);
+int verb_unregister(Ctl *c, int argc, char *argv[]);
+int verb_uplink(Ctl *c, int argc, char *argv[]);
+
+/* Connects when it has not. Says what failed and returns a negative errno. */
+int ctl_bus(Ctl *c);
+
+/* Calls a method; interactive authorization is allowed unless --no-ask-password. On failure says why and returns a
+ * negative exit code (-CTL_EXIT_…). */
+int ctl_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply);
+int ctl_new_call(Ctl *c, sd_bus_message **ret, const char *name, const char *path, const char *interface, const char *member);
+
+/* The path of a service's object. */
+int ctl_get_service(Ctl *c, const char *name, char **ret_path);
+
+/* Reads a script for a method that takes its content: at most SCRIPT_SIZE_MAX bytes of UTF-8. "-" is standard input. */
+int ctl_read_script(const char *path, char **ret_content);
+int ctl_read_file(const char *path, size_t max, char **ret_content);
+
+void ctl_say_error(const char *format, ...) _printf_(1, 2);
+int ctl_bus_error(const sd_bus_error *error, int r);
+
+/* The color of a status or "" — and what ends it. */
+const char *ctl_color(const Ctl *c, const char *status);
+const char *ctl_color_end(const Ctl *c);
+const char *ctl_bold(const Ctl *c);
+
+/* "3min ago", "in 20s", "-" for 0. */
+char *ctl_relative_time(uint64_t usec, char buf[static 64]);
+char *ctl_local_time(uint64_t usec, char buf[static 64]);
+char *ctl_duration(uint64_t usec, char buf[static 64]);

@@ -1,0 +1,213 @@
+#include "service-info.h"
+#include "status.h"
+
+void service_info_done(ServiceInfo *i)
+{
+        free(i->path);
+        free(i->name);
+        free(i->title);
+        free(i->description);
+        free(i->version);
+        free(i->schedule);
+        free(i->unit);
+        free(i->user);
+        free(i->status);
+        free(i->message);
+        free(i->last_run_result);
+        free(i->last_run_detail);
+        *i = (ServiceInfo){};
+}
+
+void service_infos_free(ServiceInfo *infos, size_t n)
+{
+        for (size_t k = 0; k < n; k++)
+                service_info_done(infos + k);
+        free(infos);
+}
+
+static int read_property(sd_bus_message *m, const char *name, ServiceInfo *i)
+{
+        const struct {
+                const char *name;
+                char type;
+                void *field;
+        } properties[] = {
+                { "Name", 's', &i->name },
+                { "Title", 's', &i->title },
+                { "Description", 's', &i->description },
+                { "ScriptVersion", 's', &i->version },
+                { "Schedule", 's', &i->schedule },
+                { "Unit", 's', &i->unit },
+                { "User", 's', &i->user },
+                { "Status", 's', &i->status },
+                { "Message", 's', &i->message },
+                { "LastRunResult", 's', &i->last_run_result },
+                { "LastRunDetail", 's', &i->last_run_detail },
+                { "Enabled", 'b', &i->enabled },
+                { "TimeoutUSec", 't', &i->timeout_usec },
+                { "StatusTimestampUSec", 't', &i->status_timestamp },
+                { "LastRunUSec", 't', &i->last_run },
+                { "LastRunDurationUSec", 't', &i->last_run_duration },
+                { "NextRunUSec", 't', &i->next_run },
+        };
+
+        for (size_t k = 0; k < ELEMENTSOF(properties); k++) {
+                const char type[] = { properties[k].type, '\0' };
+                const char *s;
+                int r;
+
+                if (!streq(properties[k].name, name))
+                        continue;
+                if (properties[k].type != 's')
+                        return sd_bus_message_read(m, "v", type, properties[k].field);
+                r = sd_bus_message_read(m, "v", "s", &s);
+                return r < 0 ? r : free_and_strdup(properties[k].field, s);
+        }
+        return sd_bus_message_skip(m, "v");
+}
+
+int service_info_read(sd_bus_message *m, ServiceInfo *i)
+{
+        const char *name;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                if ((r = sd_bus_message_read(m, "s", &name)) < 0 || (r = read_property(m, name, i)) < 0 ||
+                    (r = sd_bus_message_exit_container(m)) < 0)
+                        return r;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+bool service_info_has_error(const ServiceInfo *i)
+{
+        return !isempty(i->last_run_result) && !streq(i->last_run_result, "success");
+}
+
+const char *service_info_state(const ServiceInfo *i)
+{
+        if (!isempty(i->status))
+                return i->status;
+        return service_info_has_error(i) ? "error" : "-";
+}
+
+static int severity(const ServiceInfo *i)
+{
+        int status = isempty(i->status) ? -1 : (int) status_from_string(i->status);
+
+        /* An execution error weighs like a warning: something wants a look. */
+        return service_info_has_error(i) ? MAX(status, STATUS_WARNING) : status;
+}
+
+static int compare(const void *a, const void *b)
+{
+        const ServiceInfo *x = a, *y = b;
+        int d = severity(y) - severity(x);
+
+        return d != 0 ? d : strcmp(strempty(x->name), strempty(y->name));
+}
+
+/* One object of GetManagedObjects: {oa{sa{sv}}}, the path read already. */
+static int read_interfaces(sd_bus_message *m, const char *path, ServiceInfo **infos, size_t *n)
+{
+        const char *interface;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sa{sv}}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'e', "sa{sv}")) > 0) {
+                r = sd_bus_message_read(m, "s", &interface);
+                if (r < 0)
+                        return r;
+                if (streq(interface, AGENT_SERVICE_INTERFACE)) {
+                        ServiceInfo *grown = reallocarray(*infos, *n + 1, sizeof(*grown));
+
+                        if (!grown)
+                                return -ENOMEM;
+                        *infos = grown;
+                        grown[*n] = (ServiceInfo){ .path = strdup(path) };
+                        (*n)++;
+                        r = service_info_read(m, grown + *n - 1);
+                } else
+                        r = sd_bus_message_skip(m, "a{sv}");
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(m);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int read_objects(sd_bus_message *m, ServiceInfo **infos, size_t *n)
+{
+        const char *path;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{oa{sa{sv}}}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(m, 'e', "oa{sa{sv}}")) > 0) {
+                if ((r = sd_bus_message_read(m, "o", &path)) < 0 || (r = read_interfaces(m, path, infos, n)) < 0 ||
+                    (r = sd_bus_message_exit_container(m)) < 0)
+                        return r;
+        }
+        return r;
+}
+
+int ctl_get_services(Ctl *c, ServiceInfo **ret, size_t *ret_n)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        ServiceInfo *infos = NULL;
+        size_t n = 0;
+        int r;
+
+        r = ctl_new_call(
+                c, &m, AGENT_BUS_NAME, AGENT_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects");
+        if (r < 0)
+                return r;
+        r = ctl_call(c, m, &reply);
+        if (r < 0)
+                return r;
+        r = read_objects(reply, &infos, &n);
+        if (r < 0) {
+                service_infos_free(infos, n);
+                ctl_say_error("Cannot read the agent's answer: %s", strerror(-r));
+                return -CTL_EXIT_FAILURE;
+        }
+        if (n > 0)
+                qsort(infos, n, sizeof(*infos), compare);
+        *ret = infos;
+        *ret_n = n;
+        return 0;
+}
+
+int ctl_get_service_info(Ctl *c, const char *path, ServiceInfo *ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        ServiceInfo i = {};
+        int r;
+
+        r = ctl_new_call(c, &m, AGENT_BUS_NAME, path, "org.freedesktop.DBus.Properties", "GetAll");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "s", AGENT_SERVICE_INTERFACE);
+        if (r < 0)
+                return -CTL_EXIT_FAILURE;
+        r = ctl_call(c, m, &reply);
+        if (r < 0)
+                return r;
+        i.path = strdup(path);
+        r = service_info_read(reply, &i);
+        if (r < 0) {
+                service_info_done(&i);
+                ctl_say_error("Cannot read the agent's answer: %s", strerror(-r));
+                return -CTL_EXIT_FAILURE;
+        }
+        *ret = i;
+        return 0;
+}

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "ctl.h"
+
+/* What the agent says of one service. Strings are owned. */
+typedef struct ServiceInfo {
+        char *path, *name, *title, *description, *version, *schedule, *unit, *user, *status, *message, *last_run_result,
+                *last_run_detail;
+        int enabled;
+        uint64_t timeout_usec, status_timestamp, last_run, last_run_duration, next_run;
+} ServiceInfo;
+
+void service_info_done(ServiceInfo *i);
+
+/* Reads an a{sv} of properties of org.ssi.Agent1.Service; unknown ones are skipped. */
+int service_info_read(sd_bus_message *m, ServiceInfo *i);
+
+/* All services in one call, sorted: worst first, then by name. Says what failed. */
+int ctl_get_services(Ctl *c, ServiceInfo **ret, size_t *ret_n);
+int ctl_get_service_info(Ctl *c, const char *path, ServiceInfo *ret);
+void service_infos_free(ServiceInfo *infos, size_t n);
+
+/* "" becomes "error" for a last run that was an execution error, and "-" otherwise. */
+const char *service_info_state(const ServiceInfo *i);
+bool service_info_has_error(const ServiceInfo *i);
