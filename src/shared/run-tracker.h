@@ -29,6 +29,11 @@ typedef enum RunErrorKind {
 /* As in docs/protocol.md ("exit-code", …). NULL out of range. */
 const char *run_error_kind_to_string(RunErrorKind k);
 
+/* What UNIT_RESULT= and the main process's exit (exit_code may be NULL: unknown) say, as a kind and a sentence for
+ * people that the caller owns. -ENOMEM. */
+int run_failure_describe(
+        const char *result, const char *exit_code, int exit_status, RunErrorKind *ret_kind, char **ret_detail);
+
 typedef enum RunEntryType {
         RUN_ENTRY_START,   /* the manager starts the unit */
         RUN_ENTRY_EXIT,    /* the main process ended badly; exit_code and exit_status are set */
@@ -94,7 +99,11 @@ int run_tracker_feed(RunTracker *t, const RunEntry *e);
 int run_tracker_add_earlier_line(RunTracker *t, const RunEntry *line);
 int run_tracker_add_earlier_start(RunTracker *t, const RunEntry *start);
 
-/* Events of entries fed up to now are not given out, those of later ones are. For reading up to a cursor. */
+/* To be called first when there are entries before the first one that is fed. */
+void run_tracker_begin_midway(RunTracker *t);
+
+/* Events that stand at the entries fed up to now are not given out, those at later ones are: for a reader that begins a
+ * little before a cursor. To be called after the entry of that cursor, before the first run_tracker_next(). */
 void run_tracker_mute_until_here(RunTracker *t);
 
 /* 1 and the next event, which the caller owns then; 0 when there is none yet. */

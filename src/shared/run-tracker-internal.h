@@ -1,0 +1,116 @@
+#pragma once
+
+/* Inside the run tracker: what it remembers (run-tracker.c) and what it gives out (run-output.c). */
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "run-tracker.h"
+#include "status-line.h"
+
+typedef struct Service Service;
+typedef struct Hold Hold;
+
+typedef enum HoldType {
+        HOLD_RUN,
+        HOLD_STREAM,
+} HoldType;
+
+/* A thing that becomes due. All are held equally long, so a list in order of creation is one in order of time. */
+struct Hold {
+        HoldType type;
+        bool active;
+        uint64_t due;
+        Hold *prev, *next;
+};
+
+typedef struct Slot {
+        uint64_t seq;      /* of the entry that it stands at */
+        uint64_t realtime; /* of the same */
+        char *cursor;      /* of the same; moves into the event */
+        bool ready, cancelled;
+        RunEvent event;
+        Hold *hold; /* who will fill it, while it is not ready */
+        struct Slot *prev, *next;
+} Slot;
+
+typedef struct Run {
+        Hold hold; /* first: see hold_run() */
+        Service *service;
+        sd_id128_t invocation_id, stream_id;
+        bool start_seen, has_stream, has_line;
+        bool ended, failed;
+        bool concluded;  /* its event is in the output */
+        bool superseded; /* held, since a line of a later run came before this one's end */
+        StatusLine line;
+        uint64_t started, ended_at, ended_monotonic;
+        char exit_code[16];
+        int exit_status;
+        Slot *slot;
+        struct Run *prev, *next;
+} Run;
+
+/* An anonymous stream that is not yet claimed by a run. */
+typedef struct Stream {
+        Hold hold; /* first */
+        Service *service;
+        sd_id128_t id;
+        bool has_line;
+        bool doubtful; /* came so early that its run may lie before what the tracker sees */
+        StatusLine line;
+        uint64_t monotonic;
+        Slot *slot;
+        struct Stream *prev, *next;
+} Stream;
+
+struct Service {
+        char slug[SLUG_MAX + 1];
+        Run *runs;         /* oldest first */
+        Stream *unclaimed; /* oldest first */
+        UT_hash_handle hh;
+};
+
+struct RunTracker {
+        run_tracker_lookup_t lookup;
+        void *userdata;
+        Run *looking_up;
+        Service *services;
+        Hold *holds;
+        Slot *slots;
+        size_t n_slots, slot_bytes;
+        uint64_t seq, muted_until;
+        bool midway;
+        sd_id128_t boot_id;
+        uint64_t now, began;
+};
+
+static inline Run *hold_run(Hold *h)
+{
+        return (Run *) h;
+}
+
+static inline Stream *hold_stream(Hold *h)
+{
+        return (Stream *) h;
+}
+
+/* Begins the grace; does nothing when it has begun. */
+void hold_begin(RunTracker *t, Hold *h);
+void hold_end(RunTracker *t, Hold *h);
+
+/* A slot that stands at e, the entry being fed. hold is who will fill it, or NULL. */
+int slot_new(RunTracker *t, const RunEntry *e, Hold *hold, Slot **ret);
+/* Sets *slot to NULL. */
+void slot_cancel(Slot **slot);
+void slot_free(RunTracker *t, Slot *s);
+/* The first slot that is still waiting for its event, or NULL. */
+Slot *slot_first_held(RunTracker *t);
+
+void run_line_clear(Run *run);
+
+/* Fills the slot with the run's line and makes it ready. */
+int fill_result(RunTracker *t, Slot *slot, Run *run);
+/* Fills the slot with the run's failure; result is UNIT_RESULT=. */
+int fill_failure(RunTracker *t, Slot *slot, Run *run, const char *result);
+/* Fills the run's own slot, for a run that ended well: its line, or that there was none. Ends the hold. */
+int run_conclude(RunTracker *t, Run *run);
