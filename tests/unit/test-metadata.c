@@ -1,0 +1,132 @@
+#include "test.h"
+#include "metadata.h"
+
+static const char good[] =
+        "#!/bin/bash\n"
+        "\n"
+        "# name: System Updates\n"
+        "# description: Checking for system updates\n"
+        "# version: 1.0\n"
+        "# schedule: *:0/01:00\n"
+        "# timeout: 20\n"
+        "\n"
+        "# --- Description ---\n"
+        "# note: not a key any more, the block has ended\n"
+        "echo\n";
+
+static Metadata *parse(const char *s)
+{
+        Metadata *m = NULL;
+
+        assert_int_equal(metadata_parse(s, strlen(s), &m), 0);
+        return m;
+}
+
+static void assert_problem(const Metadata *m, unsigned line, bool warning, const char *part)
+{
+        for (size_t i = 0; i < m->n_problems; i++)
+                if (m->problems[i].line == line && m->problems[i].warning == warning && strstr(m->problems[i].text, part))
+                        return;
+        fail_msg("no problem in line %u with \"%s\"", line, part);
+}
+
+static void test_good(void **state)
+{
+        _cleanup_(metadata_freep) Metadata *m = parse(good);
+
+        assert_int_equal(m->n_problems, 0);
+        assert_string_equal(m->slug, "system-updates");
+        assert_string_equal(m->value[METADATA_NAME], "System Updates");
+        assert_string_equal(m->value[METADATA_SCHEDULE], "*:0/01:00");
+        assert_string_equal(m->value[METADATA_TIMEOUT], "20");
+        assert_false(metadata_is_privileged(m));
+}
+
+static void test_missing_repeated_unknown(void **state)
+{
+        _cleanup_(metadata_freep) Metadata *m = parse(
+                "#!/bin/bash\n"
+                "# name: A\n"
+                "# name: B\n"
+                "# colour: red\n"
+                "# version:\n"
+                "true\n");
+
+        assert_problem(m, 3, false, "given again");
+        assert_problem(m, 4, true, "unknown key \"colour\"");
+        assert_problem(m, 5, false, "no value");
+        assert_problem(m, 5, false, "\"description\" is missing");
+        assert_problem(m, 5, false, "\"schedule\" is missing");
+        assert_problem(m, 5, false, "\"timeout\" is missing");
+        assert_int_equal(m->n_errors, 5);
+        assert_string_equal(m->value[METADATA_NAME], "A");
+}
+
+static void test_privileged(void **state)
+{
+        _cleanup_(metadata_freep) Metadata *m = parse("#!/bin/bash\n# name: A\n# user: root\n");
+        _cleanup_(metadata_freep) Metadata *n = parse("#!/bin/bash\n# name: A\n# sandbox: off\n");
+        _cleanup_(metadata_freep) Metadata *o = parse("#!/bin/bash\n# name: A\n# user: Ro ot\n# sandbox: maybe\n");
+
+        assert_true(metadata_is_privileged(m));
+        assert_true(metadata_is_privileged(n));
+        assert_problem(o, 3, false, "no user name");
+        assert_problem(o, 4, false, "\"on\" or \"off\"");
+}
+
+static void test_hostile(void **state)
+{
+        static const char *const texts[] = {
+                "", "#", "#!", "\n\n\n", "#!/bin/bash", "# name: A", "#!/bin/sh\n# name: A\n", "#!/bin/bash\r\n# name: A\r\n",
+                "#!/bin/bash\n# name: \xff\xfe\n", "#!/bin/bash\n# name: a\x01" "b\n", "#!/bin/bash\n# name: ---\n",
+                "#!/bin/bash\n# name: ../../etc\n# :\n#:\n# a:\n",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
+                _cleanup_(metadata_freep) Metadata *m = parse(texts[i]);
+                _cleanup_free_ char *formatted = metadata_format_problems(m, "x.bash");
+
+                assert_true(m->n_errors > 0);
+                assert_non_null(formatted);
+                assert_true(!m->slug || !strchr(m->slug, '/'));
+        }
+}
+
+static void test_crlf(void **state)
+{
+        _cleanup_(metadata_freep) Metadata *m = parse("#!/bin/bash\r\n# name: A b\r\n");
+
+        assert_string_equal(m->value[METADATA_NAME], "A b");
+        assert_string_equal(m->slug, "a-b");
+}
+
+static void test_many_problems(void **state)
+{
+        _cleanup_free_ char *text = NULL;
+        _cleanup_fclose_ FILE *f = NULL;
+        size_t n;
+
+        f = open_memstream(&text, &n);
+        fputs("#!/bin/bash\n", f);
+        for (int i = 0; i < 10000; i++)
+                fprintf(f, "# key%d: x\n", i);
+        fclose(TAKE_PTR(f));
+
+        _cleanup_(metadata_freep) Metadata *m = parse(text);
+        assert_int_equal(m->n_problems, 100);
+        assert_int_equal(m->n_errors, 5);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_good),
+                cmocka_unit_test(test_missing_repeated_unknown),
+                cmocka_unit_test(test_privileged),
+                cmocka_unit_test(test_hostile),
+                cmocka_unit_test(test_crlf),
+                cmocka_unit_test(test_many_problems),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,128 @@
+#include <signal.h>
+
+#include "test.h"
+#include "validate.h"
+
+/* The real systemd-analyze and bash judge. */
+
+typedef struct Outcome {
+        sd_event *event;
+        int r;
+        Metadata *metadata;
+        uint64_t timeout_usec, random_delay_usec;
+} Outcome;
+
+static void on_done(int r, Verdict *v, void *userdata)
+{
+        Outcome *o = userdata;
+
+        o->r = r;
+        o->metadata = TAKE_PTR(v->metadata);
+        o->timeout_usec = v->timeout_usec;
+        o->random_delay_usec = v->random_delay_usec;
+        sd_event_exit(o->event, 0);
+}
+
+static Outcome judge(const char *schedule, const char *timeout, const char *body)
+{
+        _cleanup_free_ char *text = NULL;
+        Validation *v = NULL;
+        Metadata *m = NULL;
+        Outcome o = {};
+
+        assert_true(asprintf(&text,
+                             "#!/bin/bash\n# name: X\n# description: d\n# version: 1\n# schedule: %s\n# timeout: %s\n%s",
+                             schedule,
+                             timeout,
+                             body) > 0);
+        assert_int_equal(metadata_parse(text, strlen(text), &m), 0);
+        assert_int_equal(sd_event_new(&o.event), 0);
+        assert_int_equal(validation_start(o.event, m, text, strlen(text), on_done, &o, &v), 0);
+        assert_int_equal(sd_event_loop(o.event), 0);
+        o.event = sd_event_unref(o.event);
+        assert_int_equal(o.r, 0);
+        return o;
+}
+
+static void assert_judged(const char *schedule, const char *timeout, const char *body, unsigned line, const char *part)
+{
+        Outcome o = judge(schedule, timeout, body);
+
+        if (part) {
+                assert_int_equal(o.metadata->n_errors, 1);
+                assert_int_equal(o.metadata->problems[0].line, line);
+                if (!strstr(o.metadata->problems[0].text, part))
+                        fail_msg("not \"%s\": %s", part, o.metadata->problems[0].text);
+        } else
+                assert_int_equal(o.metadata->n_problems, 0);
+        metadata_free(o.metadata);
+}
+
+static void test_good(void **state)
+{
+        Outcome o = judge("*:0/01:00", "20", "echo\n");
+
+        assert_int_equal(o.metadata->n_problems, 0);
+        assert_true(o.timeout_usec == 20 * USEC_PER_SEC);
+        assert_true(o.random_delay_usec == 3 * USEC_PER_SEC);
+        metadata_free(o.metadata);
+
+        o = judge("daily", "1min 30s", "echo\n");
+        assert_true(o.timeout_usec == 90 * USEC_PER_SEC);
+        assert_true(o.random_delay_usec == 30 * USEC_PER_SEC);
+        metadata_free(o.metadata);
+}
+
+static void test_bad(void **state)
+{
+        assert_judged("now and then", "20", "echo\n", 5, "calendar expression");
+        assert_judged("--help", "20", "echo\n", 5, "calendar expression");
+        assert_judged("hourly", "soon", "echo\n", 6, "time span");
+        assert_judged("hourly", "0", "echo\n", 6, "at most a day");
+        assert_judged("hourly", "infinity", "echo\n", 6, "at most a day");
+        assert_judged("hourly", "20", "echo\nif true; then\n", 9, "syntax error");
+        assert_judged("hourly", "20", "echo $(\n", 8, "unexpected");
+}
+
+static void test_never(void **state)
+{
+        Outcome o = judge("2020-01-01", "20", "echo\n");
+
+        assert_int_equal(o.metadata->n_errors, 0);
+        assert_int_equal(o.metadata->n_problems, 1);
+        assert_true(o.metadata->problems[0].warning);
+        metadata_free(o.metadata);
+}
+
+/* Freed while the helper runs: nobody is called, nothing is left. */
+static void test_cancel(void **state)
+{
+        static const char text[] = "#!/bin/bash\n# name: X\n# schedule: hourly\n";
+        Validation *v = NULL;
+        Metadata *m = NULL;
+        Outcome o = {};
+
+        assert_int_equal(metadata_parse(text, strlen(text), &m), 0);
+        assert_int_equal(sd_event_new(&o.event), 0);
+        assert_int_equal(validation_start(o.event, m, text, strlen(text), on_done, &o, &v), 0);
+        validation_free(v);
+        assert_int_equal(sd_event_run(o.event, 50000), 0);
+        sd_event_unref(o.event);
+        assert_null(o.metadata);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_good),
+                cmocka_unit_test(test_bad),
+                cmocka_unit_test(test_never),
+                cmocka_unit_test(test_cancel),
+        };
+        sigset_t mask;
+
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGCHLD);
+        sigprocmask(SIG_BLOCK, &mask, NULL);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
