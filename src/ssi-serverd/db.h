@@ -1,7 +1,8 @@
 #pragma once
 
 /* PostgreSQL through libpq's non-blocking interface in the sd-event loop: a small pool of connections, statements
- * queued in pipeline mode, reconnection with backoff. */
+ * queued in pipeline mode, reconnection with backoff. Names in a connection string are resolved by libpq, which
+ * blocks: prefer sockets and addresses. */
 
 #include <libpq-fe.h>
 #include <systemd/sd-event.h>
@@ -10,29 +11,42 @@
 
 typedef struct Db Db;
 
-/* res: PGRES_TUPLES_OK or PGRES_COMMAND_OK when error is 0. Otherwise error is a negative errno: -ENOTCONN without a
- * connection, -ECONNRESET when it broke under way (the outcome is unknown), -EEXIST for unique_violation, -EAGAIN for
- * serialization failures and deadlocks, -EIO else; res may be NULL then. Borrowed. */
+/* Statements that may be under way on one connection. */
+#define DB_PIPELINE_MAX 1000
+
+/* res: PGRES_TUPLES_OK or PGRES_COMMAND_OK when error is 0. Otherwise error is a negative errno: -ECONNRESET when the
+ * connection broke under way (the outcome is unknown), -EEXIST for unique_violation, -EAGAIN for serialization
+ * failures and deadlocks (nothing was done, again may work), -EINVAL for data or constraints that the database
+ * refuses, -ECANCELED from db_free(), -EIO else; res may be NULL then. Borrowed. Must not free the Db. */
 typedef void (*db_callback_t)(PGresult *res, int error, void *userdata);
 
 int db_new(sd_event *event, const char *conninfo, unsigned n_connections, Db **ret);
 Db *db_free(Db *db);
+DEFINE_CLEANUP(Db *, db_free);
 
+/* Whether at least one connection of the pool is up. */
 bool db_is_ready(Db *db);
 
-/* Called whenever db_is_ready() changes. */
+/* Called from the event loop whenever db_is_ready() changes. */
 void db_set_state_callback(Db *db, void (*changed)(bool ready, void *userdata), void *userdata);
 
-/* Runs one statement in a transaction of its own on a pooled connection. The parameters are copied. The callback is
- * always called exactly once, from the event loop, unless an error is returned here. */
+/* Runs one statement in a transaction of its own on a pooled connection. The parameters (text format, NULL for null)
+ * are copied. The callback (may be NULL) is called exactly once, from the event loop (or db_free()), unless an error
+ * is returned here: -ENOTCONN without a connection, -EBUSY when all pipelines are full, -ENOMEM. Statements on a pool
+ * of one connection run in the order of the calls. */
 int db_query(Db *db, const char *sql, unsigned n_params, const char *const *params, db_callback_t callback,
              void *userdata);
 
 /* LISTEN on a channel with a connection of its own; re-established by itself. relisten is called after each
- * (re)connection, because notifications may have been missed. */
+ * (re)connection, because notifications may have been missed. One channel per Db: -EBUSY for a second. */
 int db_listen(Db *db, const char *channel, void (*notified)(const char *payload, void *userdata),
               void (*relisten)(void *userdata), void *userdata);
 
-/* Applies the numbered files of the folder that are not applied yet, each in a transaction, all under an advisory
- * lock. Blocking: only before the loop runs. */
-int db_migrate(const char *conninfo, const char *migrations_dir);
+/* What the database said when a query failed, for logging; never NULL. Borrowed from res. */
+const char *db_result_message(PGresult *res);
+
+/* Applies the files of the folder named NNNN-….sql that are not applied yet, in the order of their numbers, each in a
+ * transaction, all under an advisory lock. Blocking: for a worker thread, or before the loop runs. Returns how many
+ * were applied; -ENOTCONN when there is no connection, -EIO when the database refuses, or what reading the files
+ * gave; *ret_message (may be NULL) is then a sentence for people, to be freed. */
+int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_message);

@@ -1,0 +1,414 @@
+#include <utlist.h>
+
+#include "ingest-internal.h"
+
+#define BATCH_ITEMS_MAX   2000
+#define BATCH_SHARE_MAX   500 /* of one source, so that a replay does not hold up the others */
+#define BATCH_SIZE_MAX    (4 * 1024 * 1024)
+#define BATCH_RETRIES_MAX 10
+
+/* Past these, reading stops. What one message holds may go over. */
+#define QUEUE_ITEMS_MAX   20000
+#define QUEUE_SIZE_MAX    (64 * 1024 * 1024)
+#define SOURCE_ITEMS_MAX  2000
+#define SOURCE_SIZE_MAX   (4 * 1024 * 1024)
+
+struct Ingest {
+        Db *db;
+        char *instance;
+        const IngestHandler *handler;
+        void *userdata;
+        sd_event_source *run_source; /* so that all that one turn of the loop brings is one batch */
+        IngestSource *ready;         /* sources with items, in turn */
+        IngestSource *all;
+        Batch *batch;                /* under way */
+        unsigned n_solo;             /* batches to come that take one source only, to find the one that is refused */
+        size_t n_items, size;        /* queued and under way */
+        unsigned n_throttled;
+};
+
+static void ingest_dispatch(Ingest *i);
+static void batch_done(PGresult *res, int error, void *userdata);
+
+static void source_unref(IngestSource *s)
+{
+        if (--s->n_ref > 0)
+                return;
+        DL_DELETE2(s->ingest->all, s, all_prev, all_next);
+        if (s->throttled)
+                s->ingest->n_throttled--;
+        free(s->server);
+        free(s->user);
+        free(s);
+}
+
+static void source_enqueue(IngestSource *s)
+{
+        if (s->queued || !s->items)
+                return;
+        DL_APPEND(s->ingest->ready, s);
+        s->queued = true;
+}
+
+static void source_dequeue(IngestSource *s)
+{
+        if (!s->queued)
+                return;
+        DL_DELETE(s->ingest->ready, s);
+        s->queued = false;
+}
+
+static void source_drop_queue(IngestSource *s)
+{
+        source_dequeue(s);
+        ingest_items_free(TAKE_PTR(s->items));
+        s->ingest->n_items -= s->n_items;
+        s->ingest->size -= s->size;
+        s->n_items = s->size = 0;
+}
+
+static void source_end(IngestSource *s, int error)
+{
+        if (s->ended)
+                return;
+        s->ended = true;
+        source_drop_queue(s);
+        if (s->handler)
+                s->handler->ended(s, error, s->userdata);
+}
+
+static bool queue_is_full(const IngestSource *s, unsigned share)
+{
+        const Ingest *i = s->ingest;
+
+        return i->n_items >= QUEUE_ITEMS_MAX / share || i->size >= QUEUE_SIZE_MAX / share ||
+               s->n_items >= SOURCE_ITEMS_MAX / share || s->size >= SOURCE_SIZE_MAX / share;
+}
+
+/* Resumes reading where the queues are half empty. */
+static void ingest_unthrottle(Ingest *i)
+{
+        IngestSource *s, *tmp;
+
+        if (i->n_throttled == 0)
+                return;
+        DL_FOREACH_SAFE2(i->all, s, tmp, all_next) {
+                if (!s->throttled || queue_is_full(s, 2))
+                        continue;
+                s->throttled = false;
+                i->n_throttled--;
+                if (s->handler && !s->ended)
+                        s->handler->throttled(s, false, s->userdata);
+        }
+}
+
+/* Moves the leading items of one kind from the source's queue to the batch. */
+static void batch_take(Batch *b, IngestSource *s)
+{
+        BatchPart *p = &b->parts[b->n_parts++];
+
+        *p = (BatchPart){ .source = s };
+        s->n_ref++;
+        while (s->items && (s->items->kind == INGEST_INVENTORY) == b->inventory && p->n_items < BATCH_SHARE_MAX &&
+               b->n_items < BATCH_ITEMS_MAX && b->size < BATCH_SIZE_MAX) {
+                IngestItem *item = s->items;
+                size_t size = ingest_item_size(item);
+
+                DL_DELETE(s->items, item);
+                DL_APPEND(p->items, item);
+                s->n_items--;
+                s->size -= size;
+                s->n_in_flight++;
+                b->size += size;
+                p->n_items++;
+                b->n_items++;
+                if (item->cursor)
+                        p->cursor = item->cursor;
+                if (b->inventory)
+                        break; /* a later one replaces it, but not in the same statement */
+        }
+}
+
+static Batch *batch_free(Batch *b)
+{
+        if (!b)
+                return NULL;
+        for (size_t k = 0; k < b->n_parts; k++) {
+                ingest_items_free(b->parts[k].items);
+                source_unref(b->parts[k].source);
+        }
+        free(b->parts);
+        free(b);
+        return NULL;
+}
+
+static Batch *batch_new(Ingest *i)
+{
+        size_t n_sources = 0;
+        IngestSource *s, *tmp;
+        Batch *b;
+
+        DL_COUNT(i->ready, s, n_sources);
+        n_sources = MIN(n_sources, i->n_solo > 0 ? (size_t) 1 : (size_t) BATCH_ITEMS_MAX);
+        b = calloc(1, sizeof(*b));
+        if (!b)
+                return NULL;
+        b->ingest = i;
+        b->parts = calloc(n_sources, sizeof(*b->parts));
+        if (!b->parts) {
+                free(b);
+                return NULL;
+        }
+        /* The one that has waited longest decides what this batch is about; the others of that kind join. */
+        b->inventory = i->ready->items->kind == INGEST_INVENTORY;
+        DL_FOREACH_SAFE(i->ready, s, tmp) {
+                if (b->n_parts == n_sources || b->n_items >= BATCH_ITEMS_MAX || b->size >= BATCH_SIZE_MAX)
+                        break;
+                if ((s->items->kind == INGEST_INVENTORY) == b->inventory)
+                        batch_take(b, s);
+        }
+        for (size_t k = 0; k < b->n_parts; k++) {
+                source_dequeue(b->parts[k].source);
+                source_enqueue(b->parts[k].source);
+        }
+        if (i->n_solo > 0)
+                i->n_solo--;
+        return b;
+}
+
+/* Nothing of it was done: back to the heads of the queues. */
+static void batch_put_back(Batch *b)
+{
+        for (size_t k = b->n_parts; k-- > 0;) {
+                BatchPart *p = &b->parts[k];
+                IngestSource *s = p->source;
+                IngestItem *item;
+
+                if (s->ended)
+                        continue;
+                DL_FOREACH(p->items, item) {
+                        size_t size = ingest_item_size(item);
+
+                        s->n_items++;
+                        s->size += size;
+                        b->n_items--;
+                        b->size -= size;
+                }
+                s->n_in_flight = 0;
+                DL_CONCAT(p->items, s->items);
+                s->items = TAKE_PTR(p->items);
+                source_dequeue(s);
+                DL_PREPEND(s->ingest->ready, s);
+                s->queued = true;
+        }
+}
+
+/* Takes the batch's items out of the books, tells the sources that have nothing left, frees the batch. */
+static void batch_finish(Ingest *i, Batch *b)
+{
+        i->n_items -= b->n_items;
+        i->size -= b->size;
+        for (size_t k = 0; k < b->n_parts; k++)
+                b->parts[k].source->n_in_flight = 0;
+        for (size_t k = 0; k < b->n_parts; k++) {
+                IngestSource *s = b->parts[k].source;
+
+                if (s->handler && ingest_source_pending(s) == 0)
+                        s->handler->drained(s, s->userdata);
+        }
+        batch_free(b);
+        ingest_unthrottle(i);
+}
+
+static void batch_committed(Ingest *i, Batch *b, PGresult *res)
+{
+        _cleanup_(changes_clear) Changes changes = {};
+
+        batch_mark_accepted(b, res);
+        for (size_t k = 0; k < b->n_parts; k++) {
+                BatchPart *p = &b->parts[k];
+
+                if (!p->accepted)
+                        source_end(p->source, -ESTALE);
+                else if (p->cursor && p->source->handler && !p->source->ended)
+                        p->source->handler->committed(p->source, p->cursor, p->source->userdata);
+        }
+        if (batch_changes(b, res, &changes) >= 0 && changes.n > 0)
+                i->handler->changed(&changes, !b->inventory, i->userdata);
+}
+
+static int batch_start(Ingest *i, Batch *b)
+{
+        int r;
+
+        r = batch_send(b, i->db, i->instance, batch_done, i);
+        if (r >= 0)
+                i->batch = b;
+        return r;
+}
+
+static void batch_done(PGresult *res, int error, void *userdata)
+{
+        Ingest *i = userdata;
+        Batch *b = TAKE_PTR(i->batch);
+
+        if (error == -EAGAIN && b->n_retries++ < BATCH_RETRIES_MAX && batch_start(i, b) >= 0)
+                return;
+        if (error == -EINVAL && b->n_parts > 1) {
+                /* One of them is refused, but the database does not say whose. */
+                i->n_solo = (unsigned) b->n_parts;
+                batch_put_back(b);
+        } else if (error < 0) {
+                if (error != -ECANCELED)
+                        i->handler->failed(error, db_result_message(res), i->userdata);
+                for (size_t k = 0; k < b->n_parts; k++)
+                        source_end(b->parts[k].source, error);
+        } else
+                batch_committed(i, b, res);
+        batch_finish(i, b);
+        ingest_dispatch(i);
+}
+
+static void ingest_dispatch(Ingest *i)
+{
+        Batch *b;
+
+        if (i->batch || !i->ready || !db_is_ready(i->db))
+                return;
+        b = batch_new(i);
+        if (b && batch_start(i, b) >= 0)
+                return;
+        /* Out of memory, or the connection is just breaking: nothing was sent. The next item or kick tries again. */
+        if (b) {
+                batch_put_back(b);
+                batch_finish(i, b);
+        }
+}
+
+static int ingest_run(sd_event_source *s, void *userdata)
+{
+        ingest_dispatch(userdata);
+        return 0;
+}
+
+void ingest_kick(Ingest *i)
+{
+        (void) sd_event_source_set_enabled(i->run_source, SD_EVENT_ONESHOT);
+}
+
+int ingest_new(sd_event *event, Db *db, const char *instance, const IngestHandler *handler, void *userdata,
+               Ingest **ret)
+{
+        _cleanup_(ingest_freep) Ingest *i = NULL;
+        int r;
+
+        i = calloc(1, sizeof(*i));
+        if (!i)
+                return -ENOMEM;
+        *i = (Ingest){
+                .db = db,
+                .instance = strdup(instance),
+                .handler = handler,
+                .userdata = userdata,
+        };
+        if (!i->instance)
+                return -ENOMEM;
+        r = sd_event_add_defer(event, &i->run_source, ingest_run, i);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(i->run_source, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(i);
+        return 0;
+}
+
+Ingest *ingest_free(Ingest *i)
+{
+        if (!i)
+                return NULL;
+        sd_event_source_disable_unref(i->run_source);
+        free(i->instance);
+        free(i);
+        return NULL;
+}
+
+size_t ingest_pending(Ingest *i)
+{
+        return i->n_items;
+}
+
+int ingest_source_new(Ingest *i, int64_t id, int64_t epoch, const char *server, const char *user,
+                      const IngestSourceHandler *handler, void *userdata, IngestSource **ret)
+{
+        IngestSource *s;
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        *s = (IngestSource){
+                .ingest = i,
+                .n_ref = 1,
+                .id = id,
+                .epoch = epoch,
+                .server = strdup(server),
+                .user = strdup(user),
+                .handler = handler,
+                .userdata = userdata,
+        };
+        DL_APPEND2(i->all, s, all_prev, all_next);
+        if (!s->server || !s->user) {
+                source_unref(s);
+                return -ENOMEM;
+        }
+        *ret = s;
+        return 0;
+}
+
+IngestSource *ingest_source_free(IngestSource *s)
+{
+        if (!s)
+                return NULL;
+        s->handler = NULL;
+        s->ended = true;
+        source_drop_queue(s);
+        source_unref(s);
+        return NULL;
+}
+
+void ingest_source_push(IngestSource *s, IngestItem *items_taken)
+{
+        Ingest *i = s->ingest;
+        IngestItem *item;
+
+        if (s->ended) {
+                ingest_items_free(items_taken);
+                return;
+        }
+        DL_FOREACH(items_taken, item) {
+                size_t size = ingest_item_size(item);
+
+                s->n_items++;
+                s->size += size;
+                i->n_items++;
+                i->size += size;
+        }
+        DL_CONCAT(s->items, items_taken);
+        source_enqueue(s);
+        ingest_kick(i);
+        if (!s->throttled && queue_is_full(s, 1)) {
+                s->throttled = true;
+                i->n_throttled++;
+                s->handler->throttled(s, true, s->userdata);
+        }
+}
+
+size_t ingest_source_pending(IngestSource *s)
+{
+        return s->n_items + s->n_in_flight;
+}
+
+void ingest_source_fence(IngestSource *s)
+{
+        s->ended = true;
+        source_drop_queue(s);
+}

@@ -1,0 +1,173 @@
+#include "test.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "db.h"
+#include "postgres-fixture.h"
+#include "util.h"
+
+#define MAYBE_USER "postgres"
+
+static uint64_t now_usec(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+/* PostgreSQL refuses to run as root. */
+static struct passwd *unprivileged_user(void)
+{
+        return getpwnam(MAYBE_USER) ?: getpwnam("nobody");
+}
+
+static void find_program(const char *name, char path[static 256])
+{
+        char pattern[128];
+        glob_t g;
+
+        snprintf(pattern, sizeof(pattern), "/usr/lib/postgresql/*/bin/%s", name);
+        if (glob(pattern, 0, NULL, &g) != 0)
+                fail_msg("no %s", pattern);
+        snprintf(path, 256, "%s", g.gl_pathv[g.gl_pathc - 1]);
+        globfree(&g);
+}
+
+static pid_t spawn(Postgres *p, char *const argv[])
+{
+        char path[256], log[128];
+        pid_t pid;
+
+        find_program(argv[0], path);
+        snprintf(log, sizeof(log), "%s/log", p->dir);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                struct passwd *pw = unprivileged_user();
+                int fd;
+
+                if (geteuid() == 0 && pw &&
+                    (setgroups(0, NULL) < 0 || setgid(pw->pw_gid) < 0 || setuid(pw->pw_uid) < 0))
+                        _exit(126);
+                prctl(PR_SET_PDEATHSIG, SIGINT);
+                if (chdir("/") < 0)
+                        _exit(126);
+                fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+                if (fd >= 0) {
+                        dup2(fd, STDOUT_FILENO);
+                        dup2(fd, STDERR_FILENO);
+                }
+                setenv("LC_ALL", "C.UTF-8", 1);
+                execv(path, argv);
+                _exit(127);
+        }
+        return pid;
+}
+
+void postgres_start(Postgres *p)
+{
+        char data[80];
+        char *const argv[] = { (char *) "postgres", (char *) "-D", data, (char *) "-k", p->dir,
+                               (char *) "-c", (char *) "listen_addresses=", (char *) "-c",
+                               (char *) "max_connections=80", NULL };
+
+        snprintf(data, sizeof(data), "%s/data", p->dir);
+        p->pid = spawn(p, argv);
+        for (int i = 0; PQping(p->conninfo) != PQPING_OK; i++) {
+                if (i > 1000)
+                        fail_msg("PostgreSQL does not start: see %s/log", p->dir);
+                usleep(20 * 1000);
+        }
+}
+
+static void postgres_stop(Postgres *p, int sig)
+{
+        if (p->pid <= 0)
+                return;
+        kill(p->pid, sig);
+        waitpid(p->pid, NULL, 0);
+        p->pid = 0;
+}
+
+void postgres_crash(Postgres *p)
+{
+        postgres_stop(p, SIGKILL);
+        postgres_start(p);
+}
+
+int postgres_setup(void **state)
+{
+        static Postgres p;
+        char data[80];
+        char *const argv[] = { (char *) "initdb", (char *) "-D", data, (char *) "-A", (char *) "trust",
+                               (char *) "-U", (char *) "ssi", (char *) "-E", (char *) "UTF8", (char *) "--locale",
+                               (char *) "C.UTF-8", (char *) "-N", NULL };
+        struct passwd *pw = unprivileged_user();
+        _cleanup_free_ char *message = NULL;
+        int status;
+
+        strcpy(p.dir, "/tmp/ssi-test-pg-XXXXXX");
+        assert_non_null(mkdtemp(p.dir));
+        if (geteuid() == 0 && pw)
+                assert_return_code(chown(p.dir, pw->pw_uid, pw->pw_gid), errno);
+        snprintf(data, sizeof(data), "%s/data", p.dir);
+        snprintf(p.conninfo, sizeof(p.conninfo), "host=%s user=ssi dbname=postgres", p.dir);
+        waitpid(spawn(&p, argv), &status, 0);
+        assert_int_equal(status, 0);
+        postgres_start(&p);
+        if (db_migrate(p.conninfo, TEST_MIGRATIONS_DIR, &message) < 0)
+                fail_msg("%s", message);
+        *state = &p;
+        return 0;
+}
+
+int postgres_teardown(void **state)
+{
+        _cleanup_free_ char *command = NULL;
+        Postgres *p = *state;
+
+        postgres_stop(p, SIGINT);
+        assert_true(asprintf(&command, "rm -rf '%s'", p->dir) > 0);
+        return system(command);
+}
+
+const char *postgres_query(Postgres *p, const char *sql)
+{
+        static char value[8192];
+        PGconn *pg = PQconnectdb(p->conninfo);
+        PGresult *res = PQexec(pg, sql);
+
+        if (PQresultStatus(res) != PGRES_TUPLES_OK && PQresultStatus(res) != PGRES_COMMAND_OK)
+                fail_msg("%s: %s", sql, PQerrorMessage(pg));
+        snprintf(value, sizeof(value), "%s", PQntuples(res) > 0 ? PQgetvalue(res, 0, 0) : "");
+        PQclear(res);
+        PQfinish(pg);
+        return value;
+}
+
+void loop_until(sd_event *event, const bool *done)
+{
+        uint64_t end = now_usec() + 10 * USEC_PER_SEC;
+
+        while (!*done) {
+                if (now_usec() > end)
+                        fail_msg("nothing happened in 10 s");
+                assert_return_code(sd_event_run(event, 100 * USEC_PER_MSEC), errno);
+        }
+}
+
+void loop_for(sd_event *event, uint64_t usec)
+{
+        uint64_t end = now_usec() + usec, now;
+
+        while ((now = now_usec()) < end)
+                assert_return_code(sd_event_run(event, end - now), errno);
+}

@@ -1,0 +1,352 @@
+#include "test.h"
+
+#include "db-array.h"
+#include "db.h"
+#include "changes.h"
+#include "postgres-fixture.h"
+
+typedef struct Answer {
+        bool done;
+        int error;
+        char value[256];
+        unsigned n;
+} Answer;
+
+static void answered(PGresult *res, int error, void *userdata)
+{
+        Answer *a = userdata;
+
+        a->done = true;
+        a->error = error;
+        a->n++;
+        if (error == 0 && PQntuples(res) > 0)
+                snprintf(a->value, sizeof(a->value), "%s", PQgetvalue(res, 0, 0));
+}
+
+static void state_changed(bool ready, void *userdata)
+{
+        bool *up = userdata;
+
+        *up = ready;
+}
+
+static void connect_db(Postgres *p, sd_event **event, Db **db, unsigned n, bool *up)
+{
+        assert_return_code(sd_event_new(event), 0);
+        assert_return_code(db_new(*event, p->conninfo, n, db), 0);
+        *up = false;
+        db_set_state_callback(*db, state_changed, up);
+        loop_until(*event, up);
+}
+
+static void test_query(void **state)
+{
+        const char *const params[] = { "it's", NULL };
+        sd_event *event = NULL;
+        Answer a = {};
+        bool up;
+        Db *db;
+
+        connect_db(*state, &event, &db, 2, &up);
+        assert_return_code(db_query(db, "SELECT $1::text || coalesce($2, '!')", 2, params, answered, &a), 0);
+        assert_false(a.done);
+        loop_until(event, &a.done);
+        assert_int_equal(a.error, 0);
+        assert_string_equal(a.value, "it's!");
+        db_free(db);
+        sd_event_unref(event);
+}
+
+static void test_errors(void **state)
+{
+        static const struct {
+                const char *sql;
+                int error;
+        } table[] = {
+                { "SELECT 1", 0 },
+                { "SELEC", -EIO },
+                { "SELECT 'x'::int", -EINVAL },
+                { "INSERT INTO settings SELECT 'same', '' FROM generate_series(1, 2)", -EEXIST },
+                { "SELECT 1 / 0", -EINVAL },
+                { "DO $$ BEGIN RAISE serialization_failure; END $$", -EAGAIN },
+                { "INSERT INTO claim_tokens VALUES ('x', -1, now())", -EINVAL },
+        };
+        Answer answers[ELEMENTSOF(table)] = {};
+        sd_event *event = NULL;
+        bool up;
+        Db *db;
+
+        /* All in one pipeline: a failure touches no neighbour. */
+        connect_db(*state, &event, &db, 1, &up);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                assert_return_code(db_query(db, table[i].sql, 0, NULL, answered, &answers[i]), 0);
+        loop_until(event, &answers[ELEMENTSOF(table) - 1].done);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                assert_true(answers[i].done);
+                assert_int_equal(answers[i].error, table[i].error);
+        }
+        db_free(db);
+        sd_event_unref(event);
+}
+
+static void test_pipeline_limit(void **state)
+{
+        sd_event *event = NULL;
+        Answer a = {};
+        bool up;
+        Db *db;
+
+        connect_db(*state, &event, &db, 1, &up);
+        for (unsigned i = 0; i < DB_PIPELINE_MAX; i++)
+                assert_return_code(db_query(db, "SELECT 1", 0, NULL, answered, &a), 0);
+        assert_int_equal(db_query(db, "SELECT 1", 0, NULL, answered, &a), -EBUSY);
+        while (a.n < DB_PIPELINE_MAX)
+                loop_for(event, 10 * USEC_PER_MSEC);
+        assert_int_equal(a.error, 0);
+        db_free(db);
+        sd_event_unref(event);
+}
+
+static void test_free_answers(void **state)
+{
+        sd_event *event = NULL;
+        Answer a = {};
+        bool up;
+        Db *db;
+
+        connect_db(*state, &event, &db, 1, &up);
+        assert_return_code(db_query(db, "SELECT pg_sleep(10)", 0, NULL, answered, &a), 0);
+        db_free(db);
+        assert_int_equal(a.error, -ECANCELED);
+        assert_int_equal(a.n, 1);
+        sd_event_unref(event);
+}
+
+static void test_terminated_backend(void **state)
+{
+        Answer sleeping = {}, queued = {}, after = {};
+        sd_event *event = NULL;
+        bool up;
+        Db *db;
+
+        connect_db(*state, &event, &db, 1, &up);
+        assert_return_code(db_query(db, "SELECT pg_sleep(10) /* victim */", 0, NULL, answered, &sleeping), 0);
+        assert_return_code(db_query(db, "SELECT 1", 0, NULL, answered, &queued), 0);
+        loop_for(event, 100 * USEC_PER_MSEC);
+        postgres_query(*state, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%victim%'"
+                               " AND pid <> pg_backend_pid()");
+        loop_until(event, &queued.done);
+        assert_int_equal(sleeping.error, -ECONNRESET);
+        assert_int_equal(queued.error, -ECONNRESET);
+        assert_false(up);
+        assert_int_equal(db_query(db, "SELECT 1", 0, NULL, answered, &after), -ENOTCONN);
+        loop_until(event, &up);
+        assert_return_code(db_query(db, "SELECT 7", 0, NULL, answered, &after), 0);
+        loop_until(event, &after.done);
+        assert_string_equal(after.value, "7");
+        assert_int_equal(sleeping.n, 1);
+        db_free(db);
+        sd_event_unref(event);
+}
+
+static void test_crash(void **state)
+{
+        sd_event *event = NULL;
+        Answer a = {};
+        bool up;
+        Db *db;
+
+        connect_db(*state, &event, &db, 3, &up);
+        postgres_crash(*state);
+        while (up)
+                loop_for(event, 10 * USEC_PER_MSEC);
+        loop_until(event, &up);
+        assert_return_code(db_query(db, "SELECT 1", 0, NULL, answered, &a), 0);
+        loop_until(event, &a.done);
+        assert_int_equal(a.error, 0);
+        db_free(db);
+        sd_event_unref(event);
+}
+
+static void test_unreachable(void **state)
+{
+        _cleanup_free_ char *message = NULL;
+        sd_event *event = NULL;
+        Answer a = {};
+        Db *db;
+
+        assert_return_code(sd_event_new(&event), 0);
+        assert_return_code(db_new(event, "host=/nonexistent dbname=x", 1, &db), 0);
+        loop_for(event, 200 * USEC_PER_MSEC);
+        assert_false(db_is_ready(db));
+        assert_int_equal(db_query(db, "SELECT 1", 0, NULL, answered, &a), -ENOTCONN);
+        assert_false(a.done);
+        db_free(db);
+        sd_event_unref(event);
+        assert_int_equal(db_migrate("host=/nonexistent dbname=x", TEST_MIGRATIONS_DIR, &message), -ENOTCONN);
+        assert_non_null(message);
+}
+
+typedef struct Heard {
+        bool listening, heard;
+        unsigned n_listens;
+        char payload[64];
+} Heard;
+
+static void heard(const char *payload, void *userdata)
+{
+        Heard *h = userdata;
+
+        h->heard = true;
+        snprintf(h->payload, sizeof(h->payload), "%s", payload);
+}
+
+static void listening(void *userdata)
+{
+        Heard *h = userdata;
+
+        h->listening = true;
+        h->n_listens++;
+}
+
+static void test_listen(void **state)
+{
+        sd_event *event = NULL;
+        Heard h = {};
+        bool up;
+        Db *db;
+
+        connect_db(*state, &event, &db, 1, &up);
+        assert_return_code(db_listen(db, "Some channel", heard, listening, &h), 0);
+        assert_int_equal(db_listen(db, "another", heard, listening, &h), -EBUSY);
+        loop_until(event, &h.listening);
+        postgres_query(*state, "SELECT pg_notify('Some channel', 'one')");
+        loop_until(event, &h.heard);
+        assert_string_equal(h.payload, "one");
+
+        h.listening = h.heard = false;
+        postgres_query(*state, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'");
+        loop_until(event, &h.listening);
+        assert_int_equal(h.n_listens, 2);
+        postgres_query(*state, "SELECT pg_notify('Some channel', 'two')");
+        loop_until(event, &h.heard);
+        assert_string_equal(h.payload, "two");
+        db_free(db);
+        sd_event_unref(event);
+}
+
+static void test_migrate_twice(void **state)
+{
+        Postgres *p = *state;
+
+        assert_int_equal(db_migrate(p->conninfo, TEST_MIGRATIONS_DIR, NULL), 0);
+        assert_int_equal(db_migrate(p->conninfo, "/nonexistent", NULL), -ENOENT);
+        assert_string_equal(postgres_query(p, "SELECT count(*) FROM schema_migrations WHERE version = 1"), "1");
+}
+
+static void test_migrate_failure(void **state)
+{
+        char dir[] = "/tmp/ssi-test-migrations-XXXXXX", path[64];
+        _cleanup_free_ char *message = NULL;
+        Postgres *p = *state;
+        FILE *f;
+
+        /* One that works, one that breaks in its middle: the first stays, nothing of the second does. */
+        assert_non_null(mkdtemp(dir));
+        snprintf(path, sizeof(path), "%s/9001-works.sql", dir);
+        f = fopen(path, "we");
+        fputs("CREATE TABLE works ();", f);
+        fclose(f);
+        snprintf(path, sizeof(path), "%s/9002-breaks.sql", dir);
+        f = fopen(path, "we");
+        fputs("CREATE TABLE half (); SELECT 1 / 0;", f);
+        fclose(f);
+        assert_int_equal(db_migrate(p->conninfo, dir, &message), -EIO);
+        assert_non_null(strstr(message, "9002-breaks.sql"));
+        assert_string_equal(postgres_query(p, "SELECT to_regclass('works') IS NOT NULL"), "t");
+        assert_string_equal(postgres_query(p, "SELECT to_regclass('half') IS NULL"), "t");
+        assert_string_equal(postgres_query(p, "SELECT count(*) FROM schema_migrations WHERE version > 9000"), "1");
+        unlink(path);
+        snprintf(path, sizeof(path), "%s/9001-works.sql", dir);
+        unlink(path);
+        rmdir(dir);
+}
+
+static void test_partitions(void **state)
+{
+        postgres_query(*state, "SELECT events_make_partitions(3)");
+        assert_string_equal(postgres_query(*state, "SELECT events_make_partitions(3)"), "0");
+        assert_string_equal(postgres_query(*state, "SELECT events_make_partitions(4)"), "1");
+}
+
+static void test_array(void **state)
+{
+        static const char expected[] = "{\"a\\\"b\\\\c, {}\",NULL,\"\",\"NULL\"}";
+        _cleanup_(db_array_free) DbArray a = {}, empty = {}, times = {};
+
+        db_array_text(&a, "a\"b\\c, {}");
+        db_array_text(&a, NULL);
+        db_array_text(&a, "");
+        db_array_text(&a, "NULL");
+        assert_string_equal(db_array_done(&a), expected);
+        assert_string_equal(db_array_done(&empty), "{}");
+        db_array_time(&times, 0);
+        db_array_time(&times, USEC_INFINITY);
+        db_array_int(&times, INT64_MIN);
+        db_array_bool(&times, true);
+        assert_string_equal(db_array_done(&times), "{1970-01-01T00:00:00Z,NULL,-9223372036854775808,t}");
+}
+
+static void test_changes(void **state)
+{
+        char instance[INSTANCE_ID_MAX], name[64];
+        Changes c = {}, decoded = {};
+        char **payloads;
+        size_t n, total = 0;
+
+        for (int i = 0; i < 500; i++) {
+                snprintf(name, sizeof(name), "service-%d", i);
+                assert_return_code(changes_add(&c, CHANGE_SERVICE, "usr-1", "srv-1", name), 0);
+        }
+        assert_return_code(changes_add(&c, CHANGE_SERVER, "usr-2", "srv-2", NULL), 0);
+        assert_return_code(changes_encode(&c, "me", &payloads, &n), 0);
+        assert_true(n > 1);
+        for (size_t i = 0; i < n; i++) {
+                assert_true(strlen(payloads[i]) < 8000);
+                assert_return_code(changes_decode(payloads[i], instance, &decoded), 0);
+                assert_string_equal(instance, "me");
+                total += decoded.n;
+        }
+        assert_int_equal(total, 501);
+        assert_int_equal(decoded.items[decoded.n - 1].kind, CHANGE_SERVER);
+        assert_string_equal(decoded.items[decoded.n - 1].server, "srv-2");
+        assert_null(decoded.items[decoded.n - 1].arg);
+        assert_string_equal(decoded.items[0].user, "usr-1");
+        assert_int_equal(changes_decode("", instance, &decoded), -EBADMSG);
+        assert_int_equal(changes_decode("me\nq a b c\n", instance, &decoded), -EBADMSG);
+        assert_int_equal(changes_decode("me\ns a\n", instance, &decoded), -EBADMSG);
+        payloads_free(payloads, n);
+        changes_clear(&c);
+        changes_clear(&decoded);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_array),
+                cmocka_unit_test(test_changes),
+                cmocka_unit_test(test_query),
+                cmocka_unit_test(test_errors),
+                cmocka_unit_test(test_pipeline_limit),
+                cmocka_unit_test(test_free_answers),
+                cmocka_unit_test(test_terminated_backend),
+                cmocka_unit_test(test_crash),
+                cmocka_unit_test(test_unreachable),
+                cmocka_unit_test(test_listen),
+                cmocka_unit_test(test_migrate_twice),
+                cmocka_unit_test(test_migrate_failure),
+                cmocka_unit_test(test_partitions),
+        };
+
+        return cmocka_run_group_tests(tests, postgres_setup, postgres_teardown);
+}
