@@ -1,0 +1,666 @@
+#include "test.h"
+
+#include <inttypes.h>
+#include <utlist.h>
+
+#include "ingest.h"
+#include "postgres-fixture.h"
+
+/* One instance of the backend, as far as ingestion goes. */
+typedef struct Instance {
+        Postgres *pg;
+        sd_event *event;
+        Db *db;
+        Ingest *ingest;
+        unsigned n_failed, n_changed;
+        bool up;
+} Instance;
+
+typedef struct Agent {
+        IngestSource *source;
+        char cursor[64];
+        int ended;
+        bool full;
+        bool drained;
+        unsigned n_acks;
+} Agent;
+
+static void changed(const Changes *changes, bool notified, void *userdata)
+{
+        Instance *in = userdata;
+
+        in->n_changed += (unsigned) changes->n;
+}
+
+static void failed(int error, const char *message, void *userdata)
+{
+        Instance *in = userdata;
+
+        in->n_failed++;
+}
+
+static const IngestHandler instance_handler = { .changed = changed, .failed = failed };
+
+static void state_changed(bool ready, void *userdata)
+{
+        Instance *in = userdata;
+
+        in->up = ready;
+        if (ready)
+                ingest_kick(in->ingest);
+}
+
+static void instance_start(Instance *in, Postgres *pg)
+{
+        *in = (Instance){ .pg = pg };
+        assert_return_code(sd_event_new(&in->event), 0);
+        assert_return_code(db_new(in->event, pg->conninfo, 1, &in->db), 0);
+        assert_return_code(ingest_new(in->event, in->db, "test", &instance_handler, in, &in->ingest), 0);
+        db_set_state_callback(in->db, state_changed, in);
+        loop_until(in->event, &in->up);
+}
+
+static void instance_stop(Instance *in)
+{
+        in->db = db_free(in->db);
+        in->ingest = ingest_free(in->ingest);
+        in->event = sd_event_unref(in->event);
+}
+
+static void committed(IngestSource *s, const char *cursor, void *userdata)
+{
+        Agent *a = userdata;
+
+        a->n_acks++;
+        snprintf(a->cursor, sizeof(a->cursor), "%s", cursor);
+}
+
+static void ended(IngestSource *s, int error, void *userdata)
+{
+        Agent *a = userdata;
+
+        a->ended = error;
+        a->drained = true;
+}
+
+static void throttled(IngestSource *s, bool full, void *userdata)
+{
+        Agent *a = userdata;
+
+        a->full = full;
+}
+
+static void drained(IngestSource *s, void *userdata)
+{
+        Agent *a = userdata;
+
+        a->drained = true;
+}
+
+static const IngestSourceHandler agent_handler = {
+        .committed = committed,
+        .ended = ended,
+        .throttled = throttled,
+        .drained = drained,
+};
+
+/* An empty server with session epoch 1. */
+static int64_t make_server(Postgres *pg)
+{
+        return atoll(postgres_query(
+                pg, "WITH u AS (INSERT INTO users (public_id, email, password_hash) SELECT r, r, '' FROM"
+                    " (SELECT gen_random_uuid()::text r) x RETURNING id, public_id)"
+                    " INSERT INTO servers (public_id, agent_id, user_id, name, session_epoch)"
+                    " SELECT 'srv-' || public_id, 'agt-' || public_id, id, 'host', 1 FROM u RETURNING id"));
+}
+
+static void agent_start(Agent *a, Instance *in, int64_t server, int64_t epoch)
+{
+        *a = (Agent){};
+        assert_return_code(
+                ingest_source_new(in->ingest, server, epoch, "srv-1", "usr-1", &agent_handler, a, &a->source), 0);
+}
+
+static void agent_stop(Agent *a)
+{
+        a->source = ingest_source_free(a->source);
+}
+
+static IngestItem *make_result(const char *service, Status status, const char *message, uint64_t t, const char *cursor)
+{
+        IngestItem *item = ingest_item_new(INGEST_RESULT);
+
+        item->service = strdup(service);
+        item->status = status;
+        item->message = strdup(message);
+        item->timestamp = t * USEC_PER_SEC;
+        item->cursor = cursor ? strdup(cursor) : NULL;
+        return item;
+}
+
+static IngestItem *make_error(const char *service, const char *kind, uint64_t t, const char *cursor)
+{
+        IngestItem *item = ingest_item_new(INGEST_ERROR);
+
+        item->service = strdup(service);
+        item->error_kind = strdup(kind);
+        item->error_detail = strdup("it did \"not\" work\\");
+        item->timestamp = t * USEC_PER_SEC;
+        item->cursor = cursor ? strdup(cursor) : NULL;
+        return item;
+}
+
+static void push(Agent *a, IngestItem *item)
+{
+        IngestItem *list = NULL;
+
+        DL_APPEND(list, item);
+        a->drained = false;
+        ingest_source_push(a->source, list);
+}
+
+static void push_numbered(Agent *a, unsigned from, unsigned n)
+{
+        char cursor[32];
+
+        for (unsigned i = from; i < from + n; i++) {
+                snprintf(cursor, sizeof(cursor), "%u", i);
+                push(a, make_result("numbered", STATUS_OK, cursor, 1000 + i, cursor));
+        }
+}
+
+static const char *query(Instance *in, int64_t server, const char *format)
+{
+        char sql[1024];
+
+        snprintf(sql, sizeof(sql), "SELECT %s AND server_id = %lld", format, (long long) server);
+        return postgres_query(in->pg, sql);
+}
+
+static const char *query_server(Instance *in, int64_t server, const char *column)
+{
+        char sql[1024];
+
+        snprintf(sql, sizeof(sql), "SELECT %s FROM servers WHERE id = %lld", column, (long long) server);
+        return postgres_query(in->pg, sql);
+}
+
+static void test_result(void **state)
+{
+        Instance in;
+        Agent a;
+        int64_t id;
+
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        agent_start(&a, &in, id, 1);
+        push(&a, make_result("disk", STATUS_WARNING, "it's \"full\", {almost}\\", 100, "c1"));
+        assert_int_equal(ingest_source_pending(a.source), 1);
+        assert_string_equal(a.cursor, "");
+        loop_until(in.event, &a.drained);
+        assert_string_equal(a.cursor, "c1");
+        assert_int_equal(ingest_pending(in.ingest), 0);
+        assert_string_equal(query(&in, id, "message FROM services WHERE status = 'WARNING'"),
+                            "it's \"full\", {almost}\\");
+        assert_string_equal(query(&in, id, "count(*) FROM events WHERE kind = 'result' AND service = 'disk'"), "1");
+        assert_string_equal(query_server(&in, id, "resume_cursor"), "c1");
+        assert_int_equal(in.n_changed, 2); /* the service and its server */
+        agent_stop(&a);
+        instance_stop(&in);
+}
+
+static void test_without_cursor(void **state)
+{
+        Instance in;
+        Agent a;
+        int64_t id;
+
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        agent_start(&a, &in, id, 1);
+        push(&a, make_result("disk", STATUS_OK, "", 100, "c1"));
+        push(&a, make_result("disk", STATUS_OK, "", 101, NULL));
+        loop_until(in.event, &a.drained);
+        push(&a, make_result("disk", STATUS_OK, "", 102, NULL));
+        loop_until(in.event, &a.drained);
+        assert_int_equal(a.n_acks, 1);
+        assert_string_equal(query_server(&in, id, "resume_cursor"), "c1");
+        assert_string_equal(query(&in, id, "count(*) FROM events WHERE true"), "3");
+        agent_stop(&a);
+        instance_stop(&in);
+}
+
+static void test_changed_at(void **state)
+{
+        static const char changed_at[] = "extract(epoch FROM changed_at)::int FROM services WHERE name = 'disk'";
+        Instance in;
+        Agent a;
+        int64_t id;
+
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        agent_start(&a, &in, id, 1);
+        push(&a, make_result("disk", STATUS_OK, "", 100, NULL));
+        push(&a, make_result("disk", STATUS_OK, "", 101, NULL));
+        loop_until(in.event, &a.drained);
+        assert_string_equal(query(&in, id, changed_at), "100");
+
+        push(&a, make_result("disk", STATUS_OK, "", 102, NULL));
+        loop_until(in.event, &a.drained);
+        assert_string_equal(query(&in, id, changed_at), "100");
+
+        /* There and back inside one batch. */
+        push(&a, make_result("disk", STATUS_FAILURE, "", 103, NULL));
+        push(&a, make_result("disk", STATUS_OK, "", 104, NULL));
+        push(&a, make_result("disk", STATUS_OK, "", 105, NULL));
+        loop_until(in.event, &a.drained);
+        assert_string_equal(query(&in, id, changed_at), "104");
+
+        push(&a, make_result("disk", STATUS_UPDATE, "", 106, NULL));
+        push(&a, make_result("disk", STATUS_UPDATE, "", 107, NULL));
+        loop_until(in.event, &a.drained);
+        assert_string_equal(query(&in, id, changed_at), "106");
+        agent_stop(&a);
+        instance_stop(&in);
+}
+
+static void test_execution_error(void **state)
+{
+        static const char row[] = "concat_ws(',', status, message, extract(epoch FROM status_at)::int,"
+                                  " coalesce(error_kind, '-'), extract(epoch FROM error_at)::int)"
+                                  " FROM services WHERE name = 'disk'";
+        Instance in;
+        Agent a;
+        int64_t id;
+
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        agent_start(&a, &in, id, 1);
+        push(&a, make_error("disk", "timeout", 99, "c0"));
+        loop_until(in.event, &a.drained);
+        assert_string_equal(query(&in, id, row), "timeout,99");
+
+        /* The status stands when a run breaks, and the next result clears the error. */
+        push(&a, make_result("disk", STATUS_WARNING, "w", 100, "c1"));
+        loop_until(in.event, &a.drained);
+        assert_string_equal(query(&in, id, row), "WARNING,w,100,-");
+        push(&a, make_error("disk", "exit-code", 101, "c2"));
+        loop_until(in.event, &a.drained);
+        assert_string_equal(query(&in, id, row), "WARNING,w,100,exit-code,101");
+
+        push(&a, make_error("disk", "signal", 102, "c3"));
+        push(&a, make_result("disk", STATUS_WARNING, "w2", 103, "c4"));
+        loop_until(in.event, &a.drained);
+        assert_string_equal(query(&in, id, row), "WARNING,w2,103,-");
+        push(&a, make_result("disk", STATUS_OK, "w3", 104, "c5"));
+        push(&a, make_error("disk", "signal", 105, "c6"));
+        loop_until(in.event, &a.drained);
+        assert_string_equal(query(&in, id, row), "OK,w3,104,signal,105");
+        assert_string_equal(a.cursor, "c6");
+        assert_string_equal(query(&in, id, "string_agg(kind, ',' ORDER BY id) FROM events WHERE service = 'disk'"),
+                            "error,result,error,error,result,result,error");
+        agent_stop(&a);
+        instance_stop(&in);
+}
+
+static IngestItem *make_inventory(unsigned n, const char *const *names)
+{
+        IngestItem *item = ingest_item_new(INGEST_INVENTORY);
+
+        item->services = calloc(n, sizeof(*item->services));
+        item->n_services = n;
+        for (unsigned i = 0; i < n; i++)
+                item->services[i] = (InventoryService){
+                        .name = strdup(names[i]),
+                        .title = strdup("Title"),
+                        .timeout_ms = 1000,
+                        .next_run = USEC_INFINITY,
+                        .enabled = true,
+                };
+        return item;
+}
+
+static void test_inventory(void **state)
+{
+        static const char names[] = "string_agg(name || coalesce(':' || status, ''), ',' ORDER BY name)"
+                                    " FROM services WHERE true";
+        Instance in;
+        Agent a, b;
+        int64_t id, other;
+
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        other = make_server(in.pg);
+        agent_start(&a, &in, id, 1);
+        agent_start(&b, &in, other, 1);
+
+        /* In the session's order: the result before is removed, the one after is not. */
+        push(&b, make_result("gone", STATUS_OK, "", 100, "c1"));
+        push(&a, make_result("gone", STATUS_OK, "", 100, "c1"));
+        push(&a, make_inventory(2, (const char *const[]){ "cpu", "disk" }));
+        push(&a, make_result("disk", STATUS_OK, "", 101, "c2"));
+        push(&a, make_result("extra", STATUS_OK, "", 102, "c3"));
+        loop_until(in.event, &a.drained);
+        assert_string_equal(a.cursor, "c3");
+        assert_string_equal(query(&in, id, names), "cpu,disk:OK,extra:OK");
+        assert_string_equal(query(&in, other, names), "gone:OK");
+
+        push(&a, make_inventory(1, (const char *const[]){ "disk" }));
+        push(&b, make_inventory(0, NULL));
+        loop_until(in.event, &a.drained);
+        loop_until(in.event, &b.drained);
+        assert_string_equal(query(&in, id, names), "disk:OK");
+        assert_string_equal(query(&in, other, names), "");
+        assert_string_equal(query(&in, id, "count(*) FROM events WHERE true"), "3");
+        agent_stop(&a);
+        agent_stop(&b);
+        instance_stop(&in);
+}
+
+static void test_gap_once(void **state)
+{
+        Instance in;
+        Agent a;
+        int64_t id;
+
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        agent_start(&a, &in, id, 1);
+        for (int i = 0; i < 2; i++) {
+                IngestItem *item = ingest_item_new(INGEST_GAP);
+
+                item->gap_from = 100 * USEC_PER_SEC;
+                item->timestamp = (200 + (uint64_t) i) * USEC_PER_SEC;
+                item->cursor = strdup("c1");
+                push(&a, item);
+                loop_until(in.event, &a.drained);
+        }
+        assert_string_equal(query(&in, id, "count(*) FROM events WHERE kind = 'gap'"), "1");
+        assert_string_equal(query_server(&in, id, "resume_cursor"), "c1");
+        agent_stop(&a);
+        instance_stop(&in);
+}
+
+static void test_group_commit(void **state)
+{
+        enum { N = 50 };
+        Instance in;
+        Agent agents[N];
+        int64_t ids[N];
+
+        instance_start(&in, *state);
+        for (int i = 0; i < N; i++) {
+                ids[i] = make_server(in.pg);
+                agent_start(&agents[i], &in, ids[i], 1);
+        }
+        for (int i = 0; i < N; i++)
+                push_numbered(&agents[i], 1, 20);
+        for (int i = 0; i < N; i++)
+                loop_until(in.event, &agents[i].drained);
+        for (int i = 0; i < N; i++) {
+                /* All that waited came with one transaction, and one acknowledgement. */
+                assert_int_equal(agents[i].n_acks, 1);
+                assert_string_equal(agents[i].cursor, "20");
+                assert_string_equal(query(&in, ids[i], "count(*) || ' ' || count(DISTINCT received_at)"
+                                                       " FROM events WHERE true"),
+                                    "20 1");
+                agent_stop(&agents[i]);
+        }
+        instance_stop(&in);
+}
+
+static void take_over(Instance *in, int64_t id)
+{
+        char sql[128];
+
+        snprintf(sql, sizeof(sql), "UPDATE servers SET session_epoch = session_epoch + 1 WHERE id = %lld",
+                 (long long) id);
+        postgres_query(in->pg, sql);
+}
+
+static void test_fence(void **state)
+{
+        Instance in;
+        Agent old, new;
+        int64_t id;
+
+        /* Both of one batch even: only what the current session says is committed. */
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        agent_start(&old, &in, id, 1);
+        agent_start(&new, &in, id, 2);
+        take_over(&in, id);
+        push(&old, make_result("disk", STATUS_FAILURE, "old", 100, "old"));
+        push(&new, make_result("disk", STATUS_OK, "new", 100, "new"));
+        loop_until(in.event, &old.drained);
+        loop_until(in.event, &new.drained);
+        assert_int_equal(old.ended, -ESTALE);
+        assert_int_equal(old.n_acks, 0);
+        assert_string_equal(new.cursor, "new");
+        assert_string_equal(query(&in, id, "string_agg(message, ',') FROM events WHERE true"), "new");
+        assert_string_equal(query(&in, id, "message FROM services WHERE true"), "new");
+        assert_string_equal(query_server(&in, id, "resume_cursor"), "new");
+
+        /* What comes after the end is dropped. */
+        push(&old, make_result("disk", STATUS_FAILURE, "old", 100, "old"));
+        loop_for(in.event, 50 * USEC_PER_MSEC);
+        assert_string_equal(query(&in, id, "count(*) FROM events WHERE true"), "1");
+        agent_stop(&old);
+        agent_stop(&new);
+        instance_stop(&in);
+}
+
+static void test_backpressure(void **state)
+{
+        Instance in;
+        Agent a;
+        int64_t id;
+
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        agent_start(&a, &in, id, 1);
+        push_numbered(&a, 0, 1999);
+        assert_false(a.full);
+        push_numbered(&a, 1999, 2001);
+        assert_true(a.full);
+        loop_until(in.event, &a.drained);
+        assert_false(a.full);
+        assert_string_equal(a.cursor, "3999");
+        assert_string_equal(query(&in, id, "count(*) || ' ' || count(DISTINCT message) FROM events WHERE true"),
+                            "4000 4000");
+        agent_stop(&a);
+        instance_stop(&in);
+}
+
+static void test_refused_item(void **state)
+{
+        Instance in;
+        Agent good, bad;
+        int64_t id, other;
+
+        /* Bytes that are no UTF-8: refused by PostgreSQL, and to be laid at the right door. */
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        other = make_server(in.pg);
+        agent_start(&bad, &in, id, 1);
+        agent_start(&good, &in, other, 1);
+        push(&bad, make_result("disk", STATUS_OK, "\xff\xfe", 100, "c1"));
+        push(&good, make_result("disk", STATUS_OK, "fine", 100, "c1"));
+        loop_until(in.event, &bad.drained);
+        loop_until(in.event, &good.drained);
+        assert_int_equal(bad.ended, -EINVAL);
+        assert_int_equal(good.ended, 0);
+        assert_string_equal(good.cursor, "c1");
+        assert_string_equal(query(&in, id, "count(*) FROM events WHERE true"), "0");
+        agent_stop(&bad);
+        agent_stop(&good);
+        instance_stop(&in);
+}
+
+/* An agent that does what ours does: after a failure it takes over its session again and sends what follows the
+ * cursor that the database has. */
+static void resume(Agent *a, Instance *in, int64_t id, unsigned n)
+{
+        char sql[256];
+        int64_t epoch;
+        unsigned from;
+
+        agent_stop(a);
+        while (!in->up)
+                loop_for(in->event, 10 * USEC_PER_MSEC);
+        snprintf(sql, sizeof(sql),
+                 "UPDATE servers SET session_epoch = session_epoch + 1 WHERE id = %lld"
+                 " RETURNING session_epoch || ' ' || coalesce(resume_cursor, '-1')",
+                 (long long) id);
+        assert_int_equal(sscanf(postgres_query(in->pg, sql), "%" SCNd64 " %u", &epoch, &from), 2);
+        agent_start(a, in, id, epoch);
+        from++;
+        if (from < n)
+                push_numbered(a, from, n - from);
+        else
+                a->drained = true;
+}
+
+static void send_through_faults(Instance *in, void (*fault)(Postgres *pg))
+{
+        enum { N = 3000 };
+        unsigned n_resumes = 0;
+        Agent a;
+        int64_t id;
+
+        id = make_server(in->pg);
+        agent_start(&a, in, id, 1);
+        push_numbered(&a, 0, N);
+        for (unsigned round = 0; strtoul(a.cursor, NULL, 10) != N - 1; round++) {
+                assert_true(round < 2000);
+                loop_for(in->event, 3 * USEC_PER_MSEC);
+                if (round < 5)
+                        fault(in->pg);
+                if (a.ended < 0) {
+                        n_resumes++;
+                        resume(&a, in, id, N);
+                        if (a.drained)
+                                break;
+                }
+        }
+        assert_string_equal(query(in, id, "count(*) || ' ' || count(DISTINCT message) || ' ' || max(message::int)"
+                                          " FROM events WHERE true"),
+                            "3000 3000 2999");
+        assert_string_equal(query_server(in, id, "resume_cursor"), "2999");
+        assert_true(n_resumes > 0);
+        agent_stop(&a);
+}
+
+static void terminate_backends(Postgres *pg)
+{
+        postgres_query(pg, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                           " WHERE application_name = 'ssi-serverd'");
+}
+
+static void test_terminated_backend(void **state)
+{
+        Instance in;
+
+        instance_start(&in, *state);
+        send_through_faults(&in, terminate_backends);
+        instance_stop(&in);
+}
+
+static void test_crash(void **state)
+{
+        Instance in;
+
+        instance_start(&in, *state);
+        send_through_faults(&in, postgres_crash);
+        instance_stop(&in);
+}
+
+/* The old session's transaction hangs in the database while the agent is already back: the takeover waits for it. */
+static void test_takeover_waits_for_commit(void **state)
+{
+        PGconn *blocker = PQconnectdb(((Postgres *) *state)->conninfo);
+        PGconn *taker = PQconnectdb(((Postgres *) *state)->conninfo);
+        char sql[256];
+        PGresult *res;
+        Instance in;
+        Agent a;
+        int64_t id;
+
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        agent_start(&a, &in, id, 1);
+
+        push(&a, make_result("disk", STATUS_OK, "", 100, "c0"));
+        loop_until(in.event, &a.drained);
+
+        /* The batch has fenced and moved the cursor, and now waits for this lock. */
+        snprintf(sql, sizeof(sql), "BEGIN; SELECT FROM services WHERE server_id = %lld FOR UPDATE", (long long) id);
+        PQclear(PQexec(blocker, sql));
+        push(&a, make_result("disk", STATUS_OK, "", 100, "c1"));
+        loop_for(in.event, 100 * USEC_PER_MSEC);
+        assert_false(a.drained);
+
+        snprintf(sql, sizeof(sql),
+                 "UPDATE servers SET session_epoch = session_epoch + 1 WHERE id = %lld RETURNING resume_cursor",
+                 (long long) id);
+        assert_int_equal(PQsendQuery(taker, sql), 1);
+        loop_for(in.event, 100 * USEC_PER_MSEC);
+        PQclear(PQexec(blocker, "COMMIT"));
+        res = PQgetResult(taker);
+        assert_string_equal(PQgetvalue(res, 0, 0), "c1");
+        PQclear(res);
+        loop_until(in.event, &a.drained);
+        assert_string_equal(a.cursor, "c1");
+        assert_string_equal(query(&in, id, "count(*) FROM events WHERE true"), "2");
+
+        push(&a, make_result("disk", STATUS_OK, "", 101, "c2"));
+        loop_until(in.event, &a.drained);
+        assert_int_equal(a.ended, -ESTALE);
+        agent_stop(&a);
+        instance_stop(&in);
+        PQfinish(blocker);
+        PQfinish(taker);
+}
+
+static void test_free_while_under_way(void **state)
+{
+        Instance in;
+        Agent a, b;
+        int64_t id;
+
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        agent_start(&a, &in, id, 1);
+        agent_start(&b, &in, make_server(in.pg), 1);
+        push_numbered(&a, 0, 600);
+        push_numbered(&b, 0, 600);
+        loop_for(in.event, 2 * USEC_PER_MSEC);
+        agent_stop(&a);
+        loop_until(in.event, &b.drained);
+        push_numbered(&b, 600, 10);
+        loop_for(in.event, 1);
+        agent_stop(&b);
+        instance_stop(&in);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_result),
+                cmocka_unit_test(test_without_cursor),
+                cmocka_unit_test(test_changed_at),
+                cmocka_unit_test(test_execution_error),
+                cmocka_unit_test(test_inventory),
+                cmocka_unit_test(test_gap_once),
+                cmocka_unit_test(test_group_commit),
+                cmocka_unit_test(test_fence),
+                cmocka_unit_test(test_backpressure),
+                cmocka_unit_test(test_refused_item),
+                cmocka_unit_test(test_terminated_backend),
+                cmocka_unit_test(test_crash),
+                cmocka_unit_test(test_takeover_waits_for_commit),
+                cmocka_unit_test(test_free_while_under_way),
+        };
+
+        return cmocka_run_group_tests(tests, postgres_setup, postgres_teardown);
+}
