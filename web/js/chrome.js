@@ -72,8 +72,10 @@ export function showAccount(session) {
 }
 
 export function showPlace(path) {
-  for (const link of document.querySelectorAll('.top-nav a'))
-    setAttribute(link, 'aria-current', link.pathname === path ? 'page' : null);
+  for (const link of document.querySelectorAll('.top-nav a')) {
+    const inside = link.pathname === '/' ? path.startsWith('/servers') : path.startsWith(`${link.pathname}/`);
+    setAttribute(link, 'aria-current', link.pathname === path ? 'page' : inside ? 'true' : null);
+  }
 }
 
 // The mark in the header, and below it, once the page is not live, what that means for what is shown.

@@ -1,6 +1,6 @@
 // Log in and sign up.
 
-import {h, setHidden, setText} from '../dom.js';
+import {h, setAttribute, setHidden, setText} from '../dom.js';
 
 const PASSWORD_MIN = 10;
 const PASSWORD_MAX = 1024;
@@ -20,7 +20,7 @@ export function signUpView({session}) {
     title: 'Sign up',
     button: 'Create account',
     password: 'new-password',
-    hint: `At least ${PASSWORD_MIN} characters; a few unrelated words do well.`,
+    hint: `At least ${PASSWORD_MIN} characters. Several words do well.`,
     other: ['Have an account?', '/login', 'Log in'],
     submit: (email, password) => session.signUp(email, password),
   });
@@ -38,8 +38,8 @@ function field(id, label, input, hint) {
     complain(text) {
       setText(error, text);
       setHidden(error, !text);
-      input.toggleAttribute('aria-invalid', Boolean(text));
-      if (text) input.setAttribute('aria-invalid', 'true');
+      if (hintEl) setHidden(hintEl, Boolean(text));
+      setAttribute(input, 'aria-invalid', text ? 'true' : null);
     },
   };
 }
@@ -110,7 +110,7 @@ function checkPassword(value, isNew) {
   const bytes = new TextEncoder().encode(value).length;
 
   if (!value) return isNew ? 'Choose a password.' : 'Enter your password.';
-  if (isNew && bytes < PASSWORD_MIN) return `Too short: it needs ${PASSWORD_MIN} characters, this has ${[...value].length}.`;
+  if (isNew && bytes < PASSWORD_MIN) return `Too short: at least ${PASSWORD_MIN} characters.`;
   return bytes > PASSWORD_MAX ? `Too long: ${PASSWORD_MAX} bytes are the most.` : '';
 }
 

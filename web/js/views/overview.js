@@ -12,10 +12,12 @@ const ICONS = {errors: 'error'};
 const NAMES = {...WORDS, errors: 'Errors'};
 
 export function overviewView({store, router}) {
-  const headline = h('p', {class: 'headline'});
+  const offline = h('strong');
+  const about = h('span');
+  const pending = h('span');
   const figures = new Map(COLUMNS.map((key) => [key, figure(key)]));
   const summary = h('section', {class: 'summary', 'aria-label': 'Summary'},
-                    headline, h('ul', {class: 'figures', role: 'list'}, [...figures.values()].map((f) => f.el)));
+                    h('ul', {class: 'figures', role: 'list'}, [...figures.values()].map((f) => f.el)));
   const body = h('tbody', {role: 'rowgroup'});
   const list = new KeyedList(body, (server) => serverRow(server, router));
   const table = h('table', {class: 'grid servers', role: 'table', 'aria-label': 'Servers, worst first'},
@@ -29,6 +31,7 @@ export function overviewView({store, router}) {
     el: h('section', {class: 'page'},
           h('div', {class: 'page-head'},
             h('h1', {tabindex: '-1'}, 'Servers'),
+            h('p', {class: 'headline'}, about, offline, pending),
             h('a', {class: 'button', href: '/servers/new'}, 'Register a server')),
           state, summary, table),
 
@@ -47,25 +50,20 @@ export function overviewView({store, router}) {
       else if (store.loaded) state.replaceChildren();
 
       const sum = totals(servers);
-      setText(headline, verdict(sum));
+      setText(about, sum.servers ? `${plural(sum.servers, 'server')}, ${plural(sum.services, 'service')}` : '');
+      setText(offline, sum.offline ? `${sum.offline} offline` : '');
+      setText(pending, sum.pending ? `${sum.pending} not connected yet` : '');
       for (const [key, f] of figures) f.set(sum[key]);
       list.sync(servers, (server) => server.id);
     },
   };
 }
 
-function verdict(sum) {
-  const parts = [`${plural(sum.servers, 'server')}, ${plural(sum.services, 'service')}`];
-
-  if (sum.offline) parts.push(`${sum.offline} offline`);
-  if (sum.pending) parts.push(`${sum.pending} not connected yet`);
-  return parts.join(' · ');
-}
-
 function figure(key) {
   const number = h('span', {class: 'figure-number'}, '0');
   const el = h('li', {data: {value: key}}, number,
-               h('span', {class: 'figure-word'}, icon(ICONS[key] ?? key), ' ', NAMES[key]));
+               h('span', {class: 'figure-word'}, icon(ICONS[key] ?? key),
+                 key === 'errors' ? [h('span', {class: 'long'}, 'Execution errors'), h('span', {class: 'short'}, 'Errors')] : NAMES[key]));
 
   return {
     el,
@@ -89,7 +87,7 @@ function serverRow(server, router) {
   const counts = COLUMNS.map((key) => [key, count(key)]);
   const el = h('tr', {role: 'row', class: 'row'},
                h('td', {role: 'cell', class: 'c-status'}, status.el),
-               h('th', {role: 'rowheader', scope: 'row', class: 'c-name'}, link, labels),
+               h('th', {role: 'rowheader', scope: 'row', class: 'c-name'}, h('div', {class: 'name-line'}, link, labels)),
                h('td', {role: 'cell', class: 'c-conn'}, conn.el, ' ', seen.el),
                counts.map(([, c]) => c.el));
   let before = null;

@@ -1,6 +1,6 @@
 // Register a server: name and labels in, the line to run on it out, and then wait for it together.
 
-import {copyText, foreign, h, setHidden, setText} from '../dom.js';
+import {copyText, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
 import {linkMark} from '../status.js';
 import {serverPath} from '../router.js';
 import {now, timeElement} from '../time.js';
@@ -28,8 +28,7 @@ export function registerView(app) {
   const complain = (text) => {
     setText(nameError, text);
     setHidden(nameError, !text);
-    if (text) name.setAttribute('aria-invalid', 'true');
-    else name.removeAttribute('aria-invalid');
+    setAttribute(name, 'aria-invalid', text ? 'true' : null);
   };
   name.addEventListener('input', () => complain(''));
 
@@ -68,8 +67,9 @@ function registered({store}, name, answer) {
   const until = timeElement('due');
   const expiry = h('p', {class: 'hint'}, 'The token works once and expires ', until.el, '. It is not shown again.');
   const conn = linkMark();
-  const waiting = h('p', {class: 'wait', role: 'status'}, conn.el, ' ', h('span', {class: 'muted'}, 'This page tells when it connects.'));
-  const done = h('p', {class: 'wait', role: 'status'});
+  const waiting = h('span', {class: 'muted'}, 'This page tells as soon as it connects.');
+  const done = h('p');
+  const wait = h('div', {class: 'wait', role: 'status'}, h('p', {class: 'facts'}, conn.el, waiting), done);
   const expires = Date.parse(answer.expires_at);
   const timer = setInterval(update, 1000);
 
@@ -91,7 +91,7 @@ function registered({store}, name, answer) {
     conn.set(server?.state ?? 'pending');
     if (connected && !done.firstChild) {
       done.append(h('a', {class: 'button primary', href: serverPath(answer.server_id)}, 'Open ', foreign('bdi', {}, name)));
-      waiting.lastChild.textContent = 'The agent has connected.';
+      setText(waiting, 'The agent has connected.');
     }
     if (connected) {
       clearInterval(timer);
@@ -110,7 +110,7 @@ function registered({store}, name, answer) {
       h('div', {class: 'command'}, h('pre', {tabindex: '0', role: 'region', 'aria-label': 'Command'}, code), copy, copied),
       isLocal() ? h('p', {class: 'notice'}, 'You opened this page by an address of this machine alone. From another server, use the ' +
                     'address by which it reaches this one.') : null,
-      expiry, waiting, done,
+      expiry, wait,
     ].filter(Boolean),
     update,
     stop: () => clearInterval(timer),

@@ -164,14 +164,19 @@ class Events {
     this.#state.replaceChildren(...(events.length ? [] : [h('p', {class: 'muted'}, 'Nothing has been reported yet.')]));
     setHidden(this.#table, !events.length);
     // Counted from the oldest, so that a row keeps its key when newer ones come.
-    const keyed = events.toReversed().map((event) => {
+    const keyed = events.toReversed().map((event, i, all) => {
       const key = `${event.received_at} ${event.at} ${event.kind} ${event.invocation_id}`;
       const n = (times.get(key) ?? 0) + 1;
       times.set(key, n);
-      return {event, key: `${key} ${n}`};
+      return {event, repeats: i > 0 && repeats(event, all[i - 1]), key: `${key} ${n}`};
     }).toReversed();
     this.#list.sync(keyed, ({key}) => key);
   }
+}
+
+// What says the same as the one before is shown more quietly, so that the eye finds the changes.
+function repeats(event, older) {
+  return event.kind === 'result' && older.kind === 'result' && event.status === older.status && event.message === older.message;
 }
 
 function eventRow({event}) {
@@ -192,10 +197,9 @@ function eventRow({event}) {
     setText(text, gap ? event.message || 'Results are missing: the journal was rotated before they could be sent.'
                       : event.error?.detail || errorWords(event.error?.kind));
   }
-  return {
-    el: h('tr', {role: 'row', class: 'row'}, h('td', {role: 'cell', class: 'c-at'}, at.el), mark,
-          h('td', {role: 'cell', class: 'c-message'}, text),
-          h('td', {role: 'cell', class: 'c-took'}, duration(event.duration_ms))),
-    update() {},
-  };
+  const el = h('tr', {role: 'row', class: 'row'}, h('td', {role: 'cell', class: 'c-at'}, at.el), mark,
+               h('td', {role: 'cell', class: 'c-message'}, text),
+               h('td', {role: 'cell', class: 'c-took'}, duration(event.duration_ms)));
+
+  return {el, update: (item) => el.classList.toggle('repeats', item.repeats)};
 }
