@@ -110,7 +110,10 @@ function registered({store}, name, answer) {
       h('div', {class: 'command'}, h('pre', {tabindex: '0', role: 'region', 'aria-label': 'Command'}, code), copy, copied),
       isLocal() ? h('p', {class: 'notice'}, 'You opened this page by an address of this machine alone. From another server, use the ' +
                     'address by which it reaches this one.') : null,
-      expiry, wait,
+      expiry,
+      location.protocol === 'https:' ? h('p', {class: 'hint'}, 'If the certificate of this address comes from a CA of your own, add ',
+                                         h('code', {}, '--ca=FILE'), ' with the CA’s certificate.') : null,
+      wait,
     ].filter(Boolean),
     update,
     stop: () => clearInterval(timer),
