@@ -85,6 +85,10 @@ void postgres_start(Postgres *p)
                 if (i > 1000)
                         fail_msg("PostgreSQL does not start: see %s/log", p->dir);
                 usleep(20 * 1000);
+
+                /* After a crash it refuses to start until the last orphaned backend has noticed. */
+                if (waitpid(p->pid, NULL, WNOHANG) == p->pid)
+                        p->pid = spawn(p, argv);
         }
 }
 
