@@ -1,0 +1,28 @@
+#pragma once
+
+/* From an sd_journal's current entry to a RunEntry, with the forgery check: only fields that journald itself stamps say
+ * whose entry it is. */
+
+#include <systemd/sd-journal.h>
+
+#include "run-tracker.h"
+
+/* Room for what a RunEntry points to. */
+typedef struct JournalEntry {
+        RunEntry entry;
+        char slug[SLUG_MAX + 1];
+        char exit_code[16], result[32];
+        char *cursor; /* owned */
+} JournalEntry;
+
+/* Matches what the manager says about all units, and the output of all services. */
+int journal_match_all(sd_journal *j);
+/* Matches one service's. */
+int journal_match_service(sd_journal *j, const char *slug);
+/* Matches one run's. */
+int journal_match_invocation(sd_journal *j, sd_id128_t id);
+
+/* 1 and the entry; 0 when it is none of ours (or damaged); negative errno when the journal cannot be read.
+ * ret->entry.text lives until the journal is used again. */
+int journal_entry_read(sd_journal *j, JournalEntry *ret);
+void journal_entry_done(JournalEntry *e);

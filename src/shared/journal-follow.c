@@ -1,0 +1,586 @@
+#include <time.h>
+
+#include "journal-entry.h"
+#include "journal-follow.h"
+
+/* Entries read before the event loop gets its turn. */
+#define ENTRIES_PER_TURN 256
+
+/* How far before the cursor a reader begins, so that the tracker knows what was under way there. */
+#define WARM_UP_USEC (10 * USEC_PER_SEC)
+#define WARM_UP_ENTRIES_MAX 50000U
+
+/* An entry may become visible this much later than its stamp says. */
+#define SLACK_USEC (200 * USEC_PER_MSEC)
+
+/* A status line is shorter; what is longer need not be unpacked. */
+#define DATA_THRESHOLD (8 * 1024)
+
+#define LOOKUP_LIFE_USEC USEC_PER_SEC
+
+struct JournalFollow {
+        sd_event *event;
+        const JournalFollowOps *ops;
+        void *userdata;
+        sd_id128_t boot_id;
+
+        sd_journal *journal; /* NULL while stopped */
+        RunTracker *tracker;
+        sd_event_source *io, *journal_timer, *work, *grace_timer;
+        bool paused, caught_up;
+        size_t muted_left; /* entries up to the cursor */
+
+        char *gap_cursor; /* a gap that is yet to be told */
+        uint64_t gap_from, gap_to;
+
+        sd_journal *lookup; /* for questions aside from the stream; does not notice new files, so it lives shortly */
+        uint64_t lookup_opened;
+};
+
+static uint64_t now_monotonic(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static uint64_t now_realtime(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_REALTIME, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static int open_journal(sd_journal **ret)
+{
+        _cleanup_(sd_journal_closep) sd_journal *j = NULL;
+        int r;
+
+        r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
+        if (r < 0)
+                return r;
+        r = sd_journal_set_data_threshold(j, DATA_THRESHOLD);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(j);
+        return 0;
+}
+
+static int open_lookup(JournalFollow *f)
+{
+        if (f->lookup && f->lookup_opened + LOOKUP_LIFE_USEC > now_monotonic())
+                return 0;
+        sd_journal_close(f->lookup);
+        f->lookup = NULL;
+        f->lookup_opened = now_monotonic();
+        return open_journal(&f->lookup);
+}
+
+/* What a run that was under way when the reader began has said so far. */
+static int on_lookup(RunTracker *t, const RunEntry *end, void *userdata)
+{
+        JournalFollow *f = userdata;
+        int r;
+
+        r = open_lookup(f);
+        if (r < 0)
+                return r;
+        r = journal_match_invocation(f->lookup, end->invocation_id);
+        if (r < 0)
+                return r;
+        r = sd_journal_seek_head(f->lookup);
+        while (r >= 0 && (r = sd_journal_next(f->lookup)) > 0) {
+                JournalEntry e = {};
+
+                r = journal_entry_read(f->lookup, &e);
+                if (r <= 0)
+                        continue;
+                if (streq(e.cursor, end->cursor)) {
+                        journal_entry_done(&e);
+                        return 0;
+                }
+                if (streq(e.slug, end->slug) && e.entry.type == RUN_ENTRY_LINE)
+                        r = run_tracker_add_earlier_line(t, &e.entry);
+                else if (streq(e.slug, end->slug) && e.entry.type == RUN_ENTRY_START)
+                        r = run_tracker_add_earlier_start(t, &e.entry);
+                journal_entry_done(&e);
+        }
+        return r;
+}
+
+/* Gives out what is concluded. 1 when everything was, 0 when paused or stopped meanwhile. */
+static int give_out(JournalFollow *f)
+{
+        int r;
+
+        while (f->tracker && !f->paused) {
+                RunEvent e = RUN_EVENT_INIT;
+
+                r = run_tracker_next(f->tracker, &e);
+                if (r <= 0)
+                        return r < 0 ? r : 1;
+                r = f->ops->event(&e, f->userdata);
+                run_event_done(&e);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int read_one(JournalFollow *f)
+{
+        JournalEntry e = {};
+        int r;
+
+        r = journal_entry_read(f->journal, &e);
+        if (r > 0 && f->ops->is_installed(e.slug, f->userdata))
+                r = run_tracker_feed(f->tracker, &e.entry);
+        journal_entry_done(&e);
+        if (r < 0)
+                return r;
+        if (f->muted_left > 0 && --f->muted_left == 0)
+                run_tracker_mute_until_here(f->tracker);
+        return 0;
+}
+
+/* At the journal's end only the clock tells that nothing more comes for a held run. */
+static int at_tail(JournalFollow *f)
+{
+        uint64_t due, now = now_monotonic();
+        sd_id128_t boot;
+        int r;
+
+        if (run_tracker_deadline(f->tracker, &boot, &due) > 0 && now >= SLACK_USEC) {
+                r = run_tracker_advance(f->tracker, f->boot_id, now - SLACK_USEC);
+                if (r < 0)
+                        return r;
+        }
+        r = give_out(f);
+        if (r <= 0)
+                return r;
+        if (run_tracker_deadline(f->tracker, &boot, &due) > 0) {
+                r = sd_event_source_set_time(f->grace_timer, due + SLACK_USEC);
+                if (r >= 0)
+                        r = sd_event_source_set_enabled(f->grace_timer, SD_EVENT_ONESHOT);
+                if (r < 0)
+                        return r;
+        }
+        sd_journal_close(f->lookup);
+        f->lookup = NULL;
+        if (!f->caught_up) {
+                f->caught_up = true;
+                if (f->ops->caught_up)
+                        f->ops->caught_up(f->userdata);
+        }
+        return 0;
+}
+
+static int work(JournalFollow *f)
+{
+        int r;
+
+        if (f->gap_cursor) {
+                _cleanup_free_ char *cursor = TAKE_PTR(f->gap_cursor);
+
+                if (f->ops->gap)
+                        f->ops->gap(cursor, f->gap_from, f->gap_to, f->userdata);
+        }
+        for (unsigned i = 0; f->journal && !f->paused; i++) {
+                /* Nothing is given out before the cursor is reached. */
+                if (f->muted_left == 0) {
+                        r = give_out(f);
+                        if (r <= 0)
+                                return r;
+                }
+                if (i == ENTRIES_PER_TURN)
+                        return sd_event_source_set_enabled(f->work, SD_EVENT_ONESHOT);
+                r = sd_journal_next(f->journal);
+                if (r == 0 && f->muted_left > 0) {
+                        /* The journal has shrunk meanwhile. */
+                        f->muted_left = 0;
+                        run_tracker_mute_until_here(f->tracker);
+                }
+                if (r <= 0)
+                        return r < 0 ? r : at_tail(f);
+                r = read_one(f);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void fail(JournalFollow *f, int error)
+{
+        journal_follow_stop(f);
+        f->ops->failed(error, f->userdata);
+}
+
+static int on_work(sd_event_source *s, void *userdata)
+{
+        JournalFollow *f = userdata;
+        int r;
+
+        r = work(f);
+        if (r < 0)
+                fail(f, r);
+        return 0;
+}
+
+static int wake(JournalFollow *f)
+{
+        if (f->paused || !f->work)
+                return 0;
+        return sd_event_source_set_enabled(f->work, SD_EVENT_ONESHOT);
+}
+
+static int process(JournalFollow *f)
+{
+        uint64_t timeout;
+        int r;
+
+        r = sd_journal_process(f->journal);
+        if (r < 0)
+                return r;
+        if (r != SD_JOURNAL_NOP) {
+                r = wake(f);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_journal_get_timeout(f->journal, &timeout);
+        if (r < 0)
+                return r;
+        if (timeout == UINT64_MAX)
+                return sd_event_source_set_enabled(f->journal_timer, SD_EVENT_OFF);
+        r = sd_event_source_set_time(f->journal_timer, timeout);
+        return r < 0 ? r : sd_event_source_set_enabled(f->journal_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata)
+{
+        JournalFollow *f = userdata;
+        int r;
+
+        r = process(f);
+        if (r < 0)
+                fail(f, r);
+        return 0;
+}
+
+static int on_journal_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        return on_io(s, -1, 0, userdata);
+}
+
+static int on_grace_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        JournalFollow *f = userdata;
+        int r;
+
+        r = wake(f);
+        if (r < 0)
+                fail(f, r);
+        return 0;
+}
+
+/* --- where reading begins --- */
+
+/* A cursor tells its entry's time in its field t, in hexadecimal. 0 when not. */
+static uint64_t cursor_realtime(const char *cursor)
+{
+        const char *p = strstr(cursor, ";t=");
+
+        return p ? strtoull(p + 3, NULL, 16) : 0;
+}
+
+/* The journal stands at the entry of the cursor: goes back so that this is entry number muted_left from there. */
+static int begin_before(JournalFollow *f)
+{
+        uint64_t at, t;
+        sd_id128_t boot, b;
+        size_t n = 1;
+        int r;
+
+        r = sd_journal_get_monotonic_usec(f->journal, &at, &boot);
+        if (r < 0)
+                return r;
+        for (; n < WARM_UP_ENTRIES_MAX; n++) {
+                r = sd_journal_previous(f->journal);
+                if (r < 0)
+                        return r;
+                if (r == 0) {
+                        r = sd_journal_seek_head(f->journal);
+                        if (r < 0)
+                                return r;
+                        f->muted_left = n;
+                        return 0;
+                }
+                r = sd_journal_get_monotonic_usec(f->journal, &t, &b);
+                if (r < 0)
+                        return r;
+                if (!sd_id128_equal(boot, b) || t + WARM_UP_USEC < at)
+                        break;
+        }
+        /* It stands before the first entry that is wanted, or at it when the limit was met. */
+        run_tracker_begin_midway(f->tracker);
+        f->muted_left = n < WARM_UP_ENTRIES_MAX ? n : n - 1;
+        return 0;
+}
+
+static int seek_after(JournalFollow *f, const char *cursor)
+{
+        uint64_t to = now_realtime();
+        int r, found;
+
+        r = sd_journal_seek_cursor(f->journal, cursor);
+        if (r < 0)
+                return r;
+        found = sd_journal_next(f->journal);
+        if (found < 0)
+                return found;
+        if (found > 0) {
+                r = sd_journal_test_cursor(f->journal, cursor);
+                if (r < 0)
+                        return r;
+                if (r > 0)
+                        return begin_before(f);
+                (void) sd_journal_get_realtime_usec(f->journal, &to);
+                r = sd_journal_previous(f->journal);
+                if (r < 0)
+                        return r;
+                if (r == 0) {
+                        r = sd_journal_seek_head(f->journal);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        f->gap_cursor = strdup(cursor);
+        if (!f->gap_cursor)
+                return -ENOMEM;
+        f->gap_from = cursor_realtime(cursor);
+        f->gap_to = to;
+        run_tracker_begin_midway(f->tracker);
+        return 0;
+}
+
+static int seek_since(JournalFollow *f, uint64_t since)
+{
+        int r;
+
+        if (since == 0)
+                return sd_journal_seek_head(f->journal);
+        if (since != USEC_INFINITY) {
+                run_tracker_begin_midway(f->tracker);
+                return sd_journal_seek_realtime_usec(f->journal, since);
+        }
+        r = sd_journal_seek_tail(f->journal);
+        if (r < 0)
+                return r;
+        r = sd_journal_previous(f->journal);
+        if (r < 0)
+                return r;
+        return r > 0 ? begin_before(f) : sd_journal_seek_head(f->journal);
+}
+
+static int begin(JournalFollow *f, const char *after_cursor, uint64_t since)
+{
+        int r, fd;
+
+        r = open_journal(&f->journal);
+        if (r < 0)
+                return r;
+        r = journal_match_all(f->journal);
+        if (r < 0)
+                return r;
+        r = run_tracker_new(on_lookup, f, &f->tracker);
+        if (r < 0)
+                return r;
+
+        /* Watch before looking, so that nothing falls between the two. */
+        fd = sd_journal_get_fd(f->journal);
+        if (fd < 0)
+                return fd;
+        r = sd_event_add_io(f->event, &f->io, fd, (uint32_t) sd_journal_get_events(f->journal), on_io, f);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time(f->event, &f->journal_timer, CLOCK_MONOTONIC, UINT64_MAX, 0, on_journal_timer, f);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time(f->event, &f->grace_timer, CLOCK_MONOTONIC, UINT64_MAX, 0, on_grace_timer, f);
+        if (r < 0)
+                return r;
+        r = sd_event_add_defer(f->event, &f->work, on_work, f);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(f->io, "journal");
+        (void) sd_event_source_set_description(f->work, "journal-work");
+        r = sd_event_source_set_enabled(f->work, f->paused ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+        if (r < 0)
+                return r;
+        r = after_cursor ? seek_after(f, after_cursor) : seek_since(f, since);
+        return r < 0 ? r : process(f);
+}
+
+int journal_follow_start(JournalFollow *f, const char *after_cursor, uint64_t since)
+{
+        int r;
+
+        journal_follow_stop(f);
+        f->caught_up = false;
+        r = begin(f, after_cursor, since);
+        if (r < 0)
+                journal_follow_stop(f);
+        return r;
+}
+
+void journal_follow_stop(JournalFollow *f)
+{
+        f->work = sd_event_source_disable_unref(f->work);
+        f->grace_timer = sd_event_source_disable_unref(f->grace_timer);
+        f->journal_timer = sd_event_source_disable_unref(f->journal_timer);
+        f->io = sd_event_source_disable_unref(f->io);
+        f->tracker = run_tracker_free(f->tracker);
+        sd_journal_close(f->journal);
+        f->journal = NULL;
+        sd_journal_close(f->lookup);
+        f->lookup = NULL;
+        free(TAKE_PTR(f->gap_cursor));
+        f->muted_left = 0;
+}
+
+int journal_follow_pause(JournalFollow *f, bool pause)
+{
+        f->paused = pause;
+        if (!f->work)
+                return 0;
+        if (pause)
+                return sd_event_source_set_enabled(f->work, SD_EVENT_OFF);
+        return wake(f);
+}
+
+/* --- a service's last run --- */
+
+#define LAST_ENTRIES_FEW 64U
+#define LAST_ENTRIES_MANY 512U
+
+/* Goes back by up to limit entries and reads them. 1 when there is nothing before them. */
+static int read_last(JournalFollow *f, unsigned limit, RunEvent *last, RunEvent *result)
+{
+        _cleanup_(run_tracker_freep) RunTracker *t = NULL;
+        bool all = false;
+        unsigned n = 0;
+        int r;
+
+        r = run_tracker_new(NULL, NULL, &t);
+        if (r < 0)
+                return r;
+        r = sd_journal_seek_tail(f->lookup);
+        for (; r >= 0 && n < limit; n++) {
+                r = sd_journal_previous(f->lookup);
+                if (r < 0)
+                        return r;
+                if (r == 0) {
+                        all = true;
+                        r = sd_journal_seek_head(f->lookup);
+                        break;
+                }
+        }
+        if (r < 0)
+                return r;
+        if (!all)
+                run_tracker_begin_midway(t);
+
+        while ((r = sd_journal_next(f->lookup)) > 0) {
+                JournalEntry e = {};
+
+                r = journal_entry_read(f->lookup, &e);
+                if (r > 0)
+                        r = run_tracker_feed(t, &e.entry);
+                journal_entry_done(&e);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        r = run_tracker_advance(t, f->boot_id, MAX(now_monotonic(), SLACK_USEC) - SLACK_USEC);
+        if (r < 0)
+                return r;
+
+        for (;;) {
+                RunEvent e = RUN_EVENT_INIT;
+
+                r = run_tracker_next(t, &e);
+                if (r <= 0)
+                        return r < 0 ? r : all;
+                /* Of a run that began before these entries, the line may lie there too. */
+                if (!all && e.started == 0) {
+                        run_event_done(&e);
+                        continue;
+                }
+                if (e.status >= 0) {
+                        run_event_done(result);
+                        r = run_event_copy(&e, result);
+                }
+                run_event_done(last);
+                *last = e;
+                if (r < 0)
+                        return r;
+        }
+}
+
+int journal_follow_last(JournalFollow *f, const char *slug, RunEvent *ret_last, RunEvent *ret_result)
+{
+        static const unsigned limits[] = {LAST_ENTRIES_FEW, LAST_ENTRIES_MANY};
+        RunEvent last = RUN_EVENT_INIT, result = RUN_EVENT_INIT;
+        int r;
+
+        r = open_lookup(f);
+        if (r >= 0)
+                r = journal_match_service(f->lookup, slug);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(limits); i++) {
+                run_event_done(&last);
+                run_event_done(&result);
+                r = read_last(f, limits[i], &last, &result);
+                if (r != 0 || result.slug)
+                        break;
+        }
+        if (r < 0) {
+                run_event_done(&last);
+                run_event_done(&result);
+                return r;
+        }
+        *ret_last = last;
+        *ret_result = result;
+        return last.slug ? 1 : 0;
+}
+
+/* --- the object --- */
+
+int journal_follow_new(sd_event *event, const JournalFollowOps *ops, void *userdata, JournalFollow **ret)
+{
+        _cleanup_(journal_follow_freep) JournalFollow *f = NULL;
+        int r;
+
+        f = calloc(1, sizeof(*f));
+        if (!f)
+                return -ENOMEM;
+        f->event = sd_event_ref(event);
+        f->ops = ops;
+        f->userdata = userdata;
+        r = sd_id128_get_boot(&f->boot_id);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(f);
+        return 0;
+}
+
+JournalFollow *journal_follow_free(JournalFollow *f)
+{
+        if (!f)
+                return NULL;
+        journal_follow_stop(f);
+        sd_event_unref(f->event);
+        free(f);
+        return NULL;
+}
