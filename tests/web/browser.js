@@ -1,0 +1,34 @@
+// Chromium as Debian has it, and pages that remember what went wrong in them.
+
+import {chromium} from 'playwright-core';
+
+export async function launch() {
+  return chromium.launch({
+    executablePath: process.env.SSI_CHROMIUM ?? '/usr/bin/chromium',
+    args: [...(process.getuid() === 0 ? ['--no-sandbox'] : []), '--disable-quic', '--disable-background-networking',
+           '--no-first-run', '--disable-component-update', '--disable-sync'],
+  });
+}
+
+// A page of its own browser profile. page.complaints collects what the console shows as error or warning, uncaught
+// exceptions and refused content; page.expectComplaint(regex) takes out what the test provoked.
+export async function openProfile(browser, options = {}) {
+  const context = await browser.newContext({ignoreHTTPSErrors: true, ...options});
+
+  context.setDefaultTimeout(15000);
+  context.complaints = [];
+  context.on('page', (page) => {
+    page.on('console', (m) => {
+      if (m.type() === 'error' || m.type() === 'warning') context.complaints.push(`${m.type()}: ${m.text()} (${m.location().url})`);
+    });
+    page.on('pageerror', (e) => context.complaints.push(`uncaught: ${e.stack ?? e}`));
+    page.on('dialog', (d) => {
+      context.complaints.push(`dialog: ${d.message()}`);
+      d.dismiss();
+    });
+  });
+  context.expectComplaint = (regex) => {
+    context.complaints = context.complaints.filter((c) => !regex.test(c));
+  };
+  return context;
+}

@@ -1,0 +1,344 @@
+// The dashboard in Chromium against the real server and the real agent. The tests build on one another, in order.
+
+import assert from 'node:assert/strict';
+import {mkdirSync} from 'node:fs';
+import {after, before, test} from 'node:test';
+import {fileURLToPath} from 'node:url';
+import {launch, openProfile} from './browser.js';
+import {CA, Host} from './host.js';
+
+const results = fileURLToPath(new URL('./results', import.meta.url));
+const host = new Host();
+const email = `web-${process.pid}-${Date.now()}@example.org`;
+const password = 'correct horse battery staple';
+const serverName = 'web-test-01';
+
+// Direction overrides, markup, quotes, several scripts, an emoji and a combining mark.
+const HOSTILE = '<img src=x onerror="alert(1)"> </p><script>alert(2)</script> "quoted" \'single\' & &amp; ' +
+                '\u202eright to left\u202c שלום مرحبا 🚨 e\u0301 {{7*7}} ${x}, with, commas';
+
+let browser, profile, page, speaker, serverUrl;
+const agentAvailable = Boolean(host.name);
+
+before(async () => {
+  mkdirSync(results, {recursive: true});
+  host.up();
+  browser = await launch();
+  profile = await openProfile(browser, {viewport: {width: 1280, height: 900}, colorScheme: 'light'});
+  page = await profile.newPage();
+}, {timeout: 300000});
+
+after(async () => {
+  await browser?.close();
+  host.down();
+});
+
+// Each test ends with a look at the console.
+function step(name, f, options = {}) {
+  test(name, {timeout: 60000, ...options}, async (t) => {
+    await f(t);
+    assert.deepEqual(profile.complaints, [], 'the console is quiet');
+  });
+}
+
+const text = (selector) => page.locator(selector).first().innerText();
+const row = (title, p = page) => p.locator('.row', {has: p.locator('.c-name', {hasText: title})});
+const live = (p = page) => p.waitForSelector('#link[data-state="live"]');
+
+async function submit(fields) {
+  for (const [id, value] of Object.entries(fields)) await page.fill(`#${id}`, value);
+  await page.click('main button[type="submit"]');
+}
+
+// When (ms since the epoch) the element shows exactly this text; begins to look at once.
+function shownAt(p, selector, expected) {
+  return p.evaluate(([sel, value]) => new Promise((resolve) => {
+    const check = () => {
+      if (![...document.querySelectorAll(sel)].some((el) => el.textContent === value)) return;
+      observer.disconnect();
+      resolve(Date.now());
+    };
+    const observer = new MutationObserver(check);
+    observer.observe(document.body, {subtree: true, childList: true, characterData: true, attributes: true});
+    check();
+  }), [selector, expected]);
+}
+
+step('the page comes with a strict policy and nothing inline', async () => {
+  const response = await page.goto(host.url);
+  const policy = response.headers()['content-security-policy'] ?? '';
+  const html = await response.text();
+
+  assert.match(policy, /default-src 'self'/);
+  assert.doesNotMatch(policy, /unsafe-inline|unsafe-eval/);
+  assert.doesNotMatch(html, /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=/i);
+});
+
+step('who is not logged in is asked to, whatever the address', async () => {
+  await page.goto(`${host.url}/servers/srv-x/services/y`);
+  await page.waitForURL('**/login?next=**');
+  assert.equal(await text('h1'), 'Log in');
+  assert.equal(await page.isVisible('.top-nav'), false);
+});
+
+step('signing up says what is wrong, at the field', async () => {
+  await page.goto(host.url);
+  await page.click('text=Sign up');
+  await submit({email: 'nonsense', password: 'short'});
+  assert.match(await text('#email-error'), /not an e-mail address/);
+  assert.match(await text('#password-error'), /Too short/);
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'email');
+  assert.equal(await page.getAttribute('#email', 'aria-invalid'), 'true');
+});
+
+step('signing up leads to an empty list that leads to registering a server', async () => {
+  await submit({email, password});
+  await page.waitForSelector('text=No servers yet');
+  await live();
+  assert.equal(new URL(page.url()).pathname, '/');
+  assert.equal(await page.getByRole('link', {name: 'Register your first server'}).getAttribute('href'), '/servers/new');
+});
+
+step('tokens: the access token is stored nowhere, the refresh token survives a reload', async () => {
+  const stored = () => page.evaluate(() => JSON.stringify({...localStorage, ...sessionStorage, cookie: document.cookie}));
+  const before = await stored();
+
+  assert.doesNotMatch(before, /eyJ/, 'no JWT');
+  await page.reload();
+  await page.waitForSelector('text=No servers yet');
+  await live();
+  assert.notEqual(await stored(), before, 'the refresh token is rotated');
+});
+
+step('logging out and in again, and what a wrong password says', async () => {
+  await page.click('#account summary');
+  assert.equal(await text('#account-email'), email);
+  await page.click('#logout');
+  await page.waitForURL('**/login');
+  assert.equal(await page.evaluate(() => localStorage.getItem('ssi.session')), null);
+
+  await submit({email, password: 'not the password'});
+  await page.waitForSelector('[role="alert"]:visible');
+  assert.match(await text('[role="alert"]'), /wrong/);
+  profile.expectComplaint(/status of 401.*users\/login/);
+
+  await page.click('text=Sign up');
+  await submit({email, password});
+  await page.waitForSelector('[role="alert"]:visible');
+  assert.match(await text('[role="alert"]'), /already/);
+  profile.expectComplaint(/status of 409.*users\/register/);
+
+  await page.click('main .aside >> text=Log in');
+  await submit({email, password});
+  await page.waitForSelector('text=No servers yet');
+});
+
+step('registering a server gives the line to run, and the page sees the agent connect', async () => {
+  await page.click('text=Register your first server');
+  await page.waitForSelector('#server-name');
+  await page.click('main button[type="submit"]');
+  assert.match(await text('#server-name-error'), /name/);
+  await submit({'server-name': serverName, labels: 'prod, debian prod'});
+  await page.waitForSelector('#command');
+
+  const line = await text('#command');
+  const [, origin, token] = /^ssictl register (\S+) (\S+)$/.exec(line) ?? [];
+  assert.equal(origin, new URL(host.url).origin);
+  assert.match(await text('.hint:has(time)'), /expires in/);
+  await page.screenshot({path: `${results}/register.png`});
+  if (!agentAvailable) return;
+
+  const tls = origin.startsWith('https:') ? [`--ca=${CA}`] : [];
+  await host.exec(['ssictl', 'register', origin, token, ...tls]);
+  await page.waitForSelector('.wait .conn[data-value="online"]');
+  await page.click('.wait a');
+  await page.waitForSelector('text=No services yet');
+  assert.equal(await text('h1'), serverName);
+  serverUrl = page.url();
+});
+
+const withAgent = {skip: agentAvailable ? false : 'no agent at SSI_URL'};
+
+step('a script that is added shows up by itself', async () => {
+  speaker = await host.addSpeaker('Web test', 'web-test');
+  await row('Web test').waitFor();
+  await speaker.say('OK, all is well');
+  await page.waitForSelector('.message:text-is("all is well")');
+  assert.equal(await row('Web test').locator('.status').getAttribute('data-value'), 'OK');
+  assert.equal(await row('Web test').getAttribute('data-status'), 'OK');
+}, withAgent);
+
+step('what a script reports is on the page within a second of being printed, without a reload', async (t) => {
+  const overview = await profile.newPage();
+  const took = {server: [], overview: []};
+
+  await overview.goto(host.url);
+  await row(serverName, overview).waitFor();
+  await live(overview);
+  await page.evaluate(() => { window.notReloaded = true; });
+
+  for (const [i, status] of ['FAILURE', 'WARNING', 'UPDATE', 'OK', 'FAILURE'].entries()) {
+    const words = {FAILURE: 'Failure', WARNING: 'Warning', UPDATE: 'Update', OK: 'OK'}[status];
+    const message = `change ${i} to ${status}`;
+    const seen = shownAt(page, '.message', message);
+    const seenThere = shownAt(overview, '.row .status .word', words);
+
+    await speaker.say(`${status}, ${message}`);
+    const [at, there, printed] = [await seen, await seenThere, await speaker.printedAt(message)];
+    took.server.push(at - printed);
+    took.overview.push(there - printed);
+    assert.equal(await row('Web test').locator('.status').getAttribute('data-value'), status);
+  }
+  for (const [where, list] of Object.entries(took))
+    t.diagnostic(`${where} page, ms from printed to shown: ${list.map((ms) => ms.toFixed(0)).join(' ')}`);
+  for (const ms of [...took.server, ...took.overview]) assert.ok(ms < 1000 && ms > -50, `${ms} ms`);
+  assert.equal(await page.evaluate(() => window.notReloaded), true);
+  assert.match(await overview.title(), /^\(1\)/);
+  await overview.screenshot({path: `${results}/overview.png`});
+  await overview.close();
+}, withAgent);
+
+step('hostile text is text', async () => {
+  await speaker.say(`WARNING, ${HOSTILE}`);
+  await page.waitForFunction((s) => [...document.querySelectorAll('.message')].some((el) => el.textContent === s), HOSTILE);
+  await row('Web test').locator('a').click();
+  await page.waitForFunction((s) => document.querySelector('.verdict .message')?.textContent === s, HOSTILE);
+  await page.waitForFunction((s) => document.querySelector('.events .message')?.textContent === s, HOSTILE);
+  assert.equal(await page.locator('main img, main script').count(), 0);
+  assert.equal(await page.locator('.verdict .message').getAttribute('dir'), 'auto');
+  await page.screenshot({path: `${results}/service-hostile.png`, fullPage: true});
+}, withAgent);
+
+step('the service page tells the story of its runs', async () => {
+  assert.equal(await text('h1'), 'Web test');
+  await page.waitForFunction(() => document.querySelectorAll('.events .row').length >= 7);
+  assert.match(await text('.facts-list'), /\*-01-01 00:00:00/);
+  const statuses = await page.$$eval('.events .status', (els) => els.slice(0, 4).map((el) => el.dataset.value));
+  assert.deepEqual(statuses, ['WARNING', 'FAILURE', 'OK', 'UPDATE']);
+}, withAgent);
+
+step('an execution error stands beside the status', async () => {
+  await speaker.say('exit');
+  await page.waitForSelector('.page > .exec-error:visible');
+  assert.match(await text('.page > .exec-error'), /Execution error.*3/s);
+  assert.equal(await page.locator('.verdict .status').getAttribute('data-value'), 'WARNING');
+  await page.waitForSelector('.events .status[data-value="error"]');
+
+  await page.goBack();
+  await row('Web test').locator('.exec-error').waitFor();
+  assert.equal(await row('Web test').locator('.status').getAttribute('data-value'), 'WARNING');
+  await page.screenshot({path: `${results}/server-error.png`});
+
+  await speaker.say('OK, recovered');
+  await page.waitForSelector('.message:text-is("recovered")');
+  assert.equal(await row('Web test').locator('.exec-error').isVisible(), false);
+}, withAgent);
+
+step('a cut connection is shown, and what was missed is there when it is back', async () => {
+  await profile.setOffline(true);
+  await page.waitForSelector('#link[data-state="offline"]');
+  assert.match(await text('#banner'), /Not live/);
+  await speaker.say('UPDATE, said while nobody listened');
+  assert.equal(await page.locator('.message:text-is("said while nobody listened")').count(), 0);
+  await profile.setOffline(false);
+  await page.waitForSelector('.message:text-is("said while nobody listened")');
+  await live();
+  assert.equal(await page.isVisible('#banner'), false);
+  profile.expectComplaint(/ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED/);
+}, withAgent);
+
+step('a restart of the server is survived', async () => {
+  await host.exec(['systemctl', 'restart', 'ssi-serverd.service']);
+  await live();
+  await speaker.say('OK, after the restart');
+  await page.waitForSelector('.message:text-is("after the restart")', {timeout: 30000});
+  // The stream that ended, and attempts while nothing listened.
+  profile.expectComplaint(/net::ERR_|status of 50[23]/);
+}, withAgent);
+
+step('tabs share one session: many reloads at once lose it not, one log-out ends it everywhere', async () => {
+  const tabs = await Promise.all(Array.from({length: 4}, () => profile.newPage()));
+
+  await Promise.all(tabs.map((tab) => tab.goto(host.url)));
+  await Promise.all(tabs.map((tab) => live(tab)));
+  await Promise.all([page, ...tabs].map((tab) => tab.reload()));
+  await Promise.all([page, ...tabs].map((tab) => live(tab)));
+
+  await tabs[0].click('#account summary');
+  await tabs[0].click('#logout');
+  await Promise.all([page, ...tabs].map((tab) => tab.waitForSelector('#password')));
+  await Promise.all(tabs.map((tab) => tab.close()));
+  await submit({email, password});
+  await page.waitForSelector(agentAvailable ? '.row' : '#command, .row');
+  await live();
+});
+
+step('the keyboard alone is enough', async () => {
+  await page.goto(host.url);
+  await row(serverName).waitFor();
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
+  await page.keyboard.press('Enter');
+  const tabTo = async (matches) => {
+    for (let i = 0; i < 20; i++) {
+      await page.keyboard.press('Tab');
+      if (await page.evaluate(matches, serverName)) return;
+    }
+    assert.fail('not reached');
+  };
+  await tabTo((name) => document.activeElement.textContent === name);
+  assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), 'none');
+  await page.keyboard.press('Enter');
+  await row('Web test').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), 'H1');
+  await tabTo(() => document.activeElement.textContent === 'Web test');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.verdict');
+  await page.goBack();
+  await page.goBack();
+  await row(serverName).waitFor();
+}, withAgent);
+
+step('phone and desk, light and dark: nothing sticks out', async () => {
+  const serviceUrl = `${serverUrl}/services/web-test`;
+
+  await speaker.say(`FAILURE, ${HOSTILE} ${'averylongwordwithoutanybreak'.repeat(12)}`);
+  for (const [name, width, height] of [['phone', 360, 760], ['desk', 1280, 900], ['wall', 2560, 1440]]) {
+    for (const colorScheme of ['light', 'dark']) {
+      await page.setViewportSize({width, height});
+      await page.emulateMedia({colorScheme});
+      for (const [what, url] of [['overview', host.url], ['server', serverUrl], ['service', serviceUrl], ['register', `${host.url}/servers/new`]]) {
+        await page.goto(url);
+        await page.waitForSelector({overview: '.row', server: '.row', service: '.events .row', register: '#server-name'}[what]);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what} at ${width}`);
+        await page.screenshot({path: `${results}/${what}-${name}-${colorScheme}.png`, fullPage: true});
+      }
+    }
+  }
+  await page.setViewportSize({width: 1280, height: 900});
+  await page.emulateMedia({colorScheme: 'light'});
+}, {...withAgent, timeout: 120000});
+
+step('the theme can be chosen, and stays chosen', async () => {
+  const background = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+
+  await page.goto(host.url);
+  const light = await background();
+  await page.click('#theme');
+  await page.click('#theme');
+  assert.equal(await page.getAttribute('#theme', 'aria-label'), 'Theme: dark');
+  const dark = await background();
+  assert.notEqual(dark, light);
+  await page.reload();
+  assert.equal(await background(), dark);
+  await page.click('#theme');
+  assert.equal(await background(), light);
+});
+
+step('addresses that lead nowhere say so', async () => {
+  await page.goto(`${host.url}/no/such/page`);
+  await page.waitForSelector('text=There is no such page');
+  await page.goto(`${host.url}/servers/srv-none`);
+  await page.waitForSelector('text=There is no such server');
+  profile.expectComplaint(/status of 404/);
+});

@@ -1,0 +1,130 @@
+// The dashboard's modules by themselves, in the browser, without a server.
+
+import assert from 'node:assert/strict';
+import {after, before, test} from 'node:test';
+import {fileURLToPath} from 'node:url';
+import {launch} from './browser.js';
+
+const web = fileURLToPath(new URL('../../web', import.meta.url));
+let browser, page;
+
+before(async () => {
+  browser = await launch();
+  page = await browser.newPage();
+  await page.route('**/*', (route) => {
+    const path = new URL(route.request().url()).pathname;
+    if (path === '/') return route.fulfill({contentType: 'text/html', body: '<!doctype html><p id="announcer">'});
+    return route.fulfill({path: web + path, contentType: 'text/javascript'});
+  });
+  await page.goto('http://ssi.test/');
+});
+
+after(() => browser?.close());
+
+test('the event stream parser takes text however it is cut', async () => {
+  const different = await page.evaluate(async () => {
+    const {SseParser} = await import('/js/sse.js');
+    const text = ': hello\r\n\r\nevent: ready\ndata: {}\n\nevent:a\r\ndata: 1\r\ndata:  2\r\n\r\ndata\rdata:x\r\rid: 7\nretry: 10\n\n' +
+                 'data: \u{1f6a8} é:ü\n\nevent: dropped\n\nunknown: x\ndata: last\n\ndata: never finished';
+    const expected = JSON.stringify([{event: 'ready', data: '{}'}, {event: 'a', data: '1\n 2'}, {event: 'message', data: '\nx'},
+                                     {event: 'message', data: '\u{1f6a8} é:ü'}, {event: 'message', data: 'last'}]);
+    const wrong = [];
+
+    for (let size = 1; size <= text.length; size++) {
+      const parser = new SseParser();
+      const events = [];
+      for (let i = 0; i < text.length; i += size) events.push(...parser.push(text.slice(i, i + size)));
+      if (JSON.stringify(events) !== expected) wrong.push([size, events]);
+    }
+    return wrong;
+  });
+  assert.deepEqual(different, []);
+});
+
+test('times are said in words', async () => {
+  const said = await page.evaluate(async () => {
+    const {duration, relative} = await import('/js/time.js');
+    const t = Date.parse('2026-03-29T01:00:00Z');
+    const s = 1000, min = 60 * s, h = 60 * min, d = 24 * h;
+    return [
+      relative(t, 'ago', t + 3 * s), relative(t, 'ago', t + 47 * s), relative(t, 'ago', t + 61 * s),
+      relative(t, 'ago', t + 2 * h + 5 * min), relative(t, 'ago', t + 9 * h), relative(t, 'ago', t + d), relative(t, 'ago', t + 3 * d),
+      relative(t, 'due', t - 42 * s), relative(t, 'due', t - 90 * min), relative(t, 'due', t + s), relative(t, 'due', t + 5 * min),
+      relative(t, 'since', t + 4 * s), relative(t, 'since', t + 3 * h),
+      duration(null), duration(7), duration(1234), duration(20000), duration(90000),
+    ];
+  });
+  assert.deepEqual(said, ['just now', '40 s ago', '1 min ago', '2 h 5 min ago', '9 h ago', '1 day ago', '3 days ago',
+                          'in 42 s', 'in 1 h 30 min', 'now', 'due 5 min ago', 'for 4 s', 'for 3 h',
+                          '–', '7 ms', '1.23 s', '20.0 s', '1 min']);
+});
+
+test('what needs attention most comes first', async () => {
+  const [services, servers] = await page.evaluate(async () => {
+    const {compareServers, compareServices} = await import('/js/status.js');
+    const service = (title, status, error = null) => ({name: title, title, status, error});
+    const server = (name, state, worst, errors = 0) => ({id: name, name, state, worst_status: worst, errors,
+                                                         counts: {OK: 0, UPDATE: 0, WARNING: 0, FAILURE: worst === 'FAILURE' ? 1 : 0}});
+    return [
+      [service('ok10', 'OK'), service('new', null), service('upd', 'UPDATE'), service('err', 'OK', {kind: 'timeout'}),
+       service('warn', 'WARNING'), service('fail', 'FAILURE'), service('ok9', 'OK')].sort(compareServices).map((s) => s.title),
+      [server('pending', 'pending', null), server('ok', 'online', 'OK'), server('off', 'offline', 'OK'), server('warn', 'online', 'WARNING'),
+       server('fail', 'online', 'FAILURE'), server('err', 'online', 'OK', 2)].sort(compareServers).map((s) => s.name),
+    ];
+  });
+  assert.deepEqual(services, ['fail', 'err', 'warn', 'upd', 'ok9', 'ok10', 'new']);
+  assert.deepEqual(servers, ['fail', 'off', 'err', 'warn', 'ok', 'pending']);
+});
+
+test('after logging in only paths of this site are gone to', async () => {
+  const paths = await page.evaluate(async () => {
+    const {safeNext} = await import('/js/router.js');
+    return ['?next=/servers/a%20b?x=1', '', '?next=//evil.example/x', '?next=https://evil.example/', '?next=/%5Cevil.example',
+            '?next=javascript:alert(1)', '?next=servers'].map(safeNext);
+  });
+  assert.deepEqual(paths, ['/servers/a%20b?x=1', '/', '/', '/', '/', '/', '/']);
+});
+
+test('a list that is read while events come ends with the newest word', async () => {
+  const end = await page.evaluate(async () => {
+    const {Store} = await import('/js/store.js');
+    const counts = {OK: 0, UPDATE: 0, WARNING: 0, FAILURE: 0};
+    const server = (id, name) => ({id, name, state: 'online', counts, errors: 0, services: 0, worst_status: null});
+    let answer;
+    const store = new Store({servers: () => new Promise((resolve) => { answer = resolve; })});
+    const reading = store.sync();
+
+    store.apply('server', server('a', 'newer'));
+    store.apply('server', server('b', 'created'));
+    store.apply('server-removed', {server_id: 'c'});
+    const meanwhile = [...store.servers.values()].map((s) => s.name);
+    answer([server('a', 'older'), server('c', 'gone')]);
+    await reading;
+    return [meanwhile, [...store.servers.values()].map((s) => s.name)];
+  });
+  assert.deepEqual(end, [['newer', 'created'], ['newer', 'created']]);
+});
+
+test('a keyed list moves, adds and removes rows and keeps the focus', async () => {
+  const result = await page.evaluate(async () => {
+    const {KeyedList, h} = await import('/js/dom.js');
+    const ul = h('ul', {});
+    const list = new KeyedList(ul, (item) => {
+      const button = h('button', {}, item);
+      return {el: h('li', {}, button), update() {}};
+    });
+    const shown = () => [...ul.children].map((li) => li.textContent).join('');
+    const out = [];
+
+    document.body.append(ul);
+    for (const order of ['abcd', 'dabc', 'bd', '', 'xdyb', 'byxdz']) {
+      list.sync([...order], (item) => item);
+      out.push(shown());
+      if (order === 'abcd') ul.lastChild.firstChild.focus();
+      if (order === 'dabc') out.push(`focus ${document.activeElement.textContent}`);
+    }
+    ul.remove();
+    return out;
+  });
+  assert.deepEqual(result, ['abcd', 'dabc', 'focus d', 'bd', '', 'xdyb', 'byxdz']);
+});
