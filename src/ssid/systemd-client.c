@@ -25,12 +25,15 @@ int systemd_call_async(
         r = sd_bus_message_new_method_call(bus, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_NAME ".Manager", member);
         if (r < 0)
                 return r;
-        va_start(ap, types);
-        r = sd_bus_message_appendv(m, types, ap);
-        va_end(ap);
-        if (r < 0)
-                return r;
-        return sd_bus_call_async(bus, ret_slot, m, callback, userdata, CALL_TIMEOUT_USEC);
+        if (types) {
+                va_start(ap, types);
+                r = sd_bus_message_appendv(m, types, ap);
+                va_end(ap);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_call_async(bus, ret_slot, m, callback, userdata, CALL_TIMEOUT_USEC);
+        return MIN(r, 0);
 }
 
 int systemd_get_unit_property_async(
@@ -48,7 +51,7 @@ int systemd_get_unit_property_async(
         r = sd_bus_path_encode(SYSTEMD_PATH "/unit", unit, &path);
         if (r < 0)
                 return r;
-        return sd_bus_call_method_async(
+        r = sd_bus_call_method_async(
                 bus,
                 ret_slot,
                 SYSTEMD_NAME,
@@ -60,4 +63,5 @@ int systemd_get_unit_property_async(
                 "ss",
                 interface,
                 property);
+        return MIN(r, 0);
 }

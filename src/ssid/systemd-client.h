@@ -4,8 +4,8 @@
 
 #include <systemd/sd-bus.h>
 
-/* Calls org.freedesktop.systemd1.Manager's member with the arguments given by types, as sd_bus_message_append(3). The
- * answer comes to callback; the slot cancels it. */
+/* Calls org.freedesktop.systemd1.Manager's member with the arguments given by types, as sd_bus_message_append(3)
+ * (NULL for none). The answer comes to callback; the slot cancels it. 0 on success. */
 int systemd_call_async(sd_bus *bus, const char *member, sd_bus_message_handler_t callback, void *userdata,
                        sd_bus_slot **ret_slot, const char *types, ...);
 
