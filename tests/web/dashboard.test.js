@@ -269,8 +269,9 @@ step('tabs share one session: many reloads at once lose it not, one log-out ends
   await Promise.all([page, ...tabs].map((tab) => tab.waitForSelector('#password')));
   await Promise.all(tabs.map((tab) => tab.close()));
   await submit({email, password});
-  await page.waitForSelector(agentAvailable ? '.row' : '#command, .row');
   await live();
+  await page.goto(host.url);
+  await row(serverName).waitFor();
 });
 
 step('the keyboard alone is enough', async () => {

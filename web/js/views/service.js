@@ -44,7 +44,7 @@ export function serviceView({api, store}, {id, name}) {
       const service = find();
 
       setText(crumb, store.servers.get(id)?.name ?? 'Server');
-      if (services === undefined) return;
+      if (services === undefined && !(store.loaded && !store.servers.has(id))) return;
       if (services instanceof ApiError && services.status !== 404)
         return el.replaceChildren(whole[0], trouble(`The service cannot be read. ${services.message}`));
       if (!service) {
