@@ -5,7 +5,9 @@
 # version: 1.0
 # schedule: *:0/2
 # timeout: 30
+# user: ssi-script
 
+# It runs as a static user because dbus-daemon turns dynamic ones away, and systemctl asks over the bus.
 # FAILURE when any unit is in the state "failed", and the message names them. `systemctl reset-failed UNIT` clears one
 # that has been looked after.
 
