@@ -297,8 +297,8 @@ static uint64_t cursor_realtime(const char *cursor)
 /* The journal stands at the entry of the cursor: goes back so that this is entry number muted_left from there. */
 static int begin_before(JournalFollow *f)
 {
-        uint64_t at, t;
-        sd_id128_t boot, b;
+        uint64_t at, t = 0;
+        sd_id128_t boot, b = SD_ID128_NULL;
         size_t n = 1;
         int r;
 
@@ -323,7 +323,7 @@ static int begin_before(JournalFollow *f)
                         break;
         }
         /* It stands before the first entry that is wanted, or at it when the limit was met. */
-        run_tracker_begin_midway(f->tracker);
+        run_tracker_begin_midway(f->tracker, b, t);
         f->muted_left = n < WARM_UP_ENTRIES_MAX ? n : n - 1;
         return 0;
 }
@@ -360,7 +360,7 @@ static int seek_after(JournalFollow *f, const char *cursor)
                 return -ENOMEM;
         f->gap_from = cursor_realtime(cursor);
         f->gap_to = to;
-        run_tracker_begin_midway(f->tracker);
+        run_tracker_begin_midway(f->tracker, SD_ID128_NULL, 0);
         return 0;
 }
 
@@ -371,7 +371,7 @@ static int seek_since(JournalFollow *f, uint64_t since)
         if (since == 0)
                 return sd_journal_seek_head(f->journal);
         if (since != USEC_INFINITY) {
-                run_tracker_begin_midway(f->tracker);
+                run_tracker_begin_midway(f->tracker, SD_ID128_NULL, 0);
                 return sd_journal_seek_realtime_usec(f->journal, since);
         }
         r = sd_journal_seek_tail(f->journal);
@@ -489,7 +489,7 @@ static int read_last(JournalFollow *f, unsigned limit, RunEvent *last, RunEvent 
         if (r < 0)
                 return r;
         if (!all)
-                run_tracker_begin_midway(t);
+                run_tracker_begin_midway(t, SD_ID128_NULL, 0);
 
         while ((r = sd_journal_next(f->lookup)) > 0) {
                 JournalEntry e = {};

@@ -386,6 +386,11 @@ int run_tracker_advance(RunTracker *t, sd_id128_t boot_id, uint64_t monotonic)
                 r = boot_changed(t);
                 if (r < 0)
                         return r;
+                /* All of a later boot is seen. */
+                if (!sd_id128_is_null(t->boot_id))
+                        t->midway = false;
+                else if (t->midway)
+                        t->began = monotonic;
                 t->boot_id = boot_id;
                 t->now = monotonic;
                 return 0;
@@ -586,8 +591,7 @@ int run_tracker_feed(RunTracker *t, const RunEntry *e)
         r = run_tracker_advance(t, e->boot_id, e->monotonic);
         if (r < 0)
                 return r;
-        if (t->seq++ == 0)
-                t->began = t->now;
+        t->seq++;
         r = service_get(t, e->slug, &s);
         if (r < 0)
                 return r;
@@ -606,9 +610,11 @@ int run_tracker_feed(RunTracker *t, const RunEntry *e)
         return 0;
 }
 
-void run_tracker_begin_midway(RunTracker *t)
+void run_tracker_begin_midway(RunTracker *t, sd_id128_t boot_id, uint64_t monotonic)
 {
         t->midway = true;
+        t->boot_id = boot_id;
+        t->began = monotonic;
 }
 
 void run_tracker_mute_until_here(RunTracker *t)

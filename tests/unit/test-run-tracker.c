@@ -109,8 +109,11 @@ static void play(Journal *j, size_t first, size_t muted, Events *ret)
         uint64_t last = 0;
 
         assert_int_equal(run_tracker_new(lookup, j, &t), 0);
-        if (first > 0)
-                run_tracker_begin_midway(t);
+        if (first > 0) {
+                const RunEntry *before = entry(&j->entries[first - 1]);
+
+                run_tracker_begin_midway(t, before->boot_id, before->monotonic);
+        }
         for (size_t i = first; i < j->n; i++) {
                 const RunEntry *e = entry(&j->entries[i]);
 
@@ -731,7 +734,7 @@ static void test_random(void **state)
                 }
                 assert_int_equal(got, results);
                 assert_int_equal(ev->n, results + errors);
-                check_resume(j, ev, 3 * USEC_PER_SEC);
+                check_resume(j, ev, 10 * USEC_PER_SEC);
                 events_done(ev);
         }
 }
