@@ -60,7 +60,7 @@ int verb_list(Ctl *c, int argc, char *argv[])
                        s->enabled ? ctl_relative_time(s->next_run, next) : "disabled");
                 if (service_info_has_error(s))
                         printf("%s[%s]%s ", ctl_color(c, "error"), s->last_run_result, ctl_color_end(c));
-                put_cut(strempty(s->message), columns() > name_width + 30 ? columns() - name_width - 30 : 20);
+                put_cut(!isempty(s->message) ? s->message : strempty(s->last_run_detail), columns() > name_width + 30 ? columns() - name_width - 30 : 20);
                 putchar('\n');
         }
         service_infos_free(infos, n);

@@ -32,6 +32,7 @@ struct Operation {
         Metadata *metadata;
         AddOptions options;
         Validation *validation;
+        uint64_t next_run;
 
         Fileset *fileset;
         const step_t *steps; /* the next one first, ends with NULL */
@@ -151,6 +152,30 @@ static int step_stop_service(Operation *o)
         return call_unit(o, "StopUnit", o->unit);
 }
 
+static int on_next_run(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        Operation *o = userdata;
+
+        o->slot = sd_bus_slot_unref(o->slot);
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                (void) sd_bus_message_read(reply, "v", "t", &o->next_run);
+        operation_continue(o);
+        return 0;
+}
+
+/* Known before the answer, so that the caller can say it. */
+static int step_get_next_run(Operation *o)
+{
+        return systemd_get_unit_property_async(
+                o->manager->bus,
+                o->timer,
+                "org.freedesktop.systemd1.Timer",
+                "NextElapseUSecRealtime",
+                on_next_run,
+                o,
+                &o->slot);
+}
+
 static int step_run(Operation *o)
 {
         if (!o->options.run)
@@ -173,6 +198,7 @@ static int step_commit_add(Operation *o)
         if (!s)
                 return -ENOENT;
         service_set_enabled(s, true);
+        service_set_next_run(s, o->next_run);
         log_info("%s service %s (%s) version %s.", o->existed ? "Replaced" : "Added", s->slug, s->title, s->version);
         r = sd_bus_reply_method_return(o->request, "o", s->path);
         if (r < 0)
@@ -208,7 +234,9 @@ static int step_undone(Operation *o)
         return 0;
 }
 
-static const step_t steps_add[] = { step_reload, step_enable, step_start_timer, step_run, step_commit_add, NULL };
+static const step_t steps_add[] = {
+        step_reload, step_enable, step_start_timer, step_get_next_run, step_run, step_commit_add, NULL,
+};
 static const step_t steps_undo_new[] = { step_disable, step_stop_timer, step_stop_service, step_reload, step_undone, NULL };
 static const step_t steps_undo_replace[] = { step_reload, step_undone, NULL };
 static const step_t steps_remove[] = {
