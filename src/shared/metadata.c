@@ -141,6 +141,17 @@ static int take_value(Metadata *m, unsigned line, const char *key, size_t key_le
         return m->value[k] ? 0 : -ENOMEM;
 }
 
+/* SSI's own units have these names: a service-script's would override them. */
+static bool slug_is_reserved(const char *slug)
+{
+        static const char *const reserved[] = { "postgres", "serverd", "uplinkd" };
+
+        for (size_t i = 0; i < ELEMENTSOF(reserved); i++)
+                if (streq(slug, reserved[i]))
+                        return true;
+        return false;
+}
+
 static int check_name(Metadata *m)
 {
         unsigned line = m->line[METADATA_NAME];
@@ -154,6 +165,9 @@ static int check_name(Metadata *m)
                         m, line, false, "\"name\" needs at least one ASCII letter or digit: units are named after it");
         if (r == -ENAMETOOLONG)
                 return metadata_add_problem(m, line, false, "\"name\" is too long: its slug has more than %d bytes", SLUG_MAX);
+        if (r >= 0 && slug_is_reserved(m->slug))
+                return metadata_add_problem(
+                        m, line, false, "\"name\" gives \"%s\", which is one of SSI's own; choose another", m->slug);
         return r;
 }
 

@@ -92,6 +92,13 @@ static void test_hostile(void **state)
         }
 }
 
+static void test_reserved(void **state)
+{
+        _cleanup_(metadata_freep) Metadata *m = parse("#!/bin/bash\n# name: Serverd\n");
+
+        assert_problem(m, 2, false, "SSI's own");
+}
+
 static void test_crlf(void **state)
 {
         _cleanup_(metadata_freep) Metadata *m = parse("#!/bin/bash\r\n# name: A b\r\n");
@@ -124,6 +131,7 @@ int main(void)
                 cmocka_unit_test(test_missing_repeated_unknown),
                 cmocka_unit_test(test_privileged),
                 cmocka_unit_test(test_hostile),
+                cmocka_unit_test(test_reserved),
                 cmocka_unit_test(test_crlf),
                 cmocka_unit_test(test_many_problems),
         };
