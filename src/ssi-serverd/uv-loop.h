@@ -4,7 +4,6 @@
  * on the latter. One thread runs both. */
 
 #include <systemd/sd-event.h>
-#include <uv.h>
 
 #include "util.h"
 
@@ -16,11 +15,12 @@ int uv_bridge_new(sd_event *event, UvBridge **ret);
 UvBridge *uv_bridge_free(UvBridge *u);
 DEFINE_CLEANUP(UvBridge *, uv_bridge_free);
 
-uv_loop_t *uv_bridge_loop(UvBridge *u);
-
 /* libuv tells the kernel of a new or changed watcher only when it next runs. Call this after anything that may have
  * touched the uv loop outside of its own callbacks. Cheap, and harmless when nothing changed. */
 void uv_bridge_kick(UvBridge *u);
 
-/* Runs what is ready, without waiting. Not from inside a callback of the loop. */
+/* after is called each time the loop has run, when none of its callbacks is on the stack. */
+void uv_bridge_set_after(UvBridge *u, void (*after)(void *userdata), void *userdata);
+
+/* Runs what is ready, without waiting. Does nothing from inside a callback of the loop. */
 void uv_bridge_pump(UvBridge *u);

@@ -1,0 +1,22 @@
+#pragma once
+
+/* libuv brings the MIN and MAX of sys/param.h, which must come second. */
+#include "util.h"
+
+#include <uv.h>
+
+#include "uv-loop.h"
+
+struct UvBridge {
+        uv_loop_t loop;
+        sd_event_source *io;    /* the loop's epoll fd */
+        sd_event_source *timer; /* it wants to run again */
+        void (*after)(void *userdata);
+        void *after_userdata;
+        unsigned jobs;          /* of worker_run(), under way */
+        bool initialized;
+        bool running;
+        bool kicked;            /* while running */
+};
+
+uv_loop_t *uv_bridge_loop(UvBridge *u);
