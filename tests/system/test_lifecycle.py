@@ -14,7 +14,7 @@ def paths(slug):
 
 
 def existing(host, slug):
-    return host.run(f"ls -d {' '.join(paths(slug))} 2>/dev/null", check=False).stdout.split()
+    return host.run(f"ls -dU {' '.join(paths(slug))} 2>/dev/null", check=False).stdout.split()
 
 
 def show(host, slug):
@@ -84,7 +84,7 @@ def test_list_and_status(agent, add):
     add(agent, script("Shown One", prints("WARNING", "a message, with commas")))
     assert "shown-one" in agent.run(["ssictl", "list"]).stdout
 
-    agent.run(["ssictl", "run", "shown-one"])
+    assert agent.run(["ssictl", "run", "shown-one"], check=False).returncode == 3
     wait_until(lambda: show(agent, "shown-one")["Status"] == "WARNING")
     service = show(agent, "shown-one")
     assert service["Message"] == "a message, with commas"
@@ -97,9 +97,6 @@ def test_list_and_status(agent, add):
     out = agent.run(["ssictl", "status", "shown-one"], check=False).stdout
     assert "a message, with commas" in out
     assert "\033[" not in out
-
-    listed = agent.run(["ssictl", "list", "--json"]).stdout
-    assert "shown-one" in json.dumps(json.loads(listed))
 
 
 def test_status_of_an_unknown_service(agent):
@@ -242,6 +239,6 @@ def test_first_party_scripts(agent):
 @pytest.mark.parametrize("program", ["ssictl", "/usr/lib/ssi/ssid", "/usr/lib/ssi/ssi-uplinkd", "/usr/lib/ssi/ssi-serverd"])
 def test_every_program_has_help_and_version(agent, program):
     r = agent.run([program, "--help"])
-    assert "Usage" in r.stdout or "usage" in r.stdout
+    assert program.rpartition("/")[2] in r.stdout
     assert r.stderr == ""
     assert agent.run([program, "--version"]).stdout.strip()

@@ -30,10 +30,10 @@ def exists(host, slug):
 
 def test_refused_with_a_clear_message(agent, alice):
     r = agent.run(["ssictl", "add", "/tmp/of-alice.bash"], user=alice, check=False)
-    assert r.returncode != 0
+    assert r.returncode == 5
     assert r.stdout == ""
-    assert len(r.stderr.strip().splitlines()) <= 3, r.stderr
-    assert any(word in r.stderr.lower() for word in ("denied", "not authorized", "not allowed", "permission")), r.stderr
+    assert len(r.stderr.splitlines()) == 1
+    assert "authorization" in r.stderr and "org.ssi.agent1.manage-services" in r.stderr
     assert not exists(agent, "of-alice")
 
 
