@@ -53,11 +53,39 @@ HttpConn *conn_get(struct lws *wsi)
         return c;
 }
 
+static void undefer(HttpConn *c)
+{
+        DL_DELETE2(c->server->deferred, c, deferred_prev, deferred_next);
+        c->deferred = NULL;
+}
+
+void conn_defer(HttpConn *c, void (*f)(HttpConn *c))
+{
+        if (!c->deferred)
+                DL_APPEND2(c->server->deferred, c, deferred_prev, deferred_next);
+        c->deferred = f;
+        uv_bridge_kick(c->server->uv);
+}
+
+void conns_run_deferred(HttpServer *s)
+{
+        HttpConn *c;
+
+        while ((c = s->deferred)) {
+                void (*f)(HttpConn *c) = c->deferred;
+
+                undefer(c);
+                f(c);
+        }
+}
+
 void conn_detach(HttpConn *c)
 {
         if (!c->wsi)
                 return;
         c->wsi = NULL;
+        if (c->deferred)
+                undefer(c);
         wheel_disarm(c->server->wheel, &c->timer);
         if (c->request)
                 request_detach(c);
@@ -113,7 +141,7 @@ static void on_linger_timeout(WheelTimer *t, void *userdata)
         conn_kill(userdata);
 }
 
-static void conn_close(HttpConn *c)
+void conn_close(HttpConn *c)
 {
         if (c->in_callback)
                 c->close = true;

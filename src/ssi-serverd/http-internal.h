@@ -71,7 +71,7 @@ struct HttpServer {
         void *ws_userdata;
         size_t ws_partial; /* bytes of unfinished messages */
 
-        HttpConn *ready; /* their requests are complete */
+        HttpConn *deferred; /* each with something to do when lws has returned */
 
         HttpConn *conns;
         unsigned n_conns, max_conns;
@@ -86,7 +86,8 @@ struct HttpServer {
 /* One accepted socket. Exactly one of request, sse and ws is set while it is busy, none while it is idle. */
 struct HttpConn {
         HttpConn *prev, *next;
-        HttpConn *ready_prev, *ready_next;
+        HttpConn *deferred_prev, *deferred_next;
+        void (*deferred)(HttpConn *c);
         HttpServer *server;
         struct lws *wsi;       /* NULL once lws has closed it */
         char *peer;
@@ -145,6 +146,11 @@ void conn_detach(HttpConn *c);
 void conn_free(HttpConn *c);
 /* Closes without ceremony, from anywhere. */
 void conn_kill(HttpConn *c);
+/* Closes in good order: what lws still has is sent. */
+void conn_close(HttpConn *c);
+/* Calls f once when lws has returned to the loop, unless the connection is gone by then. */
+void conn_defer(HttpConn *c, void (*f)(HttpConn *c));
+void conns_run_deferred(HttpServer *s);
 void conn_want_write(HttpConn *c);
 /* Whether the socket is read. For WebSockets only. */
 void conn_read(HttpConn *c, bool enable);
@@ -159,8 +165,6 @@ int conn_linger(HttpConn *c, size_t n);
 int request_begin(HttpConn *c, int method, const char *uri, size_t uri_size);
 int request_body(HttpConn *c, const void *data, size_t n);
 int request_body_complete(HttpConn *c);
-/* Those that are ready. */
-void requests_dispatch(HttpServer *s);
 /* Ends the tie to the connection; drops its reference. */
 void request_detach(HttpConn *c);
 

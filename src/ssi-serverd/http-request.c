@@ -47,8 +47,6 @@ void request_detach(HttpConn *c)
 
         if (!req)
                 return;
-        if (req->state == REQUEST_READY)
-                DL_DELETE2(c->server->ready, c, ready_prev, ready_next);
         req->conn = NULL;
         req->state = REQUEST_ANSWERED;
         http_request_unref(req);
@@ -294,25 +292,20 @@ static void on_body_timeout(WheelTimer *t, void *userdata)
         conn_kill(userdata);
 }
 
+static void request_dispatch(HttpConn *c)
+{
+        _cleanup_(http_request_unrefp) HttpRequest *req = http_request_ref(c->request);
+
+        req->state = REQUEST_PENDING;
+        route_dispatch(c->server, req);
+}
+
 static int request_ready(HttpConn *c)
 {
         c->request->state = REQUEST_READY;
         wheel_arm(c->server->wheel, &c->timer, HTTP_REQUEST_SECONDS, on_pending_timeout, c);
-        DL_APPEND2(c->server->ready, c, ready_prev, ready_next);
+        conn_defer(c, request_dispatch);
         return 0;
-}
-
-void requests_dispatch(HttpServer *s)
-{
-        HttpConn *c;
-
-        while ((c = s->ready)) {
-                _cleanup_(http_request_unrefp) HttpRequest *req = http_request_ref(c->request);
-
-                DL_DELETE2(s->ready, c, ready_prev, ready_next);
-                req->state = REQUEST_PENDING;
-                route_dispatch(s, req);
-        }
 }
 
 static int request_refuse(HttpRequest *req, int status)

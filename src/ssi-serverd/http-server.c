@@ -186,7 +186,7 @@ static int create_context(HttpServer *s)
 
 static void after_uv(void *userdata)
 {
-        requests_dispatch(userdata);
+        conns_run_deferred(userdata);
 }
 
 int http_server_new(sd_event *event, const HttpConfig *config, HttpServer **ret)

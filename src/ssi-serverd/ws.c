@@ -23,6 +23,7 @@ struct WsConn {
         uint64_t heard; /* seconds of the wheel */
         bool established, paused, pinged, want_ping;
         bool closing;   /* nothing is delivered any more, the queue then the close frame go out */
+        bool goodbye;   /* lws has been told */
         int close_code;
         char close_reason[124];
 };
@@ -287,6 +288,17 @@ void ws_pause(WsConn *w, bool pause)
         conn_read(w->conn, !pause);
 }
 
+/* Not by an error from lws' callback: builds with its debugging on, as Debian's is, close twice then, and the second
+ * time drop the frame. */
+static void say_goodbye(HttpConn *c)
+{
+        WsConn *w = c->ws;
+
+        lws_close_reason(c->wsi, (enum lws_close_status) w->close_code, (unsigned char *) w->close_reason,
+                         strlen(w->close_reason));
+        conn_close(c);
+}
+
 int ws_on_writable(WsConn *w)
 {
         struct lws *wsi = w->conn->wsi;
@@ -307,15 +319,11 @@ int ws_on_writable(WsConn *w)
                 conn_want_write(w->conn);
                 return 0;
         }
-        if (!w->closing)
-                return 0;
-        if (lws_partial_buffered(wsi)) {
-                conn_want_write(w->conn);
-                return 0;
+        if (w->closing && !w->goodbye) {
+                w->goodbye = true;
+                conn_defer(w->conn, say_goodbye);
         }
-        lws_close_reason(wsi, (enum lws_close_status) w->close_code, (unsigned char *) w->close_reason,
-                         strlen(w->close_reason));
-        return -ESHUTDOWN;
+        return 0;
 }
 
 void ws_detach(WsConn *w)
