@@ -63,6 +63,8 @@ struct HttpServer {
         char *cert_file, *key_file;
         size_t body_max;
         const char *unavailable;
+        void (*available_changed)(bool available, void *userdata);
+        void *available_userdata;
 
         HttpListener *listeners;
         Route *routes;

@@ -248,6 +248,7 @@ HttpServer *http_server_free(HttpServer *s)
                 return NULL;
         s->shutting_down = true;
         s->shutdown_done = NULL;
+        s->available_changed = NULL;
         sd_event_source_disable_unref(s->shutdown_timer);
         sd_event_source_disable_unref(s->shutdown_defer);
         s->shutdown_timer = s->shutdown_defer = NULL;
@@ -277,7 +278,17 @@ UvBridge *http_server_uv(HttpServer *s)
 
 void http_server_set_unavailable(HttpServer *s, const char *detail)
 {
+        bool changed = !s->unavailable != !detail;
+
         s->unavailable = detail;
+        if (changed && s->available_changed)
+                s->available_changed(!detail, s->available_userdata);
+}
+
+void http_server_set_available_callback(HttpServer *s, void (*changed)(bool available, void *userdata), void *userdata)
+{
+        s->available_changed = changed;
+        s->available_userdata = userdata;
 }
 
 int http_server_reload_tls(HttpServer *s)

@@ -37,6 +37,8 @@ int http_server_reload_tls(HttpServer *s);
 
 /* While detail is not NULL (a literal; borrowed), every request below /api/ is answered 503 "unavailable". */
 void http_server_set_unavailable(HttpServer *s, const char *detail);
+/* Called when that changes between something and nothing. */
+void http_server_set_available_callback(HttpServer *s, void (*changed)(bool available, void *userdata), void *userdata);
 
 /* Stops accepting, ends idle connections; done is called once when the last request has been answered or after
  * timeout_usec. */

@@ -1,0 +1,115 @@
+#include <getopt.h>
+#include <signal.h>
+
+#include "log.h"
+#include "manager.h"
+
+#define DEFAULT_DATABASE "host=/run/ssi-postgres dbname=ssi user=ssi-server"
+
+static int help(void)
+{
+        printf("%s [OPTION…]\n\n"
+               "Serves the dashboard, the REST API and the agents of Service Status Indicator.\n\n"
+               "  -h --help              Show this help\n"
+               "     --version           Show the version\n"
+               "     --listen=ADDRESS    Listen on ADDRESS:PORT or /PATH besides the inherited sockets; TLS unless only\n"
+               "                         this machine can reach it. May be given several times\n"
+               "     --tls-dir=DIR       Keep the private CA and certificate in DIR\n"
+               "     --web-dir=DIR       Take the dashboard's files from DIR\n"
+               "     --debug             Log more\n\n"
+               "Environment: SSI_DATABASE_URL (default: the private database), SSI_TLS_CERT and SSI_TLS_KEY,\n"
+               "SSI_LOG_LEVEL. See ssi-serverd(8).\n",
+               program_invocation_short_name);
+        return 0;
+}
+
+static int parse_argv(int argc, char *argv[], ManagerConfig *config)
+{
+        enum {
+                ARG_VERSION = 0x100,
+                ARG_LISTEN,
+                ARG_TLS_DIR,
+                ARG_WEB_DIR,
+                ARG_DEBUG,
+        };
+        static const struct option options[] = {
+                { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, ARG_VERSION },
+                { "listen", required_argument, NULL, ARG_LISTEN },
+                { "tls-dir", required_argument, NULL, ARG_TLS_DIR },
+                { "web-dir", required_argument, NULL, ARG_WEB_DIR },
+                { "debug", no_argument, NULL, ARG_DEBUG },
+                {},
+        };
+        int c;
+
+        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+                switch (c) {
+                case 'h':
+                        return help();
+                case ARG_VERSION:
+                        puts("ssi-serverd " SSI_VERSION);
+                        return 0;
+                case ARG_LISTEN:
+                        if (config->n_listen >= LISTEN_MAX) {
+                                log_error("More than %d addresses.", LISTEN_MAX);
+                                return -E2BIG;
+                        }
+                        config->listen[config->n_listen++] = optarg;
+                        break;
+                case ARG_TLS_DIR:
+                        config->tls_dir = optarg;
+                        break;
+                case ARG_WEB_DIR:
+                        config->web_dir = optarg;
+                        break;
+                case ARG_DEBUG:
+                        log_set_max_level(LOG_DEBUG);
+                        break;
+                default:
+                        return -EINVAL;
+                }
+        if (optind < argc) {
+                log_error("ssi-serverd takes no arguments; see \"ssi-serverd --help\".");
+                return -EINVAL;
+        }
+        return 1;
+}
+
+static int run(const ManagerConfig *config)
+{
+        _cleanup_(manager_freep) Manager *m = NULL;
+        sigset_t mask;
+        int r;
+
+        /* Before there are threads, which inherit it. */
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGTERM);
+        sigaddset(&mask, SIGINT);
+        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+                return log_error_errno(errno, "Cannot block signals");
+        (void) signal(SIGPIPE, SIG_IGN);
+        r = manager_new(config, &m);
+        if (r < 0)
+                return r;
+        r = sd_event_loop(m->event);
+        return r < 0 ? log_error_errno(r, "The event loop failed") : r;
+}
+
+int main(int argc, char *argv[])
+{
+        ManagerConfig config = {
+                .conninfo = getenv("SSI_DATABASE_URL"),
+                .web_dir = SSI_WEB_DIR,
+                .tls_dir = SSI_SERVER_TLS_DIR,
+        };
+        int r;
+
+        log_setup();
+        if (isempty(config.conninfo))
+                config.conninfo = DEFAULT_DATABASE;
+        r = parse_argv(argc, argv, &config);
+        if (r > 0)
+                r = run(&config);
+        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
