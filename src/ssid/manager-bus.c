@@ -7,10 +7,6 @@
 #include "slug.h"
 #include "validate.h"
 
-#define ACTION_MANAGE  "org.ssi.agent1.manage-services"
-#define ACTION_ADD_PRIVILEGED "org.ssi.agent1.add-privileged-service"
-#define ACTION_READ_OUTPUT "org.ssi.agent1.read-output"
-
 #define VALIDATIONS_MAX 16
 #define LOG_LINES_MAX   1000U
 

@@ -14,6 +14,12 @@
 typedef struct Operation Operation;
 typedef struct Query Query;
 
+/* polkit actions. */
+#define ACTION_MANAGE         "org.ssi.agent1.manage-services"
+#define ACTION_ADD_PRIVILEGED "org.ssi.agent1.add-privileged-service"
+#define ACTION_RUN            "org.ssi.agent1.run-service"
+#define ACTION_READ_OUTPUT    "org.ssi.agent1.read-output"
+
 /* More are on disk: the rest is not shown, and said so in the log. */
 #define SERVICES_MAX 4096
 

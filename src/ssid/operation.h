@@ -1,7 +1,15 @@
 #pragma once
 
-/* Installing and removing services: one at a time, in the order of the requests, each in asynchronous steps. The caller
- * has authorised the request. A failure at any step puts everything back, and is what the request is answered with. */
+/* Changing services: one change at a time, in the order of the requests, each in asynchronous steps. The caller has
+ * authorised the request, which is answered later. A failure at any step is what it is answered with, and an unfinished
+ * installation is taken back.
+ *
+ *   add:     validate, write files, Reload, EnableUnitFiles, start the timer, [start the service], commit
+ *   remove:  remove files, DisableUnitFiles, StopUnit timer, StopUnit service, Reload, commit
+ *   enable:  EnableUnitFiles, start the timer
+ *   disable: DisableUnitFiles, StopUnit timer
+ *
+ * Until the commit, the record of the fileset lets a restarted ssid undo an add and finish a removal. */
 
 #include <systemd/sd-bus.h>
 
@@ -18,10 +26,12 @@ typedef struct AddOptions {
         int run;     /* run once when installed */
 } AddOptions;
 
-/* metadata is taken in any case; filename and content are copied. The request is answered later. */
+/* metadata is taken in any case; filename and content are copied. */
 int operation_add(Manager *m, sd_bus_message *request, const char *filename, const char *content,
                   Metadata *metadata_taken, const AddOptions *options, sd_bus_error *error);
 int operation_remove(Manager *m, sd_bus_message *request, const char *slug, sd_bus_error *error);
+int operation_set_enabled(Manager *m, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error);
 
+/* For the manager's end. */
 Operation *operation_free(Operation *o);
 Operation *operation_next(Operation *o);

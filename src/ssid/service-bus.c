@@ -75,13 +75,56 @@ static int method_remove(sd_bus_message *message, void *userdata, sd_bus_error *
         Service *s = userdata;
         int r;
 
-        r = bus_verify_polkit_async(message, "org.ssi.agent1.manage-services", s->manager->polkit, error);
+        r = bus_verify_polkit_async(message, ACTION_MANAGE, s->manager->polkit, error);
         if (r < 0)
                 return r;
         if (r == 0)
                 return 1;
         r = operation_remove(s->manager, message, s->slug, error);
         return r < 0 ? r : 1;
+}
+
+static int set_enabled(sd_bus_message *message, Service *s, bool enable, sd_bus_error *error)
+{
+        int r;
+
+        r = bus_verify_polkit_async(message, ACTION_MANAGE, s->manager->polkit, error);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return 1;
+        r = operation_set_enabled(s->manager, message, s->slug, enable, error);
+        return r < 0 ? r : 1;
+}
+
+static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return set_enabled(message, userdata, true, error);
+}
+
+static int method_disable(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return set_enabled(message, userdata, false, error);
+}
+
+/* Open to everyone, as the installed file is. */
+static int method_get_script(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_free_ char *content = NULL;
+        Service *s = userdata;
+        size_t n;
+        int r;
+
+        r = service_read_script(s->slug, &content, &n);
+        if (r < 0)
+                return r;
+        if (strlen(content) != n || !utf8_is_valid(content, n))
+                return sd_bus_error_setf(
+                        error,
+                        AGENT_ERROR_INVALID_SCRIPT,
+                        SSI_SCRIPT_DIR "/%s was changed by hand and is no UTF-8 text any more.",
+                        s->slug);
+        return sd_bus_reply_method_return(message, "s", content);
 }
 
 static int on_run_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
@@ -103,7 +146,7 @@ static int method_run(sd_bus_message *message, void *userdata, sd_bus_error *err
         sd_bus_slot *slot;
         int r;
 
-        r = bus_verify_polkit_async(message, "org.ssi.agent1.run-service", s->manager->polkit, error);
+        r = bus_verify_polkit_async(message, ACTION_RUN, s->manager->polkit, error);
         if (r < 0)
                 return r;
         if (r == 0)
@@ -145,7 +188,15 @@ static const sd_bus_vtable service_vtable[] = {
         SD_BUS_PROPERTY("LastRunDurationUSec", "t", NULL, offsetof(Service, last_run_duration), EMITS),
         SD_BUS_PROPERTY("NextRunUSec", "t", NULL, offsetof(Service, next_run), EMITS),
         SD_BUS_METHOD("Run", NULL, NULL, method_run, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Enable", NULL, NULL, method_enable, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Disable", NULL, NULL, method_disable, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Remove", NULL, NULL, method_remove, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "GetScript",
+                SD_BUS_NO_ARGS,
+                SD_BUS_RESULT("s", content),
+                method_get_script,
+                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS(
                 "StatusChanged",
                 SD_BUS_ARGS("s", old_status, "s", new_status, "s", message, "t", timestamp_usec),

@@ -66,6 +66,11 @@ static int read_file(const char *dir, const char *name, size_t max, char **ret, 
         return 0;
 }
 
+int service_read_script(const char *slug, char **ret, size_t *ret_n)
+{
+        return read_file(SSI_SCRIPT_DIR, slug, SCRIPT_SIZE_MAX, ret, ret_n);
+}
+
 static int service_new(Manager *m, const char *slug, Service **ret)
 {
         _cleanup_(service_freep) Service *s = NULL;
@@ -106,7 +111,7 @@ static int load_header(Service *s)
         size_t n;
         int r;
 
-        r = read_file(SSI_SCRIPT_DIR, s->slug, SCRIPT_SIZE_MAX, &content, &n);
+        r = service_read_script(s->slug, &content, &n);
         if (r < 0)
                 return r;
         r = metadata_parse(content, n, &m);

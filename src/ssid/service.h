@@ -56,6 +56,9 @@ int service_load(Manager *m, const char *slug, Service **ret);
 Service *service_free(Service *s);
 DEFINE_CLEANUP(Service *, service_free);
 
+/* The installed script; NUL-terminated besides. */
+int service_read_script(const char *slug, char **ret, size_t *ret_n);
+
 /* Takes over what the disk says in other, marks what changed. */
 void service_update(Service *s, Service *other);
 

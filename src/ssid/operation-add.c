@@ -1,0 +1,187 @@
+#include "bus-util.h"
+#include "log.h"
+#include "operation-internal.h"
+#include "unit-file.h"
+
+static bool unit_exists_elsewhere(const char *unit)
+{
+        static const char *const dirs[] = {
+                SSI_UNIT_DIR, "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(dirs); i++) {
+                _cleanup_free_ char *path = NULL;
+
+                if (asprintf(&path, "%s/%s", dirs[i], unit) < 0 || access(path, F_OK) >= 0)
+                        return true;
+        }
+        return false;
+}
+
+static int install_files(Operation *o, const Verdict *verdict)
+{
+        const UnitSpec spec = {
+                .metadata = verdict->metadata,
+                .timeout_usec = verdict->timeout_usec,
+                .random_delay_usec = verdict->random_delay_usec,
+        };
+        _cleanup_free_ char *service = NULL, *timer = NULL;
+
+        service = unit_file_service(&spec);
+        timer = unit_file_timer(&spec);
+        if (!service || !timer)
+                return -ENOMEM;
+
+        const FilesetContent content[_FILESET_MAX] = {
+                [FILESET_SCRIPT] = { o->content, strlen(o->content) },
+                [FILESET_SERVICE] = { service, strlen(service) },
+                [FILESET_TIMER] = { timer, strlen(timer) },
+        };
+        return fileset_install(SSI_SCRIPT_DIR, SSI_UNIT_DIR, o->slug, content, &o->fileset);
+}
+
+/* What stands against installing, as o->error. */
+static void check(Operation *o, const Metadata *m)
+{
+        if (m->n_errors > 0) {
+                _cleanup_free_ char *problems = metadata_format_problems(m, o->filename);
+
+                sd_bus_error_setf(&o->error, AGENT_ERROR_INVALID_SCRIPT, "%s", strempty(problems));
+        } else if (o->existed && !o->options.replace)
+                sd_bus_error_setf(
+                        &o->error,
+                        AGENT_ERROR_ALREADY_EXISTS,
+                        "A service \"%s\" is installed already; remove it first, or replace it (--replace).",
+                        o->slug);
+        else if (!o->existed && (unit_exists_elsewhere(o->unit) || unit_exists_elsewhere(o->timer)))
+                sd_bus_error_setf(
+                        &o->error,
+                        AGENT_ERROR_ALREADY_EXISTS,
+                        "A unit of the name ssi-%s that is no service-script exists already; give the script another name.",
+                        o->slug);
+}
+
+static void on_validated(int r, Verdict *verdict, void *userdata)
+{
+        Operation *o = userdata;
+
+        o->validation = NULL;
+        if (r < 0) {
+                operation_fail_errno(o, r);
+                return;
+        }
+        o->existed = manager_find(o->manager, o->slug);
+        check(o, verdict->metadata);
+        if (sd_bus_error_is_set(&o->error)) {
+                operation_refuse(o);
+                return;
+        }
+        r = install_files(o, verdict);
+        if (r < 0)
+                operation_fail_errno(o, r);
+        else
+                operation_continue(o);
+}
+
+static int step_validate(Operation *o)
+{
+        return validation_start(
+                o->manager->event,
+                TAKE_PTR(o->metadata),
+                o->content,
+                strlen(o->content),
+                on_validated,
+                o,
+                &o->validation);
+}
+
+static int step_run(Operation *o)
+{
+        return o->options.run ? step_start_service(o) : 1;
+}
+
+static int step_commit(Operation *o)
+{
+        Service *s;
+        int r;
+
+        r = fileset_commit(o->fileset);
+        if (r < 0)
+                return r;
+        r = manager_rescan_one(o->manager, o->slug);
+        if (r < 0)
+                return r;
+        s = manager_find(o->manager, o->slug);
+        if (!s)
+                return -ENOENT;
+        service_set_enabled(s, true);
+        service_set_next_run(s, o->next_run);
+        log_info("%s service %s (%s) version %s.", o->existed ? "Replaced" : "Added", s->slug, s->title, s->version);
+        r = sd_bus_reply_method_return(o->request, "o", s->path);
+        if (r < 0)
+                log_warning_errno(r, "Cannot answer a request");
+        operation_finish(o);
+        return 0;
+}
+
+/* ---- Undoing ---- */
+
+static int step_undone(Operation *o)
+{
+        (void) manager_rescan_one(o->manager, o->slug);
+        log_warning("%s", o->error.message);
+        operation_refuse(o);
+        return 0;
+}
+
+static bool undo(Operation *o)
+{
+        static const step_t steps_new[] = {
+                step_disable, step_stop_timer, step_stop_service, step_reload, step_undone, NULL,
+        };
+        static const step_t steps_replace[] = { step_reload, step_start_timer, step_undone, NULL };
+        int r;
+
+        if (!o->fileset)
+                return false;
+        r = fileset_rollback(o->fileset);
+        if (r < 0)
+                log_error_errno(r, "Cannot restore the files of service %s", o->slug);
+        o->steps = o->existed ? steps_replace : steps_new;
+        return true;
+}
+
+int operation_add(
+        Manager *m,
+        sd_bus_message *request,
+        const char *filename,
+        const char *content,
+        Metadata *metadata_taken,
+        const AddOptions *options,
+        sd_bus_error *error)
+{
+        static const step_t steps[] = {
+                step_validate, step_reload, step_enable, step_start_timer, step_get_next_run, step_run, step_commit, NULL,
+        };
+        static const OperationKind kind = {
+                .verb = "install",
+                .error_name = AGENT_ERROR_INSTALL_FAILED,
+                .steps = steps,
+                .undo = undo,
+        };
+        _cleanup_(metadata_freep) Metadata *metadata = metadata_taken;
+        _cleanup_(operation_freep) Operation *o = NULL;
+        int r;
+
+        r = operation_new(m, &kind, request, metadata->slug, error, &o);
+        if (r < 0)
+                return r;
+        o->filename = strdup(filename);
+        o->content = strdup(content);
+        if (!o->filename || !o->content)
+                return -ENOMEM;
+        o->metadata = TAKE_PTR(metadata);
+        o->options = *options;
+        operation_enqueue(TAKE_PTR(o));
+        return 0;
+}

@@ -1,0 +1,121 @@
+#include "bus-util.h"
+#include "log.h"
+#include "operation-internal.h"
+
+/* Between the request and its turn the service may have gone. */
+static Service *find(Operation *o)
+{
+        Service *s = manager_find(o->manager, o->slug);
+
+        if (!s) {
+                sd_bus_error_setf(&o->error, AGENT_ERROR_NO_SUCH_SERVICE, "No service \"%s\" is installed.", o->slug);
+                operation_refuse(o);
+        }
+        return s;
+}
+
+static void answer(Operation *o)
+{
+        int r = sd_bus_reply_method_return(o->request, NULL);
+
+        if (r < 0)
+                log_warning_errno(r, "Cannot answer a request");
+        operation_finish(o);
+}
+
+static int enqueue(Manager *m, const OperationKind *kind, sd_bus_message *request, const char *slug, sd_bus_error *error)
+{
+        Operation *o;
+        int r;
+
+        r = operation_new(m, kind, request, slug, error, &o);
+        if (r < 0)
+                return r;
+        operation_enqueue(o);
+        return 0;
+}
+
+/* ---- Remove ---- */
+
+static int step_remove_files(Operation *o)
+{
+        int r;
+
+        if (!find(o))
+                return 0;
+        r = fileset_remove(SSI_SCRIPT_DIR, SSI_UNIT_DIR, o->slug, &o->fileset);
+        return r < 0 ? r : 1;
+}
+
+static int step_removed(Operation *o)
+{
+        int r;
+
+        r = fileset_commit(o->fileset);
+        if (r < 0)
+                return r;
+        r = manager_rescan_one(o->manager, o->slug);
+        if (r < 0)
+                return r;
+        log_info("Removed service %s.", o->slug);
+        answer(o);
+        return 0;
+}
+
+int operation_remove(Manager *m, sd_bus_message *request, const char *slug, sd_bus_error *error)
+{
+        static const step_t steps[] = {
+                step_remove_files, step_disable, step_stop_timer, step_stop_service, step_reload, step_removed, NULL,
+        };
+        static const OperationKind kind = {
+                .verb = "remove",
+                .error_name = AGENT_ERROR_REMOVE_FAILED,
+                .steps = steps,
+        };
+
+        return enqueue(m, &kind, request, slug, error);
+}
+
+/* ---- Enable, disable ---- */
+
+static int step_still_there(Operation *o)
+{
+        return find(o) ? 1 : 0;
+}
+
+static int finish_enabling(Operation *o, bool enabled)
+{
+        Service *s = find(o);
+
+        if (!s)
+                return 0;
+        service_set_enabled(s, enabled);
+        service_set_next_run(s, o->next_run);
+        log_info("%s service %s.", enabled ? "Enabled" : "Disabled", s->slug);
+        answer(o);
+        return 0;
+}
+
+static int step_enabled(Operation *o)
+{
+        return finish_enabling(o, true);
+}
+
+static int step_disabled(Operation *o)
+{
+        return finish_enabling(o, false);
+}
+
+int operation_set_enabled(Manager *m, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error)
+{
+        static const step_t steps_enable[] = {
+                step_still_there, step_enable, step_start_timer, step_get_next_run, step_enabled, NULL,
+        };
+        static const step_t steps_disable[] = { step_still_there, step_disable, step_stop_timer, step_disabled, NULL };
+        static const OperationKind kinds[] = {
+                { .verb = "disable", .error_name = AGENT_ERROR_CHANGE_FAILED, .steps = steps_disable },
+                { .verb = "enable", .error_name = AGENT_ERROR_CHANGE_FAILED, .steps = steps_enable },
+        };
+
+        return enqueue(m, kinds + enable, request, slug, error);
+}

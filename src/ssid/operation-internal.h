@@ -1,0 +1,64 @@
+#pragma once
+
+#include "fileset.h"
+#include "manager.h"
+#include "operation.h"
+#include "validate.h"
+
+/* A step sends one call and returns 0: the answer leads to the next. 1: the next one follows at once. Negative errno:
+ * the operation fails. The last step answers the request and calls operation_finish(), returning 0. */
+typedef int (*step_t)(Operation *o);
+
+typedef struct OperationKind {
+        const char *verb;       /* for people: "install" */
+        const char *error_name; /* of the D-Bus error when a step fails */
+        const step_t *steps;    /* ends with NULL */
+
+        /* Called when a step has failed, with the error set: sets o->steps to what puts things back and ends with a step
+         * that answers, and returns true; or false when there is nothing to put back. Optional. */
+        bool (*undo)(Operation *o);
+} OperationKind;
+
+struct Operation {
+        Manager *manager;
+        const OperationKind *kind;
+        sd_bus_message *request;
+        char *slug, *unit, *timer;
+        const step_t *steps; /* the next one first */
+        bool undoing;
+        sd_bus_error error; /* what the request is answered with */
+        sd_bus_slot *slot;
+        sd_event_source *defer;
+        bool existed; /* the service was installed before */
+        Fileset *fileset;
+        uint64_t next_run;
+
+        /* For an add. */
+        char *filename, *content;
+        Metadata *metadata;
+        AddOptions options;
+        Validation *validation;
+
+        Operation *prev, *next;
+};
+
+int operation_new(Manager *m, const OperationKind *kind, sd_bus_message *request, const char *slug, sd_bus_error *error,
+                  Operation **ret);
+DEFINE_CLEANUP(Operation *, operation_free);
+/* Takes the operation; it begins when those before it have ended. */
+void operation_enqueue(Operation *o_taken);
+void operation_continue(Operation *o);
+void operation_finish(Operation *o);
+/* Answers with o->error and ends. */
+void operation_refuse(Operation *o);
+void operation_fail_errno(Operation *o, int error);
+
+/* Steps that several kinds share. */
+int step_reload(Operation *o);
+int step_enable(Operation *o);
+int step_disable(Operation *o);
+int step_start_timer(Operation *o);
+int step_stop_timer(Operation *o);
+int step_stop_service(Operation *o);
+int step_start_service(Operation *o);
+int step_get_next_run(Operation *o);
