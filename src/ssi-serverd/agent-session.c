@@ -1,0 +1,570 @@
+#include <uthash.h>
+#include <utlist.h>
+
+#include "agent-message.h"
+#include "agent-session.h"
+#include "db-array.h"
+#include "json-util.h"
+#include "log.h"
+#include "token.h"
+
+/* The life of a session:
+ *
+ * 1. NEW: the connection is open, and has 10 s for its first message, `auth`.
+ * 2. AUTHENTICATING: reading is paused. When an earlier connection of the same agent is gone but what it sent is still
+ *    on its way to the database, the new one waits for that. Then one statement checks the key, counts the session
+ *    epoch up (which fences every other session, wherever it is) and reads the resume cursor.
+ * 3. READY: messages become items of the session's ingestion source, which acknowledges them when committed.
+ * 4. After the connection: the session stays until its source is drained, ended or fenced.
+ *
+ * A session whose WebSocket is gone while the statement of 2 is under way is freed by its callback. */
+
+#define AGENT_PATH          "/api/v1/agent/connect"
+#define AUTH_TIMEOUT_USEC   (10 * USEC_PER_SEC)
+#define HEARTBEAT_USEC      (20 * USEC_PER_SEC)
+#define CLOSE_BAD_MESSAGE   4400
+#define CLOSE_UNAUTHORIZED  4401
+#define CLOSE_AUTH_TIMEOUT  4408
+#define CLOSE_SUPERSEDED    4409
+#define CLOSE_TOO_LARGE     4413
+#define CLOSE_UNAVAILABLE   1013 /* "try again later" of the IANA registry */
+
+typedef enum AgentSessionState {
+        SESSION_NEW,
+        SESSION_AUTHENTICATING,
+        SESSION_READY,
+        SESSION_ENDED, /* the close is under way */
+} AgentSessionState;
+
+typedef struct AgentSession {
+        AgentSessions *owner;
+        AgentSessionState state;
+        WsConn *ws;      /* NULL when the connection is gone */
+        sd_event_source *auth_timer;
+        AgentMessage auth;
+        bool querying;   /* the statement of step 2 is under way */
+        bool waiting;    /* for the session before */
+
+        int64_t id, epoch;
+        char *agent_id;  /* set while in the tables below */
+        char *server, *user;
+        IngestSource *source;
+        bool beat;       /* in the heartbeat under way, not answered */
+        UT_hash_handle hh, hh_server;
+        struct AgentSession *prev, *next;
+} AgentSession;
+
+struct AgentSessions {
+        Server *server;
+        AgentSession *all;
+        AgentSession *by_agent;  /* READY ones, also while they drain */
+        AgentSession *by_server;
+        sd_event_source *timer;
+        bool beating;
+};
+
+static void session_start_auth(AgentSession *s);
+
+/* ---- Sending ---- */
+
+static void session_send(AgentSession *s, const char *type, json_object *payload_taken)
+{
+        _cleanup_json_ json_object *o = json_object_new_object(), *payload = payload_taken;
+        const char *text;
+
+        if (!o || !payload || !s->ws || json_add_string(o, "type", type) < 0 ||
+            json_add_take(o, "payload", TAKE_PTR(payload)) < 0)
+                return;
+        text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        if (text)
+                (void) ws_send(s->ws, text, strlen(text));
+}
+
+/* The error message and then the close. The session takes no message any more. */
+static void session_refuse(AgentSession *s, int code, const char *name, const char *message)
+{
+        json_object *payload;
+
+        if (s->state == SESSION_ENDED)
+                return;
+        s->state = SESSION_ENDED;
+        s->auth_timer = sd_event_source_disable_unref(s->auth_timer);
+        if (!s->ws)
+                return;
+        payload = json_object_new_object();
+        if (payload) {
+                (void) json_add_string(payload, "code", name);
+                (void) json_add_string(payload, "message", message);
+        }
+        session_send(s, "error", payload);
+        ws_close(s->ws, code, name);
+}
+
+/* ---- The tables, and the end ---- */
+
+static void session_leave_tables(AgentSession *s)
+{
+        AgentSession *other, *tmp;
+
+        if (!s->agent_id)
+                return;
+        HASH_DELETE(hh, s->owner->by_agent, s);
+        HASH_DELETE(hh_server, s->owner->by_server, s);
+        DL_FOREACH_SAFE(s->owner->all, other, tmp)
+                if (other->waiting && streq(other->auth.agent_id, s->agent_id)) {
+                        other->waiting = false;
+                        session_start_auth(other);
+                }
+        free(s->agent_id);
+        s->agent_id = NULL;
+}
+
+static void session_enter_tables(AgentSession *s)
+{
+        s->agent_id = TAKE_PTR(s->auth.agent_id);
+        HASH_ADD_KEYPTR(hh, s->owner->by_agent, s->agent_id, strlen(s->agent_id), s);
+        HASH_ADD_KEYPTR(hh_server, s->owner->by_server, s->server, strlen(s->server), s);
+}
+
+static void session_free(AgentSession *s)
+{
+        session_leave_tables(s);
+        DL_DELETE(s->owner->all, s);
+        sd_event_source_disable_unref(s->auth_timer);
+        ingest_source_free(s->source);
+        agent_message_done(&s->auth);
+        free(s->server);
+        free(s->user);
+        free(s);
+}
+
+/* Frees the session when nothing needs it any more. */
+static void session_collect(AgentSession *s)
+{
+        if (s->ws || s->querying)
+                return;
+        if (s->state == SESSION_READY && ingest_source_pending(s->source) > 0)
+                return;
+        session_free(s);
+}
+
+/* Another connection of the same agent took over, here or elsewhere. */
+static void session_supersede(AgentSession *s)
+{
+        ingest_source_fence(s->source);
+        session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
+        session_leave_tables(s);
+        session_collect(s);
+}
+
+/* ---- Ingestion ---- */
+
+static void source_committed(IngestSource *source, const char *cursor, void *userdata)
+{
+        json_object *payload = json_object_new_object();
+
+        if (payload)
+                (void) json_add_string(payload, "cursor", cursor);
+        session_send(userdata, "ack", payload);
+}
+
+static void source_ended(IngestSource *source, int error, void *userdata)
+{
+        AgentSession *s = userdata;
+
+        if (error == -ESTALE)
+                session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
+        else if (error == -EINVAL)
+                session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "The database refuses a value.");
+        else
+                session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "The database is not available.");
+        session_leave_tables(s);
+        session_collect(s);
+}
+
+static void source_throttled(IngestSource *source, bool full, void *userdata)
+{
+        AgentSession *s = userdata;
+
+        if (s->ws && s->state == SESSION_READY)
+                ws_pause(s->ws, full);
+}
+
+static void source_drained(IngestSource *source, void *userdata)
+{
+        session_collect(userdata);
+}
+
+static const IngestSourceHandler source_handler = {
+        .committed = source_committed,
+        .ended = source_ended,
+        .throttled = source_throttled,
+        .drained = source_drained,
+};
+
+/* ---- Authentication ---- */
+
+static int session_take_row(AgentSession *s, PGresult *res)
+{
+        s->id = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+        s->epoch = strtoll(PQgetvalue(res, 0, 1), NULL, 10);
+        s->server = strdup(PQgetvalue(res, 0, 2));
+        s->user = strdup(PQgetvalue(res, 0, 3));
+        if (!s->server || !s->user)
+                return -ENOMEM;
+        return ingest_source_new(s->owner->server->ingest, s->id, s->epoch, s->server, s->user, &source_handler, s,
+                                 &s->source);
+}
+
+static void session_announce(AgentSession *s)
+{
+        _cleanup_(changes_clear) Changes changes = {};
+        char epoch[32];
+
+        snprintf(epoch, sizeof(epoch), "%lld", (long long) s->epoch);
+        if (changes_add(&changes, CHANGE_SERVER, s->user, s->server, NULL) >= 0 &&
+            changes_add(&changes, CHANGE_SESSION, s->user, s->server, epoch) >= 0)
+                server_publish(s->owner->server, &changes, false);
+}
+
+/* The connection went while its session was being made: it is nobody's now. */
+static void session_mark_offline(AgentSession *s);
+
+static void session_accept(AgentSession *s, PGresult *res)
+{
+        json_object *payload;
+        AgentSession *old;
+
+        if (session_take_row(s, res) < 0) {
+                session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "Out of memory.");
+                return;
+        }
+        HASH_FIND(hh, s->owner->by_agent, s->auth.agent_id, strlen(s->auth.agent_id), old);
+        if (old && old->epoch > s->epoch) {
+                /* Two at once, answered in the other order: this one is the older. */
+                session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
+                return;
+        }
+        if (old)
+                session_supersede(old);
+        s->state = SESSION_READY;
+        session_enter_tables(s);
+        agent_message_done(&s->auth);
+
+        payload = json_object_new_object();
+        if (payload) {
+                (void) json_add_string(payload, "server_id", s->server);
+                (void) json_add_string(payload, "server_name", PQgetvalue(res, 0, 5));
+                (void) json_add_string(payload, "resume_after",
+                                       PQgetisnull(res, 0, 4) ? NULL : PQgetvalue(res, 0, 4));
+        }
+        session_send(s, "auth_ok", payload);
+        if (s->ws)
+                ws_pause(s->ws, false);
+        else
+                session_mark_offline(s);
+        session_announce(s);
+}
+
+static void auth_done(PGresult *res, int error, void *userdata)
+{
+        AgentSession *s = userdata;
+
+        s->querying = false;
+        if (s->state == SESSION_ENDED)
+                ;
+        else if (error < 0)
+                session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "The database is not available.");
+        else if (PQntuples(res) == 0)
+                session_refuse(s, CLOSE_UNAUTHORIZED, "unauthorized", "The agent is unknown or its key is wrong.");
+        else
+                session_accept(s, res);
+        session_collect(s);
+}
+
+static void session_start_auth(AgentSession *s)
+{
+        char hash[TOKEN_HASH_MAX];
+        AgentSession *before;
+        int r;
+
+        HASH_FIND(hh, s->owner->by_agent, s->auth.agent_id, strlen(s->auth.agent_id), before);
+        if (before && !before->ws && ingest_source_pending(before->source) > 0) {
+                s->waiting = true;
+                return;
+        }
+        token_hash(s->auth.api_key, hash);
+
+        const char *params[] = { s->auth.agent_id, hash, s->auth.version, s->auth.hostname };
+
+        r = server_query(s->owner->server,
+                         "UPDATE servers s SET session_epoch = s.session_epoch + 1, connected = true,"
+                         " last_seen = now(), agent_version = $3, hostname = $4 FROM users u"
+                         " WHERE s.agent_id = $1 AND s.api_key_hash = $2::bytea AND u.id = s.user_id"
+                         " RETURNING s.id, s.session_epoch, s.public_id, u.public_id, s.resume_cursor, s.name",
+                         4, params, auth_done, s);
+        if (r < 0)
+                session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "The database is not available.");
+        else
+                s->querying = true;
+}
+
+/* ---- The WebSocket ---- */
+
+static int auth_timed_out(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        session_refuse(userdata, CLOSE_AUTH_TIMEOUT, "auth_timeout", "No auth message within 10 seconds.");
+        return 0;
+}
+
+static int session_open(WsConn *ws, void *userdata)
+{
+        AgentSessions *a = userdata;
+        AgentSession *s;
+        int r;
+
+        if (!server_is_ready(a->server))
+                return -EAGAIN;
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        s->owner = a;
+        s->ws = ws;
+        r = sd_event_add_time_relative(a->server->event, &s->auth_timer, CLOCK_MONOTONIC, AUTH_TIMEOUT_USEC,
+                                       USEC_PER_MSEC * 100, auth_timed_out, s);
+        if (r < 0) {
+                free(s);
+                return r;
+        }
+        DL_APPEND(a->all, s);
+        ws_set_data(ws, s);
+        return 0;
+}
+
+static void session_message(WsConn *ws, const char *text, size_t n, void *userdata)
+{
+        _cleanup_(agent_message_done) AgentMessage m = {};
+        AgentSession *s = ws_data(ws);
+        char error[AGENT_ERROR_MAX];
+        int r;
+
+        if (s->state == SESSION_ENDED)
+                return;
+        r = agent_message_parse(text, n, &m, error);
+        if (r == -EMSGSIZE)
+                session_refuse(s, CLOSE_TOO_LARGE, "too_large", error);
+        else if (r == -ENOMEM)
+                session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "Out of memory.");
+        else if (r < 0)
+                session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", error);
+        else if (s->state == SESSION_NEW && m.type == AGENT_MESSAGE_AUTH) {
+                s->auth = m;
+                m = (AgentMessage){};
+                s->state = SESSION_AUTHENTICATING;
+                s->auth_timer = sd_event_source_disable_unref(s->auth_timer);
+                ws_pause(ws, true);
+                session_start_auth(s);
+        } else if (s->state == SESSION_READY && m.type == AGENT_MESSAGE_ITEMS)
+                ingest_source_push(s->source, TAKE_PTR(m.items));
+        else if (m.type == AGENT_MESSAGE_AUTH)
+                session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "auth came twice.");
+        else if (s->state != SESSION_READY)
+                session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "auth has to come first.");
+}
+
+typedef struct OfflineCall {
+        Server *server;
+        char *user, *id;
+} OfflineCall;
+
+static void offline_done(PGresult *res, int error, void *userdata)
+{
+        OfflineCall *c = userdata;
+
+        if (error == 0 && PQntuples(res) > 0)
+                server_publish_one(c->server, CHANGE_SERVER, c->user, c->id, NULL);
+        free(c->user);
+        free(c->id);
+        free(c);
+}
+
+/* Unless another session has taken over. When it fails, the time when the agent was last seen shows it soon. */
+static void session_mark_offline(AgentSession *s)
+{
+        OfflineCall *c = calloc(1, sizeof(*c));
+        char id[32], epoch[32];
+
+        if (!c)
+                return;
+        *c = (OfflineCall){ .server = s->owner->server, .user = strdup(s->user), .id = strdup(s->server) };
+        snprintf(id, sizeof(id), "%lld", (long long) s->id);
+        snprintf(epoch, sizeof(epoch), "%lld", (long long) s->epoch);
+
+        const char *params[] = { id, epoch };
+
+        if (!c->user || !c->id ||
+            server_query(c->server,
+                         "UPDATE servers SET connected = false WHERE id = $1::bigint AND session_epoch = $2::bigint"
+                         " AND connected RETURNING 1",
+                         2, params, offline_done, c) < 0)
+                offline_done(NULL, -ENOTCONN, c);
+}
+
+static void session_closed(WsConn *ws, void *userdata)
+{
+        AgentSession *s = ws_data(ws);
+
+        s->ws = NULL;
+        s->waiting = false;
+        if (s->source)
+                session_mark_offline(s);
+        if (s->state == SESSION_AUTHENTICATING && !s->querying)
+                s->state = SESSION_ENDED;
+        session_collect(s);
+}
+
+static const WsHandler ws_handler = {
+        .open = session_open,
+        .message = session_message,
+        .closed = session_closed,
+};
+
+/* ---- Heartbeats ---- */
+
+static void swept(PGresult *res, int error, void *userdata)
+{
+        AgentSessions *a = userdata;
+
+        for (int row = 0; error == 0 && row < PQntuples(res); row++)
+                server_publish_one(a->server, CHANGE_SERVER, PQgetvalue(res, row, 0), PQgetvalue(res, row, 1), NULL);
+}
+
+/* The agents of an instance that died without a word. */
+static void sweep(AgentSessions *a)
+{
+        (void) server_query(a->server,
+                            "UPDATE servers s SET connected = false FROM users u WHERE s.connected"
+                            " AND s.last_seen < now() - interval '60 s' AND u.id = s.user_id"
+                            " RETURNING u.public_id, s.public_id",
+                            0, NULL, swept, a);
+}
+
+/* The sessions that the database does not know as current any more were taken over without our hearing of it. */
+static void beat_done(PGresult *res, int error, void *userdata)
+{
+        AgentSessions *a = userdata;
+        AgentSession *s, *tmp;
+
+        a->beating = false;
+        if (error < 0) {
+                DL_FOREACH(a->all, s)
+                        s->beat = false;
+                return;
+        }
+        for (int row = 0; row < PQntuples(res); row++) {
+                HASH_FIND(hh_server, a->by_server, PQgetvalue(res, row, 0), (size_t) PQgetlength(res, row, 0), s);
+                if (s)
+                        s->beat = false;
+        }
+        HASH_ITER(hh, a->by_agent, s, tmp) {
+                if (!s->beat)
+                        continue;
+                s->beat = false;
+                session_supersede(s);
+        }
+        sweep(a);
+}
+
+void agent_sessions_beat(AgentSessions *a)
+{
+        _cleanup_(db_array_free) DbArray ids = {}, epochs = {};
+        AgentSession *s, *tmp;
+
+        if (a->beating || !server_is_ready(a->server))
+                return;
+        HASH_ITER(hh, a->by_agent, s, tmp) {
+                if (!s->ws || s->state != SESSION_READY)
+                        continue;
+                s->beat = true;
+                db_array_int(&ids, s->id);
+                db_array_int(&epochs, s->epoch);
+        }
+
+        const char *params[] = { db_array_done(&ids), db_array_done(&epochs) };
+
+        if (params[0] && params[1] &&
+            server_query(a->server,
+                         "UPDATE servers s SET last_seen = now(), connected = true"
+                         " FROM unnest($1::bigint[], $2::bigint[]) b(id, epoch)"
+                         " WHERE s.id = b.id AND s.session_epoch = b.epoch RETURNING s.public_id",
+                         2, params, beat_done, a) >= 0)
+                a->beating = true;
+        else
+                beat_done(NULL, -ENOTCONN, a);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        AgentSessions *a = userdata;
+
+        agent_sessions_beat(a);
+        (void) sd_event_source_set_time_relative(source, HEARTBEAT_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+void agent_sessions_changed(AgentSessions *a, const Changes *changes)
+{
+        for (size_t i = 0; i < changes->n; i++) {
+                const Change *c = &changes->items[i];
+                AgentSession *s;
+
+                if (c->kind != CHANGE_SESSION && c->kind != CHANGE_SERVER_REMOVED)
+                        continue;
+                HASH_FIND(hh_server, a->by_server, c->server, strlen(c->server), s);
+                if (!s)
+                        continue;
+                if (c->kind == CHANGE_SERVER_REMOVED) {
+                        ingest_source_fence(s->source);
+                        session_refuse(s, CLOSE_UNAUTHORIZED, "unauthorized", "The server was removed.");
+                        session_leave_tables(s);
+                        session_collect(s);
+                } else if (strtoll(strempty(c->arg), NULL, 10) > s->epoch)
+                        session_supersede(s);
+        }
+}
+
+int agent_sessions_new(Server *server, AgentSessions **ret)
+{
+        AgentSessions *a;
+        int r;
+
+        a = calloc(1, sizeof(*a));
+        if (!a)
+                return -ENOMEM;
+        a->server = server;
+        r = http_server_set_websocket(server->http, AGENT_PATH, &ws_handler, a);
+        if (r >= 0)
+                r = sd_event_add_time_relative(server->event, &a->timer, CLOCK_MONOTONIC, HEARTBEAT_USEC,
+                                               USEC_PER_SEC, on_timer, a);
+        if (r < 0) {
+                agent_sessions_free(a);
+                return r;
+        }
+        *ret = a;
+        return 0;
+}
+
+AgentSessions *agent_sessions_free(AgentSessions *a)
+{
+        AgentSession *s, *tmp;
+
+        if (!a)
+                return NULL;
+        sd_event_source_disable_unref(a->timer);
+        DL_FOREACH_SAFE(a->all, s, tmp) {
+                s->waiting = false;
+                session_free(s);
+        }
+        free(a);
+        return NULL;
+}

@@ -1,0 +1,37 @@
+#pragma once
+
+/* The objects of the API as SQL expressions, so that the lists, the single objects and the stream have one shape. */
+
+#define SQL_TIME(x) "to_char(" x " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+
+/* Of services v. */
+#define SQL_SERVICE_JSON                                                                                        \
+        "json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'description', v.description,"   \
+        " 'version', v.version, 'schedule', v.schedule, 'timeout_ms', v.timeout_ms,"                            \
+        " 'enabled', coalesce(v.enabled, true), 'next_run', " SQL_TIME("v.next_run") ","                        \
+        " 'status', v.status, 'message', v.message, 'status_at', " SQL_TIME("v.status_at") ","                  \
+        " 'changed_at', " SQL_TIME("v.changed_at") ", 'received_at', " SQL_TIME("v.received_at") ","            \
+        " 'duration_ms', v.duration_ms, 'invocation_id', v.invocation_id,"                                      \
+        " 'error', CASE WHEN v.error_kind IS NOT NULL THEN json_build_object('kind', v.error_kind,"             \
+        "  'detail', v.error_detail, 'at', " SQL_TIME("v.error_at") ") END)"
+
+/* Of servers s and SQL_SERVER_COUNTS. An instance that died cannot say that its agents are gone, so the time when one
+ * was last seen counts too. */
+#define SQL_SERVER_JSON                                                                                         \
+        "json_build_object('id', s.public_id, 'agent_id', s.agent_id, 'name', s.name,"                          \
+        " 'labels', to_json(s.labels), 'state', CASE WHEN s.claimed_at IS NULL THEN 'pending'"                  \
+        "  WHEN s.connected AND s.last_seen > now() - interval '60 s' THEN 'online' ELSE 'offline' END,"        \
+        " 'last_seen', " SQL_TIME("s.last_seen") ", 'created_at', " SQL_TIME("s.created_at") ","                \
+        " 'worst_status', n.worst, 'counts', json_build_object('OK', n.ok, 'UPDATE', n.update,"                 \
+        "  'WARNING', n.warning, 'FAILURE', n.failure), 'errors', n.errors, 'services', n.services)"
+
+/* Joins servers s. */
+#define SQL_SERVER_COUNTS                                                                                       \
+        " CROSS JOIN LATERAL (SELECT max(v.status) AS worst,"                                                   \
+        " count(*) FILTER (WHERE v.status = 'OK') AS ok, count(*) FILTER (WHERE v.status = 'UPDATE') AS update,"\
+        " count(*) FILTER (WHERE v.status = 'WARNING') AS warning,"                                             \
+        " count(*) FILTER (WHERE v.status = 'FAILURE') AS failure,"                                             \
+        " count(v.error_kind) AS errors, count(*) AS services FROM services v WHERE v.server_id = s.id) n"
+
+/* That servers s is the user's, named by a parameter. */
+#define SQL_OWNED_BY(param) "s.user_id = (SELECT u.id FROM users u WHERE u.public_id = " param ")"

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "changes.h"
+#include "db.h"
+#include "ingest.h"
+#include "jwt-access.h"
+#include "password.h"
+#include "server.h"
+
+typedef struct AgentSessions AgentSessions;
+typedef struct ApiRoutes ApiRoutes;
+typedef struct LoginThrottle LoginThrottle;
+typedef struct Streams Streams;
+
+struct Server {
+        sd_event *event;
+        HttpServer *http;
+        char *conninfo;
+        char *migrations_dir;
+        char instance[INSTANCE_ID_MAX]; /* in notifications, to know one's own */
+
+        Db *db;        /* NULL until the schema is up to date */
+        Db *ingest_db; /* one connection, so that batches and their order are ingestion's alone */
+        Ingest *ingest;
+        unsigned char key[ACCESS_TOKEN_KEY_SIZE];
+        bool have_key;
+        bool database_lost; /* logged */
+
+        PasswordPool *passwords;
+        LoginThrottle *throttle;
+        ApiRoutes *routes;
+        AgentSessions *sessions;
+        Streams *streams;
+
+        sd_event_source *start_timer;
+        uint64_t start_retry_usec;
+        sd_event_source *maintenance_timer;
+};
+
+/* Runs a statement on the pool; as db_query(), and -ENOTCONN while there is no database yet. */
+int server_query(Server *s, const char *sql, unsigned n_params, const char *const *params, db_callback_t callback,
+                 void *userdata);
+
+/* Tells the streams and sessions of this instance and, unless that has been done, those of the others. */
+void server_publish(Server *s, const Changes *changes, bool notified);
+void server_publish_one(Server *s, ChangeKind kind, const char *user, const char *server, const char *arg);

@@ -1,0 +1,367 @@
+#include <sodium.h>
+
+#include "agent-session.h"
+#include "api.h"
+#include "auth-throttle.h"
+#include "log.h"
+#include "server-internal.h"
+#include "stream.h"
+#include "token.h"
+#include "worker.h"
+
+/* How it starts: a worker thread runs the migrations, again and again until the database lets it; then the pools
+ * connect; when they are up, the key of the access tokens and today's partitions are made sure of; then the API opens.
+ * When the database goes away later, the pools come back by themselves. */
+
+#define POOL_CONNECTIONS     4
+#define PASSWORD_CONCURRENCY 2
+#define START_RETRY_MIN_USEC (100 * USEC_PER_MSEC)
+#define START_RETRY_MAX_USEC (10 * USEC_PER_SEC)
+#define MAINTENANCE_USEC     (3600 * USEC_PER_SEC)
+#define PARTITION_DAYS       "7"
+
+typedef struct MigrateJob {
+        Server *server;
+        char *conninfo, *dir, *message;
+        int r;
+} MigrateJob;
+
+static void server_start(Server *s);
+
+bool server_is_ready(Server *s)
+{
+        return s->db && s->have_key && db_is_ready(s->db) && db_is_ready(s->ingest_db);
+}
+
+static void update_availability(Server *s)
+{
+        http_server_set_unavailable(s->http, server_is_ready(s) ? NULL : "The database is not available.");
+}
+
+int server_query(Server *s, const char *sql, unsigned n_params, const char *const *params, db_callback_t callback,
+                 void *userdata)
+{
+        if (!s->db)
+                return -ENOTCONN;
+        return db_query(s->db, sql, n_params, params, callback, userdata);
+}
+
+static void publish_here(Server *s, const Changes *changes)
+{
+        streams_changed(s->streams, changes);
+        agent_sessions_changed(s->sessions, changes);
+}
+
+void server_publish(Server *s, const Changes *changes, bool notified)
+{
+        char **payloads = NULL;
+        size_t n = 0;
+
+        publish_here(s, changes);
+        if (notified || changes_encode(changes, s->instance, &payloads, &n) < 0)
+                return;
+        for (size_t i = 0; i < n; i++) {
+                const char *params[] = { payloads[i] };
+
+                (void) server_query(s, "SELECT pg_notify('" CHANGES_CHANNEL "', $1)", 1, params, NULL, NULL);
+        }
+        payloads_free(payloads, n);
+}
+
+void server_publish_one(Server *s, ChangeKind kind, const char *user, const char *server, const char *arg)
+{
+        _cleanup_(changes_clear) Changes changes = {};
+
+        if (changes_add(&changes, kind, user, server, arg) >= 0)
+                server_publish(s, &changes, false);
+}
+
+static void on_notified(const char *payload, void *userdata)
+{
+        _cleanup_(changes_clear) Changes changes = {};
+        char instance[INSTANCE_ID_MAX];
+        Server *s = userdata;
+
+        if (changes_decode(payload, instance, &changes) < 0)
+                log_debug("Ignoring a notification that is none of ours");
+        else if (!streq(instance, s->instance))
+                publish_here(s, &changes);
+}
+
+/* What was said while nobody listened is lost: the streams' clients read their lists again. */
+static void on_relisten(void *userdata)
+{
+        Server *s = userdata;
+
+        streams_close_all(s->streams);
+}
+
+static void on_ingested(const Changes *changes, bool notified, void *userdata)
+{
+        server_publish(userdata, changes, notified);
+}
+
+static void on_ingest_failed(int error, const char *message, void *userdata)
+{
+        log_warning("A batch of results was not committed, and will be sent again: %s", message);
+}
+
+static const IngestHandler ingest_handler = { .changed = on_ingested, .failed = on_ingest_failed };
+
+static void on_key(PGresult *res, int error, void *userdata)
+{
+        Server *s = userdata;
+        unsigned char *key;
+        size_t n = 0;
+
+        if (error < 0)
+                return; /* the pool comes back, and with it the question */
+        key = PQunescapeBytea((const unsigned char *) PQgetvalue(res, 0, 0), &n);
+        if (key && n == sizeof(s->key)) {
+                memcpy(s->key, key, n);
+                s->have_key = true;
+                log_info("Database ready.");
+        } else
+                log_error("The key of the access tokens in the database is unusable.");
+        if (key) {
+                sodium_memzero(key, n);
+                PQfreemem(key);
+        }
+        update_availability(s);
+        agent_sessions_beat(s->sessions);
+}
+
+/* The first instance to come makes the key, all get the same. */
+static void load_key(Server *s)
+{
+        unsigned char random[ACCESS_TOKEN_KEY_SIZE];
+        char hex[2 + sizeof(random) * 2 + 1] = "\\x";
+        const char *params[] = { hex };
+
+        randombytes_buf(random, sizeof(random));
+        sodium_bin2hex(hex + 2, sizeof(hex) - 2, random, sizeof(random));
+        (void) server_query(
+                s, "INSERT INTO settings AS s (key, value) VALUES ('access-token-key', $1::bytea)"
+                   " ON CONFLICT (key) DO UPDATE SET value = s.value RETURNING value",
+                1, params, on_key, s);
+        sodium_memzero(hex, sizeof(hex));
+        sodium_memzero(random, sizeof(random));
+}
+
+static void on_partitions(PGresult *res, int error, void *userdata)
+{
+        if (error < 0 && error != -ECANCELED)
+                log_warning("Cannot make the coming days' partitions of the history, using the default one: %s",
+                            db_result_message(res));
+}
+
+static void maintain(Server *s)
+{
+        (void) server_query(s, "SELECT events_make_partitions(" PARTITION_DAYS ")", 0, NULL, on_partitions, s);
+        (void) server_query(s, "DELETE FROM login_sessions l WHERE NOT EXISTS (SELECT FROM refresh_tokens t"
+                               " WHERE t.session_id = l.id AND t.expires_at > now())",
+                            0, NULL, NULL, NULL);
+        (void) server_query(s, "DELETE FROM claim_tokens WHERE expires_at < now() - interval '1 day'", 0, NULL, NULL,
+                            NULL);
+}
+
+static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Server *s = userdata;
+
+        maintain(s);
+        (void) sd_event_source_set_time_relative(source, MAINTENANCE_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static void on_pool_state(bool ready, void *userdata)
+{
+        Server *s = userdata;
+
+        if (!ready && !s->database_lost) {
+                s->database_lost = true;
+                log_warning("Lost the connection to the database, trying again.");
+        } else if (ready && s->database_lost) {
+                s->database_lost = false;
+                log_info("The database is back.");
+        }
+        update_availability(s);
+        if (!ready)
+                return;
+        if (!s->have_key) {
+                maintain(s);
+                load_key(s);
+        } else
+                agent_sessions_beat(s->sessions);
+}
+
+static void on_ingest_state(bool ready, void *userdata)
+{
+        Server *s = userdata;
+
+        update_availability(s);
+        if (!ready)
+                return;
+        ingest_kick(s->ingest);
+        agent_sessions_beat(s->sessions);
+}
+
+static int server_connect(Server *s)
+{
+        int r;
+
+        r = db_new(s->event, s->conninfo, POOL_CONNECTIONS, &s->db);
+        if (r < 0)
+                return r;
+        db_set_state_callback(s->db, on_pool_state, s);
+        r = db_new(s->event, s->conninfo, 1, &s->ingest_db);
+        if (r < 0)
+                return r;
+        db_set_state_callback(s->ingest_db, on_ingest_state, s);
+        r = ingest_new(s->event, s->ingest_db, s->instance, &ingest_handler, s, &s->ingest);
+        if (r < 0)
+                return r;
+        r = db_listen(s->db, CHANGES_CHANNEL, on_notified, on_relisten, s);
+        if (r < 0)
+                return r;
+        return sd_event_add_time_relative(s->event, &s->maintenance_timer, CLOCK_MONOTONIC, MAINTENANCE_USEC,
+                                          USEC_PER_SEC, on_maintenance, s);
+}
+
+static void migrate_job_free(MigrateJob *j)
+{
+        free(j->conninfo);
+        free(j->dir);
+        free(j->message);
+        free(j);
+}
+
+/* In a worker thread. */
+static void migrate_work(void *userdata)
+{
+        MigrateJob *j = userdata;
+
+        j->r = db_migrate(j->conninfo, j->dir, &j->message);
+}
+
+static void start_again_later(Server *s)
+{
+        (void) sd_event_source_set_time_relative(s->start_timer, s->start_retry_usec);
+        (void) sd_event_source_set_enabled(s->start_timer, SD_EVENT_ONESHOT);
+        s->start_retry_usec = MIN(s->start_retry_usec * 2, START_RETRY_MAX_USEC);
+}
+
+static void migrate_done(void *userdata)
+{
+        MigrateJob *j = userdata;
+        Server *s = j->server;
+        int r;
+
+        if (j->r < 0) {
+                if (j->r == -ENOTCONN && !s->database_lost)
+                        log_warning("%s; trying again.", strempty(j->message));
+                else if (j->r != -ENOTCONN)
+                        log_error("Cannot bring the database's schema up to date: %s", strempty(j->message));
+                s->database_lost = true;
+                start_again_later(s);
+        } else {
+                if (j->r > 0)
+                        log_info("Applied %d migrations to the database.", j->r);
+                s->database_lost = false;
+                r = server_connect(s);
+                if (r < 0)
+                        log_error_errno(r, "Cannot start with the database");
+        }
+        migrate_job_free(j);
+}
+
+static void server_start(Server *s)
+{
+        MigrateJob *j = calloc(1, sizeof(*j));
+
+        if (j) {
+                *j = (MigrateJob){
+                        .server = s,
+                        .conninfo = strdup(s->conninfo),
+                        .dir = strdup(s->migrations_dir),
+                };
+                if (j->conninfo && j->dir && worker_run(http_server_uv(s->http), migrate_work, migrate_done, j) >= 0)
+                        return;
+                migrate_job_free(j);
+        }
+        start_again_later(s);
+}
+
+static int on_start_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        server_start(userdata);
+        return 0;
+}
+
+int server_new(sd_event *event, HttpServer *http, const char *conninfo, Server **ret)
+{
+        const char *dir = secure_getenv("SSI_MIGRATIONS_DIR") ?: SSI_MIGRATIONS_DIR;
+        _cleanup_(server_freep) Server *s = NULL;
+        int r;
+
+        if (sodium_init() < 0)
+                return -EIO;
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        *s = (Server){
+                .event = sd_event_ref(event),
+                .http = http,
+                .conninfo = strdup(conninfo),
+                .migrations_dir = strdup(dir),
+                .start_retry_usec = START_RETRY_MIN_USEC,
+        };
+        if (!s->conninfo || !s->migrations_dir)
+                return -ENOMEM;
+        id_new("ins", s->instance);
+        r = password_pool_new(http_server_uv(http), PASSWORD_CONCURRENCY, &s->passwords);
+        if (r < 0)
+                return r;
+        r = login_throttle_new(&s->throttle);
+        if (r < 0)
+                return r;
+        r = streams_new(s, &s->streams);
+        if (r < 0)
+                return r;
+        r = agent_sessions_new(s, &s->sessions);
+        if (r < 0)
+                return r;
+        r = api_register(s, &s->routes);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(event, &s->start_timer, CLOCK_MONOTONIC, 0, 1, on_start_timer, s);
+        if (r < 0)
+                return r;
+        update_availability(s);
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+Server *server_free(Server *s)
+{
+        if (!s)
+                return NULL;
+        sd_event_source_disable_unref(s->start_timer);
+        sd_event_source_disable_unref(s->maintenance_timer);
+
+        /* Unfinished statements are answered from here, so what they belong to goes last. */
+        s->ingest_db = db_free(s->ingest_db);
+        s->db = db_free(s->db);
+        agent_sessions_free(s->sessions);
+        ingest_free(s->ingest);
+        streams_free(s->streams);
+        password_pool_free(s->passwords);
+        login_throttle_free(s->throttle);
+        api_routes_free(s->routes);
+        sodium_memzero(s->key, sizeof(s->key));
+        free(s->conninfo);
+        free(s->migrations_dir);
+        sd_event_unref(s->event);
+        free(s);
+        return NULL;
+}

@@ -1,0 +1,22 @@
+#pragma once
+
+/* Server-sent events: what was committed, to the streams of the user that it belongs to. Changes only name what to read
+ * again; one query at a time reads all that was named meanwhile, so that a burst becomes one event per object. */
+
+#include "api.h"
+#include "changes.h"
+
+/* Per user; more are answered 429. */
+#define STREAMS_PER_USER_MAX 32
+
+int streams_new(Server *s, Streams **ret);
+/* The HTTP server has ended all streams before. */
+Streams *streams_free(Streams *s);
+
+/* The handler of GET /api/v1/stream. */
+void stream_open(ApiCall *c);
+
+void streams_changed(Streams *s, const Changes *changes);
+
+/* After changes may have been missed: the clients come back and read the lists again. */
+void streams_close_all(Streams *s);

@@ -1,0 +1,19 @@
+#pragma once
+
+/* Identifiers and secrets. A secret is 256 random bits, shown once and kept only as a hash: there is nothing to guess,
+ * so a fast hash does. */
+
+#include "util.h"
+
+#define ID_MAX         24
+#define TOKEN_MAX      64
+#define TOKEN_HASH_MAX 67
+
+/* "<prefix>-" and 80 random bits in lower-case base32. prefix: at most 4 letters. */
+void id_new(const char *prefix, char ret[static ID_MAX]);
+
+/* "ssi_<kind>_" and 256 random bits in base64url. kind: at most 10 letters. */
+void token_new(const char *kind, char ret[static TOKEN_MAX]);
+
+/* BLAKE2b-256 of the token, as PostgreSQL's text form of a bytea ("\x…"). */
+void token_hash(const char *token, char ret[static TOKEN_HASH_MAX]);
