@@ -87,6 +87,7 @@ char *unit_file_service(const UnitSpec *spec)
               f);
         fprintf(f, "SyslogIdentifier=ssi-%s\n", m->slug);
         fprintf(f, "LogExtraFields=SSI_SERVICE=%s MESSAGE_ID=" SSI_MESSAGE_ID_OUTPUT_STR "\n", m->slug);
+        fputs("Environment=BASH_ENV=" SSI_PKGLIB_DIR "/library.bash\n", f);
         for (Status s = 0; s < _STATUS_MAX; s++)
                 fprintf(f, "Environment=STATUS_%s=%s\n", status_to_string(s), status_to_string(s));
         fputs("CPUAccounting=yes\n"
