@@ -274,6 +274,40 @@ step('tabs share one session: many reloads at once lose it not, one log-out ends
   await row(serverName).waitFor();
 });
 
+step('of many hidden tabs one keeps its connection, and each is live when it is looked at', async () => {
+  const tabs = await Promise.all(Array.from({length: 8}, async () => {
+    const tab = await profile.newPage();
+    await tab.addInitScript(() => {
+      let hidden = true;
+      Object.defineProperty(document, 'hidden', {get: () => hidden});
+      window.look = () => {
+        hidden = false;
+        document.dispatchEvent(new Event('visibilitychange'));
+      };
+    });
+    await tab.goto(host.url);
+    await row(serverName, tab).waitFor();
+    return tab;
+  }));
+  const liveOnes = async () => {
+    const states = await Promise.all(tabs.map((tab) => tab.getAttribute('#link', 'data-state')));
+    return tabs.filter((_, i) => states[i] === 'live');
+  };
+
+  const [holder, ...others] = await liveOnes();
+  assert.deepEqual(others, []);
+  tabs.splice(tabs.indexOf(holder), 1);
+  await holder.close();
+  await Promise.race(tabs.map((tab) => live(tab)));
+  assert.equal((await liveOnes()).length, 1, 'another one has taken over');
+
+  const [next] = await liveOnes();
+  const looked = tabs.find((tab) => tab !== next);
+  await looked.evaluate(() => window.look());
+  await live(looked);
+  await Promise.all(tabs.map((tab) => tab.close()));
+});
+
 step('the keyboard alone is enough', async () => {
   await page.goto(host.url);
   await row(serverName).waitFor();

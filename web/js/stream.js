@@ -3,6 +3,9 @@
 //   live          events arrive
 //   reconnecting  it broke; another attempt is under way or waits for its time
 //   offline       the browser says that there is no network
+//
+// A browser opens six connections to one host over HTTP/1.1, for all tabs together, and a stream takes one for good. So
+// of the tabs that nobody looks at, one alone keeps its stream; the others let go, and come back when they are looked at.
 
 import {SignedOut} from './api.js';
 import {SseParser} from './sse.js';
@@ -12,6 +15,8 @@ const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 30000;
 const STEADY_MS = 5000; // a stream that ends sooner counts as a failed attempt
 const GRACE_MS = 1500; // a stream that ends with its token is back before anybody needs to know
+const HIDDEN_MS = 20000;
+const LOCK = 'ssi.stream.hidden'; // of the one hidden tab
 
 export class Stream {
   state = 'connecting';
@@ -26,6 +31,8 @@ export class Stream {
   #abort = null;
   #wake = null;
   #grace = 0;
+  #hidden = 0;
+  #letGo = null; // gives the lock back, while it is held
 
   // onEvent(name, data) for each event; onState(stream) when state or retryAt has changed.
   constructor(api, onEvent, onState) {
@@ -34,9 +41,7 @@ export class Stream {
     this.#onState = onState;
     addEventListener('online', () => this.retry());
     addEventListener('offline', () => this.#abort?.abort());
-    document.addEventListener('visibilitychange', () => {
-      if (!document.hidden) this.retry();
-    });
+    document.addEventListener('visibilitychange', () => this.#looked());
   }
 
   start() {
@@ -50,6 +55,8 @@ export class Stream {
   stop() {
     this.#run = 0;
     clearTimeout(this.#grace);
+    clearTimeout(this.#hidden);
+    this.#letGo?.();
     this.#abort?.abort();
     this.#wake?.();
   }
@@ -63,6 +70,8 @@ export class Stream {
     let failures = 0;
 
     while (this.#run === run) {
+      await this.#turn();
+      if (this.#run !== run) return;
       const abort = this.#abort = new AbortController();
       const begun = performance.now();
       let opened = false;
@@ -76,6 +85,10 @@ export class Stream {
       }
       abort.abort();
       if (this.#run !== run) return;
+      if (opened && document.hidden && !this.#letGo) {
+        failures = 0; // let go by itself
+        continue;
+      }
 
       failures = opened && performance.now() - begun > STEADY_MS ? 0 : failures + 1;
       const delay = failures ? backoff(failures) : 0;
@@ -117,6 +130,35 @@ export class Stream {
     }
   }
 
+  #looked() {
+    clearTimeout(this.#hidden);
+    if (!document.hidden) {
+      this.#letGo?.();
+      this.retry();
+    } else if (navigator.locks) {
+      this.#hidden = setTimeout(() => this.#abort?.abort(), HIDDEN_MS);
+    }
+  }
+
+  // Waits until this tab is looked at, or is the hidden one whose turn it is.
+  async #turn() {
+    if (!document.hidden || this.#letGo || !navigator.locks) return;
+    const abort = new AbortController();
+
+    await this.#awake((resolve) => {
+      navigator.locks.request(LOCK, {signal: abort.signal}, () => new Promise((release) => {
+        this.#letGo = () => {
+          this.#letGo = null;
+          release();
+        };
+        resolve();
+      })).catch(() => {}); // aborted
+    });
+    abort.abort();
+    // Whoever looks now sees what was live until it was let go.
+    if (this.#run && this.state === 'live') this.#grace ||= setTimeout(() => this.#set('reconnecting'), GRACE_MS);
+  }
+
   #set(state) {
     clearTimeout(this.#grace);
     this.#grace = 0;
@@ -135,12 +177,21 @@ export class Stream {
   async #pause(ms) {
     let timer = 0;
 
-    await new Promise((resolve) => {
-      this.#wake = resolve;
+    await this.#awake((resolve) => {
       timer = setTimeout(resolve, ms);
     });
     clearTimeout(timer);
-    this.#wake = null;
+  }
+
+  // A promise that #wake resolves as well.
+  async #awake(executor) {
+    let mine = null;
+
+    await new Promise((resolve) => {
+      mine = this.#wake = resolve;
+      executor(resolve);
+    });
+    if (this.#wake === mine) this.#wake = null; // another start() may have its own by now
   }
 }
 
