@@ -21,7 +21,9 @@ struct WsConn {
 
         WheelTimer timer;
         uint64_t heard; /* seconds of the wheel */
-        bool established, paused, pinged, want_ping;
+        bool established, paused;
+        bool pinged;    /* since something was heard */
+        bool want_ping;
         bool closing;   /* nothing is delivered any more, the queue then the close frame go out */
         bool goodbye;   /* lws has been told */
         int close_code;
@@ -69,7 +71,7 @@ static void on_close_timeout(WheelTimer *t, void *userdata)
         conn_kill(w->conn);
 }
 
-/* Every WS_PING_SECONDS at most, and once more for the rest of the time that silence may last. */
+/* At the earliest time at which something could be due. */
 static void on_alive_timeout(WheelTimer *t, void *userdata)
 {
         WsConn *w = userdata;
@@ -81,7 +83,6 @@ static void on_alive_timeout(WheelTimer *t, void *userdata)
                 return;
         }
         if (silence < WS_PING_SECONDS) {
-                w->pinged = false;
                 wheel_arm(wheel, &w->timer, (unsigned) (WS_PING_SECONDS - silence), on_alive_timeout, w);
                 return;
         }
@@ -89,12 +90,14 @@ static void on_alive_timeout(WheelTimer *t, void *userdata)
                 w->pinged = w->want_ping = true;
                 conn_want_write(w->conn);
         }
-        wheel_arm(wheel, &w->timer, (unsigned) (WS_SILENCE_SECONDS - silence), on_alive_timeout, w);
+        wheel_arm(wheel, &w->timer, (unsigned) MIN(WS_SILENCE_SECONDS - silence, (uint64_t) WS_PING_SECONDS),
+                  on_alive_timeout, w);
 }
 
 static void heard(WsConn *w)
 {
         w->heard = wheel_now(w->conn->server->wheel);
+        w->pinged = false;
 }
 
 int ws_on_upgrade(HttpConn *c, const char *protocol)
