@@ -1,0 +1,22 @@
+#pragma once
+
+#include "util.h"
+
+/* The only thing that the uplink keeps: who this host is to which backend. */
+typedef struct Credentials {
+        char *server_url, *agent_id, *api_key;
+        char *ca; /* PEM, or NULL for the system's authorities */
+} Credentials;
+
+/* From "credentials.json" in the folder. -ENOENT when this host is not registered; -EBADMSG when the file is damaged;
+ * -EPERM when others may read or write it. */
+int credentials_load(const char *dir, Credentials *ret);
+
+/* Replaces the file, mode 0600, so that a crash leaves the old or the new one. */
+int credentials_save(const char *dir, const Credentials *c);
+
+/* -ENOENT when there is none. */
+int credentials_remove(const char *dir);
+
+/* Erases the key from memory. */
+void credentials_done(Credentials *c);

@@ -1,0 +1,7 @@
+#pragma once
+
+#include "util.h"
+
+/* Whether a service of this name is installed: its unit and its script are there. Looks at the disk each time, so that
+ * it is never behind. userdata is not used. */
+bool installed_check(const char *slug, void *userdata);

@@ -1,0 +1,236 @@
+#include <systemd/sd-daemon.h>
+
+#include "bus-util.h"
+#include "log.h"
+#include "manager.h"
+
+#define ANNOUNCE_DELAY_USEC (100 * USEC_PER_MSEC)
+
+static int on_changed(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        Manager *m = userdata;
+
+        m->changed = sd_event_source_disable_unref(m->changed);
+        manager_emit_changed(m);
+        return 0;
+}
+
+void manager_changed(Manager *m)
+{
+        int r;
+
+        if (m->changed)
+                return;
+        r = sd_event_add_time_relative(m->event, &m->changed, CLOCK_MONOTONIC, ANNOUNCE_DELAY_USEC, 0, on_changed, m);
+        if (r < 0)
+                log_error_errno(r, "Cannot announce changed properties");
+}
+
+static void say_status(Manager *m)
+{
+        if (!m->registered)
+                (void) sd_notify(false, "STATUS=Not registered");
+        else if (session_is_connected(m->session))
+                (void) sd_notifyf(false, "STATUS=Connected to %s", m->credentials.server_url);
+        else
+                (void) sd_notifyf(false, "STATUS=Not connected to %s: %s", m->credentials.server_url, m->last_error);
+}
+
+static void on_connected(void *userdata)
+{
+        Manager *m = userdata;
+
+        log_info("Connected to %s", m->credentials.server_url);
+        m->last_error[0] = '\0';
+        m->warned = false;
+        say_status(m);
+        manager_emit_changed(m);
+        registration_connected(m->registration);
+}
+
+static void on_disconnected(const char *reason, bool final, void *userdata)
+{
+        Manager *m = userdata;
+
+        snprintf(m->last_error, sizeof(m->last_error), "%s", reason);
+        /* An outage is told once, however many attempts it takes. */
+        if (final)
+                log_warning("%s does not know this agent any more (%s); not trying again until it is registered anew",
+                            m->credentials.server_url, reason);
+        else if (!m->warned)
+                log_notice("Not connected to %s: %s; trying again", m->credentials.server_url, reason);
+        else
+                log_debug("Not connected to %s: %s", m->credentials.server_url, reason);
+        m->warned = true;
+        m->rejected |= final;
+        say_status(m);
+        manager_changed(m);
+        registration_disconnected(m->registration, reason);
+}
+
+static void on_session_changed(void *userdata)
+{
+        manager_changed(userdata);
+}
+
+static int on_inventory(char **ret, void *userdata)
+{
+        Manager *m = userdata;
+
+        return inventory_message(m->inventory, ret);
+}
+
+static const SessionOps session_ops = {
+        .connected = on_connected,
+        .disconnected = on_disconnected,
+        .changed = on_session_changed,
+        .inventory = on_inventory,
+};
+
+static void on_inventory_changed(void *userdata)
+{
+        Manager *m = userdata;
+
+        session_inventory_changed(m->session);
+}
+
+static void manager_clear(Manager *m)
+{
+        session_stop(m->session);
+        credentials_done(&m->credentials);
+        server_url_done(&m->url);
+        m->registered = false;
+        m->rejected = false;
+        m->warned = false;
+        m->last_error[0] = '\0';
+}
+
+int manager_adopt(Manager *m, Credentials *credentials, ServerUrl *url)
+{
+        int r;
+
+        manager_clear(m);
+        m->credentials = *credentials;
+        m->url = *url;
+        *credentials = (Credentials){};
+        *url = (ServerUrl){};
+        m->registered = true;
+        manager_changed(m);
+        r = session_start(m->session, &m->credentials, &m->url);
+        say_status(m);
+        return r;
+}
+
+int manager_forget(Manager *m)
+{
+        int r;
+
+        r = credentials_remove(SSI_UPLINK_STATE_DIR);
+        if (r < 0 && r != -ENOENT)
+                return r;
+        manager_clear(m);
+        say_status(m);
+        manager_changed(m);
+        return 0;
+}
+
+/* What is on disk from before. A damaged file leaves the host unregistered, which a person must see and mend. */
+static int load(Manager *m)
+{
+        Credentials c = {};
+        ServerUrl url = {};
+        int r;
+
+        r = credentials_load(SSI_UPLINK_STATE_DIR, &c);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0) {
+                log_warning_errno(r, "Cannot use the credentials in " SSI_UPLINK_STATE_DIR "; register this host again");
+                return 0;
+        }
+        r = server_url_parse(c.server_url, &url);
+        if (r >= 0)
+                r = net_set_ca(m->net, c.ca);
+        if (r < 0) {
+                log_warning_errno(r, "Cannot use the saved address or certificate; register this host again");
+                credentials_done(&c);
+                server_url_done(&url);
+                return 0;
+        }
+        return manager_adopt(m, &c, &url);
+}
+
+int manager_new(Manager **ret)
+{
+        _cleanup_(manager_freep) Manager *m = NULL;
+        int r;
+
+        m = calloc(1, sizeof(*m));
+        if (!m)
+                return -ENOMEM;
+        r = sd_event_default(&m->event);
+        if (r < 0)
+                return r;
+        r = sd_event_add_signal(m->event, NULL, SIGTERM, NULL, NULL);
+        if (r < 0)
+                return r;
+        r = sd_event_add_signal(m->event, NULL, SIGINT, NULL, NULL);
+        if (r < 0)
+                return r;
+        r = sd_event_set_watchdog(m->event, true);
+        if (r < 0)
+                return r;
+        r = polkit_registry_new(&m->polkit);
+        if (r < 0)
+                return r;
+        r = net_new(m->event, &m->net);
+        if (r < 0)
+                return r;
+        r = session_new(m->event, m->net, &session_ops, m, &m->session);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+int manager_start(Manager *m)
+{
+        int r;
+
+        r = bus_open_daemon(m->event, &m->bus);
+        if (r < 0)
+                return log_error_errno(r, "Cannot connect to the system bus");
+        r = manager_add_object(m);
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the bus object");
+        r = inventory_new(m->bus, on_inventory_changed, m, &m->inventory);
+        if (r < 0)
+                return log_error_errno(r, "Cannot watch ssid on the bus");
+        r = load(m);
+        if (r < 0)
+                return log_error_errno(r, "Cannot begin to connect");
+        r = bus_request_name(m->bus, UPLINK_BUS_NAME);
+        if (r < 0)
+                return log_error_errno(r, "Cannot ask for the bus name");
+        (void) sd_notify(false, "READY=1");
+        say_status(m);
+        return 0;
+}
+
+Manager *manager_free(Manager *m)
+{
+        if (!m)
+                return NULL;
+        registration_free(m->registration);
+        session_free(m->session);
+        net_free(m->net);
+        inventory_free(m->inventory);
+        polkit_registry_free(m->polkit);
+        sd_event_source_disable_unref(m->changed);
+        credentials_done(&m->credentials);
+        server_url_done(&m->url);
+        sd_bus_flush_close_unref(m->bus);
+        sd_event_unref(m->event);
+        free(m);
+        return NULL;
+}

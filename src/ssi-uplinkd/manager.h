@@ -1,0 +1,55 @@
+#pragma once
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "inventory.h"
+#include "polkit.h"
+#include "session.h"
+
+#define UPLINK_ERROR(name) "org.ssi.Uplink1.Error." name
+
+typedef struct Registration Registration;
+
+typedef struct Manager {
+        sd_event *event;
+        sd_bus *bus;
+        PolkitRegistry *polkit;
+        Net *net;
+        Inventory *inventory;
+        Session *session;
+        Registration *registration; /* the one under way */
+        sd_event_source *changed;   /* properties are about to be announced */
+
+        bool registered;
+        bool rejected; /* the backend does not know the agent any more */
+        bool warned;   /* of the outage that lasts */
+        Credentials credentials;
+        ServerUrl url;
+        char last_error[512];
+} Manager;
+
+int manager_new(Manager **ret);
+Manager *manager_free(Manager *m);
+DEFINE_CLEANUP(Manager *, manager_free);
+
+int manager_start(Manager *m);
+
+/* Reports to this backend from now on. Takes both in any case. */
+int manager_adopt(Manager *m, Credentials *credentials, ServerUrl *url);
+/* Forgets the registration, on disk too. */
+int manager_forget(Manager *m);
+
+/* Announces the properties soon. */
+void manager_changed(Manager *m);
+
+/* uplink-bus.c */
+int manager_add_object(Manager *m);
+void manager_emit_changed(Manager *m);
+
+/* register.c: claims an agent and connects, then answers the message. */
+int registration_start(Manager *m, sd_bus_message *message, const char *server_url, const char *claim_token,
+                       const char *ca, sd_bus_error *error);
+void registration_connected(Registration *r);
+void registration_disconnected(Registration *r, const char *reason);
+Registration *registration_free(Registration *r);

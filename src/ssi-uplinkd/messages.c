@@ -1,0 +1,176 @@
+#include "json-util.h"
+#include "messages.h"
+#include "status-line.h"
+
+void service_info_done(ServiceInfo *s)
+{
+        free(s->slug);
+        free(s->title);
+        free(s->description);
+        free(s->version);
+        free(s->schedule);
+        *s = (ServiceInfo){};
+}
+
+static int to_text(json_object *o, char **ret)
+{
+        const char *s;
+
+        s = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+        if (!s)
+                return -ENOMEM;
+        s = strdup(s);
+        if (!s)
+                return -ENOMEM;
+        *ret = (char *) s;
+        return 0;
+}
+
+/* Takes payload. */
+static int wrap(const char *type, json_object *payload, char **ret)
+{
+        _cleanup_json_ json_object *o = NULL;
+        int r;
+
+        o = json_object_new_object();
+        if (!o) {
+                json_object_put(payload);
+                return -ENOMEM;
+        }
+        r = json_add_string(o, "type", type);
+        if (r < 0) {
+                json_object_put(payload);
+                return r;
+        }
+        r = json_add_take(o, "payload", payload);
+        if (r < 0)
+                return r;
+        return to_text(o, ret);
+}
+
+static int add_time(json_object *o, const char *key, uint64_t usec)
+{
+        char buffer[RFC3339_MAX];
+
+        return json_add_string(o, key, usec > 0 ? format_rfc3339(usec, buffer) : NULL);
+}
+
+int message_auth(const Credentials *c, const char *hostname, char **ret)
+{
+        _cleanup_json_ json_object *p = NULL;
+        int r;
+
+        p = json_object_new_object();
+        if (!p)
+                return -ENOMEM;
+        if ((r = json_add_string(p, "agent_id", c->agent_id)) < 0 ||
+            (r = json_add_string(p, "api_key", c->api_key)) < 0 ||
+            (r = json_add_string(p, "version", SSI_VERSION)) < 0 || (r = json_add_string(p, "hostname", hostname)) < 0)
+                return r;
+        return wrap("auth", TAKE_PTR(p), ret);
+}
+
+int message_claim(const char *claim_token, char **ret)
+{
+        _cleanup_json_ json_object *o = NULL;
+        int r;
+
+        o = json_object_new_object();
+        if (!o)
+                return -ENOMEM;
+        r = json_add_string(o, "claim_token", claim_token);
+        return r < 0 ? r : to_text(o, ret);
+}
+
+static int add_error(json_object *o, const RunEvent *e)
+{
+        _cleanup_json_ json_object *error = NULL;
+        int r;
+
+        error = json_object_new_object();
+        if (!error)
+                return -ENOMEM;
+        if ((r = json_add_string(error, "kind", run_error_kind_to_string(e->error))) < 0 ||
+            (r = json_add_string(error, "detail", e->detail)) < 0)
+                return r;
+        return json_add_take(o, "error", TAKE_PTR(error));
+}
+
+int message_item(const RunEvent *e, char **ret)
+{
+        _cleanup_json_ json_object *o = NULL;
+        char id[SD_ID128_STRING_MAX];
+        int r;
+
+        o = json_object_new_object();
+        if (!o)
+                return -ENOMEM;
+        if ((r = json_add_string(o, "service_name", e->slug)) < 0 || (r = add_time(o, "timestamp", e->timestamp)) < 0)
+                return r;
+        if (e->status >= 0) {
+                r = json_add_string(o, "status", status_to_string(e->status));
+                if (r >= 0)
+                        r = json_add_string(o, "message", e->message);
+        } else
+                r = add_error(o, e);
+        if (r >= 0)
+                r = json_add_string(o, "cursor", e->cursor);
+        if (r >= 0 && !sd_id128_is_null(e->invocation_id))
+                r = json_add_string(o, "invocation_id", sd_id128_to_string(e->invocation_id, id));
+        if (r >= 0 && e->duration != USEC_INFINITY)
+                r = json_add_int64(o, "duration_ms", (int64_t) (e->duration / USEC_PER_MSEC));
+        return r < 0 ? r : to_text(o, ret);
+}
+
+int message_gap(const char *cursor, uint64_t from, uint64_t to, char **ret)
+{
+        _cleanup_json_ json_object *p = NULL;
+        int r;
+
+        p = json_object_new_object();
+        if (!p)
+                return -ENOMEM;
+        if ((r = json_add_string(p, "cursor", cursor)) < 0 || (r = add_time(p, "from", from)) < 0 ||
+            (r = add_time(p, "to", to)) < 0)
+                return r;
+        return wrap("gap", TAKE_PTR(p), ret);
+}
+
+static int add_service(json_object *array, const ServiceInfo *s)
+{
+        _cleanup_json_ json_object *o = NULL;
+        int r;
+
+        o = json_object_new_object();
+        if (!o)
+                return -ENOMEM;
+        if ((r = json_add_string(o, "service_name", s->slug)) < 0 || (r = json_add_string(o, "title", s->title)) < 0 ||
+            (r = json_add_string(o, "description", s->description)) < 0 ||
+            (r = json_add_string(o, "version", s->version)) < 0 ||
+            (r = json_add_string(o, "schedule", s->schedule)) < 0 ||
+            (r = json_add_int64(o, "timeout_ms", (int64_t) (s->timeout_usec / USEC_PER_MSEC))) < 0 ||
+            (r = json_add_bool(o, "enabled", s->enabled)) < 0 || (r = add_time(o, "next_run", s->next_run)) < 0)
+                return r;
+        if (json_object_array_add(array, o) < 0)
+                return -ENOMEM;
+        TAKE_PTR(o);
+        return 0;
+}
+
+int message_inventory(const ServiceInfo *const *services, char **ret)
+{
+        _cleanup_json_ json_object *p = NULL, *array = NULL;
+        int r;
+
+        p = json_object_new_object();
+        array = json_object_new_array();
+        if (!p || !array)
+                return -ENOMEM;
+        for (; *services; services++) {
+                r = add_service(array, *services);
+                if (r < 0)
+                        return r;
+        }
+        r = json_add_take(p, "services", TAKE_PTR(array));
+        return r < 0 ? r : wrap("inventory", TAKE_PTR(p), ret);
+}

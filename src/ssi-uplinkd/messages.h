@@ -1,0 +1,26 @@
+#pragma once
+
+/* The messages of docs/protocol.md, as JSON text that the caller owns. -ENOMEM. */
+
+#include "credentials.h"
+#include "run-tracker.h"
+
+/* One of the services that the agent has. Times are usec since the epoch. */
+typedef struct ServiceInfo {
+        char *slug, *title, *description, *version, *schedule;
+        uint64_t timeout_usec, next_run;
+        bool enabled;
+} ServiceInfo;
+
+void service_info_done(ServiceInfo *s);
+
+int message_auth(const Credentials *c, const char *hostname, char **ret);
+int message_claim(const char *claim_token, char **ret);
+
+/* An item of a status_batch. */
+int message_item(const RunEvent *e, char **ret);
+/* from 0 is unknown. */
+int message_gap(const char *cursor, uint64_t from, uint64_t to, char **ret);
+
+/* services: NULL-terminated. */
+int message_inventory(const ServiceInfo *const *services, char **ret);

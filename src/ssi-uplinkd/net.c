@@ -1,0 +1,146 @@
+#include <sys/mman.h>
+
+#include "log.h"
+#include "net-internal.h"
+
+#define CA_SIZE_MAX (256U * 1024)
+
+/* lws' own pings are scheduled where sd-event does not see it; the session has its own. */
+static const lws_retry_bo_t no_pings = {};
+
+static void on_lws_log(int level, const char *line)
+{
+        log_debug("libwebsockets: %.*s", (int) strcspn(line, "\n"), line);
+}
+
+static int create_vhost(Net *n, int ca_fd, struct lws_vhost **ret)
+{
+        char path[64];
+        struct lws_context_creation_info info = {
+                .port = CONTEXT_PORT_NO_LISTEN,
+                .vhost_name = "client",
+                .protocols = net_protocols,
+                .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+                .retry_and_idle_policy = &no_pings,
+                .timeout_secs = 20,
+                .connect_timeout_secs = 20,
+        };
+        struct lws_vhost *vhost;
+
+        if (ca_fd >= 0) {
+                snprintf(path, sizeof(path), "/proc/self/fd/%i", ca_fd);
+                info.client_ssl_ca_filepath = path;
+                info.options |= LWS_SERVER_OPTION_DISABLE_OS_CA_CERTS;
+        }
+        vhost = lws_create_vhost(n->context, &info);
+        if (!vhost)
+                return -EINVAL;
+        *ret = vhost;
+        return 0;
+}
+
+static int make_ca_file(const char *pem)
+{
+        _cleanup_close_ int fd = -EBADF;
+        size_t n = strlen(pem);
+
+        if (n > CA_SIZE_MAX)
+                return -E2BIG;
+        fd = memfd_create("ca.pem", MFD_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        if (write(fd, pem, n) != (ssize_t) n)
+                return -EIO;
+        return TAKE_FD(fd);
+}
+
+static bool has_certificate(const char *pem)
+{
+        X509 *x;
+        BIO *b;
+
+        b = BIO_new_mem_buf(pem, -1);
+        if (!b)
+                return false;
+        x = PEM_read_bio_X509(b, NULL, NULL, NULL);
+        BIO_free(b);
+        X509_free(x);
+        ERR_clear_error();
+        return x;
+}
+
+int net_set_ca(Net *n, const char *pem)
+{
+        _cleanup_close_ int fd = -EBADF;
+        struct lws_vhost *vhost;
+        int r;
+
+        if (pem) {
+                if (!has_certificate(pem))
+                        return -EINVAL;
+                fd = make_ca_file(pem);
+                if (fd < 0)
+                        return fd;
+        }
+        r = create_vhost(n, fd, &vhost);
+        if (r < 0)
+                return r;
+        if (n->vhost)
+                lws_vhost_destroy(n->vhost);
+        n->vhost = vhost;
+        safe_close(n->ca_fd);
+        n->ca_fd = TAKE_FD(fd);
+        uv_bridge_kick(n->uv);
+        return 0;
+}
+
+int net_new(sd_event *event, Net **ret)
+{
+        _cleanup_(net_freep) Net *n = NULL;
+        struct lws_context_creation_info info = {
+                .port = CONTEXT_PORT_NO_LISTEN,
+                .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
+                           LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+                .gid = (gid_t) -1,
+                .uid = (uid_t) -1,
+                .fd_limit_per_thread = 0,
+                .retry_and_idle_policy = &no_pings,
+        };
+        void *loops[1];
+        int r;
+
+        n = calloc(1, sizeof(*n));
+        if (!n)
+                return -ENOMEM;
+        n->ca_fd = -EBADF;
+        r = uv_bridge_new(event, &n->uv);
+        if (r < 0)
+                return r;
+        lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+        loops[0] = uv_bridge_loop(n->uv);
+        info.foreign_loops = loops;
+        info.pcontext = &n->context;
+        n->context = lws_create_context(&info);
+        if (!n->context)
+                return -ENOMEM;
+        r = net_set_ca(n, NULL);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(n);
+        return 0;
+}
+
+Net *net_free(Net *n)
+{
+        if (!n)
+                return NULL;
+        /* On a foreign loop the context goes in steps, with turns of the loop between them. */
+        for (int i = 0; i < 1000 && n->context; i++) {
+                lws_context_destroy(n->context);
+                uv_bridge_pump(n->uv);
+        }
+        uv_bridge_free(n->uv);
+        safe_close(n->ca_fd);
+        free(n);
+        return NULL;
+}

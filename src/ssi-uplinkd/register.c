@@ -1,0 +1,205 @@
+#include "json-util.h"
+#include "log.h"
+#include "manager.h"
+#include "messages.h"
+
+#define CLAIM_PATH      "/api/v1/agents/claim"
+#define CLAIM_TOKEN_MAX 1024U
+
+/* 1. claim: the token for an agent id and a key. 2. They are saved. 3. The session connects for the first time.
+ * 4. The caller is answered. */
+struct Registration {
+        Manager *manager;
+        sd_bus_message *message;
+        NetConn *conn; /* while claiming */
+        bool connecting;
+        Credentials credentials;
+        ServerUrl url;
+};
+
+Registration *registration_free(Registration *r)
+{
+        if (!r)
+                return NULL;
+        net_conn_close(r->conn);
+        sd_bus_message_unref(r->message);
+        credentials_done(&r->credentials);
+        server_url_done(&r->url);
+        if (r->manager->registration == r)
+                r->manager->registration = NULL;
+        free(r);
+        return NULL;
+}
+
+static _printf_(3, 4) void finish(Registration *r, const char *name, const char *format, ...)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        va_list ap;
+        int k;
+
+        va_start(ap, format);
+        if (name) {
+                (void) sd_bus_error_setfv(&error, name, format, ap);
+                k = sd_bus_reply_method_error(r->message, &error);
+        } else
+                k = sd_bus_reply_method_return(r->message, NULL);
+        va_end(ap);
+        if (k < 0)
+                log_debug_errno(k, "Cannot answer the registration");
+        registration_free(r);
+}
+
+static int read_claim(Registration *r, const char *text, size_t length)
+{
+        _cleanup_json_ json_object *o = NULL;
+        const char *agent_id, *api_key;
+        int k;
+
+        k = json_parse(text, length, &o);
+        if (k < 0)
+                return k;
+        agent_id = json_get_string(o, "agent_id");
+        api_key = json_get_string(o, "api_key");
+        if (isempty(agent_id) || isempty(api_key))
+                return -EBADMSG;
+        r->credentials.agent_id = strdup(agent_id);
+        r->credentials.api_key = strdup(api_key);
+        return r->credentials.agent_id && r->credentials.api_key ? 0 : -ENOMEM;
+}
+
+/* What a problem document (RFC 9457) says for people. */
+static char *problem_detail(const char *text, size_t length)
+{
+        _cleanup_json_ json_object *o = NULL;
+        const char *s = NULL;
+
+        if (json_parse(text, length, &o) >= 0)
+                s = json_get_string(o, "detail") ?: json_get_string(o, "title");
+        return s ? utf8_sanitize(s, strlen(s), 200, NULL) : NULL;
+}
+
+static void on_refused(Registration *r, unsigned status, const char *text, size_t length)
+{
+        _cleanup_free_ char *detail = problem_detail(text, length);
+
+        if (status == 401)
+                finish(r, UPLINK_ERROR("BadClaimToken"),
+                       "The server does not accept this claim token: it is wrong, used or expired. Register the server "
+                       "again in the dashboard for a new one.");
+        else
+                finish(r, UPLINK_ERROR("ServerRefused"), "The server refused with status %u%s%s", status,
+                       detail ? ": " : "", strempty(detail));
+}
+
+static void on_claimed(unsigned status, const char *text, size_t length, void *userdata)
+{
+        Registration *r = userdata;
+        Manager *m = r->manager;
+        int k;
+
+        r->conn = net_conn_close(r->conn);
+        if (status != 200) {
+                on_refused(r, status, text, length);
+                return;
+        }
+        k = read_claim(r, text, length);
+        if (k < 0) {
+                finish(r, UPLINK_ERROR("ServerRefused"), "The server's answer is not that of an SSI backend: %s",
+                       strerror(-k));
+                return;
+        }
+        k = credentials_save(SSI_UPLINK_STATE_DIR, &r->credentials);
+        if (k < 0) {
+                finish(r, UPLINK_ERROR("StateFailed"), "Cannot save the credentials in " SSI_UPLINK_STATE_DIR ": %s",
+                       strerror(-k));
+                return;
+        }
+        r->connecting = true;
+        k = manager_adopt(m, &r->credentials, &r->url);
+        if (k < 0)
+                finish(r, UPLINK_ERROR("ConnectionFailed"), "Registered, but cannot connect: %s", strerror(-k));
+}
+
+static void on_claim_failed(unsigned code, const char *reason, void *userdata)
+{
+        Registration *r = userdata;
+
+        r->conn = net_conn_close(r->conn);
+        finish(r, UPLINK_ERROR("ServerUnreachable"), "Cannot reach the server: %s", reason);
+}
+
+static const NetOps claim_ops = {
+        .received = on_claimed,
+        .closed = on_claim_failed,
+};
+
+void registration_connected(Registration *r)
+{
+        if (r && r->connecting)
+                finish(r, NULL, " ");
+}
+
+void registration_disconnected(Registration *r, const char *reason)
+{
+        if (r && r->connecting)
+                finish(r, UPLINK_ERROR("ConnectionFailed"),
+                       "Registered, but the first connection failed: %s. It will be tried again.", reason);
+}
+
+static int check_url(const char *s, ServerUrl *ret, sd_bus_error *error)
+{
+        int k;
+
+        k = server_url_parse(s, ret);
+        if (k == -EPERM)
+                return sd_bus_error_set(error, UPLINK_ERROR("InvalidURL"),
+                                        "A server elsewhere needs https://: results and keys travel encrypted.");
+        if (k == -EINVAL)
+                return sd_bus_error_set(error, UPLINK_ERROR("InvalidURL"),
+                                        "The server's address looks like https://host or https://host:port.");
+        return k;
+}
+
+static int begin(Registration *r, const char *claim_token, const char *ca, sd_bus_error *error)
+{
+        _cleanup_free_ char *body = NULL;
+        int k;
+
+        k = net_set_ca(r->manager->net, ca);
+        if (k == -EINVAL)
+                return sd_bus_error_set(error, UPLINK_ERROR("InvalidCA"),
+                                        "The certificate authority is not a certificate in PEM form.");
+        if (k < 0)
+                return k;
+        k = message_claim(claim_token, &body);
+        if (k < 0)
+                return k;
+        return net_post(r->manager->net, &r->url, CLAIM_PATH, body, &claim_ops, r, &r->conn);
+}
+
+int registration_start(Manager *m, sd_bus_message *message, const char *server_url, const char *claim_token,
+                       const char *ca, sd_bus_error *error)
+{
+        Registration *r;
+        int k;
+
+        if (isempty(claim_token) || strlen(claim_token) > CLAIM_TOKEN_MAX)
+                return sd_bus_error_set(error, UPLINK_ERROR("BadClaimToken"), "This is not a claim token.");
+        r = calloc(1, sizeof(*r));
+        if (!r)
+                return -ENOMEM;
+        r->manager = m;
+        r->message = sd_bus_message_ref(message);
+        k = check_url(server_url, &r->url, error);
+        if (k >= 0) {
+                r->credentials.server_url = strdup(server_url);
+                r->credentials.ca = ca ? strdup(ca) : NULL;
+                k = r->credentials.server_url && (!ca || r->credentials.ca) ? begin(r, claim_token, ca, error) : -ENOMEM;
+        }
+        if (k < 0) {
+                registration_free(r);
+                return k;
+        }
+        m->registration = r;
+        return 0;
+}

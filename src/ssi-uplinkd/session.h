@@ -1,0 +1,42 @@
+#pragma once
+
+/* The connection to the backend: connects, says who it is, reads the journal from where the backend asks and sends what
+ * follows, again and again. Keeps nothing: whatever was on its way is read from the journal again. */
+
+#include "credentials.h"
+#include "net.h"
+
+typedef struct Session Session;
+
+typedef struct SessionStats {
+        uint64_t sent;       /* items that the backend has confirmed */
+        uint64_t failed;     /* items whose confirmation was lost with a connection; they are sent again */
+        uint64_t reconnects; /* connections after the first */
+        uint64_t last_ack;   /* usec since the epoch, 0 for never */
+} SessionStats;
+
+typedef struct SessionOps {
+        void (*connected)(void *userdata);
+        /* An attempt failed or the connection ended. final: the backend does not know this agent any more, and the
+         * session has stopped. */
+        void (*disconnected)(const char *reason, bool final, void *userdata);
+        /* A figure changed. */
+        void (*changed)(void *userdata);
+        /* 1 and the inventory message, 0 when it is not known yet. */
+        int (*inventory)(char **ret, void *userdata);
+} SessionOps;
+
+int session_new(sd_event *event, Net *net, const SessionOps *ops, void *userdata, Session **ret);
+Session *session_free(Session *s);
+DEFINE_CLEANUP(Session *, session_free);
+
+/* credentials and url are borrowed until session_stop(). */
+int session_start(Session *s, const Credentials *credentials, const ServerUrl *url);
+void session_stop(Session *s);
+
+void session_inventory_changed(Session *s);
+
+bool session_is_connected(const Session *s);
+/* Items that were read and are not confirmed. */
+uint64_t session_backlog(const Session *s);
+const SessionStats *session_stats(const Session *s);

@@ -1,0 +1,134 @@
+#include "bus-util.h"
+#include "log.h"
+#include "manager.h"
+
+#define ACTION_MANAGE "org.ssi.uplink1.manage-registration"
+
+#define CA_LENGTH_MAX (256U * 1024)
+
+static int read_option(sd_bus_message *m, const char *name, void *userdata)
+{
+        const char **ca = userdata;
+
+        return streq(name, "ca") ? sd_bus_message_read(m, "v", "s", ca) : -ENOENT;
+}
+
+static int method_register(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        const char *server_url, *claim_token, *ca = NULL;
+        Manager *m = userdata;
+        int r;
+
+        r = bus_verify_polkit_async(message, ACTION_MANAGE, m->polkit, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = sd_bus_message_read(message, "ss", &server_url, &claim_token);
+        if (r < 0)
+                return r;
+        r = bus_read_options(message, read_option, &ca, UPLINK_ERROR("InvalidOption"), error);
+        if (r < 0)
+                return r;
+        if (ca && strlen(ca) > CA_LENGTH_MAX)
+                return sd_bus_error_set(error, UPLINK_ERROR("InvalidCA"), "The certificate authority is too large.");
+        if (m->registration)
+                return sd_bus_error_set(error, UPLINK_ERROR("InProgress"), "Another registration is under way.");
+        if (m->registered && !m->rejected)
+                return sd_bus_error_setf(error, UPLINK_ERROR("AlreadyRegistered"),
+                                         "This host is registered with %s. Unregister it first.",
+                                         m->credentials.server_url);
+        r = registration_start(m, message, server_url, claim_token, isempty(ca) ? NULL : ca, error);
+        return r < 0 ? r : 1;
+}
+
+static int method_unregister(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+        int r;
+
+        r = bus_verify_polkit_async(message, ACTION_MANAGE, m->polkit, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        if (m->registration)
+                return sd_bus_error_set(error, UPLINK_ERROR("InProgress"), "A registration is under way.");
+        if (!m->registered)
+                return sd_bus_error_set(error, UPLINK_ERROR("NotRegistered"), "This host is not registered.");
+        r = manager_forget(m);
+        if (r < 0)
+                return sd_bus_error_setf(error, UPLINK_ERROR("StateFailed"),
+                                         "Cannot remove the credentials from " SSI_UPLINK_STATE_DIR ": %s", strerror(-r));
+        return sd_bus_reply_method_return(message, NULL);
+}
+
+static int get_connected(sd_bus *bus, const char *path, const char *interface, const char *property,
+                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+
+        return sd_bus_message_append(reply, "b", session_is_connected(m->session));
+}
+
+static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+        const char *s = streq(property, "ServerURL") ? m->credentials.server_url :
+                        streq(property, "AgentID")   ? m->credentials.agent_id :
+                                                       m->last_error;
+
+        return sd_bus_message_append(reply, "s", strempty(s));
+}
+
+static int get_figure(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+        const SessionStats *stats = session_stats(m->session);
+        uint64_t v = streq(property, "LastAckUSec")      ? stats->last_ack :
+                     streq(property, "BacklogEntries")   ? session_backlog(m->session) :
+                     streq(property, "Sent")             ? stats->sent :
+                     streq(property, "Failed")           ? stats->failed :
+                                                           stats->reconnects;
+
+        return sd_bus_message_append(reply, "t", v);
+}
+
+#define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+
+static const sd_bus_vtable uplink_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Connected", "b", get_connected, 0, EMITS),
+        SD_BUS_PROPERTY("ServerURL", "s", get_string, 0, EMITS),
+        SD_BUS_PROPERTY("AgentID", "s", get_string, 0, EMITS),
+        SD_BUS_PROPERTY("LastError", "s", get_string, 0, EMITS),
+        SD_BUS_PROPERTY("LastAckUSec", "t", get_figure, 0, EMITS),
+        SD_BUS_PROPERTY("BacklogEntries", "t", get_figure, 0, EMITS),
+        SD_BUS_PROPERTY("Sent", "t", get_figure, 0, EMITS),
+        SD_BUS_PROPERTY("Failed", "t", get_figure, 0, EMITS),
+        SD_BUS_PROPERTY("Reconnects", "t", get_figure, 0, EMITS),
+        SD_BUS_METHOD_WITH_ARGS("Register",
+                                SD_BUS_ARGS("s", server_url, "s", claim_token, "a{sv}", options),
+                                SD_BUS_NO_RESULT,
+                                method_register,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Unregister", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_unregister,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_VTABLE_END,
+};
+
+int manager_add_object(Manager *m)
+{
+        return sd_bus_add_object_vtable(m->bus, NULL, UPLINK_PATH, UPLINK_INTERFACE, uplink_vtable, m);
+}
+
+void manager_emit_changed(Manager *m)
+{
+        int r;
+
+        if (!m->bus)
+                return;
+        r = sd_bus_emit_properties_changed(m->bus, UPLINK_PATH, UPLINK_INTERFACE, "Connected", "ServerURL", "AgentID",
+                                           "LastError", "LastAckUSec", "BacklogEntries", "Sent", "Failed", "Reconnects",
+                                           NULL);
+        if (r < 0)
+                log_debug_errno(r, "Cannot announce changed properties");
+}
