@@ -65,7 +65,7 @@ static void on_disconnected(const char *reason, bool final, void *userdata)
         m->rejected |= final;
         say_status(m);
         manager_changed(m);
-        registration_disconnected(m->registration, reason);
+        registration_disconnected(m->registration, reason, final);
 }
 
 static void on_session_changed(void *userdata)

@@ -51,5 +51,5 @@ void manager_emit_changed(Manager *m);
 int registration_start(Manager *m, sd_bus_message *message, const char *server_url, const char *claim_token,
                        const char *ca, sd_bus_error *error);
 void registration_connected(Registration *r);
-void registration_disconnected(Registration *r, const char *reason);
+void registration_disconnected(Registration *r, const char *reason, bool final);
 Registration *registration_free(Registration *r);

@@ -142,16 +142,36 @@ static int dispatch(NetConn *c, struct lws *wsi, enum lws_callback_reasons reaso
         }
 }
 
-/* The certificate of a server that is named by its address must have the address. */
-static int verify_address(NetConn *c, X509_STORE_CTX *x, bool ok)
+/* Beyond what OpenSSL finds (ok so far or not): the certificate of a server that is named by its address must have the
+ * address. Keeps the reason, which lws only logs. */
+static int verify_certificate(NetConn *c, X509_STORE_CTX *x, bool ok)
 {
-        if (!ok || !c->is_address || X509_STORE_CTX_get_error_depth(x) > 0)
+        bool wrong_address = false;
+
+        if (ok && c->is_address && X509_STORE_CTX_get_error_depth(x) == 0)
+                wrong_address = X509_check_ip_asc(X509_STORE_CTX_get_current_cert(x), c->host, 0) != 1;
+        if (wrong_address)
+                X509_STORE_CTX_set_error(x, X509_V_ERR_IP_ADDRESS_MISMATCH);
+        if (ok && !wrong_address)
                 return 0;
-        if (X509_check_ip_asc(X509_STORE_CTX_get_current_cert(x), c->host, 0) == 1)
-                return 0;
-        X509_STORE_CTX_set_error(x, X509_V_ERR_IP_ADDRESS_MISMATCH);
-        snprintf(c->close_reason, sizeof(c->close_reason), "the server's certificate is not for %.80s", c->host);
+        snprintf(c->close_reason, sizeof(c->close_reason), "its certificate is not accepted: %s",
+                 X509_verify_cert_error_string(X509_STORE_CTX_get_error(x)));
         return -1;
+}
+
+static void on_connection_error(NetConn *c, struct lws *wsi, const char *reason)
+{
+        /* That is what lws says of a connection that nobody takes. */
+        if (isempty(reason) || streq(reason, "closed before established"))
+                reason = "nobody answers there";
+        if (c->close_reason[0] == '\0')
+                snprintf(c->close_reason, sizeof(c->close_reason), "%s", reason);
+        /* Within connect_address() that goes on itself. */
+        if (!c->wsi || c->connecting)
+                return;
+        c->wsi = NULL;
+        lws_set_opaque_user_data(wsi, NULL);
+        conn_connect_next(c, c->close_reason);
 }
 
 static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t length)
@@ -167,17 +187,10 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
         c->callbacks++;
         switch (reason) {
         case LWS_CALLBACK_OPENSSL_PERFORM_SERVER_CERT_VERIFICATION:
-                r = verify_address(c, user, length);
+                r = verify_certificate(c, user, length);
                 break;
         case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-                if (c->close_reason[0] == '\0')
-                        snprintf(c->close_reason, sizeof(c->close_reason), "%s", in ? (const char *) in : "no connection");
-                /* Within connect_address() that goes on itself. */
-                if (c->wsi && !c->connecting) {
-                        c->wsi = NULL;
-                        lws_set_opaque_user_data(wsi, NULL);
-                        conn_connect_next(c, c->close_reason);
-                }
+                on_connection_error(c, wsi, in);
                 break;
         case LWS_CALLBACK_CLIENT_CLOSED:
         case LWS_CALLBACK_CLOSED_CLIENT_HTTP:

@@ -139,11 +139,11 @@ void registration_connected(Registration *r)
                 finish(r, NULL, " ");
 }
 
-void registration_disconnected(Registration *r, const char *reason)
+void registration_disconnected(Registration *r, const char *reason, bool final)
 {
         if (r && r->connecting)
-                finish(r, UPLINK_ERROR("ConnectionFailed"),
-                       "Registered, but the first connection failed: %s. It will be tried again.", reason);
+                finish(r, UPLINK_ERROR("ConnectionFailed"), "Registered, but the first connection failed: %s. %s",
+                       reason, final ? "It will not be tried again." : "It will be tried again.");
 }
 
 static int check_url(const char *s, ServerUrl *ret, sd_bus_error *error)
