@@ -181,6 +181,18 @@ const char *ctl_bold(const Ctl *c)
         return c->color ? "\x1b[1m" : "";
 }
 
+int ctl_print_json(json_object *o_taken)
+{
+        _cleanup_json_ json_object *o = o_taken;
+
+        if (!o) {
+                ctl_say_error("Out of memory.");
+                return -CTL_EXIT_FAILURE;
+        }
+        puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
+        return CTL_EXIT_OK;
+}
+
 static void format_span(uint64_t seconds, char *buf, size_t n)
 {
         if (seconds < 60)

@@ -5,6 +5,7 @@
 #include <systemd/sd-bus.h>
 
 #include "bus-util.h"
+#include "json-util.h"
 #include "util.h"
 
 typedef struct Ctl {
@@ -12,6 +13,7 @@ typedef struct Ctl {
         const char *machine; /* -M */
         bool ask_password;
         bool color;
+        bool json;
 
         /* Options of verbs. */
         bool replace, run, no_wait;
@@ -68,6 +70,9 @@ int ctl_bus_error(const sd_bus_error *error, int r);
 const char *ctl_color(const Ctl *c, const char *status);
 const char *ctl_color_end(const Ctl *c);
 const char *ctl_bold(const Ctl *c);
+
+/* Prints o as JSON and drops it. An exit code; o may be NULL (out of memory). */
+int ctl_print_json(json_object *o_taken);
 
 /* "3min ago", "in 20s", "-" for 0. */
 char *ctl_relative_time(uint64_t usec, char buf[static 64]);

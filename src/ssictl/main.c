@@ -43,6 +43,7 @@ static int help(void)
              "  -H --host=[USER@]HOST    Operate on a remote host (through ssh)\n"
              "  -M --machine=CONTAINER   Operate on a local container\n"
              "     --no-ask-password     Do not ask for authorization\n"
+             "     --json                list, status, run, uplink: print JSON\n"
              "     --replace             add: replace a service of the same name\n"
              "     --run                 add: run once after installing\n"
              "     --no-wait             run: do not wait for the result\n"
@@ -67,6 +68,7 @@ static int parse_argv(Ctl *c, int argc, char *argv[])
         enum {
                 ARG_VERSION = 0x100,
                 ARG_NO_ASK_PASSWORD,
+                ARG_JSON,
                 ARG_REPLACE,
                 ARG_RUN,
                 ARG_NO_WAIT,
@@ -78,6 +80,7 @@ static int parse_argv(Ctl *c, int argc, char *argv[])
                 { "host", required_argument, NULL, 'H' },
                 { "machine", required_argument, NULL, 'M' },
                 { "no-ask-password", no_argument, NULL, ARG_NO_ASK_PASSWORD },
+                { "json", no_argument, NULL, ARG_JSON },
                 { "replace", no_argument, NULL, ARG_REPLACE },
                 { "run", no_argument, NULL, ARG_RUN },
                 { "no-wait", no_argument, NULL, ARG_NO_WAIT },
@@ -103,6 +106,9 @@ static int parse_argv(Ctl *c, int argc, char *argv[])
                         break;
                 case ARG_NO_ASK_PASSWORD:
                         c->ask_password = false;
+                        break;
+                case ARG_JSON:
+                        c->json = true;
                         break;
                 case ARG_REPLACE:
                         c->replace = true;

@@ -1,5 +1,6 @@
 #include "service-info.h"
 #include "status.h"
+#include "status-line.h"
 
 void service_info_done(ServiceInfo *i)
 {
@@ -92,6 +93,42 @@ const char *service_info_state(const ServiceInfo *i)
         if (!isempty(i->status))
                 return i->status;
         return service_info_has_error(i) ? "error" : "-";
+}
+
+static int add_text(json_object *o, const char *key, const char *value)
+{
+        return json_add_string(o, key, isempty(value) ? NULL : value);
+}
+
+static int add_time(json_object *o, const char *key, uint64_t usec)
+{
+        char buf[RFC3339_MAX];
+
+        return json_add_string(o, key, usec == 0 || usec == USEC_INFINITY ? NULL : format_rfc3339(usec, buf));
+}
+
+static int add_msec(json_object *o, const char *key, uint64_t usec)
+{
+        if (usec == USEC_INFINITY)
+                return json_add_string(o, key, NULL);
+        return json_add_int64(o, key, (int64_t) (usec / USEC_PER_MSEC));
+}
+
+json_object *service_info_to_json(const ServiceInfo *i)
+{
+        _cleanup_json_ json_object *o = json_object_new_object();
+
+        if (!o || add_text(o, "name", i->name) < 0 || add_text(o, "title", i->title) < 0 ||
+            add_text(o, "description", i->description) < 0 || add_text(o, "version", i->version) < 0 ||
+            add_text(o, "schedule", i->schedule) < 0 || add_msec(o, "timeout_ms", i->timeout_usec) < 0 ||
+            add_text(o, "unit", i->unit) < 0 || add_text(o, "user", i->user) < 0 ||
+            json_add_bool(o, "enabled", i->enabled) < 0 || add_text(o, "status", i->status) < 0 ||
+            add_text(o, "message", i->message) < 0 || add_time(o, "status_at", i->status_timestamp) < 0 ||
+            add_time(o, "last_run", i->last_run) < 0 || add_text(o, "last_run_result", i->last_run_result) < 0 ||
+            add_text(o, "last_run_detail", i->last_run_detail) < 0 ||
+            add_msec(o, "duration_ms", i->last_run_duration) < 0 || add_time(o, "next_run", i->next_run) < 0)
+                return NULL;
+        return TAKE_PTR(o);
 }
 
 static int severity(const ServiceInfo *i)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ctl.h"
+#include "json-util.h"
 
 /* What the agent says of one service. Strings are owned. */
 typedef struct ServiceInfo {
@@ -19,6 +20,9 @@ int service_info_read(sd_bus_message *m, ServiceInfo *i);
 int ctl_get_services(Ctl *c, ServiceInfo **ret, size_t *ret_n);
 int ctl_get_service_info(Ctl *c, const char *path, ServiceInfo *ret);
 void service_infos_free(ServiceInfo *infos, size_t n);
+
+/* As in --json; NULL when out of memory. Times are RFC 3339 or null. */
+json_object *service_info_to_json(const ServiceInfo *i);
 
 /* "" becomes "error" for a last run that was an execution error, and "-" otherwise. */
 const char *service_info_state(const ServiceInfo *i);

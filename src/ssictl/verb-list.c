@@ -28,16 +28,26 @@ static void put_cut(const char *s, unsigned width)
                 fwrite(s, 1, (size_t) (p - s), stdout);
 }
 
-int verb_list(Ctl *c, int argc, char *argv[])
+static int print_json(const ServiceInfo *infos, size_t n)
 {
-        ServiceInfo *infos = NULL;
-        unsigned name_width = 4;
-        size_t n = 0;
-        int r;
+        json_object *array = json_object_new_array();
 
-        r = ctl_get_services(c, &infos, &n);
-        if (r < 0)
-                return r;
+        for (size_t i = 0; array && i < n; i++) {
+                json_object *o = service_info_to_json(infos + i);
+
+                if (!o || json_object_array_add(array, o) < 0) {
+                        json_object_put(o);
+                        json_object_put(array);
+                        array = NULL;
+                }
+        }
+        return ctl_print_json(array);
+}
+
+static void print_table(Ctl *c, const ServiceInfo *infos, size_t n)
+{
+        unsigned name_width = 4;
+
         if (n == 0)
                 puts("No service-scripts are installed. Add one: ssictl add FILE");
         for (size_t i = 0; i < n; i++)
@@ -63,6 +73,21 @@ int verb_list(Ctl *c, int argc, char *argv[])
                 put_cut(!isempty(s->message) ? s->message : strempty(s->last_run_detail), columns() > name_width + 30 ? columns() - name_width - 30 : 20);
                 putchar('\n');
         }
+}
+
+int verb_list(Ctl *c, int argc, char *argv[])
+{
+        ServiceInfo *infos = NULL;
+        size_t n = 0;
+        int r;
+
+        r = ctl_get_services(c, &infos, &n);
+        if (r < 0)
+                return r;
+        if (c->json)
+                r = print_json(infos, n);
+        else
+                print_table(c, infos, n);
         service_infos_free(infos, n);
-        return CTL_EXIT_OK;
+        return r;
 }

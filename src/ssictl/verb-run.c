@@ -36,7 +36,11 @@ static int print_result(Ctl *c, const char *path)
         r = ctl_get_service_info(c, path, &i);
         if (r < 0)
                 return r;
-        if (service_info_has_error(&i)) {
+        if (c->json) {
+                r = ctl_print_json(service_info_to_json(&i));
+                if (r >= 0 && (service_info_has_error(&i) || !(streq(i.status, "OK") || streq(i.status, "UPDATE"))))
+                        r = CTL_EXIT_NOT_OK;
+        } else if (service_info_has_error(&i)) {
                 printf("%s: %sexecution error%s: %s (%s)\n",
                        i.name,
                        ctl_color(c, "error"),

@@ -64,8 +64,12 @@ static int status_one(Ctl *c, const char *name)
         r = ctl_get_service_info(c, path, &i);
         if (r < 0)
                 return r;
-        print_service(c, &i);
-        r = is_bad(&i) ? CTL_EXIT_NOT_OK : CTL_EXIT_OK;
+        if (c->json)
+                r = ctl_print_json(service_info_to_json(&i));
+        else
+                print_service(c, &i);
+        if (r >= 0)
+                r = is_bad(&i) ? CTL_EXIT_NOT_OK : CTL_EXIT_OK;
         service_info_done(&i);
         return r;
 }
@@ -120,7 +124,7 @@ int verb_status(Ctl *c, int argc, char *argv[])
         int result = CTL_EXIT_OK;
 
         if (argc == 0)
-                return status_all(c);
+                return c->json ? verb_list(c, argc, argv) : status_all(c);
         for (int i = 0; i < argc; i++) {
                 int r = status_one(c, argv[i]);
 

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 
 #include "ctl.h"
+#include "status-line.h"
 
 #define CA_SIZE_MAX    (256U * 1024U)
 #define TOKEN_SIZE_MAX 1024U
@@ -117,6 +118,22 @@ static int read_info(sd_bus_message *m, UplinkInfo *i)
         return r;
 }
 
+static int print_json(const UplinkInfo *i)
+{
+        _cleanup_json_ json_object *o = json_object_new_object();
+        char buf[RFC3339_MAX];
+
+        if (!o || json_add_bool(o, "connected", i->connected) < 0 ||
+            json_add_string(o, "server_url", isempty(i->server_url) ? NULL : i->server_url) < 0 ||
+            json_add_string(o, "agent_id", isempty(i->agent_id) ? NULL : i->agent_id) < 0 ||
+            json_add_string(o, "last_ack", i->last_ack > 0 ? format_rfc3339(i->last_ack, buf) : NULL) < 0 ||
+            json_add_int64(o, "backlog", (int64_t) i->backlog) < 0 || json_add_int64(o, "sent", (int64_t) i->sent) < 0 ||
+            json_add_int64(o, "failed", (int64_t) i->failed) < 0 ||
+            json_add_int64(o, "reconnects", (int64_t) i->reconnects) < 0)
+                return ctl_print_json(NULL);
+        return ctl_print_json(TAKE_PTR(o));
+}
+
 int verb_uplink(Ctl *c, int argc, char *argv[])
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
@@ -137,6 +154,8 @@ int verb_uplink(Ctl *c, int argc, char *argv[])
                 ctl_say_error("Cannot read the uplink's answer: %s", strerror(-r));
                 return -CTL_EXIT_FAILURE;
         }
+        if (c->json)
+                return print_json(&i);
         if (isempty(i.server_url)) {
                 puts("Not registered. Register a server in the dashboard, then run the command that it shows\n"
                      "(ssictl register SERVER_URL CLAIM_TOKEN).");
