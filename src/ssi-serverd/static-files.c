@@ -1,7 +1,6 @@
 #include <fcntl.h>
-#include <linux/openat2.h>
+#include <limits.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "http-internal.h"
 #include "static-files.h"
@@ -63,20 +62,40 @@ static const char *content_type(const char *name)
         return "application/octet-stream";
 }
 
-/* name: relative. -ENOENT also for what must not be seen. */
-static int open_file(StaticFiles *f, const char *name, struct stat *ret_stat)
+/* A step down the folders. -ENOENT also for what must not be seen: hidden files, symlinks, the way up. (openat2() would
+ * do all steps at once, but RestrictSUIDSGID= takes it away.) */
+static int open_at(int dir, const char *name, size_t n, int flags)
 {
-        struct open_how how = {
-                .flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
-                .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
-        };
-        _cleanup_close_ int fd = -EBADF;
+        char segment[NAME_MAX + 1];
+        int fd;
 
-        if (name[0] == '\0' || name[0] == '.' || strstr(name, "/."))
+        if (n == 0 || n > NAME_MAX || name[0] == '.')
                 return -ENOENT;
-        fd = (int) syscall(SYS_openat2, f->dir, name, &how, sizeof(how));
+        memcpy(segment, name, n);
+        segment[n] = '\0';
+        fd = openat(dir, segment, flags | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
                 return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : -ENOENT;
+        return fd;
+}
+
+/* name: relative. */
+static int open_file(StaticFiles *f, const char *name, struct stat *ret_stat)
+{
+        _cleanup_close_ int dir = -EBADF, fd = -EBADF;
+        const char *slash;
+
+        for (; (slash = strchr(name, '/')); name = slash + 1) {
+                int next = open_at(dir >= 0 ? dir : f->dir, name, (size_t) (slash - name), O_PATH | O_DIRECTORY);
+
+                if (next < 0)
+                        return next;
+                safe_close(dir);
+                dir = next;
+        }
+        fd = open_at(dir >= 0 ? dir : f->dir, name, strlen(name), O_RDONLY | O_NONBLOCK);
+        if (fd < 0)
+                return fd;
         if (fstat(fd, ret_stat) < 0)
                 return -errno;
         if (!S_ISREG(ret_stat->st_mode) || ret_stat->st_size > FILE_MAX)

@@ -1,6 +1,6 @@
 #pragma once
 
-/* The files of the dashboard. Never leaves its folder, follows no symlink out of it, shows no hidden file. */
+/* The files of the dashboard. Never leaves its folder, follows no symlink, shows no hidden file. */
 
 #include "http.h"
 

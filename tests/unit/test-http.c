@@ -252,6 +252,9 @@ static int setup(void **state)
         write_file(path, "index.html", "<!doctype html>");
         write_file(path, "app.js", "let a;");
         write_file(path, ".hidden", "hidden");
+        snprintf(path, sizeof(path), "%s/web/js", f->dir);
+        assert_int_equal(mkdir(path, 0700), 0);
+        write_file(path, "deep.js", "let b;");
         write_file(f->dir, "secret.txt", "secret");
         snprintf(path, sizeof(path), "%s/web/link.txt", f->dir);
         assert_int_equal(symlink("../secret.txt", path), 0);
@@ -280,7 +283,7 @@ static int teardown(void **state)
         /* A sanitizer's complaint, too, makes this non-zero. */
         assert_true(WIFEXITED(status));
         assert_int_equal(WEXITSTATUS(status), 0);
-        for (const char *const *name = (const char *const[]) { "web/index.html", "web/app.js", "web/.hidden",
+        for (const char *const *name = (const char *const[]) { "web/index.html", "web/app.js", "web/.hidden", "web/js/deep.js", "web/js",
                                                                 "web/link.txt", "secret.txt", "web", "", NULL };
              *name; name++) {
                 char path[128];
@@ -493,6 +496,8 @@ static void test_files(void **state)
         assert_exchange(f, "GET / HTTP/1.1\r\nHost: h\r\n\r\n", 200, "<!doctype html>");
         assert_exchange(f, "GET /servers/srv-1 HTTP/1.1\r\nHost: h\r\n\r\n", 200, "<!doctype html>");
         assert_exchange(f, "GET /app.js HTTP/1.1\r\nHost: h\r\n\r\n", 200, "let a;");
+        assert_exchange(f, "GET /js/deep.js HTTP/1.1\r\nHost: h\r\n\r\n", 200, "let b;");
+        assert_exchange(f, "GET /js/deep.js/x.js HTTP/1.1\r\nHost: h\r\n\r\n", 404, "not-found");
         assert_exchange(f, "HEAD /app.js HTTP/1.1\r\nHost: h\r\n\r\n", 200, "");
         assert_exchange(f, "GET /none.js HTTP/1.1\r\nHost: h\r\n\r\n", 404, "not-found");
         assert_exchange(f, "GET /.hidden HTTP/1.1\r\nHost: h\r\n\r\n", 404, "not-found");
