@@ -209,7 +209,7 @@ def test_a_run_that_hangs_ends_at_its_timeout_with_all_descendants(agent, add):
 
 def test_timers_fire(agent, add):
     add(agent, script("Every Second", prints("OK", "tick"), schedule="*:*:*"))
-    wait_until(lambda: len(agent.lines("every-second")) >= 3, timeout=30)
+    wait_until(lambda: len(agent.lines("every-second")) >= 8, timeout=30)
     wait_until(lambda: show(agent, "every-second")["Status"] == "OK")
 
 
