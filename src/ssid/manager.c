@@ -215,6 +215,15 @@ static int on_timer_changed(sd_bus_message *message, void *userdata, sd_bus_erro
         return 0;
 }
 
+static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        const char *job, *result;
+
+        if (sd_bus_message_read(message, "uoss", NULL, &job, NULL, &result) >= 0)
+                operation_job_removed(userdata, job, result);
+        return 0;
+}
+
 static int on_installed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         const sd_bus_error *e = sd_bus_message_get_error(message);
@@ -226,20 +235,29 @@ static int on_installed(sd_bus_message *message, void *userdata, sd_bus_error *e
 
 static int watch_systemd(Manager *m)
 {
+        static const struct {
+                const char *signal;
+                sd_bus_message_handler_t handler;
+        } signals[] = {
+                { "UnitFilesChanged", on_unit_files_changed },
+                { "JobRemoved", on_job_removed },
+        };
         int r;
 
-        r = sd_bus_match_signal_async(
-                m->bus,
-                NULL,
-                "org.freedesktop.systemd1",
-                "/org/freedesktop/systemd1",
-                "org.freedesktop.systemd1.Manager",
-                "UnitFilesChanged",
-                on_unit_files_changed,
-                on_installed,
-                m);
-        if (r < 0)
-                return r;
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
+                r = sd_bus_match_signal_async(
+                        m->bus,
+                        NULL,
+                        "org.freedesktop.systemd1",
+                        "/org/freedesktop/systemd1",
+                        "org.freedesktop.systemd1.Manager",
+                        signals[i].signal,
+                        signals[i].handler,
+                        on_installed,
+                        m);
+                if (r < 0)
+                        return r;
+        }
         r = sd_bus_add_match_async(
                 m->bus,
                 NULL,

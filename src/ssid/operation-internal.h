@@ -28,6 +28,7 @@ struct Operation {
         bool undoing;
         sd_bus_error error; /* what the request is answered with */
         sd_bus_slot *slot;
+        char *job; /* whose end leads to the next step */
         sd_event_source *defer;
         bool existed; /* the service was installed before */
         Fileset *fileset;

@@ -21,6 +21,7 @@ Operation *operation_free(Operation *o)
         free(o->timer);
         free(o->filename);
         free(o->content);
+        free(o->job);
         free(o);
         return NULL;
 }
@@ -190,10 +191,48 @@ static int call_unit(Operation *o, const char *member, const char *unit)
         return systemd_call_async(o->manager->bus, member, on_step_reply, o, &o->slot, "ss", unit, "replace");
 }
 
-/* Restart: a replaced timer keeps its old schedule otherwise. */
+/* The job comes to its end after this answer, never before: systemd runs its jobs from its loop. */
+static int on_job_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        Operation *o = userdata;
+        const char *job;
+        int r;
+
+        o->slot = sd_bus_slot_unref(o->slot);
+        if (sd_bus_message_is_method_error(reply, NULL)) {
+                operation_fail(o, sd_bus_message_get_error(reply));
+                return 0;
+        }
+        r = sd_bus_message_read(reply, "o", &job);
+        if (r >= 0)
+                r = free_and_strdup(&o->job, job);
+        if (r < 0)
+                operation_fail_errno(o, r);
+        return 0;
+}
+
+void operation_job_removed(Manager *m, const char *job, const char *result)
+{
+        Operation *o = m->operations;
+
+        if (!o || !streq_ptr(o->job, job))
+                return;
+        free(TAKE_PTR(o->job));
+        if (streq(result, "done"))
+                operation_continue(o);
+        else {
+                _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+
+                sd_bus_error_setf(&e, SD_BUS_ERROR_FAILED, "starting %s ended with \"%s\"", o->timer, result);
+                operation_fail(o, &e);
+        }
+}
+
+/* Restart: a replaced timer keeps its old schedule otherwise. Waits for it: only then is the next elapse known. */
 int step_start_timer(Operation *o)
 {
-        return call_unit(o, "RestartUnit", o->timer);
+        return systemd_call_async(
+                o->manager->bus, "RestartUnit", on_job_started, o, &o->slot, "ss", o->timer, "replace");
 }
 
 int step_stop_timer(Operation *o)

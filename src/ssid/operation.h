@@ -32,6 +32,9 @@ int operation_add(Manager *m, sd_bus_message *request, const char *filename, con
 int operation_remove(Manager *m, sd_bus_message *request, const char *slug, sd_bus_error *error);
 int operation_set_enabled(Manager *m, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error);
 
+/* systemd's JobRemoved. */
+void operation_job_removed(Manager *m, const char *job, const char *result);
+
 /* For the manager's end. */
 Operation *operation_free(Operation *o);
 Operation *operation_next(Operation *o);
