@@ -94,7 +94,8 @@ static int setup_tls(Manager *m, const char *dir)
                 return log_error_errno(r, "Cannot make a certificate in %s", dir);
         if (r > 0)
                 log_info("Made a certificate for this host; clients trust it with %s/ca.pem.", dir);
-        r = sd_event_add_time_relative(m->event, &m->renew_timer, CLOCK_BOOTTIME, RENEW_USEC, USEC_PER_SEC, on_renew, m);
+        r = sd_event_add_time_relative(m->event, &m->renew_timer, CLOCK_BOOTTIME, RENEW_USEC, USEC_PER_SEC, on_renew,
+                                       m);
         return r < 0 ? log_error_errno(r, "Cannot set up the certificate's renewal") : 0;
 }
 

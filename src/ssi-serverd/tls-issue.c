@@ -195,7 +195,8 @@ int tls_ca_new(EVP_PKEY *key, X509 **ret)
                 return r;
         if (add_extension(cert, cert, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") < 0 ||
             add_extension(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") < 0 ||
-            add_extension(cert, cert, NID_subject_key_identifier, "hash") < 0 || X509_sign(cert, key, EVP_sha256()) == 0)
+            add_extension(cert, cert, NID_subject_key_identifier, "hash") < 0 ||
+            X509_sign(cert, key, EVP_sha256()) == 0)
                 return -EIO;
         *ret = TAKE_PTR(cert);
         return 0;

@@ -123,7 +123,8 @@ static int write_file(int dir, const char *name, mode_t mode, const char *data, 
         if (fd < 0)
                 return -errno;
         r = write_all(fd, data, n);
-        if (r >= 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 || renameat(dir, temporary, dir, name) < 0 || fsync(dir) < 0))
+        if (r >= 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 || renameat(dir, temporary, dir, name) < 0 ||
+                       fsync(dir) < 0))
                 r = -errno;
         if (r < 0)
                 (void) unlinkat(dir, temporary, 0);

@@ -275,6 +275,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+        static const char *const made[] = {
+                "web/index.html", "web/app.js", "web/.hidden", "web/js/deep.js", "web/js",
+                "web/link.txt",   "web",        "secret.txt",  "",
+        };
         Fixture *f = *state;
         int status;
 
@@ -283,12 +287,10 @@ static int teardown(void **state)
         /* A sanitizer's complaint, too, makes this non-zero. */
         assert_true(WIFEXITED(status));
         assert_int_equal(WEXITSTATUS(status), 0);
-        for (const char *const *name = (const char *const[]) { "web/index.html", "web/app.js", "web/.hidden", "web/js/deep.js", "web/js",
-                                                                "web/link.txt", "secret.txt", "web", "", NULL };
-             *name; name++) {
+        for (size_t i = 0; i < ELEMENTSOF(made); i++) {
                 char path[128];
 
-                snprintf(path, sizeof(path), "%s/%s", f->dir, *name);
+                snprintf(path, sizeof(path), "%s/%s", f->dir, made[i]);
                 assert_int_equal(remove(path), 0);
         }
         free(f);
@@ -427,13 +429,15 @@ static void test_post(void **state)
         assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\n"
                            "Content-Length: 2\r\n\r\n{}", 415, "");
         assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\n\r\n", 411, "length-required");
-        assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
-                        411, "length-required");
-        assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000\r\n\r\n", 413, "too-large");
+        assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                           "2\r\n{}\r\n0\r\n\r\n", 411, "length-required");
+        assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000\r\n\r\n", 413,
+                        "too-large");
         assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n", 413,
                         "too-large");
         assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", 400, "bad-request");
-        assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 2, 3\r\n\r\n{} ", 400, "bad-request");
+        assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 2, 3\r\n\r\n{} ", 400,
+                        "bad-request");
         assert_exchange(f, "DELETE /api/v1/slow HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}", 204, "");
         assert_exchange(f, "DELETE /api/v1/slow HTTP/1.1\r\nHost: h\r\n\r\n", 204, "");
 }
