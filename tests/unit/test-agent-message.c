@@ -1,0 +1,198 @@
+#include "test.h"
+
+#include <utlist.h>
+
+#include "agent-message.h"
+
+#define ITEM "\"service_name\":\"disk\",\"timestamp\":\"2025-09-02T16:06:37Z\""
+#define TIME (UINT64_C(1756829197) * USEC_PER_SEC)
+
+static int parse(const char *text, AgentMessage *m)
+{
+        char error[AGENT_ERROR_MAX];
+        int r;
+
+        r = agent_message_parse(text, strlen(text), m, error);
+        assert_true((r == -EBADMSG || r == -EMSGSIZE) == (error[0] != '\0'));
+        return r;
+}
+
+static void test_auth(void **state)
+{
+        AgentMessage m;
+
+        assert_return_code(parse("{\"type\":\"auth\",\"payload\":{\"agent_id\":\"agt-1\",\"api_key\":\"k\"}}", &m), 0);
+        assert_int_equal(m.type, AGENT_MESSAGE_AUTH);
+        assert_string_equal(m.agent_id, "agt-1");
+        assert_string_equal(m.api_key, "k");
+        assert_null(m.version);
+        agent_message_done(&m);
+}
+
+static void test_status_update(void **state)
+{
+        AgentMessage m;
+
+        /* The blueprint's example, and then with all that is optional. */
+        assert_return_code(parse("{\"type\":\"status_update\",\"payload\":{\"service_name\":\"system-updates\","
+                                 "\"timestamp\":\"2025-09-02T16:06:37Z\",\"status\":\"OK\","
+                                 "\"message\":\"System is up to date\"}}",
+                                 &m),
+                           0);
+        assert_int_equal(m.type, AGENT_MESSAGE_ITEMS);
+        assert_int_equal(m.items->kind, INGEST_RESULT);
+        assert_string_equal(m.items->service, "system-updates");
+        assert_int_equal(m.items->status, STATUS_OK);
+        assert_string_equal(m.items->message, "System is up to date");
+        assert_int_equal(m.items->timestamp, TIME);
+        assert_int_equal(m.items->duration_ms, -1);
+        assert_null(m.items->cursor);
+        agent_message_done(&m);
+
+        assert_return_code(parse("{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"FAILURE\","
+                                 "\"message\":\"\",\"cursor\":\"s=1;i=2\",\"duration_ms\":12,"
+                                 "\"invocation_id\":\"0123456789abcdef0123456789abcdef\",\"unknown\":[1]}}",
+                                 &m),
+                           0);
+        assert_string_equal(m.items->cursor, "s=1;i=2");
+        assert_int_equal(m.items->duration_ms, 12);
+        assert_int_equal(m.items->status, STATUS_FAILURE);
+        agent_message_done(&m);
+}
+
+static void test_batch(void **state)
+{
+        const IngestItem *item;
+        AgentMessage m;
+        unsigned n = 0;
+
+        assert_return_code(parse("{\"type\":\"status_batch\",\"payload\":{\"items\":["
+                                 "{" ITEM ",\"status\":\"OK\",\"message\":\"a\",\"cursor\":\"1\"},"
+                                 "{" ITEM ",\"error\":{\"kind\":\"timeout\",\"detail\":\"too long\"},\"cursor\":\"2\"},"
+                                 "{" ITEM ",\"error\":null,\"status\":\"UPDATE\",\"message\":\"b\",\"cursor\":\"3\"}]}}",
+                                 &m),
+                           0);
+        DL_FOREACH(m.items, item) {
+                assert_int_equal(item->cursor[0] - '0', ++n);
+                assert_int_equal(item->kind, n == 2 ? INGEST_ERROR : INGEST_RESULT);
+        }
+        assert_int_equal(n, 3);
+        assert_string_equal(m.items->next->error_kind, "timeout");
+        agent_message_done(&m);
+
+        assert_return_code(parse("{\"type\":\"status_batch\",\"payload\":{\"items\":[]}}", &m), 0);
+        assert_null(m.items);
+        agent_message_done(&m);
+}
+
+static void test_inventory_and_gap(void **state)
+{
+        AgentMessage m;
+
+        assert_return_code(parse("{\"type\":\"inventory\",\"payload\":{\"services\":["
+                                 "{\"service_name\":\"disk\",\"title\":\"Disk\",\"timeout_ms\":20000,\"enabled\":false,"
+                                 "\"next_run\":null},{\"service_name\":\"cpu\"}]}}",
+                                 &m),
+                           0);
+        assert_int_equal(m.items->n_services, 2);
+        assert_string_equal(m.items->services[0].name, "cpu");
+        assert_true(m.items->services[0].enabled);
+        assert_string_equal(m.items->services[1].title, "Disk");
+        assert_false(m.items->services[1].enabled);
+        assert_true(m.items->services[1].next_run == USEC_INFINITY);
+        agent_message_done(&m);
+
+        assert_return_code(parse("{\"type\":\"gap\",\"payload\":{\"cursor\":\"c\",\"from\":null,"
+                                 "\"to\":\"2025-09-02T16:06:37Z\"}}",
+                                 &m),
+                           0);
+        assert_int_equal(m.items->kind, INGEST_GAP);
+        assert_int_equal(m.items->timestamp, TIME);
+        agent_message_done(&m);
+}
+
+static void test_unknown_type(void **state)
+{
+        AgentMessage m;
+
+        assert_return_code(parse("{\"type\":\"going_down\",\"payload\":{}}", &m), 0);
+        assert_int_equal(m.type, AGENT_MESSAGE_UNKNOWN);
+        agent_message_done(&m);
+}
+
+static void test_refused(void **state)
+{
+        static const char *const table[] = {
+                "",
+                "hello",
+                "[]",
+                "{}",
+                "{\"type\":\"auth\"}",
+                "{\"type\":5,\"payload\":{}}",
+                "{\"type\":\"auth\",\"payload\":[]}",
+                "{\"type\":\"auth\",\"payload\":{\"agent_id\":\"a\"}}",
+                "{\"type\":\"auth\",\"payload\":{\"agent_id\":\"a\",\"api_key\":1}}",
+                "{\"type\":\"status_update\",\"payload\":{}}",
+                "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\"}}",
+                "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"message\":\"m\"}}",
+                "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"ERROR\",\"message\":\"m\"}}",
+                "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"ok\",\"message\":\"m\"}}",
+                "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"\\u0000\"}}",
+                "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"\xff\"}}",
+                "{\"type\":\"status_update\",\"payload\":{\"service_name\":\"A b\",\"timestamp\":\"2025-09-02T16:06:37Z\","
+                "\"status\":\"OK\",\"message\":\"\"}}",
+                "{\"type\":\"status_update\",\"payload\":{\"service_name\":\"a\",\"timestamp\":\"2025-09-02 16:06:37\","
+                "\"status\":\"OK\",\"message\":\"\"}}",
+                "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"\",\"duration_ms\":-1}}",
+                "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"\",\"cursor\":1}}",
+                "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"\","
+                "\"invocation_id\":\"xyz\"}}",
+                "{\"type\":\"service_error\",\"payload\":{" ITEM "}}",
+                "{\"type\":\"service_error\",\"payload\":{" ITEM ",\"error\":{\"kind\":\"boredom\"}}}",
+                "{\"type\":\"status_batch\",\"payload\":{\"items\":{}}}",
+                "{\"type\":\"status_batch\",\"payload\":{\"items\":[1]}}",
+                "{\"type\":\"status_batch\",\"payload\":{\"items\":[{" ITEM ",\"status\":\"OK\",\"message\":\"\"},{}]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\"},{\"service_name\":\"a\"}]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"enabled\":\"yes\"}]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[null]}}",
+                "{\"type\":\"gap\",\"payload\":{}}",
+        };
+        AgentMessage m;
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                if (parse(table[i], &m) != -EBADMSG)
+                        fail_msg("accepted: %s", table[i]);
+}
+
+static void test_too_large(void **state)
+{
+        char text[8192], message[AGENT_MESSAGE_MAX + 2];
+        AgentMessage m;
+
+        memset(message, 'x', sizeof(message));
+        message[AGENT_MESSAGE_MAX] = '\0';
+        snprintf(text, sizeof(text), "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"%s\"}}",
+                 message);
+        assert_return_code(parse(text, &m), 0);
+        agent_message_done(&m);
+        message[AGENT_MESSAGE_MAX] = 'x';
+        message[AGENT_MESSAGE_MAX + 1] = '\0';
+        snprintf(text, sizeof(text), "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"%s\"}}",
+                 message);
+        assert_int_equal(parse(text, &m), -EMSGSIZE);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_auth),
+                cmocka_unit_test(test_status_update),
+                cmocka_unit_test(test_batch),
+                cmocka_unit_test(test_inventory_and_gap),
+                cmocka_unit_test(test_unknown_type),
+                cmocka_unit_test(test_refused),
+                cmocka_unit_test(test_too_large),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
