@@ -1,0 +1,89 @@
+#include "test.h"
+#include "json-util.h"
+#include "messages.h"
+
+static void test_item(void **state)
+{
+        _cleanup_free_ char *text = NULL;
+        RunEvent e = RUN_EVENT_INIT;
+
+        e.slug = (char *) "disk";
+        e.cursor = (char *) "s=1;i=2";
+        e.invocation_id = SD_ID128_MAKE(01, 02, 03, 04, 05, 06, 07, 08, 09, 0a, 0b, 0c, 0d, 0e, 0f, 10);
+        e.status = STATUS_WARNING;
+        e.message = (char *) "91 % \"used\"";
+        e.timestamp = UINT64_C(1756829197) * USEC_PER_SEC;
+        e.duration = 1234567;
+        assert_int_equal(message_item(&e, &text), 0);
+        assert_string_equal(text,
+                            "{\"service_name\":\"disk\",\"timestamp\":\"2025-09-02T16:06:37Z\",\"status\":\"WARNING\","
+                            "\"message\":\"91 % \\\"used\\\"\",\"cursor\":\"s=1;i=2\","
+                            "\"invocation_id\":\"0102030405060708090a0b0c0d0e0f10\",\"duration_ms\":1234}");
+}
+
+static void test_error_item(void **state)
+{
+        _cleanup_free_ char *text = NULL;
+        RunEvent e = RUN_EVENT_INIT;
+
+        e.slug = (char *) "disk";
+        e.cursor = (char *) "s=1";
+        e.error = RUN_ERROR_EXIT_CODE;
+        e.detail = (char *) "exited with status 3";
+        e.timestamp = UINT64_C(1756829197500000);
+        assert_int_equal(message_item(&e, &text), 0);
+        assert_string_equal(text,
+                            "{\"service_name\":\"disk\",\"timestamp\":\"2025-09-02T16:06:37.500Z\","
+                            "\"error\":{\"kind\":\"exit-code\",\"detail\":\"exited with status 3\"},\"cursor\":\"s=1\"}");
+}
+
+static void test_inventory(void **state)
+{
+        _cleanup_free_ char *text = NULL, *empty = NULL;
+        ServiceInfo s = {
+                .slug = (char *) "disk",
+                .title = (char *) "Disk",
+                .version = (char *) "1.0",
+                .schedule = (char *) "*:0/5",
+                .timeout_usec = 20 * USEC_PER_SEC,
+                .enabled = true,
+        };
+        const ServiceInfo *list[] = {&s, NULL};
+
+        assert_int_equal(message_inventory(list, &text), 0);
+        assert_string_equal(text,
+                            "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"disk\","
+                            "\"title\":\"Disk\",\"description\":null,\"version\":\"1.0\",\"schedule\":\"*:0/5\","
+                            "\"timeout_ms\":20000,\"enabled\":true,\"next_run\":null}]}}");
+        assert_int_equal(message_inventory(list + 1, &empty), 0);
+        assert_string_equal(empty, "{\"type\":\"inventory\",\"payload\":{\"services\":[]}}");
+}
+
+static void test_others(void **state)
+{
+        _cleanup_free_ char *auth = NULL, *claim = NULL, *gap = NULL;
+        Credentials c = {.agent_id = (char *) "agt-1", .api_key = (char *) "key"};
+
+        assert_int_equal(message_auth(&c, "host", &auth), 0);
+        assert_string_equal(auth,
+                            "{\"type\":\"auth\",\"payload\":{\"agent_id\":\"agt-1\",\"api_key\":\"key\","
+                            "\"version\":\"" SSI_VERSION "\",\"hostname\":\"host\"}}");
+        assert_int_equal(message_claim("tok", &claim), 0);
+        assert_string_equal(claim, "{\"claim_token\":\"tok\"}");
+        assert_int_equal(message_gap("s=1", 0, UINT64_C(1756829197000000), &gap), 0);
+        assert_string_equal(gap,
+                            "{\"type\":\"gap\",\"payload\":{\"cursor\":\"s=1\",\"from\":null,"
+                            "\"to\":\"2025-09-02T16:06:37Z\"}}");
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_item),
+                cmocka_unit_test(test_error_item),
+                cmocka_unit_test(test_inventory),
+                cmocka_unit_test(test_others),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
