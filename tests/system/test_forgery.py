@@ -14,8 +14,9 @@ FIELDS = "SSI_SERVICE=genuine\nSYSLOG_IDENTIFIER=ssi-genuine\nUNIT=ssi-genuine.s
 def genuine(stack, add):
     add(stack, script("Genuine", f'echo "{NOW}, OK, genuine $INVOCATION_ID"'))
     stack.add_user("mallory")
+    before = len(stack.events("genuine"))
     stack.run(["ssictl", "run", "genuine"])
-    wait_until(lambda: len(stack.events("genuine")) == 1)
+    wait_until(lambda: len(stack.events("genuine")) == before + 1)
     extra = stack.show("ssi-genuine.service", "LogExtraFields")["LogExtraFields"]
     yield extra
     # A genuine result that comes later has arrived, so the forged one before it has been seen and dropped.

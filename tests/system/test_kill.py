@@ -34,7 +34,7 @@ def settled(host, timeout=90):
 
 
 @pytest.mark.parametrize("victim", VICTIMS)
-@pytest.mark.expect_error(r"FATAL: .*(starting up|recovery mode|shutting down|terminating|interrupted)")
+@pytest.mark.expect_error(r"FATAL: .*(starting up|not yet accepting|recovery mode|shutting down|terminating|interrupted)")
 @pytest.mark.expect_error(r"database system was (interrupted|not properly shut down)")
 def test_sigkill_while_results_flow(flow, victim):
     before = len(tick_messages(flow))
@@ -49,7 +49,7 @@ def test_sigkill_while_results_flow(flow, victim):
     assert len(tick_messages(flow)) > before + 10
 
 
-@pytest.mark.expect_error(r"FATAL: .*(starting up|recovery mode|shutting down|terminating|interrupted)")
+@pytest.mark.expect_error(r"FATAL: .*(starting up|not yet accepting|recovery mode|shutting down|terminating|interrupted)")
 def test_sigkill_all_at_once(flow):
     pids = [str(flow.pid(f"{v}.service")) for v in VICTIMS]
     assert "0" not in pids
