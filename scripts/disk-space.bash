@@ -59,6 +59,8 @@ declare -A seen=()
 while read -r source space inodes avail target; do
         [[ $target == /* ]] || continue
         skip_mount "$target" && continue
+        # Containers have single files of their host mounted.
+        [[ -f $target ]] && continue
         # Bind mounts show one device many times.
         [[ $source == /dev/* && ${seen[$source]:-} ]] && continue
         seen[$source]=1
