@@ -33,12 +33,32 @@ after(async () => {
   host.down();
 });
 
-// Each test ends with a look at the console.
+// Each test ends with a look at the console. After one that failed the others would only wait in vain.
+let failed = null;
+
 function step(name, f, options = {}) {
   test(name, {timeout: 60000, ...options}, async (t) => {
-    await f(t);
-    assert.deepEqual(profile.complaints, [], 'the console is quiet');
+    if (failed) return t.skip(`after: ${failed}`);
+    failed = name;
+    try {
+      await f(t);
+      assert.deepEqual(profile.complaints, [], 'the console is quiet');
+    } catch (e) {
+      await describePages(t);
+      throw e;
+    }
+    failed = null;
   });
+}
+
+async function describePages(t) {
+  for (const p of profile.pages()) {
+    const state = await p.getAttribute('#link', 'data-state', {timeout: 1000}).catch(() => '?');
+    const words = await p.innerText('main', {timeout: 1000}).catch(() => '?');
+    t.diagnostic(`${p.url()} (${state}): ${words.slice(0, 200).replace(/\s+/g, ' ')}`);
+  }
+  for (const complaint of profile.complaints) t.diagnostic(complaint);
+  await page.screenshot({path: `${results}/failed.png`}).catch(() => {});
 }
 
 const text = (selector) => page.locator(selector).first().innerText();
@@ -52,7 +72,8 @@ async function submit(fields) {
 
 // When (ms since the epoch) the element shows exactly this text; begins to look at once.
 function shownAt(p, selector, expected) {
-  return p.evaluate(([sel, value]) => new Promise((resolve) => {
+  return p.evaluate(([sel, value]) => new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error(`${value} is not shown`)), 10000);
     const check = () => {
       if (![...document.querySelectorAll(sel)].some((el) => el.textContent === value)) return;
       observer.disconnect();
@@ -183,8 +204,8 @@ step('what a script reports is on the page within a second of being printed, wit
     const seen = shownAt(page, '.message', message);
     const seenThere = shownAt(overview, '.row .status .word', words);
 
-    await speaker.say(`${status}, ${message}`);
-    const [at, there, printed] = [await seen, await seenThere, await speaker.printedAt(message)];
+    const [at, there] = await Promise.all([seen, seenThere, speaker.say(`${status}, ${message}`)]);
+    const printed = await speaker.printedAt(message);
     took.server.push(at - printed);
     took.overview.push(there - printed);
     assert.equal(await row('Web test').locator('.status').getAttribute('data-value'), status);

@@ -28,7 +28,7 @@ export class Session extends EventTarget {
   }
 
   async signUp(email, password) {
-    await send('POST', '/api/v1/users/register', {body: {email, password}});
+    await json(await send('POST', '/api/v1/users/register', {body: {email, password}}));
     await this.logIn(email, password);
   }
 
