@@ -714,7 +714,7 @@ static void test_random(void **state)
         Journal *j = JOURNAL(state);
         Events *ev = EVENTS(state);
 
-        for (unsigned round = 1; round <= 300; round++) {
+        for (unsigned round = 1; round <= 100; round++) {
                 unsigned seed = round * 7919, results, errors, last[8] = {}, got = 0;
 
                 random_journal(j, &seed, 4, 12, &results, &errors);
