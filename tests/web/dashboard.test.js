@@ -65,6 +65,22 @@ const text = (selector) => page.locator(selector).first().innerText();
 const row = (title, p = page) => p.locator('.row', {has: p.locator('.c-name', {hasText: title})});
 const live = (p = page) => p.waitForSelector('#link[data-state="live"]');
 
+// All that the site keeps in this browser.
+function stored() {
+  return page.evaluate(() => new Promise((resolve, reject) => {
+    const kept = {...localStorage, ...sessionStorage, ...(document.cookie && {cookie: document.cookie})};
+    const request = indexedDB.open('ssi');
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => {
+      const get = request.result.transaction('session').objectStore('session').getAll();
+      get.onsuccess = () => {
+        request.result.close();
+        resolve(get.result.length ? {...kept, secret: get.result.join()} : kept);
+      };
+    };
+  }));
+}
+
 async function submit(fields) {
   for (const [id, value] of Object.entries(fields)) await page.fill(`#${id}`, value);
   await page.click('main button[type="submit"]');
@@ -121,14 +137,13 @@ step('signing up leads to an empty list that leads to registering a server', asy
 });
 
 step('tokens: the access token is stored nowhere, the refresh token survives a reload', async () => {
-  const stored = () => page.evaluate(() => JSON.stringify({...localStorage, ...sessionStorage, cookie: document.cookie}));
   const before = await stored();
 
-  assert.doesNotMatch(before, /eyJ/, 'no JWT');
+  assert.doesNotMatch(JSON.stringify(before), /eyJ/, 'no JWT');
   await page.reload();
   await page.waitForSelector('text=No servers yet');
   await live();
-  assert.notEqual(await stored(), before, 'the refresh token is rotated');
+  assert.notEqual((await stored()).secret, before.secret, 'the refresh token is rotated');
 });
 
 step('logging out and in again, and what a wrong password says', async () => {
@@ -136,7 +151,7 @@ step('logging out and in again, and what a wrong password says', async () => {
   assert.equal(await text('#account-email'), email);
   await page.click('#logout');
   await page.waitForURL('**/login');
-  assert.equal(await page.evaluate(() => localStorage.getItem('ssi.session')), null);
+  assert.deepEqual(await stored(), {});
 
   await submit({email, password: 'not the password'});
   await page.waitForSelector('[role="alert"]:visible');
@@ -282,8 +297,10 @@ step('tabs share one session: many reloads at once lose it not, one log-out ends
 
   await Promise.all(tabs.map((tab) => tab.goto(host.url)));
   await Promise.all(tabs.map((tab) => live(tab)));
-  await Promise.all([page, ...tabs].map((tab) => tab.reload()));
-  await Promise.all([page, ...tabs].map((tab) => live(tab)));
+  for (let round = 0; round < 3; round++) {
+    await Promise.all([page, ...tabs].map((tab) => tab.reload()));
+    await Promise.all([page, ...tabs].map((tab) => live(tab)));
+  }
 
   await tabs[0].click('#account summary');
   await tabs[0].click('#logout');
