@@ -42,6 +42,8 @@ typedef struct Run {
         bool ended, failed;
         bool concluded;  /* its event is in the output */
         bool superseded; /* held, since a line of a later run came before this one's end */
+        bool early;      /* its stream was seen before its start */
+        uint64_t stream_seq;
         StatusLine line;
         uint64_t started, ended_at, ended_monotonic;
         char exit_code[16];

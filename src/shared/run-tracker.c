@@ -16,7 +16,10 @@
  *    grace is over, by whether there are enough streams for all.
  * 4. A stream that nobody claimed in time belongs to the run that is under way, else to a run that ended a moment ago
  *    (a correction), else to one of which the manager's entries were lost: it is a result of its own then.
- * 5. A run whose end was not logged (log level, full socket) ends when the next run shows itself.
+ * 5. Where runs follow each other closely, journald may even stamp a line with the invocation id of the next run. So an
+ *    ended run without a stream also takes that of the next one, when it came before the next one's start; and when a
+ *    second stream comes with one id, the first was of an earlier run.
+ * 6. A run whose end was not logged (log level, full socket) ends when the next run shows itself.
  *
  * Every decision depends on the entries and their times only. */
 
@@ -159,18 +162,45 @@ static int claim(RunTracker *t, Run *run, Stream *m, const RunEntry *e)
         return has_line ? run_add_line(t, run, &line, e) : 0;
 }
 
+/* A run has one stream: this one was not the run's, but an earlier one's. */
+static int move_stream(RunTracker *t, Run *from, Run *to, const RunEntry *e)
+{
+        StatusLine line = from->line;
+        bool has_line = from->has_line;
+
+        run_bind(to, from->stream_id);
+        to->stream_seq = from->stream_seq;
+        from->has_stream = from->has_line = from->early = false;
+        return has_line ? run_add_line(t, to, &line, e) : 0;
+}
+
+/* The next run whose stream came before its start, so that it may be this one's. */
+static Run *find_early(Run *run)
+{
+        for (run = run->next; run; run = run->next)
+                if (run->has_stream && run->early && !run->ended)
+                        return run;
+        return NULL;
+}
+
 /* Lets ended runs claim streams, in order, as far as there is no doubt. */
 static int service_match(RunTracker *t, Service *s)
 {
-        Run *run;
+        Run *run, *early;
         int r;
 
         DL_FOREACH(s->runs, run) {
                 if (!run_claims(run))
                         continue;
-                if (run->failed || !s->unclaimed)
+                if (run->failed)
                         return 0;
-                r = claim(t, run, s->unclaimed, NULL);
+                early = find_early(run);
+                if (early && (!s->unclaimed || early->stream_seq < s->unclaimed->slot->seq))
+                        r = move_stream(t, early, run, NULL);
+                else if (s->unclaimed)
+                        r = claim(t, run, s->unclaimed, NULL);
+                else
+                        return 0;
                 if (r < 0)
                         return r;
         }
@@ -457,6 +487,31 @@ static void stream_add_line(Stream *m, StatusLine *line)
         m->has_line = true;
 }
 
+/* Makes room for the stream of this line, where the run has one: that one is an earlier run's, or nobody's for now. */
+static int bind_second(RunTracker *t, Run *run, const RunEntry *e)
+{
+        Stream *m;
+        Run *i;
+        int r;
+
+        if (!run->has_stream || run->concluded)
+                return 0;
+        for (i = run; i != run->service->runs;) {
+                i = i->prev;
+                if (!i->has_stream && (!i->ended || i->ended_monotonic + LATE_USEC >= t->now))
+                        return move_stream(t, run, i, e);
+        }
+        if (!run->has_line)
+                return 0;
+        r = stream_new(t, run->service, e, &m);
+        if (r < 0)
+                return r;
+        m->id = run->stream_id;
+        stream_add_line(m, &run->line);
+        run->has_line = false;
+        return 0;
+}
+
 static int feed_line(RunTracker *t, Service *s, const RunEntry *e)
 {
         bool anonymous = sd_id128_is_null(e->invocation_id);
@@ -482,12 +537,12 @@ static int feed_line(RunTracker *t, Service *s, const RunEntry *e)
                 r = run_get(t, s, e, &run);
                 if (r < 0)
                         goto fail;
-                if (m) {
-                        r = claim(t, run, TAKE_PTR(m), e);
-                        if (r < 0)
-                                goto fail;
-                }
+                r = m ? claim(t, run, TAKE_PTR(m), e) : bind_second(t, run, e);
+                if (r < 0)
+                        goto fail;
                 run_bind(run, e->stream_id);
+                run->stream_seq = t->seq;
+                run->early = !run->start_seen;
         }
         if (run)
                 return valid ? run_add_line(t, run, &line, e) : 0;
