@@ -415,3 +415,11 @@ step('addresses that lead nowhere say so', async () => {
   await page.waitForSelector('text=There is no such server');
   profile.expectComplaint(/status of 404/);
 });
+
+step('the daemons logged no error meanwhile', async () => {
+  await host.exec(['journalctl', '--sync']);
+  const units = ['ssid', 'ssi-uplinkd', 'ssi-serverd'].flatMap((unit) => ['-u', unit]);
+  assert.equal(await host.exec(['journalctl', '-q', '-p', 'err', '-o', 'cat', ...units]), '');
+  const all = await host.exec(['journalctl', '-q', '-o', 'cat', '--all', ...units]);
+  assert.doesNotMatch(all, /(Address|Leak|UndefinedBehavior)Sanitizer|: runtime error: /);
+}, withAgent);
