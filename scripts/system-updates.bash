@@ -1,18 +1,20 @@
 #!/bin/bash
 
 # name: Package Updates
-# description: Updates that APT would install, on Debian and its relatives
-# version: 1.0
+# description: Updates that APT or DNF would install
+# version: 1.1
 # schedule: *:0/15
 # timeout: 2min
 
 # UPDATE when packages can be upgraded, with how many of them are security updates.
 # WARNING when the package lists are so old that "no updates" would mean nothing, or when packages are half-installed.
-# When APT cannot answer at all this is an execution error: it never says OK without having looked.
-# Nothing is downloaded: something else runs `apt-get update` (on Debian, apt-daily.timer when it is told to).
+# When APT or DNF cannot answer at all this is an execution error: it never says OK without having looked.
+# Nothing is downloaded: something else refreshes the lists (on Debian apt-daily.timer, on Fedora and its relatives
+# dnf-makecache.timer).
 
 # --- Configuration ---
 LISTS_MAX_AGE_DAYS=7      # older package lists are a WARNING
+DNF_CACHE=/var/cache/dnf
 SECURITY_STATUS=UPDATE    # the status when security updates are among them; WARNING is a choice, too
 
 # --- Check ---
@@ -37,7 +39,43 @@ count() {
         fi
 }
 
-command -v apt-get >/dev/null || cannot "there is no apt-get on this system"
+# tell TIME TOTAL SECURITY: TIME is that of the newest list.
+tell() {
+        local age=$((($(date +%s) - $1) / 86400))
+
+        if ((age > LISTS_MAX_AGE_DAYS)); then
+                report WARNING "The package lists are $age days old; by them $(count "$2" update), $3 of security"
+        fi
+        (($3 > 0)) && report "$SECURITY_STATUS" "$(count "$2" "available update"), $3 of security"
+        (($2 > 0)) && report UPDATE "$(count "$2" "available update")"
+        report OK "All packages are up to date"
+}
+
+ask_dnf() {
+        local newest list code total security
+        # The system's own cache, read only; the log goes where a sandboxed check may write.
+        local dnf=(dnf --quiet --cacheonly --setopt=cachedir="$DNF_CACHE" --setopt=logdir=/tmp)
+
+        newest=$(find "$DNF_CACHE" -type f -name repomd.xml -printf '%T@\n' | sort -n | tail -n 1) ||
+                cannot "the package lists in $DNF_CACHE cannot be read"
+        [[ $newest ]] || report WARNING "No package lists: dnf makecache has never run"
+
+        # 100 says that there are updates.
+        list=$("${dnf[@]}" check-update)
+        code=$?
+        ((code == 0 || code == 100)) || cannot "dnf check-update failed with status $code"
+        # One line a package, up to those that others replace.
+        total=$(awk '/^Obsoleting/ { exit } NF == 3 && $1 ~ /\./ { n++ } END { print n + 0 }' <<<"$list")
+        ((code == 0 || total > 0)) || cannot "dnf says that there are updates, and names none"
+        list=$("${dnf[@]}" updateinfo list --updates security) || cannot "dnf updateinfo failed with status $?"
+        security=$(awk 'NF == 3 && $3 ~ /\./ && !seen[$3]++ { n++ } END { print n + 0 }' <<<"$list")
+        tell "${newest%.*}" "$total" "$security"
+}
+
+if ! command -v apt-get >/dev/null; then
+        command -v dnf >/dev/null || cannot "there is neither apt-get nor dnf on this system"
+        ask_dnf
+fi
 
 # The time of the newest list. An empty folder means that `apt-get update` never ran.
 newest=$(find /var/lib/apt/lists -maxdepth 1 -type f -name '*_*' -printf '%T@\n' | sort -n | tail -n 1) ||
@@ -58,10 +96,4 @@ if [[ $broken ]]; then
         report WARNING "Not fully installed: $(tr '\n' ' ' <<<"$broken")(dpkg --configure -a)"
 fi
 
-age=$((($(date +%s) - ${newest%.*}) / 86400))
-if ((age > LISTS_MAX_AGE_DAYS)); then
-        report WARNING "The package lists are $age days old; by them $(count "$total" update), $security of security"
-fi
-((security > 0)) && report "$SECURITY_STATUS" "$(count "$total" "available update"), $security of security"
-((total > 0)) && report UPDATE "$(count "$total" "available update")"
-report OK "All packages are up to date"
+tell "${newest%.*}" "$total" "$security"

@@ -8,25 +8,104 @@ static inline void json_tokener_freep(json_tokener **t)
                 json_tokener_free(*t);
 }
 
+/* The readers below give the end of what they read, or NULL. */
+
+static const char *skip_word(const char *s, const char *end, const char *word)
+{
+        size_t n = strlen(word);
+
+        return (size_t) (end - s) >= n && memcmp(s, word, n) == 0 ? s + n : NULL;
+}
+
+static const char *skip_string(const char *s, const char *end)
+{
+        for (s++; s < end && (unsigned char) *s >= 0x20; s++) {
+                if (*s == '"')
+                        return s + 1;
+                if (*s == '\\' && ++s == end)
+                        return NULL;
+        }
+        return NULL;
+}
+
+static const char *skip_digits(const char *s, const char *end)
+{
+        const char *first = s;
+
+        while (s < end && *s >= '0' && *s <= '9')
+                s++;
+        return s > first ? s : NULL;
+}
+
+static const char *skip_number(const char *s, const char *end)
+{
+        if (*s == '-')
+                s++;
+        if (end - s >= 2 && s[0] == '0' && s[1] >= '0' && s[1] <= '9')
+                return NULL;
+        s = skip_digits(s, end);
+        if (s && s < end && *s == '.')
+                s = skip_digits(s + 1, end);
+        if (s && s < end && (*s == 'e' || *s == 'E')) {
+                s++;
+                if (s < end && (*s == '+' || *s == '-'))
+                        s++;
+                s = skip_digits(s, end);
+        }
+        return s;
+}
+
+/* json-c's strict mode still takes single quotes, NaN, "1.", "01.5", control characters in strings and NUL bytes at the end.
+ * It judges how the tokens are put together, this what is one. */
+static bool tokens_are_valid(const char *s, size_t n)
+{
+        const char *end = s + n;
+
+        while (s && s < end)
+                switch (*s) {
+                case ' ': case '\t': case '\r': case '\n':
+                case '{': case '}': case '[': case ']': case ',': case ':':
+                        s++;
+                        break;
+                case '"':
+                        s = skip_string(s, end);
+                        break;
+                case 't':
+                        s = skip_word(s, end, "true");
+                        break;
+                case 'f':
+                        s = skip_word(s, end, "false");
+                        break;
+                case 'n':
+                        s = skip_word(s, end, "null");
+                        break;
+                default:
+                        s = skip_number(s, end);
+                }
+        return s;
+}
+
 int json_parse(const char *s, size_t n, json_object **ret)
 {
         _cleanup_(json_tokener_freep) json_tokener *t = NULL;
         _cleanup_json_ json_object *o = NULL;
+        size_t end;
 
-        if (n > INT32_MAX || !utf8_is_valid(s, n))
+        if (n > INT32_MAX || !utf8_is_valid(s, n) || !tokens_are_valid(s, n))
                 return -EBADMSG;
         t = json_tokener_new_ex(JSON_DEPTH_MAX);
         if (!t)
                 return -ENOMEM;
         json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
         o = json_tokener_parse_ex(t, s, (int) n);
+        end = json_tokener_get_parse_end(t);
 
         /* A number at the very end is complete only when the tokener is told that nothing follows. */
         if (!o && json_tokener_get_error(t) == json_tokener_continue)
                 o = json_tokener_parse_ex(t, "", -1);
         if (json_tokener_get_error(t) != json_tokener_success)
                 return -EBADMSG;
-        for (size_t i = json_tokener_get_parse_end(t); i < n; i++)
+        for (size_t i = end; i < n; i++)
                 if (!strchr(" \t\r\n", s[i]))
                         return -EBADMSG;
         *ret = TAKE_PTR(o);

@@ -110,11 +110,15 @@ static MetadataKey key_from_string(const char *s, size_t n)
         return _METADATA_KEY_MAX;
 }
 
+/* Of UTF-8: C0, DEL and C1, which are U+0080 to U+009F. */
 static bool has_control_character(const char *s, size_t n)
 {
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
                 if ((unsigned char) s[i] < 0x20 || s[i] == 0x7f)
                         return true;
+                if (s[i] == '\xc2' && i + 1 < n && (unsigned char) s[i + 1] < 0xa0)
+                        return true;
+        }
         return false;
 }
 

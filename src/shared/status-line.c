@@ -2,6 +2,9 @@
 
 #define STAMP_LEN 19 /* "YYYY-MM-DD HH:MM:SS" */
 
+/* The end of the year 9999 in UTC: RFC 3339 has four digits. */
+#define TIME_MAX INT64_C(253402300799)
+
 static bool parse_digits(const char *s, size_t n, int *ret)
 {
         int v = 0;
@@ -77,6 +80,8 @@ static int local_to_utc(const struct tm *stamp, uint64_t received, uint64_t *ret
                 if (best < 0 || !same_day(&tm, stamp))
                         return -EBADMSG;
         }
+        if (best > TIME_MAX)
+                return -EBADMSG;
         *ret = (uint64_t) best * USEC_PER_SEC;
         return 0;
 }
@@ -207,12 +212,14 @@ int parse_rfc3339(const char *s, uint64_t *ret_usec)
         } else if ((*p != 'Z' && *p != 'z') || p[1] != '\0')
                 return -EINVAL;
 
-        struct tm copy = tm;
-        t = timegm(&copy);
-        if (!same_day(&copy, &tm) && tm.tm_sec != 60)
+        /* A leap second is the first of the next minute here, and of the next day, but the day must exist. */
+        struct tm day = {.tm_year = tm.tm_year, .tm_mon = tm.tm_mon, .tm_mday = tm.tm_mday};
+        timegm(&day);
+        if (!same_day(&day, &tm))
                 return -EINVAL;
+        t = timegm(&tm);
         t -= sign * (hours * 3600 + minutes * 60);
-        if (t < 0)
+        if (t < 0 || t > TIME_MAX)
                 return -EINVAL;
         *ret_usec = (uint64_t) t * USEC_PER_SEC + fraction;
         return 0;

@@ -78,7 +78,7 @@ static void test_hostile(void **state)
 {
         static const char *const texts[] = {
                 "", "#", "#!", "\n\n\n", "#!/bin/bash", "# name: A", "#!/bin/sh\n# name: A\n", "#!/bin/bash\r\n# name: A\r\n",
-                "#!/bin/bash\n# name: \xff\xfe\n", "#!/bin/bash\n# name: a\x01" "b\n", "#!/bin/bash\n# name: ---\n",
+                "#!/bin/bash\n# name: \xff\xfe\n", "#!/bin/bash\n# name: a\x01" "b\n", "#!/bin/bash\n# name: a\xc2\x8c\n", "#!/bin/bash\n# name: ---\n",
                 "#!/bin/bash\n# name: ../../etc\n# :\n#:\n# a:\n",
         };
 
@@ -90,6 +90,17 @@ static void test_hostile(void **state)
                 assert_non_null(formatted);
                 assert_true(!m->slug || !strchr(m->slug, '/'));
         }
+}
+
+/* They would reach terminals. */
+static void test_control_characters(void **state)
+{
+        _cleanup_(metadata_freep) Metadata *m = parse("#!/bin/bash\n# name: a\xc2\x9b\n# user: b\xc2\x80\n# version: \xc2\xa0\n");
+
+        assert_problem(m, 2, false, "control characters");
+        assert_problem(m, 3, false, "control characters");
+        assert_null(m->value[METADATA_NAME]);
+        assert_string_equal(m->value[METADATA_VERSION], "\xc2\xa0");
 }
 
 static void test_reserved(void **state)
@@ -131,6 +142,7 @@ int main(void)
                 cmocka_unit_test(test_missing_repeated_unknown),
                 cmocka_unit_test(test_privileged),
                 cmocka_unit_test(test_hostile),
+                cmocka_unit_test(test_control_characters),
                 cmocka_unit_test(test_reserved),
                 cmocka_unit_test(test_crlf),
                 cmocka_unit_test(test_many_problems),

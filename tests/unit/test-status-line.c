@@ -46,6 +46,7 @@ static void test_invalid(void **state)
                 "2025-09-02 24:06:37, OK, x",
                 " 2025-09-02 16:06:37, OK, x",
                 "x2025-09-02 16:06:37, OK, x",
+                "9999-12-31 23:59:60, OK, the year 10000",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(lines); i++) {
@@ -111,6 +112,15 @@ static void test_rfc3339(void **state)
         assert_int_equal(parse_rfc3339("2025-09-31T16:06:37Z", &usec), -EINVAL);
         assert_int_equal(parse_rfc3339("2025-09-02T16:06:37.Z", &usec), -EINVAL);
         assert_int_equal(parse_rfc3339("2025-09-02T16:06:37+2:00", &usec), -EINVAL);
+
+        /* The days at the ends; a leap second is none of its own. */
+        assert_int_equal(parse_rfc3339("9999-12-31T23:59:59Z", &usec), 0);
+        assert_string_equal(format_rfc3339(usec, buf), "9999-12-31T23:59:59Z");
+        assert_int_equal(parse_rfc3339("9999-12-31T23:59:59-01:00", &usec), -EINVAL);
+        assert_int_equal(parse_rfc3339("1970-01-01T00:00:00+01:00", &usec), -EINVAL);
+        assert_int_equal(parse_rfc3339("2016-12-31T23:59:60Z", &usec), 0);
+        assert_string_equal(format_rfc3339(usec, buf), "2017-01-01T00:00:00Z");
+        assert_int_equal(parse_rfc3339("2025-02-30T12:00:60Z", &usec), -EINVAL);
 }
 
 int main(void)

@@ -1,0 +1,82 @@
+#!/bin/bash
+
+# name: Journal Errors
+# description: How many errors are logged, and by whom
+# version: 1.0
+# schedule: *:0/5
+# timeout: 1min
+# user: ssi-journal
+
+# Counts the journal's entries of priority "err" and worse and names those who log most. It runs as a user whose only right
+# is to read the journal (group systemd-journal); a dynamic user would see none of it and count nothing.
+
+# --- Configuration ---
+MINUTES=15
+WARNING_ERRORS=10
+FAILURE_ERRORS=200
+PRIORITY=err
+# Shell patterns of identifiers (the name before the colon in journalctl) to leave out, for example ('sshd' 'gnome-*').
+IGNORE=()
+ENTRIES_MAX=10000    # more are not read
+JOURNALS=(/var/log/journal /run/log/journal)
+
+# --- Check ---
+set -uo pipefail
+export LC_ALL=C
+
+report() {
+        printf '%s, %s, %s\n' "$(date '+%Y-%m-%d %H:%M:%S')" "$1" "$2"
+        exit 0
+}
+
+cannot() {
+        printf 'Cannot tell: %s\n' "$1" >&2
+        exit 1
+}
+
+ignored() {
+        local pattern
+        for pattern in ${IGNORE[@]+"${IGNORE[@]}"}; do
+                # shellcheck disable=SC2053 # a pattern is what it is
+                [[ $1 == $pattern ]] && return 0
+        done
+        return 1
+}
+
+# To those who may not read the system's journal, journalctl shows an empty one.
+readable=0
+for folder in "${JOURNALS[@]}"; do
+        for file in "$folder"/*/system.journal; do
+                [[ -r $file ]] && readable=1
+        done
+done
+((readable)) || cannot "the system's journal cannot be read by $(id -un)"
+
+# One line an entry, which plain text would not be; the identifier comes as JSON.
+entries=$(journalctl --quiet --no-pager --priority="$PRIORITY" --since="-${MINUTES}min" --lines="$ENTRIES_MAX" --output=json \
+        --output-fields=SYSLOG_IDENTIFIER,_COMM) || cannot "journalctl failed with status $?"
+
+declare -A count=()
+total=0
+while IFS= read -r entry; do
+        [[ $entry ]] || continue
+        who=unknown
+        if [[ $entry =~ \"SYSLOG_IDENTIFIER\":\"([^\"\\]*)\" ]] || [[ $entry =~ \"_COMM\":\"([^\"\\]*)\" ]]; then
+                who=${BASH_REMATCH[1]:-unknown}
+        fi
+        ignored "$who" && continue
+        count[$who]=$((${count[$who]:-0} + 1))
+        total=$((total + 1))
+done <<<"$entries"
+
+errors=errors
+((total == 1)) && errors=error
+message="$total $errors in $MINUTES min"
+if ((total > 0)); then
+        message+=": $(for who in "${!count[@]}"; do printf '%d %s\n' "${count[$who]}" "$who"; done | sort -k1,1nr -k2 | head -n 3 |
+                awk '{ n = $1; sub(/^[0-9]+ /, ""); printf "%s%s %d", (NR > 1 ? ", " : ""), $0, n }')"
+fi
+
+((total >= FAILURE_ERRORS)) && report FAILURE "$message"
+((total >= WARNING_ERRORS)) && report WARNING "$message"
+report OK "$message"

@@ -1,0 +1,78 @@
+#!/bin/bash
+
+# name: Uptime
+# description: How long the system runs, and whether it must be rebooted
+# version: 1.0
+# schedule: *:0/15
+# timeout: 1min
+
+# UPDATE when a reboot is wanted: a package asked for one (/run/reboot-required), needs-restarting of dnf-utils says so,
+# or the running kernel is not the newest of those installed, or was replaced since the boot. A container has no kernel
+# of its own; there that part is left out.
+
+# --- Configuration ---
+REBOOT_STATUS=UPDATE
+WARNING_UPTIME_MINUTES=0    # up for less than this is a WARNING; 0: never
+WARNING_UPTIME_DAYS=0       # up for longer than this is a WARNING; 0: never
+REBOOT_REQUIRED=/run/reboot-required
+BOOT=/boot
+UPTIME=/proc/uptime
+
+# --- Check ---
+set -uo pipefail
+export LC_ALL=C
+
+report() {
+        printf '%s, %s, %s\n' "$(date '+%Y-%m-%d %H:%M:%S')" "$1" "$2"
+        exit 0
+}
+
+cannot() {
+        printf 'Cannot tell: %s\n' "$1" >&2
+        exit 1
+}
+
+read -r up _ <"$UPTIME" || cannot "$UPTIME cannot be read"
+[[ $up =~ ^[0-9]+\.[0-9]+$ ]] || cannot "$UPTIME reads '$up'"
+up=${up%.*}
+if ((up >= 86400)); then
+        text="Up for $((up / 86400)) d $((up % 86400 / 3600)) h"
+else
+        text="Up for $((up / 3600)) h $((up % 3600 / 60)) min"
+fi
+
+why=
+if [[ -e $REBOOT_REQUIRED ]]; then
+        why="packages ask for it"
+        if [[ -r $REBOOT_REQUIRED.pkgs ]]; then
+                why=$(sort -u "$REBOOT_REQUIRED.pkgs" | head -n 5 | paste -sd ' ')
+        fi
+fi
+
+if [[ ! $why ]] && command -v needs-restarting >/dev/null; then
+        needs-restarting -r >/dev/null
+        case $? in
+                0) ;;
+                1) why="updated core packages" ;;
+                *) cannot "needs-restarting -r failed" ;;
+        esac
+fi
+
+if [[ ! $why ]] && ! systemd-detect-virt --quiet --container; then
+        running=$(uname -r) || cannot "uname failed"
+        [[ -r $BOOT ]] || cannot "$BOOT cannot be read"
+        newest=$(find "$BOOT" -maxdepth 1 -type f -name 'vmlinuz-*' ! -name '*.old' ! -name '*rescue*' -printf '%f\n' |
+                sed 's/^vmlinuz-//' | sort -V | tail -n 1) || cannot "$BOOT cannot be searched"
+        [[ $newest ]] || cannot "there is no kernel in $BOOT to compare the running one with"
+        booted=$(($(date +%s) - up))
+        if [[ $newest != "$running" ]]; then
+                why="kernel $newest is installed, $running runs"
+        elif (($(stat -c %Y "$BOOT/vmlinuz-$newest") > booted)); then
+                why="kernel $newest was replaced since the boot"
+        fi
+fi
+
+[[ $why ]] && report "$REBOOT_STATUS" "Reboot required ($why); ${text,}"
+((WARNING_UPTIME_MINUTES > 0 && up < WARNING_UPTIME_MINUTES * 60)) && report WARNING "$text only"
+((WARNING_UPTIME_DAYS > 0 && up > WARNING_UPTIME_DAYS * 86400)) && report WARNING "$text"
+report OK "$text, no reboot required"
