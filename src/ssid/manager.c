@@ -10,6 +10,7 @@
 #include "manager.h"
 #include "operation.h"
 #include "systemd-client.h"
+#include "test-run.h"
 
 /* An editor or a package manager writes several files; one look after the last of them is enough. */
 #define RESCAN_DELAY_USEC (100 * USEC_PER_MSEC)
@@ -90,6 +91,7 @@ Manager *manager_free(Manager *m)
                 m->operations = operation_next(o);
                 operation_free(o);
         }
+        test_runs_abandon(m);
         m->announced = false;
         m->follow = journal_follow_free(m->follow);
         HASH_ITER(hh, m->services, s, tmp)
@@ -219,8 +221,10 @@ static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error 
 {
         const char *job, *result;
 
-        if (sd_bus_message_read(message, "uoss", NULL, &job, NULL, &result) >= 0)
+        if (sd_bus_message_read(message, "uoss", NULL, &job, NULL, &result) >= 0) {
                 operation_job_removed(userdata, job, result);
+                test_runs_job_removed(userdata, job);
+        }
         return 0;
 }
 
@@ -276,9 +280,12 @@ static int watch_systemd(Manager *m)
 static void load_last_run(Manager *m, Service *s)
 {
         _cleanup_(run_event_done) RunEvent last = RUN_EVENT_INIT, result = RUN_EVENT_INIT;
+        _cleanup_(journal_history_freep) JournalHistory *own = NULL;
         int r;
 
-        r = journal_follow_last(m->follow, s->slug, &last, &result);
+        r = m->history ? 0 : journal_history_new(&own);
+        if (r >= 0)
+                r = journal_history_last(m->history ?: own, s->slug, &last, &result);
         if (r > 0 && result.slug)
                 r = service_apply_run(s, &result, false);
         if (r > 0 || (r == 0 && last.slug))
@@ -351,6 +358,9 @@ int manager_rescan(Manager *m)
                 return -errno;
         HASH_ITER(hh, m->services, s, tmp)
                 s->seen = false;
+        r = journal_history_new(&m->history);
+        if (r < 0)
+                log_warning_errno(r, "Cannot open the journal");
         while ((e = readdir(d))) {
                 if (slug_from_service_unit(e->d_name, slug) < 0)
                         continue;
@@ -362,6 +372,7 @@ int manager_rescan(Manager *m)
                         s->seen = true;
         }
         closedir(d);
+        m->history = journal_history_free(m->history);
         HASH_ITER(hh, m->services, s, tmp)
                 if (!s->seen)
                         remove_service(m, s);

@@ -7,12 +7,13 @@
 #include <systemd/sd-event.h>
 
 #include "journal-follow.h"
+#include "journal-history.h"
 #include "polkit.h"
 #include "service.h"
 #include "status.h"
 
 typedef struct Operation Operation;
-typedef struct Query Query;
+typedef struct TestRun TestRun;
 
 /* polkit actions. */
 #define ACTION_MANAGE         "org.ssi.agent1.manage-services"
@@ -33,6 +34,7 @@ typedef struct Manager {
         size_t n_services;
 
         Operation *operations; /* the first one is under way */
+        TestRun *tests;
         unsigned n_validations;
 
         sd_event_source *emit;   /* sends the changes that piled up */
@@ -41,6 +43,8 @@ typedef struct Manager {
         Status overall;
         unsigned counts[_STATUS_MAX];
         bool totals_dirty;
+        bool no_memory_peak; /* systemd is too old to tell it */
+        JournalHistory *history; /* during a scan */
         bool announced;          /* objects added from now on are signalled */
 } Manager;
 

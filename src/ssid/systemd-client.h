@@ -9,6 +9,14 @@
 int systemd_call_async(sd_bus *bus, const char *member, sd_bus_message_handler_t callback, void *userdata,
                        sd_bus_slot **ret_slot, const char *types, ...);
 
+/* The same in two steps, for arguments that are appended by other means. */
+int systemd_new_call(sd_bus *bus, const char *member, sd_bus_message **ret);
+int systemd_send_async(sd_bus *bus, sd_bus_message *call, sd_bus_message_handler_t callback, void *userdata,
+                       sd_bus_slot **ret_slot);
+
+/* Asks for something of which nobody waits to hear. */
+int systemd_call_no_reply(sd_bus *bus, const char *member, const char *types, ...);
+
 /* The answer is a variant. The unit need not be loaded. */
 int systemd_get_unit_property_async(sd_bus *bus, const char *unit, const char *interface, const char *property,
                                     sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret_slot);
