@@ -15,6 +15,8 @@ Service *service_free(Service *s)
         if (!s)
                 return NULL;
         sd_bus_slot_unref(s->next_run_slot);
+        sd_bus_slot_unref(s->cpu_slot);
+        sd_bus_slot_unref(s->memory_peak_slot);
         free(s->slug);
         free(s->path);
         free(s->unit);
@@ -82,6 +84,7 @@ static int service_new(Manager *m, const char *slug, Service **ret)
         s->manager = m;
         s->status = _STATUS_INVALID;
         s->last_run_duration = USEC_INFINITY;
+        s->last_run_cpu = s->last_run_memory_peak = UINT64_MAX;
         s->last_run_result = "";
         s->slug = strdup(slug);
         s->unit = slug_to_unit(slug, ".service");
@@ -237,6 +240,50 @@ static int apply_result(Service *s, const RunEvent *e, bool announce)
         return manager_emit_status_reported(s->manager, s);
 }
 
+/* ---- What the last run cost ---- */
+
+static int on_cpu(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Service *s = userdata;
+        uint64_t nsec = UINT64_MAX;
+
+        s->cpu_slot = sd_bus_slot_unref(s->cpu_slot);
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                (void) sd_bus_message_read(reply, "v", "t", &nsec);
+        set_usec(s, SERVICE_LAST_RUN_CPU, &s->last_run_cpu, nsec == UINT64_MAX ? nsec : nsec / 1000);
+        return 0;
+}
+
+static int on_memory_peak(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Service *s = userdata;
+        uint64_t bytes = UINT64_MAX;
+
+        s->memory_peak_slot = sd_bus_slot_unref(s->memory_peak_slot);
+        if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_UNKNOWN_PROPERTY))
+                s->manager->no_memory_peak = true;
+        else if (!sd_bus_message_is_method_error(reply, NULL))
+                (void) sd_bus_message_read(reply, "v", "t", &bytes);
+        set_usec(s, SERVICE_LAST_RUN_MEMORY_PEAK, &s->last_run_memory_peak, bytes);
+        return 0;
+}
+
+/* systemd keeps both after the run, as the timer keeps the unit loaded. */
+static int query_cost(Service *s)
+{
+        const char *interface = "org.freedesktop.systemd1.Service";
+        sd_bus *bus = s->manager->bus;
+        int r;
+
+        s->cpu_slot = sd_bus_slot_unref(s->cpu_slot);
+        r = systemd_get_unit_property_async(bus, s->unit, interface, "CPUUsageNSec", on_cpu, s, &s->cpu_slot);
+        if (r < 0 || s->manager->no_memory_peak)
+                return r;
+        s->memory_peak_slot = sd_bus_slot_unref(s->memory_peak_slot);
+        return systemd_get_unit_property_async(
+                bus, s->unit, interface, "MemoryPeak", on_memory_peak, s, &s->memory_peak_slot);
+}
+
 int service_apply_run(Service *s, const RunEvent *e, bool announce)
 {
         const char *result = e->error == RUN_ERROR_NONE ? "success" : run_error_kind_to_string(e->error);
@@ -251,6 +298,11 @@ int service_apply_run(Service *s, const RunEvent *e, bool announce)
         r = set_string(s, SERVICE_LAST_RUN_DETAIL, &s->last_run_detail, strempty(e->detail));
         if (r < 0)
                 return r;
+        if (announce && !e->correction) {
+                r = query_cost(s);
+                if (r < 0)
+                        return r;
+        }
         return e->error == RUN_ERROR_NONE ? apply_result(s, e, announce) : 0;
 }
 

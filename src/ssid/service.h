@@ -23,6 +23,8 @@ typedef enum ServiceProperty {
         SERVICE_LAST_RUN_RESULT,
         SERVICE_LAST_RUN_DETAIL,
         SERVICE_LAST_RUN_DURATION,
+        SERVICE_LAST_RUN_CPU,
+        SERVICE_LAST_RUN_MEMORY_PEAK,
         SERVICE_NEXT_RUN,
         _SERVICE_PROPERTY_MAX,
 } ServiceProperty;
@@ -44,10 +46,12 @@ typedef struct Service {
         uint64_t last_run_duration;  /* usec, USEC_INFINITY when unknown */
         const char *last_run_result; /* "", "success", or the kind of the execution error; static */
         char *last_run_detail;
+        uint64_t last_run_cpu;         /* usec, UINT64_MAX when unknown */
+        uint64_t last_run_memory_peak; /* bytes, UINT64_MAX when unknown */
 
         uint32_t dirty; /* properties that changed since the last signal */
         bool seen;      /* by the scan under way */
-        struct sd_bus_slot *next_run_slot;
+        struct sd_bus_slot *next_run_slot, *cpu_slot, *memory_peak_slot;
         UT_hash_handle hh;
 } Service;
 
