@@ -404,6 +404,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Version", "s", property_get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("OverallStatus", "s", property_get_overall, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("StatusCounts", "a{su}", property_get_counts, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("ShuttingDown", "b", NULL, offsetof(Manager, shutting_down), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS(
                 "ValidateScript",
                 SD_BUS_ARGS("s", filename, "s", content),
@@ -490,6 +491,12 @@ int manager_bus_emit(Manager *m)
         HASH_ITER(hh, m->services, s, tmp)
         {
                 r = service_emit_changes(s);
+                if (r < 0)
+                        return r;
+        }
+        if (m->shutting_down_dirty) {
+                m->shutting_down_dirty = false;
+                r = sd_bus_emit_properties_changed(m->bus, AGENT_PATH, AGENT_MANAGER_INTERFACE, "ShuttingDown", NULL);
                 if (r < 0)
                         return r;
         }

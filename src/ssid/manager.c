@@ -9,14 +9,10 @@
 #include "log.h"
 #include "manager.h"
 #include "operation.h"
-#include "systemd-client.h"
 #include "test-run.h"
 
 /* An editor or a package manager writes several files; one look after the last of them is enough. */
 #define RESCAN_DELAY_USEC (100 * USEC_PER_MSEC)
-
-#define TIMER_INTERFACE "org.freedesktop.systemd1.Timer"
-#define UNIT_PATH       "/org/freedesktop/systemd1/unit"
 
 static int on_emit(sd_event_source *s, void *userdata)
 {
@@ -135,146 +131,6 @@ void manager_update_totals(Manager *m)
         manager_queue_emit(m);
 }
 
-/* ---- What systemd says: enabled, next run ---- */
-
-static int on_unit_files(sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        const char *path, *state;
-        Manager *m = userdata;
-        int r;
-
-        m->unit_files_slot = sd_bus_slot_unref(m->unit_files_slot);
-        if (sd_bus_message_is_method_error(reply, NULL))
-                return 0;
-        r = sd_bus_message_enter_container(reply, 'a', "(ss)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(ss)", &path, &state)) > 0) {
-                _cleanup_free_ char *slug = NULL;
-                const char *file = strrchr(path, '/'), *end;
-                Service *s;
-
-                file = file ? startswith(file + 1, "ssi-") : NULL;
-                end = file ? endswith(file, ".timer") : NULL;
-                if (!end)
-                        continue;
-                slug = strndup(file, (size_t) (end - file));
-                if (!slug)
-                        return -ENOMEM;
-                HASH_FIND_STR(m->services, slug, s);
-                if (s)
-                        service_set_enabled(s, streq(state, "enabled") || streq(state, "enabled-runtime"));
-        }
-        return 0;
-}
-
-static int query_unit_files(Manager *m)
-{
-        m->unit_files_slot = sd_bus_slot_unref(m->unit_files_slot);
-        return systemd_call_async(
-                m->bus, "ListUnitFilesByPatterns", on_unit_files, m, &m->unit_files_slot, "asas", 0, 1, "ssi-*.timer");
-}
-
-static int on_unit_files_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        int r = query_unit_files(userdata);
-
-        if (r < 0)
-                log_warning_errno(r, "Cannot ask systemd for its unit files");
-        return 0;
-}
-
-/* PropertiesChanged of any timer: the path tells whose. */
-static int on_timer_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        _cleanup_free_ char *unit = NULL, *slug = NULL;
-        const char *rest, *end;
-        Manager *m = userdata;
-        const char *name;
-        uint64_t usec;
-        Service *s;
-
-        if (sd_bus_path_decode(sd_bus_message_get_path(message), UNIT_PATH, &unit) <= 0)
-                return 0;
-        rest = startswith(unit, "ssi-");
-        end = rest ? endswith(rest, ".timer") : NULL;
-        if (!end)
-                return 0;
-        slug = strndup(rest, (size_t) (end - rest));
-        if (!slug)
-                return -ENOMEM;
-        HASH_FIND_STR(m->services, slug, s);
-        if (!s || sd_bus_message_skip(message, "s") < 0 || sd_bus_message_enter_container(message, 'a', "{sv}") < 0)
-                return 0;
-        while (sd_bus_message_enter_container(message, 'e', "sv") > 0) {
-                if (sd_bus_message_read(message, "s", &name) < 0)
-                        return 0;
-                if (streq(name, "NextElapseUSecRealtime") && sd_bus_message_read(message, "v", "t", &usec) >= 0)
-                        service_set_next_run(s, usec);
-                else if (sd_bus_message_skip(message, "v") < 0)
-                        return 0;
-                if (sd_bus_message_exit_container(message) < 0)
-                        return 0;
-        }
-        return 0;
-}
-
-static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        const char *job, *result;
-
-        if (sd_bus_message_read(message, "uoss", NULL, &job, NULL, &result) >= 0) {
-                operation_job_removed(userdata, job, result);
-                test_runs_job_removed(userdata, job);
-        }
-        return 0;
-}
-
-static int on_installed(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        const sd_bus_error *e = sd_bus_message_get_error(message);
-
-        if (e)
-                log_warning("Cannot listen to systemd, next runs will not be shown: %s", e->message);
-        return 0;
-}
-
-static int watch_systemd(Manager *m)
-{
-        static const struct {
-                const char *signal;
-                sd_bus_message_handler_t handler;
-        } signals[] = {
-                { "UnitFilesChanged", on_unit_files_changed },
-                { "JobRemoved", on_job_removed },
-        };
-        int r;
-
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-                r = sd_bus_match_signal_async(
-                        m->bus,
-                        NULL,
-                        "org.freedesktop.systemd1",
-                        "/org/freedesktop/systemd1",
-                        "org.freedesktop.systemd1.Manager",
-                        signals[i].signal,
-                        signals[i].handler,
-                        on_installed,
-                        m);
-                if (r < 0)
-                        return r;
-        }
-        r = sd_bus_add_match_async(
-                m->bus,
-                NULL,
-                "type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.DBus.Properties',"
-                "member='PropertiesChanged',path_namespace='" UNIT_PATH "',arg0='" TIMER_INTERFACE "'",
-                on_timer_changed,
-                on_installed,
-                m);
-        if (r < 0)
-                return r;
-        return systemd_call_async(m->bus, "Subscribe", on_installed, m, NULL, NULL);
-}
-
 /* ---- What the disk says ---- */
 
 static void load_last_run(Manager *m, Service *s)
@@ -337,8 +193,10 @@ int manager_rescan_one(Manager *m, const char *slug)
                 return r;
         if (!s) {
                 r = add_service(m, TAKE_PTR(loaded));
+                if (m->history || r < 0)
+                        return r;
                 manager_update_totals(m);
-                return r;
+                return 0;
         }
         service_update(s, loaded);
         s->seen = true;
@@ -377,7 +235,7 @@ int manager_rescan(Manager *m)
                 if (!s->seen)
                         remove_service(m, s);
         manager_update_totals(m);
-        return query_unit_files(m);
+        return manager_query_unit_files(m);
 }
 
 static int on_rescan(sd_event_source *source, uint64_t usec, void *userdata)
@@ -492,7 +350,7 @@ int manager_start(Manager *m)
         r = manager_bus_setup(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the bus objects");
-        r = watch_systemd(m);
+        r = manager_watch_systemd(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot watch systemd");
         r = manager_rescan(m);

@@ -43,6 +43,8 @@ typedef struct Manager {
         Status overall;
         unsigned counts[_STATUS_MAX];
         bool totals_dirty;
+        int shutting_down; /* an int, as D-Bus booleans are read */
+        bool shutting_down_dirty;
         bool no_memory_peak; /* systemd is too old to tell it */
         JournalHistory *history; /* during a scan */
         bool announced;          /* objects added from now on are signalled */
@@ -67,6 +69,11 @@ int manager_rescan_one(Manager *m, const char *slug);
 void manager_queue_emit(Manager *m);
 /* Recomputes OverallStatus and StatusCounts. */
 void manager_update_totals(Manager *m);
+
+/* manager-systemd.c */
+int manager_watch_systemd(Manager *m);
+/* Asks which timers are enabled. */
+int manager_query_unit_files(Manager *m);
 
 /* manager-bus.c */
 int manager_bus_setup(Manager *m);

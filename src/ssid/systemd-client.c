@@ -81,7 +81,7 @@ int systemd_get_unit_property_async(
         _cleanup_free_ char *path = NULL;
         int r;
 
-        r = sd_bus_path_encode(SYSTEMD_PATH "/unit", unit, &path);
+        r = sd_bus_path_encode(SYSTEMD_UNIT_PATH, unit, &path);
         if (r < 0)
                 return r;
         r = sd_bus_call_method_async(

@@ -4,6 +4,8 @@
 
 #include <systemd/sd-bus.h>
 
+#define SYSTEMD_UNIT_PATH "/org/freedesktop/systemd1/unit"
+
 /* Calls org.freedesktop.systemd1.Manager's member with the arguments given by types, as sd_bus_message_append(3)
  * (NULL for none). The answer comes to callback; the slot cancels it. 0 on success. */
 int systemd_call_async(sd_bus *bus, const char *member, sd_bus_message_handler_t callback, void *userdata,
