@@ -10,6 +10,7 @@
 #include "manager.h"
 #include "operation.h"
 #include "test-run.h"
+#include "watch.h"
 
 /* An editor or a package manager writes several files; one look after the last of them is enough. */
 #define RESCAN_DELAY_USEC (100 * USEC_PER_MSEC)
@@ -90,6 +91,7 @@ Manager *manager_free(Manager *m)
         test_runs_abandon(m);
         m->announced = false;
         m->follow = journal_follow_free(m->follow);
+        watches_free(m);
         HASH_ITER(hh, m->services, s, tmp)
                 remove_service(m, s);
         polkit_registry_free(m->polkit);
@@ -187,7 +189,7 @@ int manager_rescan_one(Manager *m, const char *slug)
                         remove_service(m, s);
                         manager_update_totals(m);
                 }
-                return 0;
+                return m->history ? 0 : watches_update(m);
         }
         if (r < 0)
                 return r;
@@ -196,11 +198,12 @@ int manager_rescan_one(Manager *m, const char *slug)
                 if (m->history || r < 0)
                         return r;
                 manager_update_totals(m);
-                return 0;
+                return watches_update(m);
         }
         service_update(s, loaded);
         s->seen = true;
-        return service_query_next_run(s);
+        r = m->history ? 0 : watches_update(m);
+        return r < 0 ? r : service_query_next_run(s);
 }
 
 int manager_rescan(Manager *m)
@@ -235,6 +238,9 @@ int manager_rescan(Manager *m)
                 if (!s->seen)
                         remove_service(m, s);
         manager_update_totals(m);
+        r = watches_update(m);
+        if (r < 0)
+                log_warning_errno(r, "Cannot watch units");
         return manager_query_unit_files(m);
 }
 

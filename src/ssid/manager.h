@@ -14,6 +14,7 @@
 
 typedef struct Operation Operation;
 typedef struct TestRun TestRun;
+typedef struct Watch Watch;
 
 /* polkit actions. */
 #define ACTION_MANAGE         "org.ssi.agent1.manage-services"
@@ -36,6 +37,9 @@ typedef struct Manager {
         Operation *operations; /* the first one is under way */
         TestRun *tests;
         unsigned n_validations;
+
+        Watch *watches;
+        sd_bus_slot *watches_slot;
 
         sd_event_source *emit;   /* sends the changes that piled up */
         sd_event_source *rescan; /* looks at the disk when it has been quiet for a moment */

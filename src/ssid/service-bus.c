@@ -2,6 +2,7 @@
 
 #include "bus-util.h"
 #include "manager.h"
+#include "metadata.h"
 #include "operation.h"
 #include "systemd-client.h"
 
@@ -14,6 +15,7 @@ static const char *const property_names[_SERVICE_PROPERTY_MAX] = {
         [SERVICE_TIMEOUT] = "TimeoutUSec",
         [SERVICE_USER] = "User",
         [SERVICE_LABELS] = "Labels",
+        [SERVICE_WATCHES] = "Watches",
         [SERVICE_ENABLED] = "Enabled",
         [SERVICE_STATUS] = "Status",
         [SERVICE_MESSAGE] = "Message",
@@ -41,7 +43,7 @@ static int property_get_status(
         return sd_bus_message_append(reply, "s", strempty(status_to_string(*status)));
 }
 
-static int property_get_labels(
+static int property_get_words(
         sd_bus *bus,
         const char *path,
         const char *interface,
@@ -50,22 +52,19 @@ static int property_get_labels(
         void *userdata,
         sd_bus_error *error)
 {
-        const char *s = *(char **) userdata;
+        const char *s = *(char **) userdata, *word;
+        size_t n;
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "s");
         if (r < 0)
                 return r;
-        while (*(s += strspn(s, ", \t"))) {
-                size_t n = strcspn(s, ",");
-                _cleanup_free_ char *label = strndup(s, n);
+        while ((n = metadata_next_word(&s, &word)) > 0) {
+                _cleanup_free_ char *copy = strndup(word, n);
 
-                if (!label)
+                if (!copy)
                         return -ENOMEM;
-                s += n;
-                while (n > 0 && label[n - 1] == ' ')
-                        label[--n] = '\0';
-                r = sd_bus_message_append(reply, "s", label);
+                r = sd_bus_message_append(reply, "s", copy);
                 if (r < 0)
                         return r;
         }
@@ -236,7 +235,8 @@ static const sd_bus_vtable service_vtable[] = {
         SD_BUS_PROPERTY("TimeoutUSec", "t", NULL, offsetof(Service, timeout_usec), EMITS),
         SD_BUS_PROPERTY("Unit", "s", NULL, offsetof(Service, unit), FIXED),
         SD_BUS_PROPERTY("User", "s", NULL, offsetof(Service, user), EMITS),
-        SD_BUS_PROPERTY("Labels", "as", property_get_labels, offsetof(Service, labels), EMITS),
+        SD_BUS_PROPERTY("Labels", "as", property_get_words, offsetof(Service, labels), EMITS),
+        SD_BUS_PROPERTY("Watches", "as", property_get_words, offsetof(Service, watches), EMITS),
         SD_BUS_PROPERTY("Enabled", "b", NULL, offsetof(Service, enabled), EMITS),
         SD_BUS_PROPERTY("Status", "s", property_get_status, offsetof(Service, status), EMITS),
         SD_BUS_PROPERTY("Message", "s", NULL, offsetof(Service, message), EMITS),

@@ -9,12 +9,15 @@
 #include "metadata.h"
 #include "systemd-client.h"
 #include "unit-file.h"
+#include "watch.h"
 
 Service *service_free(Service *s)
 {
         if (!s)
                 return NULL;
         sd_bus_slot_unref(s->next_run_slot);
+        sd_event_source_disable_unref(s->trigger);
+        sd_bus_slot_unref(s->trigger_slot);
         sd_bus_slot_unref(s->cpu_slot);
         sd_bus_slot_unref(s->memory_peak_slot);
         free(s->slug);
@@ -27,6 +30,7 @@ Service *service_free(Service *s)
         free(s->schedule);
         free(s->user);
         free(s->labels);
+        free(s->watches);
         free(s->message);
         free(s->last_run_detail);
         free(s);
@@ -125,7 +129,8 @@ static int load_header(Service *s)
             (r = take_value(m, METADATA_VERSION, "", &s->version)) < 0 ||
             (r = take_value(m, METADATA_SCHEDULE, "", &s->schedule)) < 0 ||
             (r = take_value(m, METADATA_USER, "", &s->user)) < 0 ||
-            (r = take_value(m, METADATA_LABELS, "", &s->labels)) < 0)
+            (r = take_value(m, METADATA_LABELS, "", &s->labels)) < 0 ||
+            (r = take_value(m, METADATA_WATCHES, "", &s->watches)) < 0)
                 return r;
         return 0;
 }
@@ -193,6 +198,7 @@ void service_update(Service *s, Service *other)
         take_string(s, SERVICE_SCHEDULE, &s->schedule, &other->schedule);
         take_string(s, SERVICE_USER, &s->user, &other->user);
         take_string(s, SERVICE_LABELS, &s->labels, &other->labels);
+        take_string(s, SERVICE_WATCHES, &s->watches, &other->watches);
         if (s->timeout_usec != other->timeout_usec) {
                 s->timeout_usec = other->timeout_usec;
                 service_mark(s, SERVICE_TIMEOUT);
@@ -300,6 +306,8 @@ int service_apply_run(Service *s, const RunEvent *e, bool announce)
                 return r;
         if (announce && !e->correction) {
                 r = query_cost(s);
+                if (r >= 0)
+                        r = watches_run_ended(s);
                 if (r < 0)
                         return r;
         }

@@ -15,6 +15,7 @@ typedef enum ServiceProperty {
         SERVICE_TIMEOUT,
         SERVICE_USER,
         SERVICE_LABELS,
+        SERVICE_WATCHES,
         SERVICE_ENABLED,
         SERVICE_STATUS,
         SERVICE_MESSAGE,
@@ -35,7 +36,7 @@ typedef struct Service {
         char *path; /* of the bus object */
         char *unit, *timer;
 
-        char *title, *description, *version, *schedule, *user, *labels; /* never NULL once loaded */
+        char *title, *description, *version, *schedule, *user, *labels, *watches; /* never NULL once loaded */
         uint64_t timeout_usec;
         int enabled; /* an int, as D-Bus booleans are read */
 
@@ -50,6 +51,11 @@ typedef struct Service {
         uint64_t last_run_memory_peak; /* bytes, UINT64_MAX when unknown */
 
         uint32_t dirty; /* properties that changed since the last signal */
+        struct sd_event_source *trigger;
+        struct sd_bus_slot *trigger_slot;
+        uint64_t triggered;  /* when last, on the monotonic clock */
+        bool trigger_again;  /* when the run under way has ended */
+
         bool seen;      /* by the scan under way */
         struct sd_bus_slot *next_run_slot, *cpu_slot, *memory_peak_slot;
         UT_hash_handle hh;
