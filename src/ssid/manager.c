@@ -63,6 +63,9 @@ int manager_new(Manager **ret)
         r = bus_open_daemon(m->event, &m->bus);
         if (r < 0)
                 return r;
+        r = systemd_queries_new(m->bus, &m->queries);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(m);
         return 0;
 }
@@ -98,6 +101,7 @@ Manager *manager_free(Manager *m)
         sd_event_source_disable_unref(m->emit);
         sd_event_source_disable_unref(m->rescan);
         sd_bus_slot_unref(m->unit_files_slot);
+        systemd_queries_free(m->queries);
         sd_bus_flush_close_unref(m->bus);
         sd_event_unref(m->event);
         free(m);
@@ -202,8 +206,7 @@ int manager_rescan_one(Manager *m, const char *slug)
         }
         service_update(s, loaded);
         s->seen = true;
-        r = m->history ? 0 : watches_update(m);
-        return r < 0 ? r : service_query_next_run(s);
+        return m->history ? 0 : watches_update(m);
 }
 
 int manager_rescan(Manager *m)

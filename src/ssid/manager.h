@@ -11,6 +11,7 @@
 #include "polkit.h"
 #include "service.h"
 #include "status.h"
+#include "systemd-query.h"
 
 typedef struct Operation Operation;
 typedef struct TestRun TestRun;
@@ -29,6 +30,7 @@ typedef struct Manager {
         sd_event *event;
         sd_bus *bus;
         PolkitRegistry *polkit;
+        SystemdQueries *queries;
         JournalFollow *follow;
 
         Service *services; /* by slug */

@@ -15,11 +15,11 @@ Service *service_free(Service *s)
 {
         if (!s)
                 return NULL;
-        sd_bus_slot_unref(s->next_run_slot);
+        systemd_query_free(s->next_run_query);
         sd_event_source_disable_unref(s->trigger);
-        sd_bus_slot_unref(s->trigger_slot);
-        sd_bus_slot_unref(s->cpu_slot);
-        sd_bus_slot_unref(s->memory_peak_slot);
+        systemd_query_free(s->trigger_query);
+        systemd_query_free(s->cpu_query);
+        systemd_query_free(s->memory_peak_query);
         free(s->slug);
         free(s->path);
         free(s->unit);
@@ -253,7 +253,7 @@ static int on_cpu(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         Service *s = userdata;
         uint64_t nsec = UINT64_MAX;
 
-        s->cpu_slot = sd_bus_slot_unref(s->cpu_slot);
+        s->cpu_query = systemd_query_free(s->cpu_query);
         if (!sd_bus_message_is_method_error(reply, NULL))
                 (void) sd_bus_message_read(reply, "v", "t", &nsec);
         set_usec(s, SERVICE_LAST_RUN_CPU, &s->last_run_cpu, nsec == UINT64_MAX ? nsec : nsec / 1000);
@@ -265,7 +265,7 @@ static int on_memory_peak(sd_bus_message *reply, void *userdata, sd_bus_error *e
         Service *s = userdata;
         uint64_t bytes = UINT64_MAX;
 
-        s->memory_peak_slot = sd_bus_slot_unref(s->memory_peak_slot);
+        s->memory_peak_query = systemd_query_free(s->memory_peak_query);
         if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_UNKNOWN_PROPERTY))
                 s->manager->no_memory_peak = true;
         else if (!sd_bus_message_is_method_error(reply, NULL))
@@ -278,16 +278,16 @@ static int on_memory_peak(sd_bus_message *reply, void *userdata, sd_bus_error *e
 static int query_cost(Service *s)
 {
         const char *interface = "org.freedesktop.systemd1.Service";
-        sd_bus *bus = s->manager->bus;
+        SystemdQueries *q = s->manager->queries;
         int r;
 
-        s->cpu_slot = sd_bus_slot_unref(s->cpu_slot);
-        r = systemd_get_unit_property_async(bus, s->unit, interface, "CPUUsageNSec", on_cpu, s, &s->cpu_slot);
+        s->cpu_query = systemd_query_free(s->cpu_query);
+        r = systemd_query_unit_property(q, s->unit, interface, "CPUUsageNSec", on_cpu, s, &s->cpu_query);
         if (r < 0 || s->manager->no_memory_peak)
                 return r;
-        s->memory_peak_slot = sd_bus_slot_unref(s->memory_peak_slot);
-        return systemd_get_unit_property_async(
-                bus, s->unit, interface, "MemoryPeak", on_memory_peak, s, &s->memory_peak_slot);
+        s->memory_peak_query = systemd_query_free(s->memory_peak_query);
+        return systemd_query_unit_property(
+                q, s->unit, interface, "MemoryPeak", on_memory_peak, s, &s->memory_peak_query);
 }
 
 int service_apply_run(Service *s, const RunEvent *e, bool announce)
@@ -332,7 +332,7 @@ static int on_next_run(sd_bus_message *reply, void *userdata, sd_bus_error *erro
         Service *s = userdata;
         uint64_t usec;
 
-        s->next_run_slot = sd_bus_slot_unref(s->next_run_slot);
+        s->next_run_query = systemd_query_free(s->next_run_query);
         if (!sd_bus_message_is_method_error(reply, NULL) && sd_bus_message_read(reply, "v", "t", &usec) >= 0)
                 service_set_next_run(s, usec);
         return 0;
@@ -340,13 +340,13 @@ static int on_next_run(sd_bus_message *reply, void *userdata, sd_bus_error *erro
 
 int service_query_next_run(Service *s)
 {
-        s->next_run_slot = sd_bus_slot_unref(s->next_run_slot);
-        return systemd_get_unit_property_async(
-                s->manager->bus,
+        s->next_run_query = systemd_query_free(s->next_run_query);
+        return systemd_query_unit_property(
+                s->manager->queries,
                 s->timer,
                 "org.freedesktop.systemd1.Timer",
                 "NextElapseUSecRealtime",
                 on_next_run,
                 s,
-                &s->next_run_slot);
+                &s->next_run_query);
 }

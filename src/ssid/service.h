@@ -3,6 +3,7 @@
 #include <uthash.h>
 
 #include "run-tracker.h"
+#include "systemd-query.h"
 
 typedef struct Manager Manager;
 
@@ -52,12 +53,12 @@ typedef struct Service {
 
         uint32_t dirty; /* properties that changed since the last signal */
         struct sd_event_source *trigger;
-        struct sd_bus_slot *trigger_slot;
+        SystemdQuery *trigger_query;
         uint64_t triggered;  /* when last, on the monotonic clock */
         bool trigger_again;  /* when the run under way has ended */
 
         bool seen;      /* by the scan under way */
-        struct sd_bus_slot *next_run_slot, *cpu_slot, *memory_peak_slot;
+        SystemdQuery *next_run_query, *cpu_query, *memory_peak_query;
         UT_hash_handle hh;
 } Service;
 

@@ -5,6 +5,7 @@
 #include "manager.h"
 #include "metadata.h"
 #include "systemd-client.h"
+#include "systemd-query.h"
 #include "watch.h"
 
 #define UNIT_INTERFACE "org.freedesktop.systemd1.Unit"
@@ -17,7 +18,7 @@ struct Watch {
         char *unit;
         char *path;  /* of systemd's object; of the unit itself when the name is an alias */
         char *state; /* NULL until it is known */
-        sd_bus_slot *slot;
+        SystemdQuery *query;
         bool wanted;
         struct Watch *prev, *next;
 };
@@ -26,7 +27,7 @@ static Watch *watch_free(Watch *w)
 {
         if (!w)
                 return NULL;
-        sd_bus_slot_unref(w->slot);
+        systemd_query_free(w->query);
         free(w->unit);
         free(w->path);
         free(w->state);
@@ -49,10 +50,24 @@ static int on_triggered(sd_bus_message *reply, void *userdata, sd_bus_error *err
         const sd_bus_error *e = sd_bus_message_get_error(reply);
         Service *s = userdata;
 
-        s->trigger_slot = sd_bus_slot_unref(s->trigger_slot);
+        s->trigger_query = systemd_query_free(s->trigger_query);
         if (e)
                 log_warning("Cannot start %s, of which a watched unit has changed: %s", s->unit, e->message);
         return 0;
+}
+
+static int start_unit(Service *s)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r;
+
+        r = systemd_new_call(s->manager->bus, "StartUnit", &call);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "ss", s->unit, "replace");
+        if (r < 0)
+                return r;
+        return systemd_query_new(s->manager->queries, call, on_triggered, s, &s->trigger_query);
 }
 
 static int on_own_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -61,15 +76,14 @@ static int on_own_state(sd_bus_message *reply, void *userdata, sd_bus_error *err
         Service *s = userdata;
         int r;
 
-        s->trigger_slot = sd_bus_slot_unref(s->trigger_slot);
+        s->trigger_query = systemd_query_free(s->trigger_query);
         if (!sd_bus_message_is_method_error(reply, NULL))
                 (void) sd_bus_message_read(reply, "v", "s", &state);
         if (streq(state, "activating") || streq(state, "deactivating")) {
                 s->trigger_again = true;
                 return 0;
         }
-        r = systemd_call_async(
-                s->manager->bus, "StartUnit", on_triggered, s, &s->trigger_slot, "ss", s->unit, "replace");
+        r = start_unit(s);
         if (r < 0)
                 log_warning_errno(r, "Cannot start %s, of which a watched unit has changed", s->unit);
         return 0;
@@ -84,9 +98,9 @@ static int on_trigger(sd_event_source *source, uint64_t usec, void *userdata)
                 return 0;
         s->triggered = now_monotonic(s->manager);
         s->trigger_again = false;
-        s->trigger_slot = sd_bus_slot_unref(s->trigger_slot);
-        r = systemd_get_unit_property_async(
-                s->manager->bus, s->unit, UNIT_INTERFACE, "ActiveState", on_own_state, s, &s->trigger_slot);
+        s->trigger_query = systemd_query_free(s->trigger_query);
+        r = systemd_query_unit_property(
+                s->manager->queries, s->unit, UNIT_INTERFACE, "ActiveState", on_own_state, s, &s->trigger_query);
         if (r < 0)
                 log_warning_errno(r, "Cannot ask for the state of %s", s->unit);
         return 0;
@@ -196,7 +210,7 @@ static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         Watch *w = userdata;
         int r;
 
-        w->slot = sd_bus_slot_unref(w->slot);
+        w->query = systemd_query_free(w->query);
         if (!sd_bus_message_is_method_error(reply, NULL))
                 (void) sd_bus_message_read(reply, "v", "s", &state);
         r = set_state(w, state);
@@ -207,20 +221,8 @@ static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
 static int query_state(Watch *w)
 {
-        int r = sd_bus_call_method_async(
-                w->manager->bus,
-                &w->slot,
-                "org.freedesktop.systemd1",
-                w->path,
-                "org.freedesktop.DBus.Properties",
-                "Get",
-                on_state,
-                w,
-                "ss",
-                UNIT_INTERFACE,
-                "ActiveState");
-
-        return MIN(r, 0);
+        return systemd_query_property(
+                w->manager->queries, w->path, UNIT_INTERFACE, "ActiveState", on_state, w, &w->query);
 }
 
 /* An alias leads to the unit, which alone sends signals. */
@@ -230,7 +232,7 @@ static int on_loaded(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         Watch *w = userdata;
         int r = 0;
 
-        w->slot = sd_bus_slot_unref(w->slot);
+        w->query = systemd_query_free(w->query);
         if (!sd_bus_message_is_method_error(reply, NULL) && sd_bus_message_read(reply, "o", &path) >= 0)
                 r = free_and_strdup(&w->path, path);
         if (r >= 0)
@@ -250,6 +252,20 @@ static int on_match(sd_bus_message *message, void *userdata, sd_bus_error *error
 }
 
 /* ---- Which units ---- */
+
+static int load(Watch *w)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r;
+
+        r = systemd_new_call(w->manager->bus, "LoadUnit", &call);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "s", w->unit);
+        if (r < 0)
+                return r;
+        return systemd_query_new(w->manager->queries, call, on_loaded, w, &w->query);
+}
 
 static int want(Manager *m, const char *word, size_t n)
 {
@@ -273,7 +289,7 @@ static int want(Manager *m, const char *word, size_t n)
         r = sd_bus_path_encode(SYSTEMD_UNIT_PATH, w->unit, &w->path);
         if (r < 0)
                 return r;
-        r = systemd_call_async(m->bus, "LoadUnit", on_loaded, w, &w->slot, "s", w->unit);
+        r = load(w);
         if (r < 0)
                 return r;
         DL_APPEND(m->watches, w);

@@ -34,7 +34,9 @@ done
 chmod 755 /usr/local/bin/ssi/model-*
 systemctl daemon-reload
 systemctl start ssi-model.service
-for ((i = 1; i < {MANY}; i++)); do echo ssi-model-$i.service; done | xargs -n 50 systemctl start
+for kind in service timer; do
+        for ((i = 1; i < {MANY}; i++)); do echo ssi-model-$i.$kind; done | xargs -n 50 systemctl start
+done
 """, timeout=300)
     return host
 
@@ -61,6 +63,20 @@ def test_list(crowded):
                       "echo $(( (${EPOCHREALTIME/./} - ${t/./}) / 1000 ))").stdout
     print(f"ListServices of {MANY}: {out.strip()} ms, with the start of busctl")
     assert int(out) < 1000
+
+
+def test_next_runs_are_known(crowded):
+    """Of all, although the bus allows 128 unanswered calls of one connection."""
+    crowded.run("systemctl restart ssid.service")
+
+    def unknown():
+        objects = json.loads(crowded.run(["busctl", "--json=short", "call", "org.ssi.Agent1", "/org/ssi/Agent1",
+                                          "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"]).stdout)["data"][0]
+        services = [o["org.ssi.Agent1.Service"] for o in objects.values() if "org.ssi.Agent1.Service" in o]
+        assert len(services) == MANY
+        return sum(s["NextRunUSec"]["data"] == 0 for s in services)
+
+    wait_until(lambda: unknown() == 0)
 
 
 def test_others_are_answered_while_polkit_thinks(crowded):
