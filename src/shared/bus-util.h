@@ -24,6 +24,7 @@
 #define AGENT_ERROR_INSTALL_FAILED  "org.ssi.Agent1.Error.InstallFailed"
 #define AGENT_ERROR_REMOVE_FAILED   "org.ssi.Agent1.Error.RemoveFailed"
 #define AGENT_ERROR_CHANGE_FAILED   "org.ssi.Agent1.Error.ChangeFailed"
+#define AGENT_ERROR_TEST_FAILED     "org.ssi.Agent1.Error.TestFailed"
 
 /* Reads an a{sv} of options: calls read for each, with the message positioned inside the variant. read returns
  * -ENOENT for a name that it does not know, which becomes the named error. */

@@ -48,14 +48,10 @@ int journal_match_all(sd_journal *j)
         return add_message_ids(j, true, true);
 }
 
-int journal_match_service(sd_journal *j, const char *slug)
+int journal_match_unit(sd_journal *j, const char *unit)
 {
-        _cleanup_free_ char *unit = NULL;
         int r;
 
-        unit = slug_to_unit(slug, ".service");
-        if (!unit)
-                return -ENOMEM;
         sd_journal_flush_matches(j);
         r = add_message_ids(j, true, false);
         if (r >= 0)
@@ -67,6 +63,13 @@ int journal_match_service(sd_journal *j, const char *slug)
         if (r >= 0)
                 r = add_match(j, "_SYSTEMD_UNIT", unit);
         return r;
+}
+
+int journal_match_service(sd_journal *j, const char *slug)
+{
+        _cleanup_free_ char *unit = slug_to_unit(slug, ".service");
+
+        return unit ? journal_match_unit(j, unit) : -ENOMEM;
 }
 
 int journal_match_invocation(sd_journal *j, sd_id128_t id)
@@ -170,21 +173,26 @@ static int read_type(sd_journal *j, RunEntryType *ret)
         return -ENOENT;
 }
 
-static int read_slug(sd_journal *j, const char *field, char slug[static SLUG_MAX + 1])
+/* wanted: NULL for any service's. */
+static int read_slug(sd_journal *j, const char *field, const char *wanted, char slug[static SLUG_MAX + 1])
 {
         char unit[sizeof("ssi-.service") + SLUG_MAX];
         int r;
 
+        if (wanted) {
+                slug[0] = '\0';
+                return field_is(j, field, wanted) ? 0 : -EPERM;
+        }
         r = get_string(j, field, unit, sizeof(unit));
         return r < 0 ? r : slug_from_service_unit(unit, slug);
 }
 
-static int read_manager(sd_journal *j, JournalEntry *e)
+static int read_manager(sd_journal *j, const char *unit, JournalEntry *e)
 {
         uint64_t n;
         int r;
 
-        r = read_slug(j, "UNIT", e->slug);
+        r = read_slug(j, "UNIT", unit, e->slug);
         if (r < 0)
                 return r;
         if (!field_is(j, "_PID", "1") || !field_is(j, "_UID", "0") || !field_is(j, "_TRANSPORT", "journal"))
@@ -204,13 +212,13 @@ static int read_manager(sd_journal *j, JournalEntry *e)
         return 0;
 }
 
-static int read_line(sd_journal *j, JournalEntry *e)
+static int read_line(sd_journal *j, const char *unit, JournalEntry *e)
 {
         int r;
 
         if (!field_is(j, "_TRANSPORT", "stdout"))
                 return -EPERM;
-        r = read_slug(j, "_SYSTEMD_UNIT", e->slug);
+        r = read_slug(j, "_SYSTEMD_UNIT", unit, e->slug);
         if (r < 0)
                 return r;
         (void) get_id(j, "_SYSTEMD_INVOCATION_ID", &e->entry.invocation_id);
@@ -221,7 +229,7 @@ static int read_line(sd_journal *j, JournalEntry *e)
         return 0;
 }
 
-static int read_fields(sd_journal *j, JournalEntry *e)
+static int read_fields(sd_journal *j, const char *unit, JournalEntry *e)
 {
         RunEntry *re = &e->entry;
         uint64_t n;
@@ -230,7 +238,7 @@ static int read_fields(sd_journal *j, JournalEntry *e)
         r = read_type(j, &re->type);
         if (r < 0)
                 return r;
-        r = re->type == RUN_ENTRY_LINE ? read_line(j, e) : read_manager(j, e);
+        r = re->type == RUN_ENTRY_LINE ? read_line(j, unit, e) : read_manager(j, unit, e);
         if (r < 0)
                 return r;
         r = sd_journal_get_realtime_usec(j, &re->realtime);
@@ -248,12 +256,12 @@ static int read_fields(sd_journal *j, JournalEntry *e)
         return 0;
 }
 
-int journal_entry_read(sd_journal *j, JournalEntry *ret)
+int journal_entry_read_unit(sd_journal *j, const char *unit, JournalEntry *ret)
 {
         JournalEntry e = {};
         int r;
 
-        r = read_fields(j, &e);
+        r = read_fields(j, unit, &e);
         if (r < 0) {
                 free(e.cursor);
                 /* Whatever else is wrong is wrong with this entry only. */
@@ -265,6 +273,11 @@ int journal_entry_read(sd_journal *j, JournalEntry *ret)
         ret->entry.exit_code = e.entry.exit_code ? ret->exit_code : NULL;
         ret->entry.result = e.entry.result ? ret->result : NULL;
         return 1;
+}
+
+int journal_entry_read(sd_journal *j, JournalEntry *ret)
+{
+        return journal_entry_read_unit(j, NULL, ret);
 }
 
 void journal_entry_done(JournalEntry *e)

@@ -22,6 +22,7 @@ struct JournalFollow {
         sd_event *event;
         const JournalFollowOps *ops;
         void *userdata;
+        char *unit; /* the only one that is followed, or NULL */
         sd_id128_t boot_id;
 
         sd_journal *journal; /* NULL while stopped */
@@ -84,6 +85,9 @@ static int on_lookup(RunTracker *t, const RunEntry *end, void *userdata)
         JournalFollow *f = userdata;
         int r;
 
+        /* A unit of its own is followed from its beginning. */
+        if (f->unit)
+                return 0;
         r = open_lookup(f);
         if (r < 0)
                 return r;
@@ -134,9 +138,12 @@ static int read_one(JournalFollow *f)
         JournalEntry e = {};
         int r;
 
-        r = journal_entry_read(f->journal, &e);
-        if (r > 0 && f->ops->is_installed(e.slug, f->userdata))
+        r = journal_entry_read_unit(f->journal, f->unit, &e);
+        if (r > 0 && (f->unit || f->ops->is_installed(e.slug, f->userdata))) {
+                if (f->ops->entry)
+                        f->ops->entry(&e.entry, f->userdata);
                 r = run_tracker_feed(f->tracker, &e.entry);
+        }
         journal_entry_done(&e);
         if (r < 0)
                 return r;
@@ -390,7 +397,7 @@ static int begin(JournalFollow *f, const char *after_cursor, uint64_t since)
         r = open_journal(&f->journal);
         if (r < 0)
                 return r;
-        r = journal_match_all(f->journal);
+        r = f->unit ? journal_match_unit(f->journal, f->unit) : journal_match_all(f->journal);
         if (r < 0)
                 return r;
         r = run_tracker_new(on_lookup, f, &f->tracker);
@@ -420,6 +427,13 @@ static int begin(JournalFollow *f, const char *after_cursor, uint64_t since)
                 return r;
         r = after_cursor ? seek_after(f, after_cursor) : seek_since(f, since);
         return r < 0 ? r : process(f);
+}
+
+int journal_follow_set_unit(JournalFollow *f, const char *unit)
+{
+        int r = free_and_strdup(&f->unit, unit);
+
+        return MIN(r, 0);
 }
 
 int journal_follow_start(JournalFollow *f, const char *after_cursor, uint64_t since)
@@ -459,102 +473,6 @@ int journal_follow_pause(JournalFollow *f, bool pause)
         return wake(f);
 }
 
-/* --- a service's last run --- */
-
-#define LAST_ENTRIES_FEW 64U
-#define LAST_ENTRIES_MANY 512U
-
-/* Goes back by up to limit entries and reads them. 1 when there is nothing before them. */
-static int read_last(JournalFollow *f, unsigned limit, RunEvent *last, RunEvent *result)
-{
-        _cleanup_(run_tracker_freep) RunTracker *t = NULL;
-        bool all = false;
-        unsigned n = 0;
-        int r;
-
-        r = run_tracker_new(NULL, NULL, &t);
-        if (r < 0)
-                return r;
-        r = sd_journal_seek_tail(f->lookup);
-        for (; r >= 0 && n < limit; n++) {
-                r = sd_journal_previous(f->lookup);
-                if (r < 0)
-                        return r;
-                if (r == 0) {
-                        all = true;
-                        r = sd_journal_seek_head(f->lookup);
-                        break;
-                }
-        }
-        if (r < 0)
-                return r;
-        if (!all)
-                run_tracker_begin_midway(t, SD_ID128_NULL, 0);
-
-        while ((r = sd_journal_next(f->lookup)) > 0) {
-                JournalEntry e = {};
-
-                r = journal_entry_read(f->lookup, &e);
-                if (r > 0)
-                        r = run_tracker_feed(t, &e.entry);
-                journal_entry_done(&e);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        r = run_tracker_advance(t, f->boot_id, MAX(now_monotonic(), SLACK_USEC) - SLACK_USEC);
-        if (r < 0)
-                return r;
-
-        for (;;) {
-                RunEvent e = RUN_EVENT_INIT;
-
-                r = run_tracker_next(t, &e);
-                if (r <= 0)
-                        return r < 0 ? r : all;
-                /* Of a run that began before these entries, the line may lie there too. */
-                if (!all && e.started == 0) {
-                        run_event_done(&e);
-                        continue;
-                }
-                if (e.status >= 0) {
-                        run_event_done(result);
-                        r = run_event_copy(&e, result);
-                }
-                run_event_done(last);
-                *last = e;
-                if (r < 0)
-                        return r;
-        }
-}
-
-int journal_follow_last(JournalFollow *f, const char *slug, RunEvent *ret_last, RunEvent *ret_result)
-{
-        static const unsigned limits[] = {LAST_ENTRIES_FEW, LAST_ENTRIES_MANY};
-        RunEvent last = RUN_EVENT_INIT, result = RUN_EVENT_INIT;
-        int r;
-
-        r = open_lookup(f);
-        if (r >= 0)
-                r = journal_match_service(f->lookup, slug);
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(limits); i++) {
-                run_event_done(&last);
-                run_event_done(&result);
-                r = read_last(f, limits[i], &last, &result);
-                if (r != 0 || result.slug)
-                        break;
-        }
-        if (r < 0) {
-                run_event_done(&last);
-                run_event_done(&result);
-                return r;
-        }
-        *ret_last = last;
-        *ret_result = result;
-        return last.slug ? 1 : 0;
-}
-
 /* --- the object --- */
 
 int journal_follow_new(sd_event *event, const JournalFollowOps *ops, void *userdata, JournalFollow **ret)
@@ -581,6 +499,7 @@ JournalFollow *journal_follow_free(JournalFollow *f)
                 return NULL;
         journal_follow_stop(f);
         sd_event_unref(f->event);
+        free(f->unit);
         free(f);
         return NULL;
 }

@@ -25,6 +25,9 @@ typedef struct JournalFollowOps {
         /* The cursor to begin after is no longer in the journal. from is 0 when unknown. Optional. */
         void (*gap)(const char *cursor, uint64_t from, uint64_t to, void *userdata);
 
+        /* Each entry that the runs are made of, before it is used. Optional. */
+        void (*entry)(const RunEntry *e, void *userdata);
+
         /* Everything that the journal held has been read and given out. Called once per start. Optional. */
         void (*caught_up)(void *userdata);
 
@@ -37,6 +40,10 @@ int journal_follow_new(sd_event *event, const JournalFollowOps *ops, void *userd
 JournalFollow *journal_follow_free(JournalFollow *f);
 DEFINE_CLEANUP(JournalFollow *, journal_follow_free);
 
+/* Before a start: follows this unit instead of the services, whatever is_installed() says (NULL then). Its events have
+ * no slug. -ENOMEM. */
+int journal_follow_set_unit(JournalFollow *f, const char *unit);
+
 /* Begins (again): gives what follows the cursor; without one, what is younger than since (usec since the epoch, 0 for
  * all there is, USEC_INFINITY for only what comes from now on). -EINVAL when the cursor is none. */
 int journal_follow_start(JournalFollow *f, const char *after_cursor, uint64_t since);
@@ -44,8 +51,3 @@ void journal_follow_stop(JournalFollow *f);
 
 /* While paused, no event is given out and nothing is read. */
 int journal_follow_pause(JournalFollow *f, bool pause);
-
-/* The service's last concluded run and its last run that gave a result (often the same), for a program's start. Looks
- * back a bounded way. Both become RUN_EVENT_INIT when there is none (slug is NULL then). Returns 1 when there is a
- * last run, 0 when not. Blocks for a few reads of mapped files. */
-int journal_follow_last(JournalFollow *f, const char *slug, RunEvent *ret_last, RunEvent *ret_result);

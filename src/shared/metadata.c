@@ -14,6 +14,7 @@ static const char *const key_names[_METADATA_KEY_MAX] = {
         [METADATA_USER] = "user",
         [METADATA_LABELS] = "labels",
         [METADATA_SANDBOX] = "sandbox",
+        [METADATA_WATCHES] = "watches",
 };
 
 static const size_t value_max[_METADATA_KEY_MAX] = {
@@ -25,6 +26,7 @@ static const size_t value_max[_METADATA_KEY_MAX] = {
         [METADATA_USER] = METADATA_VALUE_MAX,
         [METADATA_LABELS] = METADATA_VALUE_MAX,
         [METADATA_SANDBOX] = METADATA_VALUE_MAX,
+        [METADATA_WATCHES] = METADATA_WATCHES_SIZE,
 };
 
 const char *metadata_key_to_string(MetadataKey k)
@@ -205,6 +207,63 @@ static int check_sandbox(Metadata *m)
         return metadata_add_problem(m, m->line[METADATA_SANDBOX], false, "\"sandbox\" is \"on\" or \"off\", not \"%s\"", v);
 }
 
+size_t metadata_next_word(const char **list, const char **ret)
+{
+        const char *s = *list + strspn(*list, ", \t");
+        size_t n = strcspn(s, ",");
+
+        *list = s + n;
+        *ret = s;
+        while (n > 0 && (s[n - 1] == ' ' || s[n - 1] == '\t'))
+                n--;
+        return n;
+}
+
+/* systemd.unit(5). A template stands for no unit; a service-script's own would start itself again and again. */
+static bool unit_name_is_valid(const char *s)
+{
+        static const char *const suffixes[] = { ".service", ".socket", ".device", ".mount", ".automount", ".swap",
+                                                ".target", ".path", ".timer", ".slice", ".scope" };
+        const char *dot = strrchr(s, '.');
+
+        if (!dot || dot == s || dot[-1] == '@' || s[0] == '@' || strlen(s) > 255)
+                return false;
+        if (strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@") != strlen(s))
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(suffixes); i++)
+                if (streq(dot, suffixes[i]))
+                        return true;
+        return false;
+}
+
+static int check_watches(Metadata *m)
+{
+        unsigned line = m->line[METADATA_WATCHES], count = 0;
+        const char *list = m->value[METADATA_WATCHES], *word;
+        size_t n;
+
+        while (list && (n = metadata_next_word(&list, &word)) > 0) {
+                _cleanup_free_ char *unit = strndup(word, n);
+                char slug[SLUG_MAX + 1];
+                int r = 0;
+
+                if (!unit)
+                        return -ENOMEM;
+                if (++count > METADATA_WATCHES_MAX)
+                        return metadata_add_problem(
+                                m, line, false, "\"watches\" names more than %d units", METADATA_WATCHES_MAX);
+                if (!unit_name_is_valid(unit))
+                        r = metadata_add_problem(
+                                m, line, false, "\"watches\" takes names of units such as \"nginx.service\", not \"%s\"", unit);
+                else if (slug_from_service_unit(unit, slug) >= 0 && !slug_is_reserved(slug))
+                        r = metadata_add_problem(
+                                m, line, false, "\"watches\" takes no unit of a service-script: \"%s\"", unit);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 static int check_required(Metadata *m, unsigned header_line)
 {
         for (MetadataKey k = 0; k < _METADATA_REQUIRED_MAX; k++) {
@@ -274,7 +333,7 @@ int metadata_parse(const char *content, size_t n, Metadata **ret)
                 return -ENOMEM;
         if ((r = check_shebang(m, content, n)) < 0 || (r = read_header(m, content, n, &header_line)) < 0 ||
             (r = check_required(m, header_line)) < 0 || (r = check_name(m)) < 0 || (r = check_user(m)) < 0 ||
-            (r = check_sandbox(m)) < 0)
+            (r = check_sandbox(m)) < 0 || (r = check_watches(m)) < 0)
                 return r;
         *ret = TAKE_PTR(m);
         return 0;

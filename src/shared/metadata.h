@@ -12,6 +12,8 @@
 #define METADATA_VERSION_MAX     64
 #define METADATA_VALUE_MAX       256
 #define METADATA_LABELS_MAX      16
+#define METADATA_WATCHES_MAX     16
+#define METADATA_WATCHES_SIZE    1024
 
 typedef enum MetadataKey {
         METADATA_NAME,
@@ -22,6 +24,7 @@ typedef enum MetadataKey {
         METADATA_USER,
         METADATA_LABELS,
         METADATA_SANDBOX,
+        METADATA_WATCHES,
         _METADATA_KEY_MAX,
         _METADATA_REQUIRED_MAX = METADATA_TIMEOUT + 1,
 } MetadataKey;
@@ -53,6 +56,10 @@ int metadata_add_problem(Metadata *m, unsigned line, bool warning, const char *f
 
 /* "name", "description", … Static. */
 const char *metadata_key_to_string(MetadataKey k);
+
+/* Goes through a list with commas ("a.service, b.socket"): sets *ret to the next word, which is not ended by NUL, moves
+ * *list on and returns its length; 0 at the end. */
+size_t metadata_next_word(const char **list, const char **ret);
 
 /* Whether the script asks for more than the default sandbox gives (user: or sandbox: off). */
 bool metadata_is_privileged(const Metadata *m);

@@ -3,7 +3,8 @@
 
 #include "polkit.h"
 
-#define QUERIES_MAX          256
+/* Below the 128 unanswered calls that the bus allows a connection by default. */
+#define QUERIES_MAX          64
 #define QUERIES_PER_USER_MAX 16
 
 /* A person types a password in this time; the caller's own timeout may well be shorter. */

@@ -19,6 +19,6 @@ PolkitRegistry *polkit_registry_free(PolkitRegistry *r);
 DEFINE_CLEANUP(PolkitRegistry *, polkit_registry_free);
 
 /* 1: go on. 0: polkit has been asked; the handler returns 1 at once and is called again. Negative: refused, with
- * error filled in. root is always allowed. At most 16 questions of one user and 256 in all wait at a time
+ * error filled in. root is always allowed. At most 16 questions of one user and 64 in all wait at a time
  * (LimitsExceeded beyond). */
 int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error);

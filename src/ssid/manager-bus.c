@@ -5,6 +5,7 @@
 #include "manager.h"
 #include "operation.h"
 #include "slug.h"
+#include "test-run.h"
 #include "validate.h"
 
 #define VALIDATIONS_MAX 16
@@ -224,6 +225,34 @@ static int method_remove_service(sd_bus_message *message, void *userdata, sd_bus
         return r < 0 ? r : 1;
 }
 
+/* ---- TestScript ---- */
+
+static int method_test_script(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(metadata_freep) Metadata *metadata = NULL;
+        const char *filename, *content;
+        Manager *m = userdata;
+        int r;
+
+        r = sd_bus_message_read(message, "ss", &filename, &content);
+        if (r < 0)
+                return r;
+        r = check_script(filename, content, error);
+        if (r < 0)
+                return r;
+        r = metadata_parse(content, strlen(content), &metadata);
+        if (r < 0)
+                return r;
+        r = bus_verify_polkit_async(
+                message, metadata_is_privileged(metadata) ? ACTION_ADD_PRIVILEGED : ACTION_MANAGE, m->polkit, error);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return 1;
+        r = test_run_start(m, message, filename, content, TAKE_PTR(metadata), error);
+        return r < 0 ? r : 1;
+}
+
 /* ---- Reading ---- */
 
 static int method_get_service(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -375,11 +404,18 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Version", "s", property_get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("OverallStatus", "s", property_get_overall, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("StatusCounts", "a{su}", property_get_counts, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("ShuttingDown", "b", NULL, offsetof(Manager, shutting_down), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_ARGS(
                 "ValidateScript",
                 SD_BUS_ARGS("s", filename, "s", content),
                 SD_BUS_RESULT("b", valid, "a(uss)", problems, "a{sv}", metadata),
                 method_validate_script,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "TestScript",
+                SD_BUS_ARGS("s", filename, "s", content),
+                SD_BUS_RESULT("s", status, "s", message, "a{sv}", run),
+                method_test_script,
                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS(
                 "AddService",
@@ -455,6 +491,12 @@ int manager_bus_emit(Manager *m)
         HASH_ITER(hh, m->services, s, tmp)
         {
                 r = service_emit_changes(s);
+                if (r < 0)
+                        return r;
+        }
+        if (m->shutting_down_dirty) {
+                m->shutting_down_dirty = false;
+                r = sd_bus_emit_properties_changed(m->bus, AGENT_PATH, AGENT_MANAGER_INTERFACE, "ShuttingDown", NULL);
                 if (r < 0)
                         return r;
         }

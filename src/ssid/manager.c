@@ -9,13 +9,11 @@
 #include "log.h"
 #include "manager.h"
 #include "operation.h"
-#include "systemd-client.h"
+#include "test-run.h"
+#include "watch.h"
 
 /* An editor or a package manager writes several files; one look after the last of them is enough. */
 #define RESCAN_DELAY_USEC (100 * USEC_PER_MSEC)
-
-#define TIMER_INTERFACE "org.freedesktop.systemd1.Timer"
-#define UNIT_PATH       "/org/freedesktop/systemd1/unit"
 
 static int on_emit(sd_event_source *s, void *userdata)
 {
@@ -65,6 +63,9 @@ int manager_new(Manager **ret)
         r = bus_open_daemon(m->event, &m->bus);
         if (r < 0)
                 return r;
+        r = systemd_queries_new(m->bus, &m->queries);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(m);
         return 0;
 }
@@ -90,14 +91,17 @@ Manager *manager_free(Manager *m)
                 m->operations = operation_next(o);
                 operation_free(o);
         }
+        test_runs_abandon(m);
         m->announced = false;
         m->follow = journal_follow_free(m->follow);
+        watches_free(m);
         HASH_ITER(hh, m->services, s, tmp)
                 remove_service(m, s);
         polkit_registry_free(m->polkit);
         sd_event_source_disable_unref(m->emit);
         sd_event_source_disable_unref(m->rescan);
         sd_bus_slot_unref(m->unit_files_slot);
+        systemd_queries_free(m->queries);
         sd_bus_flush_close_unref(m->bus);
         sd_event_unref(m->event);
         free(m);
@@ -133,152 +137,17 @@ void manager_update_totals(Manager *m)
         manager_queue_emit(m);
 }
 
-/* ---- What systemd says: enabled, next run ---- */
-
-static int on_unit_files(sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-        const char *path, *state;
-        Manager *m = userdata;
-        int r;
-
-        m->unit_files_slot = sd_bus_slot_unref(m->unit_files_slot);
-        if (sd_bus_message_is_method_error(reply, NULL))
-                return 0;
-        r = sd_bus_message_enter_container(reply, 'a', "(ss)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(ss)", &path, &state)) > 0) {
-                _cleanup_free_ char *slug = NULL;
-                const char *file = strrchr(path, '/'), *end;
-                Service *s;
-
-                file = file ? startswith(file + 1, "ssi-") : NULL;
-                end = file ? endswith(file, ".timer") : NULL;
-                if (!end)
-                        continue;
-                slug = strndup(file, (size_t) (end - file));
-                if (!slug)
-                        return -ENOMEM;
-                HASH_FIND_STR(m->services, slug, s);
-                if (s)
-                        service_set_enabled(s, streq(state, "enabled") || streq(state, "enabled-runtime"));
-        }
-        return 0;
-}
-
-static int query_unit_files(Manager *m)
-{
-        m->unit_files_slot = sd_bus_slot_unref(m->unit_files_slot);
-        return systemd_call_async(
-                m->bus, "ListUnitFilesByPatterns", on_unit_files, m, &m->unit_files_slot, "asas", 0, 1, "ssi-*.timer");
-}
-
-static int on_unit_files_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        int r = query_unit_files(userdata);
-
-        if (r < 0)
-                log_warning_errno(r, "Cannot ask systemd for its unit files");
-        return 0;
-}
-
-/* PropertiesChanged of any timer: the path tells whose. */
-static int on_timer_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        _cleanup_free_ char *unit = NULL, *slug = NULL;
-        const char *rest, *end;
-        Manager *m = userdata;
-        const char *name;
-        uint64_t usec;
-        Service *s;
-
-        if (sd_bus_path_decode(sd_bus_message_get_path(message), UNIT_PATH, &unit) <= 0)
-                return 0;
-        rest = startswith(unit, "ssi-");
-        end = rest ? endswith(rest, ".timer") : NULL;
-        if (!end)
-                return 0;
-        slug = strndup(rest, (size_t) (end - rest));
-        if (!slug)
-                return -ENOMEM;
-        HASH_FIND_STR(m->services, slug, s);
-        if (!s || sd_bus_message_skip(message, "s") < 0 || sd_bus_message_enter_container(message, 'a', "{sv}") < 0)
-                return 0;
-        while (sd_bus_message_enter_container(message, 'e', "sv") > 0) {
-                if (sd_bus_message_read(message, "s", &name) < 0)
-                        return 0;
-                if (streq(name, "NextElapseUSecRealtime") && sd_bus_message_read(message, "v", "t", &usec) >= 0)
-                        service_set_next_run(s, usec);
-                else if (sd_bus_message_skip(message, "v") < 0)
-                        return 0;
-                if (sd_bus_message_exit_container(message) < 0)
-                        return 0;
-        }
-        return 0;
-}
-
-static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        const char *job, *result;
-
-        if (sd_bus_message_read(message, "uoss", NULL, &job, NULL, &result) >= 0)
-                operation_job_removed(userdata, job, result);
-        return 0;
-}
-
-static int on_installed(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        const sd_bus_error *e = sd_bus_message_get_error(message);
-
-        if (e)
-                log_warning("Cannot listen to systemd, next runs will not be shown: %s", e->message);
-        return 0;
-}
-
-static int watch_systemd(Manager *m)
-{
-        static const struct {
-                const char *signal;
-                sd_bus_message_handler_t handler;
-        } signals[] = {
-                { "UnitFilesChanged", on_unit_files_changed },
-                { "JobRemoved", on_job_removed },
-        };
-        int r;
-
-        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-                r = sd_bus_match_signal_async(
-                        m->bus,
-                        NULL,
-                        "org.freedesktop.systemd1",
-                        "/org/freedesktop/systemd1",
-                        "org.freedesktop.systemd1.Manager",
-                        signals[i].signal,
-                        signals[i].handler,
-                        on_installed,
-                        m);
-                if (r < 0)
-                        return r;
-        }
-        r = sd_bus_add_match_async(
-                m->bus,
-                NULL,
-                "type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.DBus.Properties',"
-                "member='PropertiesChanged',path_namespace='" UNIT_PATH "',arg0='" TIMER_INTERFACE "'",
-                on_timer_changed,
-                on_installed,
-                m);
-        if (r < 0)
-                return r;
-        return systemd_call_async(m->bus, "Subscribe", on_installed, m, NULL, NULL);
-}
-
 /* ---- What the disk says ---- */
 
 static void load_last_run(Manager *m, Service *s)
 {
         _cleanup_(run_event_done) RunEvent last = RUN_EVENT_INIT, result = RUN_EVENT_INIT;
+        _cleanup_(journal_history_freep) JournalHistory *own = NULL;
         int r;
 
-        r = journal_follow_last(m->follow, s->slug, &last, &result);
+        r = m->history ? 0 : journal_history_new(&own);
+        if (r >= 0)
+                r = journal_history_last(m->history ?: own, s->slug, &last, &result);
         if (r > 0 && result.slug)
                 r = service_apply_run(s, &result, false);
         if (r > 0 || (r == 0 && last.slug))
@@ -324,18 +193,20 @@ int manager_rescan_one(Manager *m, const char *slug)
                         remove_service(m, s);
                         manager_update_totals(m);
                 }
-                return 0;
+                return m->history ? 0 : watches_update(m);
         }
         if (r < 0)
                 return r;
         if (!s) {
                 r = add_service(m, TAKE_PTR(loaded));
+                if (m->history || r < 0)
+                        return r;
                 manager_update_totals(m);
-                return r;
+                return watches_update(m);
         }
         service_update(s, loaded);
         s->seen = true;
-        return service_query_next_run(s);
+        return m->history ? 0 : watches_update(m);
 }
 
 int manager_rescan(Manager *m)
@@ -351,6 +222,9 @@ int manager_rescan(Manager *m)
                 return -errno;
         HASH_ITER(hh, m->services, s, tmp)
                 s->seen = false;
+        r = journal_history_new(&m->history);
+        if (r < 0)
+                log_warning_errno(r, "Cannot open the journal");
         while ((e = readdir(d))) {
                 if (slug_from_service_unit(e->d_name, slug) < 0)
                         continue;
@@ -362,11 +236,15 @@ int manager_rescan(Manager *m)
                         s->seen = true;
         }
         closedir(d);
+        m->history = journal_history_free(m->history);
         HASH_ITER(hh, m->services, s, tmp)
                 if (!s->seen)
                         remove_service(m, s);
         manager_update_totals(m);
-        return query_unit_files(m);
+        r = watches_update(m);
+        if (r < 0)
+                log_warning_errno(r, "Cannot watch units");
+        return manager_query_unit_files(m);
 }
 
 static int on_rescan(sd_event_source *source, uint64_t usec, void *userdata)
@@ -481,7 +359,7 @@ int manager_start(Manager *m)
         r = manager_bus_setup(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the bus objects");
-        r = watch_systemd(m);
+        r = manager_watch_systemd(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot watch systemd");
         r = manager_rescan(m);

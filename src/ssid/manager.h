@@ -7,12 +7,15 @@
 #include <systemd/sd-event.h>
 
 #include "journal-follow.h"
+#include "journal-history.h"
 #include "polkit.h"
 #include "service.h"
 #include "status.h"
+#include "systemd-query.h"
 
 typedef struct Operation Operation;
-typedef struct Query Query;
+typedef struct TestRun TestRun;
+typedef struct Watch Watch;
 
 /* polkit actions. */
 #define ACTION_MANAGE         "org.ssi.agent1.manage-services"
@@ -27,13 +30,18 @@ typedef struct Manager {
         sd_event *event;
         sd_bus *bus;
         PolkitRegistry *polkit;
+        SystemdQueries *queries;
         JournalFollow *follow;
 
         Service *services; /* by slug */
         size_t n_services;
 
         Operation *operations; /* the first one is under way */
+        TestRun *tests;
         unsigned n_validations;
+
+        Watch *watches;
+        sd_bus_slot *watches_slot;
 
         sd_event_source *emit;   /* sends the changes that piled up */
         sd_event_source *rescan; /* looks at the disk when it has been quiet for a moment */
@@ -41,6 +49,10 @@ typedef struct Manager {
         Status overall;
         unsigned counts[_STATUS_MAX];
         bool totals_dirty;
+        int shutting_down; /* an int, as D-Bus booleans are read */
+        bool shutting_down_dirty;
+        bool no_memory_peak; /* systemd is too old to tell it */
+        JournalHistory *history; /* during a scan */
         bool announced;          /* objects added from now on are signalled */
 } Manager;
 
@@ -63,6 +75,11 @@ int manager_rescan_one(Manager *m, const char *slug);
 void manager_queue_emit(Manager *m);
 /* Recomputes OverallStatus and StatusCounts. */
 void manager_update_totals(Manager *m);
+
+/* manager-systemd.c */
+int manager_watch_systemd(Manager *m);
+/* Asks which timers are enabled. */
+int manager_query_unit_files(Manager *m);
 
 /* manager-bus.c */
 int manager_bus_setup(Manager *m);

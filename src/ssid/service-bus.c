@@ -2,6 +2,7 @@
 
 #include "bus-util.h"
 #include "manager.h"
+#include "metadata.h"
 #include "operation.h"
 #include "systemd-client.h"
 
@@ -14,6 +15,7 @@ static const char *const property_names[_SERVICE_PROPERTY_MAX] = {
         [SERVICE_TIMEOUT] = "TimeoutUSec",
         [SERVICE_USER] = "User",
         [SERVICE_LABELS] = "Labels",
+        [SERVICE_WATCHES] = "Watches",
         [SERVICE_ENABLED] = "Enabled",
         [SERVICE_STATUS] = "Status",
         [SERVICE_MESSAGE] = "Message",
@@ -22,6 +24,8 @@ static const char *const property_names[_SERVICE_PROPERTY_MAX] = {
         [SERVICE_LAST_RUN_RESULT] = "LastRunResult",
         [SERVICE_LAST_RUN_DETAIL] = "LastRunDetail",
         [SERVICE_LAST_RUN_DURATION] = "LastRunDurationUSec",
+        [SERVICE_LAST_RUN_CPU] = "LastRunCPUUSec",
+        [SERVICE_LAST_RUN_MEMORY_PEAK] = "LastRunMemoryPeakBytes",
         [SERVICE_NEXT_RUN] = "NextRunUSec",
 };
 
@@ -39,7 +43,7 @@ static int property_get_status(
         return sd_bus_message_append(reply, "s", strempty(status_to_string(*status)));
 }
 
-static int property_get_labels(
+static int property_get_words(
         sd_bus *bus,
         const char *path,
         const char *interface,
@@ -48,22 +52,19 @@ static int property_get_labels(
         void *userdata,
         sd_bus_error *error)
 {
-        const char *s = *(char **) userdata;
+        const char *s = *(char **) userdata, *word;
+        size_t n;
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "s");
         if (r < 0)
                 return r;
-        while (*(s += strspn(s, ", \t"))) {
-                size_t n = strcspn(s, ",");
-                _cleanup_free_ char *label = strndup(s, n);
+        while ((n = metadata_next_word(&s, &word)) > 0) {
+                _cleanup_free_ char *copy = strndup(word, n);
 
-                if (!label)
+                if (!copy)
                         return -ENOMEM;
-                s += n;
-                while (n > 0 && label[n - 1] == ' ')
-                        label[--n] = '\0';
-                r = sd_bus_message_append(reply, "s", label);
+                r = sd_bus_message_append(reply, "s", copy);
                 if (r < 0)
                         return r;
         }
@@ -127,6 +128,63 @@ static int method_get_script(sd_bus_message *message, void *userdata, sd_bus_err
         return sd_bus_reply_method_return(message, "s", content);
 }
 
+static int append_run(sd_bus_message *reply, const RunEvent *e)
+{
+        char id[SD_ID128_STRING_MAX] = "";
+
+        if (!sd_id128_is_null(e->invocation_id))
+                sd_id128_to_string(e->invocation_id, id);
+        return sd_bus_message_append(
+                reply,
+                "(tssssts)",
+                e->timestamp,
+                strempty(status_to_string(e->status)),
+                strempty(e->message),
+                e->error == RUN_ERROR_NONE ? "" : run_error_kind_to_string(e->error),
+                strempty(e->detail),
+                e->duration,
+                id);
+}
+
+static int append_runs(sd_bus_message *reply, const RunEvent *events, size_t n)
+{
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "(tssssts)");
+        for (size_t i = 0; i < n && r >= 0; i++)
+                r = append_run(reply, events + i);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+/* Statuses and execution errors, which are open to everyone; no output. */
+static int method_get_history(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(journal_history_freep) JournalHistory *h = NULL;
+        const Service *s = userdata;
+        RunEvent *events;
+        uint32_t limit;
+        size_t n;
+        int r;
+
+        r = sd_bus_message_read(message, "u", &limit);
+        if (r < 0)
+                return r;
+        r = journal_history_new(&h);
+        if (r < 0)
+                return r;
+        r = journal_history_runs(h, s->slug, limit, &events, &n);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_new_method_return(message, &reply);
+        if (r >= 0)
+                r = append_runs(reply, events, n);
+        run_events_free(events, n);
+        if (r < 0)
+                return r;
+        return sd_bus_message_send(reply);
+}
+
 static int on_run_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         sd_bus_message *request = userdata;
@@ -177,7 +235,8 @@ static const sd_bus_vtable service_vtable[] = {
         SD_BUS_PROPERTY("TimeoutUSec", "t", NULL, offsetof(Service, timeout_usec), EMITS),
         SD_BUS_PROPERTY("Unit", "s", NULL, offsetof(Service, unit), FIXED),
         SD_BUS_PROPERTY("User", "s", NULL, offsetof(Service, user), EMITS),
-        SD_BUS_PROPERTY("Labels", "as", property_get_labels, offsetof(Service, labels), EMITS),
+        SD_BUS_PROPERTY("Labels", "as", property_get_words, offsetof(Service, labels), EMITS),
+        SD_BUS_PROPERTY("Watches", "as", property_get_words, offsetof(Service, watches), EMITS),
         SD_BUS_PROPERTY("Enabled", "b", NULL, offsetof(Service, enabled), EMITS),
         SD_BUS_PROPERTY("Status", "s", property_get_status, offsetof(Service, status), EMITS),
         SD_BUS_PROPERTY("Message", "s", NULL, offsetof(Service, message), EMITS),
@@ -186,6 +245,8 @@ static const sd_bus_vtable service_vtable[] = {
         SD_BUS_PROPERTY("LastRunResult", "s", NULL, offsetof(Service, last_run_result), EMITS),
         SD_BUS_PROPERTY("LastRunDetail", "s", NULL, offsetof(Service, last_run_detail), EMITS),
         SD_BUS_PROPERTY("LastRunDurationUSec", "t", NULL, offsetof(Service, last_run_duration), EMITS),
+        SD_BUS_PROPERTY("LastRunCPUUSec", "t", NULL, offsetof(Service, last_run_cpu), EMITS),
+        SD_BUS_PROPERTY("LastRunMemoryPeakBytes", "t", NULL, offsetof(Service, last_run_memory_peak), EMITS),
         SD_BUS_PROPERTY("NextRunUSec", "t", NULL, offsetof(Service, next_run), EMITS),
         SD_BUS_METHOD("Run", NULL, NULL, method_run, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Enable", NULL, NULL, method_enable, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -196,6 +257,12 @@ static const sd_bus_vtable service_vtable[] = {
                 SD_BUS_NO_ARGS,
                 SD_BUS_RESULT("s", content),
                 method_get_script,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "GetHistory",
+                SD_BUS_ARGS("u", limit),
+                SD_BUS_RESULT("a(tssssts)", runs),
+                method_get_history,
                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS(
                 "StatusChanged",

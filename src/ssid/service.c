@@ -9,12 +9,17 @@
 #include "metadata.h"
 #include "systemd-client.h"
 #include "unit-file.h"
+#include "watch.h"
 
 Service *service_free(Service *s)
 {
         if (!s)
                 return NULL;
-        sd_bus_slot_unref(s->next_run_slot);
+        systemd_query_free(s->next_run_query);
+        sd_event_source_disable_unref(s->trigger);
+        systemd_query_free(s->trigger_query);
+        systemd_query_free(s->cpu_query);
+        systemd_query_free(s->memory_peak_query);
         free(s->slug);
         free(s->path);
         free(s->unit);
@@ -25,6 +30,7 @@ Service *service_free(Service *s)
         free(s->schedule);
         free(s->user);
         free(s->labels);
+        free(s->watches);
         free(s->message);
         free(s->last_run_detail);
         free(s);
@@ -82,6 +88,7 @@ static int service_new(Manager *m, const char *slug, Service **ret)
         s->manager = m;
         s->status = _STATUS_INVALID;
         s->last_run_duration = USEC_INFINITY;
+        s->last_run_cpu = s->last_run_memory_peak = UINT64_MAX;
         s->last_run_result = "";
         s->slug = strdup(slug);
         s->unit = slug_to_unit(slug, ".service");
@@ -122,7 +129,8 @@ static int load_header(Service *s)
             (r = take_value(m, METADATA_VERSION, "", &s->version)) < 0 ||
             (r = take_value(m, METADATA_SCHEDULE, "", &s->schedule)) < 0 ||
             (r = take_value(m, METADATA_USER, "", &s->user)) < 0 ||
-            (r = take_value(m, METADATA_LABELS, "", &s->labels)) < 0)
+            (r = take_value(m, METADATA_LABELS, "", &s->labels)) < 0 ||
+            (r = take_value(m, METADATA_WATCHES, "", &s->watches)) < 0)
                 return r;
         return 0;
 }
@@ -190,6 +198,7 @@ void service_update(Service *s, Service *other)
         take_string(s, SERVICE_SCHEDULE, &s->schedule, &other->schedule);
         take_string(s, SERVICE_USER, &s->user, &other->user);
         take_string(s, SERVICE_LABELS, &s->labels, &other->labels);
+        take_string(s, SERVICE_WATCHES, &s->watches, &other->watches);
         if (s->timeout_usec != other->timeout_usec) {
                 s->timeout_usec = other->timeout_usec;
                 service_mark(s, SERVICE_TIMEOUT);
@@ -237,6 +246,50 @@ static int apply_result(Service *s, const RunEvent *e, bool announce)
         return manager_emit_status_reported(s->manager, s);
 }
 
+/* ---- What the last run cost ---- */
+
+static int on_cpu(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Service *s = userdata;
+        uint64_t nsec = UINT64_MAX;
+
+        s->cpu_query = systemd_query_free(s->cpu_query);
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                (void) sd_bus_message_read(reply, "v", "t", &nsec);
+        set_usec(s, SERVICE_LAST_RUN_CPU, &s->last_run_cpu, nsec == UINT64_MAX ? nsec : nsec / 1000);
+        return 0;
+}
+
+static int on_memory_peak(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Service *s = userdata;
+        uint64_t bytes = UINT64_MAX;
+
+        s->memory_peak_query = systemd_query_free(s->memory_peak_query);
+        if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_UNKNOWN_PROPERTY))
+                s->manager->no_memory_peak = true;
+        else if (!sd_bus_message_is_method_error(reply, NULL))
+                (void) sd_bus_message_read(reply, "v", "t", &bytes);
+        set_usec(s, SERVICE_LAST_RUN_MEMORY_PEAK, &s->last_run_memory_peak, bytes);
+        return 0;
+}
+
+/* systemd keeps both after the run, as the timer keeps the unit loaded. */
+static int query_cost(Service *s)
+{
+        const char *interface = "org.freedesktop.systemd1.Service";
+        SystemdQueries *q = s->manager->queries;
+        int r;
+
+        s->cpu_query = systemd_query_free(s->cpu_query);
+        r = systemd_query_unit_property(q, s->unit, interface, "CPUUsageNSec", on_cpu, s, &s->cpu_query);
+        if (r < 0 || s->manager->no_memory_peak)
+                return r;
+        s->memory_peak_query = systemd_query_free(s->memory_peak_query);
+        return systemd_query_unit_property(
+                q, s->unit, interface, "MemoryPeak", on_memory_peak, s, &s->memory_peak_query);
+}
+
 int service_apply_run(Service *s, const RunEvent *e, bool announce)
 {
         const char *result = e->error == RUN_ERROR_NONE ? "success" : run_error_kind_to_string(e->error);
@@ -251,6 +304,13 @@ int service_apply_run(Service *s, const RunEvent *e, bool announce)
         r = set_string(s, SERVICE_LAST_RUN_DETAIL, &s->last_run_detail, strempty(e->detail));
         if (r < 0)
                 return r;
+        if (announce && !e->correction) {
+                r = query_cost(s);
+                if (r >= 0)
+                        r = watches_run_ended(s);
+                if (r < 0)
+                        return r;
+        }
         return e->error == RUN_ERROR_NONE ? apply_result(s, e, announce) : 0;
 }
 
@@ -272,7 +332,7 @@ static int on_next_run(sd_bus_message *reply, void *userdata, sd_bus_error *erro
         Service *s = userdata;
         uint64_t usec;
 
-        s->next_run_slot = sd_bus_slot_unref(s->next_run_slot);
+        s->next_run_query = systemd_query_free(s->next_run_query);
         if (!sd_bus_message_is_method_error(reply, NULL) && sd_bus_message_read(reply, "v", "t", &usec) >= 0)
                 service_set_next_run(s, usec);
         return 0;
@@ -280,13 +340,13 @@ static int on_next_run(sd_bus_message *reply, void *userdata, sd_bus_error *erro
 
 int service_query_next_run(Service *s)
 {
-        s->next_run_slot = sd_bus_slot_unref(s->next_run_slot);
-        return systemd_get_unit_property_async(
-                s->manager->bus,
+        s->next_run_query = systemd_query_free(s->next_run_query);
+        return systemd_query_unit_property(
+                s->manager->queries,
                 s->timer,
                 "org.freedesktop.systemd1.Timer",
                 "NextElapseUSecRealtime",
                 on_next_run,
                 s,
-                &s->next_run_slot);
+                &s->next_run_query);
 }

@@ -3,6 +3,7 @@
 #include <uthash.h>
 
 #include "run-tracker.h"
+#include "systemd-query.h"
 
 typedef struct Manager Manager;
 
@@ -15,6 +16,7 @@ typedef enum ServiceProperty {
         SERVICE_TIMEOUT,
         SERVICE_USER,
         SERVICE_LABELS,
+        SERVICE_WATCHES,
         SERVICE_ENABLED,
         SERVICE_STATUS,
         SERVICE_MESSAGE,
@@ -23,6 +25,8 @@ typedef enum ServiceProperty {
         SERVICE_LAST_RUN_RESULT,
         SERVICE_LAST_RUN_DETAIL,
         SERVICE_LAST_RUN_DURATION,
+        SERVICE_LAST_RUN_CPU,
+        SERVICE_LAST_RUN_MEMORY_PEAK,
         SERVICE_NEXT_RUN,
         _SERVICE_PROPERTY_MAX,
 } ServiceProperty;
@@ -33,7 +37,7 @@ typedef struct Service {
         char *path; /* of the bus object */
         char *unit, *timer;
 
-        char *title, *description, *version, *schedule, *user, *labels; /* never NULL once loaded */
+        char *title, *description, *version, *schedule, *user, *labels, *watches; /* never NULL once loaded */
         uint64_t timeout_usec;
         int enabled; /* an int, as D-Bus booleans are read */
 
@@ -44,10 +48,17 @@ typedef struct Service {
         uint64_t last_run_duration;  /* usec, USEC_INFINITY when unknown */
         const char *last_run_result; /* "", "success", or the kind of the execution error; static */
         char *last_run_detail;
+        uint64_t last_run_cpu;         /* usec, UINT64_MAX when unknown */
+        uint64_t last_run_memory_peak; /* bytes, UINT64_MAX when unknown */
 
         uint32_t dirty; /* properties that changed since the last signal */
+        struct sd_event_source *trigger;
+        SystemdQuery *trigger_query;
+        uint64_t triggered;  /* when last, on the monotonic clock */
+        bool trigger_again;  /* when the run under way has ended */
+
         bool seen;      /* by the scan under way */
-        struct sd_bus_slot *next_run_slot;
+        SystemdQuery *next_run_query, *cpu_query, *memory_peak_query;
         UT_hash_handle hh;
 } Service;
 

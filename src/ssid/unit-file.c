@@ -1,7 +1,5 @@
 #include <inttypes.h>
 
-#include "journal-follow.h"
-#include "status.h"
 #include "unit-file.h"
 
 /* systemd.unit(5): '%' begins a specifier, a backslash at the end continues the line. */
@@ -26,45 +24,42 @@ static void put_setting(FILE *f, const char *key, const char *value)
         fputc('\n', f);
 }
 
-/* What a check needs is to read the system and to print a line. */
-static const char sandbox[] =
-        "NoNewPrivileges=yes\n"
-        "ProtectSystem=strict\n"
-        "ProtectHome=yes\n"
-        "PrivateTmp=yes\n"
-        "PrivateDevices=yes\n"
-        "ProtectClock=yes\n"
-        "ProtectHostname=yes\n"
-        "ProtectKernelTunables=yes\n"
-        "ProtectKernelModules=yes\n"
-        "ProtectKernelLogs=yes\n"
-        "ProtectControlGroups=yes\n"
-        "RestrictSUIDSGID=yes\n"
-        "RestrictRealtime=yes\n"
-        "RestrictNamespaces=yes\n"
-        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n"
-        "LockPersonality=yes\n"
-        "RemoveIPC=yes\n"
-        "UMask=0077\n"
-        "SystemCallArchitectures=native\n"
-        "SystemCallFilter=@system-service\n"
-        "SystemCallErrorNumber=EPERM\n";
+typedef struct Text {
+        FILE *f;
+        bool in_service;
+} Text;
 
-static const char sandbox_unprivileged[] =
-        "CapabilityBoundingSet=\n"
-        "SystemCallFilter=~@privileged @resources\n";
-
-static void put_user(FILE *f, const Metadata *m)
+static int put(const UnitSetting *s, void *userdata)
 {
-        if (m->value[METADATA_USER])
-                fprintf(f, "User=%s\n", m->value[METADATA_USER]);
-        else if (!m->sandbox_off)
-                fputs("DynamicUser=yes\n", f);
+        Text *t = userdata;
+
+        if (s->section == UNIT_SECTION_SERVICE && !t->in_service) {
+                fputs("\n[Service]\n", t->f);
+                t->in_service = true;
+        }
+        switch (s->type) {
+        case UNIT_SETTING_BOOL:
+                fprintf(t->f, "%s=%s\n", s->key, s->number ? "yes" : "no");
+                break;
+        case UNIT_SETTING_USEC:
+                fprintf(t->f, "%s=%" PRIu64 "us\n", s->key, s->number);
+                break;
+        case UNIT_SETTING_COUNT:
+        case UNIT_SETTING_BYTES:
+                fprintf(t->f, "%s=%" PRIu64 "\n", s->key, s->number);
+                break;
+        case UNIT_SETTING_MODE:
+                fprintf(t->f, "%s=%04" PRIo64 "\n", s->key, s->number);
+                break;
+        default:
+                put_setting(t->f, s->key, s->text);
+                break;
+        }
+        return 0;
 }
 
 char *unit_file_service(const UnitSpec *spec)
 {
-        const Metadata *m = spec->metadata;
         _cleanup_free_ char *text = NULL;
         _cleanup_fclose_ FILE *f = NULL;
         size_t n;
@@ -73,40 +68,112 @@ char *unit_file_service(const UnitSpec *spec)
         if (!f)
                 return NULL;
         fputs(UNIT_FILE_MARK "[Unit]\n", f);
-        put_setting(f, "Description", m->value[METADATA_NAME]);
-        /* The schedule is the limit: systemd's own would fail a check that runs each second, for good. */
-        fputs("Documentation=man:ssi-service-script(7)\n"
-              "StartLimitIntervalSec=0\n"
-              "\n[Service]\n"
-              "Type=oneshot\n",
-              f);
-        fprintf(f, "ExecStart=" SSI_SCRIPT_DIR "/%s\n", m->slug);
-        fprintf(f, "TimeoutStartSec=%" PRIu64 "us\n", spec->timeout_usec);
-        fputs("TimeoutStopSec=5s\n"
-              "StandardInput=null\n"
-              "StandardOutput=journal\n"
-              "StandardError=journal\n",
-              f);
-        fprintf(f, "SyslogIdentifier=ssi-%s\n", m->slug);
-        fprintf(f, "LogExtraFields=SSI_SERVICE=%s MESSAGE_ID=" SSI_MESSAGE_ID_OUTPUT_STR "\n", m->slug);
-        fputs("Environment=BASH_ENV=" SSI_PKGLIB_DIR "/library.bash\n", f);
-        for (Status s = 0; s < _STATUS_MAX; s++)
-                fprintf(f, "Environment=STATUS_%s=%s\n", status_to_string(s), status_to_string(s));
-        fputs("CPUAccounting=yes\n"
-              "MemoryAccounting=yes\n"
-              "MemoryMax=512M\n"
-              "TasksMax=256\n",
-              f);
-        put_user(f, m);
-        if (!m->sandbox_off) {
-                fputs(sandbox, f);
-                if (!m->value[METADATA_USER] || !streq(m->value[METADATA_USER], "root"))
-                        fputs(sandbox_unprivileged, f);
-        }
+        if (unit_settings_visit(spec, put, &(Text){ .f = f }) < 0)
+                return NULL;
         if (fclose(TAKE_PTR(f)) != 0)
                 return NULL;
         return TAKE_PTR(text);
 }
+
+/* ---- As properties ---- */
+
+static int append_words(sd_bus_message *m, const char *text, const char *type)
+{
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', type);
+        while (r >= 0 && *(text += strspn(text, " "))) {
+                size_t n = strcspn(text, " ");
+                _cleanup_free_ char *word = strndup(text, n);
+
+                if (!word)
+                        return -ENOMEM;
+                text += n;
+                r = streq(type, "s") ? sd_bus_message_append_basic(m, 's', word) : sd_bus_message_append_array(m, 'y', word, n);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_filter(sd_bus_message *m, const char *text)
+{
+        bool deny = text[0] == '~';
+        int r;
+
+        r = sd_bus_message_open_container(m, 'r', "bas");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "b", !deny);
+        if (r >= 0)
+                r = append_words(m, text + deny, "s");
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_value(sd_bus_message *m, const UnitSetting *s)
+{
+        switch (s->type) {
+        case UNIT_SETTING_BOOL:
+                return sd_bus_message_append(m, "b", (int) s->number);
+        case UNIT_SETTING_USEC:
+        case UNIT_SETTING_COUNT:
+        case UNIT_SETTING_BYTES:
+        case UNIT_SETTING_MASK:
+                return sd_bus_message_append(m, "t", s->number);
+        case UNIT_SETTING_MODE:
+                return sd_bus_message_append(m, "u", (uint32_t) s->number);
+        case UNIT_SETTING_ERRNO:
+                return sd_bus_message_append(m, "i", (int32_t) s->number);
+        case UNIT_SETTING_WORDS:
+                return append_words(m, s->text, "s");
+        case UNIT_SETTING_FIELDS:
+                return append_words(m, s->text, "ay");
+        case UNIT_SETTING_FILTER:
+                return append_filter(m, s->text);
+        case UNIT_SETTING_EXEC:
+                return sd_bus_message_append(m, "a(sasb)", 1, s->text, 1, s->text, false);
+        default:
+                return sd_bus_message_append(m, "s", s->text);
+        }
+}
+
+static int append(const UnitSetting *s, void *userdata)
+{
+        static const char *const types[] = {
+                [UNIT_SETTING_TEXT] = "s",       [UNIT_SETTING_BOOL] = "b",     [UNIT_SETTING_USEC] = "t",
+                [UNIT_SETTING_COUNT] = "t",      [UNIT_SETTING_BYTES] = "t",    [UNIT_SETTING_MODE] = "u",
+                [UNIT_SETTING_ERRNO] = "i",      [UNIT_SETTING_MASK] = "t",     [UNIT_SETTING_WORDS] = "as",
+                [UNIT_SETTING_FILTER] = "(bas)", [UNIT_SETTING_FIELDS] = "aay", [UNIT_SETTING_EXEC] = "a(sasb)",
+        };
+        sd_bus_message *m = userdata;
+        char name[64];
+        int r;
+
+        /* TimeoutStartSec= is TimeoutStartUSec. */
+        if (s->type == UNIT_SETTING_USEC)
+                snprintf(name, sizeof(name), "%.*sUSec", (int) (strlen(s->key) - strlen("Sec")), s->key);
+        else
+                snprintf(name, sizeof(name), "%s", s->key);
+        r = sd_bus_message_open_container(m, 'r', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append_basic(m, 's', name);
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', types[s->type]);
+        if (r >= 0)
+                r = append_value(m, s);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int unit_file_append_properties(const UnitSpec *spec, sd_bus_message *m)
+{
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "(sv)");
+        if (r >= 0)
+                r = unit_settings_visit(spec, append, m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+/* ---- The timer ---- */
 
 char *unit_file_timer(const UnitSpec *spec)
 {

@@ -1,14 +1,10 @@
 #pragma once
 
-/* The text of the service and timer units of a service-script. Pure. */
+/* The units of a service-script: the text of those that are installed, the properties of one that is transient. */
 
-#include "metadata.h"
+#include <systemd/sd-bus.h>
 
-typedef struct UnitSpec {
-        const Metadata *metadata;
-        uint64_t timeout_usec;
-        uint64_t random_delay_usec; /* 0: none */
-} UnitSpec;
+#include "unit-settings.h"
 
 /* The first line of every file that ssid writes; what does not begin with it is not ours. */
 #define UNIT_FILE_MARK "# Written by ssid(8) from a service-script; use drop-ins to change it.\n"
@@ -16,3 +12,6 @@ typedef struct UnitSpec {
 /* NULL when out of memory. */
 char *unit_file_service(const UnitSpec *spec);
 char *unit_file_timer(const UnitSpec *spec);
+
+/* The service as the a(sv) of StartTransientUnit. */
+int unit_file_append_properties(const UnitSpec *spec, sd_bus_message *m);

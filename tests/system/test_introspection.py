@@ -6,12 +6,12 @@ import pytest
 from hosts import prints, script
 
 MANAGER = {
-    "ValidateScript": "ss", "AddService": "ssa{sv}", "RemoveService": "s", "GetService": "s", "ListServices": "", "Reload": "",
+    "ValidateScript": "ss", "TestScript": "ss", "AddService": "ssa{sv}", "RemoveService": "s", "GetService": "s", "ListServices": "", "Reload": "",
 }
 SERVICE_PROPERTIES = {
     "Name": "s", "Title": "s", "Description": "s", "ScriptVersion": "s", "Schedule": "s", "TimeoutUSec": "t", "Unit": "s",
-    "User": "s", "Enabled": "b", "Status": "s", "Message": "s", "StatusTimestampUSec": "t", "LastRunUSec": "t",
-    "LastRunResult": "s", "LastRunDurationUSec": "t", "NextRunUSec": "t",
+    "User": "s", "Labels": "as", "Watches": "as", "Enabled": "b", "Status": "s", "Message": "s", "StatusTimestampUSec": "t", "LastRunUSec": "t",
+    "LastRunResult": "s", "LastRunDurationUSec": "t", "LastRunCPUUSec": "t", "LastRunMemoryPeakBytes": "t", "NextRunUSec": "t",
 }
 
 
@@ -59,7 +59,7 @@ def test_a_service(agent, service_path):
     assert properties | SERVICE_PROPERTIES == properties
     assert ("signal", "StatusChanged") in interface
     assert "".join(t for _, t, _ in interface["signal", "StatusChanged"][2]) == "ssst"
-    for method in ("Run", "Remove"):
+    for method in ("Run", "Remove", "Enable", "Disable", "GetScript", "GetHistory"):
         assert ("method", method) in interface
 
 

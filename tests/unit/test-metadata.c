@@ -135,6 +135,43 @@ static void test_many_problems(void **state)
         assert_int_equal(m->n_errors, 5);
 }
 
+static Metadata *parse_watches(const char *value)
+{
+        _cleanup_free_ char *text = NULL;
+
+        assert_true(asprintf(&text, "#!/bin/bash\n# name: n\n# description: d\n# version: 1\n# schedule: hourly\n"
+                                    "# timeout: 20\n# watches: %s\n", value) > 0);
+        return parse(text);
+}
+
+static void test_watches(void **state)
+{
+        static const char *const bad[] = {
+                "nginx", ".service", "x@.service", "@x.service", "a b.service", "../x.service", "ssi-other.service", "x.servicex",
+                "1.service,2.service,3.service,4.service,5.service,6.service,7.service,8.service,9.service,10.service,"
+                "11.service,12.service,13.service,14.service,15.service,16.service,17.service",
+        };
+        static const char *const words[] = { "a.service", "b@x.socket", "dev-sda\\x2d1.device", "ssi-serverd.service" };
+        _cleanup_(metadata_freep) Metadata *m =
+                parse_watches("a.service, b@x.socket ,, dev-sda\\x2d1.device,ssi-serverd.service");
+        const char *list = m->value[METADATA_WATCHES], *word;
+
+        assert_int_equal(m->n_problems, 0);
+        assert_false(metadata_is_privileged(m));
+        for (size_t i = 0; i < ELEMENTSOF(words); i++) {
+                size_t n = metadata_next_word(&list, &word);
+
+                assert_int_equal(n, strlen(words[i]));
+                assert_memory_equal(word, words[i], n);
+        }
+        assert_int_equal(metadata_next_word(&list, &word), 0);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                _cleanup_(metadata_freep) Metadata *b = parse_watches(bad[i]);
+
+                assert_problem(b, 7, false, "watches");
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -146,6 +183,7 @@ int main(void)
                 cmocka_unit_test(test_reserved),
                 cmocka_unit_test(test_crlf),
                 cmocka_unit_test(test_many_problems),
+                cmocka_unit_test(test_watches),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,10 @@ static void test_default(void **state)
         assert_has(text, "ProtectSystem=strict");
         assert_has(text, "CapabilityBoundingSet=");
         assert_has(text, "Environment=STATUS_FAILURE=FAILURE");
+        assert_has(text, "RestrictNamespaces=yes");
+        assert_has(text, "UMask=0077");
+        assert_has(text, "SystemCallErrorNumber=EPERM");
+        assert_null(strstr(text, "ExecPaths"));
         assert_non_null(strstr(text, "LogExtraFields=SSI_SERVICE=disk-100-full MESSAGE_ID="));
 }
 
@@ -73,6 +77,22 @@ static void test_no_sandbox(void **state)
         assert_has(text, "TasksMax=256");
 }
 
+static void test_tried(void **state)
+{
+        _cleanup_(metadata_freep) Metadata *m = header("");
+        const UnitSpec spec = { .metadata = m, .timeout_usec = 1, .test_path = "/run/ssid/x/disk-100-full" };
+        _cleanup_free_ char *text = unit_file_service(&spec);
+
+        assert_non_null(text);
+        assert_has(text, "CollectMode=inactive-or-failed");
+        assert_has(text, "BindsTo=ssid.service");
+        assert_has(text, "ExecStart=/run/ssid/x/disk-100-full");
+        assert_has(text, "ExecPaths=/run/ssid/x/disk-100-full");
+        assert_has(text, "DynamicUser=yes");
+        assert_has(text, "SystemCallFilter=~@privileged @resources");
+        assert_null(strstr(text, "SSI_SERVICE"));
+}
+
 static void test_timer(void **state)
 {
         _cleanup_(metadata_freep) Metadata *m = header("");
@@ -95,6 +115,7 @@ int main(void)
                 cmocka_unit_test(test_user),
                 cmocka_unit_test(test_no_sandbox),
                 cmocka_unit_test(test_timer),
+                cmocka_unit_test(test_tried),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,240 @@
+#include <time.h>
+
+#include "journal-entry.h"
+#include "journal-history.h"
+
+/* An entry may become visible this much later than its stamp says. */
+#define SLACK_USEC (200 * USEC_PER_MSEC)
+
+/* A status line is shorter; what is longer need not be unpacked. */
+#define DATA_THRESHOLD (8 * 1024)
+
+#define LAST_ENTRIES_FEW  64U
+#define LAST_ENTRIES_MANY 512U
+
+/* A run has a start, an end, a line and some more. */
+#define ENTRIES_PER_RUN 6U
+
+struct JournalHistory {
+        sd_journal *journal;
+        sd_id128_t boot_id;
+};
+
+/* Takes what it wants of e. */
+typedef int (*run_found_t)(RunEvent *e, void *userdata);
+
+int journal_history_new(JournalHistory **ret)
+{
+        _cleanup_(journal_history_freep) JournalHistory *h = NULL;
+        int r;
+
+        h = calloc(1, sizeof(*h));
+        if (!h)
+                return -ENOMEM;
+        r = sd_id128_get_boot(&h->boot_id);
+        if (r < 0)
+                return r;
+        r = sd_journal_open(&h->journal, SD_JOURNAL_LOCAL_ONLY);
+        if (r < 0)
+                return r;
+        r = sd_journal_set_data_threshold(h->journal, DATA_THRESHOLD);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(h);
+        return 0;
+}
+
+JournalHistory *journal_history_free(JournalHistory *h)
+{
+        if (!h)
+                return NULL;
+        sd_journal_close(h->journal);
+        free(h);
+        return NULL;
+}
+
+/* 1 when there is nothing before where it stands then. */
+static int go_back(JournalHistory *h, unsigned limit)
+{
+        int r;
+
+        r = sd_journal_seek_tail(h->journal);
+        for (unsigned n = 0; r >= 0 && n < limit; n++) {
+                r = sd_journal_previous(h->journal);
+                if (r == 0) {
+                        r = sd_journal_seek_head(h->journal);
+                        return r < 0 ? r : 1;
+                }
+        }
+        return MIN(r, 0);
+}
+
+static int feed(JournalHistory *h, RunTracker *t)
+{
+        struct timespec ts;
+        uint64_t now;
+        int r;
+
+        while ((r = sd_journal_next(h->journal)) > 0) {
+                JournalEntry e = {};
+
+                r = journal_entry_read(h->journal, &e);
+                if (r > 0)
+                        r = run_tracker_feed(t, &e.entry);
+                journal_entry_done(&e);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        now = (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+        return run_tracker_advance(t, h->boot_id, MAX(now, SLACK_USEC) - SLACK_USEC);
+}
+
+/* Finds the runs in the last entries, oldest first. 1 when there is nothing before them. */
+static int find_runs(JournalHistory *h, unsigned limit, run_found_t found, void *userdata)
+{
+        _cleanup_(run_tracker_freep) RunTracker *t = NULL;
+        int r, all;
+
+        r = run_tracker_new(NULL, NULL, &t);
+        if (r < 0)
+                return r;
+        all = go_back(h, limit);
+        if (all < 0)
+                return all;
+        if (!all)
+                run_tracker_begin_midway(t, SD_ID128_NULL, 0);
+        r = feed(h, t);
+        if (r < 0)
+                return r;
+        for (;;) {
+                _cleanup_(run_event_done) RunEvent e = RUN_EVENT_INIT;
+
+                r = run_tracker_next(t, &e);
+                if (r <= 0)
+                        return r < 0 ? r : all;
+                /* Of a run that began before these entries, the line may lie there too. */
+                if (!all && e.started == 0)
+                        continue;
+                r = found(&e, userdata);
+                if (r < 0)
+                        return r;
+        }
+}
+
+/* ---- The last run ---- */
+
+typedef struct Last {
+        RunEvent last, result;
+} Last;
+
+static int found_last(RunEvent *e, void *userdata)
+{
+        Last *l = userdata;
+        int r = 0;
+
+        if (e->status >= 0) {
+                run_event_done(&l->result);
+                r = run_event_copy(e, &l->result);
+        }
+        run_event_done(&l->last);
+        l->last = *e;
+        *e = RUN_EVENT_INIT;
+        return r;
+}
+
+int journal_history_last(JournalHistory *h, const char *slug, RunEvent *ret_last, RunEvent *ret_result)
+{
+        static const unsigned limits[] = { LAST_ENTRIES_FEW, LAST_ENTRIES_MANY };
+        Last l = { RUN_EVENT_INIT, RUN_EVENT_INIT };
+        int r;
+
+        r = journal_match_service(h->journal, slug);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(limits); i++) {
+                run_event_done(&l.last);
+                run_event_done(&l.result);
+                r = find_runs(h, limits[i], found_last, &l);
+                if (r != 0 || l.result.slug)
+                        break;
+        }
+        if (r < 0) {
+                run_event_done(&l.last);
+                run_event_done(&l.result);
+                return r;
+        }
+        *ret_last = l.last;
+        *ret_result = l.result;
+        return l.last.slug ? 1 : 0;
+}
+
+/* ---- The last runs ---- */
+
+typedef struct Runs {
+        RunEvent *events; /* a ring */
+        size_t n, next, limit;
+} Runs;
+
+static int found_run(RunEvent *e, void *userdata)
+{
+        Runs *runs = userdata;
+        RunEvent *slot;
+
+        /* What a late line corrects is one run. */
+        for (size_t i = 0; e->correction && i < runs->n; i++)
+                if (sd_id128_equal(runs->events[i].invocation_id, e->invocation_id)) {
+                        run_event_done(runs->events + i);
+                        runs->events[i] = *e;
+                        *e = RUN_EVENT_INIT;
+                        return 0;
+                }
+        slot = runs->events + runs->next;
+        runs->next = (runs->next + 1) % runs->limit;
+        if (runs->n < runs->limit) {
+                *slot = RUN_EVENT_INIT;
+                runs->n++;
+        }
+        run_event_done(slot);
+        *slot = *e;
+        *e = RUN_EVENT_INIT;
+        return 0;
+}
+
+void run_events_free(RunEvent *events, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                run_event_done(events + i);
+        free(events);
+}
+
+int journal_history_runs(JournalHistory *h, const char *slug, unsigned limit, RunEvent **ret, size_t *ret_n)
+{
+        Runs runs = { .limit = MIN(limit, JOURNAL_HISTORY_RUNS_MAX) };
+        RunEvent *sorted;
+        int r;
+
+        if (runs.limit == 0) {
+                *ret = NULL;
+                *ret_n = 0;
+                return 0;
+        }
+        r = journal_match_service(h->journal, slug);
+        if (r < 0)
+                return r;
+        runs.events = calloc(runs.limit, sizeof(*runs.events));
+        if (!runs.events)
+                return -ENOMEM;
+        r = find_runs(h, (unsigned) runs.limit * ENTRIES_PER_RUN + LAST_ENTRIES_FEW, found_run, &runs);
+        sorted = r < 0 ? NULL : calloc(runs.limit, sizeof(*sorted));
+        if (!sorted) {
+                run_events_free(runs.events, runs.n);
+                return r < 0 ? r : -ENOMEM;
+        }
+        for (size_t i = 0; i < runs.n; i++)
+                sorted[i] = runs.events[(runs.next + runs.limit - 1 - i) % runs.limit];
+        free(runs.events);
+        *ret = sorted;
+        *ret_n = runs.n;
+        return 0;
+}

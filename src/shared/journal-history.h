@@ -1,0 +1,24 @@
+#pragma once
+
+/* What the journal holds of a service's runs, looked up aside from following it. Blocks for reads of mapped files. */
+
+#include "run-tracker.h"
+
+typedef struct JournalHistory JournalHistory;
+
+#define JOURNAL_HISTORY_RUNS_MAX 1000U
+
+/* Does not notice journal files that come later: for a few questions, not to be kept. */
+int journal_history_new(JournalHistory **ret);
+JournalHistory *journal_history_free(JournalHistory *h);
+DEFINE_CLEANUP(JournalHistory *, journal_history_free);
+
+/* The service's last concluded run and its last run that gave a result (often the same), for a program's start. Looks
+ * back a bounded way. Both become RUN_EVENT_INIT when there is none (slug is NULL then). Returns 1 when there is a
+ * last run, 0 when not. */
+int journal_history_last(JournalHistory *h, const char *slug, RunEvent *ret_last, RunEvent *ret_result);
+
+/* The last concluded runs, newest first: at most limit, and no more than are found in a number of entries that is in
+ * proportion to it. */
+int journal_history_runs(JournalHistory *h, const char *slug, unsigned limit, RunEvent **ret, size_t *ret_n);
+void run_events_free(RunEvent *events, size_t n);

@@ -1,0 +1,142 @@
+#include <utlist.h>
+
+#include "log.h"
+#include "systemd-client.h"
+#include "systemd-query.h"
+
+#define IN_FLIGHT_MAX 32U
+
+struct SystemdQuery {
+        SystemdQueries *queries;
+        sd_bus_message *call; /* NULL once sent */
+        sd_bus_slot *slot;
+        sd_bus_message_handler_t callback;
+        void *userdata;
+        SystemdQuery *prev, *next; /* while it waits */
+};
+
+struct SystemdQueries {
+        sd_bus *bus;
+        SystemdQuery *waiting;
+        unsigned n_in_flight;
+};
+
+int systemd_queries_new(sd_bus *bus, SystemdQueries **ret)
+{
+        SystemdQueries *q = calloc(1, sizeof(*q));
+
+        if (!q)
+                return -ENOMEM;
+        q->bus = sd_bus_ref(bus);
+        *ret = q;
+        return 0;
+}
+
+SystemdQueries *systemd_queries_free(SystemdQueries *q)
+{
+        if (!q)
+                return NULL;
+        sd_bus_unref(q->bus);
+        free(q);
+        return NULL;
+}
+
+static void send_waiting(SystemdQueries *q);
+
+static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        SystemdQuery *query = userdata;
+
+        query->slot = sd_bus_slot_unref(query->slot);
+        query->queries->n_in_flight--;
+        send_waiting(query->queries);
+        return query->callback(reply, query->userdata, error);
+}
+
+static void send_waiting(SystemdQueries *q)
+{
+        while (q->waiting && q->n_in_flight < IN_FLIGHT_MAX) {
+                _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+                SystemdQuery *query = q->waiting;
+                int r;
+
+                DL_DELETE(q->waiting, query);
+                call = TAKE_PTR(query->call);
+                r = systemd_send_async(q->bus, call, on_reply, query, &query->slot);
+                if (r < 0)
+                        log_warning_errno(r, "Cannot ask systemd");
+                else
+                        q->n_in_flight++;
+        }
+}
+
+int systemd_query_new(
+        SystemdQueries *q, sd_bus_message *call, sd_bus_message_handler_t callback, void *userdata, SystemdQuery **ret)
+{
+        SystemdQuery *query = calloc(1, sizeof(*query));
+
+        if (!query)
+                return -ENOMEM;
+        query->queries = q;
+        query->call = sd_bus_message_ref(call);
+        query->callback = callback;
+        query->userdata = userdata;
+        DL_APPEND(q->waiting, query);
+        *ret = query;
+        send_waiting(q);
+        return 0;
+}
+
+SystemdQuery *systemd_query_free(SystemdQuery *query)
+{
+        if (!query)
+                return NULL;
+        if (query->call) {
+                DL_DELETE(query->queries->waiting, query);
+                sd_bus_message_unref(query->call);
+        }
+        if (query->slot) {
+                sd_bus_slot_unref(query->slot);
+                query->queries->n_in_flight--;
+        }
+        free(query);
+        return NULL;
+}
+
+int systemd_query_property(
+        SystemdQueries *q,
+        const char *path,
+        const char *interface,
+        const char *property,
+        sd_bus_message_handler_t callback,
+        void *userdata,
+        SystemdQuery **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(
+                q->bus, &call, "org.freedesktop.systemd1", path, "org.freedesktop.DBus.Properties", "Get");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "ss", interface, property);
+        if (r < 0)
+                return r;
+        return systemd_query_new(q, call, callback, userdata, ret);
+}
+
+int systemd_query_unit_property(
+        SystemdQueries *q,
+        const char *unit,
+        const char *interface,
+        const char *property,
+        sd_bus_message_handler_t callback,
+        void *userdata,
+        SystemdQuery **ret)
+{
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = sd_bus_path_encode(SYSTEMD_UNIT_PATH, unit, &path);
+        return r < 0 ? r : systemd_query_property(q, path, interface, property, callback, userdata, ret);
+}

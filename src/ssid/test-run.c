@@ -1,0 +1,465 @@
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <utlist.h>
+
+#include "bus-util.h"
+#include "log.h"
+#include "manager.h"
+#include "systemd-client.h"
+#include "test-run.h"
+#include "unit-file.h"
+#include "validate.h"
+
+#define OUTPUT_LINES_MAX 1000U
+#define OUTPUT_BYTES_MAX (256U * 1024U)
+#define LINE_BYTES_MAX   4096U
+
+/* Lines may reach the journal after the end of their run. */
+#define QUIET_USEC (100 * USEC_PER_MSEC)
+/* How long the journal may owe the result of a run that has ended. */
+#define RESULT_TIMEOUT_USEC (5 * USEC_PER_SEC)
+
+struct TestRun {
+        Manager *manager;
+        sd_bus_message *request;
+        sd_bus_track *caller;
+        char *filename, *content;
+        Validation *validation;
+
+        char *unit, *dir, *path;
+        sd_bus_slot *starting; /* while systemd has not answered */
+        char *job;
+        bool started, ended, abandoned;
+
+        JournalFollow *follow;
+        sd_event_source *answer_timer;
+        RunEvent result; /* has a cursor when it has come */
+        int exit_status, signal; /* negative when unknown */
+        char *output[OUTPUT_LINES_MAX + 1];
+        size_t n_output, output_bytes;
+        bool output_cut;
+
+        struct TestRun *prev, *next;
+};
+
+static void remove_script(TestRun *t)
+{
+        if (t->path && unlink(t->path) < 0 && errno != ENOENT)
+                log_warning_errno(errno, "Cannot remove %s", t->path);
+        if (t->dir && rmdir(t->dir) < 0 && errno != ENOENT)
+                log_warning_errno(errno, "Cannot remove %s", t->dir);
+}
+
+static TestRun *test_run_free(TestRun *t)
+{
+        if (!t)
+                return NULL;
+        journal_follow_free(t->follow);
+        sd_event_source_disable_unref(t->answer_timer);
+        sd_bus_slot_unref(t->starting);
+        sd_bus_track_unref(t->caller);
+        validation_free(t->validation);
+        remove_script(t);
+        sd_bus_message_unref(t->request);
+        run_event_done(&t->result);
+        for (size_t i = 0; i < t->n_output; i++)
+                free(t->output[i]);
+        free(t->filename);
+        free(t->content);
+        free(t->unit);
+        free(t->dir);
+        free(t->path);
+        free(t->job);
+        free(t);
+        return NULL;
+}
+DEFINE_CLEANUP(TestRun *, test_run_free);
+
+static void test_run_end(TestRun *t)
+{
+        DL_DELETE(t->manager->tests, t);
+        test_run_free(t);
+}
+
+/* Ends the unit, if there is one, and the test. */
+static void test_run_stop(TestRun *t)
+{
+        if (t->started && !t->ended) {
+                int r = systemd_call_no_reply(t->manager->bus, "StopUnit", "ss", t->unit, "replace");
+
+                if (r < 0)
+                        log_warning_errno(r, "Cannot stop %s", t->unit);
+        }
+        test_run_end(t);
+}
+
+static void test_run_fail(TestRun *t, const char *name, const char *text)
+{
+        int r = sd_bus_reply_method_errorf(t->request, name, "%s", text);
+
+        if (r < 0)
+                log_warning_errno(r, "Cannot answer a request");
+        test_run_stop(t);
+}
+
+static void test_run_fail_errno(TestRun *t, int error)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+
+        sd_bus_error_setf(&e, AGENT_ERROR_TEST_FAILED, "Cannot test the script: %s", strerror(-error));
+        test_run_fail(t, e.name, e.message);
+}
+
+/* ---- The answer ---- */
+
+static int append_output(sd_bus_message *m, TestRun *t)
+{
+        int r;
+
+        r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", "output");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_append_strv(m, t->output);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_run(sd_bus_message *m, TestRun *t)
+{
+        const RunEvent *e = &t->result;
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0 && e->error != RUN_ERROR_NONE)
+                r = sd_bus_message_append(
+                        m, "{sv}{sv}", "error", "s", run_error_kind_to_string(e->error), "detail", "s", strempty(e->detail));
+        if (r >= 0 && e->duration != USEC_INFINITY)
+                r = sd_bus_message_append(m, "{sv}", "duration_usec", "t", e->duration);
+        if (r >= 0 && t->exit_status >= 0)
+                r = sd_bus_message_append(m, "{sv}", "exit_status", "i", t->exit_status);
+        if (r >= 0 && t->signal >= 0)
+                r = sd_bus_message_append(m, "{sv}", "signal", "i", t->signal);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "output_cut", "b", t->output_cut);
+        if (r >= 0)
+                r = append_output(m, t);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int send_answer(TestRun *t)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const RunEvent *e = &t->result;
+        int r;
+
+        r = sd_bus_message_new_method_return(t->request, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "ss", strempty(status_to_string(e->status)), strempty(e->message));
+        if (r < 0)
+                return r;
+        r = append_run(reply, t);
+        if (r < 0)
+                return r;
+        return sd_bus_message_send(reply);
+}
+
+static int on_answer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        TestRun *t = userdata;
+        int r;
+
+        if (!t->result.cursor) {
+                test_run_fail(t, AGENT_ERROR_TEST_FAILED, "The script has run, but the journal does not tell how it ended.");
+                return 0;
+        }
+        r = send_answer(t);
+        if (r < 0)
+                log_warning_errno(r, "Cannot answer a request");
+        test_run_end(t);
+        return 0;
+}
+
+static int schedule_answer(TestRun *t)
+{
+        uint64_t delay = t->result.cursor ? QUIET_USEC : RESULT_TIMEOUT_USEC;
+        int r;
+
+        if (!t->ended)
+                return 0;
+        if (!t->answer_timer)
+                return sd_event_add_time_relative(t->manager->event, &t->answer_timer, CLOCK_MONOTONIC, delay, 0, on_answer, t);
+        r = sd_event_source_set_time_relative(t->answer_timer, delay);
+        return r < 0 ? r : sd_event_source_set_enabled(t->answer_timer, SD_EVENT_ONESHOT);
+}
+
+void test_runs_job_removed(Manager *m, const char *job)
+{
+        TestRun *t;
+        int r;
+
+        DL_FOREACH(m->tests, t)
+                if (streq_ptr(t->job, job))
+                        break;
+        if (!t)
+                return;
+        t->ended = true;
+        r = schedule_answer(t);
+        if (r < 0)
+                test_run_fail_errno(t, r);
+}
+
+/* ---- What the journal says ---- */
+
+static void add_line(TestRun *t, const RunEntry *e)
+{
+        char *line;
+        bool cut = false;
+
+        if (t->n_output >= OUTPUT_LINES_MAX || t->output_bytes >= OUTPUT_BYTES_MAX) {
+                t->output_cut = true;
+                return;
+        }
+        line = utf8_sanitize(e->text, e->length, LINE_BYTES_MAX, &cut);
+        if (!line)
+                cut = true;
+        else {
+                t->output[t->n_output++] = line;
+                t->output_bytes += strlen(line);
+        }
+        t->output_cut = t->output_cut || cut;
+}
+
+static void on_entry(const RunEntry *e, void *userdata)
+{
+        TestRun *t = userdata;
+
+        switch (e->type) {
+        case RUN_ENTRY_LINE:
+                add_line(t, e);
+                break;
+        case RUN_ENTRY_EXIT:
+                if (streq_ptr(e->exit_code, "exited"))
+                        t->exit_status = e->exit_status;
+                else
+                        t->signal = e->exit_status;
+                break;
+        case RUN_ENTRY_SUCCESS:
+                t->exit_status = 0;
+                break;
+        default:
+                break;
+        }
+}
+
+/* A line that comes late may correct the result: the last one counts. */
+static int on_event(RunEvent *e, void *userdata)
+{
+        TestRun *t = userdata;
+
+        run_event_done(&t->result);
+        t->result = *e;
+        *e = RUN_EVENT_INIT;
+        return schedule_answer(t);
+}
+
+static void on_follow_failed(int error, void *userdata)
+{
+        test_run_fail_errno(userdata, error);
+}
+
+static const JournalFollowOps follow_ops = {
+        .event = on_event,
+        .entry = on_entry,
+        .failed = on_follow_failed,
+};
+
+static int follow(TestRun *t)
+{
+        int r;
+
+        r = journal_follow_new(t->manager->event, &follow_ops, t, &t->follow);
+        if (r < 0)
+                return r;
+        r = journal_follow_set_unit(t->follow, t->unit);
+        if (r < 0)
+                return r;
+        return journal_follow_start(t->follow, NULL, 0);
+}
+
+/* ---- Starting ---- */
+
+static int write_script(TestRun *t, const char *slug)
+{
+        const char *runtime = secure_getenv("RUNTIME_DIRECTORY") ?: "/run/ssid";
+        _cleanup_close_ int fd = -EBADF;
+        size_t n = strlen(t->content);
+        char id[SD_ID128_STRING_MAX];
+        sd_id128_t random;
+        int r;
+
+        r = sd_id128_randomize(&random);
+        if (r < 0)
+                return r;
+        sd_id128_to_string(random, id);
+        /* The underscore keeps it from being a service's name. */
+        if (asprintf(&t->unit, "ssi_test_%s.service", id) < 0)
+                return -ENOMEM;
+        if (asprintf(&t->dir, "%s/%s", runtime, id) < 0)
+                return -ENOMEM;
+        if (mkdir(t->dir, 0711) < 0)
+                return -errno;
+        if (asprintf(&t->path, "%s/%s", t->dir, slug) < 0)
+                return -ENOMEM;
+        fd = open(t->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+        if (fd < 0)
+                return -errno;
+        for (const char *p = t->content; n > 0;) {
+                ssize_t k = write(fd, p, n);
+
+                if (k < 0)
+                        return -errno;
+                p += k;
+                n -= (size_t) k;
+        }
+        return 0;
+}
+
+static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        TestRun *t = userdata;
+        const char *job;
+        int r;
+
+        t->starting = sd_bus_slot_unref(t->starting);
+        if (e) {
+                test_run_fail(t, AGENT_ERROR_TEST_FAILED, e->message ?: e->name);
+                return 0;
+        }
+        t->started = true;
+        if (t->abandoned) {
+                test_run_stop(t);
+                return 0;
+        }
+        r = sd_bus_message_read(reply, "o", &job);
+        if (r >= 0)
+                r = free_and_strdup(&t->job, job);
+        if (r >= 0)
+                r = follow(t);
+        if (r < 0)
+                test_run_fail_errno(t, r);
+        return 0;
+}
+
+static int start_unit(TestRun *t, const Verdict *verdict)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        const UnitSpec spec = {
+                .metadata = verdict->metadata,
+                .timeout_usec = verdict->timeout_usec,
+                .test_path = t->path,
+        };
+        sd_bus *bus = t->manager->bus;
+        int r;
+
+        r = systemd_new_call(bus, "StartTransientUnit", &call);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "ss", t->unit, "fail");
+        if (r < 0)
+                return r;
+        r = unit_file_append_properties(&spec, call);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "a(sa(sv))", 0);
+        if (r < 0)
+                return r;
+        return systemd_send_async(bus, call, on_started, t, &t->starting);
+}
+
+static void on_validated(int r, Verdict *verdict, void *userdata)
+{
+        TestRun *t = userdata;
+
+        t->validation = NULL;
+        if (r >= 0 && verdict->metadata->n_errors > 0) {
+                _cleanup_free_ char *problems = metadata_format_problems(verdict->metadata, t->filename);
+
+                test_run_fail(t, AGENT_ERROR_INVALID_SCRIPT, strempty(problems));
+                return;
+        }
+        if (r >= 0)
+                r = write_script(t, verdict->metadata->slug);
+        if (r >= 0)
+                r = start_unit(t, verdict);
+        if (r < 0)
+                test_run_fail_errno(t, r);
+}
+
+/* Nobody waits for the result any more. */
+static int on_caller_left(sd_bus_track *track, void *userdata)
+{
+        TestRun *t = userdata;
+
+        if (t->starting)
+                t->abandoned = true;
+        else
+                test_run_stop(t);
+        /* 0 would queue the track again, which may be gone. */
+        return 1;
+}
+
+int test_run_start(
+        Manager *m,
+        sd_bus_message *request,
+        const char *filename,
+        const char *content,
+        Metadata *metadata_taken,
+        sd_bus_error *error)
+{
+        _cleanup_(metadata_freep) Metadata *metadata = metadata_taken;
+        _cleanup_(test_run_freep) TestRun *t = NULL;
+        unsigned n;
+        TestRun *i;
+        int r;
+
+        DL_COUNT(m->tests, i, n);
+        if (n >= TEST_RUNS_MAX)
+                return sd_bus_error_set(
+                        error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many scripts are being tested; try again in a moment.");
+        t = calloc(1, sizeof(*t));
+        if (!t)
+                return -ENOMEM;
+        t->manager = m;
+        t->result = RUN_EVENT_INIT;
+        t->exit_status = t->signal = -1;
+        t->request = sd_bus_message_ref(request);
+        t->filename = strdup(filename);
+        t->content = strdup(content);
+        if (!t->filename || !t->content)
+                return -ENOMEM;
+        r = sd_bus_track_new(m->bus, &t->caller, on_caller_left, t);
+        if (r < 0)
+                return r;
+        r = sd_bus_track_add_sender(t->caller, request);
+        if (r < 0)
+                return r;
+        r = validation_start(m->event, TAKE_PTR(metadata), content, strlen(content), on_validated, t, &t->validation);
+        if (r < 0)
+                return r;
+        DL_APPEND(m->tests, t);
+        TAKE_PTR(t);
+        return 0;
+}
+
+void test_runs_abandon(Manager *m)
+{
+        while (m->tests)
+                test_run_stop(m->tests);
+}

@@ -1,0 +1,46 @@
+#pragma once
+
+/* What a service-script's unit says, as one table: unit-file.h writes it as the text of an installed unit, and as the
+ * properties of a transient one. */
+
+#include "metadata.h"
+
+typedef struct UnitSpec {
+        const Metadata *metadata;
+        uint64_t timeout_usec;
+        uint64_t random_delay_usec; /* 0: none */
+        const char *test_path;      /* the script, when it is tried without being installed; NULL for an installed one */
+} UnitSpec;
+
+/* How a value looks in a unit file, and its type on D-Bus (org.freedesktop.systemd1(5)). */
+typedef enum UnitSettingType {
+        UNIT_SETTING_TEXT,   /* as is; s */
+        UNIT_SETTING_BOOL,   /* number; b */
+        UNIT_SETTING_USEC,   /* number; t, of a property whose name ends with USec instead of Sec */
+        UNIT_SETTING_COUNT,  /* number; t */
+        UNIT_SETTING_BYTES,  /* number; t */
+        UNIT_SETTING_MODE,   /* number; u */
+        UNIT_SETTING_ERRNO,  /* text in the file, number; i */
+        UNIT_SETTING_MASK,   /* text in the file, number; t */
+        UNIT_SETTING_WORDS,  /* words; as */
+        UNIT_SETTING_FILTER, /* words, all denied after a '~'; (bas) */
+        UNIT_SETTING_FIELDS, /* words; aay */
+        UNIT_SETTING_EXEC,   /* a path; a(sasb) */
+} UnitSettingType;
+
+typedef enum UnitSection {
+        UNIT_SECTION_UNIT,
+        UNIT_SECTION_SERVICE,
+} UnitSection;
+
+typedef struct UnitSetting {
+        UnitSection section;
+        const char *key;
+        UnitSettingType type;
+        const char *text;
+        uint64_t number;
+} UnitSetting;
+
+/* Called for each setting, those of [Unit] first; s lives for the call. Negative errno ends it. */
+typedef int (*unit_setting_visit_t)(const UnitSetting *s, void *userdata);
+int unit_settings_visit(const UnitSpec *spec, unit_setting_visit_t visit, void *userdata);

@@ -1,0 +1,355 @@
+#include <time.h>
+#include <utlist.h>
+
+#include "log.h"
+#include "manager.h"
+#include "metadata.h"
+#include "systemd-client.h"
+#include "systemd-query.h"
+#include "watch.h"
+
+#define UNIT_INTERFACE "org.freedesktop.systemd1.Unit"
+
+#define SETTLE_USEC   (50 * USEC_PER_MSEC)
+#define INTERVAL_USEC USEC_PER_SEC
+
+struct Watch {
+        Manager *manager;
+        char *unit;
+        char *path;  /* of systemd's object; of the unit itself when the name is an alias */
+        char *state; /* NULL until it is known */
+        SystemdQuery *query;
+        bool wanted;
+        struct Watch *prev, *next;
+};
+
+static Watch *watch_free(Watch *w)
+{
+        if (!w)
+                return NULL;
+        systemd_query_free(w->query);
+        free(w->unit);
+        free(w->path);
+        free(w->state);
+        free(w);
+        return NULL;
+}
+DEFINE_CLEANUP(Watch *, watch_free);
+
+static uint64_t now_monotonic(Manager *m)
+{
+        uint64_t usec;
+
+        return sd_event_now(m->event, CLOCK_MONOTONIC, &usec) < 0 ? 0 : usec;
+}
+
+/* ---- Triggering ---- */
+
+static int on_triggered(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        Service *s = userdata;
+
+        s->trigger_query = systemd_query_free(s->trigger_query);
+        if (e)
+                log_warning("Cannot start %s, of which a watched unit has changed: %s", s->unit, e->message);
+        return 0;
+}
+
+static int start_unit(Service *s)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r;
+
+        r = systemd_new_call(s->manager->bus, "StartUnit", &call);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "ss", s->unit, "replace");
+        if (r < 0)
+                return r;
+        return systemd_query_new(s->manager->queries, call, on_triggered, s, &s->trigger_query);
+}
+
+static int on_own_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const char *state = "inactive";
+        Service *s = userdata;
+        int r;
+
+        s->trigger_query = systemd_query_free(s->trigger_query);
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                (void) sd_bus_message_read(reply, "v", "s", &state);
+        if (streq(state, "activating") || streq(state, "deactivating")) {
+                s->trigger_again = true;
+                return 0;
+        }
+        r = start_unit(s);
+        if (r < 0)
+                log_warning_errno(r, "Cannot start %s, of which a watched unit has changed", s->unit);
+        return 0;
+}
+
+static int on_trigger(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Service *s = userdata;
+        int r;
+
+        if (!s->enabled)
+                return 0;
+        s->triggered = now_monotonic(s->manager);
+        s->trigger_again = false;
+        s->trigger_query = systemd_query_free(s->trigger_query);
+        r = systemd_query_unit_property(
+                s->manager->queries, s->unit, UNIT_INTERFACE, "ActiveState", on_own_state, s, &s->trigger_query);
+        if (r < 0)
+                log_warning_errno(r, "Cannot ask for the state of %s", s->unit);
+        return 0;
+}
+
+static int trigger(Service *s)
+{
+        uint64_t now = now_monotonic(s->manager), at = now + SETTLE_USEC;
+        int r, enabled = SD_EVENT_OFF;
+
+        if (s->triggered > 0)
+                at = MAX(at, s->triggered + INTERVAL_USEC);
+        if (!s->trigger)
+                return sd_event_add_time(s->manager->event, &s->trigger, CLOCK_MONOTONIC, at, 1, on_trigger, s);
+        r = sd_event_source_get_enabled(s->trigger, &enabled);
+        if (r < 0 || enabled != SD_EVENT_OFF)
+                return r;
+        r = sd_event_source_set_time(s->trigger, at);
+        return r < 0 ? r : sd_event_source_set_enabled(s->trigger, SD_EVENT_ONESHOT);
+}
+
+int watches_run_ended(Service *s)
+{
+        if (!s->trigger_again)
+                return 0;
+        s->trigger_again = false;
+        return trigger(s);
+}
+
+static bool service_watches(const Service *s, const char *unit)
+{
+        const char *list = s->watches, *word;
+        size_t n;
+
+        while ((n = metadata_next_word(&list, &word)) > 0)
+                if (strlen(unit) == n && memcmp(unit, word, n) == 0)
+                        return true;
+        return false;
+}
+
+/* ---- What systemd says ---- */
+
+static int set_state(Watch *w, const char *state)
+{
+        bool known = w->state;
+        Service *s, *tmp;
+        int r;
+
+        r = free_and_strdup(&w->state, state);
+        if (r <= 0 || !known)
+                return r;
+        log_debug("%s is %s.", w->unit, state);
+        HASH_ITER(hh, w->manager->services, s, tmp)
+        {
+                if (!service_watches(s, w->unit))
+                        continue;
+                r = trigger(s);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int read_state(sd_bus_message *message, const char **ret)
+{
+        const char *name;
+        int r;
+
+        r = sd_bus_message_skip(message, "s");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(message, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(message, "s", &name);
+                if (r < 0)
+                        return r;
+                if (streq(name, "ActiveState"))
+                        return sd_bus_message_read(message, "v", "s", ret);
+                r = sd_bus_message_skip(message, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(message);
+        }
+        return r;
+}
+
+static int on_unit_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        const char *path = sd_bus_message_get_path(message), *state = NULL;
+        Manager *m = userdata;
+        Watch *w;
+        int r;
+
+        DL_FOREACH(m->watches, w) {
+                if (!streq(w->path, path))
+                        continue;
+                r = state ? 0 : read_state(message, &state);
+                if (r >= 0 && state)
+                        r = set_state(w, state);
+                if (r < 0)
+                        log_warning_errno(r, "Cannot follow the state of %s", w->unit);
+        }
+        return 0;
+}
+
+static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const char *state = "inactive";
+        Watch *w = userdata;
+        int r;
+
+        w->query = systemd_query_free(w->query);
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                (void) sd_bus_message_read(reply, "v", "s", &state);
+        r = set_state(w, state);
+        if (r < 0)
+                log_warning_errno(r, "Cannot follow the state of %s", w->unit);
+        return 0;
+}
+
+static int query_state(Watch *w)
+{
+        return systemd_query_property(
+                w->manager->queries, w->path, UNIT_INTERFACE, "ActiveState", on_state, w, &w->query);
+}
+
+/* An alias leads to the unit, which alone sends signals. */
+static int on_loaded(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const char *path;
+        Watch *w = userdata;
+        int r = 0;
+
+        w->query = systemd_query_free(w->query);
+        if (!sd_bus_message_is_method_error(reply, NULL) && sd_bus_message_read(reply, "o", &path) >= 0)
+                r = free_and_strdup(&w->path, path);
+        if (r >= 0)
+                r = query_state(w);
+        if (r < 0)
+                log_warning_errno(r, "Cannot ask for the state of %s", w->unit);
+        return 0;
+}
+
+static int on_match(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        const sd_bus_error *e = sd_bus_message_get_error(message);
+
+        if (e)
+                log_warning("Cannot watch units: %s", e->message);
+        return 0;
+}
+
+/* ---- Which units ---- */
+
+static int load(Watch *w)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r;
+
+        r = systemd_new_call(w->manager->bus, "LoadUnit", &call);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "s", w->unit);
+        if (r < 0)
+                return r;
+        return systemd_query_new(w->manager->queries, call, on_loaded, w, &w->query);
+}
+
+static int want(Manager *m, const char *word, size_t n)
+{
+        _cleanup_(watch_freep) Watch *w = NULL;
+        Watch *i;
+        int r;
+
+        DL_FOREACH(m->watches, i)
+                if (strlen(i->unit) == n && memcmp(i->unit, word, n) == 0) {
+                        i->wanted = true;
+                        return 0;
+                }
+        w = calloc(1, sizeof(*w));
+        if (!w)
+                return -ENOMEM;
+        w->manager = m;
+        w->wanted = true;
+        w->unit = strndup(word, n);
+        if (!w->unit)
+                return -ENOMEM;
+        r = sd_bus_path_encode(SYSTEMD_UNIT_PATH, w->unit, &w->path);
+        if (r < 0)
+                return r;
+        r = load(w);
+        if (r < 0)
+                return r;
+        DL_APPEND(m->watches, w);
+        TAKE_PTR(w);
+        return 0;
+}
+
+static int listen(Manager *m)
+{
+        if (!m->watches) {
+                m->watches_slot = sd_bus_slot_unref(m->watches_slot);
+                return 0;
+        }
+        if (m->watches_slot)
+                return 0;
+        return sd_bus_add_match_async(
+                m->bus,
+                &m->watches_slot,
+                "type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.DBus.Properties',"
+                "member='PropertiesChanged',path_namespace='" SYSTEMD_UNIT_PATH "',arg0='" UNIT_INTERFACE "'",
+                on_unit_changed,
+                on_match,
+                m);
+}
+
+int watches_update(Manager *m)
+{
+        Service *s, *stmp;
+        Watch *w, *wtmp;
+        int r;
+
+        DL_FOREACH(m->watches, w)
+                w->wanted = false;
+        HASH_ITER(hh, m->services, s, stmp)
+        {
+                const char *list = s->watches, *word;
+                size_t n;
+
+                /* A header that was edited by hand may say anything. */
+                for (unsigned i = 0; i < METADATA_WATCHES_MAX && (n = metadata_next_word(&list, &word)) > 0; i++) {
+                        r = want(m, word, n);
+                        if (r < 0)
+                                return r;
+                }
+        }
+        DL_FOREACH_SAFE(m->watches, w, wtmp)
+                if (!w->wanted) {
+                        DL_DELETE(m->watches, w);
+                        watch_free(w);
+                }
+        return listen(m);
+}
+
+void watches_free(Manager *m)
+{
+        Watch *w, *tmp;
+
+        DL_FOREACH_SAFE(m->watches, w, tmp) {
+                DL_DELETE(m->watches, w);
+                watch_free(w);
+        }
+        m->watches_slot = sd_bus_slot_unref(m->watches_slot);
+}

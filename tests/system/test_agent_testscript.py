@@ -1,0 +1,182 @@
+"""TestScript: a script runs as an installed one does, and leaves nothing."""
+import json
+import time
+
+import pytest
+
+from hosts import prints, script, wait_until
+
+
+def busctl(host, *args, user=None, check=True, timeout=60):
+    """A method of the manager: its answer, or (with check=False) the command's result."""
+    r = host.run(["busctl", "--json=short", f"--timeout={timeout}", "call", "org.ssi.Agent1", "/org/ssi/Agent1",
+                  "org.ssi.Agent1.Manager", *args], check=check, user=user)
+    return json.loads(r.stdout)["data"] if check else r
+
+
+def try_script(host, text, **options):
+    """(status, message, run)"""
+    status, message, run = busctl(host, "TestScript", "ss", "script.bash", text, **options)
+    return status, message, {k: v["data"] for k, v in run.items()}
+
+
+def left_over(host):
+    units = host.run("systemctl list-units --all --plain --no-legend 'ssi_test_*'").stdout
+    return units + host.run("ls -A /run/ssid").stdout
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(agent):
+    yield
+    wait_until(lambda: left_over(agent) == "", what="no trace of a test")
+
+
+def test_a_result(agent):
+    text = script("Tried", f'echo "a diagnostic"; {prints("OK", "not yet")}; {prints("WARNING", "a message, with commas")}')
+    status, message, run = try_script(agent, text)
+    assert (status, message) == ("WARNING", "a message, with commas")
+    assert run["output"][0] == "a diagnostic"
+    assert len(run["output"]) == 3
+    assert run["output_cut"] is False
+    assert run["exit_status"] == 0
+    assert 0 < run["duration_usec"] < 10_000_000
+    assert "error" not in run
+    assert agent.run(["ssictl", "list"]).stdout.count("tried") == 0
+
+
+def test_the_conventions_hold(agent):
+    status, message, run = try_script(agent, script("Conventions", 'false\nssi_update "by the library" "$STATUS_OK"'))
+    assert (status, message) == ("UPDATE", "by the library OK")
+    assert any("conventions: line 9: \"false\" ended with status 1" in line for line in run["output"]), run
+
+
+@pytest.mark.parametrize("body, error, more", [
+    ("exit 3", "exit-code", {"exit_status": 3, "detail": "exited with status 3"}),
+    (f'{prints("OK", "x")}; exit 1', "exit-code", {"exit_status": 1}),
+    ("kill -KILL $$", "signal", {"signal": 9}),
+    ("sleep 30", "timeout", {}),
+    ("echo nothing of note", "no-status-line", {"exit_status": 0, "output": ["nothing of note"]}),
+])
+def test_an_execution_error_is_no_status(agent, body, error, more):
+    status, message, run = try_script(agent, script("Breaks", body, timeout="1"))
+    assert (status, message, run["error"]) == ("", "", error)
+    assert run["detail"]
+    assert run | more == run
+
+
+def test_an_interpreter_that_is_not_there(agent):
+    text = script("Breaks", "exit").replace("#!/bin/bash", "#!/nowhere/bash")
+    assert try_script(agent, text)[2]["error"] == "not-executable"
+
+
+def test_much_output_is_cut(agent):
+    status, _, run = try_script(agent, script("Chatty", f'for i in {{1..3000}}; do echo "$i"; done; {prints("OK", "done")}'))
+    assert status == "OK"
+    assert run["output_cut"] is True
+    assert run["output"][:2] == ["1", "2"]
+    assert len(run["output"]) == 1000
+
+
+def test_an_invalid_script_is_not_run(agent):
+    r = busctl(agent, "TestScript", "ss", "script.bash", script("Broken", "if", schedule="never ever"), check=False)
+    assert r.returncode != 0
+    assert "script.bash:6: error" in r.stderr and "schedule" in r.stderr
+
+
+PROPERTIES = """
+Type TimeoutStartUSec TimeoutStopUSec StandardInput StandardOutput StandardError Environment CPUAccounting MemoryAccounting MemoryMax
+TasksMax User DynamicUser NoNewPrivileges ProtectSystem ProtectHome PrivateTmp PrivateDevices ProtectClock ProtectHostname
+ProtectKernelTunables ProtectKernelModules ProtectKernelLogs ProtectControlGroups RestrictSUIDSGID RestrictRealtime
+RestrictNamespaces RestrictAddressFamilies LockPersonality RemoveIPC UMask SystemCallArchitectures SystemCallFilter
+SystemCallErrorNumber CapabilityBoundingSet StartLimitIntervalUSec Description Documentation
+""".split()
+
+
+@pytest.mark.parametrize("more", ["", "# user: root\n", "# sandbox: off\n"])
+def test_the_unit_is_that_of_an_installed_script(agent, add, more):
+    text = script("Compared", f'sleep 2; {prints("OK", "x")}').replace("# timeout:", f"{more}# timeout:")
+    add(agent, text)
+    installed = agent.show("ssi-compared.service", *PROPERTIES)
+    path = agent.write("/tmp/compared.bash", text)
+    caller = agent.start(f'busctl call org.ssi.Agent1 /org/ssi/Agent1 org.ssi.Agent1.Manager TestScript ss x "$(cat {path})"')
+    unit = wait_until(lambda: agent.run("systemctl list-units --plain --no-legend 'ssi_test_*' | cut -d' ' -f1").stdout.strip())
+    tried = agent.show(unit, *PROPERTIES)
+    caller.wait()
+    if tried["DynamicUser"] == "yes":
+        # systemd derives its name from the unit's.
+        assert tried.pop("User") != installed.pop("User")
+    assert tried == installed
+    assert len(tried) >= len(PROPERTIES) - 1
+
+
+def test_only_for_those_who_may(agent):
+    agent.add_user("alice")
+    r = busctl(agent, "TestScript", "ss", "x", script("Of Alice", prints("OK", "x")), user="alice", check=False)
+    assert r.returncode != 0 and "org.ssi.agent1.manage-services" in r.stderr
+    agent.write("/etc/polkit-1/rules.d/50-test.rules", """
+polkit.addRule(function(action, subject) {
+        if (action.id == "org.ssi.agent1.manage-services" && subject.user == "alice")
+                return polkit.Result.YES;
+});
+""")
+    try:
+        text = script("Of Alice", prints("OK", "hello"))
+        wait_until(lambda: busctl(agent, "TestScript", "ss", "x", text, user="alice", check=False).returncode == 0)
+        r = busctl(agent, "TestScript", "ss", "x", text.replace("# timeout:", "# sandbox: off\n# timeout:"), user="alice",
+                   check=False)
+        assert r.returncode != 0 and "add-privileged-service" in r.stderr
+    finally:
+        agent.run("rm /etc/polkit-1/rules.d/50-test.rules")
+
+
+def hanging(agent, seconds):
+    path = agent.write("/tmp/hanging.bash", script("Hanging", f'sleep {seconds}; {prints("OK", "x")}', timeout="60"))
+    return agent.start(f'exec busctl --timeout=60 call org.ssi.Agent1 /org/ssi/Agent1 org.ssi.Agent1.Manager TestScript ss x '
+                       f'"$(cat {path})"')
+
+
+def running(agent):
+    return agent.run("systemctl list-units --plain --no-legend 'ssi_test_*'").stdout.count("\n")
+
+
+def test_not_too_many_at_once(agent):
+    callers = [hanging(agent, 4) for _ in range(4)]
+    wait_until(lambda: running(agent) == 4)
+    r = busctl(agent, "TestScript", "ss", "x", script("One More", "exit"), check=False)
+    assert r.returncode != 0 and "Too many scripts" in r.stderr
+    assert [c.wait() for c in callers] == [0, 0, 0, 0]
+
+
+def test_a_caller_that_leaves(agent):
+    caller = hanging(agent, 4321)
+    wait_until(lambda: running(agent) == 1)
+    agent.run("pkill -KILL -x busctl")
+    caller.wait()
+    wait_until(lambda: left_over(agent) == "", timeout=5)
+    assert agent.run("pgrep -f 'sleep 432[1]'", check=False).returncode == 1
+
+
+@pytest.mark.parametrize("end", ["kill", "restart"])
+@pytest.mark.expect_error("ssid.service: .*(SIGKILL|signal|Failed)")
+def test_an_ssid_that_ends(agent, end):
+    caller = hanging(agent, 4321)
+    wait_until(lambda: running(agent) == 1)
+    if end == "kill":
+        agent.run(["kill", "-KILL", str(agent.pid("ssid.service"))])
+    else:
+        agent.run("systemctl restart ssid.service")
+    assert caller.wait() != 0
+    wait_until(lambda: left_over(agent) == "", timeout=10)
+    assert agent.run("pgrep -f 'sleep 432[1]'", check=False).returncode == 1
+    wait_until(lambda: try_script(agent, script("Again", prints("OK", "again")))[0] == "OK")
+
+
+def test_it_is_no_result_of_a_service(agent, add):
+    add(agent, script("Also Installed", prints("OK", "installed")))
+    agent.run(["ssictl", "run", "also-installed"])
+    wait_until(lambda: "installed" in agent.run(["ssictl", "list"]).stdout)
+    before = agent.lines("also-installed")
+    try_script(agent, script("Also Installed", prints("FAILURE", "tried")))
+    time.sleep(0.5)
+    assert agent.lines("also-installed") == before
+    assert "tried" not in agent.run(["ssictl", "list"]).stdout

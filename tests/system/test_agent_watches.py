@@ -1,0 +1,141 @@
+"""watches: a change of a unit's state runs the checks that are about it; and what logind says of a shutdown."""
+import json
+import re
+import time
+
+import pytest
+
+from hosts import script, wait_until
+
+WATCHED = "[Service]\nExecStart=/bin/sleep infinity\nExecReload=/bin/true\n"
+BODY = 'if systemctl is-active -q {unit}; then ssi_ok "{unit} is up"; else ssi_failure "{unit} is down"; fi'
+
+
+def prop(host, slug, name):
+    path = "/org/ssi/Agent1/service/" + slug.replace("-", "_2d")
+    return json.loads(host.run(["busctl", "--json=short", "get-property", "org.ssi.Agent1", path, "org.ssi.Agent1.Service",
+                                name]).stdout)["data"]
+
+
+def watching(name, *units):
+    text = script(name, BODY.format(unit=units[0]))
+    return text.replace("# timeout:", f"# watches: {', '.join(units)}\n# user: ssi-script\n# timeout:")
+
+
+def runs(host, slug):
+    return len(host.journal("MESSAGE_ID=7d4958e842da4a758f6c1cdc7b36dcc5", f"UNIT=ssi-{slug}.service"))
+
+
+@pytest.fixture
+def watched(agent):
+    agent.write("/run/systemd/system/watched-thing.service", WATCHED)
+    agent.run("systemctl daemon-reload; systemctl start watched-thing.service")
+    yield "watched-thing.service"
+    agent.run("systemctl stop watched-thing.service; rm -f /run/systemd/system/watched-thing.service; systemctl daemon-reload")
+
+
+def test_a_stop_shows_within_two_seconds(agent, add, watched):
+    add(agent, watching("Watcher", watched, "dbus.service"))
+    assert prop(agent, "watcher", "Watches") == [watched, "dbus.service"]
+    assert prop(agent, "watcher", "Status") == ""
+    time.sleep(1)
+    for verb, status in (("stop", "FAILURE"), ("start", "OK"), ("kill -s KILL", "FAILURE")):
+        began = time.monotonic()
+        agent.run(f"systemctl {verb} {watched}")
+        wait_until(lambda: prop(agent, "watcher", "Status") == status, timeout=5)
+        took = time.monotonic() - began
+        print(f"{verb}: {status} after {took:.2f} s")
+        assert took < 2.5
+        time.sleep(1)
+
+
+def test_a_unit_that_comes_later(agent, add):
+    unit = "comes-later.service"
+    add(agent, watching("Patient", unit))
+    time.sleep(0.5)
+    assert runs(agent, "patient") == 0
+    agent.write(f"/run/systemd/system/{unit}", WATCHED)
+    try:
+        agent.run(f"systemctl daemon-reload; systemctl start {unit}")
+        wait_until(lambda: prop(agent, "patient", "Status") == "OK", timeout=3)
+    finally:
+        agent.run(f"systemctl stop {unit}; rm /run/systemd/system/{unit}; systemctl daemon-reload")
+    wait_until(lambda: prop(agent, "patient", "Status") == "FAILURE", timeout=3)
+
+
+def test_many_changes_are_few_runs(agent, add, watched):
+    add(agent, watching("Coalesced", watched))
+    time.sleep(0.5)
+    before, began = runs(agent, "coalesced"), time.monotonic()
+    agent.run(f"for i in {{1..4}}; do systemctl restart {watched}; systemctl reset-failed {watched}; done; systemctl stop {watched}")
+    wait_until(lambda: prop(agent, "coalesced", "Status") == "FAILURE", timeout=5)
+    time.sleep(1.5)
+    count, took = runs(agent, "coalesced") - before, time.monotonic() - began
+    assert 1 <= count <= took + 1, (count, took)
+
+
+def test_a_change_during_a_run_is_seen(agent, add, watched):
+    text = watching("Slow Watcher", watched).replace("if systemctl", 'sleep 0.3; touch /tmp/x; if systemctl').replace(
+        "; fi", "; fi; sleep 1.5")
+    add(agent, text)
+    time.sleep(0.5)
+    agent.run("systemctl start --no-block ssi-slow-watcher.service")
+    time.sleep(1)
+    agent.run(f"systemctl stop {watched}")
+    wait_until(lambda: prop(agent, "slow-watcher", "Status") == "FAILURE", timeout=8)
+
+
+def test_neither_a_reload_nor_a_disabled_service(agent, add, watched):
+    add(agent, watching("Still", watched))
+    time.sleep(0.5)
+    agent.run("systemctl daemon-reload")
+    time.sleep(1)
+    assert runs(agent, "still") == 0
+    agent.run(["ssictl", "disable", "still"])
+    agent.run(f"systemctl stop {watched}")
+    time.sleep(1.5)
+    assert runs(agent, "still") == 0
+
+
+def test_an_alias(agent, add, watched):
+    agent.run(f"ln -s {watched} /run/systemd/system/other-name.service; systemctl daemon-reload; systemctl restart {watched}")
+    try:
+        add(agent, watching("By Alias", "other-name.service"))
+        time.sleep(0.5)
+        agent.run(f"systemctl stop {watched}")
+        wait_until(lambda: prop(agent, "by-alias", "Status") == "FAILURE", timeout=3)
+    finally:
+        agent.run("rm /run/systemd/system/other-name.service; systemctl daemon-reload")
+
+
+@pytest.mark.parametrize("value", ["nginx", "../x.service", "x@.service", "ssi-self-watching.service", "a b.service"])
+def test_what_cannot_be_watched(agent, value):
+    path = agent.write("/tmp/bad.bash", watching("Self Watching", value))
+    r = agent.run(["ssictl", "validate", path], check=False)
+    assert r.returncode != 0
+    assert re.search(r":7: .*watches", r.stdout + r.stderr)
+
+
+def test_shutting_down(agent):
+    """poweroff.target refuses to start, so that logind says false again."""
+    def shutting_down():
+        out = agent.run(["busctl", "--json=short", "get-property", "org.ssi.Agent1", "/org/ssi/Agent1", "org.ssi.Agent1.Manager",
+                         "ShuttingDown"]).stdout
+        return json.loads(out)["data"]
+
+    assert shutting_down() is False
+    agent.write("/run/systemd/system/poweroff.target.d/refuse.conf", "[Unit]\nRefuseManualStart=yes\n")
+    agent.run("systemctl daemon-reload")
+    monitor = agent.start("exec timeout 30 stdbuf -oL busctl --json=short monitor --match \"type='signal',path='/org/ssi/Agent1'\" >/tmp/signals")
+    inhibitor = agent.start("exec systemd-inhibit --what=shutdown --mode=delay sleep 3")
+    try:
+        wait_until(lambda: "shutdown" in agent.run("systemd-inhibit --list --no-legend").stdout)
+        agent.run("busctl call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager PowerOff b false")
+        wait_until(shutting_down)
+        inhibitor.wait()
+        wait_until(lambda: not shutting_down(), timeout=15)
+        assert agent.run("grep -c ShuttingDown /tmp/signals").stdout.strip() == "2"
+    finally:
+        agent.run("pkill -x busctl", check=False)
+        monitor.wait()
+        agent.run("rm -r /run/systemd/system/poweroff.target.d; systemctl daemon-reload")
