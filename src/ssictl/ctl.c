@@ -6,9 +6,6 @@
 #include "ctl.h"
 #include "metadata.h"
 
-/* A person may have to type a password. */
-#define CALL_TIMEOUT_USEC (6 * 60 * USEC_PER_SEC)
-
 void ctl_say_error(const char *format, ...)
 {
         va_list ap;
@@ -34,6 +31,11 @@ int ctl_bus_error(const sd_bus_error *error, int r)
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
             sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
                 ctl_say_error("The agent is not there. Is ssid installed and running? (systemctl status ssid ssi-uplinkd)");
+        else if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD) ||
+                 sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_INTERFACE))
+                ctl_say_error("The agent is too old for this command; upgrade it (\"ssictl show --property=Version\" tells its "
+                              "version): %s",
+                              error->message);
         else
                 ctl_say_error("%s", error && error->message ? error->message : strerror(-r));
         for (size_t i = 0; error && i < ELEMENTSOF(codes); i++)
@@ -86,8 +88,21 @@ int ctl_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply)
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
-        r = sd_bus_call(c->bus, m, CALL_TIMEOUT_USEC, &error, ret_reply);
+        r = sd_bus_call(c->bus, m, CTL_CALL_TIMEOUT_USEC, &error, ret_reply);
         return r < 0 ? ctl_bus_error(&error, r) : 0;
+}
+
+void ctl_open_polkit_agent(Ctl *c)
+{
+        /* Another host's polkit cannot ask here. */
+        if (c->ask_password && !c->host && !c->machine)
+                polkit_agent_open(&c->polkit_agent);
+}
+
+int ctl_call_authorized(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply)
+{
+        ctl_open_polkit_agent(c);
+        return ctl_call(c, m, ret_reply);
 }
 
 int ctl_get_service(Ctl *c, const char *name, char **ret_path)
@@ -193,6 +208,28 @@ int ctl_print_json(json_object *o_taken)
         return CTL_EXIT_OK;
 }
 
+int ctl_print_done(Ctl *c, const char *action, const char *what, const char *sentence)
+{
+        _cleanup_json_ json_object *o = NULL;
+
+        if (!c->json) {
+                puts(sentence);
+                return CTL_EXIT_OK;
+        }
+        o = json_object_new_object();
+        if (!o || json_add_string(o, "action", action) < 0 || json_add_string(o, "name", what) < 0)
+                return ctl_print_json(NULL);
+        return ctl_print_json(TAKE_PTR(o));
+}
+
+uint64_t ctl_now(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_REALTIME, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
 static void format_span(uint64_t seconds, char *buf, size_t n)
 {
         if (seconds < 60)
@@ -207,14 +244,11 @@ static void format_span(uint64_t seconds, char *buf, size_t n)
 
 char *ctl_relative_time(uint64_t usec, char buf[static 64])
 {
-        struct timespec ts;
-        uint64_t now;
+        uint64_t now = ctl_now();
         char span[32];
 
         if (usec == 0 || usec == USEC_INFINITY)
                 return strcpy(buf, "-");
-        clock_gettime(CLOCK_REALTIME, &ts);
-        now = (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
         format_span((usec > now ? usec - now : now - usec) / USEC_PER_SEC, span, sizeof(span));
         snprintf(buf, 64, usec > now ? "in %s" : "%s ago", span);
         return buf;
@@ -238,6 +272,10 @@ char *ctl_duration(uint64_t usec, char buf[static 64])
                 return strcpy(buf, "-");
         if (usec < USEC_PER_SEC)
                 snprintf(buf, 64, "%ums", (unsigned) (usec / USEC_PER_MSEC));
+        else if (usec >= 120 * USEC_PER_SEC)
+                format_span(usec / USEC_PER_SEC, buf, 64);
+        else if (usec % USEC_PER_SEC < 100 * USEC_PER_MSEC)
+                snprintf(buf, 64, "%us", (unsigned) (usec / USEC_PER_SEC));
         else
                 snprintf(buf, 64, "%.1fs", (double) usec / (double) USEC_PER_SEC);
         return buf;

@@ -6,7 +6,16 @@
 
 #include "bus-util.h"
 #include "json-util.h"
+#include "polkit-agent.h"
 #include "util.h"
+
+/* A person may have to type a password. */
+#define CTL_CALL_TIMEOUT_USEC (6 * 60 * USEC_PER_SEC)
+
+/* That the agent comes and goes. */
+#define CTL_MATCH_AGENT_OWNER                                                                                   \
+        "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                             \
+        "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" AGENT_BUS_NAME "'"
 
 typedef struct Ctl {
         const char *host;    /* -H */
@@ -16,11 +25,14 @@ typedef struct Ctl {
         bool json;
 
         /* Options of verbs. */
-        bool replace, run, no_wait;
-        unsigned lines;
+        bool replace, run, no_wait, value;
+        unsigned lines; /* UINT_MAX for the verb's own number */
         const char *ca_file;
+        char **properties; /* as given: each may name several, separated by commas */
+        size_t n_properties;
 
         sd_bus *bus; /* opened by ctl_bus() */
+        PolkitAgent polkit_agent;
 } Ctl;
 
 /* Exit codes, documented in ssictl(1). */
@@ -40,6 +52,10 @@ int verb_list(Ctl *c, int argc, char *argv[]);
 int verb_status(Ctl *c, int argc, char *argv[]);
 int verb_enable(Ctl *c, int argc, char *argv[]);
 int verb_disable(Ctl *c, int argc, char *argv[]);
+int verb_show(Ctl *c, int argc, char *argv[]);
+int verb_test(Ctl *c, int argc, char *argv[]);
+int verb_history(Ctl *c, int argc, char *argv[]);
+int verb_watch(Ctl *c, int argc, char *argv[]);
 int verb_cat(Ctl *c, int argc, char *argv[]);
 int verb_validate(Ctl *c, int argc, char *argv[]);
 int verb_run(Ctl *c, int argc, char *argv[]);
@@ -54,10 +70,16 @@ int ctl_bus(Ctl *c);
 /* Calls a method; interactive authorization is allowed unless --no-ask-password. On failure says why and returns a
  * negative exit code (-CTL_EXIT_…). */
 int ctl_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply);
+/* The same for a method that polkit guards: asks for passwords on the terminal, too. */
+int ctl_call_authorized(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply);
+void ctl_open_polkit_agent(Ctl *c);
 int ctl_new_call(Ctl *c, sd_bus_message **ret, const char *name, const char *path, const char *interface, const char *member);
 
 /* The path of a service's object. */
 int ctl_get_service(Ctl *c, const char *name, char **ret_path);
+
+/* A call of ValidateScript, AddService or TestScript with the script at path; for the first of them all arguments. */
+int ctl_new_script_call(Ctl *c, const char *path, const char *member, sd_bus_message **ret);
 
 /* Reads a script for a method that takes its content: at most SCRIPT_SIZE_MAX bytes of UTF-8. "-" is standard input. */
 int ctl_read_script(const char *path, char **ret_content);
@@ -73,6 +95,12 @@ const char *ctl_bold(const Ctl *c);
 
 /* Prints o as JSON and drops it. An exit code; o may be NULL (out of memory). */
 int ctl_print_json(json_object *o_taken);
+
+/* Says that something is done: the sentence, or with --json an object. An exit code. */
+int ctl_print_done(Ctl *c, const char *action, const char *what, const char *sentence);
+
+/* Since the epoch. */
+uint64_t ctl_now(void);
 
 /* "3min ago", "in 20s", "-" for 0. */
 char *ctl_relative_time(uint64_t usec, char buf[static 64]);

@@ -2,29 +2,79 @@
 #include <limits.h>
 
 #include "ctl.h"
+#include "text.h"
+
+/* The options that only some verbs take. */
+typedef enum VerbOptions {
+        OPTION_REPLACE = 1 << 0,
+        OPTION_RUN = 1 << 1,
+        OPTION_NO_WAIT = 1 << 2,
+        OPTION_LINES = 1 << 3,
+        OPTION_CA = 1 << 4,
+        OPTION_PROPERTY = 1 << 5,
+        OPTION_VALUE = 1 << 6,
+} VerbOptions;
 
 typedef struct Verb {
         const char *name, *alias;
         int min_args, max_args;
         int (*run)(Ctl *c, int argc, char *argv[]);
+        unsigned options; /* VerbOptions */
         const char *usage, *help;
 } Verb;
 
 static const Verb verbs[] = {
-        { "add", "install", 1, INT_MAX, verb_add, "FILE…", "Install service-scripts (\"-\" is standard input)" },
-        { "remove", "uninstall", 1, INT_MAX, verb_remove, "NAME…", "Remove services" },
-        { "list", NULL, 0, 0, verb_list, "", "List services, worst first" },
-        { "status", NULL, 0, INT_MAX, verb_status, "[NAME…]", "Show what needs attention, or the named services" },
-        { "enable", NULL, 1, INT_MAX, verb_enable, "NAME…", "Start the schedule of services, also after a reboot" },
-        { "disable", NULL, 1, INT_MAX, verb_disable, "NAME…", "Stop the schedule of services" },
-        { "cat", NULL, 1, INT_MAX, verb_cat, "NAME…", "Show installed scripts" },
-        { "validate", NULL, 1, INT_MAX, verb_validate, "FILE…", "Check scripts without installing them" },
-        { "run", NULL, 1, INT_MAX, verb_run, "NAME…", "Run services now and show the result" },
-        { "log", NULL, 1, 1, verb_log, "NAME", "Show what a service printed" },
-        { "register", NULL, 2, 2, verb_register, "URL TOKEN", "Register this host with a backend (\"-\": token on stdin)" },
-        { "unregister", NULL, 0, 0, verb_unregister, "", "Forget the backend" },
-        { "uplink", NULL, 0, 0, verb_uplink, "", "Show the connection to the backend" },
+        { "add", "install", 1, INT_MAX, verb_add, OPTION_REPLACE | OPTION_RUN, "FILE…", "Install service-scripts (\"-\" is standard input)" },
+        { "remove", "uninstall", 1, INT_MAX, verb_remove, 0, "NAME…", "Remove services" },
+        { "list", NULL, 0, 0, verb_list, 0, "", "List services, worst first" },
+        { "status", NULL, 0, INT_MAX, verb_status, OPTION_LINES, "[NAME…]", "Show what needs attention, or the named services" },
+        { "show", NULL, 0, INT_MAX, verb_show, OPTION_PROPERTY | OPTION_VALUE, "[NAME…]", "Show the properties of services, or of the agent" },
+        { "cat", NULL, 1, INT_MAX, verb_cat, 0, "NAME…", "Show installed scripts" },
+        { "validate", NULL, 1, INT_MAX, verb_validate, 0, "FILE…", "Check scripts without installing them" },
+        { "test", NULL, 1, INT_MAX, verb_test, 0, "FILE…", "Run scripts once without installing them" },
+        { "run", NULL, 1, INT_MAX, verb_run, OPTION_NO_WAIT, "NAME…", "Run services now and show the result" },
+        { "enable", NULL, 1, INT_MAX, verb_enable, 0, "NAME…", "Start the schedule of services, also after a reboot" },
+        { "disable", NULL, 1, INT_MAX, verb_disable, 0, "NAME…", "Stop the schedule of services" },
+        { "log", NULL, 1, 1, verb_log, OPTION_LINES, "NAME", "Show what a service printed" },
+        { "history", NULL, 1, 1, verb_history, OPTION_LINES, "NAME", "Show the results of a service, newest first" },
+        { "watch", NULL, 0, INT_MAX, verb_watch, 0, "[NAME…]", "Show results as they come" },
+        { "register", NULL, 2, 2, verb_register, OPTION_CA, "URL TOKEN", "Register this host with a backend" },
+        { "unregister", NULL, 0, 0, verb_unregister, 0, "", "Forget the backend" },
+        { "uplink", NULL, 0, 0, verb_uplink, 0, "", "Show the connection to the backend" },
 };
+
+static const struct {
+        VerbOptions option;
+        const char *name, *usage, *help;
+} verb_options[] = {
+        { OPTION_REPLACE, "--replace", "     --replace", "replace the service of that name" },
+        { OPTION_RUN, "--run", "     --run", "run once after installing" },
+        { OPTION_NO_WAIT, "--no-wait", "     --no-wait", "do not wait for the result" },
+        { OPTION_LINES, "--lines", "  -n --lines=N", "how many (at most 1000)" },
+        { OPTION_PROPERTY, "--property", "  -p --property=NAME,…", "only these properties" },
+        { OPTION_VALUE, "--value", "     --value", "only the values" },
+        { OPTION_CA, "--ca", "     --ca=FILE", "trust the CA certificates in FILE" },
+};
+
+static const char *const common_options =
+        "  -h --help                Show this help, or that of the command\n"
+        "     --version             Show the version\n"
+        "  -H --host=[USER@]HOST    Operate on a remote host (through ssh)\n"
+        "  -M --machine=CONTAINER   Operate on a local container\n"
+        "     --no-ask-password     Do not ask for authorization\n"
+        "     --json                Print JSON";
+
+/* The verbs that take the option: "add", "log, history". */
+static void print_takers(VerbOptions option)
+{
+        const char *separator = "";
+
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
+                if (verbs[i].options & option) {
+                        printf("%s%s", separator, verbs[i].name);
+                        separator = ", ";
+                }
+}
 
 static int help(void)
 {
@@ -35,23 +85,34 @@ static int help(void)
                 char left[64];
 
                 snprintf(left, sizeof(left), "%s %s", verbs[i].name, verbs[i].usage);
-                printf("  %-24s %s\n", left, verbs[i].help);
+                printf("  ");
+                text_put(left, 19);
+                printf(" %s\n", verbs[i].help);
         }
-        puts("\nOptions:\n"
-             "  -h --help                Show this help\n"
-             "     --version             Show the version\n"
-             "  -H --host=[USER@]HOST    Operate on a remote host (through ssh)\n"
-             "  -M --machine=CONTAINER   Operate on a local container\n"
-             "     --no-ask-password     Do not ask for authorization\n"
-             "     --json                list, status, run, uplink: print JSON\n"
-             "     --replace             add: replace a service of the same name\n"
-             "     --run                 add: run once after installing\n"
-             "     --no-wait             run: do not wait for the result\n"
-             "  -n --lines=N             log: how many lines (default 20, at most 1000)\n"
-             "     --ca=FILE             register: trust the CA certificates in FILE\n\n"
-             "Exit status: 0 well; 1 failed; 2 wrong usage; 3 a status is WARNING or FAILURE, or\n"
-             "a run could not tell one; 4 no such service; 5 not authorized.");
-        return 0;
+        printf("\nOptions:\n%s\n", common_options);
+        for (size_t i = 0; i < ELEMENTSOF(verb_options); i++) {
+                text_put(verb_options[i].usage, 27);
+                print_takers(verb_options[i].option);
+                printf(": %s\n", verb_options[i].help);
+        }
+        puts("\nExit status: 0 well; 1 failed; 2 wrong usage; 3 a status is WARNING or FAILURE,\n"
+             "or a run could not tell one; 4 no such service; 5 not authorized. See ssictl(1).");
+        return CTL_EXIT_OK;
+}
+
+static int help_verb(const Verb *v)
+{
+        printf("ssictl [OPTION…] %s%s%s\n\n%s.\n", v->name, isempty(v->usage) ? "" : " ", v->usage, v->help);
+        if (v->alias)
+                printf("\"%s\" is the same command.\n", v->alias);
+        printf("\nOptions:\n");
+        for (size_t i = 0; i < ELEMENTSOF(verb_options); i++)
+                if (v->options & verb_options[i].option) {
+                        text_put(verb_options[i].usage, 27);
+                        puts(verb_options[i].help);
+                }
+        printf("%s\n\nSee ssictl(1).\n", common_options);
+        return CTL_EXIT_OK;
 }
 
 static const Verb *find_verb(const char *name)
@@ -62,8 +123,39 @@ static const Verb *find_verb(const char *name)
         return NULL;
 }
 
-/* Returns 1 to go on, 0 when all is done, negative on wrong usage. */
-static int parse_argv(Ctl *c, int argc, char *argv[])
+static int parse_lines(Ctl *c, const char *s)
+{
+        unsigned long n;
+        char *end;
+
+        n = strtoul(s, &end, 10);
+        if (isempty(s) || strspn(s, "0123456789") != strlen(s) || n > 1000) {
+                ctl_say_error("--lines takes a number from 0 to 1000, not \"%s\".", s);
+                return -EINVAL;
+        }
+        c->lines = (unsigned) n;
+        return 0;
+}
+
+static int add_property(Ctl *c, char *s)
+{
+        char **grown = reallocarray(c->properties, c->n_properties + 1, sizeof(*grown));
+
+        if (!grown)
+                return -ENOMEM;
+        c->properties = grown;
+        c->properties[c->n_properties++] = s;
+        return 0;
+}
+
+/* What has been asked for besides the fields of Ctl. */
+typedef struct Request {
+        unsigned options; /* VerbOptions */
+        bool help, version;
+} Request;
+
+/* -EINVAL when it said what is wrong. */
+static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
 {
         enum {
                 ARG_VERSION = 0x100,
@@ -73,6 +165,7 @@ static int parse_argv(Ctl *c, int argc, char *argv[])
                 ARG_RUN,
                 ARG_NO_WAIT,
                 ARG_CA,
+                ARG_VALUE,
         };
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },
@@ -86,18 +179,20 @@ static int parse_argv(Ctl *c, int argc, char *argv[])
                 { "no-wait", no_argument, NULL, ARG_NO_WAIT },
                 { "lines", required_argument, NULL, 'n' },
                 { "ca", required_argument, NULL, ARG_CA },
+                { "property", required_argument, NULL, 'p' },
+                { "value", no_argument, NULL, ARG_VALUE },
                 {},
         };
-        char *end;
         int o;
 
-        while ((o = getopt_long(argc, argv, "hH:M:n:", options, NULL)) >= 0)
+        while ((o = getopt_long(argc, argv, "hH:M:n:p:", options, NULL)) >= 0)
                 switch (o) {
                 case 'h':
-                        return help();
+                        request->help = true;
+                        break;
                 case ARG_VERSION:
-                        puts("ssictl " SSI_VERSION);
-                        return 0;
+                        request->version = true;
+                        break;
                 case 'H':
                         c->host = optarg;
                         break;
@@ -112,43 +207,81 @@ static int parse_argv(Ctl *c, int argc, char *argv[])
                         break;
                 case ARG_REPLACE:
                         c->replace = true;
+                        request->options |= OPTION_REPLACE;
                         break;
                 case ARG_RUN:
                         c->run = true;
+                        request->options |= OPTION_RUN;
                         break;
                 case ARG_NO_WAIT:
                         c->no_wait = true;
+                        request->options |= OPTION_NO_WAIT;
                         break;
                 case 'n':
-                        c->lines = (unsigned) strtoul(optarg, &end, 10);
-                        if (*end != '\0' || c->lines == 0 || c->lines > 1000) {
-                                ctl_say_error("--lines takes a number from 1 to 1000, not \"%s\".", optarg);
+                        request->options |= OPTION_LINES;
+                        if (parse_lines(c, optarg) < 0)
                                 return -EINVAL;
-                        }
                         break;
                 case ARG_CA:
                         c->ca_file = optarg;
+                        request->options |= OPTION_CA;
+                        break;
+                case 'p':
+                        request->options |= OPTION_PROPERTY;
+                        if (add_property(c, optarg) < 0)
+                                return -EINVAL;
+                        break;
+                case ARG_VALUE:
+                        c->value = true;
+                        request->options |= OPTION_VALUE;
                         break;
                 default:
                         return -EINVAL;
                 }
-        return 1;
+        return 0;
 }
 
-static int dispatch(Ctl *c, int argc, char *argv[])
+/* Says what does not go together. */
+static int check_options(const Ctl *c, const Request *request, const Verb *v, const char *name)
+{
+        for (size_t i = 0; i < ELEMENTSOF(verb_options); i++)
+                if (request->options & verb_options[i].option & ~v->options) {
+                        ctl_say_error("\"%s\" does not take %s; see \"ssictl %s --help\".", name, verb_options[i].name, name);
+                        return -EINVAL;
+                }
+        if (c->host && c->machine) {
+                ctl_say_error("--host and --machine exclude each other.");
+                return -EINVAL;
+        }
+        if (c->value && c->json) {
+                ctl_say_error("--value and --json exclude each other.");
+                return -EINVAL;
+        }
+        return 0;
+}
+
+static int dispatch(Ctl *c, const Request *request, int argc, char *argv[])
 {
         const char *name = argc > 0 ? argv[0] : "status";
         const Verb *v = find_verb(name);
 
+        if (request->version) {
+                puts("ssictl " SSI_VERSION);
+                return CTL_EXIT_OK;
+        }
         if (!v) {
                 ctl_say_error("Unknown command \"%s\"; see \"ssictl --help\".", name);
                 return CTL_EXIT_USAGE;
         }
+        if (request->help)
+                return argc > 0 ? help_verb(v) : help();
         argc = MAX(argc - 1, 0);
         if (argc < v->min_args || argc > v->max_args) {
-                ctl_say_error("Usage: ssictl %s %s", v->name, v->usage);
+                ctl_say_error("Usage: ssictl %s%s%s", name, isempty(v->usage) ? "" : " ", v->usage);
                 return CTL_EXIT_USAGE;
         }
+        if (check_options(c, request, v, name) < 0)
+                return CTL_EXIT_USAGE;
         return abs(v->run(c, argc, argv + 1));
 }
 
@@ -156,15 +289,17 @@ int main(int argc, char *argv[])
 {
         Ctl c = {
                 .ask_password = true,
-                .color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
-                .lines = 20,
+                .color = isatty(STDOUT_FILENO) && isempty(getenv("NO_COLOR")),
+                .lines = UINT_MAX,
         };
+        Request request = {};
         int r;
 
-        r = parse_argv(&c, argc, argv);
-        if (r <= 0)
-                return r < 0 ? CTL_EXIT_USAGE : CTL_EXIT_OK;
-        r = dispatch(&c, argc - optind, argv + optind);
+        text_setup();
+        r = parse_argv(&c, &request, argc, argv);
+        r = r < 0 ? CTL_EXIT_USAGE : dispatch(&c, &request, argc - optind, argv + optind);
+        polkit_agent_close(&c.polkit_agent);
         sd_bus_flush_close_unref(c.bus);
+        free(c.properties);
         return r;
 }

@@ -95,6 +95,23 @@ const char *service_info_state(const ServiceInfo *i)
         return service_info_has_error(i) ? "error" : "-";
 }
 
+bool service_info_is_bad(const ServiceInfo *i)
+{
+        return service_info_has_error(i) || status_from_string(strempty(i->status)) >= STATUS_WARNING;
+}
+
+char *service_info_next(const ServiceInfo *i, char buf[static 64])
+{
+        uint64_t now = ctl_now();
+
+        if (!i->enabled)
+                return strcpy(buf, "disabled");
+        if (i->next_run == 0 || i->next_run > now)
+                return ctl_relative_time(i->next_run, buf);
+        /* The timer tells its next time again when the run that it started has ended. */
+        return strcpy(buf, now - i->next_run > USEC_PER_SEC ? "running" : "now");
+}
+
 static int add_text(json_object *o, const char *key, const char *value)
 {
         return json_add_string(o, key, isempty(value) ? NULL : value);
@@ -129,6 +146,22 @@ json_object *service_info_to_json(const ServiceInfo *i)
             add_msec(o, "duration_ms", i->last_run_duration) < 0 || add_time(o, "next_run", i->next_run) < 0)
                 return NULL;
         return TAKE_PTR(o);
+}
+
+json_object *service_infos_to_json(const ServiceInfo *infos, size_t n)
+{
+        json_object *array = json_object_new_array();
+
+        for (size_t i = 0; array && i < n; i++) {
+                json_object *o = service_info_to_json(infos + i);
+
+                if (!o || json_object_array_add(array, o) < 0) {
+                        json_object_put(o);
+                        json_object_put(array);
+                        array = NULL;
+                }
+        }
+        return array;
 }
 
 static int severity(const ServiceInfo *i)
@@ -223,28 +256,42 @@ int ctl_get_services(Ctl *c, ServiceInfo **ret, size_t *ret_n)
         return 0;
 }
 
-int ctl_get_service_info(Ctl *c, const char *path, ServiceInfo *ret)
+int ctl_try_get_service_info(Ctl *c, const char *path, ServiceInfo *ret, sd_bus_error *error)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         ServiceInfo i = {};
         int r;
 
-        r = ctl_new_call(c, &m, AGENT_BUS_NAME, path, "org.freedesktop.DBus.Properties", "GetAll");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(m, "s", AGENT_SERVICE_INTERFACE);
-        if (r < 0)
-                return -CTL_EXIT_FAILURE;
-        r = ctl_call(c, m, &reply);
+        r = sd_bus_call_method(
+                c->bus,
+                AGENT_BUS_NAME,
+                path,
+                "org.freedesktop.DBus.Properties",
+                "GetAll",
+                error,
+                &reply,
+                "s",
+                AGENT_SERVICE_INTERFACE);
         if (r < 0)
                 return r;
         i.path = strdup(path);
-        r = service_info_read(reply, &i);
+        r = i.path ? service_info_read(reply, &i) : -ENOMEM;
         if (r < 0) {
                 service_info_done(&i);
-                ctl_say_error("Cannot read the agent's answer: %s", strerror(-r));
-                return -CTL_EXIT_FAILURE;
+                return r;
         }
         *ret = i;
         return 0;
+}
+
+int ctl_get_service_info(Ctl *c, const char *path, ServiceInfo *ret)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r;
+
+        r = ctl_bus(c);
+        if (r < 0)
+                return r;
+        r = ctl_try_get_service_info(c, path, ret, &error);
+        return r < 0 ? ctl_bus_error(&error, r) : 0;
 }

@@ -19,11 +19,19 @@ int service_info_read(sd_bus_message *m, ServiceInfo *i);
 /* All services in one call, sorted: worst first, then by name. Says what failed. */
 int ctl_get_services(Ctl *c, ServiceInfo **ret, size_t *ret_n);
 int ctl_get_service_info(Ctl *c, const char *path, ServiceInfo *ret);
+/* The same without a word, on a connection that stands: a negative errno, with the error that came. */
+int ctl_try_get_service_info(Ctl *c, const char *path, ServiceInfo *ret, sd_bus_error *error);
 void service_infos_free(ServiceInfo *infos, size_t n);
 
 /* As in --json; NULL when out of memory. Times are RFC 3339 or null. */
 json_object *service_info_to_json(const ServiceInfo *i);
+json_object *service_infos_to_json(const ServiceInfo *infos, size_t n);
 
 /* "" becomes "error" for a last run that was an execution error, and "-" otherwise. */
 const char *service_info_state(const ServiceInfo *i);
 bool service_info_has_error(const ServiceInfo *i);
+/* Whether it wants a look: WARNING, FAILURE or an execution error. */
+bool service_info_is_bad(const ServiceInfo *i);
+
+/* When it runs next: "in 5min", "now", "running", "disabled", "-". */
+char *service_info_next(const ServiceInfo *i, char buf[static 64]);

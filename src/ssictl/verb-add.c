@@ -8,7 +8,7 @@ static const char *base_name(const char *path)
         return slash ? slash + 1 : path;
 }
 
-static int new_script_call(Ctl *c, const char *path, const char *member, sd_bus_message **ret)
+int ctl_new_script_call(Ctl *c, const char *path, const char *member, sd_bus_message **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         _cleanup_free_ char *content = NULL;
@@ -38,9 +38,14 @@ static int print_added(Ctl *c, const char *path)
         r = ctl_get_service_info(c, path, &i);
         if (r < 0)
                 return r;
+        if (c->json) {
+                r = ctl_print_json(service_info_to_json(&i));
+                service_info_done(&i);
+                return r;
+        }
         printf("Added %s (%s, version %s)", i.name, i.title, i.version);
         if (i.next_run > 0)
-                printf(", next run %s", ctl_relative_time(i.next_run, in));
+                printf(", next run %s", service_info_next(&i, in));
         printf(".\n");
         service_info_done(&i);
         return 0;
@@ -52,13 +57,13 @@ static int add_one(Ctl *c, const char *path)
         const char *object;
         int r;
 
-        r = new_script_call(c, path, "AddService", &m);
+        r = ctl_new_script_call(c, path, "AddService", &m);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "a{sv}", 2, "replace", "b", c->replace, "run", "b", c->run);
         if (r < 0)
                 return -CTL_EXIT_FAILURE;
-        r = ctl_call(c, m, &reply);
+        r = ctl_call_authorized(c, m, &reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "o", &object);
@@ -77,67 +82,34 @@ int verb_add(Ctl *c, int argc, char *argv[])
         return result;
 }
 
+static int remove_one(Ctl *c, const char *name)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        _cleanup_free_ char *sentence = NULL;
+        int r;
+
+        r = ctl_new_call(c, &m, AGENT_BUS_NAME, AGENT_PATH, AGENT_MANAGER_INTERFACE, "RemoveService");
+        if (r < 0)
+                return r;
+        if (sd_bus_message_append(m, "s", name) < 0) {
+                ctl_say_error("\"%s\" is no name of a service.", name);
+                return -CTL_EXIT_NO_SERVICE;
+        }
+        r = ctl_call_authorized(c, m, NULL);
+        if (r < 0)
+                return r;
+        if (asprintf(&sentence, "Removed %s.", name) < 0)
+                return -CTL_EXIT_FAILURE;
+        return ctl_print_done(c, "removed", name, sentence);
+}
+
 int verb_remove(Ctl *c, int argc, char *argv[])
 {
         int result = 0;
 
         for (int i = 0; i < argc; i++) {
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-                int r;
+                int r = remove_one(c, argv[i]);
 
-                r = ctl_new_call(c, &m, AGENT_BUS_NAME, AGENT_PATH, AGENT_MANAGER_INTERFACE, "RemoveService");
-                if (r >= 0 && sd_bus_message_append(m, "s", argv[i]) < 0)
-                        r = -CTL_EXIT_FAILURE;
-                if (r >= 0)
-                        r = ctl_call(c, m, NULL);
-                if (r >= 0)
-                        printf("Removed %s.\n", argv[i]);
-                result = r < 0 && result == 0 ? r : result;
-        }
-        return result;
-}
-
-static int print_problems(Ctl *c, sd_bus_message *reply, const char *path)
-{
-        const char *severity, *text;
-        unsigned line;
-        int valid, r;
-
-        r = sd_bus_message_read(reply, "b", &valid);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(uss)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(uss)", &line, &severity, &text)) > 0)
-                printf("%s:%u: %s%s%s: %s\n",
-                       path,
-                       line,
-                       ctl_color(c, streq(severity, "error") ? "FAILURE" : "WARNING"),
-                       severity,
-                       ctl_color_end(c),
-                       text);
-        if (r < 0)
-                return r;
-        if (valid)
-                printf("%s: is a valid service-script\n", path);
-        return valid;
-}
-
-int verb_validate(Ctl *c, int argc, char *argv[])
-{
-        int result = 0;
-
-        for (int i = 0; i < argc; i++) {
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-                int r;
-
-                r = new_script_call(c, argv[i], "ValidateScript", &m);
-                if (r >= 0)
-                        r = ctl_call(c, m, &reply);
-                if (r >= 0) {
-                        r = print_problems(c, reply, argv[i]);
-                        if (r <= 0)
-                                r = -CTL_EXIT_FAILURE;
-                }
                 result = r < 0 && result == 0 ? r : result;
         }
         return result;

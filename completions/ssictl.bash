@@ -1,0 +1,90 @@
+# Completion of ssictl(1) for bash.                                                              -*- shell-script -*-
+
+# The installed services. Another host is not asked: a key shall not wait for ssh.
+__ssictl_services() {
+        [[ $1 == -H ]] && return
+        ssictl "$@" --no-ask-password --json list 2>/dev/null | sed -n 's/^ *"name": *"\([^"]*\)".*/\1/p'
+}
+
+# The properties of the service that is named, or of the agent.
+__ssictl_properties() {
+        [[ $1 == -H ]] && return
+        ssictl "$@" --no-ask-password 2>/dev/null | sed -n 's/^\([A-Za-z]*\)=.*/\1/p'
+}
+
+_ssictl() {
+        local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+        local verbs='add install remove uninstall list status show cat validate test run enable disable log history
+                watch register unregister uplink'
+        local options='--help --version --host --machine --no-ask-password --json'
+        local verb='' name='' word i n=0 where=()
+
+        # "--option=value" arrives as three words.
+        if [[ $cur == = ]]; then
+                cur=''
+        elif [[ $prev == = ]]; then
+                prev=${COMP_WORDS[COMP_CWORD - 2]}
+        fi
+
+        for ((i = 1; i < COMP_CWORD; i++)); do
+                word=${COMP_WORDS[i]}
+                case $word in
+                        -H | --host)
+                                [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
+                                ((i++))
+                                where=(-H) ;;
+                        -M | --machine)
+                                [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
+                                ((i++))
+                                where=(-M "${COMP_WORDS[i]}") ;;
+                        -n | -p | --lines | --property | --ca)
+                                [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
+                                ((i++)) ;;
+                        -*) ;;
+                        *) if [[ $verb ]]; then name=$word; ((n++)); else verb=$word; fi ;;
+                esac
+        done
+
+        case $prev in
+                -H | --host)
+                        declare -F _known_hosts_real >/dev/null && _known_hosts_real -- "$cur"
+                        return ;;
+                -M | --machine)
+                        mapfile -t COMPREPLY < <(compgen -W "$(machinectl list --no-legend --no-pager 2>/dev/null |
+                                while read -r word _; do printf '%s\n' "$word"; done)" -- "$cur")
+                        return ;;
+                --ca)
+                        mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+                        return ;;
+                -p | --property)
+                        mapfile -t COMPREPLY < <(compgen -W "$(__ssictl_properties "${where[@]}" show ${name:+"$name"})" \
+                                -- "$cur")
+                        return ;;
+                -n | --lines) return ;;
+        esac
+
+        case $verb in
+                add | install) options+=' --replace --run' ;;
+                run) options+=' --no-wait' ;;
+                status | log | history) options+=' --lines' ;;
+                show) options+=' --property --value' ;;
+                register) options+=' --ca' ;;
+        esac
+        if [[ $cur == -* ]]; then
+                mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+                return
+        fi
+
+        case $verb in
+                '') mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
+                add | install | validate | test)
+                        compopt -o filenames 2>/dev/null
+                        mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+                log | history)
+                        ((n == 0)) && mapfile -t COMPREPLY < <(compgen -W "$(__ssictl_services "${where[@]}")" -- "$cur") ;;
+                remove | uninstall | status | show | cat | run | enable | disable | watch)
+                        mapfile -t COMPREPLY < <(compgen -W "$(__ssictl_services "${where[@]}")" -- "$cur") ;;
+        esac
+}
+
+complete -F _ssictl ssictl

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "ctl.h"
+
+/* A line that a service printed; the strings live as long as the message. */
+typedef struct LogLine {
+        uint64_t usec;
+        const char *invocation_id, *text;
+} LogLine;
+
+/* Asks for the last n lines, on a connection that stands; without ask, nobody is asked for a password. A negative errno
+ * with the error that came. */
+int log_lines_get(Ctl *c, const char *name, unsigned n, bool ask, sd_bus_message **ret, sd_bus_error *error);
+
+/* The next one, oldest first: 1, 0 after the last, or a negative errno. */
+int log_lines_next(sd_bus_message *m, LogLine *ret);

@@ -1,0 +1,65 @@
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "polkit-agent.h"
+
+#define PROGRAM "pkttyagent"
+
+/* How long it may take to register. */
+#define READY_TIMEOUT_MSEC 10000
+
+static _Noreturn void become_agent(int notify_fd, pid_t parent)
+{
+        char fd_argument[32];
+
+        /* It must not outlive us: it would answer for a process that is gone, and hold the terminal. */
+        if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent || fcntl(notify_fd, F_SETFD, 0) < 0)
+                _exit(EXIT_FAILURE);
+        snprintf(fd_argument, sizeof(fd_argument), "%d", notify_fd);
+        execlp(PROGRAM, PROGRAM, "--notify-fd", fd_argument, "--fallback", NULL);
+        _exit(EXIT_FAILURE);
+}
+
+/* It closes the pipe when it is registered, or by ending. */
+static void wait_until_ready(int fd)
+{
+        struct pollfd p = { .fd = fd };
+
+        while (poll(&p, 1, READY_TIMEOUT_MSEC) < 0 && errno == EINTR)
+                ;
+}
+
+void polkit_agent_open(PolkitAgent *a)
+{
+        pid_t parent = getpid(), pid;
+        int fds[2];
+
+        if (a->pid > 0 || geteuid() == 0 || !isatty(STDIN_FILENO))
+                return;
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return;
+        fflush(NULL);
+        pid = fork();
+        if (pid == 0)
+                become_agent(fds[1], parent);
+        close(fds[1]);
+        if (pid > 0) {
+                a->pid = pid;
+                wait_until_ready(fds[0]);
+        }
+        close(fds[0]);
+}
+
+void polkit_agent_close(PolkitAgent *a)
+{
+        if (a->pid <= 0)
+                return;
+        (void) kill(a->pid, SIGTERM);
+        (void) kill(a->pid, SIGCONT);
+        while (waitpid(a->pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+        a->pid = 0;
+}

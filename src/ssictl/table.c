@@ -1,0 +1,70 @@
+#include "table.h"
+#include "text.h"
+
+#define NAME_WIDTH_MAX 24U
+#define STATUS_WIDTH   9U /* "WARNING !" */
+#define TIME_WIDTH     9U /* "59min ago" */
+
+/* What stands right of the status: its message, and before it what went wrong with the last run. */
+static char *describe(const ServiceInfo *i)
+{
+        const char *text = isempty(i->message) ? strempty(i->last_run_detail) : i->message;
+        char *s;
+
+        if (!service_info_has_error(i))
+                return strdup(strempty(i->message));
+        return asprintf(&s, "[%s] %s", i->last_run_result, text) < 0 ? NULL : s;
+}
+
+static void print_row(const Ctl *c, const ServiceInfo *i, unsigned name_width, unsigned message_width)
+{
+        bool error = service_info_has_error(i), tty = isatty(STDOUT_FILENO);
+        _cleanup_free_ char *name = text_cut(i->name, tty ? name_width : UINT32_MAX - 1), *text = describe(i);
+        const char *state = service_info_state(i);
+        char since[64], next[64];
+
+        text_put(name ?: i->name, name_width);
+        printf(" %s%s%s", ctl_color(c, state), state, ctl_color_end(c));
+        /* An execution error is no status: it stands beside. */
+        if (error && !isempty(i->status))
+                printf(" %s!%s%*s",
+                       ctl_color(c, "error"),
+                       ctl_color_end(c),
+                       (int) (STATUS_WIDTH - MIN((unsigned) strlen(state) + 2, STATUS_WIDTH)),
+                       "");
+        else
+                printf("%*s", (int) (STATUS_WIDTH - MIN((unsigned) strlen(state), STATUS_WIDTH)), "");
+        printf(" %-*s %-*s ",
+               (int) TIME_WIDTH,
+               ctl_relative_time(i->status_timestamp, since),
+               (int) TIME_WIDTH,
+               service_info_next(i, next));
+        text_put_line(strempty(text), message_width);
+}
+
+void table_print_services(const Ctl *c, const ServiceInfo *infos, size_t n)
+{
+        unsigned name_width = 4, fixed, columns = text_columns();
+
+        if (n == 0)
+                return;
+        for (size_t i = 0; i < n; i++)
+                name_width = MAX(name_width, text_width(infos[i].name));
+        /* Only a terminal has an edge; and a wide one has room for long names. */
+        if (isatty(STDOUT_FILENO))
+                name_width = MIN(name_width, MAX(NAME_WIDTH_MAX, columns / 3));
+        fixed = name_width + STATUS_WIDTH + 2 * TIME_WIDTH + 4;
+        printf("%s%-*s %-*s %-*s %-*s MESSAGE%s\n",
+               ctl_bold(c),
+               (int) name_width,
+               "NAME",
+               (int) STATUS_WIDTH,
+               "STATUS",
+               (int) TIME_WIDTH,
+               "SINCE",
+               (int) TIME_WIDTH,
+               "NEXT",
+               ctl_color_end(c));
+        for (size_t i = 0; i < n; i++)
+                print_row(c, infos + i, name_width, columns > fixed ? columns - fixed : 1);
+}

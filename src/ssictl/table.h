@@ -1,0 +1,6 @@
+#pragma once
+
+#include "service-info.h"
+
+/* Services as a table with a heading, cut to the terminal's width on one. Nothing for none. */
+void table_print_services(const Ctl *c, const ServiceInfo *infos, size_t n);

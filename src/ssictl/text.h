@@ -1,0 +1,27 @@
+#pragma once
+
+/* Text on a terminal: widths are columns, as wcwidth(3) counts them, so that tables stay aligned whatever is in them. */
+
+#include "util.h"
+
+/* Takes the user's locale; when that is not UTF-8, its characters alone are taken from C.UTF-8, for D-Bus speaks UTF-8. */
+void text_setup(void);
+
+/* The terminal's width, or 80 when standard output is none. */
+unsigned text_columns(void);
+
+unsigned text_width(const char *s);
+
+/* A copy that takes at most width columns, ending in "…" when something was left out. A tab becomes a
+ * space, what else cannot be printed "?". NULL when out of memory. */
+char *text_cut(const char *s, unsigned width);
+
+/* Prints s and spaces up to width columns; cuts nothing. */
+void text_put(const char *s, unsigned width);
+
+/* Prints s on one line: cut to width columns on a terminal, whole elsewhere. */
+void text_put_line(const char *s, unsigned width);
+
+/* Prints s and ends the line. On a terminal s is broken at spaces so that no line exceeds its width; used columns
+ * from column indent on are taken already, and the further lines begin at indent. */
+void text_put_wrapped(const char *s, unsigned indent, unsigned used);

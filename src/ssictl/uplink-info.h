@@ -1,0 +1,16 @@
+#pragma once
+
+#include "ctl.h"
+
+/* What the uplink says of the connection to the backend. Strings are owned. */
+typedef struct UplinkInfo {
+        int connected;
+        char *server_url, *agent_id, *last_error;
+        uint64_t last_ack, backlog, sent, failed, reconnects;
+} UplinkInfo;
+
+void uplink_info_done(UplinkInfo *i);
+
+/* On a connection that stands. Without start, an uplink that is not running is left so, which is an error as well. A
+ * negative errno with the error that came. */
+int uplink_info_get(Ctl *c, bool start, UplinkInfo *ret, sd_bus_error *error);

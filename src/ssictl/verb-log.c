@@ -1,0 +1,96 @@
+#include <limits.h>
+
+#include "log-lines.h"
+#include "status-line.h"
+#include "text.h"
+
+#define LINES_DEFAULT 20U
+
+int log_lines_get(Ctl *c, const char *name, unsigned n, bool ask, sd_bus_message **ret, sd_bus_error *error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_call(c->bus, &m, AGENT_BUS_NAME, AGENT_PATH, AGENT_MANAGER_INTERFACE, "GetLog");
+        if (r < 0)
+                return r;
+        if (!ask)
+                (void) sd_bus_message_set_allow_interactive_authorization(m, false);
+        r = sd_bus_message_append(m, "su", name, n);
+        if (r < 0)
+                return r;
+        r = sd_bus_call(c->bus, m, CTL_CALL_TIMEOUT_USEC, error, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'a', "(tss)");
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(reply);
+        return 0;
+}
+
+int log_lines_next(sd_bus_message *m, LogLine *ret)
+{
+        return sd_bus_message_read(m, "(tss)", &ret->usec, &ret->invocation_id, &ret->text);
+}
+
+static int add_line(json_object *array, const LogLine *l)
+{
+        _cleanup_json_ json_object *o = json_object_new_object();
+        char when[RFC3339_MAX];
+
+        if (!o || json_add_string(o, "time", format_rfc3339(l->usec, when)) < 0 ||
+            json_add_string(o, "invocation_id", isempty(l->invocation_id) ? NULL : l->invocation_id) < 0 ||
+            json_add_string(o, "text", l->text) < 0 || json_object_array_add(array, o) < 0)
+                return -ENOMEM;
+        TAKE_PTR(o);
+        return 0;
+}
+
+static int print_json(sd_bus_message *m)
+{
+        _cleanup_json_ json_object *array = json_object_new_array();
+        LogLine l;
+        int r = array ? 0 : -ENOMEM;
+
+        while (r >= 0 && (r = log_lines_next(m, &l)) > 0)
+                r = add_line(array, &l);
+        return r < 0 ? -CTL_EXIT_FAILURE : ctl_print_json(TAKE_PTR(array));
+}
+
+static int print_text(sd_bus_message *m, const char *name)
+{
+        bool any = false;
+        LogLine l;
+        int r;
+
+        while ((r = log_lines_next(m, &l)) > 0) {
+                char when[64];
+
+                /* Whole lines, also on a terminal: who asks for the output wants all of it. */
+                printf("%s  ", ctl_local_time(l.usec, when));
+                text_put_line(l.text, UINT_MAX - 1);
+                any = true;
+        }
+        if (r < 0)
+                return -CTL_EXIT_FAILURE;
+        if (!any)
+                printf("%s has not printed anything yet.\n", name);
+        return CTL_EXIT_OK;
+}
+
+int verb_log(Ctl *c, int argc, char *argv[])
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = ctl_bus(c);
+        if (r < 0)
+                return r;
+        ctl_open_polkit_agent(c);
+        r = log_lines_get(c, argv[0], c->lines == UINT_MAX ? LINES_DEFAULT : c->lines, true, &reply, &error);
+        if (r < 0)
+                return ctl_bus_error(&error, r);
+        return c->json ? print_json(reply) : print_text(reply, argv[0]);
+}

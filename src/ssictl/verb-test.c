@@ -1,0 +1,99 @@
+#include "bus-json.h"
+#include "ctl.h"
+#include "status.h"
+#include "text.h"
+
+static int print_json(const char *path, const char *status, const char *message, json_object *run)
+{
+        _cleanup_json_ json_object *o = json_object_new_object();
+
+        if (!o || json_add_string(o, "file", path) < 0 ||
+            json_add_string(o, "status", isempty(status) ? NULL : status) < 0 || json_add_string(o, "message", message) < 0 ||
+            json_add_take(o, "run", json_object_get(run)) < 0)
+                return ctl_print_json(NULL);
+        return ctl_print_json(TAKE_PTR(o));
+}
+
+static void print_detail(const char *key, json_object *value)
+{
+        size_t n = json_object_is_type(value, json_type_array) ? json_object_array_length(value) : 0;
+        _cleanup_free_ char *text = NULL;
+        char duration[64];
+
+        /* The script's output: a line each. */
+        for (size_t i = 0; i < n; i++) {
+                json_object *line = json_object_array_get_idx(value, i);
+
+                printf("%12s%s ", i == 0 ? key : "", i == 0 ? ":" : " ");
+                text_put_line(strempty(json_object_is_type(line, json_type_string) ? json_object_get_string(line) : NULL),
+                              UINT32_MAX - 1);
+        }
+        if (json_object_is_type(value, json_type_array))
+                return;
+        if (endswith(key, "_usec") && json_object_is_type(value, json_type_int)) {
+                printf("%12.*s: %s\n", (int) strlen(key) - 5, key, ctl_duration(json_object_get_uint64(value), duration));
+                return;
+        }
+        text = json_to_plain_text(value);
+        if (!isempty(text) && value)
+                printf("%12s: %s\n", key, text);
+}
+
+static void print_text(Ctl *c, const char *path, const char *status, const char *message, json_object *run)
+{
+        const char *state = isempty(status) ? "error" : status;
+
+        printf("%s: %s%s%s%s%s\n",
+               path,
+               ctl_color(c, state),
+               isempty(status) ? "execution error" : status,
+               ctl_color_end(c),
+               isempty(message) ? "" : ", ",
+               message);
+        json_object_object_foreach(run, key, value) print_detail(key, value);
+}
+
+static int test_one(Ctl *c, const char *path)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_json_ json_object *run = NULL;
+        const char *status, *message;
+        Status s;
+        int r;
+
+        r = ctl_new_script_call(c, path, "TestScript", &m);
+        if (r < 0)
+                return r;
+        r = ctl_call_authorized(c, m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(reply, "ss", &status, &message);
+        if (r >= 0)
+                r = bus_read_json_dictionary(reply, &run);
+        if (r < 0) {
+                ctl_say_error("Cannot read the agent's answer: %s", strerror(-r));
+                return -CTL_EXIT_FAILURE;
+        }
+        if (c->json) {
+                r = print_json(path, status, message, run);
+                if (r < 0)
+                        return r;
+        } else
+                print_text(c, path, status, message, run);
+        s = status_from_string(status);
+        return s == STATUS_OK || s == STATUS_UPDATE ? CTL_EXIT_OK : CTL_EXIT_NOT_OK;
+}
+
+int verb_test(Ctl *c, int argc, char *argv[])
+{
+        int result = 0;
+
+        for (int i = 0; i < argc; i++) {
+                int r = test_one(c, argv[i]);
+
+                if (r < 0)
+                        return r;
+                result = MAX(result, r);
+        }
+        return result;
+}
