@@ -15,6 +15,8 @@ static int on_unit_files(sd_bus_message *reply, void *userdata, sd_bus_error *er
         int r;
 
         m->unit_files_slot = sd_bus_slot_unref(m->unit_files_slot);
+        if (m->unit_files_again)
+                return manager_query_unit_files(m);
         if (sd_bus_message_is_method_error(reply, NULL))
                 return 0;
         r = sd_bus_message_enter_container(reply, 'a', "(ss)");
@@ -37,9 +39,12 @@ static int on_unit_files(sd_bus_message *reply, void *userdata, sd_bus_error *er
         return 0;
 }
 
+/* One at a time: the answer keeps systemd busy for long on a host with many units. */
 int manager_query_unit_files(Manager *m)
 {
-        m->unit_files_slot = sd_bus_slot_unref(m->unit_files_slot);
+        m->unit_files_again = m->unit_files_slot;
+        if (m->unit_files_again)
+                return 0;
         return systemd_call_async(
                 m->bus, "ListUnitFilesByPatterns", on_unit_files, m, &m->unit_files_slot, "asas", 0, 1, "ssi-*.timer");
 }

@@ -46,6 +46,7 @@ typedef struct Manager {
         sd_event_source *emit;   /* sends the changes that piled up */
         sd_event_source *rescan; /* looks at the disk when it has been quiet for a moment */
         sd_bus_slot *unit_files_slot;
+        bool unit_files_again; /* ask once more when systemd has answered */
         Status overall;
         unsigned counts[_STATUS_MAX];
         bool totals_dirty;
