@@ -1,3 +1,6 @@
+#include <dirent.h>
+#include <sys/stat.h>
+
 #include "log.h"
 #include "manager.h"
 #include "operation.h"
@@ -8,56 +11,94 @@
 
 /* ---- Enabled, next run ---- */
 
-static int on_unit_files(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static Service *find_by_timer(Manager *m, const char *timer)
 {
-        const char *path, *state;
-        Manager *m = userdata;
-        int r;
+        const char *slug = startswith(timer, "ssi-"), *end = slug ? endswith(slug, ".timer") : NULL;
+        Service *s;
 
-        m->unit_files_slot = sd_bus_slot_unref(m->unit_files_slot);
-        if (sd_bus_message_is_method_error(reply, NULL))
-                return 0;
-        r = sd_bus_message_enter_container(reply, 'a', "(ss)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(ss)", &path, &state)) > 0) {
-                _cleanup_free_ char *slug = NULL;
-                const char *file = strrchr(path, '/'), *end;
-                Service *s;
+        if (!end)
+                return NULL;
+        HASH_FIND(hh, m->services, slug, (size_t) (end - slug), s);
+        return s;
+}
 
-                file = file ? startswith(file + 1, "ssi-") : NULL;
-                end = file ? endswith(file, ".timer") : NULL;
-                if (!end)
-                        continue;
-                slug = strndup(file, (size_t) (end - file));
-                if (!slug)
-                        return -ENOMEM;
-                HASH_FIND_STR(m->services, slug, s);
+static bool timer_is_masked(const Service *s)
+{
+        _cleanup_free_ char *path = NULL;
+        struct stat st;
+
+        return asprintf(&path, SSI_UNIT_DIR "/%s", s->timer) >= 0 && stat(path, &st) >= 0 && !S_ISREG(st.st_mode);
+}
+
+/* Reads the links that enable timers. Asking systemd for the state of its unit files would keep it from everything else
+ * for seconds where there are hundreds. */
+static int read_links(Manager *m, const char *unit_dir, const char *wants)
+{
+        _cleanup_free_ char *path = NULL;
+        struct dirent *e;
+        DIR *d;
+
+        if (asprintf(&path, "%s/%s", unit_dir, wants) < 0)
+                return -ENOMEM;
+        d = opendir(path);
+        if (!d)
+                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+        while ((e = readdir(d))) {
+                Service *s = find_by_timer(m, e->d_name);
+
                 if (s)
-                        service_set_enabled(s, streq(state, "enabled") || streq(state, "enabled-runtime"));
+                        s->linked = true;
         }
+        closedir(d);
         return 0;
 }
 
-int manager_query_unit_files(Manager *m)
+static int read_unit_dir(Manager *m, const char *unit_dir)
 {
-        m->unit_files_slot = sd_bus_slot_unref(m->unit_files_slot);
-        return systemd_call_async(
-                m->bus, "ListUnitFilesByPatterns", on_unit_files, m, &m->unit_files_slot, "asas", 0, 1, "ssi-*.timer");
+        struct dirent *e;
+        int r = 0;
+        DIR *d;
+
+        d = opendir(unit_dir);
+        if (!d)
+                return errno == ENOENT ? 0 : -errno;
+        while (r >= 0 && (e = readdir(d)))
+                if (endswith(e->d_name, ".wants") || endswith(e->d_name, ".requires"))
+                        r = read_links(m, unit_dir, e->d_name);
+        closedir(d);
+        return r;
+}
+
+int manager_read_enabled(Manager *m)
+{
+        Service *s, *tmp;
+        int r;
+
+        HASH_ITER(hh, m->services, s, tmp)
+                s->linked = false;
+        r = read_unit_dir(m, SSI_UNIT_DIR);
+        if (r >= 0)
+                r = read_unit_dir(m, "/run/systemd/system");
+        if (r < 0)
+                return r;
+        HASH_ITER(hh, m->services, s, tmp)
+                service_set_enabled(s, s->linked && !timer_is_masked(s));
+        return 0;
 }
 
 static int on_unit_files_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        int r = manager_query_unit_files(userdata);
+        int r = manager_read_enabled(userdata);
 
         if (r < 0)
-                log_warning_errno(r, "Cannot ask systemd for its unit files");
+                log_warning_errno(r, "Cannot read which timers are enabled");
         return 0;
 }
 
 /* PropertiesChanged of any timer: the path tells whose. */
 static int on_timer_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        _cleanup_free_ char *unit = NULL, *slug = NULL;
-        const char *rest, *end;
+        _cleanup_free_ char *unit = NULL;
         Manager *m = userdata;
         const char *name;
         uint64_t usec;
@@ -65,14 +106,7 @@ static int on_timer_changed(sd_bus_message *message, void *userdata, sd_bus_erro
 
         if (sd_bus_path_decode(sd_bus_message_get_path(message), SYSTEMD_UNIT_PATH, &unit) <= 0)
                 return 0;
-        rest = startswith(unit, "ssi-");
-        end = rest ? endswith(rest, ".timer") : NULL;
-        if (!end)
-                return 0;
-        slug = strndup(rest, (size_t) (end - rest));
-        if (!slug)
-                return -ENOMEM;
-        HASH_FIND_STR(m->services, slug, s);
+        s = find_by_timer(m, unit);
         if (!s || sd_bus_message_skip(message, "s") < 0 || sd_bus_message_enter_container(message, 'a', "{sv}") < 0)
                 return 0;
         while (sd_bus_message_enter_container(message, 'e', "sv") > 0) {

@@ -100,7 +100,6 @@ Manager *manager_free(Manager *m)
         polkit_registry_free(m->polkit);
         sd_event_source_disable_unref(m->emit);
         sd_event_source_disable_unref(m->rescan);
-        sd_bus_slot_unref(m->unit_files_slot);
         systemd_queries_free(m->queries);
         sd_bus_flush_close_unref(m->bus);
         sd_event_unref(m->event);
@@ -244,7 +243,7 @@ int manager_rescan(Manager *m)
         r = watches_update(m);
         if (r < 0)
                 log_warning_errno(r, "Cannot watch units");
-        return manager_query_unit_files(m);
+        return manager_read_enabled(m);
 }
 
 static int on_rescan(sd_event_source *source, uint64_t usec, void *userdata)

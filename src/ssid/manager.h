@@ -45,7 +45,6 @@ typedef struct Manager {
 
         sd_event_source *emit;   /* sends the changes that piled up */
         sd_event_source *rescan; /* looks at the disk when it has been quiet for a moment */
-        sd_bus_slot *unit_files_slot;
         Status overall;
         unsigned counts[_STATUS_MAX];
         bool totals_dirty;
@@ -78,8 +77,8 @@ void manager_update_totals(Manager *m);
 
 /* manager-systemd.c */
 int manager_watch_systemd(Manager *m);
-/* Asks which timers are enabled. */
-int manager_query_unit_files(Manager *m);
+/* Looks which timers are enabled. */
+int manager_read_enabled(Manager *m);
 
 /* manager-bus.c */
 int manager_bus_setup(Manager *m);

@@ -57,6 +57,7 @@ typedef struct Service {
         uint64_t triggered;  /* when last, on the monotonic clock */
         bool trigger_again;  /* when the run under way has ended */
 
+        bool linked;    /* its timer is named in a target's folder */
         bool seen;      /* by the scan under way */
         SystemdQuery *next_run_query, *cpu_query, *memory_peak_query;
         UT_hash_handle hh;

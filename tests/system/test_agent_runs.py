@@ -1,4 +1,4 @@
-"""What the agent tells about runs: their history and their cost."""
+"""What the agent tells about services and runs: their history, their cost, and whether they are enabled."""
 import json
 import time
 
@@ -78,3 +78,18 @@ def test_cost(agent, add):
     expected = int(peak) if peak.isdigit() else UNKNOWN
     assert prop(agent, "costly", "LastRunMemoryPeakBytes") == expected
     print(f"CPU {nsec} ns, memory {peak or 'not told'}")
+
+
+def test_enabled_follows_systemctl(agent, add):
+    """However the timer is enabled."""
+    def enabled():
+        return agent.run(["busctl", "get-property", "org.ssi.Agent1", "/org/ssi/Agent1/service/by_2dhand", "org.ssi.Agent1.Service",
+                          "Enabled"]).stdout.strip() == "b true"
+
+    add(agent, script("By Hand", prints("OK", "x")))
+    assert enabled()
+    for verb, expected in (("disable", False), ("enable", True), ("disable", False), ("enable --runtime", True), ("disable --runtime", False)):
+        agent.run(f"systemctl {verb} ssi-by-hand.timer")
+        wait_until(lambda: enabled() is expected, what=f"{expected} after {verb}")
+        agent.run("systemctl restart ssid.service")
+        wait_until(lambda: enabled() is expected, what=f"{expected} after {verb} and a restart")
