@@ -19,7 +19,7 @@ int log_lines_get(Ctl *c, const char *name, unsigned n, bool ask, sd_bus_message
         r = sd_bus_message_append(m, "su", name, n);
         if (r < 0)
                 return r;
-        r = sd_bus_call(c->bus, m, CTL_CALL_TIMEOUT_USEC, error, &reply);
+        r = sd_bus_call(c->bus, m, c->call_timeout, error, &reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_enter_container(reply, 'a', "(tss)");
