@@ -177,6 +177,7 @@ def test_exit_codes(agent, add, status, code):
     for args in (["status", "exit-code"], ["--json", "status", "exit-code"], ["--json", "run", "exit-code"]):
         assert ssictl(agent, *args).returncode == code, args
     assert ssictl(agent, "list").returncode == 0
+    assert ssictl(agent, "log", "-n", "0", "exit-code").stdout == ""
 
 
 def test_an_execution_error_is_seen(agent, add):
