@@ -88,7 +88,7 @@ int ctl_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply)
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
-        r = sd_bus_call(c->bus, m, CTL_CALL_TIMEOUT_USEC, &error, ret_reply);
+        r = sd_bus_call(c->bus, m, c->call_timeout, &error, ret_reply);
         return r < 0 ? ctl_bus_error(&error, r) : 0;
 }
 

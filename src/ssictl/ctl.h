@@ -9,9 +9,6 @@
 #include "polkit-agent.h"
 #include "util.h"
 
-/* A person may have to type a password. */
-#define CTL_CALL_TIMEOUT_USEC (6 * 60 * USEC_PER_SEC)
-
 /* That the agent comes and goes. */
 #define CTL_MATCH_AGENT_OWNER                                                                                   \
         "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                             \
@@ -31,6 +28,7 @@ typedef struct Ctl {
         char **properties; /* as given: each may name several, separated by commas */
         size_t n_properties;
 
+        uint64_t call_timeout;
         sd_bus *bus; /* opened by ctl_bus() */
         PolkitAgent polkit_agent;
 } Ctl;

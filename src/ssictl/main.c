@@ -4,6 +4,9 @@
 #include "ctl.h"
 #include "text.h"
 
+/* A person may have to type a password. */
+#define CALL_TIMEOUT_USEC (6 * 60 * USEC_PER_SEC)
+
 /* The options that only some verbs take. */
 typedef enum VerbOptions {
         OPTION_REPLACE = 1 << 0,
@@ -291,6 +294,7 @@ int main(int argc, char *argv[])
                 .ask_password = true,
                 .color = isatty(STDOUT_FILENO) && isempty(getenv("NO_COLOR")),
                 .lines = UINT_MAX,
+                .call_timeout = CALL_TIMEOUT_USEC,
         };
         Request request = {};
         int r;

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <systemd/sd-login.h>
 
 #include "polkit-agent.h"
 
@@ -11,7 +12,7 @@
 /* How long it may take to register. */
 #define READY_TIMEOUT_MSEC 10000
 
-static _Noreturn void become_agent(int notify_fd, pid_t parent)
+static _Noreturn void become_agent(int notify_fd, pid_t parent, bool in_session)
 {
         char fd_argument[32];
 
@@ -19,7 +20,9 @@ static _Noreturn void become_agent(int notify_fd, pid_t parent)
         if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent || fcntl(notify_fd, F_SETFD, 0) < 0)
                 _exit(EXIT_FAILURE);
         snprintf(fd_argument, sizeof(fd_argument), "%d", notify_fd);
-        execlp(PROGRAM, PROGRAM, "--notify-fd", fd_argument, "--fallback", NULL);
+        /* In a session, one that a desktop has goes first. Without a session polkit finds none but ours, and not as a
+         * fallback. */
+        execlp(PROGRAM, PROGRAM, "--notify-fd", fd_argument, in_session ? "--fallback" : NULL, NULL);
         _exit(EXIT_FAILURE);
 }
 
@@ -35,6 +38,7 @@ static void wait_until_ready(int fd)
 void polkit_agent_open(PolkitAgent *a)
 {
         pid_t parent = getpid(), pid;
+        bool in_session = sd_pid_get_session(0, NULL) >= 0;
         int fds[2];
 
         if (a->pid > 0 || geteuid() == 0 || !isatty(STDIN_FILENO))
@@ -44,7 +48,7 @@ void polkit_agent_open(PolkitAgent *a)
         fflush(NULL);
         pid = fork();
         if (pid == 0)
-                become_agent(fds[1], parent);
+                become_agent(fds[1], parent, in_session);
         close(fds[1]);
         if (pid > 0) {
                 a->pid = pid;

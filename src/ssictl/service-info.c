@@ -49,6 +49,8 @@ static int read_property(sd_bus_message *m, const char *name, ServiceInfo *i)
                 { "StatusTimestampUSec", 't', &i->status_timestamp },
                 { "LastRunUSec", 't', &i->last_run },
                 { "LastRunDurationUSec", 't', &i->last_run_duration },
+                { "LastRunCPUUSec", 't', &i->last_run_cpu },
+                { "LastRunMemoryPeakBytes", 't', &i->last_run_memory },
                 { "NextRunUSec", 't', &i->next_run },
         };
 
@@ -102,14 +104,12 @@ bool service_info_is_bad(const ServiceInfo *i)
 
 char *service_info_next(const ServiceInfo *i, char buf[static 64])
 {
-        uint64_t now = ctl_now();
-
         if (!i->enabled)
                 return strcpy(buf, "disabled");
-        if (i->next_run == 0 || i->next_run > now)
-                return ctl_relative_time(i->next_run, buf);
-        /* The timer tells its next time again when the run that it started has ended. */
-        return strcpy(buf, now - i->next_run > USEC_PER_SEC ? "running" : "now");
+        /* A timer that has started a run tells its next time when that has ended. */
+        if (i->next_run == 0)
+                return strcpy(buf, "running");
+        return i->next_run > ctl_now() ? ctl_relative_time(i->next_run, buf) : strcpy(buf, "now");
 }
 
 static int add_text(json_object *o, const char *key, const char *value)
@@ -131,6 +131,17 @@ static int add_msec(json_object *o, const char *key, uint64_t usec)
         return json_add_int64(o, key, (int64_t) (usec / USEC_PER_MSEC));
 }
 
+static int add_bytes(json_object *o, const char *key, uint64_t bytes)
+{
+        return bytes == UINT64_MAX ? json_add_string(o, key, NULL) : json_add_int64(o, key, (int64_t) bytes);
+}
+
+/* An older agent does not have the property. */
+static uint64_t known(uint64_t cost)
+{
+        return cost == 0 ? UINT64_MAX : cost;
+}
+
 json_object *service_info_to_json(const ServiceInfo *i)
 {
         _cleanup_json_ json_object *o = json_object_new_object();
@@ -143,7 +154,8 @@ json_object *service_info_to_json(const ServiceInfo *i)
             add_text(o, "message", i->message) < 0 || add_time(o, "status_at", i->status_timestamp) < 0 ||
             add_time(o, "last_run", i->last_run) < 0 || add_text(o, "last_run_result", i->last_run_result) < 0 ||
             add_text(o, "last_run_detail", i->last_run_detail) < 0 ||
-            add_msec(o, "duration_ms", i->last_run_duration) < 0 || add_time(o, "next_run", i->next_run) < 0)
+            add_msec(o, "duration_ms", i->last_run_duration) < 0 || add_msec(o, "cpu_ms", known(i->last_run_cpu)) < 0 ||
+            add_bytes(o, "memory_peak_bytes", known(i->last_run_memory)) < 0 || add_time(o, "next_run", i->next_run) < 0)
                 return NULL;
         return TAKE_PTR(o);
 }

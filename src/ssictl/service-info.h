@@ -9,6 +9,7 @@ typedef struct ServiceInfo {
                 *last_run_detail;
         int enabled;
         uint64_t timeout_usec, status_timestamp, last_run, last_run_duration, next_run;
+        uint64_t last_run_cpu, last_run_memory; /* usec and bytes; 0 or the largest number when unknown */
 } ServiceInfo;
 
 void service_info_done(ServiceInfo *i);

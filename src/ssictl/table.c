@@ -1,7 +1,7 @@
 #include "table.h"
 #include "text.h"
 
-#define NAME_WIDTH_MAX 24U
+#define NAME_WIDTH_MIN 12U
 #define STATUS_WIDTH   9U /* "WARNING !" */
 #define TIME_WIDTH     9U /* "59min ago" */
 
@@ -52,7 +52,7 @@ void table_print_services(const Ctl *c, const ServiceInfo *infos, size_t n)
                 name_width = MAX(name_width, text_width(infos[i].name));
         /* Only a terminal has an edge; and a wide one has room for long names. */
         if (isatty(STDOUT_FILENO))
-                name_width = MIN(name_width, MAX(NAME_WIDTH_MAX, columns / 3));
+                name_width = MIN(name_width, MAX(NAME_WIDTH_MIN, columns * 3 / 10));
         fixed = name_width + STATUS_WIDTH + 2 * TIME_WIDTH + 4;
         printf("%s%-*s %-*s %-*s %-*s MESSAGE%s\n",
                ctl_bold(c),

@@ -39,7 +39,7 @@ static int add_event(json_object *array, const Event *e)
         int r;
 
         if (!o || json_add_string(o, "time", format_rfc3339(e->usec, when)) < 0 || add_text(o, "status", e->status) < 0 ||
-            json_add_string(o, "message", e->message) < 0 || add_text(o, "error", e->error) < 0 ||
+            add_text(o, "message", e->message) < 0 || add_text(o, "error", e->error) < 0 ||
             add_text(o, "detail", e->detail) < 0 || add_text(o, "invocation_id", e->invocation_id) < 0)
                 return -ENOMEM;
         r = e->duration == USEC_INFINITY ? json_add_string(o, "duration_ms", NULL)
@@ -90,7 +90,7 @@ static int print_text(Ctl *c, sd_bus_message *m, const char *name)
         }
         if (r < 0)
                 return -CTL_EXIT_FAILURE;
-        if (!any)
+        if (!any && c->lines != 0)
                 printf("%s has no result yet.\n", name);
         return CTL_EXIT_OK;
 }

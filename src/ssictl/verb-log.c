@@ -19,7 +19,7 @@ int log_lines_get(Ctl *c, const char *name, unsigned n, bool ask, sd_bus_message
         r = sd_bus_message_append(m, "su", name, n);
         if (r < 0)
                 return r;
-        r = sd_bus_call(c->bus, m, CTL_CALL_TIMEOUT_USEC, error, &reply);
+        r = sd_bus_call(c->bus, m, c->call_timeout, error, &reply);
         if (r < 0)
                 return r;
         r = sd_bus_message_enter_container(reply, 'a', "(tss)");
@@ -58,7 +58,7 @@ static int print_json(sd_bus_message *m)
         return r < 0 ? -CTL_EXIT_FAILURE : ctl_print_json(TAKE_PTR(array));
 }
 
-static int print_text(sd_bus_message *m, const char *name)
+static int print_text(const Ctl *c, sd_bus_message *m, const char *name)
 {
         bool any = false;
         LogLine l;
@@ -74,7 +74,7 @@ static int print_text(sd_bus_message *m, const char *name)
         }
         if (r < 0)
                 return -CTL_EXIT_FAILURE;
-        if (!any)
+        if (!any && c->lines != 0)
                 printf("%s has not printed anything yet.\n", name);
         return CTL_EXIT_OK;
 }
@@ -92,5 +92,5 @@ int verb_log(Ctl *c, int argc, char *argv[])
         r = log_lines_get(c, argv[0], c->lines == UINT_MAX ? LINES_DEFAULT : c->lines, true, &reply, &error);
         if (r < 0)
                 return ctl_bus_error(&error, r);
-        return c->json ? print_json(reply) : print_text(reply, argv[0]);
+        return c->json ? print_json(reply) : print_text(c, reply, argv[0]);
 }

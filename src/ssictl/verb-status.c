@@ -62,15 +62,20 @@ static void print_output(Ctl *c, const ServiceInfo *i)
 static void print_run(const Ctl *c, const ServiceInfo *i)
 {
         bool error = service_info_has_error(i);
-        char ago[64], duration[64];
+        char ago[64], duration[64], cpu[64];
 
-        printf("%12s: %s; %s%s%s, took %s\n",
+        printf("%12s: %s; %s%s%s, took %s",
                "Last run",
                ctl_relative_time(i->last_run, ago),
                ctl_color(c, error ? "error" : ""),
                error ? "execution error" : "well",
                ctl_color_end(c),
                ctl_duration(i->last_run_duration, duration));
+        if (i->last_run_cpu > 0 && i->last_run_cpu != USEC_INFINITY)
+                printf(", CPU %s", ctl_duration(i->last_run_cpu, cpu));
+        if (i->last_run_memory > 0 && i->last_run_memory != UINT64_MAX)
+                printf(", memory %.1f MiB", (double) i->last_run_memory / (1024.0 * 1024.0));
+        putchar('\n');
         if (error)
                 print_colored(c, "Error", ctl_color(c, "error"), i->last_run_result, i->last_run_detail);
 }
@@ -84,7 +89,7 @@ static void print_next(const ServiceInfo *i)
         else if (i->next_run > ctl_now())
                 printf("%12s: %s; %s\n", "Next run", service_info_next(i, in), ctl_local_time(i->next_run, next));
         else
-                print_field("Next run", i->next_run > 0 ? service_info_next(i, in) : "");
+                print_field("Next run", service_info_next(i, in));
 }
 
 static void print_service(Ctl *c, const ServiceInfo *i)
@@ -92,7 +97,8 @@ static void print_service(Ctl *c, const ServiceInfo *i)
         const char *state = service_info_state(i);
         char since[64], ago[64], timeout[64];
 
-        printf("%s●%s %s%s%s - %s\n", ctl_color(c, state), ctl_color_end(c), ctl_bold(c), i->name, ctl_color_end(c), i->title);
+        printf("%s●%s %s%s%s - ", ctl_color(c, state), ctl_color_end(c), ctl_bold(c), i->name, ctl_color_end(c));
+        text_put_line(i->title, text_columns() - MIN(text_columns() - 1, text_width(i->name) + 5));
         print_field("Description", i->description);
         if (isempty(i->status))
                 print_field("Status", "none yet");
@@ -107,7 +113,8 @@ static void print_service(Ctl *c, const ServiceInfo *i)
                 print_run(c, i);
         print_next(i);
         printf("%12s: %s (timeout %s)\n", "Schedule", i->schedule, ctl_duration(i->timeout_usec, timeout));
-        printf("%12s: %s, version %s\n", "Unit", i->unit, i->version);
+        print_field("Unit", i->unit);
+        print_field("Version", i->version);
         print_field("User", i->user);
         print_output(c, i);
 }

@@ -1,12 +1,16 @@
 """Throwaway hosts as Python objects: commands, the journal, REST and the database inside of them."""
 import ctypes
+import fcntl
 import http.client
 import json
 import os
 import re
 import secrets
+import select
 import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 from pathlib import Path
@@ -90,6 +94,10 @@ class Host:
         """Starts a command in the host that runs beside the test; a Popen. It dies when the Popen is killed."""
         kwargs.setdefault("stdin", subprocess.DEVNULL)
         return subprocess.Popen([TESTHOST, "exec", self.name, *self._argv(cmd, user)], text=True, **kwargs)
+
+    def terminal(self, cmd, user=None, columns=80, **kwargs):
+        """Starts a command in the host on a terminal of its own; a Terminal."""
+        return Terminal([TESTHOST, "exec", self.name, *self._argv(cmd, user)], columns, **kwargs)
 
     def write(self, path, content, mode="0644"):
         self.run(f'mkdir -p "$(dirname {path})" && cat > {path} && chmod {mode} {path}', input=content)
@@ -222,6 +230,60 @@ class Host:
         """The messages of a service's events, in the order in which they were committed."""
         return [row[0] for row in self.sql(
             f"SELECT message FROM events WHERE service = '{slug}' AND kind = '{kind}' ORDER BY id")]
+
+
+class Terminal:
+    """A command on a pseudo-terminal, which controls its session. `with` ends it."""
+
+    def __init__(self, argv, columns, rows=24, env=None):
+        self.text = ""
+        self.master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                                        env={**os.environ, "TERM": "xterm", **(env or {})})
+        os.close(slave)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.master)
+
+    def read(self, timeout):
+        """Reads what is there within the time; False at the end."""
+        if not select.select([self.master], [], [], timeout)[0]:
+            return True
+        try:
+            data = os.read(self.master, 65536)
+        except OSError:
+            data = b""
+        self.text += data.decode(errors="replace").replace("\r\n", "\n")
+        return bool(data)
+
+    def expect(self, string, timeout=20):
+        end = time.monotonic() + timeout
+        while string not in self.text:
+            assert time.monotonic() < end and self.read(0.2), f"no {string!r} in {self.text!r}"
+
+    def send(self, string):
+        os.write(self.master, string.encode())
+
+    def echoes(self):
+        """Whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self.master)[3] & termios.ECHO)
+
+    def finish(self, timeout=30):
+        """Waits for the end. The exit code."""
+        end = time.monotonic() + timeout
+        while self.read(0.2):
+            assert time.monotonic() < end, f"does not end: {self.text!r}"
+            if self.process.poll() is not None and not select.select([self.master], [], [], 0)[0]:
+                break
+        return self.process.wait(timeout=10)
 
 
 class Account:

@@ -1,0 +1,121 @@
+"""The manual pages and the completions say what the programs do."""
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from hosts import prints, script
+
+PAGES = {1: ["ssictl"], 5: ["org.ssi.Agent1", "org.ssi.Uplink1"], 7: ["ssi-service-script"],
+         8: ["ssid", "ssi-uplinkd", "ssi-serverd"]}
+ALL = [f"/usr/share/man/man{section}/{name}.{section}" for section, names in PAGES.items() for name in names]
+BASH = "/usr/share/bash-completion/completions/ssictl"
+ZSH = "/usr/share/zsh/site-functions/_ssictl"
+
+
+def page(host, path):
+    """The text, without markup."""
+    return re.sub(r"\\f[BIR]|\\&", "", host.run(["cat", path]).stdout).replace("\\-", "-")
+
+
+def verbs(host):
+    names = []
+    for line in host.run(["ssictl", "--help"]).stdout.split("Commands:\n")[1].split("\n\n")[0].splitlines():
+        name = line.split()[0]
+        names.append(name)
+        names += re.findall(r'^"(\S+)" is the same', host.run(["ssictl", name, "--help"]).stdout, re.MULTILINE)
+    return names
+
+
+def options(host):
+    found = set()
+    for verb in verbs(host):
+        found |= set(re.findall(r"--[a-z-]+", host.run(["ssictl", verb, "--help"]).stdout))
+    return found
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_pages_are_clean(agent, path):
+    r = agent.run(["groff", "-man", "-ww", "-z", path])
+    assert r.stdout + r.stderr == ""
+    assert "@" not in page(agent, path).replace(" @ ", "").replace("[@", "")
+
+
+def test_pages_refer_to_pages_that_are_there(agent):
+    ours = {f"{n}({s})" for s, names in PAGES.items() for n in names}
+    for path in ALL:
+        for name, section in re.findall(r"^\.BR (\S+) \((\d)\)", page(agent, path), re.MULTILINE):
+            if name.startswith(("ssi", "org.ssi")):
+                assert f"{name}({section})" in ours, (path, name)
+
+
+@pytest.mark.parametrize("name", ["org.ssi.Agent1", "org.ssi.Uplink1"])
+def test_the_page_of_an_api_has_every_member(agent, name):
+    text = page(agent, f"/usr/share/man/man5/{name}.5")
+    files = agent.run(f"ls /usr/share/dbus-1/interfaces/{name}*.xml").stdout.split()
+    assert files
+    for path in files:
+        for interface in ET.fromstring(agent.run(["cat", path]).stdout).iter("interface"):
+            assert interface.get("name").upper() in text
+            for member in interface:
+                if member.tag in ("method", "signal", "property"):
+                    assert re.search(rf"^(.* )?{member.get('name')}\b", text, re.MULTILINE), member.get("name")
+                    for a in member.findall("arg"):
+                        assert f"{a.get('type')} {a.get('name')}" in text
+
+
+def test_the_page_of_ssictl_is_complete(agent):
+    text = page(agent, "/usr/share/man/man1/ssictl.1")
+    for verb in verbs(agent):
+        assert re.search(rf'^\.(BI|B) "?{verb}\b', text, re.MULTILINE), verb
+    for option in options(agent):
+        assert option in text, option
+
+
+@pytest.mark.parametrize("program", ["ssid", "ssi-uplinkd", "ssi-serverd"])
+def test_the_page_of_a_daemon_has_its_options(agent, program):
+    text = page(agent, f"/usr/share/man/man8/{program}.8")
+    for option in re.findall(r"--[a-z-]+", agent.run([f"/usr/lib/ssi/{program}", "--help"]).stdout):
+        assert option in text, option
+
+
+@pytest.mark.parametrize("path", [BASH, ZSH])
+def test_completions_know_every_verb_and_option(agent, path):
+    text = agent.run(["cat", path]).stdout
+    for word in verbs(agent) + sorted(options(agent)):
+        assert re.search(rf"(?<![a-z-]){re.escape(word)}(?![a-z-])", text), word
+
+
+def complete(host, line):
+    """What bash offers at the end of the line."""
+    words = re.findall(r"[^ =]+|=", line) + ([""] if line.endswith((" ", "=")) else [])
+    quoted = " ".join("'" + w + "'" for w in words)
+    r = host.run(f". {BASH}; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _ssictl; "
+                 'printf "%s\\n" "${COMPREPLY[@]}"')
+    assert r.stderr == ""
+    return r.stdout.split()
+
+
+def test_bash_completes(agent, add):
+    add(agent, script("Completed One", prints("OK", "x")))
+    add(agent, script("Completed Two", prints("OK", "x")), "2.bash")
+    assert complete(agent, "ssictl en") == ["enable"]
+    assert set(complete(agent, "ssictl ")) == set(verbs(agent))
+    assert complete(agent, "ssictl status completed-") == ["completed-one", "completed-two"]
+    assert complete(agent, "ssictl status completed-one completed-t") == ["completed-two"]
+    assert complete(agent, "ssictl --json log comp") == ["completed-one", "completed-two"]
+    assert complete(agent, "ssictl log completed-one comp") == []
+    assert complete(agent, "ssictl log -n 5 completed-o") == ["completed-one"]
+    assert complete(agent, "ssictl log --lines=5 completed-o") == ["completed-one"]
+    assert complete(agent, "ssictl -H elsewhere status comp") == []
+    assert complete(agent, "ssictl add --re") == ["--replace"]
+    assert complete(agent, "ssictl list --re") == []
+    assert "/etc/hostname" in complete(agent, "ssictl add /etc/hostn")
+    assert complete(agent, "ssictl show completed-one -p Stat") == ["Status", "StatusTimestampUSec"]
+    assert complete(agent, "ssictl show --property=Vers") == ["Version"]
+
+
+def test_completing_is_quick(agent, add):
+    add(agent, script("Quick", prints("OK", "x")))
+    seconds = agent.run(f". {BASH}; COMP_WORDS=(ssictl status q); COMP_CWORD=2; TIMEFORMAT=%R; time _ssictl").stderr
+    assert float(seconds) < 1

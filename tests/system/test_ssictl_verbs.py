@@ -1,0 +1,323 @@
+"""What each verb of ssictl says, prints as JSON, and exits with."""
+import json
+import re
+import threading
+import time
+
+import pytest
+
+from hosts import prints, script, wait_until
+
+VERBS = ["add", "install", "remove", "uninstall", "list", "status", "show", "cat", "validate", "test", "run", "enable",
+         "disable", "log", "history", "watch", "register", "unregister", "uplink"]
+
+
+def ssictl(host, *args, **kwargs):
+    return host.run(["ssictl", *args], check=False, **kwargs)
+
+
+def as_json(host, *args, code=0, **kwargs):
+    r = ssictl(host, "--json", *args, **kwargs)
+    assert (r.returncode, r.stderr) == (code, ""), r
+    return json.loads(r.stdout)
+
+
+def has_member(host, path, interface, member):
+    return f".{member} " in host.run(["busctl", "introspect", "org.ssi.Agent1", path, interface]).stdout
+
+
+# ---- help, version, wrong usage --------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_and_version(agent, verb):
+    for args in ([verb, "--help"], ["-h", verb]):
+        r = ssictl(agent, *args)
+        assert (r.returncode, r.stderr) == (0, "")
+        assert r.stdout.startswith("ssictl [OPTION…] ") and "--json" in r.stdout
+        assert max(map(len, r.stdout.splitlines())) <= 80
+    r = ssictl(agent, verb, "--version")
+    assert re.fullmatch(r"ssictl \d+\.\d+\.\d+\n", r.stdout) and r.returncode == 0
+
+
+def test_help_names_every_verb(agent):
+    out = ssictl(agent, "--help").stdout
+    for verb in set(VERBS) - {"install", "uninstall"}:
+        assert re.search(rf"^  {verb}\b", out, re.MULTILINE), verb
+    assert max(map(len, out.splitlines())) <= 80
+    assert ssictl(agent, "install", "--help").stdout == ssictl(agent, "add", "--help").stdout
+
+
+@pytest.mark.parametrize("args, says", [
+    (["nonsense"], "nonsense"),
+    (["nonsense", "--help"], "nonsense"),
+    (["add"], "FILE…"),
+    (["list", "x"], "ssictl list"),
+    (["log", "a", "b"], "ssictl log NAME"),
+    (["register", "https://localhost"], "URL TOKEN"),
+    (["list", "--replace"], "--replace"),
+    (["status", "--replace"], "--replace"),
+    (["--run", "run", "x"], "--run"),
+    (["add", "--no-wait", "x"], "--no-wait"),
+    (["list", "-n", "3"], "--lines"),
+    (["status", "-n", "3"], "name of a service"),
+    (["log", "x", "--lines=many"], "0 to 1000"),
+    (["log", "x", "--lines=-1"], "0 to 1000"),
+    (["log", "x", "--lines=1001"], "0 to 1000"),
+    (["log", "x", "--lines="], "0 to 1000"),
+    (["list", "-p", "Name"], "--property"),
+    (["show", "--value", "--json"], "exclude"),
+    (["list", "-H", "a", "-M", "b"], "exclude"),
+    (["uplink", "--ca=x"], "--ca"),
+    (["list", "--nonsense"], "nonsense"),
+    (["list", "-H"], "argument"),
+])
+def test_wrong_usage(agent, args, says):
+    r = ssictl(agent, *args)
+    assert r.returncode == 2
+    assert r.stdout == ""
+    assert says in r.stderr and len(r.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", ["status", "show", "cat", "run", "enable", "disable", "log", "history", "watch", "remove"])
+def test_no_such_service(agent, verb):
+    r = ssictl(agent, verb, "no-such-thing")
+    assert r.returncode == 4
+    assert r.stdout == ""
+    assert "no-such-thing" in r.stderr and "ssictl list" in r.stderr and len(r.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", ["add", "validate", "test"])
+def test_files_that_cannot_be_read(agent, verb):
+    for path, says in (("/no/such/file", "No such file"), ("/tmp", "folder"), ("/bin/true", "UTF-8")):
+        r = ssictl(agent, verb, path)
+        assert (r.returncode, r.stdout) == (1, "")
+        assert path in r.stderr and says in r.stderr
+
+
+def test_a_host_that_cannot_be_reached(agent):
+    r = ssictl(agent, "-M", "no-such-machine", "list")
+    assert r.returncode == 1 and "no-such-machine" in r.stderr
+
+
+# ---- show ------------------------------------------------------------------------------------------------------------
+
+def test_show(agent, add):
+    add(agent, script("Shown Two", prints("OK", "as it is, with = and ,")).replace("# timeout", "# labels: web, db\n# timeout"))
+    agent.run(["ssictl", "run", "shown-two"])
+    out = ssictl(agent, "show", "shown-two").stdout
+    shown = dict(line.split("=", 1) for line in out.splitlines())
+    assert shown["Name"] == "shown-two"
+    assert shown["Message"] == "as it is, with = and ,"
+    assert shown["Enabled"] == "yes"
+    assert shown["Labels"] == "web db"
+    assert shown["TimeoutUSec"] == "20000000"
+    assert shown["User"] == ""
+    as_object = as_json(agent, "show", "shown-two")
+    assert as_object.keys() == shown.keys()
+    assert as_object["Enabled"] is True and as_object["Labels"] == ["web", "db"] and as_object["TimeoutUSec"] == 20_000_000
+
+    assert ssictl(agent, "show", "--property=Status", "--value", "shown-two").stdout == "OK\n"
+    assert ssictl(agent, "show", "-p", "Name,Status", "-p", "Title", "shown-two").stdout.splitlines() == \
+        ["Name=shown-two", "Title=Shown Two", "Status=OK"]
+    assert as_json(agent, "show", "-p", "Status", "shown-two") == {"Status": "OK"}
+    # By its title; and two of them apart.
+    assert ssictl(agent, "show", "-p", "Name", "Shown Two", "shown-two").stdout == "Name=shown-two\n\nName=shown-two\n"
+    r = ssictl(agent, "show", "-p", "Nmae", "shown-two")
+    assert r.returncode == 1 and r.stdout == "" and "Nmae" in r.stderr
+
+
+def test_show_of_the_agent(agent):
+    assert re.search(r"^Version=\d", ssictl(agent, "show").stdout, re.MULTILINE)
+    assert set(as_json(agent, "show")["StatusCounts"]) == {"OK", "UPDATE", "WARNING", "FAILURE"}
+
+
+# ---- JSON ------------------------------------------------------------------------------------------------------------
+
+def test_json_of_a_services_life(agent):
+    path = agent.write("/tmp/json.bash", script("In Json", f'echo "a \\"quoted\\" line"; {prints("UPDATE", "größer / kleiner")}'))
+    valid = as_json(agent, "validate", path)
+    assert valid["valid"] is True and valid["file"] == path and valid["problems"] == []
+    assert valid["metadata"]["slug"] == "in-json"
+
+    added = as_json(agent, "add", path)
+    assert (added["name"], added["status"], added["enabled"]) == ("in-json", None, True)
+    try:
+        ran = as_json(agent, "run", "in-json")
+        assert (ran["status"], ran["message"], ran["last_run_result"]) == ("UPDATE", "größer / kleiner", "success")
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", ran["last_run"])
+        assert as_json(agent, "status", "in-json")["message"] == "größer / kleiner"
+        assert "in-json" in [s["name"] for s in as_json(agent, "list")]
+        log = as_json(agent, "log", "in-json")
+        assert log[0]["text"] == 'a "quoted" line' and len(log[0]["invocation_id"]) == 32
+        assert len(log) == 2 and as_json(agent, "log", "-n", "1", "in-json") == log[1:]
+        assert as_json(agent, "cat", "in-json")["content"].startswith("#!/bin/bash\n")
+        assert as_json(agent, "disable", "in-json") == {"action": "disabled", "name": "in-json"}
+        assert as_json(agent, "status", "in-json")["enabled"] is False
+        assert as_json(agent, "enable", "in-json") == {"action": "enabled", "name": "in-json"}
+        assert as_json(agent, "run", "--no-wait", "in-json") == {"action": "started", "name": "in-json"}
+    finally:
+        removed = as_json(agent, "remove", "in-json")
+    assert removed == {"action": "removed", "name": "in-json"}
+    assert as_json(agent, "uplink")["connected"] is False
+
+
+def test_json_of_an_invalid_script(agent):
+    path = agent.write("/tmp/invalid.bash", script("Invalid", "true").replace("# schedule: *-*-* 04:00:00", "# schedule: sometimes"))
+    answer = as_json(agent, "validate", path, code=1)
+    assert answer["valid"] is False
+    assert [(p["line"], p["severity"]) for p in answer["problems"]] == [(6, "error")]
+
+
+# ---- exit codes of status and run ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("status, code", [("OK", 0), ("UPDATE", 0), ("WARNING", 3), ("FAILURE", 3)])
+def test_exit_codes(agent, add, status, code):
+    add(agent, script("Exit Code", prints(status, "x")))
+    assert ssictl(agent, "run", "exit-code").returncode == code
+    for args in (["status", "exit-code"], ["--json", "status", "exit-code"], ["--json", "run", "exit-code"]):
+        assert ssictl(agent, *args).returncode == code, args
+    assert ssictl(agent, "list").returncode == 0
+    assert ssictl(agent, "log", "-n", "0", "exit-code").stdout == ""
+
+
+def test_an_execution_error_is_seen(agent, add):
+    add(agent, script("Erring", f'[ -e /run/err ] && exit 5; {prints("OK", "before")}'))
+    assert ssictl(agent, "run", "erring").returncode == 0
+    agent.run("touch /run/err")
+    try:
+        r = ssictl(agent, "run", "erring")
+    finally:
+        agent.run("rm /run/err")
+    assert r.returncode == 3 and "execution error" in r.stdout and "exit-code" in r.stdout
+    line = next(line for line in ssictl(agent, "list").stdout.splitlines() if line.startswith("erring"))
+    assert re.search(r"\bOK ! .*\[exit-code\]", line)
+    out = ssictl(agent, "status", "erring")
+    assert out.returncode == 3 and "exit-code" in out.stdout and "OK, before" in out.stdout
+    assert "1 execution error" in ssictl(agent, "status").stdout
+
+
+# ---- test, history ---------------------------------------------------------------------------------------------------
+
+def test_test(agent):
+    path = agent.write("/tmp/tried.bash", script("Only Tried", prints("WARNING", "tried, not installed")))
+    r = ssictl(agent, "test", path)
+    if not has_member(agent, "/org/ssi/Agent1", "org.ssi.Agent1.Manager", "TestScript"):
+        assert r.returncode == 1 and "too old" in r.stderr and r.stdout == ""
+        return
+    assert r.returncode == 3, r
+    assert "WARNING" in r.stdout and "tried, not installed" in r.stdout
+    answer = as_json(agent, "test", path, code=3)
+    assert (answer["status"], answer["message"], answer["file"]) == ("WARNING", "tried, not installed", path)
+    assert isinstance(answer["run"], dict)
+    assert "only-tried" not in ssictl(agent, "list").stdout
+
+
+def test_history(agent, add):
+    add(agent, script("Has History", f'[ -e /run/hist ] && exit 5; {prints("OK", "a result")}'))
+    agent.run(["ssictl", "run", "has-history"])
+    r = ssictl(agent, "history", "has-history")
+    if not has_member(agent, "/org/ssi/Agent1/service/has_2dhistory", "org.ssi.Agent1.Service", "GetHistory"):
+        assert r.returncode == 1 and "too old" in r.stderr and r.stdout == ""
+        return
+    assert r.returncode == 0 and "OK" in r.stdout and "a result" in r.stdout
+    agent.run("touch /run/hist")
+    try:
+        ssictl(agent, "run", "has-history")
+    finally:
+        agent.run("rm /run/hist")
+    events = as_json(agent, "history", "has-history")
+    assert [(e["status"], e["error"]) for e in events] == [(None, "exit-code"), ("OK", None)]
+    assert len(as_json(agent, "history", "-n", "1", "has-history")) == 1
+
+
+# ---- run, when things go away ----------------------------------------------------------------------------------------
+
+SLOW = f'[ -e /run/slow ] && sleep 3; {prints("OK", "at last")}'
+
+
+@pytest.fixture
+def slow(agent, add):
+    add(agent, script("Slow One", SLOW))
+    agent.run("touch /run/slow")
+    yield "slow-one"
+    agent.run("rm -f /run/slow")
+
+
+def is_running(host, slug):
+    return host.show(f"ssi-{slug}.service", "ActiveState")["ActiveState"] == "activating"
+
+
+def test_run_outlives_a_restart_of_the_agent(agent, slow):
+    with agent.start(["ssictl", "run", slow], stdout=-1, stderr=-1) as p:
+        wait_until(lambda: is_running(agent, slow))
+        agent.run("systemctl restart ssid.service")
+        out, err = p.communicate(timeout=30)
+    assert (p.returncode, out, err) == (0, "slow-one: OK, at last\n", "")
+
+
+def test_run_of_a_service_that_is_removed_meanwhile(agent, slow):
+    with agent.start(["ssictl", "run", slow], stdout=-1, stderr=-1) as p:
+        wait_until(lambda: is_running(agent, slow))
+        agent.run(["ssictl", "remove", slow])
+        out, err = p.communicate(timeout=30)
+    assert p.returncode in (3, 4)
+    assert "removed" in err or "execution error" in out
+
+
+def test_run_with_an_agent_that_does_not_come_back(agent, slow):
+    with agent.start(["ssictl", "run", slow], stdout=-1, stderr=-1) as p:
+        wait_until(lambda: is_running(agent, slow))
+        agent.run("systemctl mask --runtime ssid.service; systemctl stop ssid.service")
+        try:
+            out, err = p.communicate(timeout=40)
+        finally:
+            agent.run("systemctl unmask --runtime ssid.service; systemctl start ssid.service")
+    assert p.returncode == 1 and out == ""
+    assert "systemctl status ssid" in err
+
+
+# ---- watch -----------------------------------------------------------------------------------------------------------
+
+def collect(process):
+    """The lines that a process prints, in a list that grows."""
+    lines = []
+    threading.Thread(target=lambda: lines.extend(line.rstrip("\n") for line in process.stdout), daemon=True).start()
+    return lines
+
+
+@pytest.fixture
+def watch(agent):
+    processes = []
+
+    def start(*args):
+        p = agent.start(["ssictl", "watch", *args], stdout=-1, stderr=-2)
+        processes.append(p)
+        lines = collect(p)
+        time.sleep(1)
+        assert p.poll() is None
+        return lines
+
+    yield start
+    for p in processes:
+        p.kill()
+        p.wait()
+        p.stdout.close()
+
+
+def test_watch(agent, add, watch):
+    add(agent, script("Watched", f'[ -e /run/watched ] && exit 7; {prints("OK", "seen, größer")}'))
+    add(agent, script("Ignored", prints("OK", "unseen")), filename="ignored.bash")
+    text, lines, one = watch(), watch("--json"), watch("--json", "Watched")
+    agent.run(["ssictl", "run", "ignored", "watched"])
+    agent.run("systemctl restart ssid.service")
+    wait_until(lambda: any("is back" in line for line in text))
+    agent.run("touch /run/watched; ssictl run watched; rm /run/watched", check=False)
+    wait_until(lambda: len([x for x in one if x.startswith("{")]) >= 2)
+
+    events = [json.loads(line) for line in one if line.startswith("{")]
+    assert [(e["name"], e["status"], e["message"], e["error"]) for e in events] == \
+        [("watched", "OK", "seen, größer", None), ("watched", None, None, "exit-code")]
+    assert {json.loads(line)["name"] for line in lines if line.startswith("{")} >= {"watched", "ignored"}
+    assert any(re.match(r"\d\d:\d\d:\d\d  watched +OK +seen, größer$", line) for line in text), text
+    assert any(re.match(r"\d\d:\d\d:\d\d  watched +error +\[exit-code\]", line) for line in text), text
+    assert any("has ended" in line for line in text)
