@@ -143,7 +143,7 @@ static int take_value(Metadata *m, unsigned line, const char *key, size_t key_le
         if (has_control_character(value, n) || !utf8_is_valid(value, n))
                 return metadata_add_problem(
                         m, line, false, "\"%s\" holds control characters or is not UTF-8", key_names[k]);
-        m->value[k] = strndup(value, n);
+        m->value[k] = memdup_string(value, n);
         return m->value[k] ? 0 : -ENOMEM;
 }
 
@@ -243,7 +243,7 @@ static int check_watches(Metadata *m)
         size_t n;
 
         while (list && (n = metadata_next_word(&list, &word)) > 0) {
-                _cleanup_free_ char *unit = strndup(word, n);
+                _cleanup_free_ char *unit = memdup_string(word, n);
                 char slug[SLUG_MAX + 1];
                 int r = 0;
 
@@ -283,7 +283,7 @@ static int check_shebang(Metadata *m, const char *content, size_t n)
 {
         const char *end = memchr(content, '\n', n);
         size_t len = end ? (size_t) (end - content) : n;
-        _cleanup_free_ char *line = strndup(content, MIN(len, 256U));
+        _cleanup_free_ char *line = memdup_string(content, MIN(len, 256U));
 
         if (!line)
                 return -ENOMEM;

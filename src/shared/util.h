@@ -108,6 +108,18 @@ static inline const char *endswith(const char *s, const char *suffix)
 /* Replaces *p by a copy of s (NULL clears it). Returns 1 when it changed, 0 when it was equal, -ENOMEM. */
 int free_and_strdup(char **p, const char *s);
 
+/* A NUL-terminated copy of exactly n bytes, which need not be followed by anything (strndup(3) may look further). */
+static inline char *memdup_string(const char *s, size_t n)
+{
+        char *copy = malloc(n + 1);
+
+        if (copy) {
+                memcpy(copy, s, n);
+                copy[n] = '\0';
+        }
+        return copy;
+}
+
 /* Whether the n bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF). */
 bool utf8_is_valid(const char *s, size_t n);
 

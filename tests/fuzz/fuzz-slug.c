@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         char found[SLUG_MAX + 1];
         int r;
 
-        name = strndup((const char *) data, n);
+        name = memdup_string((const char *) data, n);
         check(name);
 
         r = slug_from_name(name, &slug);

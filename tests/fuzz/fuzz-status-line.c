@@ -87,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         }
         check_line((const char *) data, n);
         check_sanitize((const char *) data, n);
-        text = strndup((const char *) data, n);
+        text = memdup_string((const char *) data, n);
         check(text);
         check_rfc3339(text);
         return 0;
