@@ -130,7 +130,7 @@ polkit.addRule(function(action, subject) {
 
 
 def hanging(agent, seconds):
-    path = agent.write("/tmp/hanging.bash", script("Hanging", f'sleep {seconds}; {prints("OK", "x")}', timeout="60"))
+    path = agent.write(f"/tmp/hanging-{time.monotonic_ns()}.bash", script("Hanging", f'sleep {seconds}; {prints("OK", "x")}', timeout="60"))
     return agent.start(f'exec busctl --timeout=60 call org.ssi.Agent1 /org/ssi/Agent1 org.ssi.Agent1.Manager TestScript ss x '
                        f'"$(cat {path})"')
 
