@@ -3,10 +3,12 @@
 
 #include "auth-throttle.h"
 
-/* Direct-mapped: two keys of one slot share its count, which the random hash key makes nobody's choice. */
+/* Direct-mapped: of two keys with one slot, the first keeps it until its window is over, and the other is not counted.
+ * The random hash key makes that nobody's choice, and never locks out one for another's failures. */
 #define N_SLOTS 8192
 
 typedef struct Slot {
+        uint64_t hash; /* of the key that is counted */
         uint64_t since;
         unsigned n;
 } Slot;
@@ -33,7 +35,7 @@ LoginThrottle *login_throttle_free(LoginThrottle *t)
         return NULL;
 }
 
-static Slot *slot_of(LoginThrottle *t, char kind, const char *s)
+static uint64_t hash_of(LoginThrottle *t, char kind, const char *s)
 {
         unsigned char hash[crypto_shorthash_BYTES];
         char folded[256];
@@ -45,31 +47,35 @@ static Slot *slot_of(LoginThrottle *t, char kind, const char *s)
                 folded[n++] = (char) tolower((unsigned char) *s);
         crypto_shorthash(hash, (const unsigned char *) folded, n, t->key);
         memcpy(&value, hash, sizeof(value));
-        return &t->slots[value % N_SLOTS];
+        return value;
 }
 
-static uint64_t wait_of(const Slot *slot, unsigned max, uint64_t now)
+static uint64_t wait_of(LoginThrottle *t, uint64_t hash, unsigned max, uint64_t now)
 {
+        const Slot *slot = &t->slots[hash % N_SLOTS];
         uint64_t end = slot->since + LOGIN_WINDOW_SEC;
 
-        return slot->n >= max && end > now ? end - now : 0;
+        return slot->hash == hash && slot->n >= max && end > now ? end - now : 0;
 }
 
 uint64_t login_throttle_check(LoginThrottle *t, const char *account, const char *peer, uint64_t now)
 {
-        return MAX(wait_of(slot_of(t, 'a', account), LOGIN_FAILURES_MAX, now),
-                   wait_of(slot_of(t, 'p', peer), LOGIN_PEER_FAILURES_MAX, now));
+        return MAX(wait_of(t, hash_of(t, 'a', account), LOGIN_FAILURES_MAX, now),
+                   wait_of(t, hash_of(t, 'p', peer), LOGIN_PEER_FAILURES_MAX, now));
 }
 
-static void count(Slot *slot, uint64_t now)
+static void count(LoginThrottle *t, uint64_t hash, uint64_t now)
 {
+        Slot *slot = &t->slots[hash % N_SLOTS];
+
         if (slot->since + LOGIN_WINDOW_SEC <= now)
-                *slot = (Slot){ .since = now };
-        slot->n++;
+                *slot = (Slot){ .hash = hash, .since = now };
+        if (slot->hash == hash)
+                slot->n++;
 }
 
 void login_throttle_failed(LoginThrottle *t, const char *account, const char *peer, uint64_t now)
 {
-        count(slot_of(t, 'a', account), now);
-        count(slot_of(t, 'p', peer), now);
+        count(t, hash_of(t, 'a', account), now);
+        count(t, hash_of(t, 'p', peer), now);
 }
