@@ -22,10 +22,11 @@ steps_end() {
                 printf '\nLet the packages be installed to the end…\n' 2>/dev/null
                 wait "$steps_pid"
         elif [[ $steps_pid ]]; then
-                # Most programs tidy up after themselves on SIGINT; what still runs after a while is killed.
+                # Most programs tidy up after themselves on SIGINT, unless whoever started us has it ignored.
                 kill -INT -- "-$steps_pid" 2>/dev/null
                 for ((i = 0; i < 200; i++)); do
                         kill -0 -- "-$steps_pid" 2>/dev/null || break
+                        ((i == 100)) && kill -TERM -- "-$steps_pid" 2>/dev/null
                         sleep 0.1
                 done
                 kill -KILL -- "-$steps_pid" 2>/dev/null

@@ -1,6 +1,7 @@
 #pragma once
 
-/* Inside the run tracker: what it remembers (run-tracker.c) and what it gives out (run-output.c). */
+/* Inside the run tracker: the entries and the clock (run-tracker.c), whose stream is whose (run-match.c), and what
+ * is given out (run-output.c). */
 
 #include <uthash.h>
 #include <utlist.h>
@@ -42,6 +43,8 @@ typedef struct Run {
         bool ended, failed;
         bool concluded;  /* its event is in the output */
         bool superseded; /* held, since a line of a later run came before this one's end */
+        bool early;      /* its stream was seen before its start */
+        uint64_t stream_seq;
         StatusLine line;
         uint64_t started, ended_at, ended_monotonic;
         char exit_code[16];
@@ -114,3 +117,27 @@ int fill_result(RunTracker *t, Slot *slot, Run *run);
 int fill_failure(RunTracker *t, Slot *slot, Run *run, const char *result);
 /* Fills the run's own slot, for a run that ended well: its line, or that there was none. Ends the hold. */
 int run_conclude(RunTracker *t, Run *run);
+
+int run_new(RunTracker *t, Service *s, sd_id128_t invocation_id, Run **ret);
+void run_free(RunTracker *t, Run *run);
+/* The run that e speaks of, which may be new. Others that had not been seen to end then have. */
+int run_get(RunTracker *t, Service *s, const RunEntry *e, Run **ret);
+Run *run_find_by_stream(Service *s, sd_id128_t id);
+
+void run_bind(Run *run, sd_id128_t stream_id);
+/* Takes the line. e, the entry being fed, is needed only where the run can be concluded: a correction stands at it. */
+int run_add_line(RunTracker *t, Run *run, StatusLine *line, const RunEntry *e);
+/* The run ended at the entry being fed, or was found to have ended. */
+int run_end(RunTracker *t, Run *run, const RunEntry *e, bool failed);
+
+/* Whether this run ended and may still claim a stream. */
+bool run_claims(const Run *run);
+/* Gives the stream to the run and frees it. The line concludes a run that is held. */
+int run_claim(RunTracker *t, Run *run, Stream *m, const RunEntry *e);
+/* A run has one stream: this one was not the run's, but an earlier one's. */
+int run_move_stream(RunTracker *t, Run *from, Run *to, const RunEntry *e);
+/* Lets ended runs claim streams, in order, as far as there is no doubt. */
+int service_match(RunTracker *t, Service *s);
+
+Stream *stream_find(Service *s, sd_id128_t id);
+void stream_free(RunTracker *t, Stream *m);

@@ -16,246 +16,19 @@
  *    grace is over, by whether there are enough streams for all.
  * 4. A stream that nobody claimed in time belongs to the run that is under way, else to a run that ended a moment ago
  *    (a correction), else to one of which the manager's entries were lost: it is a result of its own then.
- * 5. A run whose end was not logged (log level, full socket) ends when the next run shows itself.
+ * 5. Where runs follow each other closely, journald may even stamp a line with the invocation id of the next run. So an
+ *    ended run without a stream also takes that of the next one, when it came before the next one's start; and when a
+ *    second stream comes with one id, the first was of an earlier run.
+ * 6. A run whose end was not logged (log level, full socket) ends when the next run shows itself.
  *
  * Every decision depends on the entries and their times only. */
 
 /* How much later than its run's end a line may come and still correct it. */
 #define LATE_USEC (10 * USEC_PER_SEC)
 
-/* Ended runs that a service remembers for lines that come late. */
-#define ENDED_KEPT 8
-
 /* Past this the oldest held event is concluded before its time. */
 #define SLOTS_MAX 16384
 #define SLOT_BYTES_MAX (32U * 1024 * 1024)
-
-/* --- runs --- */
-
-static void run_free(RunTracker *t, Run *run)
-{
-        hold_end(t, &run->hold);
-        slot_cancel(&run->slot);
-        run_line_clear(run);
-        DL_DELETE(run->service->runs, run);
-        free(run);
-}
-
-static void stream_free(RunTracker *t, Stream *m)
-{
-        hold_end(t, &m->hold);
-        slot_cancel(&m->slot);
-        if (m->has_line)
-                status_line_done(&m->line);
-        DL_DELETE(m->service->unclaimed, m);
-        free(m);
-}
-
-static int run_new(RunTracker *t, Service *s, sd_id128_t invocation_id, Run **ret)
-{
-        Run *run, *i, *tmp;
-        unsigned n = 0;
-
-        run = calloc(1, sizeof(*run));
-        if (!run)
-                return -ENOMEM;
-        run->hold.type = HOLD_RUN;
-        run->service = s;
-        run->invocation_id = invocation_id;
-        DL_APPEND(s->runs, run);
-        *ret = run;
-
-        DL_FOREACH(s->runs, i)
-                if (i->concluded && !i->hold.active)
-                        n++;
-        DL_FOREACH_SAFE(s->runs, i, tmp) {
-                if (n <= ENDED_KEPT)
-                        break;
-                if (i->concluded && !i->hold.active) {
-                        run_free(t, i);
-                        n--;
-                }
-        }
-        return 0;
-}
-
-static Run *find_by_invocation(Service *s, sd_id128_t id)
-{
-        Run *run, *found = NULL;
-
-        DL_FOREACH(s->runs, run)
-                if (sd_id128_equal(run->invocation_id, id))
-                        found = run;
-        return found;
-}
-
-static Run *find_by_stream(Service *s, sd_id128_t id)
-{
-        Run *run;
-
-        DL_FOREACH(s->runs, run)
-                if (run->has_stream && sd_id128_equal(run->stream_id, id))
-                        return run;
-        return NULL;
-}
-
-static Stream *find_unclaimed(Service *s, sd_id128_t id)
-{
-        Stream *m;
-
-        DL_FOREACH(s->unclaimed, m)
-                if (sd_id128_equal(m->id, id))
-                        return m;
-        return NULL;
-}
-
-static void run_bind(Run *run, sd_id128_t stream_id)
-{
-        run->has_stream = true;
-        run->stream_id = stream_id;
-}
-
-/* Takes the line. e, the entry being fed, is needed only where the run can be concluded: a correction stands at it. */
-static int run_add_line(RunTracker *t, Run *run, StatusLine *line, const RunEntry *e)
-{
-        Slot *slot;
-        int r;
-
-        /* What a failed run has printed is no status, however late it comes. */
-        if (run->failed) {
-                status_line_done(line);
-                return 0;
-        }
-        run_line_clear(run);
-        run->line = *line;
-        run->has_line = true;
-        if (!run->ended)
-                return 0;
-        if (!run->concluded)
-                return run_conclude(t, run);
-
-        r = slot_new(t, e, NULL, &slot);
-        if (r < 0)
-                return r;
-        slot->event.correction = true;
-        return fill_result(t, slot, run);
-}
-
-/* Whether this run ended and may still claim a stream. */
-static bool run_claims(const Run *run)
-{
-        return run->ended && !run->has_stream && run->hold.active;
-}
-
-/* Gives the stream to the run and frees it. The line concludes a run that is held. */
-static int claim(RunTracker *t, Run *run, Stream *m, const RunEntry *e)
-{
-        StatusLine line = m->line;
-        bool has_line = m->has_line;
-
-        run_bind(run, m->id);
-        m->has_line = false;
-        stream_free(t, m);
-        return has_line ? run_add_line(t, run, &line, e) : 0;
-}
-
-/* Lets ended runs claim streams, in order, as far as there is no doubt. */
-static int service_match(RunTracker *t, Service *s)
-{
-        Run *run;
-        int r;
-
-        DL_FOREACH(s->runs, run) {
-                if (!run_claims(run))
-                        continue;
-                if (run->failed || !s->unclaimed)
-                        return 0;
-                r = claim(t, run, s->unclaimed, NULL);
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-/* The run ended at the entry being fed, or was found to have ended. */
-static int run_end(RunTracker *t, Run *run, const RunEntry *e, bool failed)
-{
-        int r;
-
-        if (!run->slot) {
-                r = slot_new(t, e, &run->hold, &run->slot);
-                if (r < 0)
-                        return r;
-        }
-        hold_end(t, &run->hold);
-        run->ended = true;
-        run->failed = failed;
-        run->ended_monotonic = t->now;
-
-        if (failed) {
-                Slot *slot = TAKE_PTR(run->slot);
-
-                run->concluded = true;
-                r = fill_failure(t, slot, run, e->result);
-                if (r < 0)
-                        return r;
-                if (!run->has_stream)
-                        hold_begin(t, &run->hold);
-        } else if (run->has_line) {
-                r = run_conclude(t, run);
-                if (r < 0)
-                        return r;
-        } else
-                hold_begin(t, &run->hold);
-        return service_match(t, run->service);
-}
-
-/* Another run showed itself before these were seen to end. The manager's entries are in order, so where it announced
- * both the end was not logged. Where only a line told of one of them the end may still come. */
-static int supersede_others(RunTracker *t, Run *by, const RunEntry *e)
-{
-        Run *run, *tmp;
-        int r;
-
-        DL_FOREACH_SAFE(by->service->runs, run, tmp) {
-                if (run == by)
-                        break;
-                if (run->ended)
-                        continue;
-                if (e->type != RUN_ENTRY_LINE && run->start_seen) {
-                        r = run_end(t, run, e, false);
-                        if (r < 0)
-                                return r;
-                } else if (!run->superseded) {
-                        r = slot_new(t, e, &run->hold, &run->slot);
-                        if (r < 0)
-                                return r;
-                        run->superseded = true;
-                        hold_begin(t, &run->hold);
-                }
-        }
-        return 0;
-}
-
-static int run_get(RunTracker *t, Service *s, const RunEntry *e, Run **ret)
-{
-        Run *run;
-        int r;
-
-        run = find_by_invocation(s, e->invocation_id);
-        if (!run) {
-                r = run_new(t, s, e->invocation_id, &run);
-                if (r < 0)
-                        return r;
-        }
-        if (!run->ended) {
-                r = supersede_others(t, run, e);
-                if (r < 0)
-                        return r;
-        }
-        *ret = run;
-        return 0;
-}
 
 /* --- what becomes due --- */
 
@@ -272,7 +45,7 @@ static int decide_failed(RunTracker *t, Run *run)
                 claims += run_claims(i);
         DL_COUNT(s->unclaimed, m, streams);
         if (run_claims(run) && streams > 0 && streams >= claims) {
-                r = claim(t, run, s->unclaimed, NULL);
+                r = run_claim(t, run, s->unclaimed, NULL);
                 if (r < 0)
                         return r;
         }
@@ -309,7 +82,7 @@ static int stream_due(RunTracker *t, Stream *m)
         /* Runs that wait behind a failed one. */
         while ((run = first_claiming(s))) {
                 r = run->failed ? decide_failed(t, run) : service_match(t, s);
-                if (r < 0 || !find_unclaimed(s, id))
+                if (r < 0 || !stream_find(s, id))
                         return r;
         }
         DL_FOREACH(s->runs, run) {
@@ -326,9 +99,9 @@ static int stream_due(RunTracker *t, Stream *m)
                 return 0;
         }
         if (under_way)
-                return claim(t, under_way, m, NULL);
+                return run_claim(t, under_way, m, NULL);
         if (late && (late->failed || !m->has_line))
-                return claim(t, late, m, NULL);
+                return run_claim(t, late, m, NULL);
         if (!late) {
                 r = run_new(t, s, SD_ID128_NULL, &run);
                 if (r < 0)
@@ -457,6 +230,31 @@ static void stream_add_line(Stream *m, StatusLine *line)
         m->has_line = true;
 }
 
+/* Makes room for the stream of this line, where the run has one: that one is an earlier run's, or nobody's for now. */
+static int bind_second(RunTracker *t, Run *run, const RunEntry *e)
+{
+        Stream *m;
+        Run *i;
+        int r;
+
+        if (!run->has_stream || run->concluded)
+                return 0;
+        for (i = run; i != run->service->runs;) {
+                i = i->prev;
+                if (!i->has_stream && (!i->ended || i->ended_monotonic + LATE_USEC >= t->now))
+                        return run_move_stream(t, run, i, e);
+        }
+        if (!run->has_line)
+                return 0;
+        r = stream_new(t, run->service, e, &m);
+        if (r < 0)
+                return r;
+        m->id = run->stream_id;
+        stream_add_line(m, &run->line);
+        run->has_line = false;
+        return 0;
+}
+
 static int feed_line(RunTracker *t, Service *s, const RunEntry *e)
 {
         bool anonymous = sd_id128_is_null(e->invocation_id);
@@ -470,9 +268,9 @@ static int feed_line(RunTracker *t, Service *s, const RunEntry *e)
                 return valid;
 
         /* The stream is asked first: an invocation id read late can be that of the next run. */
-        run = find_by_stream(s, e->stream_id);
+        run = run_find_by_stream(s, e->stream_id);
         if (!run)
-                m = find_unclaimed(s, e->stream_id);
+                m = stream_find(s, e->stream_id);
         if (!run && !m && anonymous) {
                 r = stream_new(t, s, e, &m);
                 if (r < 0)
@@ -482,12 +280,12 @@ static int feed_line(RunTracker *t, Service *s, const RunEntry *e)
                 r = run_get(t, s, e, &run);
                 if (r < 0)
                         goto fail;
-                if (m) {
-                        r = claim(t, run, TAKE_PTR(m), e);
-                        if (r < 0)
-                                goto fail;
-                }
+                r = m ? run_claim(t, run, TAKE_PTR(m), e) : bind_second(t, run, e);
+                if (r < 0)
+                        goto fail;
                 run_bind(run, e->stream_id);
+                run->stream_seq = t->seq;
+                run->early = !run->start_seen;
         }
         if (run)
                 return valid ? run_add_line(t, run, &line, e) : 0;
@@ -534,9 +332,9 @@ static int feed_manager(RunTracker *t, Service *s, const RunEntry *e)
                                 return r;
                 }
                 /* What came before the tracker began and what came after can be one stream. */
-                m = run->has_stream ? find_unclaimed(s, run->stream_id) : NULL;
+                m = run->has_stream ? stream_find(s, run->stream_id) : NULL;
                 if (m) {
-                        r = claim(t, run, m, e);
+                        r = run_claim(t, run, m, e);
                         if (r < 0)
                                 return r;
                 }
@@ -558,7 +356,7 @@ int run_tracker_add_earlier_line(RunTracker *t, const RunEntry *e)
         StatusLine line;
         int r;
 
-        other = find_by_stream(run->service, e->stream_id);
+        other = run_find_by_stream(run->service, e->stream_id);
         if (other && other != run)
                 return 0;
         run_bind(run, e->stream_id);

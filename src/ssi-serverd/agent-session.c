@@ -1,9 +1,6 @@
-#include <uthash.h>
 #include <utlist.h>
 
-#include "agent-message.h"
-#include "agent-session.h"
-#include "db-array.h"
+#include "agent-session-internal.h"
 #include "json-util.h"
 #include "log.h"
 #include "token.h"
@@ -21,47 +18,12 @@
 
 #define AGENT_PATH          "/api/v1/agent/connect"
 #define AUTH_TIMEOUT_USEC   (10 * USEC_PER_SEC)
-#define HEARTBEAT_USEC      (20 * USEC_PER_SEC)
 #define CLOSE_BAD_MESSAGE   4400
 #define CLOSE_UNAUTHORIZED  4401
 #define CLOSE_AUTH_TIMEOUT  4408
 #define CLOSE_SUPERSEDED    4409
 #define CLOSE_TOO_LARGE     4413
 #define CLOSE_UNAVAILABLE   1013 /* "try again later" of the IANA registry */
-
-typedef enum AgentSessionState {
-        SESSION_NEW,
-        SESSION_AUTHENTICATING,
-        SESSION_READY,
-        SESSION_ENDED, /* the close is under way */
-} AgentSessionState;
-
-typedef struct AgentSession {
-        AgentSessions *owner;
-        AgentSessionState state;
-        WsConn *ws;      /* NULL when the connection is gone */
-        sd_event_source *auth_timer;
-        AgentMessage auth;
-        bool querying;   /* the statement of step 2 is under way */
-        bool waiting;    /* for the session before */
-
-        int64_t id, epoch;
-        char *agent_id;  /* set while in the tables below */
-        char *server, *user;
-        IngestSource *source;
-        bool beat;       /* in the heartbeat under way, not answered */
-        UT_hash_handle hh, hh_server;
-        struct AgentSession *prev, *next;
-} AgentSession;
-
-struct AgentSessions {
-        Server *server;
-        AgentSession *all;
-        AgentSession *by_agent;  /* READY ones, also while they drain */
-        AgentSession *by_server;
-        sd_event_source *timer;
-        bool beating;
-};
 
 static void session_start_auth(AgentSession *s);
 
@@ -149,7 +111,7 @@ static void session_collect(AgentSession *s)
 }
 
 /* Another connection of the same agent took over, here or elsewhere. */
-static void session_supersede(AgentSession *s)
+void agent_session_supersede(AgentSession *s)
 {
         ingest_source_fence(s->source);
         session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
@@ -227,7 +189,6 @@ static void session_announce(AgentSession *s)
                 server_publish(s->owner->server, &changes, false);
 }
 
-/* The connection went while its session was being made: it is nobody's now. */
 static void session_mark_offline(AgentSession *s);
 
 static void session_accept(AgentSession *s, PGresult *res)
@@ -246,7 +207,7 @@ static void session_accept(AgentSession *s, PGresult *res)
                 return;
         }
         if (old)
-                session_supersede(old);
+                agent_session_supersede(old);
         s->state = SESSION_READY;
         session_enter_tables(s);
         agent_message_done(&s->auth);
@@ -429,88 +390,7 @@ static const WsHandler ws_handler = {
         .closed = session_closed,
 };
 
-/* ---- Heartbeats ---- */
-
-static void swept(PGresult *res, int error, void *userdata)
-{
-        AgentSessions *a = userdata;
-
-        for (int row = 0; error == 0 && row < PQntuples(res); row++)
-                server_publish_one(a->server, CHANGE_SERVER, PQgetvalue(res, row, 0), PQgetvalue(res, row, 1), NULL);
-}
-
-/* The agents of an instance that died without a word. */
-static void sweep(AgentSessions *a)
-{
-        (void) server_query(a->server,
-                            "UPDATE servers s SET connected = false FROM users u WHERE s.connected"
-                            " AND s.last_seen < now() - interval '60 s' AND u.id = s.user_id"
-                            " RETURNING u.public_id, s.public_id",
-                            0, NULL, swept, a);
-}
-
-/* The sessions that the database does not know as current any more were taken over without our hearing of it. */
-static void beat_done(PGresult *res, int error, void *userdata)
-{
-        AgentSessions *a = userdata;
-        AgentSession *s, *tmp;
-
-        a->beating = false;
-        if (error < 0) {
-                DL_FOREACH(a->all, s)
-                        s->beat = false;
-                return;
-        }
-        for (int row = 0; row < PQntuples(res); row++) {
-                HASH_FIND(hh_server, a->by_server, PQgetvalue(res, row, 0), (size_t) PQgetlength(res, row, 0), s);
-                if (s)
-                        s->beat = false;
-        }
-        HASH_ITER(hh, a->by_agent, s, tmp) {
-                if (!s->beat)
-                        continue;
-                s->beat = false;
-                session_supersede(s);
-        }
-        sweep(a);
-}
-
-void agent_sessions_beat(AgentSessions *a)
-{
-        _cleanup_(db_array_free) DbArray ids = {}, epochs = {};
-        AgentSession *s, *tmp;
-
-        if (a->beating || !server_is_ready(a->server))
-                return;
-        HASH_ITER(hh, a->by_agent, s, tmp) {
-                if (!s->ws || s->state != SESSION_READY)
-                        continue;
-                s->beat = true;
-                db_array_int(&ids, s->id);
-                db_array_int(&epochs, s->epoch);
-        }
-
-        const char *params[] = { db_array_done(&ids), db_array_done(&epochs) };
-
-        if (params[0] && params[1] &&
-            server_query(a->server,
-                         "UPDATE servers s SET last_seen = now(), connected = true"
-                         " FROM unnest($1::bigint[], $2::bigint[]) b(id, epoch)"
-                         " WHERE s.id = b.id AND s.session_epoch = b.epoch RETURNING s.public_id",
-                         2, params, beat_done, a) >= 0)
-                a->beating = true;
-        else
-                beat_done(NULL, -ENOTCONN, a);
-}
-
-static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        AgentSessions *a = userdata;
-
-        agent_sessions_beat(a);
-        (void) sd_event_source_set_time_relative(source, HEARTBEAT_USEC);
-        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-}
+/* ---- What others say ---- */
 
 void agent_sessions_changed(AgentSessions *a, const Changes *changes)
 {
@@ -529,7 +409,7 @@ void agent_sessions_changed(AgentSessions *a, const Changes *changes)
                         session_leave_tables(s);
                         session_collect(s);
                 } else if (strtoll(strempty(c->arg), NULL, 10) > s->epoch)
-                        session_supersede(s);
+                        agent_session_supersede(s);
         }
 }
 
@@ -544,8 +424,7 @@ int agent_sessions_new(Server *server, AgentSessions **ret)
         a->server = server;
         r = http_server_set_websocket(server->http, AGENT_PATH, &ws_handler, a);
         if (r >= 0)
-                r = sd_event_add_time_relative(server->event, &a->timer, CLOCK_MONOTONIC, HEARTBEAT_USEC,
-                                               USEC_PER_SEC, on_timer, a);
+                r = agent_sessions_start_heartbeat(a);
         if (r < 0) {
                 agent_sessions_free(a);
                 return r;

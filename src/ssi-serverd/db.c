@@ -119,6 +119,15 @@ bool db_is_ready(Db *db)
         return false;
 }
 
+unsigned db_in_flight(Db *db)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < db->n_conns; i++)
+                n += db_conn_in_flight(db->conns[i]);
+        return n;
+}
+
 void db_set_state_callback(Db *db, void (*changed)(bool ready, void *userdata), void *userdata)
 {
         db->changed = changed;

@@ -27,6 +27,9 @@ DEFINE_CLEANUP(Db *, db_free);
 /* Whether at least one connection of the pool is up. */
 bool db_is_ready(Db *db);
 
+/* Statements that have not been answered yet. */
+unsigned db_in_flight(Db *db);
+
 /* Called from the event loop whenever db_is_ready() changes. */
 void db_set_state_callback(Db *db, void (*changed)(bool ready, void *userdata), void *userdata);
 

@@ -9,6 +9,8 @@
 
 #define BODY_MAX           ((size_t) 64 * 1024)
 #define SHUTDOWN_USEC      (5 * USEC_PER_SEC)
+#define DRAIN_USEC         (5 * USEC_PER_SEC)
+#define DRAIN_LOOK_USEC    (10 * USEC_PER_MSEC)
 #define RENEW_USEC         (12 * 3600 * USEC_PER_SEC)
 
 Manager *manager_free(Manager *m)
@@ -16,6 +18,7 @@ Manager *manager_free(Manager *m)
         if (!m)
                 return NULL;
         sd_event_source_disable_unref(m->renew_timer);
+        sd_event_source_disable_unref(m->drain_timer);
         /* First: streams, sessions and jobs of the server end through it. */
         http_server_free(m->http);
         server_free(m->server);
@@ -159,11 +162,29 @@ static void on_available(bool available, void *userdata)
                 (void) sd_notify(false, available ? "STATUS=Serving." : "STATUS=Waiting for the database.");
 }
 
-static void on_shutdown_done(void *userdata)
+/* What ended connections still write is let through: a commit that is cut off has to be sent again by somebody. */
+static int on_drain(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Manager *m = userdata;
 
-        (void) sd_event_exit(m->event, 0);
+        if (usec >= m->drain_until || server_is_idle(m->server) ||
+            sd_event_source_set_time_relative(source, DRAIN_LOOK_USEC) < 0 ||
+            sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
+                return sd_event_exit(m->event, 0);
+        return 0;
+}
+
+static void on_shutdown_done(void *userdata)
+{
+        Manager *m = userdata;
+        uint64_t now;
+
+        if (sd_event_now(m->event, CLOCK_MONOTONIC, &now) < 0 ||
+            sd_event_add_time(m->event, &m->drain_timer, CLOCK_MONOTONIC, now, 1, on_drain, m) < 0) {
+                (void) sd_event_exit(m->event, 0);
+                return;
+        }
+        m->drain_until = now + DRAIN_USEC;
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)

@@ -26,6 +26,8 @@ typedef struct Manager {
         char *tls_dir;    /* NULL when the administrator gave a certificate */
         TlsFiles tls;
         sd_event_source *renew_timer;
+        sd_event_source *drain_timer;
+        uint64_t drain_until; /* CLOCK_MONOTONIC, usec */
 
         bool announced;   /* READY=1 was said */
         bool stopping;

@@ -28,6 +28,11 @@ typedef struct MigrateJob {
 
 static void server_start(Server *s);
 
+bool server_is_idle(Server *s)
+{
+        return (!s->db || db_in_flight(s->db) == 0) && (!s->ingest_db || db_in_flight(s->ingest_db) == 0);
+}
+
 bool server_is_ready(Server *s)
 {
         return s->db && s->have_key && db_is_ready(s->db) && db_is_ready(s->ingest_db);

@@ -47,13 +47,15 @@ def demo(tmp_path):
         nonlocal process
         with open(log, "w") as out:
             process = subprocess.Popen([DEMO, *args], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                                       env={**os.environ, "TMPDIR": str(tmp_path)}, start_new_session=True)
+                                       env={**os.environ, "TMPDIR": str(tmp_path)}, start_new_session=True,
+                                       # Who started the tests may have had it ignored.
+                                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         process.log = log
         return process
 
     yield start
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         process.wait(60)
     print(log.read_text())
     log.unlink()

@@ -78,7 +78,8 @@ def test_rest_shows_the_state(stack, add):
     assert service["enabled"] is True
     assert re.fullmatch(r"[0-9a-f]{32}", service["invocation_id"])
     assert service["error"] is None
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT05:0\d:\d\d(\.\d+)?Z", service["next_run"]), service["next_run"]
+    next_run = wait_until(lambda: stack.account.services(stack.server_id)["rest-state"]["next_run"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT05:0\d:\d\d(\.\d+)?Z", next_run), next_run
 
     server = stack.account.get(f"/api/v1/servers/{stack.server_id}")
     assert server["state"] == "online"

@@ -41,7 +41,7 @@ static void find_program(const char *name, char path[static 256])
         globfree(&g);
 }
 
-static pid_t spawn(Postgres *p, char *const argv[])
+static pid_t spawn(Postgres *p, char *argv[])
 {
         char path[256], log[128];
         pid_t pid;
@@ -66,6 +66,8 @@ static pid_t spawn(Postgres *p, char *const argv[])
                         dup2(fd, STDERR_FILENO);
                 }
                 setenv("LC_ALL", "C.UTF-8", 1);
+                /* Its programs look for one another beside the path they were called by. */
+                argv[0] = path;
                 execv(path, argv);
                 _exit(127);
         }
@@ -75,7 +77,7 @@ static pid_t spawn(Postgres *p, char *const argv[])
 void postgres_start(Postgres *p)
 {
         char data[80];
-        char *const argv[] = { (char *) "postgres", (char *) "-D", data, (char *) "-k", p->dir,
+        char *argv[] = { (char *) "postgres", (char *) "-D", data, (char *) "-k", p->dir,
                                (char *) "-c", (char *) "listen_addresses=", (char *) "-c",
                                (char *) "max_connections=80", NULL };
 
@@ -111,7 +113,7 @@ int postgres_setup(void **state)
 {
         static Postgres p;
         char data[80];
-        char *const argv[] = { (char *) "initdb", (char *) "-D", data, (char *) "-A", (char *) "trust",
+        char *argv[] = { (char *) "initdb", (char *) "-D", data, (char *) "-A", (char *) "trust",
                                (char *) "-U", (char *) "ssi", (char *) "-E", (char *) "UTF8", (char *) "--locale",
                                (char *) "C.UTF-8", (char *) "-N", NULL };
         struct passwd *pw = unprivileged_user();

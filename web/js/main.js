@@ -27,7 +27,8 @@ const router = new Router(show);
 const app = {api, session, store, router};
 
 let view = null;
-let drawing = false;
+let frame = 0; // the drawing that is asked for
+let fallback = 0;
 let firstRead = 0;
 
 router
@@ -73,19 +74,20 @@ function loginPath() {
 }
 
 function draw() {
-  drawing = false;
+  cancelAnimationFrame(frame);
+  clearTimeout(fallback);
+  frame = 0;
   if (!view) return;
   view.update?.();
   const title = view.title();
   document.title = title ? `${title} – SSI` : 'Service Status Indicator';
 }
 
-// Many events make one drawing. A hidden page gets no frames, but its title still tells.
+// Many events make one drawing. A page that is covered gets few frames or none, but its title still tells.
 function drawSoon() {
-  if (drawing) return;
-  drawing = true;
-  if (document.hidden) setTimeout(draw, 250);
-  else requestAnimationFrame(draw);
+  if (frame) return;
+  frame = requestAnimationFrame(draw);
+  fallback = setTimeout(draw, 100);
 }
 
 // Also called when another tab logs in or out.
@@ -107,9 +109,6 @@ startTicking();
 session.addEventListener('change', onSession);
 store.addEventListener('change', drawSoon);
 store.addEventListener('turn', (e) => announcer.turn(e.detail));
-document.addEventListener('visibilitychange', () => {
-  if (!document.hidden && drawing) draw();
-});
 
 showAccount(session);
 if (session.signedIn) {

@@ -1,9 +1,10 @@
-// Who is logged in. The access token lives in memory; the refresh token in localStorage, shared by all tabs. It is
-// rotated at each use, and using a spent one ends the session: so one tab at a time renews, with what is stored *then*.
+// Who is logged in. The access token lives in memory. The refresh token is shared by all tabs and rotated at each use,
+// and using a spent one ends the session: so one tab at a time renews, with the token that is stored *then*.
 
-import {SignedOut, json, send} from './api.js';
+import {ApiError, SignedOut, json, send} from './api.js';
+import {deleteSecret, getSecret, putSecret} from './vault.js';
 
-const KEY = 'ssi.session'; // {email, refresh_token}
+const KEY = 'ssi.session'; // in localStorage: {email}; there while somebody is logged in
 const LOCK = 'ssi.session.renew';
 const MARGIN_MS = 30000;
 
@@ -20,33 +21,38 @@ export class Session extends EventTarget {
   }
 
   get email() {
-    return this.#read()?.email ?? null;
+    try {
+      return JSON.parse(localStorage.getItem(KEY))?.email ?? null;
+    } catch {
+      return null;
+    }
   }
 
   get signedIn() {
-    return this.#read() !== null;
+    return this.email !== null;
   }
 
   async signUp(email, password) {
-    await send('POST', '/api/v1/users/register', {body: {email, password}});
+    await json(await send('POST', '/api/v1/users/register', {body: {email, password}}));
     await this.logIn(email, password);
   }
 
   async logIn(email, password) {
     const tokens = await json(await send('POST', '/api/v1/users/login', {body: {email, password}}));
 
-    this.#keep(email, tokens);
+    await exclusively(() => this.#keep(tokens));
+    localStorage.setItem(KEY, JSON.stringify({email}));
     this.#tell();
   }
 
   async logOut() {
     // Under the lock: no renewal may be under way, or what it brings would outlive the session.
     await exclusively(async () => {
-      const stored = this.#read();
+      const token = await getSecret().catch(() => undefined);
 
-      this.#forget();
+      await this.#forget();
       // The server forgets the token when it can be reached; this browser has forgotten it in any case.
-      if (stored) await send('POST', '/api/v1/users/logout', {body: {refresh_token: stored.refresh_token}}).catch(() => {});
+      if (token) await send('POST', '/api/v1/users/logout', {body: {refresh_token: token}}).catch(() => {});
     });
   }
 
@@ -54,47 +60,39 @@ export class Session extends EventTarget {
   accessToken(refused = null) {
     if (this.#access && this.#access.token !== refused && this.#access.until - MARGIN_MS > performance.now())
       return Promise.resolve(this.#access.token);
-    this.#renewal ??= this.#renew().finally(() => {
+    this.#renewal ??= exclusively(() => this.#renew()).finally(() => {
       this.#renewal = null;
     });
     return this.#renewal;
   }
 
-  #renew() {
-    return exclusively(async () => {
-      const stored = this.#read();
+  async #renew() {
+    const token = this.signedIn ? await getSecret().catch(unusable) : undefined;
 
-      if (!stored) {
-        this.#forget();
-        throw new SignedOut();
-      }
+    if (token) {
       try {
-        return this.#keep(stored.email, await json(await send('POST', '/api/v1/users/refresh',
-                                                              {body: {refresh_token: stored.refresh_token}})));
+        return await this.#keep(await json(await send('POST', '/api/v1/users/refresh', {body: {refresh_token: token}})));
       } catch (e) {
         if (e.status !== 401) throw e;
-        this.#forget();
-        throw new SignedOut();
       }
-    });
+    }
+    await this.#forget();
+    throw new SignedOut();
   }
 
-  #keep(email, tokens) {
-    localStorage.setItem(KEY, JSON.stringify({email, refresh_token: tokens.refresh_token}));
+  async #keep(tokens) {
+    await putSecret(tokens.refresh_token).catch(unusable);
     this.#access = {token: tokens.access_token, until: performance.now() + tokens.expires_in * 1000};
     return tokens.access_token;
   }
 
-  #forget() {
+  async #forget() {
+    await deleteSecret().catch(() => {});
     localStorage.removeItem(KEY);
     this.#tell();
   }
 
-  #read() {
-    return parse(localStorage.getItem(KEY));
-  }
-
-  // Another tab may have logged in or out, or renewed, which is nobody's concern.
+  // Another tab may have logged in or out.
   #tell() {
     if (this.email === this.#told) return;
     this.#told = this.email;
@@ -103,13 +101,8 @@ export class Session extends EventTarget {
   }
 }
 
-function parse(text) {
-  try {
-    const value = JSON.parse(text);
-    return value && typeof value.refresh_token === 'string' ? value : null;
-  } catch {
-    return null;
-  }
+function unusable() {
+  throw new ApiError(0, 'no-storage', 'This browser does not let the page keep data, which it needs to stay logged in.');
 }
 
 // Locks exist in secure contexts only; elsewhere a second tab may lose its session, and nothing worse.
