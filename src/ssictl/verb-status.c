@@ -220,6 +220,13 @@ static void print_uplink(Ctl *c)
         uplink_info_done(&i);
 }
 
+static unsigned columns_left(int used)
+{
+        unsigned columns = text_columns();
+
+        return used > 0 && (unsigned) used < columns ? columns - (unsigned) used : 1;
+}
+
 static void print_overview(Ctl *c, const ServiceInfo *infos, size_t n, const Summary *s)
 {
         char next[64];
@@ -227,14 +234,17 @@ static void print_overview(Ctl *c, const ServiceInfo *infos, size_t n, const Sum
         print_counts(c, s, n);
         if (n == 0)
                 print_field("Begin with", "ssictl add FILE");
-        if (s->next)
-                printf("%12s: %s, %s\n", "Next run", s->next->name, service_info_next(s->next, next));
+        if (s->next) {
+                int used = printf("%12s: %s, ", "Next run", service_info_next(s->next, next));
+
+                text_put_line(s->next->name, columns_left(used));
+        }
         print_uplink(c);
         if (s->n_bad == 0)
                 return;
         putchar('\n');
         table_print_services(c, infos, s->n_bad);
-        printf("\nSee \"ssictl status %s\" and \"ssictl log %s\".\n", infos[0].name, infos[0].name);
+        puts("\nSee \"ssictl status NAME\" and \"ssictl log NAME\".");
 }
 
 static int status_all(Ctl *c)
