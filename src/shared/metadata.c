@@ -34,6 +34,11 @@ const char *metadata_key_to_string(MetadataKey k)
         return key_names[k];
 }
 
+size_t metadata_key_max(MetadataKey k)
+{
+        return value_max[k];
+}
+
 bool metadata_is_privileged(const Metadata *m)
 {
         return m->sandbox_off || m->value[METADATA_USER];

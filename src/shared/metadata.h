@@ -57,6 +57,9 @@ int metadata_add_problem(Metadata *m, unsigned line, bool warning, const char *f
 /* "name", "description", … Static. */
 const char *metadata_key_to_string(MetadataKey k);
 
+/* How long a value of the key may be, in bytes. */
+size_t metadata_key_max(MetadataKey k);
+
 /* Goes through a list with commas ("a.service, b.socket"): sets *ret to the next word, which is not ended by NUL, moves
  * *list on and returns its length; 0 at the end. */
 size_t metadata_next_word(const char **list, const char **ret);

@@ -2,14 +2,6 @@
 #include "metadata.h"
 #include "slug.h"
 
-static const size_t value_max[_METADATA_KEY_MAX] = {
-        [METADATA_NAME] = METADATA_NAME_MAX,         [METADATA_DESCRIPTION] = METADATA_DESCRIPTION_MAX,
-        [METADATA_VERSION] = METADATA_VERSION_MAX,   [METADATA_SCHEDULE] = METADATA_VALUE_MAX,
-        [METADATA_TIMEOUT] = METADATA_VALUE_MAX,     [METADATA_USER] = METADATA_VALUE_MAX,
-        [METADATA_LABELS] = METADATA_VALUE_MAX,      [METADATA_SANDBOX] = METADATA_VALUE_MAX,
-        [METADATA_WATCHES] = METADATA_VALUE_MAX,
-};
-
 static void check_values(const Metadata *m, size_t lines)
 {
         for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++) {
@@ -19,7 +11,7 @@ static void check_values(const Metadata *m, size_t lines)
                 if (!v)
                         continue;
                 check(m->line[k] > 0);
-                check(!isempty(v) && strlen(v) <= value_max[k]);
+                check(!isempty(v) && strlen(v) <= metadata_key_max(k));
                 check(text_is_clean(v));
         }
         check(!m->slug || slug_is_valid(m->slug));
