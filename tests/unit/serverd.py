@@ -1,0 +1,249 @@
+"""Two real ssi-serverd on one real PostgreSQL, and what tests need to speak to them: REST, WebSocket, event stream.
+
+A test file calls main(), which makes `backend` and runs the file's tests.
+"""
+
+import asyncio
+import glob
+import json
+import os
+import pwd
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+import websockets
+
+backend = None
+
+PASSWORD = "correct horse"
+TIME = "2025-09-02T16:06:37Z"
+
+
+class Backend:
+    """PostgreSQL and two instances of the server, in a temporary folder."""
+
+    def __init__(self, program, migrations):
+        self.program, self.migrations = program, migrations
+        self.dir = tempfile.mkdtemp(prefix="ssi-test-api-")
+        self.user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+        if self.user:
+            os.chown(self.dir, self.user.pw_uid, self.user.pw_gid)
+        self.programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+        self.log = open(os.path.join(self.dir, "log"), "a+")
+        self.servers = [None, None]
+        self.ports = [free_port(), free_port()]
+        subprocess.run([self.programs + "/initdb", "-D", self.dir + "/data", "-A", "trust", "-U", "ssi", "-E", "UTF8",
+                        "--locale", "C.UTF-8", "-N"], check=True, stdout=self.log, stderr=self.log, **self.as_user())
+
+    def start(self):
+        self.start_database()
+        for i in (0, 1):
+            self.start_server(i)
+
+    def as_user(self):
+        return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": [], "cwd": "/"} if self.user else {}
+
+    def start_database(self):
+        for _ in range(100):
+            self.database = subprocess.Popen([self.programs + "/postgres", "-D", self.dir + "/data", "-k", self.dir,
+                                              "-c", "listen_addresses="], stdout=self.log, stderr=self.log,
+                                             **self.as_user())
+            time.sleep(0.3)
+            if self.database.poll() is None:
+                return
+        raise RuntimeError("PostgreSQL does not start")
+
+    def kill_database(self):
+        self.database.kill()
+        self.database.wait()
+        self.start_database()
+
+    def start_server(self, i):
+        tls = os.path.join(self.dir, "tls")
+        os.makedirs(tls, exist_ok=True)
+        env = dict(os.environ, SSI_DATABASE_URL=f"host={self.dir} user=ssi dbname=postgres",
+                   SSI_MIGRATIONS_DIR=self.migrations)
+        self.servers[i] = subprocess.Popen([self.program, f"--listen=127.0.0.1:{self.ports[i]}", f"--tls-dir={tls}",
+                                            f"--web-dir={self.dir}"], env=env, stdout=self.log, stderr=self.log)
+        wait_until(lambda: request("GET", "/readyz", i=i)[0] == 200)
+
+    def stop(self):
+        codes = []
+        for s in filter(None, self.servers):
+            s.terminate()
+            codes.append(s.wait(20))
+        self.database.send_signal(signal.SIGINT)
+        self.database.wait()
+        self.log.seek(0)
+        log = self.log.read()
+        self.log.close()
+        shutil.rmtree(self.dir)
+        return codes, log
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("it did not come true")
+        time.sleep(0.05)
+
+
+def request(method, path, body=None, token=None, i=0, want=None):
+    headers = {"Authorization": "Bearer " + token} if token else {}
+    data = None
+    if body is not None:
+        data = json.dumps(body).encode()
+        headers["Content-Type"] = "application/json"
+    r = urllib.request.Request(f"http://127.0.0.1:{backend.ports[i]}{path}", data, headers, method=method)
+    try:
+        with urllib.request.urlopen(r, timeout=30) as f:
+            status, text, fields = f.status, f.read(), f.headers
+    except urllib.error.HTTPError as e:
+        status, text, fields = e.code, e.read(), e.headers
+    except OSError:
+        status, text, fields = 0, b"", {}
+    answer = json.loads(text) if text else None
+    if want is not None:
+        assert status == want, (method, path, body, status, answer)
+    if status >= 400:
+        assert fields["Content-Type"].startswith("application/problem+json"), fields
+        assert answer["type"].startswith("urn:ssi:problem:") and answer["status"] == status, answer
+    return status, answer, fields
+
+
+def post(path, body, token=None, want=None, i=0):
+    return request("POST", "/api/v1" + path, body, token, i, want)
+
+
+def get(path, token, want=200, i=0):
+    return request("GET", "/api/v1" + path, None, token, i, want)[1]
+
+
+class User:
+    count = 0
+
+    def __init__(self):
+        User.count += 1
+        self.email = f"user{User.count}-{os.getpid()}@example.org"
+        post("/users/register", {"email": self.email, "password": PASSWORD}, want=201)
+        self.tokens = self.login()
+        self.token = self.tokens["access_token"]
+
+    def login(self):
+        return post("/users/login", {"email": self.email, "password": PASSWORD}, want=200)[1]
+
+    def server(self, name="web-server-01"):
+        made = post("/agents/register", {"server_name": name}, self.token, want=201)[1]
+        claimed = post("/agents/claim", {"claim_token": made["claim_token"]}, want=200)[1]
+        return Agent(self, claimed)
+
+    def stream(self, i=0):
+        return Stream(self.token, i)
+
+
+class Stream:
+    def __init__(self, token, i):
+        self.events = queue.Queue()
+        r = urllib.request.Request(f"http://127.0.0.1:{backend.ports[i]}/api/v1/stream",
+                                   headers={"Authorization": "Bearer " + token})
+        self.response = urllib.request.urlopen(r, timeout=30)
+        threading.Thread(target=self.read, daemon=True).start()
+        assert self.events.get(timeout=5)[0] == "ready"
+
+    def read(self):
+        event = None
+        try:
+            for line in self.response:
+                line = line.decode().rstrip("\n")
+                if line.startswith("event:"):
+                    event = line[6:].strip()
+                elif line.startswith("data:"):
+                    self.events.put((event, json.loads(line[5:]), time.monotonic()))
+        except (OSError, ValueError):
+            pass
+        self.events.put(("end", None, time.monotonic()))
+
+    def wait(self, event, condition=lambda data: True, seconds=5):
+        while True:
+            kind, data, at = self.events.get(timeout=seconds)
+            if kind == event and condition(data):
+                return data, at
+
+
+class Agent:
+    def __init__(self, user, claimed):
+        self.user, self.id, self.key, self.server = user, claimed["agent_id"], claimed["api_key"], claimed["server_id"]
+
+    def connect(self, i=0):
+        return websockets.connect(f"ws://127.0.0.1:{backend.ports[i]}/api/v1/agent/connect", ping_interval=None)
+
+    def auth(self):
+        return message("auth", agent_id=self.id, api_key=self.key)
+
+    async def start(self, ws):
+        await ws.send(self.auth())
+        answer = json.loads(await asyncio.wait_for(ws.recv(), 20))
+        assert answer["type"] == "auth_ok", answer
+        return answer["payload"]["resume_after"]
+
+    def events(self, name):
+        found, path = [], f"/api/v1/servers/{self.server}/services/{name}/events?limit=1000"
+        while path:
+            _, page, headers = request("GET", path, token=self.user.token, want=200)
+            found += page
+            path = headers["Link"].split(">")[0][1:] if headers["Link"] else None
+        return found[::-1]
+
+    def state(self, i=0):
+        return get(f"/servers/{self.server}", self.user.token, i=i)["state"]
+
+
+def message(kind, **payload):
+    return json.dumps({"type": kind, "payload": payload})
+
+
+def update(name, status="OK", text="", **more):
+    return message("status_update", service_name=name, timestamp=TIME, status=status, message=text, **more)
+
+
+async def closed_with(ws):
+    """What the backend said last, and the code of its close."""
+    last = None
+    try:
+        while True:
+            last = json.loads(await asyncio.wait_for(ws.recv(), 15))
+    except websockets.ConnectionClosed as e:
+        return last, e.code
+
+
+def main():
+    """Usage: SSI-SERVERD MIGRATIONS [unittest arguments]"""
+    global backend
+    backend = Backend(os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]))
+    try:
+        backend.start()
+        result = unittest.main(argv=[sys.argv[0]] + sys.argv[3:], exit=False, verbosity=2).result
+    finally:
+        stop_codes, server_log = backend.stop()
+    reports = [line for line in server_log.splitlines() if "Sanitizer" in line or "runtime error" in line]
+    if not result.wasSuccessful() or reports or any(stop_codes):
+        sys.stderr.write(server_log[-20000:])
+        sys.stderr.write(f"exit codes {stop_codes}\n")
+        sys.exit(1)
