@@ -307,6 +307,25 @@ static int parse_auth(Parser *p, json_object *payload, AgentMessage *m)
         return get_text(p, payload, "hostname", false, NAME_LENGTH_MAX, &m->hostname);
 }
 
+/* An item that says no more than what it is. */
+static int add_mark(IngestKind kind, IngestItem **list)
+{
+        IngestItem *item = ingest_item_new(kind);
+
+        if (!item)
+                return -ENOMEM;
+        DL_APPEND(*list, item);
+        return 0;
+}
+
+static int parse_going_down(Parser *p, json_object *payload, AgentMessage *m)
+{
+        m->type = AGENT_MESSAGE_GOING_DOWN;
+        if (json_get_bool(payload, "cancelled", &m->cancelled) == -EINVAL)
+                return refuse(p, -EBADMSG, "cancelled is not a boolean");
+        return 0;
+}
+
 int agent_message_parse(const char *text, size_t n, AgentMessage *ret, char error[static AGENT_ERROR_MAX])
 {
         _cleanup_(agent_message_done) AgentMessage m = { .type = AGENT_MESSAGE_ITEMS };
@@ -342,6 +361,12 @@ int agent_message_parse(const char *text, size_t n, AgentMessage *ret, char erro
                 r = parse_inventory(&p, payload, &m.items);
         else if (streq(type, "gap"))
                 r = parse_gap(&p, payload, &m.items);
+        else if (streq(type, "resume"))
+                r = add_mark(INGEST_RESUME, &m.items);
+        else if (streq(type, "live"))
+                r = add_mark(INGEST_LIVE, &m.items);
+        else if (streq(type, "going_down"))
+                r = parse_going_down(&p, payload, &m);
         else
                 m.type = AGENT_MESSAGE_UNKNOWN;
         if (r < 0)

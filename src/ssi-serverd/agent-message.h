@@ -5,19 +5,21 @@
 #include "ingest-item.h"
 
 #define AGENT_BATCH_MAX     1000
-#define AGENT_INVENTORY_MAX 1000
+#define AGENT_INVENTORY_MAX 4096
 #define AGENT_MESSAGE_MAX   4096 /* bytes, as for each field of free text */
 #define AGENT_ERROR_MAX     128
 
 typedef enum AgentMessageType {
         AGENT_MESSAGE_AUTH,
-        AGENT_MESSAGE_ITEMS,   /* results, execution errors, an inventory or a gap */
-        AGENT_MESSAGE_UNKNOWN, /* of a later protocol: to be ignored */
+        AGENT_MESSAGE_ITEMS,      /* results, execution errors, an inventory, a gap, or what is about a replay */
+        AGENT_MESSAGE_GOING_DOWN,
+        AGENT_MESSAGE_UNKNOWN,    /* of a later protocol: to be ignored */
 } AgentMessageType;
 
 typedef struct AgentMessage {
         AgentMessageType type;
         char *agent_id, *api_key, *version, *hostname; /* auth; the last two may be NULL */
+        bool cancelled;                                /* going_down: it does not after all */
         IngestItem *items;                             /* owned; a list (utlist.h) */
 } AgentMessage;
 

@@ -5,6 +5,13 @@
 #include "agent-message.h"
 #include "agent-session.h"
 
+#define CLOSE_BAD_MESSAGE   4400
+#define CLOSE_UNAUTHORIZED  4401
+#define CLOSE_AUTH_TIMEOUT  4408
+#define CLOSE_SUPERSEDED    4409
+#define CLOSE_TOO_LARGE     4413
+#define CLOSE_UNAVAILABLE   1013 /* "try again later" of the IANA registry */
+
 typedef enum AgentSessionState {
         SESSION_NEW,
         SESSION_AUTHENTICATING,
@@ -25,7 +32,7 @@ typedef struct AgentSession {
         char *agent_id;  /* set while in the tables below */
         char *server, *user;
         IngestSource *source;
-        bool beat;       /* in the heartbeat under way, not answered */
+        bool checked;    /* in the check under way, not answered */
         UT_hash_handle hh, hh_server;
         struct AgentSession *prev, *next;
 } AgentSession;
@@ -36,10 +43,29 @@ struct AgentSessions {
         AgentSession *by_agent;  /* READY ones, also while they drain */
         AgentSession *by_server;
         sd_event_source *timer;
-        bool beating;
+        bool beating;         /* a beat is under way */
+        bool checking;        /* a check of the sessions is */
+        bool recheck;         /* after the next beat: a statement about an agent failed */
+        uint64_t beats_since; /* CLOCK_MONOTONIC, usec: no beat has failed since; 0 before the first */
 };
 
+/* agent-session.c */
 /* Another connection of the same agent took over, here or elsewhere. May free the session. */
 void agent_session_supersede(AgentSession *s);
+void agent_session_send(AgentSession *s, const char *type, json_object *payload_taken);
+/* The error message and then the close. The session takes no message any more. */
+void agent_session_refuse(AgentSession *s, int code, const char *name, const char *message);
+/* READY: into the tables, from s->auth. */
+void agent_session_enter(AgentSession *s);
+/* Frees the session when nothing needs it any more. */
+void agent_session_collect(AgentSession *s);
+extern const IngestSourceHandler agent_session_source_handler;
 
-int agent_sessions_start_heartbeat(AgentSessions *a);
+/* agent-auth.c */
+void agent_session_authenticate(AgentSession *s);
+
+/* agent-presence.c */
+/* Unless another session has taken over. */
+void agent_session_mark_offline(AgentSession *s);
+void agent_session_going_down(AgentSession *s, bool cancelled);
+int agent_sessions_start_presence(AgentSessions *a);

@@ -3,7 +3,6 @@
 #include "agent-session-internal.h"
 #include "json-util.h"
 #include "log.h"
-#include "token.h"
 
 /* The life of a session:
  *
@@ -14,22 +13,16 @@
  * 3. READY: messages become items of the session's ingestion source, which acknowledges them when committed.
  * 4. After the connection: the session stays until its source is drained, ended or fenced.
  *
- * A session whose WebSocket is gone while the statement of 2 is under way is freed by its callback. */
+ * A session whose WebSocket is gone while the statement of 2 is under way is freed by its callback.
+ *
+ * Step 2 is agent-auth.c's; what the database says of an agent's being there is agent-presence.c's. */
 
 #define AGENT_PATH          "/api/v1/agent/connect"
 #define AUTH_TIMEOUT_USEC   (10 * USEC_PER_SEC)
-#define CLOSE_BAD_MESSAGE   4400
-#define CLOSE_UNAUTHORIZED  4401
-#define CLOSE_AUTH_TIMEOUT  4408
-#define CLOSE_SUPERSEDED    4409
-#define CLOSE_TOO_LARGE     4413
-#define CLOSE_UNAVAILABLE   1013 /* "try again later" of the IANA registry */
-
-static void session_start_auth(AgentSession *s);
 
 /* ---- Sending ---- */
 
-static void session_send(AgentSession *s, const char *type, json_object *payload_taken)
+void agent_session_send(AgentSession *s, const char *type, json_object *payload_taken)
 {
         _cleanup_json_ json_object *o = json_object_new_object(), *payload = payload_taken;
         const char *text;
@@ -43,7 +36,7 @@ static void session_send(AgentSession *s, const char *type, json_object *payload
 }
 
 /* The error message and then the close. The session takes no message any more. */
-static void session_refuse(AgentSession *s, int code, const char *name, const char *message)
+void agent_session_refuse(AgentSession *s, int code, const char *name, const char *message)
 {
         json_object *payload;
 
@@ -58,7 +51,7 @@ static void session_refuse(AgentSession *s, int code, const char *name, const ch
                 (void) json_add_string(payload, "code", name);
                 (void) json_add_string(payload, "message", message);
         }
-        session_send(s, "error", payload);
+        agent_session_send(s, "error", payload);
         ws_close(s->ws, code, name);
 }
 
@@ -75,13 +68,13 @@ static void session_leave_tables(AgentSession *s)
         DL_FOREACH_SAFE(s->owner->all, other, tmp)
                 if (other->waiting && streq(other->auth.agent_id, s->agent_id)) {
                         other->waiting = false;
-                        session_start_auth(other);
+                        agent_session_authenticate(other);
                 }
         free(s->agent_id);
         s->agent_id = NULL;
 }
 
-static void session_enter_tables(AgentSession *s)
+void agent_session_enter(AgentSession *s)
 {
         s->agent_id = TAKE_PTR(s->auth.agent_id);
         HASH_ADD_KEYPTR(hh, s->owner->by_agent, s->agent_id, strlen(s->agent_id), s);
@@ -101,7 +94,7 @@ static void session_free(AgentSession *s)
 }
 
 /* Frees the session when nothing needs it any more. */
-static void session_collect(AgentSession *s)
+void agent_session_collect(AgentSession *s)
 {
         if (s->ws || s->querying)
                 return;
@@ -114,9 +107,9 @@ static void session_collect(AgentSession *s)
 void agent_session_supersede(AgentSession *s)
 {
         ingest_source_fence(s->source);
-        session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
+        agent_session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
         session_leave_tables(s);
-        session_collect(s);
+        agent_session_collect(s);
 }
 
 /* ---- Ingestion ---- */
@@ -127,7 +120,7 @@ static void source_committed(IngestSource *source, const char *cursor, void *use
 
         if (payload)
                 (void) json_add_string(payload, "cursor", cursor);
-        session_send(userdata, "ack", payload);
+        agent_session_send(userdata, "ack", payload);
 }
 
 static void source_ended(IngestSource *source, int error, void *userdata)
@@ -135,13 +128,13 @@ static void source_ended(IngestSource *source, int error, void *userdata)
         AgentSession *s = userdata;
 
         if (error == -ESTALE)
-                session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
+                agent_session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
         else if (error == -EINVAL)
-                session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "The database refuses a value.");
+                agent_session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "The database refuses a value.");
         else
-                session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "The database is not available.");
+                agent_session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "The database is not available.");
         session_leave_tables(s);
-        session_collect(s);
+        agent_session_collect(s);
 }
 
 static void source_throttled(IngestSource *source, bool full, void *userdata)
@@ -154,127 +147,21 @@ static void source_throttled(IngestSource *source, bool full, void *userdata)
 
 static void source_drained(IngestSource *source, void *userdata)
 {
-        session_collect(userdata);
+        agent_session_collect(userdata);
 }
 
-static const IngestSourceHandler source_handler = {
+const IngestSourceHandler agent_session_source_handler = {
         .committed = source_committed,
         .ended = source_ended,
         .throttled = source_throttled,
         .drained = source_drained,
 };
 
-/* ---- Authentication ---- */
-
-static int session_take_row(AgentSession *s, PGresult *res)
-{
-        s->id = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
-        s->epoch = strtoll(PQgetvalue(res, 0, 1), NULL, 10);
-        s->server = strdup(PQgetvalue(res, 0, 2));
-        s->user = strdup(PQgetvalue(res, 0, 3));
-        if (!s->server || !s->user)
-                return -ENOMEM;
-        return ingest_source_new(s->owner->server->ingest, s->id, s->epoch, s->server, s->user, &source_handler, s,
-                                 &s->source);
-}
-
-static void session_announce(AgentSession *s)
-{
-        _cleanup_(changes_clear) Changes changes = {};
-        char epoch[32];
-
-        snprintf(epoch, sizeof(epoch), "%lld", (long long) s->epoch);
-        if (changes_add(&changes, CHANGE_SERVER, s->user, s->server, NULL) >= 0 &&
-            changes_add(&changes, CHANGE_SESSION, s->user, s->server, epoch) >= 0)
-                server_publish(s->owner->server, &changes, false);
-}
-
-static void session_mark_offline(AgentSession *s);
-
-static void session_accept(AgentSession *s, PGresult *res)
-{
-        json_object *payload;
-        AgentSession *old;
-
-        if (session_take_row(s, res) < 0) {
-                session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "Out of memory.");
-                return;
-        }
-        HASH_FIND(hh, s->owner->by_agent, s->auth.agent_id, strlen(s->auth.agent_id), old);
-        if (old && old->epoch > s->epoch) {
-                /* Two at once, answered in the other order: this one is the older. */
-                session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
-                return;
-        }
-        if (old)
-                agent_session_supersede(old);
-        s->state = SESSION_READY;
-        session_enter_tables(s);
-        agent_message_done(&s->auth);
-
-        payload = json_object_new_object();
-        if (payload) {
-                (void) json_add_string(payload, "server_id", s->server);
-                (void) json_add_string(payload, "server_name", PQgetvalue(res, 0, 5));
-                (void) json_add_string(payload, "resume_after",
-                                       PQgetisnull(res, 0, 4) ? NULL : PQgetvalue(res, 0, 4));
-        }
-        session_send(s, "auth_ok", payload);
-        if (s->ws)
-                ws_pause(s->ws, false);
-        else
-                session_mark_offline(s);
-        session_announce(s);
-}
-
-static void auth_done(PGresult *res, int error, void *userdata)
-{
-        AgentSession *s = userdata;
-
-        s->querying = false;
-        if (s->state == SESSION_ENDED)
-                ;
-        else if (error < 0)
-                session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "The database is not available.");
-        else if (PQntuples(res) == 0)
-                session_refuse(s, CLOSE_UNAUTHORIZED, "unauthorized", "The agent is unknown or its key is wrong.");
-        else
-                session_accept(s, res);
-        session_collect(s);
-}
-
-static void session_start_auth(AgentSession *s)
-{
-        char hash[TOKEN_HASH_MAX];
-        AgentSession *before;
-        int r;
-
-        HASH_FIND(hh, s->owner->by_agent, s->auth.agent_id, strlen(s->auth.agent_id), before);
-        if (before && !before->ws && ingest_source_pending(before->source) > 0) {
-                s->waiting = true;
-                return;
-        }
-        token_hash(s->auth.api_key, hash);
-
-        const char *params[] = { s->auth.agent_id, hash, s->auth.version, s->auth.hostname };
-
-        r = server_query(s->owner->server,
-                         "UPDATE servers s SET session_epoch = s.session_epoch + 1, connected = true,"
-                         " last_seen = now(), agent_version = $3, hostname = $4 FROM users u"
-                         " WHERE s.agent_id = $1 AND s.api_key_hash = $2::bytea AND u.id = s.user_id"
-                         " RETURNING s.id, s.session_epoch, s.public_id, u.public_id, s.resume_cursor, s.name",
-                         4, params, auth_done, s);
-        if (r < 0)
-                session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "The database is not available.");
-        else
-                s->querying = true;
-}
-
 /* ---- The WebSocket ---- */
 
 static int auth_timed_out(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        session_refuse(userdata, CLOSE_AUTH_TIMEOUT, "auth_timeout", "No auth message within 10 seconds.");
+        agent_session_refuse(userdata, CLOSE_AUTH_TIMEOUT, "auth_timeout", "No auth message within 10 seconds.");
         return 0;
 }
 
@@ -313,62 +200,26 @@ static void session_message(WsConn *ws, const char *text, size_t n, void *userda
                 return;
         r = agent_message_parse(text, n, &m, error);
         if (r == -EMSGSIZE)
-                session_refuse(s, CLOSE_TOO_LARGE, "too_large", error);
+                agent_session_refuse(s, CLOSE_TOO_LARGE, "too_large", error);
         else if (r == -ENOMEM)
-                session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "Out of memory.");
+                agent_session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "Out of memory.");
         else if (r < 0)
-                session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", error);
+                agent_session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", error);
         else if (s->state == SESSION_NEW && m.type == AGENT_MESSAGE_AUTH) {
                 s->auth = m;
                 m = (AgentMessage){};
                 s->state = SESSION_AUTHENTICATING;
                 s->auth_timer = sd_event_source_disable_unref(s->auth_timer);
                 ws_pause(ws, true);
-                session_start_auth(s);
+                agent_session_authenticate(s);
         } else if (s->state == SESSION_READY && m.type == AGENT_MESSAGE_ITEMS)
                 ingest_source_push(s->source, TAKE_PTR(m.items));
+        else if (s->state == SESSION_READY && m.type == AGENT_MESSAGE_GOING_DOWN)
+                agent_session_going_down(s, m.cancelled);
         else if (m.type == AGENT_MESSAGE_AUTH)
-                session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "auth came twice.");
+                agent_session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "auth came twice.");
         else if (s->state != SESSION_READY)
-                session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "auth has to come first.");
-}
-
-typedef struct OfflineCall {
-        Server *server;
-        char *user, *id;
-} OfflineCall;
-
-static void offline_done(PGresult *res, int error, void *userdata)
-{
-        OfflineCall *c = userdata;
-
-        if (error == 0 && PQntuples(res) > 0)
-                server_publish_one(c->server, CHANGE_SERVER, c->user, c->id, NULL);
-        free(c->user);
-        free(c->id);
-        free(c);
-}
-
-/* Unless another session has taken over. When it fails, the time when the agent was last seen shows it soon. */
-static void session_mark_offline(AgentSession *s)
-{
-        OfflineCall *c = calloc(1, sizeof(*c));
-        char id[32], epoch[32];
-
-        if (!c)
-                return;
-        *c = (OfflineCall){ .server = s->owner->server, .user = strdup(s->user), .id = strdup(s->server) };
-        snprintf(id, sizeof(id), "%lld", (long long) s->id);
-        snprintf(epoch, sizeof(epoch), "%lld", (long long) s->epoch);
-
-        const char *params[] = { id, epoch };
-
-        if (!c->user || !c->id ||
-            server_query(c->server,
-                         "UPDATE servers SET connected = false WHERE id = $1::bigint AND session_epoch = $2::bigint"
-                         " AND connected RETURNING 1",
-                         2, params, offline_done, c) < 0)
-                offline_done(NULL, -ENOTCONN, c);
+                agent_session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "auth has to come first.");
 }
 
 static void session_closed(WsConn *ws, void *userdata)
@@ -377,11 +228,12 @@ static void session_closed(WsConn *ws, void *userdata)
 
         s->ws = NULL;
         s->waiting = false;
-        if (s->source)
-                session_mark_offline(s);
+        /* An instance that ends says nothing: its agents have a while to come to another one. */
+        if (s->source && !s->owner->server->stopping)
+                agent_session_mark_offline(s);
         if (s->state == SESSION_AUTHENTICATING && !s->querying)
                 s->state = SESSION_ENDED;
-        session_collect(s);
+        agent_session_collect(s);
 }
 
 static const WsHandler ws_handler = {
@@ -405,9 +257,9 @@ void agent_sessions_changed(AgentSessions *a, const Changes *changes)
                         continue;
                 if (c->kind == CHANGE_SERVER_REMOVED) {
                         ingest_source_fence(s->source);
-                        session_refuse(s, CLOSE_UNAUTHORIZED, "unauthorized", "The server was removed.");
+                        agent_session_refuse(s, CLOSE_UNAUTHORIZED, "unauthorized", "The server was removed.");
                         session_leave_tables(s);
-                        session_collect(s);
+                        agent_session_collect(s);
                 } else if (strtoll(strempty(c->arg), NULL, 10) > s->epoch)
                         agent_session_supersede(s);
         }
@@ -424,7 +276,7 @@ int agent_sessions_new(Server *server, AgentSessions **ret)
         a->server = server;
         r = http_server_set_websocket(server->http, AGENT_PATH, &ws_handler, a);
         if (r >= 0)
-                r = agent_sessions_start_heartbeat(a);
+                r = agent_sessions_start_presence(a);
         if (r < 0) {
                 agent_sessions_free(a);
                 return r;

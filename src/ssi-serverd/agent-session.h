@@ -8,8 +8,9 @@ int agent_sessions_new(Server *s, AgentSessions **ret);
 /* The HTTP server has ended all connections before. */
 AgentSessions *agent_sessions_free(AgentSessions *a);
 
-/* Says now that the agents connected here are alive, and marks those that nobody has heard of as gone. */
-void agent_sessions_beat(AgentSessions *a);
+/* The database is back: says that the agents connected here are, and asks which were taken over meanwhile. */
+void agent_sessions_check(AgentSessions *a);
+size_t agent_sessions_count(AgentSessions *a);
 
 /* Sessions that another instance took over, and servers that were removed. */
 void agent_sessions_changed(AgentSessions *a, const Changes *changes);

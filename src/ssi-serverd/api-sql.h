@@ -13,17 +13,21 @@
         " 'changed_at', " SQL_TIME("v.changed_at") ", 'received_at', " SQL_TIME("v.received_at") ","            \
         " 'duration_ms', v.duration_ms, 'invocation_id', v.invocation_id,"                                      \
         " 'error', CASE WHEN v.error_kind IS NOT NULL THEN json_build_object('kind', v.error_kind,"             \
-        "  'detail', v.error_detail, 'at', " SQL_TIME("v.error_at") ") END)"
+        "  'detail', v.error_detail, 'at', " SQL_TIME("v.error_at") ") END,"                                    \
+        " 'stale', v.stale_since IS NOT NULL, 'stale_since', " SQL_TIME("v.stale_since") ")"
 
-/* Of servers s and SQL_SERVER_COUNTS. An instance that died cannot say that its agents are gone, so the time when one
- * was last seen counts too. */
+/* While an agent is connected it is as alive as the instance that holds it. */
+#define SQL_LAST_SEEN                                                                                           \
+        "CASE WHEN s.connected THEN greatest(s.last_seen, (SELECT i.seen_at FROM instances i"                   \
+        " WHERE i.id = s.instance)) ELSE s.last_seen END"
+
+/* Of servers s and SQL_SERVER_COUNTS. */
 #define SQL_SERVER_JSON                                                                                         \
         "json_build_object('id', s.public_id, 'agent_id', s.agent_id, 'name', s.name,"                          \
-        " 'labels', to_json(s.labels), 'state', CASE WHEN s.claimed_at IS NULL THEN 'pending'"                  \
-        "  WHEN s.connected AND s.last_seen > now() - interval '60 s' THEN 'online' ELSE 'offline' END,"        \
-        " 'last_seen', " SQL_TIME("s.last_seen") ", 'created_at', " SQL_TIME("s.created_at") ","                \
+        " 'labels', to_json(s.labels), 'state', server_state(s.claimed_at, s.connected, s.rebooting_until),"    \
+        " 'last_seen', " SQL_TIME(SQL_LAST_SEEN) ", 'created_at', " SQL_TIME("s.created_at") ","                \
         " 'worst_status', n.worst, 'counts', json_build_object('OK', n.ok, 'UPDATE', n.update,"                 \
-        "  'WARNING', n.warning, 'FAILURE', n.failure), 'errors', n.errors, 'services', n.services)"
+        "  'WARNING', n.warning, 'FAILURE', n.failure), 'errors', n.errors, 'stale', n.stale, 'services', n.services)"
 
 /* Joins servers s. */
 #define SQL_SERVER_COUNTS                                                                                       \
@@ -31,7 +35,7 @@
         " count(*) FILTER (WHERE v.status = 'OK') AS ok, count(*) FILTER (WHERE v.status = 'UPDATE') AS update,"\
         " count(*) FILTER (WHERE v.status = 'WARNING') AS warning,"                                             \
         " count(*) FILTER (WHERE v.status = 'FAILURE') AS failure,"                                             \
-        " count(v.error_kind) AS errors, count(*) AS services FROM services v WHERE v.server_id = s.id) n"
+        " count(v.error_kind) AS errors, count(v.stale_since) AS stale, count(*) AS services FROM services v WHERE v.server_id = s.id) n"
 
 /* That servers s is the user's, named by a parameter. */
 #define SQL_OWNED_BY(param) "s.user_id = (SELECT u.id FROM users u WHERE u.public_id = " param ")"

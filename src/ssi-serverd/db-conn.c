@@ -71,7 +71,7 @@ static int sqlstate_to_errno(const char *state)
                 return -EEXIST;
         if (streq(state, "40001") || streq(state, "40P01"))
                 return -EAGAIN;
-        if (startswith(state, "22") || startswith(state, "23"))
+        if (startswith(state, "22") || startswith(state, "23") || startswith(state, "54"))
                 return -EINVAL;
         if (startswith(state, "08") || startswith(state, "57P0"))
                 return -ECONNRESET;
@@ -238,9 +238,11 @@ static void db_conn_read(DbConn *c)
                 if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
                         PQclear(res);
                         db_conn_finish_head(c);
-                } else if (!c->queries->res)
+                } else if (!c->queries->res || result_to_errno(res) < 0) {
+                        /* The commit comes with the sync, after the statement's own result, and may fail. */
+                        PQclear(c->queries->res);
                         c->queries->res = res;
-                else
+                } else
                         PQclear(res);
         }
         while ((n = PQnotifies(c->pg))) {

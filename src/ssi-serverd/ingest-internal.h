@@ -1,5 +1,6 @@
 #pragma once
 
+#include "ingest-known.h"
 #include "ingest.h"
 
 struct IngestSource {
@@ -15,6 +16,8 @@ struct IngestSource {
         bool queued;    /* on the list of sources with items */
         bool ended;
         bool throttled;
+        bool replaying; /* what is pushed is a replay */
+        Known known;
         IngestSource *prev, *next;         /* sources with items */
         IngestSource *all_prev, *all_next; /* all sources */
 };
@@ -25,22 +28,58 @@ typedef struct BatchPart {
         IngestItem *items;
         size_t n_items;
         const char *cursor;   /* the last one of the items, or NULL */
+        bool gap;             /* it is a gap's */
         bool accepted;
 } BatchPart;
 
+/* What a batch makes of one service. */
+typedef struct ServiceKey {
+        size_t part;
+        char name[SLUG_MAX + 1];
+} ServiceKey;
+
+typedef struct ServiceState {
+        ServiceKey key;
+        KnownService *known;      /* as it was before, or NULL */
+        const IngestItem *result; /* the last result, or NULL */
+        const IngestItem *last;   /* the last item */
+        uint64_t changed_at;
+        bool flipped;             /* the status changed inside the batch */
+        bool changed;             /* more than times */
+        bool write;
+        UT_hash_handle hh;
+} ServiceState;
+
+/* All items of a batch are of one kind. */
+typedef enum BatchKind {
+        BATCH_ITEMS,
+        BATCH_INVENTORY,
+        BATCH_LIVE,
+} BatchKind;
+
 typedef struct Batch {
         Ingest *ingest;
-        bool inventory; /* all items are inventories, or none is */
+        BatchKind kind;
         BatchPart *parts;
         size_t n_parts, n_items, size;
         unsigned n_retries;
+        uint64_t sent;          /* CLOCK_MONOTONIC, usec */
+        ServiceState *states;   /* of BATCH_ITEMS */
 } Batch;
 
-/* Sends the batch as one statement. */
-int batch_send(Batch *b, Db *db, const char *instance, db_callback_t callback, void *userdata);
+BatchKind batch_kind_of(const IngestItem *item);
 
-/* Adds what the accepted parts changed; for an inventory, res names the services that it removed or changed. */
+/* ingest-fold.c: compares the batch with what is known, and decides what is to be written. 1, or 0 when there is nothing
+ * to write at all. May be called again. */
+int batch_fold(Batch *b, const IngestSettings *settings);
+void batch_fold_done(Batch *b);
+/* After the commit: what the accepted parts wrote is known. */
+void batch_learn(Batch *b);
+
+/* ingest-batch.c: sends the folded batch as one statement. */
+int batch_send(Batch *b, Db *db, const char *instance, const IngestSettings *settings, db_callback_t callback,
+               void *userdata);
+/* Adds what the accepted parts changed; res names what only the database knows. Before batch_learn(). */
 int batch_changes(const Batch *b, PGresult *res, Changes *changes);
-
 /* Marks the parts that the statement found to be of the current session. */
 void batch_mark_accepted(Batch *b, PGresult *res);

@@ -10,6 +10,8 @@ typedef enum IngestKind {
         INGEST_ERROR,
         INGEST_GAP,
         INGEST_INVENTORY,
+        INGEST_RESUME, /* what follows was kept while the agent could not send it */
+        INGEST_LIVE,   /* the end of that */
 } IngestKind;
 
 typedef struct InventoryService {
@@ -18,6 +20,7 @@ typedef struct InventoryService {
         int64_t timeout_ms;                             /* -1: unknown */
         uint64_t next_run;                              /* usec; USEC_INFINITY: none */
         bool enabled;
+        bool write;                                     /* ingestion's: not in the database yet */
 } InventoryService;
 
 /* Owns its strings. */
@@ -35,6 +38,10 @@ typedef struct IngestItem {
         char *cursor;        /* or NULL */
         InventoryService *services;
         size_t n_services;
+
+        bool replay;         /* ingestion's: comes between RESUME and LIVE */
+        bool keep;           /* belongs into the history */
+        bool whole;          /* an inventory that may remove services */
         struct IngestItem *prev, *next;
 } IngestItem;
 

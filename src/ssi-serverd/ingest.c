@@ -6,6 +6,7 @@
 #define BATCH_SHARE_MAX   500 /* of one source, so that a replay does not hold up the others */
 #define BATCH_SIZE_MAX    (4 * 1024 * 1024)
 #define BATCH_RETRIES_MAX 10
+#define RETRY_USEC        USEC_PER_SEC
 
 /* Past these, reading stops. What one message holds may go over. */
 #define QUEUE_ITEMS_MAX   20000
@@ -18,7 +19,11 @@ struct Ingest {
         char *instance;
         const IngestHandler *handler;
         void *userdata;
+        IngestSettings settings;
+        IngestStats stats;
         sd_event_source *run_source; /* so that all that one turn of the loop brings is one batch */
+        sd_event_source *retry_timer;
+        bool stalled;                /* the database takes nothing; until the timer */
         IngestSource *ready;         /* sources with items, in turn */
         IngestSource *all;
         Batch *batch;                /* under way */
@@ -37,6 +42,7 @@ static void source_unref(IngestSource *s)
         DL_DELETE2(s->ingest->all, s, all_prev, all_next);
         if (s->throttled)
                 s->ingest->n_throttled--;
+        known_clear(&s->known);
         free(s->server);
         free(s->user);
         free(s);
@@ -109,8 +115,9 @@ static void batch_take(Batch *b, IngestSource *s)
 
         *p = (BatchPart){ .source = s };
         s->n_ref++;
-        while (s->items && (s->items->kind == INGEST_INVENTORY) == b->inventory && p->n_items < BATCH_SHARE_MAX &&
-               b->n_items < BATCH_ITEMS_MAX && b->size < BATCH_SIZE_MAX) {
+        while (s->items && batch_kind_of(s->items) == b->kind && p->n_items < BATCH_SHARE_MAX &&
+               b->n_items < BATCH_ITEMS_MAX && b->size < BATCH_SIZE_MAX &&
+               (!p->items || p->items->replay == s->items->replay)) {
                 IngestItem *item = s->items;
                 size_t size = ingest_item_size(item);
 
@@ -122,9 +129,11 @@ static void batch_take(Batch *b, IngestSource *s)
                 b->size += size;
                 p->n_items++;
                 b->n_items++;
-                if (item->cursor)
+                if (item->cursor) {
                         p->cursor = item->cursor;
-                if (b->inventory)
+                        p->gap = item->kind == INGEST_GAP;
+                }
+                if (b->kind != BATCH_ITEMS)
                         break; /* a later one replaces it, but not in the same statement */
         }
 }
@@ -133,6 +142,7 @@ static Batch *batch_free(Batch *b)
 {
         if (!b)
                 return NULL;
+        batch_fold_done(b);
         for (size_t k = 0; k < b->n_parts; k++) {
                 ingest_items_free(b->parts[k].items);
                 source_unref(b->parts[k].source);
@@ -160,11 +170,11 @@ static Batch *batch_new(Ingest *i)
                 return NULL;
         }
         /* The one that has waited longest decides what this batch is about; the others of that kind join. */
-        b->inventory = i->ready->items->kind == INGEST_INVENTORY;
+        b->kind = batch_kind_of(i->ready->items);
         DL_FOREACH_SAFE(i->ready, s, tmp) {
                 if (b->n_parts == n_sources || b->n_items >= BATCH_ITEMS_MAX || b->size >= BATCH_SIZE_MAX)
                         break;
-                if ((s->items->kind == INGEST_INVENTORY) == b->inventory)
+                if (batch_kind_of(s->items) == b->kind)
                         batch_take(b, s);
         }
         for (size_t k = 0; k < b->n_parts; k++) {
@@ -220,11 +230,26 @@ static void batch_finish(Ingest *i, Batch *b)
         ingest_unthrottle(i);
 }
 
+static void count_batch(Ingest *i, const Batch *b)
+{
+        const ServiceState *s;
+
+        i->stats.batches++;
+        i->stats.items += b->n_items;
+        histogram_add(&i->stats.commit, ingest_now(CLOCK_MONOTONIC) - b->sent);
+        for (s = b->states; s; s = s->hh.next)
+                i->stats.unchanged += !s->write;
+}
+
 static void batch_committed(Ingest *i, Batch *b, PGresult *res)
 {
         _cleanup_(changes_clear) Changes changes = {};
+        int r;
 
         batch_mark_accepted(b, res);
+        count_batch(i, b);
+        r = batch_changes(b, res, &changes);
+        batch_learn(b);
         for (size_t k = 0; k < b->n_parts; k++) {
                 BatchPart *p = &b->parts[k];
 
@@ -233,18 +258,65 @@ static void batch_committed(Ingest *i, Batch *b, PGresult *res)
                 else if (p->cursor && p->source->handler && !p->source->ended)
                         p->source->handler->committed(p->source, p->cursor, p->source->userdata);
         }
-        if (batch_changes(b, res, &changes) >= 0 && changes.n > 0)
-                i->handler->changed(&changes, !b->inventory, i->userdata);
+        if (r >= 0 && changes.n > 0)
+                i->handler->changed(&changes, b->kind == BATCH_ITEMS, i->userdata);
+        i->handler->committed(i->userdata);
 }
 
+/* 1 when it is under way, 0 when there is nothing to do for it. */
 static int batch_start(Ingest *i, Batch *b)
 {
         int r;
 
-        r = batch_send(b, i->db, i->instance, batch_done, i);
-        if (r >= 0)
-                i->batch = b;
-        return r;
+        r = batch_fold(b, &i->settings);
+        if (r <= 0)
+                return r;
+        r = batch_send(b, i->db, i->instance, &i->settings, batch_done, i);
+        if (r < 0)
+                return r;
+        b->sent = ingest_now(CLOCK_MONOTONIC);
+        i->batch = b;
+        return 1;
+}
+
+/* For a while the database is left alone. What waits keeps its place, and reading stops when it is too much. */
+static void ingest_stall(Ingest *i)
+{
+        i->stalled = sd_event_source_set_time_relative(i->retry_timer, RETRY_USEC) >= 0 &&
+                     sd_event_source_set_enabled(i->retry_timer, SD_EVENT_ONESHOT) >= 0;
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Ingest *i = userdata;
+
+        i->stalled = false;
+        ingest_dispatch(i);
+        return 0;
+}
+
+/* Without an answer nobody knows whether the transaction was committed: the agent has to ask for the cursor anew. With
+ * one, nothing was done. */
+static void batch_failed(Ingest *i, Batch *b, PGresult *res, int error)
+{
+        if (error == -EINVAL && b->n_parts > 1) {
+                /* One of them is refused, but the database does not say whose. */
+                i->n_solo = (unsigned) b->n_parts;
+                batch_put_back(b);
+                return;
+        }
+        if (error != -ECANCELED) {
+                i->stats.failed++;
+                i->handler->failed(error, db_result_message(res), i->userdata);
+        }
+        if (res && error != -EINVAL && error != -ECONNRESET) {
+                batch_put_back(b);
+                ingest_stall(i);
+                return;
+        }
+        i->stats.refused += error == -EINVAL;
+        for (size_t k = 0; k < b->n_parts; k++)
+                source_end(b->parts[k].source, error);
 }
 
 static void batch_done(PGresult *res, int error, void *userdata)
@@ -252,18 +324,11 @@ static void batch_done(PGresult *res, int error, void *userdata)
         Ingest *i = userdata;
         Batch *b = TAKE_PTR(i->batch);
 
-        if (error == -EAGAIN && b->n_retries++ < BATCH_RETRIES_MAX && batch_start(i, b) >= 0)
+        if (error == -EAGAIN && b->n_retries++ < BATCH_RETRIES_MAX && batch_start(i, b) > 0)
                 return;
-        if (error == -EINVAL && b->n_parts > 1) {
-                /* One of them is refused, but the database does not say whose. */
-                i->n_solo = (unsigned) b->n_parts;
-                batch_put_back(b);
-        } else if (error < 0) {
-                if (error != -ECANCELED)
-                        i->handler->failed(error, db_result_message(res), i->userdata);
-                for (size_t k = 0; k < b->n_parts; k++)
-                        source_end(b->parts[k].source, error);
-        } else
+        if (error < 0)
+                batch_failed(i, b, res, error);
+        else
                 batch_committed(i, b, res);
         batch_finish(i, b);
         ingest_dispatch(i);
@@ -271,17 +336,20 @@ static void batch_done(PGresult *res, int error, void *userdata)
 
 static void ingest_dispatch(Ingest *i)
 {
-        Batch *b;
+        while (!i->batch && i->ready && !i->stalled && db_is_ready(i->db)) {
+                Batch *b = batch_new(i);
+                int r = b ? batch_start(i, b) : -ENOMEM;
 
-        if (i->batch || !i->ready || !db_is_ready(i->db))
-                return;
-        b = batch_new(i);
-        if (b && batch_start(i, b) >= 0)
-                return;
-        /* Out of memory, or the connection is just breaking: nothing was sent. The next item or kick tries again. */
-        if (b) {
-                batch_put_back(b);
-                batch_finish(i, b);
+                if (r < 0) {
+                        /* Out of memory, or the connection is just breaking: nothing was sent. The next item or kick
+                         * tries again. */
+                        if (b)
+                                batch_put_back(b);
+                }
+                if (r <= 0 && b)
+                        batch_finish(i, b);
+                if (r < 0)
+                        return;
         }
 }
 
@@ -296,8 +364,8 @@ void ingest_kick(Ingest *i)
         (void) sd_event_source_set_enabled(i->run_source, SD_EVENT_ONESHOT);
 }
 
-int ingest_new(sd_event *event, Db *db, const char *instance, const IngestHandler *handler, void *userdata,
-               Ingest **ret)
+int ingest_new(sd_event *event, Db *db, const char *instance, const IngestSettings *settings,
+               const IngestHandler *handler, void *userdata, Ingest **ret)
 {
         _cleanup_(ingest_freep) Ingest *i = NULL;
         int r;
@@ -308,6 +376,7 @@ int ingest_new(sd_event *event, Db *db, const char *instance, const IngestHandle
         *i = (Ingest){
                 .db = db,
                 .instance = strdup(instance),
+                .settings = *settings,
                 .handler = handler,
                 .userdata = userdata,
         };
@@ -316,6 +385,10 @@ int ingest_new(sd_event *event, Db *db, const char *instance, const IngestHandle
         r = sd_event_add_defer(event, &i->run_source, ingest_run, i);
         if (r >= 0)
                 r = sd_event_source_set_enabled(i->run_source, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(event, &i->retry_timer, CLOCK_MONOTONIC, 0, 0, on_retry, i);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(i->retry_timer, SD_EVENT_OFF);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(i);
@@ -327,6 +400,7 @@ Ingest *ingest_free(Ingest *i)
         if (!i)
                 return NULL;
         sd_event_source_disable_unref(i->run_source);
+        sd_event_source_disable_unref(i->retry_timer);
         free(i->instance);
         free(i);
         return NULL;
@@ -335,6 +409,11 @@ Ingest *ingest_free(Ingest *i)
 size_t ingest_pending(Ingest *i)
 {
         return i->n_items;
+}
+
+const IngestStats *ingest_stats(Ingest *i)
+{
+        return &i->stats;
 }
 
 int ingest_source_new(Ingest *i, int64_t id, int64_t epoch, const char *server, const char *user,
@@ -375,6 +454,27 @@ IngestSource *ingest_source_free(IngestSource *s)
         return NULL;
 }
 
+/* Marks what belongs to a replay. What only says where one begins or ends is dropped when it says nothing new. */
+static void mark_replay(IngestSource *s, IngestItem **items)
+{
+        IngestItem *item, *tmp;
+
+        DL_FOREACH_SAFE(*items, item, tmp) {
+                bool live = item->kind == INGEST_LIVE && s->replaying;
+
+                if (item->kind == INGEST_RESUME)
+                        s->replaying = true;
+                else if (item->kind == INGEST_LIVE)
+                        s->replaying = false;
+                else
+                        item->replay = s->replaying;
+                if (item->kind == INGEST_RESUME || (item->kind == INGEST_LIVE && !live)) {
+                        DL_DELETE(*items, item);
+                        ingest_item_free(item);
+                }
+        }
+}
+
 void ingest_source_push(IngestSource *s, IngestItem *items_taken)
 {
         Ingest *i = s->ingest;
@@ -384,6 +484,7 @@ void ingest_source_push(IngestSource *s, IngestItem *items_taken)
                 ingest_items_free(items_taken);
                 return;
         }
+        mark_replay(s, &items_taken);
         DL_FOREACH(items_taken, item) {
                 size_t size = ingest_item_size(item);
 

@@ -7,9 +7,11 @@
  * it, or the agent sends it again. */
 
 #include <systemd/sd-event.h>
+#include <time.h>
 
 #include "changes.h"
 #include "db.h"
+#include "histogram.h"
 #include "ingest-item.h"
 
 typedef struct Ingest Ingest;
@@ -30,13 +32,31 @@ typedef struct IngestSourceHandler {
 typedef struct IngestHandler {
         /* What a transaction changed, after its commit. notified: the other instances hear it by the transaction. */
         void (*changed)(const Changes *changes, bool notified, void *userdata);
-        /* A transaction failed; for the log. */
+        /* A transaction was committed. */
+        void (*committed)(void *userdata);
+        /* A transaction failed; when the database said so, it is tried again. */
         void (*failed)(int error, const char *message, void *userdata);
 } IngestHandler;
 
+typedef struct IngestSettings {
+        bool history_changes_only; /* else every result is in the history */
+        unsigned grace_seconds;    /* how late a result may come before its service is stale */
+        uint64_t refresh_usec;     /* results that say nothing new are written so often at most; a quarter of the grace,
+                                    * so that the times in the database are never that old */
+} IngestSettings;
+
+typedef struct IngestStats {
+        uint64_t items;     /* committed */
+        uint64_t batches;   /* committed */
+        uint64_t unchanged; /* results that cost no update of a service */
+        uint64_t failed;    /* batches that were not committed */
+        uint64_t refused;   /* sources that ended for an item that the database refuses */
+        Histogram commit;   /* from sending a batch to its commit */
+} IngestStats;
+
 /* db: borrowed; a pool of one connection, for this alone. instance: the name in notifications. */
-int ingest_new(sd_event *event, Db *db, const char *instance, const IngestHandler *handler, void *userdata,
-               Ingest **ret);
+int ingest_new(sd_event *event, Db *db, const char *instance, const IngestSettings *settings,
+               const IngestHandler *handler, void *userdata, Ingest **ret);
 /* All sources must have been freed. */
 Ingest *ingest_free(Ingest *i);
 DEFINE_CLEANUP(Ingest *, ingest_free);
@@ -46,6 +66,9 @@ void ingest_kick(Ingest *i);
 
 /* Items that are queued or under way. */
 size_t ingest_pending(Ingest *i);
+const IngestStats *ingest_stats(Ingest *i);
+
+uint64_t ingest_now(clockid_t clock); /* usec */
 
 /* id and epoch as the session's authentication gave them; server and user are public ids. */
 int ingest_source_new(Ingest *i, int64_t id, int64_t epoch, const char *server, const char *user,

@@ -196,6 +196,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
                 return sd_event_exit(m->event, 0);
         m->stopping = true;
         (void) sd_notify(false, "STOPPING=1\nSTATUS=Shutting down.");
+        server_prepare_stop(m->server);
         if (http_server_shutdown(m->http, SHUTDOWN_USEC, on_shutdown_done, m) < 0)
                 return sd_event_exit(m->event, 0);
         return 0;

@@ -6,6 +6,7 @@
 #include "jwt-access.h"
 #include "password.h"
 #include "server.h"
+#include "settings.h"
 
 typedef struct AgentSessions AgentSessions;
 typedef struct ApiRoutes ApiRoutes;
@@ -25,6 +26,10 @@ struct Server {
         unsigned char key[ACCESS_TOKEN_KEY_SIZE];
         bool have_key;
         bool database_lost; /* logged */
+        bool maintained;    /* there is a partition for what comes */
+        bool stopping;
+        char *trouble;      /* why the database takes nothing, since the last that was written; or NULL */
+        Settings settings;
 
         PasswordPool *passwords;
         LoginThrottle *throttle;
@@ -40,6 +45,9 @@ struct Server {
 /* Runs a statement on the pool; as db_query(), and -ENOTCONN while there is no database yet. */
 int server_query(Server *s, const char *sql, unsigned n_params, const char *const *params, db_callback_t callback,
                  void *userdata);
+
+/* That something was written, or (error) was not. */
+void server_wrote(Server *s, int error, const char *message);
 
 /* Tells the streams and sessions of this instance and, unless that has been done, those of the others. */
 void server_publish(Server *s, const Changes *changes, bool notified);

@@ -18,6 +18,7 @@
 #define START_RETRY_MIN_USEC (100 * USEC_PER_MSEC)
 #define START_RETRY_MAX_USEC (10 * USEC_PER_SEC)
 #define MAINTENANCE_USEC     (3600 * USEC_PER_SEC)
+#define MAINTENANCE_RETRY_USEC (30 * USEC_PER_SEC)
 #define PARTITION_DAYS       "7"
 
 typedef struct MigrateJob {
@@ -35,12 +36,31 @@ bool server_is_idle(Server *s)
 
 bool server_is_ready(Server *s)
 {
-        return s->db && s->have_key && db_is_ready(s->db) && db_is_ready(s->ingest_db);
+        return s->db && s->have_key && s->maintained && db_is_ready(s->db) && db_is_ready(s->ingest_db);
 }
 
 static void update_availability(Server *s)
 {
         http_server_set_unavailable(s->http, server_is_ready(s) ? NULL : "The database is not available.");
+}
+
+void server_prepare_stop(Server *s)
+{
+        s->stopping = true;
+}
+
+/* An outage is logged when it begins and when it ends. */
+void server_wrote(Server *s, int error, const char *message)
+{
+        if (error == -ECANCELED || error == -ENOTCONN || error == -ECONNRESET)
+                return;
+        if (error == 0 && s->trouble) {
+                log_info("The database takes what is written again.");
+                free(TAKE_PTR(s->trouble));
+        } else if (error < 0 && !s->trouble) {
+                s->trouble = strdup(message);
+                log_warning("The database takes nothing (%s); trying again, and acknowledging nothing.", message);
+        }
 }
 
 int server_query(Server *s, const char *sql, unsigned n_params, const char *const *params, db_callback_t callback,
@@ -108,10 +128,21 @@ static void on_ingested(const Changes *changes, bool notified, void *userdata)
 
 static void on_ingest_failed(int error, const char *message, void *userdata)
 {
-        log_warning("A batch of results was not committed, and will be sent again: %s", message);
+        log_full(error == -EINVAL ? LOG_WARNING : LOG_DEBUG, "A batch of results was not committed: %s", message);
+        if (error != -EINVAL)
+                server_wrote(userdata, error, message);
 }
 
-static const IngestHandler ingest_handler = { .changed = on_ingested, .failed = on_ingest_failed };
+static void on_ingest_committed(void *userdata)
+{
+        server_wrote(userdata, 0, NULL);
+}
+
+static const IngestHandler ingest_handler = {
+        .changed = on_ingested,
+        .committed = on_ingest_committed,
+        .failed = on_ingest_failed,
+};
 
 static void on_key(PGresult *res, int error, void *userdata)
 {
@@ -133,7 +164,7 @@ static void on_key(PGresult *res, int error, void *userdata)
                 PQfreemem(key);
         }
         update_availability(s);
-        agent_sessions_beat(s->sessions);
+        agent_sessions_check(s->sessions);
 }
 
 /* The first instance to come makes the key, all get the same. */
@@ -153,16 +184,48 @@ static void load_key(Server *s)
         sodium_memzero(random, sizeof(random));
 }
 
+static void maintain_again(Server *s, uint64_t usec)
+{
+        (void) sd_event_source_set_time_relative(s->maintenance_timer, usec);
+        (void) sd_event_source_set_enabled(s->maintenance_timer, SD_EVENT_ONESHOT);
+}
+
+/* One row: partitions made, dropped, and left because somebody reads them just now. */
 static void on_partitions(PGresult *res, int error, void *userdata)
 {
-        if (error < 0 && error != -ECANCELED)
-                log_warning("Cannot make the coming days' partitions of the history, using the default one: %s",
-                            db_result_message(res));
+        Server *s = userdata;
+
+        if (error == -ECANCELED)
+                return;
+        if (error < 0) {
+                log_warning("Cannot tend the partitions of the history, trying again: %s", db_result_message(res));
+                maintain_again(s, MAINTENANCE_RETRY_USEC);
+                return;
+        }
+        if (!streq(PQgetvalue(res, 0, 1), "0"))
+                log_info("Dropped %s days of history.", PQgetvalue(res, 0, 1));
+        if (!streq(PQgetvalue(res, 0, 2), "0")) {
+                log_debug("%s partitions of the history are in use, trying again", PQgetvalue(res, 0, 2));
+                maintain_again(s, MAINTENANCE_RETRY_USEC);
+        }
+        if (s->maintained)
+                return;
+        s->maintained = true;
+        update_availability(s);
+        agent_sessions_check(s->sessions);
 }
 
 static void maintain(Server *s)
 {
-        (void) server_query(s, "SELECT events_make_partitions(" PARTITION_DAYS ")", 0, NULL, on_partitions, s);
+        char days[16];
+
+        snprintf(days, sizeof(days), "%u", s->settings.history_days);
+
+        const char *params[] = { days };
+
+        (void) server_query(s, "SELECT * FROM events_maintain(" PARTITION_DAYS ", $1::int)", 1, params, on_partitions, s);
+        (void) server_query(s, "DELETE FROM transitions WHERE recorded_at < now() - interval '1 day'", 0, NULL, NULL,
+                            NULL);
         (void) server_query(s, "DELETE FROM login_sessions l WHERE NOT EXISTS (SELECT FROM refresh_tokens t"
                                " WHERE t.session_id = l.id AND t.expires_at > now())",
                             0, NULL, NULL, NULL);
@@ -174,9 +237,9 @@ static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata
 {
         Server *s = userdata;
 
+        maintain_again(s, MAINTENANCE_USEC);
         maintain(s);
-        (void) sd_event_source_set_time_relative(source, MAINTENANCE_USEC);
-        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        return 0;
 }
 
 static void on_pool_state(bool ready, void *userdata)
@@ -197,7 +260,7 @@ static void on_pool_state(bool ready, void *userdata)
                 maintain(s);
                 load_key(s);
         } else
-                agent_sessions_beat(s->sessions);
+                agent_sessions_check(s->sessions);
 }
 
 static void on_ingest_state(bool ready, void *userdata)
@@ -208,7 +271,7 @@ static void on_ingest_state(bool ready, void *userdata)
         if (!ready)
                 return;
         ingest_kick(s->ingest);
-        agent_sessions_beat(s->sessions);
+        agent_sessions_check(s->sessions);
 }
 
 static int server_connect(Server *s)
@@ -223,7 +286,7 @@ static int server_connect(Server *s)
         if (r < 0)
                 return r;
         db_set_state_callback(s->ingest_db, on_ingest_state, s);
-        r = ingest_new(s->event, s->ingest_db, s->instance, &ingest_handler, s, &s->ingest);
+        r = ingest_new(s->event, s->ingest_db, s->instance, &s->settings.ingest, &ingest_handler, s, &s->ingest);
         if (r < 0)
                 return r;
         r = db_listen(s->db, CHANGES_CHANNEL, on_notified, on_relisten, s);
@@ -324,6 +387,9 @@ int server_new(sd_event *event, HttpServer *http, const char *conninfo, Server *
         if (!s->conninfo || !s->migrations_dir)
                 return -ENOMEM;
         id_new("ins", s->instance);
+        r = settings_load(&s->settings);
+        if (r < 0)
+                return r;
         r = password_pool_new(http_server_uv(http), PASSWORD_CONCURRENCY, &s->passwords);
         if (r < 0)
                 return r;
@@ -366,6 +432,7 @@ Server *server_free(Server *s)
         sodium_memzero(s->key, sizeof(s->key));
         free(s->conninfo);
         free(s->migrations_dir);
+        free(s->trouble);
         sd_event_unref(s->event);
         free(s);
         return NULL;

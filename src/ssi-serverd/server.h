@@ -16,5 +16,8 @@ DEFINE_CLEANUP(Server *, server_free);
 /* Whether requests can be served: the database is up and its schema is ours. */
 bool server_is_ready(Server *s);
 
+/* To be called before the connections are ended: the agents are then not said to be gone. */
+void server_prepare_stop(Server *s);
+
 /* Whether nothing is under way on the database: a good moment to end. */
 bool server_is_idle(Server *s);

@@ -115,8 +115,35 @@ static void test_unknown_type(void **state)
 {
         AgentMessage m;
 
-        assert_return_code(parse("{\"type\":\"going_down\",\"payload\":{}}", &m), 0);
+        assert_return_code(parse("{\"type\":\"of-a-later-version\",\"payload\":{}}", &m), 0);
         assert_int_equal(m.type, AGENT_MESSAGE_UNKNOWN);
+        agent_message_done(&m);
+}
+
+static void test_going_down(void **state)
+{
+        AgentMessage m;
+
+        assert_return_code(parse("{\"type\":\"going_down\",\"payload\":{}}", &m), 0);
+        assert_int_equal(m.type, AGENT_MESSAGE_GOING_DOWN);
+        assert_false(m.cancelled);
+        agent_message_done(&m);
+        assert_return_code(parse("{\"type\":\"going_down\",\"payload\":{\"cancelled\":true}}", &m), 0);
+        assert_true(m.cancelled);
+        agent_message_done(&m);
+        assert_int_equal(parse("{\"type\":\"going_down\",\"payload\":{\"cancelled\":1}}", &m), -EBADMSG);
+}
+
+static void test_marks(void **state)
+{
+        AgentMessage m;
+
+        assert_return_code(parse("{\"type\":\"resume\",\"payload\":{}}", &m), 0);
+        assert_int_equal(m.type, AGENT_MESSAGE_ITEMS);
+        assert_int_equal(m.items->kind, INGEST_RESUME);
+        agent_message_done(&m);
+        assert_return_code(parse("{\"type\":\"live\",\"payload\":{}}", &m), 0);
+        assert_int_equal(m.items->kind, INGEST_LIVE);
         agent_message_done(&m);
 }
 
@@ -190,6 +217,8 @@ int main(void)
                 cmocka_unit_test(test_batch),
                 cmocka_unit_test(test_inventory_and_gap),
                 cmocka_unit_test(test_unknown_type),
+                cmocka_unit_test(test_going_down),
+                cmocka_unit_test(test_marks),
                 cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_too_large),
         };
