@@ -1,0 +1,78 @@
+#include "test.h"
+#include "delivery.h"
+#include "mail-header.h"
+
+static void test_addresses(void **state)
+{
+        static const char *const good[] = { "a@b", "first.last+tag@example.org", "\xc3\xbc@example.org" };
+        static const char *const bad[] = { "", "a", "@b", "a@", "a@b@c", "a b@c", "a@b\r\nDATA", "<a@b>", "a@b,c@d",
+                                           "\"a\"@b", "a@b;", "a@\xff" };
+
+        for (size_t i = 0; i < ELEMENTSOF(good); i++)
+                assert_true(email_address_is_valid(good[i]));
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_false(email_address_is_valid(bad[i]));
+}
+
+static void expect(const char *text, const char *want)
+{
+        _cleanup_free_ char *got = mail_header_encode(text);
+
+        assert_string_equal(got, want);
+}
+
+static void test_headers(void **state)
+{
+        _cleanup_free_ char *text = NULL, *got = NULL;
+
+        expect("", "");
+        expect("[SSI] OK: Root Disk on web-01", "[SSI] OK: Root Disk on web-01");
+        expect("a\r\nBcc: x@y", "=?UTF-8?B?YQ0KQmNjOiB4QHk=?=");
+        expect("=?UTF-8?B?YQ==?=", "=?UTF-8?B?PT9VVEYtOD9CP1lRPT0/PQ==?=");
+        expect("\xc3\xbc", "=?UTF-8?B?w7w=?=");
+
+        /* Words are short, and no character is cut in two: 41 letters, and then one of four bytes. */
+        assert_return_code(asprintf(&text, "%041d\xf0\x9f\x98\x80%0200d", 0, 0), errno);
+        got = mail_header_encode(text);
+        for (char *line = strtok(got, "\r\n"); line; line = strtok(NULL, "\r\n"))
+                assert_in_range(strlen(line), 1, 76);
+        got[0] = '\0';
+}
+
+static void test_config(void **state)
+{
+        DeliveryConfig c = {};
+
+        setenv("SSI_SMTP_URL", "smtps://ssi%40x:se%2Fcret@mail.example.org:465", true);
+        setenv("SSI_SMTP_FROM", "SSI <ssi@example.org>", true);
+        setenv("SSI_PUBLIC_URL", "https://ssi.example.org//", true);
+        assert_int_equal(delivery_config_load(&c), 0);
+        assert_string_equal(c.smtp_url, "smtps://mail.example.org:465/");
+        assert_string_equal(c.smtp_user, "ssi@x");
+        assert_string_equal(c.smtp_password, "se/cret");
+        assert_string_equal(c.public_url, "https://ssi.example.org");
+        assert_false(c.allow_private);
+        assert_true(delivery_has_mail(&c));
+        delivery_config_done(&c);
+
+        setenv("SSI_SMTP_URL", "http://mail.example.org", true);
+        assert_int_equal(delivery_config_load(&c), -EINVAL);
+        setenv("SSI_SMTP_URL", "smtp://mail.example.org", true);
+        setenv("SSI_SMTP_FROM", "a@b\nBcc: c@d", true);
+        assert_int_equal(delivery_config_load(&c), -EINVAL);
+        unsetenv("SSI_SMTP_URL");
+        assert_int_equal(delivery_config_load(&c), 0);
+        assert_false(delivery_has_mail(&c));
+        delivery_config_done(&c);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_addresses),
+                cmocka_unit_test(test_headers),
+                cmocka_unit_test(test_config),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
