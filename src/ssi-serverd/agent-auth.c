@@ -3,6 +3,7 @@
 
 #include "agent-session-internal.h"
 #include "json-util.h"
+#include "metrics.h"
 #include "token.h"
 
 static int session_take_row(AgentSession *s, PGresult *res)
@@ -45,6 +46,7 @@ static void session_accept(AgentSession *s, PGresult *res)
         }
         if (old)
                 agent_session_supersede(old);
+        metrics_count_session(s->owner->server->metrics, s->epoch > 1);
         s->state = SESSION_READY;
         agent_session_enter(s);
         agent_message_done(&s->auth);

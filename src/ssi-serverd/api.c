@@ -162,6 +162,8 @@ static void readyz_done(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0 || !server_is_ready(c->server))
                 api_fail(c, res, -ENOTCONN);
+        else if (c->server->trouble)
+                http_respond_problem(c->req, 503, "unavailable", "The database takes nothing.");
         else
                 http_respond_data(c->req, 200, "application/json", "{\"status\":\"ready\"}",
                                   strlen("{\"status\":\"ready\"}"));

@@ -65,6 +65,8 @@ struct HttpServer {
         const char *unavailable;
         void (*available_changed)(bool available, void *userdata);
         void *available_userdata;
+        void (*answered)(const char *method, const char *route, int status, uint64_t usec, void *userdata);
+        void *answered_userdata;
 
         HttpListener *listeners;
         Route *routes;
@@ -121,6 +123,8 @@ struct HttpRequest {
         HttpConn *conn; /* NULL when it is gone */
         RequestState state;
         int method;     /* LWSHUMETH_… */
+        const char *route; /* a pattern, or a literal; NULL before it is dispatched */
+        uint64_t begun;    /* when it was dispatched; CLOCK_MONOTONIC, usec */
         bool head;
         bool close;     /* the answer is the connection's last */
         char *path;
@@ -180,6 +184,10 @@ void respond_bytes(HttpRequest *req, int status, const char *content_type, const
 /* A problem without a request, as a whole answer that closes the connection. */
 void respond_refuse(HttpConn *c, int status, const char *type, const char *detail);
 const char *status_phrase(int status);
+/* The request goes to who answers it. route: borrowed, lives as long as the server. */
+void request_begun(HttpRequest *req, const char *route);
+/* Counts the answer that is being given. */
+void respond_observe(HttpRequest *req, int status);
 
 /* http-route.c */
 struct Route {

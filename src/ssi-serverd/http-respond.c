@@ -83,6 +83,38 @@ char *respond_head(HttpRequest *req, HttpConn *c, int status, const char *conten
         return TAKE_PTR(head);
 }
 
+static uint64_t now_usec(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+void respond_observe(HttpRequest *req, int status)
+{
+        HttpServer *s = req->conn->server;
+
+        if (s->answered)
+                s->answered(method_name(req->method), req->route ?: "other", status,
+                            req->begun > 0 ? now_usec() - req->begun : 0, s->answered_userdata);
+}
+
+void request_begun(HttpRequest *req, const char *route)
+{
+        req->route = route;
+        req->begun = now_usec();
+}
+
+void http_server_set_observer(HttpServer *s,
+                              void (*answered)(const char *method, const char *route, int status, uint64_t usec,
+                                               void *userdata),
+                              void *userdata)
+{
+        s->answered = answered;
+        s->answered_userdata = userdata;
+}
+
 void respond_bytes(HttpRequest *req, int status, const char *content_type, const char *cache_control,
                    const void *data, size_t n)
 {
@@ -97,6 +129,7 @@ void respond_bytes(HttpRequest *req, int status, const char *content_type, const
                 conn_kill(c);
                 return;
         }
+        respond_observe(req, status);
         conn_answer(c, head, head_size, req->head ? NULL : data, req->head ? 0 : n, req->close);
 }
 

@@ -136,6 +136,7 @@ void route_dispatch(HttpServer *s, HttpRequest *req)
                 int match = route_match(r->pattern, req);
 
                 if (match > 0 && streq(r->method, method_name(req->method))) {
+                        request_begun(req, r->pattern);
                         r->handler(req, r->userdata);
                         return;
                 }
@@ -151,6 +152,8 @@ void route_dispatch(HttpServer *s, HttpRequest *req)
                 http_respond_problem(req, 404, "not-found", "There is no such resource.");
         else if (req->method != LWSHUMETH_GET)
                 respond_not_allowed(req, "GET, HEAD");
-        else
+        else {
+                request_begun(req, "static");
                 static_files_serve(s->files, req);
+        }
 }

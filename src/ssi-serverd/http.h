@@ -37,6 +37,12 @@ int http_server_reload_tls(HttpServer *s);
 
 /* While detail is not NULL (a literal; borrowed), every request below /api/ is answered 503 "unavailable". */
 void http_server_set_unavailable(HttpServer *s, const char *detail);
+/* Called after each answer, for figures. route: the pattern, "static" for the dashboard's files or "other"; usec: from the
+ * whole request to its answer. */
+void http_server_set_observer(HttpServer *s,
+                              void (*answered)(const char *method, const char *route, int status, uint64_t usec,
+                                               void *userdata),
+                              void *userdata);
 /* Called when that changes between something and nothing. */
 void http_server_set_available_callback(HttpServer *s, void (*changed)(bool available, void *userdata), void *userdata);
 

@@ -11,6 +11,7 @@
 typedef struct AgentSessions AgentSessions;
 typedef struct ApiRoutes ApiRoutes;
 typedef struct LoginThrottle LoginThrottle;
+typedef struct Metrics Metrics;
 typedef struct Streams Streams;
 
 struct Server {
@@ -36,6 +37,7 @@ struct Server {
         ApiRoutes *routes;
         AgentSessions *sessions;
         Streams *streams;
+        Metrics *metrics;
 
         sd_event_source *start_timer;
         uint64_t start_retry_usec;

@@ -4,6 +4,7 @@
 #include "api.h"
 #include "auth-throttle.h"
 #include "log.h"
+#include "metrics.h"
 #include "server-internal.h"
 #include "stream.h"
 #include "token.h"
@@ -396,6 +397,9 @@ int server_new(sd_event *event, HttpServer *http, const char *conninfo, Server *
         r = login_throttle_new(&s->throttle);
         if (r < 0)
                 return r;
+        r = metrics_new(s, &s->metrics);
+        if (r < 0)
+                return r;
         r = streams_new(s, &s->streams);
         if (r < 0)
                 return r;
@@ -426,6 +430,7 @@ Server *server_free(Server *s)
         agent_sessions_free(s->sessions);
         ingest_free(s->ingest);
         streams_free(s->streams);
+        metrics_free(s->metrics);
         password_pool_free(s->passwords);
         login_throttle_free(s->throttle);
         api_routes_free(s->routes);

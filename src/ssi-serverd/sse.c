@@ -72,6 +72,7 @@ SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, 
                 return NULL;
         }
         queue_append(s, head, head_size);
+        respond_observe(req, 200);
         s->conn = c;
         s->closed = closed;
         s->userdata = userdata;

@@ -188,6 +188,15 @@ void streams_changed(Streams *s, const Changes *changes)
                 streams_flush(s);
 }
 
+size_t streams_count(Streams *s)
+{
+        size_t n = 0;
+
+        for (const StreamUser *u = s->users; u; u = u->hh.next)
+                n += u->n_clients;
+        return n;
+}
+
 void streams_close_all(Streams *s)
 {
         StreamUser *u, *tmp;

@@ -16,6 +16,8 @@ Streams *streams_free(Streams *s);
 /* The handler of GET /api/v1/stream. */
 void stream_open(ApiCall *c);
 
+size_t streams_count(Streams *s);
+
 void streams_changed(Streams *s, const Changes *changes);
 
 /* After changes may have been missed: the clients come back and read the lists again. */

@@ -80,11 +80,28 @@ static int on_inventory(char **ret, void *userdata)
         return inventory_message(m->inventory, ret);
 }
 
+static void on_going_down_told(void *userdata)
+{
+        Manager *m = userdata;
+
+        shutdown_release(m->shutdown);
+}
+
+static void on_shutdown(bool active, void *userdata)
+{
+        Manager *m = userdata;
+
+        if (active)
+                log_info("The host prepares to go down");
+        session_going_down(m->session, active);
+}
+
 static const SessionOps session_ops = {
         .connected = on_connected,
         .disconnected = on_disconnected,
         .changed = on_session_changed,
         .inventory = on_inventory,
+        .going_down_told = on_going_down_told,
 };
 
 static void on_inventory_changed(void *userdata)
@@ -206,6 +223,9 @@ int manager_start(Manager *m)
         r = inventory_new(m->bus, on_inventory_changed, m, &m->inventory);
         if (r < 0)
                 return log_error_errno(r, "Cannot watch ssid on the bus");
+        r = shutdown_new(m->bus, on_shutdown, m, &m->shutdown);
+        if (r < 0)
+                return log_error_errno(r, "Cannot watch for the host's shutdown");
         r = load(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot begin to connect");
@@ -225,6 +245,7 @@ Manager *manager_free(Manager *m)
         session_free(m->session);
         net_free(m->net);
         inventory_free(m->inventory);
+        shutdown_free(m->shutdown);
         polkit_registry_free(m->polkit);
         sd_event_source_disable_unref(m->changed);
         credentials_done(&m->credentials);

@@ -6,6 +6,7 @@
 #include "inventory.h"
 #include "polkit.h"
 #include "session.h"
+#include "shutdown.h"
 
 #define UPLINK_ERROR(name) "org.ssi.Uplink1.Error." name
 
@@ -18,6 +19,7 @@ typedef struct Manager {
         Net *net;
         Inventory *inventory;
         Session *session;
+        Shutdown *shutdown;
         Registration *registration; /* the one under way */
         sd_event_source *changed;   /* properties are about to be announced */
 

@@ -136,6 +136,25 @@ int message_gap(const char *cursor, uint64_t from, uint64_t to, char **ret)
         return wrap("gap", TAKE_PTR(p), ret);
 }
 
+int message_mark(const char *type, char **ret)
+{
+        json_object *p = json_object_new_object();
+
+        return p ? wrap(type, p, ret) : -ENOMEM;
+}
+
+int message_going_down(bool cancelled, char **ret)
+{
+        _cleanup_json_ json_object *p = NULL;
+        int r;
+
+        p = json_object_new_object();
+        if (!p)
+                return -ENOMEM;
+        r = json_add_bool(p, "cancelled", cancelled);
+        return r < 0 ? r : wrap("going_down", TAKE_PTR(p), ret);
+}
+
 static int add_service(json_object *array, const ServiceInfo *s)
 {
         _cleanup_json_ json_object *o = NULL;

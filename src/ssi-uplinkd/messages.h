@@ -22,5 +22,9 @@ int message_item(const RunEvent *e, char **ret);
 /* from 0 is unknown. */
 int message_gap(const char *cursor, uint64_t from, uint64_t to, char **ret);
 
+/* A message without a payload. */
+int message_mark(const char *type, char **ret);
+int message_going_down(bool cancelled, char **ret);
+
 /* services: NULL-terminated. */
 int message_inventory(const ServiceInfo *const *services, char **ret);

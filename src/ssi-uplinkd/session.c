@@ -1,19 +1,12 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "backoff.h"
 #include "installed.h"
-#include "journal-follow.h"
-#include "json-util.h"
 #include "log.h"
 #include "messages.h"
-#include "outbox.h"
-#include "session.h"
+#include "session-internal.h"
 
 #define CONNECT_PATH "/api/v1/agent/connect"
-
-/* What is sent to a backend that has nothing of this agent. */
-#define FIRST_HISTORY_USEC (7 * 24 * 3600 * USEC_PER_SEC)
 
 /* Silence after which a ping is sent; twice that, and the peer is dead. */
 #define HEARTBEAT_USEC (20 * USEC_PER_SEC)
@@ -21,41 +14,9 @@
 /* A connection that lasted so long starts the backoff anew. */
 #define STABLE_USEC (10 * USEC_PER_SEC)
 
-/* Items that wait before reading pauses, and where it goes on. */
-#define WAITING_HIGH 1000U
-#define WAITING_LOW  500U
-
 #define CLOSE_UNAUTHORIZED 4401U
 
-typedef enum SessionState {
-        SESSION_STOPPED,
-        SESSION_WAITING,    /* for the next attempt */
-        SESSION_CONNECTING,
-        SESSION_AUTHENTICATING,
-        SESSION_STREAMING,
-} SessionState;
-
-struct Session {
-        sd_event *event;
-        Net *net;
-        const SessionOps *ops;
-        void *userdata;
-
-        const Credentials *credentials;
-        const ServerUrl *url;
-        SessionState state;
-        NetConn *conn;
-        JournalFollow *follow;
-        Outbox *outbox;
-        Backoff backoff;
-        sd_event_source *retry, *heartbeat;
-        uint64_t since, last_heard; /* monotonic usec */
-        bool auth_due, inventory_due, ping_due, paused, was_connected;
-        char error[256]; /* what the backend said before it closed */
-        SessionStats stats;
-};
-
-static uint64_t now_usec(clockid_t clock)
+uint64_t session_now(clockid_t clock)
 {
         struct timespec ts;
 
@@ -73,10 +34,12 @@ static void disconnect(Session *s)
         journal_follow_stop(s->follow);
         s->stats.failed += outbox_clear(s->outbox);
         s->auth_due = s->inventory_due = s->ping_due = s->paused = false;
+        if (s->going_down && (s->going_down_due || s->going_down_sent))
+                s->ops->going_down_told(s->userdata);
+        s->going_down_due = s->going_down_sent = false;
 }
 
 static int attempt(Session *s);
-static void lose(Session *s, const char *reason, bool final);
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -86,7 +49,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         s->retry = sd_event_source_disable_unref(s->retry);
         r = attempt(s);
         if (r < 0)
-                lose(s, strerror(-r), false);
+                session_lose(s, strerror(-r), false);
         return 0;
 }
 
@@ -106,8 +69,7 @@ static int wait_and_retry(Session *s)
         return 0;
 }
 
-/* The connection, or the attempt at one, is over. */
-static void lose(Session *s, const char *reason, bool final)
+void session_lose(Session *s, const char *reason, bool final)
 {
         bool was_connected = s->state == SESSION_STREAMING;
         char copy[512];
@@ -115,7 +77,7 @@ static void lose(Session *s, const char *reason, bool final)
 
         snprintf(copy, sizeof(copy), "%s", s->error[0] ? s->error : reason);
         s->error[0] = '\0';
-        if (was_connected && s->since + STABLE_USEC <= now_usec(CLOCK_MONOTONIC))
+        if (was_connected && s->since + STABLE_USEC <= session_now(CLOCK_MONOTONIC))
                 backoff_reset(&s->backoff);
         disconnect(s);
         if (final)
@@ -158,6 +120,8 @@ static void on_gap(const char *cursor, uint64_t from, uint64_t to, void *userdat
         Session *s = userdata;
         int r;
 
+        if (s->gap_told)
+                return;
         log_notice("The journal no longer has all that the backend has not seen.");
         r = message_gap(cursor, from, to, &json);
         if (r >= 0)
@@ -167,206 +131,49 @@ static void on_gap(const char *cursor, uint64_t from, uint64_t to, void *userdat
         net_conn_want_write(s->conn);
 }
 
+static void on_caught_up(void *userdata)
+{
+        Session *s = userdata;
+        int r;
+
+        r = session_push_mark(s, "live");
+        if (r < 0)
+                session_lose(s, strerror(-r), false);
+}
+
 static void on_journal_failed(int error, void *userdata)
 {
         char reason[128];
 
         snprintf(reason, sizeof(reason), "cannot read the journal: %s", strerror(-error));
-        lose(userdata, reason, false);
+        session_lose(userdata, reason, false);
 }
 
 static const JournalFollowOps follow_ops = {
         .is_installed = installed_check,
         .event = on_run,
         .gap = on_gap,
+        .caught_up = on_caught_up,
         .failed = on_journal_failed,
 };
 
-/* --- from the backend --- */
-
-static int on_auth_ok(Session *s, json_object *payload)
-{
-        const char *cursor = json_get_string(payload, "resume_after");
-        uint64_t now = now_usec(CLOCK_REALTIME);
-        int r;
-
-        if (s->state != SESSION_AUTHENTICATING)
-                return -EBADMSG;
-        r = journal_follow_pause(s->follow, false);
-        if (r >= 0)
-                r = journal_follow_start(s->follow, cursor, now - MIN(now, FIRST_HISTORY_USEC));
-        if (r < 0)
-                return r;
-        s->state = SESSION_STREAMING;
-        s->since = now_usec(CLOCK_MONOTONIC);
-        s->inventory_due = true;
-        net_conn_want_write(s->conn);
-        if (s->was_connected)
-                s->stats.reconnects++;
-        s->was_connected = true;
-        s->ops->connected(s->userdata);
-        return 0;
-}
-
-static int on_ack(Session *s, json_object *payload)
-{
-        const char *cursor = json_get_string(payload, "cursor");
-        size_t n;
-
-        if (!cursor)
-                return 0;
-        n = outbox_ack(s->outbox, cursor);
-        if (n == 0)
-                return 0;
-        s->stats.sent += n;
-        s->stats.last_ack = now_usec(CLOCK_REALTIME);
-        net_conn_want_write(s->conn);
-        s->ops->changed(s->userdata);
-        return 0;
-}
-
-static void on_error(Session *s, json_object *payload)
-{
-        const char *message = json_get_string(payload, "message");
-        _cleanup_free_ char *clean = NULL;
-
-        if (!message)
-                return;
-        clean = utf8_sanitize(message, strlen(message), sizeof(s->error) - 1, NULL);
-        snprintf(s->error, sizeof(s->error), "%s", strempty(clean));
-}
-
-static int dispatch(Session *s, const char *text, size_t length)
-{
-        _cleanup_json_ json_object *o = NULL;
-        json_object *payload;
-        const char *type;
-        int r;
-
-        r = json_parse(text, length, &o);
-        if (r < 0)
-                return r;
-        type = json_get_string(o, "type");
-        payload = json_get_object(o, "payload");
-        if (!type || !payload)
-                return -EBADMSG;
-        if (streq(type, "auth_ok"))
-                return on_auth_ok(s, payload);
-        if (streq(type, "ack"))
-                return on_ack(s, payload);
-        if (streq(type, "error"))
-                on_error(s, payload);
-        /* Anything else is of a later version. */
-        return 0;
-}
-
-static void on_received(unsigned status, const char *text, size_t length, void *userdata)
-{
-        Session *s = userdata;
-        char reason[128];
-        int r;
-
-        s->last_heard = now_usec(CLOCK_MONOTONIC);
-        r = dispatch(s, text, length);
-        if (r >= 0)
-                return;
-        snprintf(reason, sizeof(reason), "cannot use the backend's message: %s", strerror(-r));
-        lose(s, reason, false);
-}
+/* --- the connection --- */
 
 static void on_pong(void *userdata)
 {
         Session *s = userdata;
 
-        s->last_heard = now_usec(CLOCK_MONOTONIC);
+        s->last_heard = session_now(CLOCK_MONOTONIC);
 }
-
-/* --- to the backend --- */
-
-static int send_auth(Session *s)
-{
-        _cleanup_free_ char *text = NULL;
-        char hostname[65] = "";
-        int r;
-
-        s->auth_due = false;
-        (void) gethostname(hostname, sizeof(hostname) - 1);
-        r = message_auth(s->credentials, hostname, &text);
-        if (r < 0)
-                return r;
-        r = net_conn_send(s->conn, text, strlen(text));
-        explicit_bzero(text, strlen(text));
-        return r;
-}
-
-static int send_inventory(Session *s)
-{
-        _cleanup_free_ char *text = NULL;
-        int r;
-
-        s->inventory_due = false;
-        r = s->ops->inventory(&text, s->userdata);
-        return r <= 0 ? r : net_conn_send(s->conn, text, strlen(text));
-}
-
-static int send_frame(Session *s)
-{
-        _cleanup_free_ char *text = NULL;
-        int r;
-
-        r = outbox_next_frame(s->outbox, &text);
-        if (r <= 0)
-                return r;
-        r = net_conn_send(s->conn, text, strlen(text));
-        if (r < 0)
-                return r;
-        net_conn_want_write(s->conn);
-        if (s->paused && outbox_waiting(s->outbox) <= WAITING_LOW) {
-                s->paused = false;
-                return journal_follow_pause(s->follow, false);
-        }
-        return 0;
-}
-
-/* One frame for each time that there is room. */
-static void on_writable(void *userdata)
-{
-        Session *s = userdata;
-        int r = 0;
-
-        if (s->auth_due)
-                r = send_auth(s);
-        else if (s->ping_due) {
-                s->ping_due = false;
-                r = net_conn_send_ping(s->conn);
-                net_conn_want_write(s->conn);
-        } else if (s->state == SESSION_STREAMING && s->inventory_due) {
-                r = send_inventory(s);
-                net_conn_want_write(s->conn);
-        } else if (s->state == SESSION_STREAMING)
-                r = send_frame(s);
-        if (r < 0)
-                lose(s, strerror(-r), false);
-}
-
-void session_inventory_changed(Session *s)
-{
-        if (s->state != SESSION_STREAMING)
-                return;
-        s->inventory_due = true;
-        net_conn_want_write(s->conn);
-}
-
-/* --- the connection --- */
 
 static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Session *s = userdata;
-        uint64_t silence = now_usec(CLOCK_MONOTONIC) - s->last_heard;
+        uint64_t silence = session_now(CLOCK_MONOTONIC) - s->last_heard;
         int r;
 
         if (s->state == SESSION_AUTHENTICATING || silence + USEC_PER_SEC >= 2 * HEARTBEAT_USEC) {
-                lose(s, "the backend does not answer", false);
+                session_lose(s, "the backend does not answer", false);
                 return 0;
         }
         if (silence + USEC_PER_SEC >= HEARTBEAT_USEC) {
@@ -383,23 +190,23 @@ static void on_opened(void *userdata)
         int r;
 
         s->state = SESSION_AUTHENTICATING;
-        s->last_heard = now_usec(CLOCK_MONOTONIC);
+        s->last_heard = session_now(CLOCK_MONOTONIC);
         s->auth_due = true;
         net_conn_want_write(s->conn);
         r = sd_event_add_time_relative(s->event, &s->heartbeat, CLOCK_MONOTONIC, HEARTBEAT_USEC, 0, on_heartbeat, s);
         if (r < 0)
-                lose(s, strerror(-r), false);
+                session_lose(s, strerror(-r), false);
 }
 
 static void on_closed(unsigned code, const char *reason, void *userdata)
 {
-        lose(userdata, reason, code == CLOSE_UNAUTHORIZED);
+        session_lose(userdata, reason, code == CLOSE_UNAUTHORIZED);
 }
 
 static const NetOps net_ops = {
         .opened = on_opened,
-        .received = on_received,
-        .writable = on_writable,
+        .received = session_received,
+        .writable = session_writable,
         .pong = on_pong,
         .closed = on_closed,
 };
@@ -431,6 +238,26 @@ void session_stop(Session *s)
 {
         disconnect(s);
         s->state = SESSION_STOPPED;
+}
+
+void session_inventory_changed(Session *s)
+{
+        if (s->state != SESSION_STREAMING)
+                return;
+        s->inventory_due = true;
+        net_conn_want_write(s->conn);
+}
+
+void session_going_down(Session *s, bool going_down)
+{
+        if (s->going_down == going_down)
+                return;
+        s->going_down = going_down;
+        if (s->state == SESSION_STREAMING) {
+                s->going_down_due = true;
+                net_conn_want_write(s->conn);
+        } else if (going_down)
+                s->ops->going_down_told(s->userdata);
 }
 
 bool session_is_connected(const Session *s)

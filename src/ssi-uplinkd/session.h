@@ -24,6 +24,8 @@ typedef struct SessionOps {
         void (*changed)(void *userdata);
         /* 1 and the inventory message, 0 when it is not known yet. */
         int (*inventory)(char **ret, void *userdata);
+        /* What session_going_down() said has left, or cannot. */
+        void (*going_down_told)(void *userdata);
 } SessionOps;
 
 int session_new(sd_event *event, Net *net, const SessionOps *ops, void *userdata, Session **ret);
@@ -35,6 +37,9 @@ int session_start(Session *s, const Credentials *credentials, const ServerUrl *u
 void session_stop(Session *s);
 
 void session_inventory_changed(Session *s);
+
+/* The host prepares to go down, or does not any more. */
+void session_going_down(Session *s, bool going_down);
 
 bool session_is_connected(const Session *s);
 /* Items that were read and are not confirmed. */

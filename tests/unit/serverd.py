@@ -63,6 +63,10 @@ class Backend:
                 return
         raise RuntimeError("PostgreSQL does not start")
 
+    def stop_database(self):
+        self.database.send_signal(signal.SIGINT)
+        self.database.wait()
+
     def kill_database(self):
         self.database.kill()
         self.database.wait()
@@ -103,6 +107,13 @@ def wait_until(condition, seconds=20):
         if time.monotonic() > end:
             raise AssertionError("it did not come true")
         time.sleep(0.05)
+
+
+def sql(query):
+    """The answer of psql, rows in lines and columns between |."""
+    out = subprocess.run([backend.programs + "/psql", "-h", backend.dir, "-U", "ssi", "-d", "postgres", "-XqAt", "-c",
+                          query], check=True, capture_output=True, text=True).stdout
+    return out.strip()
 
 
 def request(method, path, body=None, token=None, i=0, want=None):

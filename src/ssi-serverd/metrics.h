@@ -1,0 +1,13 @@
+#pragma once
+
+/* GET /metrics: what operators watch, in Prometheus' text format (version 0.0.4). For this machine, and for who has the
+ * token of SSI_METRICS_TOKEN. */
+
+#include "server-internal.h"
+
+int metrics_new(Server *s, Metrics **ret);
+/* The HTTP server has answered or dropped all requests before. */
+Metrics *metrics_free(Metrics *m);
+
+/* A session was accepted; again: its agent had one before. */
+void metrics_count_session(Metrics *m, bool again);

@@ -1,0 +1,55 @@
+#pragma once
+
+/* session.c is the life of a connection, session-messages.c what is said on it. */
+
+#include "backoff.h"
+#include "journal-follow.h"
+#include "outbox.h"
+#include "session.h"
+
+/* Items that wait before reading pauses, and where it goes on. */
+#define WAITING_HIGH 1000U
+#define WAITING_LOW  500U
+
+typedef enum SessionState {
+        SESSION_STOPPED,
+        SESSION_WAITING,    /* for the next attempt */
+        SESSION_CONNECTING,
+        SESSION_AUTHENTICATING,
+        SESSION_STREAMING,
+} SessionState;
+
+struct Session {
+        sd_event *event;
+        Net *net;
+        const SessionOps *ops;
+        void *userdata;
+
+        const Credentials *credentials;
+        const ServerUrl *url;
+        SessionState state;
+        NetConn *conn;
+        JournalFollow *follow;
+        Outbox *outbox;
+        Backoff backoff;
+        sd_event_source *retry, *heartbeat;
+        uint64_t since, last_heard; /* monotonic usec */
+        bool auth_due, inventory_due, ping_due, paused, was_connected;
+        bool gap_told;        /* the backend has the gap that this session may find in its history */
+        bool going_down;      /* the host is */
+        bool going_down_due;  /* the backend is to be told so, or that it is not any more */
+        bool going_down_sent; /* it is on its way */
+        char error[256]; /* what the backend said before it closed */
+        SessionStats stats;
+};
+
+/* session.c */
+/* The connection, or the attempt at one, is over. */
+void session_lose(Session *s, const char *reason, bool final);
+uint64_t session_now(clockid_t clock); /* usec */
+
+/* session-messages.c */
+void session_received(unsigned status, const char *text, size_t length, void *userdata);
+void session_writable(void *userdata);
+/* A message that says no more than its type, in its place among the items. */
+int session_push_mark(Session *s, const char *type);

@@ -1,0 +1,206 @@
+#include "json-util.h"
+#include "messages.h"
+#include "session-internal.h"
+#include "status-line.h"
+
+/* What is sent to a backend that has nothing of this agent. */
+#define FIRST_HISTORY_USEC (7 * 24 * 3600 * USEC_PER_SEC)
+
+/* --- from the backend --- */
+
+/* Between these the backend gets what it missed. */
+int session_push_mark(Session *s, const char *type)
+{
+        _cleanup_free_ char *json = NULL;
+        int r;
+
+        r = message_mark(type, &json);
+        if (r >= 0)
+                r = outbox_push_message(s->outbox, json);
+        if (r >= 0)
+                net_conn_want_write(s->conn);
+        return r;
+}
+
+static int on_auth_ok(Session *s, json_object *payload)
+{
+        const char *cursor = json_get_string(payload, "resume_after");
+        uint64_t now = session_now(CLOCK_REALTIME);
+        int r;
+
+        if (s->state != SESSION_AUTHENTICATING)
+                return -EBADMSG;
+        s->gap_told = false;
+        (void) json_get_bool(payload, "gap_told", &s->gap_told);
+        r = session_push_mark(s, "resume");
+        if (r >= 0)
+                r = journal_follow_pause(s->follow, false);
+        if (r >= 0)
+                r = journal_follow_start(s->follow, cursor, now - MIN(now, FIRST_HISTORY_USEC));
+        if (r < 0)
+                return r;
+        s->state = SESSION_STREAMING;
+        s->since = session_now(CLOCK_MONOTONIC);
+        s->inventory_due = true;
+        s->going_down_due = s->going_down;
+        net_conn_want_write(s->conn);
+        if (s->was_connected)
+                s->stats.reconnects++;
+        s->was_connected = true;
+        s->ops->connected(s->userdata);
+        return 0;
+}
+
+static int on_ack(Session *s, json_object *payload)
+{
+        const char *cursor = json_get_string(payload, "cursor");
+        size_t n;
+
+        if (!cursor)
+                return 0;
+        n = outbox_ack(s->outbox, cursor);
+        if (n == 0)
+                return 0;
+        s->stats.sent += n;
+        s->stats.last_ack = session_now(CLOCK_REALTIME);
+        net_conn_want_write(s->conn);
+        s->ops->changed(s->userdata);
+        return 0;
+}
+
+static void on_error(Session *s, json_object *payload)
+{
+        const char *message = json_get_string(payload, "message");
+        _cleanup_free_ char *clean = NULL;
+
+        if (!message)
+                return;
+        clean = utf8_sanitize(message, strlen(message), sizeof(s->error) - 1, NULL);
+        snprintf(s->error, sizeof(s->error), "%s", strempty(clean));
+}
+
+static int dispatch(Session *s, const char *text, size_t length)
+{
+        _cleanup_json_ json_object *o = NULL;
+        json_object *payload;
+        const char *type;
+        int r;
+
+        r = json_parse(text, length, &o);
+        if (r < 0)
+                return r;
+        type = json_get_string(o, "type");
+        payload = json_get_object(o, "payload");
+        if (!type || !payload)
+                return -EBADMSG;
+        if (streq(type, "auth_ok"))
+                return on_auth_ok(s, payload);
+        if (streq(type, "ack"))
+                return on_ack(s, payload);
+        if (streq(type, "error"))
+                on_error(s, payload);
+        /* Anything else is of a later version. */
+        return 0;
+}
+
+void session_received(unsigned status, const char *text, size_t length, void *userdata)
+{
+        Session *s = userdata;
+        char reason[128];
+        int r;
+
+        s->last_heard = session_now(CLOCK_MONOTONIC);
+        r = dispatch(s, text, length);
+        if (r >= 0)
+                return;
+        snprintf(reason, sizeof(reason), "cannot use the backend's message: %s", strerror(-r));
+        session_lose(s, reason, false);
+}
+
+/* --- to the backend --- */
+
+static int send_auth(Session *s)
+{
+        _cleanup_free_ char *text = NULL;
+        char hostname[65] = "";
+        int r;
+
+        s->auth_due = false;
+        (void) gethostname(hostname, sizeof(hostname) - 1);
+        r = message_auth(s->credentials, hostname, &text);
+        if (r < 0)
+                return r;
+        r = net_conn_send(s->conn, text, strlen(text));
+        explicit_bzero(text, strlen(text));
+        return r;
+}
+
+static int send_inventory(Session *s)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        s->inventory_due = false;
+        r = s->ops->inventory(&text, s->userdata);
+        return r <= 0 ? r : net_conn_send(s->conn, text, strlen(text));
+}
+
+static int send_going_down(Session *s)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        s->going_down_due = false;
+        r = message_going_down(!s->going_down, &text);
+        if (r >= 0)
+                r = net_conn_send(s->conn, text, strlen(text));
+        s->going_down_sent = r >= 0;
+        return r;
+}
+
+static int send_frame(Session *s)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = outbox_next_frame(s->outbox, &text);
+        if (r <= 0)
+                return r;
+        r = net_conn_send(s->conn, text, strlen(text));
+        if (r < 0)
+                return r;
+        net_conn_want_write(s->conn);
+        if (s->paused && outbox_waiting(s->outbox) <= WAITING_LOW) {
+                s->paused = false;
+                return journal_follow_pause(s->follow, false);
+        }
+        return 0;
+}
+
+/* One frame for each time that there is room. */
+void session_writable(void *userdata)
+{
+        Session *s = userdata;
+        int r = 0;
+
+        if (s->going_down_sent) {
+                s->going_down_sent = false;
+                s->ops->going_down_told(s->userdata);
+        }
+        if (s->auth_due)
+                r = send_auth(s);
+        else if (s->going_down_due) {
+                r = send_going_down(s);
+                net_conn_want_write(s->conn);
+        } else if (s->ping_due) {
+                s->ping_due = false;
+                r = net_conn_send_ping(s->conn);
+                net_conn_want_write(s->conn);
+        } else if (s->state == SESSION_STREAMING && s->inventory_due) {
+                r = send_inventory(s);
+                net_conn_want_write(s->conn);
+        } else if (s->state == SESSION_STREAMING)
+                r = send_frame(s);
+        if (r < 0)
+                session_lose(s, strerror(-r), false);
+}

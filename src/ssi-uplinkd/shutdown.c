@@ -1,0 +1,191 @@
+#include <fcntl.h>
+
+#include "bus-util.h"
+#include "log.h"
+#include "shutdown.h"
+
+struct Shutdown {
+        sd_bus *bus;
+        void (*changed)(bool active, void *userdata);
+        void *userdata;
+        bool active;
+        int lock;
+        sd_bus_slot *properties_match, *name_match, *get_call, *lock_call;
+};
+
+/* ---- logind's lock ---- */
+
+static int on_lock(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Shutdown *s = userdata;
+        int fd;
+
+        s->lock_call = sd_bus_slot_unref(s->lock_call);
+        if (sd_bus_message_is_method_error(m, NULL)) {
+                log_debug("No delay lock: %s", sd_bus_message_get_error(m)->message);
+                return 0;
+        }
+        if (s->active || sd_bus_message_read(m, "h", &fd) < 0)
+                return 0;
+        safe_close(s->lock);
+        s->lock = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        return 0;
+}
+
+/* logind is not started for this. */
+static int take_lock(Shutdown *s)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        s->lock_call = sd_bus_slot_unref(s->lock_call);
+        r = sd_bus_message_new_method_call(s->bus, &m, "org.freedesktop.login1", "/org/freedesktop/login1",
+                                           "org.freedesktop.login1.Manager", "Inhibit");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_set_auto_start(m, false);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ssss", "shutdown", "ssi-uplinkd",
+                                  "Tells the monitoring backend that this host goes down", "delay");
+        return r < 0 ? r : sd_bus_call_async(s->bus, &s->lock_call, m, on_lock, s, 0);
+}
+
+void shutdown_release(Shutdown *s)
+{
+        if (s)
+                s->lock = safe_close(s->lock);
+}
+
+/* ---- ssid's word ---- */
+
+static void set_active(Shutdown *s, bool active)
+{
+        int r;
+
+        if (s->active == active)
+                return;
+        s->active = active;
+        if (!active) {
+                r = take_lock(s);
+                if (r < 0)
+                        log_debug_errno(r, "Cannot ask for a delay lock");
+        }
+        s->changed(active, s->userdata);
+}
+
+static int on_got(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Shutdown *s = userdata;
+        int active;
+
+        s->get_call = sd_bus_slot_unref(s->get_call);
+        if (!sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "v", "b", &active) >= 0)
+                set_active(s, active);
+        return 0;
+}
+
+static int ask(Shutdown *s)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        s->get_call = sd_bus_slot_unref(s->get_call);
+        r = sd_bus_message_new_method_call(s->bus, &m, AGENT_BUS_NAME, AGENT_PATH, "org.freedesktop.DBus.Properties",
+                                           "Get");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_set_auto_start(m, false);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ss", AGENT_MANAGER_INTERFACE, "ShuttingDown");
+        return r < 0 ? r : sd_bus_call_async(s->bus, &s->get_call, m, on_got, s, 0);
+}
+
+static int on_name_owner(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *owner;
+
+        /* That ssid goes says nothing: at a shutdown it may be the first. */
+        if (sd_bus_message_read(m, "sss", NULL, NULL, &owner) >= 0 && !isempty(owner))
+                (void) ask(userdata);
+        return 0;
+}
+
+static int read_properties(Shutdown *s, sd_bus_message *m)
+{
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                const char *name;
+                int active;
+
+                r = sd_bus_message_read(m, "s", &name);
+                if (r >= 0 && streq(name, "ShuttingDown")) {
+                        r = sd_bus_message_read(m, "v", "b", &active);
+                        if (r >= 0)
+                                set_active(s, active);
+                } else if (r >= 0)
+                        r = sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return r;
+}
+
+static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *interface;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &interface);
+        if (r >= 0 && streq(interface, AGENT_MANAGER_INTERFACE))
+                r = read_properties(userdata, m);
+        if (r < 0)
+                log_warning_errno(r, "Cannot read a change of ssid");
+        return 0;
+}
+
+int shutdown_new(sd_bus *bus, void (*changed)(bool active, void *userdata), void *userdata, Shutdown **ret)
+{
+        _cleanup_(shutdown_freep) Shutdown *s = NULL;
+        int r;
+
+        s = calloc(1, sizeof(*s));
+        if (!s)
+                return -ENOMEM;
+        *s = (Shutdown){ .bus = sd_bus_ref(bus), .changed = changed, .userdata = userdata, .lock = -EBADF };
+        r = sd_bus_match_signal_async(bus, &s->properties_match, AGENT_BUS_NAME, AGENT_PATH,
+                                      "org.freedesktop.DBus.Properties", "PropertiesChanged", on_properties, NULL, s);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_match_async(bus, &s->name_match,
+                                   "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
+                                   "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                   "arg0='" AGENT_BUS_NAME "'",
+                                   on_name_owner, NULL, s);
+        if (r < 0)
+                return r;
+        r = ask(s);
+        if (r >= 0)
+                r = take_lock(s);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+Shutdown *shutdown_free(Shutdown *s)
+{
+        if (!s)
+                return NULL;
+        sd_bus_slot_unref(s->properties_match);
+        sd_bus_slot_unref(s->name_match);
+        sd_bus_slot_unref(s->get_call);
+        sd_bus_slot_unref(s->lock_call);
+        safe_close(s->lock);
+        sd_bus_unref(s->bus);
+        free(s);
+        return NULL;
+}

@@ -1,0 +1,227 @@
+#!/usr/bin/python3
+"""What operators rely on: /metrics, /readyz, the history's partitions, and that idleness costs nothing.
+
+Usage: test-operation.py SSI-SERVERD MIGRATIONS [unittest arguments]
+"""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+import serverd
+from serverd import User, message, request, sql, update, wait_until
+
+TOKEN = "scrape-me"
+SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\[\\n"])*",?)*)\})? (\S+)$')
+
+
+def scrape(headers=None, i=0):
+    r = urllib.request.Request(f"http://127.0.0.1:{serverd.backend.ports[i]}/metrics", headers=headers or {})
+    with urllib.request.urlopen(r, timeout=30) as f:
+        assert f.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+        return f.read().decode()
+
+
+def parse(text):
+    """The samples by (name, labels); fails on what Prometheus would not take."""
+    assert text.endswith("\n")
+    types, samples, current, finished = {}, {}, None, set()
+    for line in text.splitlines():
+        if line.startswith("# "):
+            _, what, name, rest = line.split(" ", 3)
+            if what == "TYPE":
+                assert name not in types and rest in ("counter", "gauge", "histogram"), line
+                types[name] = rest
+            else:
+                assert what == "HELP", line
+            if current != name:
+                assert name not in finished, f"{name} is not in one piece"
+                finished.add(current)
+            current = name
+            continue
+        m = SAMPLE.match(line)
+        assert m, line
+        name, labels, value = m[1], m[2] or "", float(m[3])
+        base = re.sub("_(bucket|sum|count)$", "", name) if types.get(current) == "histogram" else name
+        assert base == current and base in types, line
+        assert types[base] != "counter" or name.endswith("_total"), line
+        assert (name, labels) not in samples, f"twice: {line}"
+        samples[name, labels] = value
+    for name in (n for n, t in types.items() if t == "histogram"):
+        buckets = [v for (n, _), v in samples.items() if n == name + "_bucket"]
+        assert buckets == sorted(buckets) and buckets[-1] == samples[name + "_count", ""]
+        assert (name + "_bucket", 'le="+Inf"') in samples
+    return samples
+
+
+class Metrics(unittest.TestCase):
+    def test_counts(self):
+        user = User()
+        agent = user.server()
+        before = parse(scrape())
+        stream = user.stream()
+
+        async def run():
+            async with agent.connect() as ws:
+                await agent.start(ws)
+                for n in range(3):
+                    await ws.send(update("disk", "OK", "same", cursor=str(n)))
+                    await ws.recv()
+                request("GET", "/api/v1/servers/nobody", token=user.token, want=404)
+                return await asyncio.to_thread(lambda: parse(scrape()))
+
+        after = asyncio.run(run())
+
+        def grew(name, labels=""):
+            return after[name, labels] - before.get((name, labels), 0)
+
+        self.assertEqual(grew("ssi_http_requests_total", 'method="GET",route="/api/v1/servers/:server_id",code="404"'), 1)
+        self.assertEqual(grew("ssi_http_requests_total", 'method="GET",route="/api/v1/stream",code="200"'), 1)
+        self.assertEqual(grew("ssi_ingest_items_total"), 3)
+        self.assertEqual(grew("ssi_ingest_batches_total"), grew("ssi_ingest_commit_seconds_count"))
+        self.assertEqual(grew("ssi_ingest_unchanged_total"), 2)
+        self.assertEqual(grew("ssi_agent_sessions"), 1)
+        self.assertEqual(grew("ssi_agent_sessions_total"), 1)
+        self.assertEqual(grew("ssi_streams"), 1)
+        self.assertEqual((after["ssi_database_up", ""], after["ssi_database_writable", ""]), (1, 1))
+        self.assertEqual((after["ssi_ingest_queue_items", ""], after["ssi_history_stray_events", ""]), (0, 0))
+        del stream
+
+    def test_for_this_machine_only(self):
+        outside = {"X-Forwarded-For": "192.0.2.7"}
+        for headers in (outside, {**outside, "Authorization": "Bearer wrong"}):
+            with self.assertRaises(urllib.error.HTTPError) as e:
+                scrape(headers)
+            self.assertEqual(e.exception.code, 404)
+        parse(scrape({**outside, "Authorization": "Bearer " + TOKEN}))
+
+    def test_without_a_database(self):
+        serverd.backend.stop_database()
+        wait_until(lambda: request("GET", "/readyz")[0] == 503)
+        self.assertEqual(request("GET", "/healthz")[0], 200)
+        self.assertEqual(parse(scrape())["ssi_database_up", ""], 0)
+        serverd.backend.start_database()
+        for i in (0, 1):
+            wait_until(lambda: request("GET", "/readyz", i=i)[0] == 200)
+
+    def test_read_only(self):
+        user = User()
+        agent = user.server()
+
+        async def run():
+            async with agent.connect() as ws:
+                await agent.start(ws)
+                sql("ALTER SYSTEM SET default_transaction_read_only = on")
+                sql("SELECT pg_reload_conf()")
+                await asyncio.to_thread(wait_until, lambda: request("GET", "/readyz")[0] == 503)
+                for n in range(5):
+                    await ws.send(update("disk", "OK", str(n), cursor=str(n)))
+                with self.assertRaises(asyncio.TimeoutError):
+                    print("acknowledged:", await asyncio.wait_for(ws.recv(), 0.5))
+                self.assertEqual(parse(scrape())["ssi_database_writable", ""], 0)
+                sql("ALTER SYSTEM RESET default_transaction_read_only")
+                sql("SELECT pg_reload_conf()")
+                # The same connection, and everything that waited.
+                cursor = None
+                while cursor != "4":
+                    cursor = json.loads(await asyncio.wait_for(ws.recv(), 20))["payload"]["cursor"]
+
+        asyncio.run(run())
+        self.assertEqual([e["message"] for e in agent.events("disk")], [str(n) for n in range(5)])
+        wait_until(lambda: request("GET", "/readyz")[0] == 200)
+
+
+def partitions():
+    return set(sql("SELECT inhrelid::regclass FROM pg_inherits WHERE inhparent = 'events'::regclass").split())
+
+
+def day(n):
+    return sql(f"SELECT 'events_' || to_char((now() AT TIME ZONE 'UTC')::date + {n}, 'YYYYMMDD')")
+
+
+def make_day(n):
+    """A partition of the day n days from now, with an event."""
+    sql(f"DO $$ DECLARE d date := (now() AT TIME ZONE 'UTC')::date + ({n}); BEGIN"
+        f" EXECUTE format('CREATE TABLE {day(n)} PARTITION OF events FOR VALUES FROM (%L) TO (%L)',"
+        " d || ' 00:00+00', (d + 1) || ' 00:00+00'); END $$")
+    add_event(n)
+
+
+def add_event(n):
+    sql("INSERT INTO events (received_at, server_id, service, kind, at) SELECT"
+        f" ((now() AT TIME ZONE 'UTC')::date + ({n})) + time '12:00', 0, 'old', 'result', now()")
+
+
+class History(unittest.TestCase):
+    def test_days_come_and_go(self):
+        self.assertLessEqual({day(n) for n in range(8)}, partitions())
+        for n in (-7, -8, -30):
+            make_day(n)
+        add_event(9)   # the clock was wrong, or nobody was there to make a partition
+        add_event(-20)
+        self.assertEqual(sql("SELECT count(*) FROM events_default"), "2")
+        serverd.backend.servers[1].terminate()
+        serverd.backend.servers[1].wait()
+        serverd.backend.start_server(1)
+        wait_until(lambda: day(-8) not in partitions())
+        there = partitions()
+        self.assertIn(day(-7), there)
+        self.assertIn(day(9), there)
+        self.assertFalse({day(-8), day(-20), day(-30)} & there)
+        self.assertEqual(sql("SELECT count(*) FROM events_default"), "0")
+        self.assertEqual(sql("SELECT count(*) FROM events WHERE service = 'old'"), "2")
+        sql("DELETE FROM events WHERE service = 'old'")
+
+    def test_nobody_waits_for_a_reader(self):
+        make_day(-12)
+        reader = subprocess.Popen([serverd.backend.programs + "/psql", "-h", serverd.backend.dir, "-U", "ssi", "-d",
+                                   "postgres", "-XqAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        reader.stdin.write("BEGIN; SELECT count(*) FROM events;\n")
+        reader.stdin.flush()
+        reader.stdout.readline()
+        begin = time.monotonic()
+        self.assertEqual(sql("SELECT dropped, left_over FROM events_maintain(7, 7)"), "0|1")
+        self.assertLess(time.monotonic() - begin, 5)
+        reader.communicate("COMMIT;\n")
+        self.assertEqual(sql("SELECT dropped, left_over FROM events_maintain(7, 7)"), "1|0")
+
+
+class Idle(unittest.TestCase):
+    def test_no_table_is_read_as_a_whole(self):
+        user = User()
+        agent = user.server()
+        sql("INSERT INTO servers (public_id, agent_id, user_id, name, claimed_at) SELECT 'srv-idle' || n, 'agt-idle' || n,"
+            " (SELECT min(id) FROM users), 'idle', now() FROM generate_series(1, 2000) n")
+        sql("INSERT INTO services (server_id, name, status, next_run, due_at) SELECT id, 's' || n, 'OK', now(),"
+            " now() + interval '1 hour' FROM servers, generate_series(1, 10) n WHERE public_id LIKE 'srv-idle%'")
+        sql("ANALYZE servers; ANALYZE services")
+
+        def scans():
+            return sql("SELECT relname, seq_scan, n_tup_upd FROM pg_stat_user_tables"
+                       " WHERE relname IN ('servers', 'services') ORDER BY 1")
+
+        def beats():
+            return sql("SELECT sum(n_tup_upd) FROM pg_stat_user_tables WHERE relname = 'instances'")
+
+        async def run():
+            async with agent.connect() as ws:
+                await agent.start(ws)
+                await ws.send(message("inventory", services=[]))
+                await asyncio.sleep(2)   # the statistics of what has been until now
+                before, begun = scans(), int(beats() or 0)
+                await asyncio.to_thread(wait_until, lambda: int(beats()) >= begun + 6)
+                self.assertEqual(scans(), before)
+
+        asyncio.run(run())
+        sql("DELETE FROM servers WHERE public_id LIKE 'srv-idle%'")
+
+
+if __name__ == "__main__":
+    os.environ.update(SSI_STALE_GRACE="2", SSI_METRICS_TOKEN=TOKEN)
+    serverd.main()
