@@ -1,4 +1,5 @@
-"""Fixtures. `stack` is a host with agent and server, registered, which tests share; `boot` makes hosts of one's own.
+"""Fixtures. `stack` is a host with agent and server, registered, which tests share; `boot` makes hosts of one's own,
+`boot_for_module` those of a file.
 
 After each test, each host's journal is read: an error that a daemon logged, or a report of a sanitizer, fails the test
 unless the test declared it with host.expect_error(regex) or @pytest.mark.expect_error(regex).
@@ -55,18 +56,28 @@ def end(host):
     assert not bad, "at the daemons' end:\n" + "\n".join(bad)
 
 
-@pytest.fixture
-def boot(_boot):
-    """boot("--agent", …): hosts for one test, which it may break."""
+def boot_and_end(boot_):
     mine = []
 
     def make(*options):
-        mine.append(_boot(*options))
+        mine.append(boot_(*options))
         return mine[-1]
 
     yield make
     for host in mine:
         end(host)
+
+
+@pytest.fixture
+def boot(_boot):
+    """boot("--agent", …): hosts for one test, which it may break."""
+    yield from boot_and_end(_boot)
+
+
+@pytest.fixture(scope="module")
+def boot_for_module(_boot):
+    """The same for the tests of one file."""
+    yield from boot_and_end(_boot)
 
 
 def register(host, account=None):

@@ -10,9 +10,9 @@ VICTIMS = ["ssi-serverd", "ssi-uplinkd", "ssid", "ssi-postgres"]
 
 
 @pytest.fixture(scope="module")
-def flow(_boot):
+def flow(boot_for_module):
     """A stack of our own in which a service runs about five times a second."""
-    host = register(_boot("--agent", "--server"))
+    host = register(boot_for_module("--agent", "--server"))
     path = host.write("/tmp/tick.bash", script("Tick", f'echo "{NOW}, OK, run $INVOCATION_ID"'))
     host.run(["ssictl", "add", path])
     driver = host.start("while :; do systemctl start ssi-tick.service; sleep 0.2; done")

@@ -1,5 +1,6 @@
 """The first-party service-scripts, run by hand in a host as root: what they say, and that they do not guess."""
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -12,16 +13,14 @@ LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d, (OK|UPDATE|WARNING|FAILURE),
 
 
 @pytest.fixture(scope="module")
-def host(_boot):
-    return _boot()
+def host(boot_for_module):
+    return boot_for_module()
 
 
 def run(host, script, edits="", before=""):
     """(status, message), or (None, stderr). edits: sed commands on a copy. before: what is done to the host first."""
     host.write("/tmp/s.bash", (TOP / "scripts" / f"{script}.bash").read_text())
-    if edits:
-        host.run(["sed", "-i", edits, "/tmp/s.bash"])
-    r = host.run(f"{before}\nbash /tmp/s.bash", check=False)
+    r = host.run(f"sed -i {shlex.quote(edits)} /tmp/s.bash\n{before}\nbash /tmp/s.bash", check=False)
     if r.returncode != 0:
         assert r.stdout == ""
         return None, r.stderr

@@ -22,19 +22,23 @@ def on_terminal(host, args, **kwargs):
         return t
 
 
-@pytest.fixture
-def services(agent, add):
+@pytest.fixture(scope="module")
+def services(agent):
     """Services with everything that makes tables crooked."""
     long_name = "A Name That Is As Long As Names Can Be And Does Not Fit Into Any"
-    add(agent, script("Plain", prints("OK", "fine")), "1.bash")
-    add(agent, script("Wide", prints("WARNING", "日本語の長いメッセージ、端末の幅には収まりません、まったく収まりません")), "2.bash")
-    add(agent, script("Accents", prints("FAILURE", "größere Änderung über mehrere Wörter, e\u0301 as two characters " * 3)), "3.bash")
-    add(agent, script(long_name, prints("UPDATE", "a message " * 30)), "4.bash")
-    add(agent, script("Broken", f'[ -e /run/broken ] && exit 1; {prints("OK", "from before " * 10)}'), "5.bash")
+    scripts = [
+        script("Plain", prints("OK", "fine")),
+        script("Wide", prints("WARNING", "日本語の長いメッセージ、端末の幅には収まりません、まったく収まりません")),
+        script("Accents", prints("FAILURE", "größere Änderung über mehrere Wörter, e\u0301 as two characters " * 3)),
+        script(long_name, prints("UPDATE", "a message " * 30)),
+        script("Broken", f'[ -e /run/broken ] && exit 1; {prints("OK", "from before " * 10)}'),
+    ]
+    agent.run(["ssictl", "add", *(agent.write(f"/tmp/terminal-{i}.bash", text) for i, text in enumerate(scripts))])
     slugs = ["plain", "wide", "accents", long_name.lower().replace(" ", "-"), "broken"]
     agent.run(["ssictl", "run", *slugs], check=False)
     agent.run("touch /run/broken; ssictl run broken; rm /run/broken", check=False)
-    return slugs
+    yield slugs
+    agent.run(["ssictl", "remove", *slugs])
 
 
 @pytest.mark.parametrize("columns", [80, 60, 132])
