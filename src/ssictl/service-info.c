@@ -19,13 +19,6 @@ void service_info_done(ServiceInfo *i)
         *i = (ServiceInfo){};
 }
 
-void service_infos_free(ServiceInfo *infos, size_t n)
-{
-        for (size_t k = 0; k < n; k++)
-                service_info_done(infos + k);
-        free(infos);
-}
-
 static int read_property(sd_bus_message *m, const char *name, ServiceInfo *i)
 {
         const struct {
@@ -158,114 +151,6 @@ json_object *service_info_to_json(const ServiceInfo *i)
             add_bytes(o, "memory_peak_bytes", known(i->last_run_memory)) < 0 || add_time(o, "next_run", i->next_run) < 0)
                 return NULL;
         return TAKE_PTR(o);
-}
-
-json_object *service_infos_to_json(const ServiceInfo *infos, size_t n)
-{
-        json_object *array = json_object_new_array();
-
-        for (size_t i = 0; array && i < n; i++) {
-                json_object *o = service_info_to_json(infos + i);
-
-                if (!o || json_object_array_add(array, o) < 0) {
-                        json_object_put(o);
-                        json_object_put(array);
-                        array = NULL;
-                }
-        }
-        return array;
-}
-
-static int severity(const ServiceInfo *i)
-{
-        int status = isempty(i->status) ? -1 : (int) status_from_string(i->status);
-
-        /* An execution error weighs like a warning: something wants a look. */
-        return service_info_has_error(i) ? MAX(status, STATUS_WARNING) : status;
-}
-
-static int compare(const void *a, const void *b)
-{
-        const ServiceInfo *x = a, *y = b;
-        int d = severity(y) - severity(x);
-
-        return d != 0 ? d : strcmp(strempty(x->name), strempty(y->name));
-}
-
-/* One object of GetManagedObjects: {oa{sa{sv}}}, the path read already. */
-static int read_interfaces(sd_bus_message *m, const char *path, ServiceInfo **infos, size_t *n)
-{
-        const char *interface;
-        int r;
-
-        r = sd_bus_message_enter_container(m, 'a', "{sa{sv}}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(m, 'e', "sa{sv}")) > 0) {
-                r = sd_bus_message_read(m, "s", &interface);
-                if (r < 0)
-                        return r;
-                if (streq(interface, AGENT_SERVICE_INTERFACE)) {
-                        ServiceInfo *grown = reallocarray(*infos, *n + 1, sizeof(*grown));
-
-                        if (!grown)
-                                return -ENOMEM;
-                        *infos = grown;
-                        grown[*n] = (ServiceInfo){ .path = strdup(path) };
-                        (*n)++;
-                        r = service_info_read(m, grown + *n - 1);
-                } else
-                        r = sd_bus_message_skip(m, "a{sv}");
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(m);
-                if (r < 0)
-                        return r;
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
-static int read_objects(sd_bus_message *m, ServiceInfo **infos, size_t *n)
-{
-        const char *path;
-        int r;
-
-        r = sd_bus_message_enter_container(m, 'a', "{oa{sa{sv}}}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(m, 'e', "oa{sa{sv}}")) > 0) {
-                if ((r = sd_bus_message_read(m, "o", &path)) < 0 || (r = read_interfaces(m, path, infos, n)) < 0 ||
-                    (r = sd_bus_message_exit_container(m)) < 0)
-                        return r;
-        }
-        return r;
-}
-
-int ctl_get_services(Ctl *c, ServiceInfo **ret, size_t *ret_n)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-        ServiceInfo *infos = NULL;
-        size_t n = 0;
-        int r;
-
-        r = ctl_new_call(
-                c, &m, AGENT_BUS_NAME, AGENT_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects");
-        if (r < 0)
-                return r;
-        r = ctl_call(c, m, &reply);
-        if (r < 0)
-                return r;
-        r = read_objects(reply, &infos, &n);
-        if (r < 0) {
-                service_infos_free(infos, n);
-                ctl_say_error("Cannot read the agent's answer: %s", strerror(-r));
-                return -CTL_EXIT_FAILURE;
-        }
-        if (n > 0)
-                qsort(infos, n, sizeof(*infos), compare);
-        *ret = infos;
-        *ret_n = n;
-        return 0;
 }
 
 int ctl_try_get_service_info(Ctl *c, const char *path, ServiceInfo *ret, sd_bus_error *error)

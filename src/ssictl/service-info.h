@@ -17,16 +17,13 @@ void service_info_done(ServiceInfo *i);
 /* Reads an a{sv} of properties of org.ssi.Agent1.Service; unknown ones are skipped. */
 int service_info_read(sd_bus_message *m, ServiceInfo *i);
 
-/* All services in one call, sorted: worst first, then by name. Says what failed. */
-int ctl_get_services(Ctl *c, ServiceInfo **ret, size_t *ret_n);
+/* Says what failed. */
 int ctl_get_service_info(Ctl *c, const char *path, ServiceInfo *ret);
 /* The same without a word, on a connection that stands: a negative errno, with the error that came. */
 int ctl_try_get_service_info(Ctl *c, const char *path, ServiceInfo *ret, sd_bus_error *error);
-void service_infos_free(ServiceInfo *infos, size_t n);
 
 /* As in --json; NULL when out of memory. Times are RFC 3339 or null. */
 json_object *service_info_to_json(const ServiceInfo *i);
-json_object *service_infos_to_json(const ServiceInfo *infos, size_t n);
 
 /* "" becomes "error" for a last run that was an execution error, and "-" otherwise. */
 const char *service_info_state(const ServiceInfo *i);

@@ -18,12 +18,12 @@ static char *describe(const ServiceInfo *i)
 
 static void print_row(const Ctl *c, const ServiceInfo *i, unsigned name_width, unsigned message_width)
 {
-        bool error = service_info_has_error(i), tty = isatty(STDOUT_FILENO);
-        _cleanup_free_ char *name = text_cut(i->name, tty ? name_width : UINT32_MAX - 1), *text = describe(i);
+        _cleanup_free_ char *name = text_cut(i->name, name_width), *text = describe(i), *message = NULL;
+        bool error = service_info_has_error(i);
         const char *state = service_info_state(i);
         char since[64], next[64];
 
-        text_put(name ?: i->name, name_width);
+        text_put(strempty(name), name_width);
         printf(" %s%s%s", ctl_color(c, state), state, ctl_color_end(c));
         /* An execution error is no status: it stands beside. */
         if (error && !isempty(i->status))
@@ -39,21 +39,25 @@ static void print_row(const Ctl *c, const ServiceInfo *i, unsigned name_width, u
                ctl_relative_time(i->status_timestamp, since),
                (int) TIME_WIDTH,
                service_info_next(i, next));
-        text_put_line(strempty(text), message_width);
+        message = text_cut(strempty(text), message_width);
+        puts(strempty(message));
 }
 
 void table_print_services(const Ctl *c, const ServiceInfo *infos, size_t n)
 {
-        unsigned name_width = 4, fixed, columns = text_columns();
+        unsigned name_width = 4, fixed, columns = text_columns(), message_width = TEXT_WIDTH_MAX;
+        bool tty = isatty(STDOUT_FILENO);
 
         if (n == 0)
                 return;
         for (size_t i = 0; i < n; i++)
                 name_width = MAX(name_width, text_width(infos[i].name));
         /* Only a terminal has an edge; and a wide one has room for long names. */
-        if (isatty(STDOUT_FILENO))
+        if (tty) {
                 name_width = MIN(name_width, MAX(NAME_WIDTH_MIN, columns * 3 / 10));
-        fixed = name_width + STATUS_WIDTH + 2 * TIME_WIDTH + 4;
+                fixed = name_width + STATUS_WIDTH + 2 * TIME_WIDTH + 4;
+                message_width = columns > fixed ? columns - fixed : 1;
+        }
         printf("%s%-*s %-*s %-*s %-*s MESSAGE%s\n",
                ctl_bold(c),
                (int) name_width,
@@ -66,5 +70,5 @@ void table_print_services(const Ctl *c, const ServiceInfo *infos, size_t n)
                "NEXT",
                ctl_color_end(c));
         for (size_t i = 0; i < n; i++)
-                print_row(c, infos + i, name_width, columns > fixed ? columns - fixed : 1);
+                print_row(c, infos + i, name_width, message_width);
 }

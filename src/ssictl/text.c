@@ -23,19 +23,31 @@ unsigned text_columns(void)
         return ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) >= 0 && ws.ws_col >= 40 ? ws.ws_col : 80;
 }
 
+/* Controls that turn the direction of what follows: they would let a message rearrange its line. */
+static bool turns_direction(wchar_t w)
+{
+        return (w >= 0x202a && w <= 0x202e) || (w >= 0x2066 && w <= 0x2069);
+}
+
 /* The bytes of the next character, and its columns; *ret_width is -1 for what cannot be printed. */
 static size_t next_character(const char *s, int *ret_width)
 {
-        size_t n, left = strnlen(s, MB_LEN_MAX);
+        size_t n, left;
         mbstate_t state = {};
         wchar_t w;
 
+        /* Nearly all of it, and the locale's functions are slow. */
+        if (*s >= ' ' && *s <= '~') {
+                *ret_width = 1;
+                return 1;
+        }
+        left = strnlen(s, MB_LEN_MAX);
         n = mbrtowc(&w, s, left, &state);
         if (n == 0 || n > left) {
                 *ret_width = -1;
                 return 1;
         }
-        *ret_width = wcwidth(w);
+        *ret_width = turns_direction(w) ? -1 : wcwidth(w);
         return n;
 }
 
@@ -81,16 +93,17 @@ char *text_cut(const char *s, unsigned width)
 
 void text_put(const char *s, unsigned width)
 {
+        _cleanup_free_ char *safe = text_cut(s, TEXT_WIDTH_MAX);
         unsigned used = text_width(s);
 
-        printf("%s%*s", s, used < width ? (int) (width - used) : 0, "");
+        printf("%s%*s", strempty(safe), used < width ? (int) (width - used) : 0, "");
 }
 
 void text_put_line(const char *s, unsigned width)
 {
-        _cleanup_free_ char *cut = text_cut(s, isatty(STDOUT_FILENO) ? width : UINT32_MAX - 1);
+        _cleanup_free_ char *cut = text_cut(s, isatty(STDOUT_FILENO) ? width : TEXT_WIDTH_MAX);
 
-        puts(cut ?: s);
+        puts(strempty(cut));
 }
 
 /* The bytes that go onto a line of width columns: up to a space where there is one. */
@@ -113,8 +126,10 @@ static size_t first_line(const char *s, unsigned width)
         return (size_t) (p - s);
 }
 
-void text_put_wrapped(const char *s, unsigned indent, unsigned used)
+void text_put_wrapped(const char *text, unsigned indent, unsigned used)
 {
+        _cleanup_free_ char *safe = text_cut(text, TEXT_WIDTH_MAX);
+        const char *s = strempty(safe);
         unsigned columns = text_columns(), width = columns > indent + 20 ? columns - indent : 20;
 
         used = MIN(used, width);

@@ -1,8 +1,12 @@
 #pragma once
 
-/* Text on a terminal: widths are columns, as wcwidth(3) counts them, so that tables stay aligned whatever is in them. */
+/* Text on a terminal: widths are columns, as wcwidth(3) counts them, so that tables stay aligned whatever is in them. What
+ * is printed through here cannot steer the terminal, also when it comes from another host's agent. */
 
 #include "util.h"
+
+/* No width that a text could have. */
+#define TEXT_WIDTH_MAX (UINT32_MAX - 1)
 
 /* Takes the user's locale; when that is not UTF-8, its characters alone are taken from C.UTF-8, for D-Bus speaks UTF-8. */
 void text_setup(void);
@@ -22,6 +26,6 @@ void text_put(const char *s, unsigned width);
 /* Prints s on one line: cut to width columns on a terminal, whole elsewhere. */
 void text_put_line(const char *s, unsigned width);
 
-/* Prints s and ends the line. On a terminal s is broken at spaces so that no line exceeds its width; used columns
+/* Prints the text and ends the line. On a terminal it is broken at spaces so that no line exceeds the terminal's width; used columns
  * from column indent on are taken already, and the further lines begin at indent. */
-void text_put_wrapped(const char *s, unsigned indent, unsigned used);
+void text_put_wrapped(const char *text, unsigned indent, unsigned used);

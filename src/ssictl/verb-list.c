@@ -1,20 +1,19 @@
+#include "service-list.h"
 #include "table.h"
 
 int verb_list(Ctl *c, int argc, char *argv[])
 {
-        ServiceInfo *infos = NULL;
-        size_t n = 0;
+        _cleanup_(service_list_done) ServiceList l = {};
         int r;
 
-        r = ctl_get_services(c, &infos, &n);
+        r = c->json ? service_list_get_all(c, &l) : service_list_get(c, &l);
         if (r < 0)
                 return r;
         if (c->json)
-                r = ctl_print_json(service_infos_to_json(infos, n));
-        else if (n > 0)
-                table_print_services(c, infos, n);
+                return ctl_print_json(service_list_to_json(&l));
+        if (l.n > 0)
+                table_print_services(c, l.infos, l.n);
         else
                 puts("No service-scripts are installed. Add one: ssictl add FILE");
-        service_infos_free(infos, n);
-        return r;
+        return CTL_EXIT_OK;
 }

@@ -1,4 +1,5 @@
 #include "service-info.h"
+#include "text.h"
 
 /* Waiting for the end of a run.
  *
@@ -128,6 +129,24 @@ static int wait_for_end(Ctl *c, RunWait *w, const char *name)
         return 0;
 }
 
+/* note: in brackets, or NULL. */
+static void print_line(
+        const Ctl *c,
+        const ServiceInfo *i,
+        const char *color,
+        const char *word,
+        const char *separator,
+        const char *text,
+        const char *note)
+{
+        _cleanup_free_ char *safe = text_cut(strempty(text), TEXT_WIDTH_MAX);
+
+        printf("%s: %s%s%s%s%s", i->name, color, word, ctl_color_end(c), separator, strempty(safe));
+        if (note)
+                printf(" (%s)", note);
+        putchar('\n');
+}
+
 static int print_result(Ctl *c, const char *path)
 {
         ServiceInfo i = {};
@@ -140,19 +159,9 @@ static int print_result(Ctl *c, const char *path)
         if (c->json)
                 r = ctl_print_json(service_info_to_json(&i));
         else if (service_info_has_error(&i))
-                printf("%s: %sexecution error%s: %s (%s)\n",
-                       i.name,
-                       ctl_color(c, "error"),
-                       ctl_color_end(c),
-                       strempty(i.last_run_detail),
-                       i.last_run_result);
+                print_line(c, &i, ctl_color(c, "error"), "execution error", ": ", i.last_run_detail, i.last_run_result);
         else
-                printf("%s: %s%s%s, %s\n",
-                       i.name,
-                       ctl_color(c, service_info_state(&i)),
-                       service_info_state(&i),
-                       ctl_color_end(c),
-                       strempty(i.message));
+                print_line(c, &i, ctl_color(c, service_info_state(&i)), service_info_state(&i), ", ", i.message, NULL);
         if (r >= 0 && (service_info_is_bad(&i) || isempty(i.status)))
                 r = CTL_EXIT_NOT_OK;
         service_info_done(&i);

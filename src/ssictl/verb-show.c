@@ -1,5 +1,6 @@
 #include "bus-json.h"
 #include "ctl.h"
+#include "text.h"
 
 /* Whether s names the property among others, separated by commas. */
 static bool names(const char *s, const char *property)
@@ -90,10 +91,9 @@ static int print_text(const Ctl *c, json_object *all)
                 text = json_to_plain_text(value);
                 if (!text)
                         return -CTL_EXIT_FAILURE;
-                if (c->value)
-                        puts(text);
-                else
-                        printf("%s=%s\n", key, text);
+                if (!c->value)
+                        printf("%s=", key);
+                text_put_line(text, TEXT_WIDTH_MAX);
         }
         return CTL_EXIT_OK;
 }

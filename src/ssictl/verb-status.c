@@ -1,6 +1,7 @@
 #include <limits.h>
 
 #include "log-lines.h"
+#include "service-list.h"
 #include "status.h"
 #include "table.h"
 #include "text.h"
@@ -249,20 +250,18 @@ static void print_overview(Ctl *c, const ServiceInfo *infos, size_t n, const Sum
 
 static int status_all(Ctl *c)
 {
-        ServiceInfo *infos = NULL;
-        size_t n = 0;
+        _cleanup_(service_list_done) ServiceList l = {};
         Summary s;
         int r;
 
-        r = ctl_get_services(c, &infos, &n);
+        r = c->json ? service_list_get_all(c, &l) : service_list_get(c, &l);
         if (r < 0)
                 return r;
-        s = summarize(infos, n);
+        s = summarize(l.infos, l.n);
         if (c->json)
-                r = ctl_print_json(service_infos_to_json(infos, n));
+                r = ctl_print_json(service_list_to_json(&l));
         else
-                print_overview(c, infos, n, &s);
-        service_infos_free(infos, n);
+                print_overview(c, l.infos, l.n, &s);
         return r >= 0 && s.n_bad > 0 ? CTL_EXIT_NOT_OK : r;
 }
 

@@ -20,7 +20,7 @@ static void print_output(json_object *lines)
                 const char *line = json_object_get_string(json_object_array_get_idx(lines, i));
 
                 printf("    ");
-                text_put_line(strempty(line), UINT32_MAX - 1);
+                text_put_line(strempty(line), TEXT_WIDTH_MAX);
         }
 }
 
@@ -51,13 +51,13 @@ static void print_text(Ctl *c, const char *path, const char *status, const char 
 {
         const char *state = isempty(status) ? "error" : status;
 
-        printf("%s: %s%s%s%s%s\n",
+        printf("%s: %s%s%s%s",
                path,
                ctl_color(c, state),
                isempty(status) ? "execution error" : status,
                ctl_color_end(c),
-               isempty(message) ? "" : ", ",
-               message);
+               isempty(message) ? "" : ", ");
+        text_put_line(message, TEXT_WIDTH_MAX);
         json_object_object_foreach(run, key, value) print_detail(key, value);
 }
 

@@ -281,19 +281,23 @@ static int method_list_services(sd_bus_message *message, void *userdata, sd_bus_
         r = sd_bus_message_new_method_return(message, &reply);
         if (r < 0)
                 return r;
-        r = sd_bus_message_open_container(reply, 'a', "(ssssto)");
+        r = sd_bus_message_open_container(reply, 'a', "(sssstsstbo)");
         if (r < 0)
                 return r;
         HASH_ITER(hh, m->services, s, tmp)
         {
                 r = sd_bus_message_append(
                         reply,
-                        "(ssssto)",
+                        "(sssstsstbo)",
                         s->slug,
                         s->title,
                         strempty(status_to_string(s->status)),
                         s->message,
                         s->status_timestamp,
+                        s->last_run_result,
+                        s->last_run_detail,
+                        s->next_run,
+                        s->enabled,
                         s->path);
                 if (r < 0)
                         return r;
@@ -438,7 +442,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS(
                 "ListServices",
                 SD_BUS_NO_ARGS,
-                SD_BUS_RESULT("a(ssssto)", services),
+                SD_BUS_RESULT("a(sssstsstbo)", services),
                 method_list_services,
                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS(

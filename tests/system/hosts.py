@@ -355,3 +355,26 @@ NOW = '$(date "+%Y-%m-%d %H:%M:%S")'
 def prints(status, message):
     """A line of a script that prints a status line."""
     return f'echo "{NOW}, {status}, {message}"'
+
+
+def crowd(host, n):
+    """Installs n services that have all run once, written as copies of one that was added."""
+    host.run(["ssictl", "add", host.write("/tmp/model.bash", script("Model", prints("OK", "of $0")))])
+    host.run(f"""
+set -e
+cd /etc/systemd/system
+systemctl stop ssid.service
+for ((i = 1; i < {n}; i++)); do
+        sed "s/^# name: .*/# name: Model $i/" /usr/local/bin/ssi/model >/usr/local/bin/ssi/model-$i
+        for kind in service timer; do
+                sed -e "s,ssi/model,ssi/model-$i," -e "s/=Model/=Model $i/" -e "s/ssi-model/ssi-model-$i/" \
+                        -e "s/SSI_SERVICE=model/SSI_SERVICE=model-$i/" ssi-model.$kind >ssi-model-$i.$kind
+        done
+done
+chmod 755 /usr/local/bin/ssi/model-*
+systemctl daemon-reload
+systemctl start ssi-model.service
+for kind in service timer; do
+        for ((i = 1; i < {n}; i++)); do echo ssi-model-$i.$kind; done | xargs -n 50 systemctl start
+done
+""", timeout=300)
