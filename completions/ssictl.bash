@@ -66,7 +66,8 @@ _ssictl() {
         case $verb in
                 add | install) options+=' --replace --run' ;;
                 run) options+=' --no-wait' ;;
-                status | log | history) options+=' --lines' ;;
+                log) options+=' --lines --follow' ;;
+                status | history) options+=' --lines' ;;
                 show) options+=' --property --value' ;;
                 register) options+=' --ca' ;;
         esac

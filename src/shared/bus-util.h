@@ -26,7 +26,7 @@
 #define AGENT_ERROR_CHANGE_FAILED   "org.ssi.Agent1.Error.ChangeFailed"
 #define AGENT_ERROR_TEST_FAILED     "org.ssi.Agent1.Error.TestFailed"
 
-/* Reads an a{sv} of options: calls read for each, with the message positioned inside the variant. read returns
+/* Reads an a{sv} of options: calls read for each, with the message positioned at the variant. read returns
  * -ENOENT for a name that it does not know, which becomes the named error. */
 int bus_read_options(sd_bus_message *m, int (*read)(sd_bus_message *m, const char *name, void *userdata),
                      void *userdata, const char *error_name, sd_bus_error *error);

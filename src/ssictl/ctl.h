@@ -22,7 +22,7 @@ typedef struct Ctl {
         bool json;
 
         /* Options of verbs. */
-        bool replace, run, no_wait, value;
+        bool replace, run, no_wait, value, follow;
         unsigned lines; /* UINT_MAX for the verb's own number */
         const char *ca_file;
         char **properties; /* as given: each may name several, separated by commas */

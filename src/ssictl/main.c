@@ -16,6 +16,7 @@ typedef enum VerbOptions {
         OPTION_CA = 1 << 4,
         OPTION_PROPERTY = 1 << 5,
         OPTION_VALUE = 1 << 6,
+        OPTION_FOLLOW = 1 << 7,
 } VerbOptions;
 
 typedef struct Verb {
@@ -38,7 +39,7 @@ static const Verb verbs[] = {
         { "run", NULL, 1, INT_MAX, verb_run, OPTION_NO_WAIT, "NAME…", "Run services now and show the result" },
         { "enable", NULL, 1, INT_MAX, verb_enable, 0, "NAME…", "Start the schedule of services, also after a reboot" },
         { "disable", NULL, 1, INT_MAX, verb_disable, 0, "NAME…", "Stop the schedule of services" },
-        { "log", NULL, 1, 1, verb_log, OPTION_LINES, "NAME", "Show what a service printed" },
+        { "log", NULL, 1, 1, verb_log, OPTION_LINES | OPTION_FOLLOW, "NAME", "Show what a service printed" },
         { "history", NULL, 1, 1, verb_history, OPTION_LINES, "NAME", "Show the results of a service, newest first" },
         { "watch", NULL, 0, INT_MAX, verb_watch, 0, "[NAME…]", "Show results as they come" },
         { "register", NULL, 2, 2, verb_register, OPTION_CA, "URL TOKEN", "Register this host with a backend" },
@@ -54,6 +55,7 @@ static const struct {
         { OPTION_RUN, "--run", "     --run", "run once after installing" },
         { OPTION_NO_WAIT, "--no-wait", "     --no-wait", "do not wait for the result" },
         { OPTION_LINES, "--lines", "  -n --lines=N", "how many (at most 1000)" },
+        { OPTION_FOLLOW, "--follow", "  -f --follow", "show what is printed from now on, too" },
         { OPTION_PROPERTY, "--property", "  -p --property=NAME,…", "only these properties" },
         { OPTION_VALUE, "--value", "     --value", "only the values" },
         { OPTION_CA, "--ca", "     --ca=FILE", "trust the CA certificates in FILE" },
@@ -181,6 +183,7 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
                 { "run", no_argument, NULL, ARG_RUN },
                 { "no-wait", no_argument, NULL, ARG_NO_WAIT },
                 { "lines", required_argument, NULL, 'n' },
+                { "follow", no_argument, NULL, 'f' },
                 { "ca", required_argument, NULL, ARG_CA },
                 { "property", required_argument, NULL, 'p' },
                 { "value", no_argument, NULL, ARG_VALUE },
@@ -188,7 +191,7 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
         };
         int o;
 
-        while ((o = getopt_long(argc, argv, "hH:M:n:p:", options, NULL)) >= 0)
+        while ((o = getopt_long(argc, argv, "hH:M:n:fp:", options, NULL)) >= 0)
                 switch (o) {
                 case 'h':
                         request->help = true;
@@ -224,6 +227,10 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
                         request->options |= OPTION_LINES;
                         if (parse_lines(c, optarg) < 0)
                                 return -EINVAL;
+                        break;
+                case 'f':
+                        c->follow = true;
+                        request->options |= OPTION_FOLLOW;
                         break;
                 case ARG_CA:
                         c->ca_file = optarg;

@@ -34,17 +34,35 @@ int log_lines_next(sd_bus_message *m, LogLine *ret)
         return sd_bus_message_read(m, "(tss)", &ret->usec, &ret->invocation_id, &ret->text);
 }
 
-static int add_line(json_object *array, const LogLine *l)
+json_object *log_line_to_json(const LogLine *l)
 {
         _cleanup_json_ json_object *o = json_object_new_object();
         char when[RFC3339_MAX];
 
         if (!o || json_add_string(o, "time", format_rfc3339(l->usec, when)) < 0 ||
             json_add_string(o, "invocation_id", isempty(l->invocation_id) ? NULL : l->invocation_id) < 0 ||
-            json_add_string(o, "text", l->text) < 0 || json_object_array_add(array, o) < 0)
-                return -ENOMEM;
-        TAKE_PTR(o);
-        return 0;
+            json_add_string(o, "text", l->text) < 0)
+                return NULL;
+        return TAKE_PTR(o);
+}
+
+void log_line_print(const LogLine *l)
+{
+        char when[64];
+
+        /* Whole lines, also on a terminal: who asks for the output wants all of it. */
+        printf("%s  ", ctl_local_time(l->usec, when));
+        text_put_line(l->text, TEXT_WIDTH_MAX);
+}
+
+static int add_line(json_object *array, const LogLine *l)
+{
+        json_object *o = log_line_to_json(l);
+
+        if (o && json_object_array_add(array, o) >= 0)
+                return 0;
+        json_object_put(o);
+        return -ENOMEM;
 }
 
 static int print_json(sd_bus_message *m)
@@ -65,11 +83,7 @@ static int print_text(const Ctl *c, sd_bus_message *m, const char *name)
         int r;
 
         while ((r = log_lines_next(m, &l)) > 0) {
-                char when[64];
-
-                /* Whole lines, also on a terminal: who asks for the output wants all of it. */
-                printf("%s  ", ctl_local_time(l.usec, when));
-                text_put_line(l.text, UINT_MAX - 1);
+                log_line_print(&l);
                 any = true;
         }
         if (r < 0)
@@ -83,13 +97,16 @@ int verb_log(Ctl *c, int argc, char *argv[])
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        unsigned n = c->lines == UINT_MAX ? LINES_DEFAULT : c->lines;
         int r;
 
         r = ctl_bus(c);
         if (r < 0)
                 return r;
         ctl_open_polkit_agent(c);
-        r = log_lines_get(c, argv[0], c->lines == UINT_MAX ? LINES_DEFAULT : c->lines, true, &reply, &error);
+        if (c->follow)
+                return log_follow(c, argv[0], n);
+        r = log_lines_get(c, argv[0], n, true, &reply, &error);
         if (r < 0)
                 return ctl_bus_error(&error, r);
         return c->json ? print_json(reply) : print_text(c, reply, argv[0]);

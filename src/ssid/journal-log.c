@@ -1,5 +1,3 @@
-#include <systemd/sd-journal.h>
-
 #include "journal-log.h"
 
 #define LINE_MAX_BYTES 4096
@@ -38,7 +36,7 @@ static int append_entry(sd_bus_message *reply, sd_journal *j)
         return sd_bus_message_append(reply, "(tss)", usec, invocation, text);
 }
 
-static int open_unit(const char *unit, sd_journal **ret)
+int journal_log_open(const char *unit, sd_journal **ret)
 {
         _cleanup_(sd_journal_closep) sd_journal *j = NULL;
         _cleanup_free_ char *match = NULL;
@@ -59,29 +57,37 @@ static int open_unit(const char *unit, sd_journal **ret)
         return 0;
 }
 
-int journal_log_append(sd_bus_message *reply, const char *unit, unsigned limit)
+int journal_log_seek_last(sd_journal *j, unsigned lines)
 {
-        _cleanup_(sd_journal_closep) sd_journal *j = NULL;
         int r;
 
-        r = open_unit(unit, &j);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(reply, 'a', "(tss)");
-        if (r < 0)
-                return r;
         r = sd_journal_seek_tail(j);
         if (r < 0)
                 return r;
-        /* previous_skip() stops at the first entry when there are fewer. */
-        r = limit > 0 ? sd_journal_previous_skip(j, limit) : 0;
-        while (r > 0) {
-                r = append_entry(reply, j);
-                if (r < 0)
-                        return r;
-                r = sd_journal_next(j);
-        }
+        /* previous_skip() stops at the first entry when there are fewer. One more is skipped, for next() to begin after. */
+        r = sd_journal_previous_skip(j, (uint64_t) lines + 1);
         if (r < 0)
                 return r;
-        return sd_bus_message_close_container(reply);
+        return r > (int) lines ? 0 : sd_journal_seek_head(j);
+}
+
+int journal_log_append(sd_bus_message *reply, sd_journal *j, unsigned limit)
+{
+        unsigned n;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "(tss)");
+        if (r < 0)
+                return r;
+        for (n = 0; n < limit; n++) {
+                r = sd_journal_next(j);
+                if (r == 0)
+                        break;
+                if (r > 0)
+                        r = append_entry(reply, j);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : (int) n;
 }

@@ -2,6 +2,7 @@
 
 #include "bus-util.h"
 #include "journal-log.h"
+#include "log-follow.h"
 #include "manager.h"
 #include "operation.h"
 #include "slug.h"
@@ -312,6 +313,7 @@ static int method_list_services(sd_bus_message *message, void *userdata, sd_bus_
 static int method_get_log(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_journal_closep) sd_journal *j = NULL;
         Manager *m = userdata;
         const char *name;
         uint32_t limit;
@@ -332,10 +334,82 @@ static int method_get_log(sd_bus_message *message, void *userdata, sd_bus_error 
         r = sd_bus_message_new_method_return(message, &reply);
         if (r < 0)
                 return r;
-        r = journal_log_append(reply, s->unit, MIN(limit, LOG_LINES_MAX));
+        limit = MIN(limit, LOG_LINES_MAX);
+        r = journal_log_open(s->unit, &j);
+        if (r >= 0)
+                r = journal_log_seek_last(j, limit);
+        if (r >= 0)
+                r = journal_log_append(reply, j, limit);
+        return r < 0 ? r : sd_bus_message_send(reply);
+}
+
+typedef struct FollowOptions {
+        uint32_t lines;
+        const char *after;
+} FollowOptions;
+
+static int read_follow_option(sd_bus_message *m, const char *name, void *userdata)
+{
+        FollowOptions *o = userdata;
+
+        if (streq(name, "lines"))
+                return sd_bus_message_read(m, "v", "u", &o->lines);
+        if (streq(name, "after"))
+                return sd_bus_message_read(m, "v", "s", &o->after);
+        return -ENOENT;
+}
+
+static int method_follow_log(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        FollowOptions options = {};
+        Manager *m = userdata;
+        const char *name;
+        Service *s = NULL;
+        uint32_t id;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &name);
         if (r < 0)
                 return r;
-        return sd_bus_message_send(reply);
+        r = bus_read_options(message, read_follow_option, &options, AGENT_ERROR_INVALID_OPTION, error);
+        if (r < 0)
+                return r;
+        r = bus_verify_polkit_async(message, ACTION_READ_OUTPUT, m->polkit, error);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return 1;
+        r = find_service(m, name, &s, error);
+        if (r < 0)
+                return r;
+        r = log_follow_new(m, message, s, MIN(options.lines, LOG_LINES_MAX), options.after, &id, error);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(message, "u", id);
+}
+
+static int method_read_log(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        uint32_t id;
+        int r;
+
+        r = sd_bus_message_read(message, "u", &id);
+        if (r < 0)
+                return r;
+        r = log_follow_read(userdata, message, id, error);
+        return r < 0 ? r : 1;
+}
+
+static int method_unfollow_log(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        uint32_t id;
+        int r;
+
+        r = sd_bus_message_read(message, "u", &id);
+        if (r < 0)
+                return r;
+        r = log_follow_end(userdata, message, id, error);
+        return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
 }
 
 static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -451,6 +525,20 @@ static const sd_bus_vtable manager_vtable[] = {
                 SD_BUS_RESULT("a(tss)", lines),
                 method_get_log,
                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "FollowLog",
+                SD_BUS_ARGS("s", name, "a{sv}", options),
+                SD_BUS_RESULT("u", id),
+                method_follow_log,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "ReadLog",
+                SD_BUS_ARGS("u", id),
+                SD_BUS_RESULT("a(tss)", lines, "s", cursor),
+                method_read_log,
+                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "UnfollowLog", SD_BUS_ARGS("u", id), SD_BUS_NO_RESULT, method_unfollow_log, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS(
                 "Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS(

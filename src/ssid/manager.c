@@ -7,6 +7,7 @@
 #include "bus-util.h"
 #include "fileset.h"
 #include "log.h"
+#include "log-follow.h"
 #include "manager.h"
 #include "operation.h"
 #include "test-run.h"
@@ -74,6 +75,7 @@ static void remove_service(Manager *m, Service *s)
 {
         HASH_DEL(m->services, s);
         m->n_services--;
+        log_follows_removed(m, s);
         if (m->announced)
                 (void) sd_bus_emit_object_removed(m->bus, s->path);
         service_free(s);
@@ -92,6 +94,7 @@ Manager *manager_free(Manager *m)
                 operation_free(o);
         }
         test_runs_abandon(m);
+        log_follows_free(m);
         m->announced = false;
         m->follow = journal_follow_free(m->follow);
         watches_free(m);

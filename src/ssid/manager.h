@@ -13,6 +13,7 @@
 #include "status.h"
 #include "systemd-query.h"
 
+typedef struct LogFollow LogFollow;
 typedef struct Operation Operation;
 typedef struct TestRun TestRun;
 typedef struct Watch Watch;
@@ -38,6 +39,8 @@ typedef struct Manager {
 
         Operation *operations; /* the first one is under way */
         TestRun *tests;
+        LogFollow *log_follows;
+        uint32_t last_log_follow;
         unsigned n_validations;
 
         Watch *watches;

@@ -321,3 +321,68 @@ def test_watch(agent, add, watch):
     assert any(re.match(r"\d\d:\d\d:\d\d  watched +OK +seen, größer$", line) for line in text), text
     assert any(re.match(r"\d\d:\d\d:\d\d  watched +error +\[exit-code\]", line) for line in text), text
     assert any("has ended" in line for line in text)
+
+
+# ---- log --follow ----------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def follow(agent):
+    processes = []
+
+    def start(*args):
+        p = agent.start(["ssictl", "log", "--follow", *args], stdout=-1, stderr=-2)
+        processes.append(p)
+        p.lines = collect(p)
+        return p
+
+    yield start
+    for p in processes:
+        p.kill()
+        p.wait()
+        p.stdout.close()
+
+
+def test_following_a_log(agent, add, follow):
+    """Every line once, in order: what was there, what comes during a run, and across a restart of the agent."""
+    add(agent, script("Followed", f"""echo one
+while [ -e /run/followed ]; do sleep 0.05; done
+echo two; {prints("OK", "done")}"""))
+    agent.run(["ssictl", "run", "followed"])
+    text, lines, new = follow("followed"), follow("--json", "-n", "2", "followed"), follow("-n", "0", "followed")
+    wait_until(lambda: len(text.lines) == 3 and len(lines.lines) == 2)
+
+    agent.run("touch /run/followed; ssictl run --no-wait followed")
+    wait_until(lambda: len(text.lines) == 4, what="a line of a run under way")
+    agent.run("systemctl stop ssid.service; rm /run/followed")
+    wait_until(lambda: "The agent has ended" in text.lines[-1])
+    wait_until(lambda: agent.show("ssi-followed.service", "ActiveState")["ActiveState"] == "inactive")
+    assert agent.run("systemctl is-active ssid.service", check=False).stdout.strip() == "inactive", "following starts no agent"
+    agent.run("systemctl start ssid.service")
+    wait_until(lambda: sum(" OK, done" in line for line in text.lines) == 2)
+    wait_until(lambda: sum(" OK, done" in line for line in new.lines) == 1)
+    wait_until(lambda: sum(" OK, done" in line for line in lines.lines) == 2)
+
+    assert [line.split("  ", 1)[1][-4:] for line in text.lines if not line.startswith("ssictl: ")] == \
+        ["one", "two", "done", "one", "two", "done"]
+    assert [json.loads(line)["text"][-4:] for line in lines.lines if line.startswith("{")] == ["two", "done", "one", "two", "done"]
+    assert [line.split("  ", 1)[1][-4:] for line in new.lines if not line.startswith("ssictl: ")] == ["one", "two", "done"]
+
+    agent.run(["ssictl", "remove", "followed"])
+    for p in (text, lines, new):
+        assert p.wait(timeout=20) == 4
+    wait_until(lambda: "followed was removed" in text.lines[-1])
+
+
+def test_following_is_authorised_and_ones_own(agent, add):
+    add(agent, script("Private", prints("OK", "x")))
+    agent.add_user("alice")
+    r = agent.run(["ssictl", "log", "-f", "--no-ask-password", "private"], user="alice", check=False)
+    assert r.returncode == 5 and r.stdout == ""
+    r = agent.run(["ssictl", "log", "-f", "nothing"], check=False)
+    assert r.returncode == 4 and "ssictl list" in r.stderr
+    call = ["busctl", "call", "org.ssi.Agent1", "/org/ssi/Agent1", "org.ssi.Agent1.Manager"]
+    one = int(agent.run([*call, "FollowLog", "sa{sv}", "private", "0"]).stdout.split()[1])
+    r = agent.run([*call, "ReadLog", "u", str(one)], check=False)
+    assert "FollowLog first" in r.stderr, "it ended with its caller, and is nobody else's"
+    r = agent.run([*call, "FollowLog", "sa{sv}", "private", "1", "after", "s", "nonsense"], check=False)
+    assert "cursor" in r.stderr

@@ -1,0 +1,236 @@
+#include <utlist.h>
+
+#include "bus-util.h"
+#include "journal-log.h"
+#include "log.h"
+#include "log-follow.h"
+#include "manager.h"
+
+/* Each holds the journal's files open. */
+#define LOG_FOLLOWS_MAX 32U
+
+#define LINES_PER_ANSWER 100U
+
+struct LogFollow {
+        Manager *manager;
+        uint32_t id;
+        char *slug;
+        sd_bus_track *caller;
+        sd_journal *journal;
+        sd_event_source *io;
+        sd_bus_message *request; /* waits for a line */
+        LogFollow *prev, *next;
+};
+
+static LogFollow *log_follow_free(LogFollow *f)
+{
+        if (!f)
+                return NULL;
+        sd_bus_message_unref(f->request);
+        sd_bus_track_unref(f->caller);
+        sd_event_source_disable_unref(f->io);
+        sd_journal_close(f->journal);
+        free(f->slug);
+        free(f);
+        return NULL;
+}
+DEFINE_CLEANUP(LogFollow *, log_follow_free);
+
+static void drop(LogFollow *f)
+{
+        DL_DELETE(f->manager->log_follows, f);
+        log_follow_free(f);
+}
+
+/* 1 when the request was answered, 0 when there is no line yet. */
+static int try_answer(LogFollow *f)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ char *cursor = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(f->request, &reply);
+        if (r < 0)
+                return r;
+        r = journal_log_append(reply, f->journal, LINES_PER_ANSWER);
+        if (r <= 0)
+                return r;
+        r = sd_journal_get_cursor(f->journal, &cursor);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "s", cursor);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_send(reply);
+        if (r < 0)
+                return r;
+        f->request = sd_bus_message_unref(f->request);
+        return 1;
+}
+
+static int on_journal(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+        LogFollow *f = userdata;
+        int r;
+
+        r = sd_journal_process(f->journal);
+        if (r >= 0 && f->request)
+                r = try_answer(f);
+        if (r >= 0)
+                return 0;
+        log_warning_errno(r, "Cannot follow what %s prints", f->slug);
+        if (f->request)
+                (void) sd_bus_reply_method_errno(f->request, r, NULL);
+        drop(f);
+        return 0;
+}
+
+static int on_caller_left(sd_bus_track *track, void *userdata)
+{
+        drop(userdata);
+        /* 0 would queue the track again, which is gone. */
+        return 1;
+}
+
+static int seek(LogFollow *f, const Service *s, unsigned lines, const char *after, sd_bus_error *error)
+{
+        int r;
+
+        r = journal_log_open(s->unit, &f->journal);
+        if (r < 0)
+                return r;
+        if (!after)
+                return journal_log_seek_last(f->journal, lines);
+        if (sd_journal_seek_cursor(f->journal, after) < 0)
+                return sd_bus_error_set(error, AGENT_ERROR_INVALID_OPTION, "\"after\" is no cursor that ReadLog gave.");
+        /* Where the entry itself has gone, the next one stands for it. */
+        r = sd_journal_next(f->journal);
+        if (r > 0 && sd_journal_test_cursor(f->journal, after) == 0)
+                r = sd_journal_previous(f->journal) > 0 ? 0 : sd_journal_seek_head(f->journal);
+        return MIN(r, 0);
+}
+
+static int watch_journal(LogFollow *f)
+{
+        int fd, events;
+
+        fd = sd_journal_get_fd(f->journal);
+        if (fd < 0)
+                return fd;
+        events = sd_journal_get_events(f->journal);
+        if (events < 0)
+                return events;
+        return sd_event_add_io(f->manager->event, &f->io, fd, (uint32_t) events, on_journal, f);
+}
+
+static LogFollow *find(Manager *m, uint32_t id)
+{
+        LogFollow *f;
+
+        DL_FOREACH(m->log_follows, f)
+        {
+                if (f->id == id)
+                        return f;
+        }
+        return NULL;
+}
+
+int log_follow_new(
+        Manager *m, sd_bus_message *request, const Service *s, unsigned lines, const char *after, uint32_t *ret_id, sd_bus_error *error)
+{
+        _cleanup_(log_follow_freep) LogFollow *f = NULL;
+        LogFollow *i;
+        unsigned n;
+        int r;
+
+        DL_COUNT(m->log_follows, i, n);
+        if (n >= LOG_FOLLOWS_MAX)
+                return sd_bus_error_set(
+                        error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many logs are being followed; end one that is not needed any more.");
+        f = calloc(1, sizeof(*f));
+        if (!f)
+                return -ENOMEM;
+        f->manager = m;
+        f->slug = strdup(s->slug);
+        if (!f->slug)
+                return -ENOMEM;
+        r = seek(f, s, lines, after, error);
+        if (r >= 0)
+                r = watch_journal(f);
+        if (r >= 0)
+                r = sd_bus_track_new(m->bus, &f->caller, on_caller_left, f);
+        if (r >= 0)
+                r = sd_bus_track_add_sender(f->caller, request);
+        if (r < 0)
+                return r;
+        do
+                f->id = ++m->last_log_follow;
+        while (find(m, f->id));
+        *ret_id = f->id;
+        DL_APPEND(m->log_follows, f);
+        TAKE_PTR(f);
+        return 0;
+}
+
+/* The sender's own, or -ENOENT with an error. */
+static int find_own(Manager *m, sd_bus_message *request, uint32_t id, LogFollow **ret, sd_bus_error *error)
+{
+        LogFollow *f = find(m, id);
+
+        if (!f || sd_bus_track_count_sender(f->caller, request) <= 0)
+                return sd_bus_error_setf(
+                        error, SD_BUS_ERROR_INVALID_ARGS, "You follow no log with the id %" PRIu32 "; call FollowLog first.", id);
+        *ret = f;
+        return 0;
+}
+
+int log_follow_read(Manager *m, sd_bus_message *request, uint32_t id, sd_bus_error *error)
+{
+        LogFollow *f = NULL;
+        int r;
+
+        r = find_own(m, request, id, &f, error);
+        if (r < 0)
+                return r;
+        if (f->request)
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "A ReadLog of this log is waiting already.");
+        f->request = sd_bus_message_ref(request);
+        r = try_answer(f);
+        if (r < 0)
+                f->request = sd_bus_message_unref(f->request);
+        return r;
+}
+
+int log_follow_end(Manager *m, sd_bus_message *request, uint32_t id, sd_bus_error *error)
+{
+        LogFollow *f = NULL;
+        int r;
+
+        r = find_own(m, request, id, &f, error);
+        if (r < 0)
+                return r;
+        if (f->request)
+                (void) sd_bus_reply_method_errorf(f->request, SD_BUS_ERROR_NO_REPLY, "The log is not followed any more.");
+        drop(f);
+        return 0;
+}
+
+void log_follows_removed(Manager *m, const Service *s)
+{
+        LogFollow *f, *tmp;
+
+        DL_FOREACH_SAFE(m->log_follows, f, tmp)
+        {
+                if (!streq(f->slug, s->slug))
+                        continue;
+                if (f->request)
+                        (void) sd_bus_reply_method_errorf(f->request, AGENT_ERROR_NO_SUCH_SERVICE, "%s was removed.", s->slug);
+                drop(f);
+        }
+}
+
+void log_follows_free(Manager *m)
+{
+        while (m->log_follows)
+                drop(m->log_follows);
+}
