@@ -44,6 +44,28 @@ int ctl_bus_error(const sd_bus_error *error, int r)
         return -CTL_EXIT_FAILURE;
 }
 
+static int say_unreachable(const Ctl *c, int r)
+{
+        if (c->host)
+                ctl_say_error("Cannot reach the system bus of %s: %s. Does \"ssh %s true\" work, without a password?",
+                              c->host,
+                              strerror(-r),
+                              c->host);
+        else if (c->machine)
+                ctl_say_error("Cannot reach the system bus of machine %s: %s. Is it among those of \"machinectl list\"?",
+                              c->machine,
+                              strerror(-r));
+        else
+                ctl_say_error("Cannot connect to the system bus: %s. Does dbus.service run?", strerror(-r));
+        return -CTL_EXIT_FAILURE;
+}
+
+/* ssh says only when it is used that it cannot. */
+static bool is_lost(int r)
+{
+        return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE;
+}
+
 int ctl_bus(Ctl *c)
 {
         int r;
@@ -56,13 +78,8 @@ int ctl_bus(Ctl *c)
                 r = sd_bus_open_system_machine(&c->bus, c->machine);
         else
                 r = sd_bus_open_system(&c->bus);
-        if (r < 0) {
-                ctl_say_error("Cannot connect to the system bus%s%s: %s",
-                              c->host || c->machine ? " of " : "",
-                              c->host ?: strempty(c->machine),
-                              strerror(-r));
-                return -CTL_EXIT_FAILURE;
-        }
+        if (r < 0)
+                return say_unreachable(c, r);
         (void) sd_bus_set_allow_interactive_authorization(c->bus, c->ask_password);
         return 0;
 }
@@ -89,6 +106,8 @@ int ctl_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply)
         int r;
 
         r = sd_bus_call(c->bus, m, c->call_timeout, &error, ret_reply);
+        if (is_lost(r) && c->host)
+                return say_unreachable(c, r);
         return r < 0 ? ctl_bus_error(&error, r) : 0;
 }
 
