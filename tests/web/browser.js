@@ -6,7 +6,8 @@ export async function launch() {
   return chromium.launch({
     executablePath: process.env.SSI_CHROMIUM ?? '/usr/bin/chromium',
     args: [...(process.getuid() === 0 ? ['--no-sandbox'] : []), '--disable-quic', '--disable-background-networking',
-           '--no-first-run', '--disable-component-update', '--disable-sync'],
+           '--no-first-run', '--disable-component-update', '--disable-sync',
+           '--ignore-certificate-errors' /* a worker asks for a certificate that is sound, whatever the page was allowed */],
   });
 }
 

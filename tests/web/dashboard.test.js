@@ -1,69 +1,32 @@
 // The dashboard in Chromium against the real server and the real agent. The tests build on one another, in order.
 
 import assert from 'node:assert/strict';
-import {mkdirSync} from 'node:fs';
-import {after, before, test} from 'node:test';
-import {fileURLToPath} from 'node:url';
-import {launch, openProfile} from './browser.js';
-import {CA, Host} from './host.js';
+import {after, before} from 'node:test';
+import {Suite, journalIsClean, live as isLive, password, results, tabTo} from './harness.js';
+import {CA} from './host.js';
 
-const results = fileURLToPath(new URL('./results', import.meta.url));
-const host = new Host();
-const email = `web-${process.pid}-${Date.now()}@example.org`;
-const password = 'correct horse battery staple';
+const suite = new Suite('web');
+const {host, email} = suite;
+const step = suite.step.bind(suite);
 const serverName = 'web-test-01';
 
 // Direction overrides, markup, quotes, several scripts, an emoji and a combining mark.
 const HOSTILE = '<img src=x onerror="alert(1)"> </p><script>alert(2)</script> "quoted" \'single\' & &amp; ' +
                 '\u202eright to left\u202c שלום مرحبا 🚨 e\u0301 {{7*7}} ${x}, with, commas';
 
-let browser, profile, page, speaker, serverUrl;
+let profile, page, speaker, serverUrl;
 const agentAvailable = Boolean(host.name);
 
 before(async () => {
-  mkdirSync(results, {recursive: true});
-  host.up();
-  browser = await launch();
-  profile = await openProfile(browser, {viewport: {width: 1280, height: 900}, colorScheme: 'light'});
-  page = await profile.newPage();
-}, {timeout: 300000});
-
-after(async () => {
-  await browser?.close();
-  host.down();
+  await suite.begin();
+  ({profile, page} = suite);
 });
 
-// Each test ends with a look at the console. After one that failed the others would only wait in vain.
-let failed = null;
-
-function step(name, f, options = {}) {
-  test(name, {timeout: 60000, ...options}, async (t) => {
-    if (failed) return t.skip(`after: ${failed}`);
-    failed = name;
-    try {
-      await f(t);
-      assert.deepEqual(profile.complaints, [], 'the console is quiet');
-    } catch (e) {
-      await describePages(t);
-      throw e;
-    }
-    failed = null;
-  });
-}
-
-async function describePages(t) {
-  for (const p of profile.pages()) {
-    const state = await p.getAttribute('#link', 'data-state', {timeout: 1000}).catch(() => '?');
-    const words = await p.innerText('main', {timeout: 1000}).catch(() => '?');
-    t.diagnostic(`${p.url()} (${state}): ${words.slice(0, 200).replace(/\s+/g, ' ')}`);
-  }
-  for (const complaint of profile.complaints) t.diagnostic(complaint);
-  await page.screenshot({path: `${results}/failed.png`}).catch(() => {});
-}
+after(() => suite.end());
 
 const text = (selector) => page.locator(selector).first().innerText();
 const row = (title, p = page) => p.locator('.row', {has: p.locator('.c-name', {hasText: title})});
-const live = (p = page) => p.waitForSelector('#link[data-state="live"]');
+const live = (p = page) => isLive(p);
 
 // All that the site keeps in this browser.
 function stored() {
@@ -352,19 +315,12 @@ step('the keyboard alone is enough', async () => {
   await page.keyboard.press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
   await page.keyboard.press('Enter');
-  const tabTo = async (matches) => {
-    for (let i = 0; i < 20; i++) {
-      await page.keyboard.press('Tab');
-      if (await page.evaluate(matches, serverName)) return;
-    }
-    assert.fail('not reached');
-  };
-  await tabTo((name) => document.activeElement.textContent === name);
+  await tabTo(page, (name) => document.activeElement.textContent === name, serverName);
   assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), 'none');
   await page.keyboard.press('Enter');
   await row('Web test').waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.tagName), 'H1');
-  await tabTo(() => document.activeElement.textContent === 'Web test');
+  await tabTo(page, () => document.activeElement.textContent === 'Web test');
   await page.keyboard.press('Enter');
   await page.waitForSelector('.verdict');
   await page.goBack();
@@ -417,9 +373,5 @@ step('addresses that lead nowhere say so', async () => {
 });
 
 step('the daemons logged no error meanwhile', async () => {
-  await host.exec(['journalctl', '--sync']);
-  const units = ['ssid', 'ssi-uplinkd', 'ssi-serverd'].flatMap((unit) => ['-u', unit]);
-  assert.equal(await host.exec(['journalctl', '-q', '-p', 'err', '-o', 'cat', ...units]), '');
-  const all = await host.exec(['journalctl', '-q', '-o', 'cat', '--all', ...units]);
-  assert.doesNotMatch(all, /(Address|Leak|UndefinedBehavior)Sanitizer|: runtime error: /);
+  await journalIsClean(host);
 }, withAgent);

@@ -1,6 +1,7 @@
 // The dashboard's modules by themselves, in the browser, without a server.
 
 import assert from 'node:assert/strict';
+import {readFileSync, readdirSync} from 'node:fs';
 import {after, before, test} from 'node:test';
 import {fileURLToPath} from 'node:url';
 import {launch} from './browser.js';
@@ -20,6 +21,17 @@ before(async () => {
 });
 
 after(() => browser?.close());
+
+test('the lists of files agree with the folder: preloaded, kept for offline, installed', () => {
+  const read = (name) => readFileSync(`${web}/${name}`, 'utf8');
+  const modules = ['js', 'js/views'].flatMap((dir) => readdirSync(`${web}/${dir}`).filter((f) => f.endsWith('.js')).map((f) => `${dir}/${f}`)).sort();
+  const found = (name, expression) => [...read(name).matchAll(expression)].map((m) => m[1]).sort();
+
+  assert.deepEqual(found('index.html', /rel="modulepreload" href="\/([^"]+)"/g), modules);
+  assert.deepEqual(found('sw.js', /'\/(js\/[^']+)'/g), modules);
+  assert.deepEqual(found('meson.build', /'(js\/[^']+\.js)'/g), modules);
+  for (const file of found('sw.js', /'\/([^'/]+\.\w+|icons\/[^']+)'/g)) assert.ok(read(file).length, file);
+});
 
 test('the event stream parser takes text however it is cut', async () => {
   const different = await page.evaluate(async () => {

@@ -3,10 +3,12 @@
 import {h, setAttribute, setHidden, setText} from './dom.js';
 import {icon} from './icons.js';
 import {LINK_WORDS, WORDS, plural} from './status.js';
-import {clock, span} from './time.js';
+import {absolute, clock, now, span} from './time.js';
 
 const THEMES = ['system', 'light', 'dark'];
 const THEME_KEY = 'ssi.theme';
+const SLOW_MS = 3000; // after which connecting is worth a word
+const DAY_MS = 24 * 60 * 60 * 1000;
 const byId = (id) => document.getElementById(id);
 
 export function setUpTheme() {
@@ -85,10 +87,12 @@ export class LinkState {
   #word = h('span', {class: 'word'});
   #text = h('p');
   #stream = null;
+  #store;
   #wasLive = false;
 
-  constructor(announcer, onRetry) {
+  constructor(announcer, store, onRetry) {
     this.announcer = announcer;
+    this.#store = store;
     this.#mark.append(h('span', {class: 'hidden'}, 'Live connection: '), this.#word);
     this.#banner.append(this.#text, h('button', {type: 'button', on: {click: onRetry}}, 'Try now'));
     setInterval(() => this.#showBanner(), 1000);
@@ -111,11 +115,13 @@ export class LinkState {
 
   #showBanner() {
     const stream = this.#stream;
-    const quiet = !stream || stream.state === 'live' || stream.state === 'connecting' || this.#mark.hidden;
+    const slow = stream?.state === 'connecting' && performance.now() - stream.since > SLOW_MS;
+    const quiet = !stream || stream.state === 'live' || (stream.state === 'connecting' && !slow) || this.#mark.hidden;
 
     setHidden(this.#banner, quiet);
     if (quiet) return;
-    const known = stream.heardAt ? `This is what was known at ${clock(stream.heardAt)}.` : '';
+    const at = stream.heardAt ?? this.#store.keptAt;
+    const known = at ? `This is what was known at ${now() - at > DAY_MS ? absolute(at) : clock(at)}.` : '';
     const next = stream.state === 'offline' ? 'This device is offline.' : stream.retryAt > Date.now()
       ? `Next attempt in ${span((stream.retryAt - Date.now()) / 1000 + 0.5)}.` : 'Connecting …';
     setText(this.#text, `Not live. ${known} ${next}`.replace(/ {2,}/g, ' '));

@@ -1,6 +1,7 @@
 // Building and updating the page. Text only ever arrives as text nodes; there is deliberately no way to pass markup.
 
 const SVG = 'http://www.w3.org/2000/svg';
+const PORTION = 80; // rows
 
 // h('a', {class: 'x', href: '/', on: {click: f}}, 'text', node, null)
 export function h(tag, props, ...children) {
@@ -46,11 +47,13 @@ export function foreign(tag, props, text) {
 }
 
 // Keeps the children of parent equal to a list, moving as few as it can: a row that keeps its place keeps its focus
-// and its selection. create(item) returns {el, update(item)}.
+// and its selection. create(item) returns {el, update(item)}. Of a long list the first rows are there at once and the
+// others follow in portions, so that what matters most can be painted.
 export class KeyedList {
   #parent;
   #create;
   #rows = new Map();
+  #rest = 0; // the timer that builds what is missing
 
   constructor(parent, create) {
     this.#parent = parent;
@@ -60,13 +63,16 @@ export class KeyedList {
   sync(items, keyOf) {
     const seen = new Set();
     let next = this.#parent.firstElementChild;
+    let budget = PORTION;
 
+    clearTimeout(this.#rest);
     for (const item of items) {
       const key = keyOf(item);
       let row = this.#rows.get(key);
 
       seen.add(key);
       if (!row) {
+        if (--budget < 0) continue;
         row = this.#create(item);
         this.#rows.set(key, row);
       }
@@ -79,6 +85,7 @@ export class KeyedList {
       row.el.remove();
       this.#rows.delete(key);
     }
+    if (budget < 0) this.#rest = setTimeout(() => this.#parent.isConnected && this.sync(items, keyOf));
   }
 }
 
@@ -92,11 +99,12 @@ function place(parent, el, before) {
   focused?.focus({preventScroll: true});
 }
 
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
+
 // Lets one change of an element be seen for a moment.
 export function flash(el) {
-  el.classList.remove('flash');
-  void el.offsetWidth;
-  el.classList.add('flash');
+  if (!calm.matches)
+    el.animate([{backgroundColor: 'color-mix(in oklab, var(--accent) 24%, transparent)', offset: 0}], {duration: 1600, easing: 'ease-out'});
 }
 
 export async function copyText(text, source) {

@@ -20,6 +20,7 @@ const shapes = {
   light: [['circle', {class: 'line', cx: 8, cy: 8, r: 3}],
           ['path', {class: 'line', d: 'M8 1v1.5M8 13.500V15M1 8h1.500M13.5 8H15M3 3l1 1M12 12l1 1M13 3l-1 1M4 12l-1 1'}]],
   dark: [['path', {class: 'line', d: 'M13.5 9.800A6 6 0 1 1 6.2 2.500a4.8 4.8 0 0 0 7.3 7.300z'}]],
+  search: [['circle', {class: 'line', cx: 7, cy: 7, r: 4.8}], ['path', {class: 'line', d: 'm10.6 10.6 3.6 3.6'}]],
   person: [['circle', {class: 'line', cx: 8, cy: 5.2, r: 2.9}], ['path', {class: 'line', d: 'M2.5 14a5.5 5.5 0 0 1 11 0'}]],
 };
 

@@ -22,9 +22,9 @@ const api = new Api(session);
 const store = new Store(api);
 const announcer = new Announcer();
 const stream = new Stream(api, onEvent, (s) => linkState.show(s));
-const linkState = new LinkState(announcer, () => stream.retry());
+const linkState = new LinkState(announcer, store, () => stream.retry());
 const router = new Router(show);
-const app = {api, session, store, router};
+const app = {api, session, store, router, redraw: draw};
 
 let view = null;
 let frame = 0; // the drawing that is asked for
@@ -90,16 +90,19 @@ function drawSoon() {
   fallback = setTimeout(draw, 100);
 }
 
+function begin() {
+  store.open(session.email);
+  stream.start();
+  firstRead = setTimeout(() => store.sync(), FIRST_READ_MS);
+}
+
 // Also called when another tab logs in or out.
 function onSession() {
   showAccount(session);
   stream.stop();
   clearTimeout(firstRead);
   store.clear();
-  if (session.signedIn) {
-    stream.start();
-    firstRead = setTimeout(() => store.sync(), FIRST_READ_MS);
-  }
+  if (session.signedIn) begin();
   router.reload();
 }
 
@@ -111,8 +114,6 @@ store.addEventListener('change', drawSoon);
 store.addEventListener('turn', (e) => announcer.turn(e.detail));
 
 showAccount(session);
-if (session.signedIn) {
-  stream.start();
-  firstRead = setTimeout(() => store.sync(), FIRST_READ_MS);
-}
+if (session.signedIn) begin();
 router.start();
+navigator.serviceWorker?.register('/sw.js').catch(() => {}); // without it there is no page while offline, and nothing else is lost

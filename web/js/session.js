@@ -2,7 +2,7 @@
 // and using a spent one ends the session: so one tab at a time renews, with the token that is stored *then*.
 
 import {ApiError, SignedOut, json, send} from './api.js';
-import {deleteSecret, getSecret, putSecret} from './vault.js';
+import {endSession, getSecret, putSecret, putSession} from './vault.js';
 
 const KEY = 'ssi.session'; // in localStorage: {email}; there while somebody is logged in
 const LOCK = 'ssi.session.renew';
@@ -40,7 +40,7 @@ export class Session extends EventTarget {
   async logIn(email, password) {
     const tokens = await json(await send('POST', '/api/v1/users/login', {body: {email, password}}));
 
-    await exclusively(() => this.#keep(tokens));
+    await exclusively(() => this.#keep(tokens, email));
     localStorage.setItem(KEY, JSON.stringify({email}));
     this.#tell();
   }
@@ -80,14 +80,14 @@ export class Session extends EventTarget {
     throw new SignedOut();
   }
 
-  async #keep(tokens) {
-    await putSecret(tokens.refresh_token).catch(unusable);
+  async #keep(tokens, email) {
+    await (email ? putSession(tokens.refresh_token, email) : putSecret(tokens.refresh_token)).catch(unusable);
     this.#access = {token: tokens.access_token, until: performance.now() + tokens.expires_in * 1000};
     return tokens.access_token;
   }
 
   async #forget() {
-    await deleteSecret().catch(() => {});
+    await endSession().catch(() => {});
     localStorage.removeItem(KEY);
     this.#tell();
   }

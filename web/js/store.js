@@ -2,23 +2,43 @@
 // up to date by the stream. An event that arrives while a list is being read may be newer or older than that list:
 // it is applied at once, and again when the list has come. The stream keeps its order, so the last word is the newest.
 
+import {getKnown, putKnown} from './vault.js';
+
 const RETRY_MS = 3000;
+const KEEP_MS = 10000; // between two savings of what is known
 
 export class Store extends EventTarget {
   servers = new Map(); // by id
   services = new Map(); // by server id: a Map by name, or an ApiError when they could not be read
   loaded = false;
   error = null; // of the last reading of the servers
+  keptAt = null; // when that was known which another visit left here, ms since the epoch; null once it was read anew
 
   #api;
   #watched = null;
   #pending = new Set(); // readings under way; each records the events that come meanwhile
   #retry = 0;
   #epoch = 0;
+  #account = null;
+  #stale = new Set(); // what differs from what is kept: 'servers' or the id of a server
+  #keeping = 0;
 
   constructor(api) {
     super();
     this.#api = api;
+    document.addEventListener('visibilitychange', () => document.hidden && this.#keep());
+  }
+
+  // Begins with what was last known of the account, if anything was.
+  async open(account) {
+    this.#account = account;
+    const epoch = this.#epoch;
+    const kept = await getKnown('servers').catch(() => undefined);
+
+    if (!kept || this.loaded || epoch !== this.#epoch) return;
+    this.servers = new Map(kept.items.map((s) => [s.id, s]));
+    this.keptAt = kept.at;
+    this.#changed();
   }
 
   clear() {
@@ -30,6 +50,16 @@ export class Store extends EventTarget {
     this.services.clear();
     this.loaded = false;
     this.error = null;
+    this.keptAt = null;
+    this.#account = null;
+    clearTimeout(this.#keeping);
+    this.#keeping = 0;
+    this.#stale.clear();
+  }
+
+  // Whether there is anything to show.
+  get known() {
+    return this.loaded || this.servers.size > 0;
   }
 
   // Keeps the services of one server at hand, until another one is named or null.
@@ -37,8 +67,20 @@ export class Store extends EventTarget {
     this.#watched = serverId;
     if (serverId && !(this.services.get(serverId) instanceof Map)) {
       this.services.delete(serverId);
+      this.#recall(serverId);
       this.#readServices(serverId);
     }
+  }
+
+  async #recall(id) {
+    const epoch = this.#epoch;
+    const kept = await getKnown(id).catch(() => undefined);
+    const services = this.services.get(id);
+
+    if (!kept || epoch !== this.#epoch || services instanceof Map || services?.status === 404) return;
+    this.services.set(id, new Map(kept.items.map((s) => [s.name, s])));
+    if (this.keptAt !== null) this.keptAt = Math.min(this.keptAt, kept.at);
+    this.#changed();
   }
 
   // Reads everything again that is on show.
@@ -56,6 +98,8 @@ export class Store extends EventTarget {
         this.servers = new Map(servers.map((s) => [s.id, s]));
         this.loaded = true;
         this.error = null;
+        this.keptAt = null;
+        this.#keepSoon('servers');
       });
     } catch (e) {
       if (e.status === 401) return;
@@ -69,6 +113,7 @@ export class Store extends EventTarget {
     try {
       await this.#read(this.#api.services(id), (services) => {
         this.services.set(id, new Map(services.map((s) => [s.name, s])));
+        this.#keepSoon(id);
       });
     } catch (e) {
       if (e.status === 401) return;
@@ -103,8 +148,10 @@ export class Store extends EventTarget {
     case 'server':
       this.#note('server', this.servers.get(data.id), data, data);
       this.servers.set(data.id, data);
+      this.#keepSoon('servers');
       return true;
     case 'server-removed':
+      this.#keepSoon('servers');
       this.services.delete(data.server_id);
       return this.servers.delete(data.server_id);
     case 'service': {
@@ -112,6 +159,7 @@ export class Store extends EventTarget {
       if (!(services instanceof Map)) return false;
       this.#note('service', services.get(data.service.name), data.service, this.servers.get(data.server_id));
       services.set(data.service.name, data.service);
+      this.#keepSoon(data.server_id);
       return true;
     }
     case 'service-removed': {
@@ -127,6 +175,22 @@ export class Store extends EventTarget {
   #note(kind, before, after, server) {
     const differs = kind === 'server' ? before?.state !== after.state : before?.status !== after.status;
     if (before && differs) this.dispatchEvent(new CustomEvent('turn', {detail: {kind, before, after, server}}));
+  }
+
+  #keepSoon(key) {
+    this.#stale.add(key);
+    this.#keeping ||= setTimeout(() => this.#keep(), KEEP_MS);
+  }
+
+  #keep() {
+    clearTimeout(this.#keeping);
+    this.#keeping = 0;
+    if (!this.#account || this.keptAt !== null) return;
+    for (const key of this.#stale) {
+      const items = key === 'servers' ? this.servers : this.services.get(key);
+      if (items instanceof Map) putKnown(this.#account, key, [...items.values()]).catch(() => {}); // a full disk costs no more than this
+    }
+    this.#stale.clear();
   }
 
   #changed() {

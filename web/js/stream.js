@@ -22,6 +22,7 @@ export class Stream {
   state = 'connecting';
   heardAt = null; // when something last came, ms since the epoch
   retryAt = null; // when the next attempt is made, while one is waited for
+  since = 0; // when the state became this one, by performance.now()
 
   #api;
   #onEvent;
@@ -48,6 +49,7 @@ export class Stream {
     if (this.#run) return;
     this.#run = ++this.#runs;
     this.heardAt = null;
+    this.since = performance.now();
     this.#set('connecting');
     this.#keepOpen(this.#run);
   }
@@ -162,6 +164,7 @@ export class Stream {
   #set(state) {
     clearTimeout(this.#grace);
     this.#grace = 0;
+    if (this.state !== state) this.since = performance.now();
     this.state = state;
     if (state === 'live') this.retryAt = null;
     this.#onState(this);

@@ -1,17 +1,24 @@
-// Keeps one secret for all tabs, in IndexedDB: what one tab has put is what the next tab gets. localStorage promises
-// no such thing, because each process of a browser may read a copy of its own that lags behind.
+// What this browser keeps for all tabs, in IndexedDB: the refresh token, and what was last known of the account, to be
+// shown while there is no connection. What one tab has put is what the next tab gets. localStorage promises no such
+// thing, because each process of a browser may read a copy of its own that lags behind.
 
 const NAME = 'ssi';
-const STORE = 'session';
-const KEY = 'refresh-token';
+const SESSION = 'session';
+const LAST_KNOWN = 'last-known';
+const TOKEN = 'refresh-token';
+const ACCOUNT = 'account';
+const SERVERS_MAX = 30; // whose services are kept
 
 let opening = null;
 
 function open() {
   opening ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open(NAME, 1);
+    const request = indexedDB.open(NAME, 2);
 
-    request.onupgradeneeded = () => request.result.createObjectStore(STORE);
+    request.onupgradeneeded = () => {
+      for (const store of [SESSION, LAST_KNOWN])
+        if (!request.result.objectStoreNames.contains(store)) request.result.createObjectStore(store);
+    };
     request.onerror = () => reject(request.error);
     request.onsuccess = () => {
       const forget = () => {
@@ -31,27 +38,74 @@ function open() {
   return opening;
 }
 
-async function transact(mode, f) {
+// f(stores) may return a request, whose result is the promise's.
+async function transact(mode, names, f, durability = 'relaxed') {
   const db = await open();
 
   return new Promise((resolve, reject) => {
-    // strict: the token that a crash would bring back has been spent by then.
-    const transaction = db.transaction(STORE, mode, {durability: 'strict'});
-    const request = f(transaction.objectStore(STORE));
+    const transaction = db.transaction(names, mode, {durability});
+    const request = f(...names.map((name) => transaction.objectStore(name)));
 
-    transaction.oncomplete = () => resolve(request.result);
+    transaction.oncomplete = () => resolve(request?.result);
     transaction.onabort = () => reject(transaction.error);
   });
 }
 
 export function getSecret() {
-  return transact('readonly', (store) => store.get(KEY));
+  return transact('readonly', [SESSION], (session) => session.get(TOKEN));
 }
 
+// strict: the token that a crash would bring back has been spent by then.
 export function putSecret(value) {
-  return transact('readwrite', (store) => store.put(value, KEY));
+  return transact('readwrite', [SESSION], (session) => session.put(value, TOKEN), 'strict');
 }
 
-export function deleteSecret() {
-  return transact('readwrite', (store) => store.delete(KEY));
+// Begins a session. What was known of another account is gone with that.
+export function putSession(token, account) {
+  return transact('readwrite', [SESSION, LAST_KNOWN], (session, known) => {
+    session.get(ACCOUNT).onsuccess = ({target}) => {
+      if (target.result !== account) known.clear();
+    };
+    session.put(token, TOKEN);
+    session.put(account, ACCOUNT);
+  }, 'strict');
+}
+
+export function endSession() {
+  return transact('readwrite', [SESSION, LAST_KNOWN], (session, known) => {
+    known.clear();
+    session.clear();
+  }, 'strict');
+}
+
+// {at, items} or undefined. key: 'servers' or the id of a server, for its services.
+export function getKnown(key) {
+  return transact('readonly', [LAST_KNOWN], (known) => known.get(key));
+}
+
+// Keeps it only while the account is logged in: another tab may have logged out meanwhile.
+export function putKnown(account, key, items) {
+  return transact('readwrite', [SESSION, LAST_KNOWN], (session, known) => {
+    session.get(ACCOUNT).onsuccess = ({target}) => {
+      if (target.result !== account) return;
+      known.put({at: Date.now(), items}, key);
+      if (key !== 'servers') prune(known);
+    };
+  });
+}
+
+function prune(known) {
+  known.count().onsuccess = ({target}) => {
+    if (target.result <= SERVERS_MAX + 1) return;
+    let oldest = null;
+    known.openCursor().onsuccess = (e) => {
+      const cursor = e.target.result;
+      if (!cursor) {
+        known.delete(oldest.key);
+        return;
+      }
+      if (cursor.key !== 'servers' && !(oldest?.at <= cursor.value.at)) oldest = {key: cursor.key, at: cursor.value.at};
+      cursor.continue();
+    };
+  };
 }

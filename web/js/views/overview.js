@@ -1,23 +1,31 @@
 // All servers, the one that needs attention most first.
 
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
+import {Filter} from '../filter.js';
 import {icon} from '../icons.js';
 import {STATUSES, WORDS, compareServers, linkMark, plural, statusMark, totals} from '../status.js';
 import {serverPath} from '../router.js';
 import {timeElement} from '../time.js';
+import {figures, filterBar} from './filterbar.js';
 import {loading, trouble} from './notice.js';
 
 const COLUMNS = [...STATUSES, 'errors'];
 const ICONS = {errors: 'error'};
 const NAMES = {...WORDS, errors: 'Errors'};
 
-export function overviewView({store, router}) {
-  const offline = h('strong');
+function has(server, show) {
+  if (show === 'errors') return server.errors > 0;
+  return show in server.counts ? server.counts[show] > 0 : server.state === show;
+}
+
+export function overviewView({store, router, redraw}) {
+  const filter = new Filter((server) => `${server.name} ${server.labels.join(' ')}`, has);
+  const bar = filterBar(filter, ['server', 'servers'], redraw);
+  const sums = figures([...STATUSES.map((status) => [status, {}]),
+                        ['errors', {icon: 'error', word: 'Execution errors', short: 'Errors'}]], filter, redraw);
   const about = h('span');
-  const pending = h('span');
-  const figures = new Map(COLUMNS.map((key) => [key, figure(key)]));
-  const summary = h('section', {class: 'summary', 'aria-label': 'Summary'},
-                    h('ul', {class: 'figures', role: 'list'}, [...figures.values()].map((f) => f.el)));
+  const states = ['offline', 'pending'].map((state) => stateButton(state, filter, redraw));
+  const summary = h('section', {class: 'summary', 'aria-label': 'Summary'}, sums.el, bar.el);
   const body = h('tbody', {role: 'rowgroup'});
   const list = new KeyedList(body, (server) => serverRow(server, router));
   const table = h('table', {class: 'grid servers', role: 'table', 'aria-label': 'Servers, worst first'},
@@ -26,14 +34,15 @@ export function overviewView({store, router}) {
                     COLUMNS.map((key) => column(NAMES[key], 'c-num')))),
                   body);
   const state = h('div', {class: 'state'}, loading());
+  const none = h('p', {class: 'none', hidden: true}, 'No server is like that.');
 
   return {
     el: h('section', {class: 'page'},
           h('div', {class: 'page-head'},
             h('h1', {tabindex: '-1'}, 'Servers'),
-            h('p', {class: 'headline'}, about, offline, pending),
+            h('p', {class: 'headline'}, about, states.map((s) => s.el)),
             h('a', {class: 'button', href: '/servers/new'}, 'Register a server')),
-          state, summary, table),
+          state, summary, none, table),
 
     title() {
       const failing = totals(store.servers.values()).FAILURE;
@@ -41,35 +50,49 @@ export function overviewView({store, router}) {
     },
 
     update() {
-      const servers = [...store.servers.values()].sort(compareServers);
+      const servers = [...store.servers.values()];
+      const shown = filter.active ? servers.filter((server) => filter.takes(server)) : servers;
 
       setHidden(summary, !servers.length);
-      setHidden(table, !servers.length);
-      if (store.error && !store.loaded) state.replaceChildren(trouble(`The list of servers cannot be read. ${store.error.message}`));
+      setHidden(table, !shown.length);
+      setHidden(none, !servers.length || shown.length > 0);
+      if (store.error && !store.known) state.replaceChildren(trouble(`The list of servers cannot be read. ${store.error.message}`));
       else if (store.loaded && !servers.length) state.firstChild?.id === 'empty' || state.replaceChildren(empty());
-      else if (store.loaded) state.replaceChildren();
+      else if (store.known) state.replaceChildren();
 
       const sum = totals(servers);
       setText(about, sum.servers ? `${plural(sum.servers, 'server')}, ${plural(sum.services, 'service')}` : '');
-      setText(offline, sum.offline ? `${sum.offline} offline` : '');
-      setText(pending, sum.pending ? `${sum.pending} not connected yet` : '');
-      for (const [key, f] of figures) f.set(sum[key]);
-      list.sync(servers, (server) => server.id);
+      for (const s of states) s.set(sum[s.state]);
+      sums.update(sum);
+      bar.update(servers.length, shown.length, labelsOf(servers));
+      list.sync(shown.sort(compareServers), (server) => server.id);
     },
   };
 }
 
-function figure(key) {
-  const number = h('span', {class: 'figure-number'}, '0');
-  const el = h('li', {data: {value: key}}, number,
-               h('span', {class: 'figure-word'}, icon(ICONS[key] ?? key),
-                 key === 'errors' ? [h('span', {class: 'long'}, 'Execution errors'), h('span', {class: 'short'}, 'Errors')] : NAMES[key]));
+function labelsOf(servers) {
+  const labels = new Set();
+
+  for (const server of servers) for (const label of server.labels) labels.add(label);
+  return [...labels].sort();
+}
+
+const STATE_TEXTS = {offline: 'offline', pending: 'not connected yet'};
+
+// "3 offline"; a press shows those alone.
+function stateButton(state, filter, onChange) {
+  const el = h('button', {type: 'button', class: 'inline', data: {value: state}, on: {click: () => {
+    filter.change({show: filter.show === state ? '' : state});
+    onChange();
+  }}});
 
   return {
     el,
+    state,
     set(n) {
-      setText(number, String(n));
-      el.classList.toggle('zero', n === 0);
+      setText(el, n ? `${n} ${STATE_TEXTS[state]}` : '');
+      setHidden(el, !n && filter.show !== state);
+      setAttribute(el, 'aria-pressed', String(filter.show === state));
     },
   };
 }
@@ -111,16 +134,21 @@ function serverRow(server, router) {
   };
 }
 
+// Most of them are 0 and stay so: those get no icon.
 function count(key) {
   const number = h('span', {class: 'number'});
-  const el = h('td', {role: 'cell', class: 'c-num', data: {value: key}},
-               icon(ICONS[key] ?? key), number, h('span', {class: 'word'}, NAMES[key]));
+  const el = h('td', {role: 'cell', class: 'c-num', data: {value: key}}, number);
+  let rich = false;
 
   return {
     el,
     set(n) {
       setText(number, String(n));
       el.classList.toggle('zero', n === 0);
+      if (!n || rich) return;
+      rich = true;
+      el.prepend(icon(ICONS[key] ?? key));
+      el.append(h('span', {class: 'word'}, NAMES[key]));
     },
   };
 }

@@ -2,19 +2,26 @@
 
 import {ApiError} from '../api.js';
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
+import {Filter} from '../filter.js';
 import {icon} from '../icons.js';
 import {STATUSES, WORDS, compareServices, countServices, errorWords, linkMark, plural, statusMark} from '../status.js';
 import {servicePath} from '../router.js';
 import {timeElement} from '../time.js';
+import {filterBar} from './filterbar.js';
 import {loading, notFound, trouble} from './notice.js';
 import {openOnClick, setLabels} from './overview.js';
 
-export function serverView({store, router}, {id}) {
+const has = (service, show) => (show === 'errors' ? Boolean(service.error) : service.status === show);
+
+export function serverView({store, router, redraw}, {id}) {
   const el = h('section', {class: 'page'});
   const name = foreign('h1', {tabindex: '-1'}, '');
   const conn = linkMark();
   const seen = timeElement('ago', '');
-  const counts = h('p', {class: 'counts'});
+  const filter = new Filter((service) => `${service.title ?? ''} ${service.name} ${service.message ?? ''}`, has);
+  const bar = filterBar(filter, ['service', 'services'], redraw);
+  const counts = new Counts(filter, redraw);
+  const none = h('p', {class: 'none', hidden: true}, 'No service is like that.');
   const labels = h('ul', {class: 'labels', role: 'list', 'aria-label': 'Labels'});
   const notice = h('div', {class: 'state'});
   const state = h('div', {class: 'state'});
@@ -29,7 +36,7 @@ export function serverView({store, router}, {id}) {
   const whole = [
     h('nav', {class: 'crumbs', 'aria-label': 'Breadcrumb'}, h('a', {href: '/'}, 'Servers')),
     h('div', {class: 'page-head'}, name, h('p', {class: 'facts'}, conn.el, seen.el), labels),
-    counts, notice, state, table,
+    notice, counts.el, bar.el, state, none, table,
   ];
 
   store.watch(id);
@@ -59,11 +66,14 @@ export function serverView({store, router}, {id}) {
         setLabels(labels, server.labels);
         showNotice(notice, server);
       }
-      const known = services instanceof Map ? [...services.values()].sort(compareServices) : [];
-      setHidden(table, !known.length);
+      const known = services instanceof Map ? [...services.values()] : [];
+      const shown = filter.active ? known.filter((service) => filter.takes(service)) : known;
+      setHidden(table, !shown.length);
+      setHidden(none, !known.length || shown.length > 0);
       showState(state, server, services);
-      showCounts(counts, known);
-      list.sync(known, (service) => service.name);
+      counts.update(countServices(known));
+      bar.update(known.length, shown.length, []);
+      list.sync(shown.sort(compareServices), (service) => service.name);
     },
   };
 }
@@ -103,13 +113,33 @@ function showState(el, server, services) {
   }
 }
 
-function showCounts(el, services) {
-  const sum = countServices(services);
-  const parts = STATUSES.filter((s) => sum[s]).map((s) => [s, `${sum[s]} ${WORDS[s]}`]);
+// What there is of each kind; a press shows those alone.
+class Counts {
+  el = h('p', {class: 'counts', role: 'group', 'aria-label': 'Show only'});
+  #filter;
+  #buttons;
 
-  if (sum.errors) parts.push(['error', plural(sum.errors, 'execution error')]);
-  setHidden(el, !parts.length);
-  say(el, JSON.stringify(parts), () => parts.map(([key, text]) => h('span', {class: 'count', data: {value: key}}, icon(key), text)));
+  constructor(filter, onChange) {
+    this.#filter = filter;
+    this.#buttons = [...STATUSES, 'errors'].map((key) => {
+      const text = h('span');
+      const el = h('button', {type: 'button', class: 'count', data: {value: key}, on: {click: () => {
+        filter.change({show: filter.show === key ? '' : key});
+        onChange();
+      }}}, icon(key === 'errors' ? 'error' : key), text);
+      this.el.append(el);
+      return {key, el, text};
+    });
+  }
+
+  update(sum) {
+    setHidden(this.el, !sum.services);
+    for (const {key, el, text} of this.#buttons) {
+      setHidden(el, !sum[key] && this.#filter.show !== key);
+      setText(text, key === 'errors' ? plural(sum.errors, 'execution error') : `${sum[key]} ${WORDS[key]}`);
+      setAttribute(el, 'aria-pressed', String(this.#filter.show === key));
+    }
+  }
 }
 
 function serviceRow(serverId, service, router) {

@@ -68,7 +68,7 @@ export function serviceView({api, store}, {id, name}) {
       error.set(service.error);
       facts.set(service);
       if (before && (before.status !== service.status || before.message !== service.message)) flash(verdict);
-      if (before?.received_at !== service.received_at || before?.error?.at !== service.error?.at) events.read();
+      if (events.failed || before?.received_at !== service.received_at || before?.error?.at !== service.error?.at) events.read();
       before = service;
     },
   };
@@ -123,6 +123,7 @@ class Events {
              this.#body);
   el = h('section', {}, h('h2', {id: 'events-title'}, 'Recent results'), this.#state, this.#table);
 
+  failed = false;
   #read;
   #timer = 0;
   #busy = false;
@@ -146,7 +147,9 @@ class Events {
     this.#busy = true;
     try {
       this.#show(await this.#read());
+      this.failed = false;
     } catch (e) {
+      this.failed = true;
       if (!this.#stopped && e.status !== 401) this.#state.replaceChildren(trouble(`The results cannot be read. ${e.message}`));
     }
     if (this.#stopped) return;

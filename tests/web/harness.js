@@ -1,0 +1,122 @@
+// What the test files share: a browser profile that is logged in, steps that build on one another, looks at the pages.
+
+import assert from 'node:assert/strict';
+import {mkdirSync, readFileSync} from 'node:fs';
+import {createRequire} from 'node:module';
+import {test} from 'node:test';
+import {fileURLToPath} from 'node:url';
+import {launch, openProfile} from './browser.js';
+import {Fleet} from './fleet.js';
+import {Host} from './host.js';
+
+export const results = fileURLToPath(new URL('./results', import.meta.url));
+export const password = 'correct horse battery staple';
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+export const SIZES = {desk: {width: 1280, height: 900}, phone: {width: 360, height: 760}};
+
+export const live = (page) => page.waitForSelector('#link[data-state="live"]');
+
+// One account in one browser profile.
+export class Suite {
+  host = new Host();
+  email;
+  #failed = null;
+
+  constructor(name) {
+    this.email = `${name}-${process.pid}-${Date.now()}@example.org`;
+  }
+
+  async begin(options) {
+    mkdirSync(results, {recursive: true});
+    this.browser = await launch();
+    this.profile = await openProfile(this.browser, {viewport: SIZES.desk, colorScheme: 'light', ...options});
+    this.page = await this.profile.newPage();
+  }
+
+  async end() {
+    await this.fleet?.stop();
+    await this.browser?.close();
+  }
+
+  async signUp() {
+    await this.page.goto(`${this.host.url}/signup`);
+    await this.page.fill('#email', this.email);
+    await this.page.fill('#password', password);
+    await this.page.click('main button[type="submit"]');
+    await this.page.waitForSelector('text=No servers yet');
+  }
+
+  async startFleet() {
+    this.fleet = await Fleet.start(this.email, password);
+  }
+
+  // Each step ends with a look at the console. After one that failed the others would only wait in vain.
+  step(name, f, options = {}) {
+    test(name, {timeout: 60000, ...options}, async (t) => {
+      if (this.#failed) return t.skip(`after: ${this.#failed}`);
+      this.#failed = name;
+      try {
+        await f(t);
+        assert.deepEqual(this.profile.complaints, [], 'the console is quiet');
+      } catch (e) {
+        await this.#describe(t);
+        throw e;
+      }
+      this.#failed = null;
+    });
+  }
+
+  async #describe(t) {
+    for (const page of this.profile.pages()) {
+      const state = await page.getAttribute('#link', 'data-state', {timeout: 1000}).catch(() => '?');
+      const words = await page.innerText('main', {timeout: 1000}).catch(() => '?');
+      t.diagnostic(`${page.url()} (${state}): ${words.slice(0, 300).replace(/\s+/g, ' ')}`);
+    }
+    for (const complaint of this.profile.complaints) t.diagnostic(complaint);
+    await this.page.screenshot({path: `${results}/failed-${this.email.split('-')[0]}.png`}).catch(() => {});
+  }
+}
+
+// The page in both sizes and themes: nothing sticks out, axe-core finds nothing, and a picture is left of it.
+export async function inspect(page, name) {
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    await page.setViewportSize(viewport);
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({colorScheme, reducedMotion: 'reduce'});
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} is too wide at ${size}`);
+      // All rules once per size; of the theme only colours depend.
+      const rules = colorScheme === 'light' ? null : ['color-contrast', 'link-in-text-block'];
+      assert.deepEqual(await violations(page, rules), [], `${name}, ${size}, ${colorScheme}`);
+      await page.screenshot({path: `${results}/${name}-${size}-${colorScheme}.png`, fullPage: true});
+    }
+  }
+  await page.setViewportSize(SIZES.desk);
+  await page.emulateMedia({colorScheme: 'light', reducedMotion: null});
+}
+
+export async function violations(page, rules = null) {
+  if (!await page.evaluate(() => Boolean(window.axe))) await page.evaluate(axe);
+  return page.evaluate(async (only) => {
+    const {violations: found} = await window.axe.run(document, {resultTypes: ['violations'], ...(only && {runOnly: only})});
+    return found.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join(' | ')}`);
+  }, rules);
+}
+
+// Walks with the Tab key until matches() holds in the page for the focused element.
+export async function tabTo(page, matches, argument, most = 60) {
+  for (let i = 0; i < most; i++) {
+    await page.keyboard.press('Tab');
+    if (await page.evaluate(matches, argument)) return;
+  }
+  assert.fail(`not reached with the Tab key: ${matches}`);
+}
+
+export async function journalIsClean(host) {
+  if (!host.name) return;
+  await host.exec(['journalctl', '--sync']);
+  const units = ['ssid', 'ssi-uplinkd', 'ssi-serverd'].flatMap((unit) => ['-u', unit]);
+  assert.equal(await host.exec(['journalctl', '-q', '-p', 'err', '-o', 'cat', ...units]), '');
+  const all = await host.exec(['journalctl', '-q', '-o', 'cat', '--all', ...units]);
+  assert.doesNotMatch(all, /(Address|Leak|UndefinedBehavior)Sanitizer|: runtime error: /);
+}

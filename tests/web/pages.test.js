@@ -1,0 +1,183 @@
+// The pages with many servers behind them: what is found, how it looks, what is left while there is no connection.
+
+import assert from 'node:assert/strict';
+import {after, before} from 'node:test';
+import {Suite, inspect, journalIsClean, live, tabTo} from './harness.js';
+
+const suite = new Suite('pages');
+const {host} = suite;
+const step = suite.step.bind(suite);
+const names = Array.from({length: 14}, (_, i) => `${['web', 'db', 'mail'][i % 3]}-${String(i + 1).padStart(2, '0')}`);
+let page, profile, ids;
+
+before(async () => {
+  await suite.begin();
+  ({page, profile} = suite);
+  await suite.signUp();
+  await suite.startFleet();
+  ({ids} = await suite.fleet.do('servers', {names, services: 12, labels: [['prod', 'eu'], ['prod', 'us'], ['staging'], []], mix: true}));
+  await suite.fleet.do('report', {server: 'db-02', items: [
+    {service_name: 'check-2', error: {kind: 'timeout', detail: 'timed out after 30 s'}},
+    {service_name: 'check-4', status: 'FAILURE', message: 'The last backup is 3 days old'},
+  ]});
+}, {timeout: 120000});
+
+after(() => suite.end());
+
+const shown = () => page.$$eval('.row .c-name a', (links) => links.map((a) => a.textContent));
+const rows = (n) => page.waitForFunction((count) => document.querySelectorAll('.row').length === count, n);
+
+step('the list is searched by words and narrowed by label, and the address keeps it', async () => {
+  await page.goto(host.url);
+  await rows(14);
+  await page.fill('.filter input', 'WEB');
+  await rows(5);
+  assert.match(await page.innerText('.filter-result'), /^5 of 14 servers$/);
+  await page.fill('.filter input', 'prod Wéb-0');
+  await page.selectOption('.filter select', 'eu');
+  const found = await shown();
+  assert.ok(found.length > 0 && found.every((name) => name.startsWith('web-0')), found.join());
+  await page.reload();
+  await rows(found.length);
+  assert.deepEqual(await shown(), found);
+  await page.fill('.filter input', 'no such thing');
+  await page.waitForSelector('text=No server is like that');
+  await page.click('text=Show all');
+  await rows(14);
+  assert.equal(new URL(page.url()).search, '');
+});
+
+step('the counts filter when they are pressed, and go on counting', async () => {
+  await page.click('.figures [data-value="FAILURE"] button');
+  assert.equal(await page.getAttribute('.figures [data-value="FAILURE"] button', 'aria-pressed'), 'true');
+  const failing = await shown();
+  assert.ok(failing.includes('db-02') && failing.length < 14);
+  await suite.fleet.do('report', {server: 'mail-03', items: [{service_name: 'check-5', status: 'FAILURE', message: 'expired'}]});
+  await rows(failing.length + 1);
+  await suite.fleet.do('report', {server: 'mail-03', items: [{service_name: 'check-5', status: 'OK', message: 'renewed'}]});
+  await rows(failing.length);
+  await page.click('.figures [data-value="FAILURE"] button');
+  await rows(14);
+});
+
+step('the services of a server are found by what they say', async () => {
+  await page.click('.row a:text-is("db-02")');
+  await rows(12);
+  await page.fill('.filter input', 'backup days');
+  await rows(1);
+  assert.deepEqual(await shown(), ['Backups']);
+  await page.click('text=Show all');
+  await page.click('.count[data-value="errors"]');
+  await rows(1);
+  assert.deepEqual(await shown(), ['Memory']);
+  await page.goBack();
+  await rows(14);
+});
+
+step('what is pressed is reached with the keyboard', async () => {
+  await page.goto(host.url);
+  await rows(14);
+  await tabTo(page, () => document.activeElement.closest('[data-value="FAILURE"]'));
+  await page.keyboard.press('Space');
+  await page.waitForFunction(() => document.querySelectorAll('.row').length < 14);
+  await tabTo(page, () => document.activeElement.type === 'search');
+  await page.keyboard.type('db-02');
+  await rows(1);
+  await tabTo(page, () => document.activeElement.textContent === 'Show all');
+  await page.keyboard.press('Enter');
+  await rows(14);
+  assert.equal(await page.evaluate(() => document.activeElement.type), 'search');
+});
+
+step('every page looks right and axe-core finds nothing', async () => {
+  const pages = [['overview', '/', '.row'], ['server', `/servers/${ids['db-02']}`, '.row'],
+                 ['service', `/servers/${ids['db-02']}/services/check-4`, '.events .row'], ['register', '/servers/new', '#server-name'],
+                 ['nowhere', '/no/such/page', 'h1']];
+  for (const [name, path, ready] of pages) {
+    await page.goto(host.url + path);
+    await page.waitForSelector(ready);
+    await live(page);
+    await inspect(page, name);
+  }
+}, {timeout: 120000});
+
+step('it can be installed', async () => {
+  await page.goto(host.url);
+  const manifest = await page.evaluate(async () => (await fetch(document.querySelector('link[rel="manifest"]').href)).json());
+  assert.equal(manifest.display, 'standalone');
+  for (const {src, sizes} of manifest.icons.filter((i) => i.type === 'image/png')) {
+    const size = await page.evaluate(async (url) => {
+      const image = new Image();
+      image.src = url;
+      await image.decode();
+      return `${image.naturalWidth}x${image.naturalHeight}`;
+    }, src);
+    assert.equal(size, sizes);
+  }
+  assert.equal(await page.evaluate(async () => (await navigator.serviceWorker.ready).active.scriptURL), `${host.url}/sw.js`);
+});
+
+step('without a connection the last known state is there, and says so', async () => {
+  await page.goto(`${host.url}/servers/${ids['db-02']}`);
+  await rows(12);
+  await live(page);
+  await page.evaluate(() => { // what is known is kept when the page is left, at the latest
+    Object.defineProperty(document, 'hidden', {value: true});
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  await page.waitForFunction((id) => new Promise((resolve) => {
+    indexedDB.open('ssi').onsuccess = ({target: {result: db}}) => {
+      db.transaction('last-known').objectStore('last-known').getAllKeys().onsuccess = ({target}) => {
+        db.close();
+        resolve(target.result.includes(id) && target.result.includes('servers'));
+      };
+    };
+  }), ids['db-02']);
+
+  await profile.setOffline(true);
+  await page.reload();
+  await rows(12);
+  await page.waitForSelector('#link[data-state="offline"]');
+  assert.match(await page.innerText('#banner'), /Not live\. This is what was known at \d\d:\d\d:\d\d\. This device is offline\./);
+  await page.click('.crumbs a');
+  await rows(14);
+  await inspect(page, 'offline');
+  await profile.setOffline(false);
+  await live(page);
+  assert.equal(await page.isVisible('#banner'), false);
+  profile.expectComplaint(/ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED/);
+});
+
+step('the worker keeps nothing that the API answers, and log-out leaves nothing known', async () => {
+  const kept = () => page.evaluate(async () => {
+    const paths = [];
+    for (const name of await caches.keys()) {
+      for (const request of await (await caches.open(name)).keys()) paths.push(new URL(request.url).pathname);
+    }
+    const known = await new Promise((resolve) => {
+      indexedDB.open('ssi').onsuccess = ({target: {result: db}}) => {
+        db.transaction('last-known').objectStore('last-known').getAllKeys().onsuccess = ({target}) => {
+          db.close();
+          resolve(target.result);
+        };
+      };
+    });
+    return {paths, known};
+  });
+
+  const before = await kept();
+  assert.ok(before.paths.includes('/js/main.js'));
+  assert.deepEqual(before.paths.filter((path) => path.startsWith('/api/')), []);
+  assert.ok(before.known.length > 0);
+  await page.click('#account summary');
+  await page.click('#logout');
+  await page.waitForURL('**/login');
+  assert.deepEqual((await kept()).known, []);
+  for (const [name, path] of [['login', '/login'], ['signup', '/signup']]) {
+    await page.goto(host.url + path);
+    await page.waitForSelector('#password');
+    await inspect(page, name);
+  }
+});
+
+step('the daemons logged no error meanwhile', () => journalIsClean(host));

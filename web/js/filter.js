@@ -1,0 +1,60 @@
+// Which part of a list is shown: words to look for, a label, one kind of trouble. It is kept in the address, so that a
+// reload, the way back and a link to somebody else show the same.
+
+const MARKS = /\p{M}/gu;
+const haystacks = new WeakMap(); // by server or service
+
+export function fold(text) {
+  return text.normalize('NFKD').replace(MARKS, '').toLowerCase();
+}
+
+export class Filter {
+  q = '';
+  label = '';
+  show = ''; // a status, 'errors' or a state of the connection
+  #words = [];
+  #textOf;
+  #parts;
+
+  // textOf(item) is searched for the words. has(item, show) says whether an item is of that kind.
+  constructor(textOf, has) {
+    const address = new URLSearchParams(location.search);
+
+    this.#textOf = textOf;
+    this.#parts = has;
+    this.set({q: address.get('q') ?? '', label: address.get('label') ?? '', show: address.get('show') ?? ''});
+  }
+
+  get active() {
+    return Boolean(this.q || this.label || this.show);
+  }
+
+  set(parts) {
+    Object.assign(this, parts);
+    this.#words = fold(this.q).split(/\s+/).filter(Boolean);
+  }
+
+  // Takes them over and into the address.
+  change(parts) {
+    const address = new URLSearchParams();
+
+    this.set(parts);
+    for (const key of ['q', 'label', 'show']) if (this[key]) address.set(key, this[key]);
+    history.replaceState(history.state, '', location.pathname + (this.active ? `?${address}` : ''));
+  }
+
+  takes(item) {
+    return (!this.show || this.#parts(item, this.show)) && (!this.label || Boolean(item.labels?.includes(this.label))) &&
+           this.#words.every((word) => this.#haystack(item).includes(word));
+  }
+
+  #haystack(item) {
+    let text = haystacks.get(item);
+
+    if (text === undefined) {
+      text = fold(this.#textOf(item));
+      haystacks.set(item, text);
+    }
+    return text;
+  }
+}

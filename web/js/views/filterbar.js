@@ -1,0 +1,79 @@
+// The field to search in, the labels to choose from, and what is left of the list.
+
+import {h, setAttribute, setHidden, setText} from '../dom.js';
+import {icon} from '../icons.js';
+import {WORDS, plural} from '../status.js';
+
+const FEW = 10; // a list that is seen whole needs no search
+
+// what: ['server', 'servers']. onChange() draws again.
+export function filterBar(filter, [one, many], onChange) {
+  const change = (parts) => {
+    filter.change(parts);
+    onChange();
+  };
+  const search = h('input', {type: 'search', 'aria-label': `Search ${many}`, placeholder: `Search ${many}`, autocomplete: 'off',
+                             spellcheck: 'false', autocapitalize: 'none', enterkeyhint: 'search',
+                             on: {input: () => change({q: search.value})}});
+  const select = h('select', {'aria-label': 'Label', on: {change: () => change({label: select.value})}});
+  const result = h('p', {class: 'filter-result', role: 'status'});
+  const clear = h('button', {type: 'button', class: 'quiet', on: {click: () => {
+    change({q: '', label: '', show: ''});
+    search.focus();
+  }}}, 'Show all');
+  const el = h('form', {class: 'filter', role: 'search', hidden: true, on: {submit: (e) => e.preventDefault()}},
+               h('div', {class: 'filter-field'}, icon('search'), search), select, result, clear);
+  let known = null;
+
+  return {
+    el,
+    // all: of them, how many. shown: how many are left. labels: to choose from.
+    update(all, shown, labels) {
+      setHidden(el, all < FEW && !filter.active);
+      if (search.value !== filter.q && document.activeElement !== search) search.value = filter.q;
+      const list = labels.join('\n');
+      if (known !== list) {
+        known = list;
+        select.replaceChildren(h('option', {value: ''}, 'All labels'), ...labels.map((label) => h('option', {value: label}, label)));
+      }
+      setHidden(select, !labels.length);
+      if (select.value !== filter.label) select.value = filter.label;
+      setAttribute(select, 'data-set', filter.label ? 'yes' : null);
+      setText(result, filter.active ? `${shown} of ${plural(all, one, many)}` : '');
+      setHidden(clear, !filter.active);
+    },
+  };
+}
+
+// How many there are of each kind; a press shows those alone. keys: of [key, {icon, word, short}].
+export function figures(keys, filter, onChange) {
+  const items = new Map(keys.map(([key, look]) => [key, figure(key, look, () => {
+    filter.change({show: filter.show === key ? '' : key});
+    onChange();
+  })]));
+
+  return {
+    el: h('ul', {class: 'figures', role: 'list'}, [...items.values()].map((f) => f.el)),
+    update(sum) {
+      for (const [key, f] of items) f.set(sum[key] ?? 0, filter.show === key);
+    },
+  };
+}
+
+function figure(key, {icon: name = key, word = WORDS[key], short}, onPress) {
+  const number = h('span', {class: 'figure-number'}, '0');
+  const button = h('button', {type: 'button', class: 'figure', on: {click: onPress}}, number,
+                   h('span', {class: 'figure-word'}, icon(name),
+                     short ? [h('span', {class: 'long'}, word), h('span', {class: 'short'}, short)] : word));
+  const el = h('li', {data: {value: key}}, button);
+
+  return {
+    el,
+    set(n, pressed) {
+      setText(number, String(n));
+      el.classList.toggle('zero', n === 0);
+      setAttribute(button, 'aria-pressed', String(pressed));
+      button.disabled = n === 0 && !pressed;
+    },
+  };
+}

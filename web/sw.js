@@ -1,0 +1,56 @@
+// The service worker: the page itself while there is no network, and notifications. It never sees or keeps answers of the
+// API; what was last known of an account is kept by the page (js/vault.js), which forgets it at log-out.
+
+const CACHE = 'ssi-shell-1';
+const SLOW_MS = 4000; // a server that takes longer is treated like none when there is a copy
+// Everything that the page is made of. A test holds this list against the folder.
+const SHELL = [
+  '/', '/app.css', '/theme.js', '/favicon.svg', '/manifest.webmanifest', '/icons/icon-192.png',
+  '/js/api.js', '/js/chrome.js', '/js/dom.js', '/js/filter.js', '/js/icons.js', '/js/main.js', '/js/router.js', '/js/session.js',
+  '/js/sse.js', '/js/status.js', '/js/store.js', '/js/stream.js', '/js/time.js', '/js/vault.js',
+  '/js/views/auth.js', '/js/views/filterbar.js', '/js/views/notice.js', '/js/views/overview.js', '/js/views/register.js',
+  '/js/views/server.js', '/js/views/service.js',
+];
+
+addEventListener('install', (e) => {
+  e.waitUntil((async () => {
+    const cache = await caches.open(CACHE);
+    await cache.addAll(SHELL.map((path) => new Request(path, {cache: 'no-cache'})));
+    await skipWaiting();
+  })());
+});
+
+addEventListener('activate', (e) => {
+  e.waitUntil((async () => {
+    for (const name of await caches.keys()) if (name !== CACHE) await caches.delete(name);
+    await clients.claim();
+  })());
+});
+
+addEventListener('fetch', (e) => {
+  const {origin, pathname} = new URL(e.request.url);
+  const path = e.request.mode === 'navigate' && isPage(pathname) ? '/' : pathname;
+
+  if (e.request.method === 'GET' && origin === location.origin && SHELL.includes(path))
+    e.respondWith(newestOf(e, path, path === pathname));
+});
+
+// The server answers addresses like these with the same page, whatever they are.
+function isPage(path) {
+  return !/^\/(api\/|healthz$|readyz$|metrics$|public\/)|\.[^/]*$/.test(path);
+}
+
+// The server's version whenever it can be had, so that a page is never made of two versions while there is a network.
+async function newestOf(e, path, keep) {
+  const cache = await caches.open(CACHE);
+  const kept = await cache.match(path);
+  const fresh = fetch(e.request).then((response) => {
+    if (keep && response.ok && !response.redirected) e.waitUntil(cache.put(path, response.clone()));
+    // 502 and the like: a proxy in front of a server that is being restarted
+    return response.status >= 500 && kept ? kept : response;
+  });
+
+  if (!kept) return fresh;
+  const late = new Promise((resolve) => setTimeout(() => resolve(kept.clone()), SLOW_MS));
+  return Promise.race([fresh.catch(() => kept), late]);
+}
