@@ -7,7 +7,7 @@ const SLOW_MS = 4000; // a server that takes longer is treated like none when th
 const SHELL = [
   '/', '/app.css', '/theme.js', '/favicon.svg', '/manifest.webmanifest', '/icons/icon-192.png',
   '/js/api.js', '/js/chrome.js', '/js/dom.js', '/js/filter.js', '/js/icons.js', '/js/main.js', '/js/router.js', '/js/session.js',
-  '/js/sse.js', '/js/status.js', '/js/store.js', '/js/stream.js', '/js/time.js', '/js/vault.js',
+  '/js/sse.js', '/js/status.js', '/js/store.js', '/js/stream.js', '/js/time.js', '/js/timeline.js', '/js/vault.js',
   '/js/views/auth.js', '/js/views/filterbar.js', '/js/views/notice.js', '/js/views/overview.js', '/js/views/register.js',
   '/js/views/server.js', '/js/views/service.js',
 ];

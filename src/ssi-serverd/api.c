@@ -183,7 +183,8 @@ static const ApiRoute api_common_routes[] = {
 
 int api_register(Server *s, ApiRoutes **ret)
 {
-        const ApiRoute *const tables[] = { api_common_routes, api_user_routes, api_agent_routes, api_server_routes };
+        const ApiRoute *const tables[] = { api_common_routes, api_user_routes, api_agent_routes, api_server_routes,
+                                           api_qr_routes, api_timeline_routes };
         ApiRoutes *routes;
         size_t n = 0;
         int r = 0;

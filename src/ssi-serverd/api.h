@@ -23,7 +23,9 @@ typedef struct ApiRoute {
 
 /* Ends with a row of NULLs. One table per api-*.c. */
 extern const ApiRoute api_agent_routes[];
+extern const ApiRoute api_qr_routes[];
 extern const ApiRoute api_server_routes[];
+extern const ApiRoute api_timeline_routes[];
 extern const ApiRoute api_user_routes[];
 
 int api_register(Server *s, ApiRoutes **ret);

@@ -10,6 +10,7 @@ import concurrent.futures
 import json
 import time
 import unittest
+import urllib.request
 
 import websockets
 
@@ -93,6 +94,51 @@ class Servers(unittest.TestCase):
             post("/agents/register", body, user.token, want=400)
         post("/agents/register", {"server_name": "x"}, want=401)
         post("/agents/claim", {"claim_token": "unknown"}, want=401)
+
+    def test_timeline(self):
+        user = User()
+        agent = user.server()
+        begun = time.time() - 3600
+
+        def item(minute, **rest):
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begun + 60 * minute))
+            return {"service_name": "disk", "timestamp": at, "cursor": str(minute), **rest}
+
+        async def report():
+            async with agent.connect() as ws:
+                await agent.start(ws)
+                # Each minute: well, 10 minutes of failure, a failed run in them, well, 15 minutes of silence, well
+                minutes = [m for m in range(60) if not 30 <= m < 45]
+                items = [item(m, status="FAILURE" if 10 <= m < 20 else "OK", message="") for m in minutes]
+                items.insert(13, item(12.5, error={"kind": "timeout", "detail": ""}))
+                await ws.send(message("status_batch", items=items))
+                await ws.recv()
+
+        asyncio.run(report())
+        path = f"/servers/{agent.server}/services/disk/timeline"
+        timeline = get(path, user.token)
+        seen = [(s["status"], s["results"], s["from"][14:19]) for s in timeline["stretches"]]
+        minute = lambda m: time.strftime("%M:%S", time.gmtime(begun + 60 * m))
+        self.assertEqual(seen, [("OK", 10, minute(0)), ("FAILURE", 10, minute(10)), ("OK", 10, minute(20)),
+                                ("OK", 15, minute(45))])
+        ends = [s["to"][14:19] for s in timeline["stretches"]]
+        self.assertEqual(ends[:3], [minute(10), minute(20), minute(33)])
+        self.assertEqual([e["kind"] for e in timeline["errors"]], ["timeout"])
+        self.assertEqual(len(get(path + "?days=31", user.token)["stretches"]), 4)
+        for days in ("0", "32", "x", "", "-1"):
+            get(f"{path}?days={days}", user.token, want=400)
+        get(path, User().token, want=404)
+
+    def test_qr(self):
+        token = User().token
+        made = urllib.request.Request(f"http://127.0.0.1:{serverd.backend.ports[0]}/api/v1/qr", b'{"text":"a <b>"}',
+                                      {"Authorization": "Bearer " + token, "Content-Type": "application/json"})
+        with urllib.request.urlopen(made, timeout=30) as answer:
+            self.assertEqual(answer.headers["Content-Type"], "image/svg+xml")
+            self.assertTrue(answer.read().startswith(b"<svg "))
+        for body in ({}, {"text": ""}, {"text": "x" * 1025}, {"text": 1}):
+            post("/qr", body, token, want=400)
+        post("/qr", {"text": "a"}, want=401)
 
     def test_nobody_elses(self):
         owner, other = User(), User()

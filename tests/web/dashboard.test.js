@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {after, before} from 'node:test';
-import {Suite, journalIsClean, live as isLive, password, results, tabTo} from './harness.js';
+import {Suite, journalIsClean, live as isLive, password, readQr, results, tabTo} from './harness.js';
 import {CA} from './host.js';
 
 const suite = new Suite('web');
@@ -143,6 +143,7 @@ step('registering a server gives the line to run, and the page sees the agent co
   const line = await text('#command');
   const [, origin, token] = /^ssictl register (\S+) (\S+)$/.exec(line) ?? [];
   assert.equal(origin, new URL(host.url).origin);
+  assert.equal(await readQr(page), line);
   assert.match(await text('.hint:has(time)'), /expires in/);
   await page.screenshot({path: `${results}/register.png`});
   if (!agentAvailable) return;
@@ -214,6 +215,10 @@ step('the service page tells the story of its runs', async () => {
   assert.match(await text('.facts-list'), /\*-01-01 00:00:00/);
   const statuses = await page.$$eval('.events .status', (els) => els.slice(0, 4).map((el) => el.dataset.value));
   assert.deepEqual(statuses, ['WARNING', 'FAILURE', 'OK', 'UPDATE']);
+  assert.match(await text('.timeline-text'), /Failure .*Warning .*OK /);
+  assert.ok(await page.locator('.day rect[data-value="FAILURE"]').count() >= 1);
+  await page.click('.changes summary');
+  assert.match(await text('.changes li'), /\d\d:\d\d:\d\d: Warning for/);
 }, withAgent);
 
 step('an execution error stands beside the status', async () => {

@@ -11,7 +11,9 @@ import {Host} from './host.js';
 
 export const results = fileURLToPath(new URL('./results', import.meta.url));
 export const password = 'correct horse battery staple';
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const source = (name) => readFileSync(createRequire(import.meta.url).resolve(name), 'utf8');
+const axe = source('axe-core/axe.min.js');
+const jsqr = source('jsqr/dist/jsQR.js');
 
 export const SIZES = {desk: {width: 1280, height: 900}, phone: {width: 360, height: 760}};
 
@@ -88,7 +90,7 @@ export async function inspect(page, name) {
       // All rules once per size; of the theme only colours depend.
       const rules = colorScheme === 'light' ? null : ['color-contrast', 'link-in-text-block'];
       assert.deepEqual(await violations(page, rules), [], `${name}, ${size}, ${colorScheme}`);
-      await page.screenshot({path: `${results}/${name}-${size}-${colorScheme}.png`, fullPage: true});
+      await page.screenshot({path: `${results}/${name}-${size}-${colorScheme}.png`});
     }
   }
   await page.setViewportSize(SIZES.desk);
@@ -101,6 +103,20 @@ export async function violations(page, rules = null) {
     const {violations: found} = await window.axe.run(document, {resultTypes: ['violations'], ...(only && {runOnly: only})});
     return found.map((v) => `${v.id}: ${v.nodes.map((n) => `${n.target} ${n.failureSummary}`).join(' | ')}`);
   }, rules);
+}
+
+// What a reader sees in the QR code that is shown.
+export async function readQr(page) {
+  await page.waitForSelector('img.qr:visible');
+  await page.evaluate(jsqr);
+  return page.evaluate(async () => {
+    const image = document.querySelector('img.qr');
+    const canvas = new OffscreenCanvas(400, 400);
+    const context = canvas.getContext('2d');
+    await image.decode();
+    context.drawImage(image, 0, 0, 400, 400);
+    return window.jsQR(context.getImageData(0, 0, 400, 400).data, 400, 400)?.data;
+  });
 }
 
 // Walks with the Tab key until matches() holds in the page for the focused element.

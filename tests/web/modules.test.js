@@ -71,6 +71,24 @@ test('times are said in words', async () => {
                           '–', '7 ms', '1.23 s', '20.0 s', '1 min']);
 });
 
+test('the days of a timeline begin and end at midnight, and are summed up in words', async () => {
+  const [drawn, words, none] = await page.evaluate(async () => {
+    const {lanes, summarize} = await import('/js/timeline.js');
+    const at = (day, hour) => new Date(2026, 4, day, hour).toISOString();
+    const timeline = {
+      from: at(1, 12), to: at(3, 12), errors: [{at: at(2, 6), kind: 'timeout'}],
+      stretches: [{from: at(1, 12), to: at(2, 18), status: 'OK'}, {from: at(2, 18), to: at(2, 21), status: 'FAILURE'},
+                  {from: at(3, 0), to: at(3, 12), status: 'OK'}],
+    };
+    const hours = (lane) => lane.bars.map((b) => [b.status, (b.from - lane.start) / 36e5, (b.to - lane.start) / 36e5]);
+    return [lanes(timeline).map((lane) => [new Date(lane.start).getDate(), hours(lane), lane.errors.length]), summarize(timeline),
+            summarize({...timeline, stretches: [], errors: []})];
+  });
+  assert.deepEqual(drawn, [[3, [['OK', 0, 12]], 0], [2, [['OK', 0, 18], ['FAILURE', 18, 21]], 1], [1, [['OK', 12, 24]], 0]]);
+  assert.equal(words, 'Failure 6.7 % (1 time, 3 h), OK 93.3 %, 1 execution error.');
+  assert.equal(none, 'Nothing was reported in this time.');
+});
+
 test('what needs attention most comes first', async () => {
   const [services, servers] = await page.evaluate(async () => {
     const {compareServers, compareServices} = await import('/js/status.js');

@@ -99,16 +99,27 @@ export class Api {
   }
 
   servers() {
-    return this.#list('/api/v1/servers');
+    return this.#list('/api/v1/servers?limit=1000');
   }
 
   services(serverId) {
-    return this.#list(`/api/v1/servers/${encodeURIComponent(serverId)}/services`);
+    return this.#list(`/api/v1/servers/${encodeURIComponent(serverId)}/services?limit=1000`);
   }
 
   async events(serverId, name, limit) {
     return json(await this.authorized('GET', `/api/v1/servers/${encodeURIComponent(serverId)}/services/` +
                                       `${encodeURIComponent(name)}/events?limit=${limit}`));
+  }
+
+  async timeline(serverId, name) {
+    return json(await this.authorized('GET', `/api/v1/servers/${encodeURIComponent(serverId)}/services/` +
+                                      `${encodeURIComponent(name)}/timeline`));
+  }
+
+  // As an address for an image.
+  async qr(text) {
+    const svg = await (await this.authorized('POST', '/api/v1/qr', {body: {text}, accept: 'image/svg+xml'})).text();
+    return `data:image/svg+xml;base64,${btoa(svg)}`;
   }
 
   async registerServer(name, labels) {

@@ -60,8 +60,9 @@ function splitLabels(text) {
   return [...new Set(text.split(/[\s,]+/).filter(Boolean))];
 }
 
-function registered({store}, name, answer) {
+function registered({api, store}, name, answer) {
   const code = h('code', {id: 'command'}, `ssictl register ${location.origin} ${answer.claim_token}`);
+  const qr = h('img', {class: 'qr', alt: 'The command as a QR code', hidden: true, width: 200, height: 200});
   const copy = h('button', {type: 'button', class: 'copy'}, 'Copy');
   const copied = h('span', {class: 'hidden', 'aria-live': 'polite'});
   const until = timeElement('due');
@@ -74,6 +75,10 @@ function registered({store}, name, answer) {
   const timer = setInterval(update, 1000);
 
   until.set(answer.expires_at);
+  api.qr(code.textContent).then((src) => {
+    qr.src = src;
+    setHidden(qr, false);
+  }, () => {}); // the command itself is there
   copy.addEventListener('click', async () => {
     const ok = await copyText(code.textContent, code);
     setText(copy, ok ? 'Copied' : 'Selected');
@@ -108,6 +113,7 @@ function registered({store}, name, answer) {
       h('div', {class: 'page-head'}, h('h1', {tabindex: '-1'}, 'Connect ', foreign('bdi', {}, name))),
       h('p', {class: 'description'}, 'Run this on the server, as root:'),
       h('div', {class: 'command'}, h('pre', {tabindex: '0', role: 'region', 'aria-label': 'Command'}, code), copy, copied),
+      qr,
       isLocal() ? h('p', {class: 'notice'}, 'You opened this page by an address of this machine alone. From another server, use the ' +
                     'address by which it reaches this one.') : null,
       expiry,

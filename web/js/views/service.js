@@ -6,6 +6,7 @@ import {icon} from '../icons.js';
 import {errorWords, statusMark} from '../status.js';
 import {serverPath} from '../router.js';
 import {duration, timeElement} from '../time.js';
+import {timelineFigure} from '../timeline.js';
 import {loading, notFound, trouble} from './notice.js';
 import {errorLine} from './server.js';
 
@@ -27,7 +28,7 @@ export function serviceView({api, store}, {id, name}) {
   const whole = [
     h('nav', {class: 'crumbs', 'aria-label': 'Breadcrumb'}, h('a', {href: '/'}, 'Servers'), h('span', {'aria-hidden': 'true'}, '/'), crumb),
     h('div', {class: 'page-head'}, title),
-    description, verdict, error.el, facts.el, events.el,
+    description, verdict, error.el, facts.el, events.timeline.el, events.el,
   ];
   const wait = loading();
   let before = null;
@@ -123,8 +124,10 @@ class Events {
              this.#body);
   el = h('section', {}, h('h2', {id: 'events-title'}, 'Recent results'), this.#state, this.#table);
 
+  timeline = timelineFigure();
   failed = false;
   #read;
+  #readTimeline;
   #timer = 0;
   #busy = false;
   #again = false;
@@ -132,6 +135,7 @@ class Events {
 
   constructor(api, id, name) {
     this.#read = () => api.events(id, name, EVENTS_MAX);
+    this.#readTimeline = () => api.timeline(id, name);
   }
 
   stop() {
@@ -146,7 +150,9 @@ class Events {
     }
     this.#busy = true;
     try {
-      this.#show(await this.#read());
+      const [events, timeline] = await Promise.all([this.#read(), this.#readTimeline()]);
+      this.#show(events);
+      this.timeline.show(timeline);
       this.failed = false;
     } catch (e) {
       this.failed = true;

@@ -1,0 +1,121 @@
+// How a service stood over the last days: a lane per day, in which the height of a bar tells how bad it was, so that none
+// depends on its colour; execution errors have a lane of their own below, because they are no status.
+
+import {h, setText, svg} from './dom.js';
+import {STATUSES, WORDS, plural} from './status.js';
+import {absolute, span} from './time.js';
+
+const DAY = 24 * 60 * 60 * 1000;
+const WIDTH = 1440; // a unit is a minute
+const HEIGHT = 24;
+const LEAST = 4; // units: what was short is to be seen nevertheless
+const TALL = {OK: 8, UPDATE: 12, WARNING: 17, FAILURE: 22};
+const LISTED = 50;
+
+// The stretches cut at midnight, as the viewer has it: [{start, bars: [{status, from, to}], errors: [at]}], today first.
+export function lanes({from, to, stretches, errors}) {
+  const begin = Date.parse(from), end = Date.parse(to);
+  const days = [];
+
+  for (let start = midnight(end); start > begin - DAY && days.length < 8; start = midnight(start - 1)) {
+    const next = midnight(start + DAY + DAY / 2); // a day may have 23 or 25 hours
+    const inside = (at) => Math.min(Math.max(at, start), next);
+    const bars = stretches.map((s) => ({status: s.status, from: inside(Date.parse(s.from)), to: inside(Math.min(Date.parse(s.to), end))}))
+      .filter((bar) => bar.to > bar.from);
+
+    days.push({start, next, bars, errors: errors.map((e) => Date.parse(e.at)).filter((at) => at >= start && at < next)});
+    if (start <= begin) break;
+  }
+  return days;
+}
+
+function midnight(at) {
+  return new Date(at).setHours(0, 0, 0, 0);
+}
+
+// How long each status stood and how often it began: [{status, ms, times, longest}], worst first, OK included.
+export function shares({stretches}) {
+  return STATUSES.map((status) => {
+    const lengths = stretches.filter((s) => s.status === status).map((s) => Date.parse(s.to) - Date.parse(s.from));
+    return {status, ms: lengths.reduce((a, b) => a + b, 0), times: lengths.length, longest: Math.max(0, ...lengths)};
+  }).filter((share) => share.times);
+}
+
+function percent(part, whole) {
+  const value = 100 * part / whole;
+  if (value > 99.9 && part < whole) return '> 99.9 %';
+  if (value < 0.1) return '< 0.1 %';
+  return `${Number(value.toFixed(1))} %`;
+}
+
+export function summarize(timeline) {
+  const all = shares(timeline);
+  const known = all.reduce((sum, s) => sum + s.ms, 0);
+  const n = timeline.errors.length;
+  const parts = all.map((s) => `${WORDS[s.status]} ${percent(s.ms, known)}` +
+    (s.status === 'OK' ? '' : ` (${plural(s.times, 'time')}, ${s.times > 1 ? `${span(s.longest / 1000)} at most` : span(s.longest / 1000)})`));
+
+  if (n) parts.push(plural(n, 'execution error'));
+  return parts.length ? `${parts.join(', ')}.` : 'Nothing was reported in this time.';
+}
+
+// {el, show(timeline)}
+export function timelineFigure() {
+  const text = h('p', {class: 'timeline-text'});
+  const days = h('div', {class: 'days', 'aria-hidden': 'true'});
+  const list = h('ul', {role: 'list'});
+  const details = h('details', {class: 'changes'}, h('summary', {}, 'Changes in words'), list);
+  const key = h('p', {class: 'key', 'aria-hidden': 'true'},
+                STATUSES.toReversed().map((status) => h('span', {}, chip(status), WORDS[status])),
+                h('span', {}, svg('svg', {viewBox: '0 0 10 24', class: 'chip'}, svg('path', {class: 'tick', d: 'M5 10v8'})), 'Execution error'));
+  const el = h('section', {class: 'timeline'}, h('h2', {id: 'timeline-title'}, 'Last 7 days'), text,
+               h('figure', {'aria-labelledby': 'timeline-title'}, days, key), details);
+
+  return {
+    el,
+    show(timeline) {
+      setText(text, summarize(timeline));
+      days.replaceChildren(...lanes(timeline).map(lane));
+      const changes = changesOf(timeline);
+      details.hidden = !changes.length;
+      list.replaceChildren(...changes.slice(0, LISTED).map((change) => h('li', {}, change)),
+                           ...(changes.length > LISTED ? [h('li', {class: 'muted'}, `And ${changes.length - LISTED} before.`)] : []));
+    },
+  };
+}
+
+function chip(status) {
+  return svg('svg', {viewBox: `0 0 10 ${HEIGHT}`, class: 'chip'}, bar(status, 0, 10));
+}
+
+function bar(status, x, width) {
+  return svg('rect', {data: {value: status}, x, y: HEIGHT - TALL[status], width, height: TALL[status]});
+}
+
+function lane({start, next, bars, errors}) {
+  const x = (at) => WIDTH * (at - start) / (next - start);
+  const drawing = svg('svg', {viewBox: `0 0 ${WIDTH} ${HEIGHT + 12}`, preserveAspectRatio: 'none'},
+    svg('path', {class: 'ground', d: `M0 ${HEIGHT}h${WIDTH}`}),
+    [6, 12, 18].map((hour) => svg('path', {class: 'hour', d: `M${hour * 60} 0v${HEIGHT}`})),
+    // The worse ones last, so that none of them is covered.
+    bars.toSorted((a, b) => TALL[a.status] - TALL[b.status]).map((b) => {
+      const width = Math.max(x(b.to) - x(b.from), LEAST);
+      return bar(b.status, Math.min(x(b.from), WIDTH - width).toFixed(1), width.toFixed(1));
+    }),
+    errors.length ? svg('path', {class: 'tick', d: errors.map((at) => `M${x(at).toFixed(1)} ${HEIGHT + 3}v8`).join('')}) : null);
+  const date = new Date(start);
+  const today = midnight(Date.now()) === start;
+
+  return h('div', {class: 'day'},
+           h('span', {class: 'day-name'}, today ? 'Today' : date.toLocaleDateString('en', {weekday: 'short', day: 'numeric'})),
+           drawing);
+}
+
+// Newest first.
+function changesOf({stretches, errors}) {
+  const spoken = [
+    ...stretches.map((s) => ({at: Date.parse(s.from), text: `${WORDS[s.status]} for ${span((Date.parse(s.to) - Date.parse(s.from)) / 1000)}`})),
+    ...errors.map((e) => ({at: Date.parse(e.at), text: 'Execution error'})),
+  ];
+  return spoken.sort((a, b) => b.at - a.at).map(({at, text}) => `${absolute(at)}: ${text}`);
+}
