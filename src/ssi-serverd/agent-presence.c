@@ -78,7 +78,9 @@ static void beat_done(PGresult *res, int error, void *userdata)
         AgentSessions *a = userdata;
 
         a->beating = false;
-        server_wrote(a->server, error, db_result_message(res));
+        /* A full disk may have room for this row, and yet for no other. */
+        if (error < 0 || !ingest_is_stalled(a->server->ingest))
+                server_wrote(a->server, error, db_result_message(res));
         if (error < 0) {
                 a->beats_since = 0;
                 return;

@@ -24,6 +24,7 @@ struct Ingest {
         sd_event_source *run_source; /* so that all that one turn of the loop brings is one batch */
         sd_event_source *retry_timer;
         bool stalled;                /* the database takes nothing; until the timer */
+        bool failing;                /* until the next commit */
         IngestSource *ready;         /* sources with items, in turn */
         IngestSource *all;
         Batch *batch;                /* under way */
@@ -234,6 +235,7 @@ static void count_batch(Ingest *i, const Batch *b)
 {
         const ServiceState *s;
 
+        i->failing = false;
         i->stats.batches++;
         i->stats.items += b->n_items;
         histogram_add(&i->stats.commit, ingest_now(CLOCK_MONOTONIC) - b->sent);
@@ -282,6 +284,7 @@ static int batch_start(Ingest *i, Batch *b)
 /* For a while the database is left alone. What waits keeps its place, and reading stops when it is too much. */
 static void ingest_stall(Ingest *i)
 {
+        i->failing = true;
         i->stalled = sd_event_source_set_time_relative(i->retry_timer, RETRY_USEC) >= 0 &&
                      sd_event_source_set_enabled(i->retry_timer, SD_EVENT_ONESHOT) >= 0;
 }
@@ -409,6 +412,11 @@ Ingest *ingest_free(Ingest *i)
 size_t ingest_pending(Ingest *i)
 {
         return i->n_items;
+}
+
+bool ingest_is_stalled(Ingest *i)
+{
+        return i->failing && i->n_items > 0;
 }
 
 const IngestStats *ingest_stats(Ingest *i)

@@ -155,7 +155,7 @@ int message_going_down(bool cancelled, char **ret)
         return r < 0 ? r : wrap("going_down", TAKE_PTR(p), ret);
 }
 
-static int add_service(json_object *array, const ServiceInfo *s)
+static int add_service(json_object *array, const ServiceInfo *s, bool described)
 {
         _cleanup_json_ json_object *o = NULL;
         int r;
@@ -164,7 +164,7 @@ static int add_service(json_object *array, const ServiceInfo *s)
         if (!o)
                 return -ENOMEM;
         if ((r = json_add_string(o, "service_name", s->slug)) < 0 || (r = json_add_string(o, "title", s->title)) < 0 ||
-            (r = json_add_string(o, "description", s->description)) < 0 ||
+            (r = json_add_string(o, "description", described ? s->description : NULL)) < 0 ||
             (r = json_add_string(o, "version", s->version)) < 0 ||
             (r = json_add_string(o, "schedule", s->schedule)) < 0 ||
             (r = json_add_int64(o, "timeout_ms", (int64_t) (s->timeout_usec / USEC_PER_MSEC))) < 0 ||
@@ -176,7 +176,7 @@ static int add_service(json_object *array, const ServiceInfo *s)
         return 0;
 }
 
-int message_inventory(const ServiceInfo *const *services, char **ret)
+static int build_inventory(const ServiceInfo *const *services, bool described, char **ret)
 {
         _cleanup_json_ json_object *p = NULL, *array = NULL;
         int r;
@@ -186,10 +186,25 @@ int message_inventory(const ServiceInfo *const *services, char **ret)
         if (!p || !array)
                 return -ENOMEM;
         for (; *services; services++) {
-                r = add_service(array, *services);
+                r = add_service(array, *services, described);
                 if (r < 0)
                         return r;
         }
         r = json_add_take(p, "services", TAKE_PTR(array));
         return r < 0 ? r : wrap("inventory", TAKE_PTR(p), ret);
+}
+
+int message_inventory(const ServiceInfo *const *services, char **ret)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = build_inventory(services, true, &text);
+        if (r < 0)
+                return r;
+        /* Thousands of services with long descriptions are more than the backend takes at once. */
+        if (strlen(text) > MESSAGE_MAX)
+                return build_inventory(services, false, ret);
+        *ret = TAKE_PTR(text);
+        return 0;
 }

@@ -5,6 +5,9 @@
 #include "credentials.h"
 #include "run-tracker.h"
 
+/* Bytes of one message that the backend takes. */
+#define MESSAGE_MAX ((size_t) 1024 * 1024)
+
 /* One of the services that the agent has. Times are usec since the epoch. */
 typedef struct ServiceInfo {
         char *slug, *title, *description, *version, *schedule;

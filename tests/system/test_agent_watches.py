@@ -129,7 +129,7 @@ def test_shutting_down(agent):
     monitor = agent.start("exec timeout 30 stdbuf -oL busctl --json=short monitor --match \"type='signal',path='/org/ssi/Agent1'\" >/tmp/signals")
     inhibitor = agent.start("exec systemd-inhibit --what=shutdown --mode=delay sleep 3")
     try:
-        wait_until(lambda: "shutdown" in agent.run("systemd-inhibit --list --no-legend").stdout)
+        wait_until(lambda: "sleep" in agent.run("systemd-inhibit --list --no-legend").stdout)
         agent.run("busctl call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager PowerOff b false")
         wait_until(shutting_down)
         inhibitor.wait()

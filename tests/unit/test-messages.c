@@ -59,6 +59,24 @@ static void test_inventory(void **state)
         assert_string_equal(empty, "{\"type\":\"inventory\",\"payload\":{\"services\":[]}}");
 }
 
+static void test_large_inventory(void **state)
+{
+        enum { N = 3000 };
+        _cleanup_free_ char *text = NULL;
+        char description[512];
+        ServiceInfo s = { .slug = (char *) "disk", .title = (char *) "Disk", .description = description };
+        const ServiceInfo *list[N + 1] = {};
+
+        memset(description, 'd', sizeof(description) - 1);
+        description[sizeof(description) - 1] = '\0';
+        for (unsigned i = 0; i < N; i++)
+                list[i] = &s;
+        assert_int_equal(message_inventory(list, &text), 0);
+        assert_true(strlen(text) <= MESSAGE_MAX);
+        assert_null(strstr(text, description));
+        assert_non_null(strstr(text, "Disk"));
+}
+
 static void test_others(void **state)
 {
         _cleanup_free_ char *auth = NULL, *claim = NULL, *gap = NULL;
@@ -82,6 +100,7 @@ int main(void)
                 cmocka_unit_test(test_item),
                 cmocka_unit_test(test_error_item),
                 cmocka_unit_test(test_inventory),
+                cmocka_unit_test(test_large_inventory),
                 cmocka_unit_test(test_others),
         };
 

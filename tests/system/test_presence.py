@@ -1,0 +1,49 @@
+"""What the backend shows of a host's being there."""
+from hosts import prints, script, wait_until
+
+
+def state(host):
+    return host.account.get(f"/api/v1/servers/{host.server_id}")["state"]
+
+
+def test_a_host_that_goes_down_says_so(stack):
+    """poweroff.target refuses to start, so that logind takes it back."""
+    wait_until(lambda: "ssi-uplinkd" in stack.run("systemd-inhibit --list --no-legend").stdout)
+    stack.write("/run/systemd/system/poweroff.target.d/refuse.conf", "[Unit]\nRefuseManualStart=yes\n")
+    stack.run("systemctl daemon-reload")
+    inhibitor = stack.start("exec systemd-inhibit --what=shutdown --mode=delay sleep 4")
+    try:
+        wait_until(lambda: "sleep" in stack.run("systemd-inhibit --list --no-legend").stdout)
+        stack.run("busctl call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager PowerOff b false")
+        wait_until(lambda: state(stack) == "rebooting")
+        # It does not keep the host longer than it needs.
+        assert "ssi-uplinkd" not in stack.run("systemd-inhibit --list --no-legend").stdout
+        inhibitor.wait()
+        wait_until(lambda: state(stack) == "online", timeout=20)
+        wait_until(lambda: "ssi-uplinkd" in stack.run("systemd-inhibit --list --no-legend").stdout)
+    finally:
+        stack.run("rm -r /run/systemd/system/poweroff.target.d; systemctl daemon-reload")
+
+
+def test_what_was_kept_is_told_as_it_stands_at_last(stack, add):
+    add(stack, script("Flapping", 'read -r line </etc/flapping\n' + prints("$line", "as told")))
+
+    def run(status):
+        stack.write("/etc/flapping", status + "\n")
+        stack.run("systemctl start ssi-flapping.service")
+
+    run("OK")
+    wait_until(lambda: stack.account.services(stack.server_id).get("flapping", {}).get("status") == "OK")
+    # Nobody but this test reads them meanwhile.
+    stack.run("systemctl stop ssi-uplinkd.service")
+    last = int(stack.sql("SELECT coalesce(max(id), 0) FROM transitions")[0][0])
+    for status in ("FAILURE", "OK", "WARNING"):
+        run(status)
+    stack.run("systemctl start ssi-uplinkd.service")
+    wait_until(lambda: stack.account.services(stack.server_id)["flapping"]["status"] == "WARNING", timeout=20)
+    wait_until(lambda: state(stack) == "online")
+    assert stack.sql("SELECT told_status FROM services WHERE name = 'flapping'") == [["WARNING"]]
+    told = stack.sql(f"SELECT before, after FROM transitions WHERE service = 'flapping' AND what = 'status' AND id > {last}")
+    assert told in ([], [["OK", "WARNING"]])   # [] once whoever tells people has taken it
+    events = stack.account.get(f"/api/v1/servers/{stack.server_id}/services/flapping/events")
+    assert [e["status"] for e in events] == ["WARNING", "OK", "FAILURE", "OK"]
