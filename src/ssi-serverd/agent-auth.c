@@ -85,7 +85,8 @@ static void auth_done(PGresult *res, int error, void *userdata)
 
 /* What was due while the agent was away gets the grace anew: it may be on its way. */
 static const char sql_auth[] =
-        "WITH session AS (UPDATE servers s SET session_epoch = s.session_epoch + 1, connected = true, instance = $5,"
+        "WITH me AS (INSERT INTO instances (id) VALUES ($5) ON CONFLICT DO NOTHING),"
+        " session AS (UPDATE servers s SET session_epoch = s.session_epoch + 1, connected = true, instance = $5,"
         "  rebooting_until = NULL, last_seen = now(), agent_version = $3, hostname = $4"
         "  WHERE s.agent_id = $1 AND s.api_key_hash = $2::bytea RETURNING s.*),"
         " due AS (UPDATE services v SET due_at = now() + make_interval(secs => $6::int) FROM session s"

@@ -18,6 +18,7 @@
 #define DEAD_AFTER      "40 s"
 #define CONTINUITY_USEC (45 * USEC_PER_SEC) /* of one's own beats, before others are declared dead */
 #define LATE_MAX        10000
+#define BREAK_USEC      (20 * USEC_PER_SEC) /* between beats, after which others may have declared us dead */
 
 static uint64_t now_usec(void)
 {
@@ -77,7 +78,11 @@ static void beat_done(PGresult *res, int error, void *userdata)
 {
         AgentSessions *a = userdata;
 
+        bool broken = a->last_beat + BREAK_USEC < now_usec();
+
         a->beating = false;
+        if (error == -EAGAIN)
+                return; /* a deadlock with a batch: the next one */
         /* A full disk may have room for this row, and yet for no other. */
         if (error < 0 || !ingest_is_stalled(a->server->ingest))
                 server_wrote(a->server, error, db_result_message(res));
@@ -87,7 +92,8 @@ static void beat_done(PGresult *res, int error, void *userdata)
         }
         if (a->beats_since == 0)
                 a->beats_since = now_usec();
-        if (publish_rows(a->server, res) || a->recheck)
+        a->last_beat = now_usec();
+        if (publish_rows(a->server, res) || broken || a->recheck)
                 agent_sessions_check(a);
 }
 
@@ -113,15 +119,19 @@ static void beat(AgentSessions *a)
 /* ---- The check ---- */
 
 /* Which of the sessions held here are still current; and those of this instance's that it does not hold any more, because
- * their end could not be written. Rows of what, user, server, argument: 'h' names one that is held. */
+ * their end could not be written. One that was heard of just now may be on its way in: that is looked at again. Rows of
+ * what, user, server, argument: 'h' names one that is held, 'r' one to look at again. */
 static const char sql_check[] =
         "WITH held AS (SELECT s.id, s.public_id FROM unnest($2::bigint[], $3::bigint[]) b(id, epoch)"
         "  JOIN servers s ON s.id = b.id AND s.session_epoch = b.epoch),"
         " back AS (UPDATE servers s SET connected = true, instance = $1 FROM held h"
         "  WHERE s.id = h.id AND (NOT s.connected OR s.instance IS DISTINCT FROM $1) RETURNING s.id),"
         " ended AS (UPDATE servers s SET connected = false, last_seen = now()"
-        "  WHERE s.connected AND s.instance = $1 AND s.id <> ALL ($2::bigint[]) RETURNING s.id)"
+        "  WHERE s.connected AND s.instance = $1 AND s.id <> ALL ($2::bigint[])"
+        "  AND s.last_seen < now() - interval '10 s' RETURNING s.id)"
         " SELECT 'h' AS what, NULL::text, public_id, NULL::text FROM held"
+        " UNION ALL SELECT 'r', NULL, public_id, NULL FROM servers s WHERE s.connected AND s.instance = $1"
+        "  AND s.id <> ALL ($2::bigint[]) AND s.last_seen >= now() - interval '10 s'"
         " UNION ALL SELECT 's', u.public_id, s.public_id, NULL FROM (TABLE back UNION TABLE ended) c(id)"
         "  JOIN servers s ON s.id = c.id JOIN users u ON u.id = s.user_id";
 
@@ -139,6 +149,10 @@ static void check_done(PGresult *res, int error, void *userdata)
                 if (*PQgetvalue(res, row, 0) == 's') {
                         server_publish_one(a->server, CHANGE_SERVER, PQgetvalue(res, row, 1),
                                            PQgetvalue(res, row, 2), NULL);
+                        continue;
+                }
+                if (*PQgetvalue(res, row, 0) == 'r') {
+                        a->recheck = true;
                         continue;
                 }
                 HASH_FIND(hh_server, a->by_server, PQgetvalue(res, row, 2), (size_t) PQgetlength(res, row, 2), s);

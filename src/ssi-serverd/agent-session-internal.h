@@ -46,6 +46,7 @@ struct AgentSessions {
         bool beating;         /* a beat is under way */
         bool checking;        /* a check of the sessions is */
         bool recheck;         /* after the next beat: a statement about an agent failed */
+        uint64_t last_beat;   /* CLOCK_MONOTONIC, usec */
         uint64_t beats_since; /* CLOCK_MONOTONIC, usec: no beat has failed since; 0 before the first */
 };
 

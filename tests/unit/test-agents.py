@@ -292,6 +292,42 @@ class Presence(AgentTest):
         wait_until(lambda: serverd.request("GET", "/readyz")[0] == 200)
         wait_until(lambda: self.agent.state() == "offline", 30)
 
+    def test_who_comes_back_with_the_database_stays(self):
+        """A session that is just beginning is not taken for one whose end was missed."""
+        agents = [self.user.server(f"host-{n}") for n in range(20)]
+
+        async def session(agent, n, connected, done):
+            while True:
+                try:
+                    async with agent.connect(n % 2) as ws:
+                        await agent.start(ws)
+                        connected.append(agent)
+                        await done.wait()
+                        return
+                except (OSError, AssertionError, websockets.WebSocketException, asyncio.TimeoutError):
+                    await asyncio.sleep(0.01)
+
+        async def run():
+            connected, done = [], asyncio.Event()
+            await asyncio.to_thread(serverd.backend.stop_database)
+            sessions = [asyncio.create_task(session(a, n, connected, done)) for n, a in enumerate(agents)]
+            await asyncio.to_thread(serverd.backend.start_database)
+            while len(connected) < len(agents):
+                await asyncio.sleep(0.05)
+            count = "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'instances'"
+            begun = int(sql(count) or 0)
+            await asyncio.to_thread(wait_until, lambda: int(sql(count)) >= begun + 6)
+            states = await asyncio.to_thread(get, "/servers", self.user.token)
+            done.set()
+            await asyncio.gather(*sessions)
+            return {s["state"] for s in states if s["name"].startswith("host-")}
+
+        self.assertEqual(asyncio.run(run()), {"online"})
+        servers = ", ".join(repr(a.server) for a in agents)
+        again = sql("SELECT count(*) FROM transitions t JOIN servers s ON s.id = t.server_id"
+                    f" WHERE s.public_id IN ({servers}) AND what = 'state' AND after = 'online'")
+        self.assertEqual(again, str(len(agents)))
+
     def test_z_instance_that_died(self):
         """Others say that its agents are gone, but only when they have been there for long enough to judge."""
         async def run():
