@@ -1,0 +1,29 @@
+#pragma once
+
+#include "journal-entry.h"
+#include "journal-follow.h"
+
+struct JournalFollow {
+        sd_event *event;
+        const JournalFollowOps *ops;
+        void *userdata;
+        char *unit; /* the only one that is followed, or NULL */
+        sd_id128_t boot_id;
+
+        sd_journal *journal; /* NULL while stopped */
+        RunTracker *tracker;
+        sd_event_source *io, *journal_timer, *work, *grace_timer;
+        bool paused, caught_up;
+        size_t muted_left; /* entries up to the cursor */
+
+        char *gap_cursor; /* a gap that is yet to be told */
+        uint64_t gap_from, gap_to;
+
+        sd_journal *lookup; /* for questions aside from the stream; does not notice new files, so it lives shortly */
+        uint64_t lookup_opened;
+};
+
+/* journal-follow-seek.c: where reading begins. Each leaves the journal before the first entry that is wanted, tells the
+ * tracker, and sets muted_left. */
+int journal_follow_seek_after(JournalFollow *f, const char *cursor);
+int journal_follow_seek_since(JournalFollow *f, uint64_t since);
