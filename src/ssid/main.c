@@ -1,86 +1,38 @@
-#include <getopt.h>
-#include <signal.h>
-#include <systemd/sd-daemon.h>
-
+#include "daemon-main.h"
 #include "log.h"
 #include "manager.h"
 
-static int help(void)
-{
-        printf("%s [OPTION…]\n\n"
-               "Manages the service-scripts of this host: org.ssi.Agent1 on the system bus.\n\n"
-               "  -h --help     Show this help\n"
-               "     --version  Show the version\n"
-               "     --debug    Log more\n\n"
-               "See ssid(8) and ssictl(1).\n",
-               program_invocation_short_name);
-        return 0;
-}
-
-static int parse_argv(int argc, char *argv[])
-{
-        enum {
-                ARG_VERSION = 0x100,
-                ARG_DEBUG,
-        };
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "version", no_argument, NULL, ARG_VERSION },
-                { "debug", no_argument, NULL, ARG_DEBUG },
-                {},
-        };
-        int c;
-
-        while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
-                switch (c) {
-                case 'h':
-                        return help();
-                case ARG_VERSION:
-                        puts("ssid " SSI_VERSION);
-                        return 0;
-                case ARG_DEBUG:
-                        log_set_max_level(LOG_DEBUG);
-                        break;
-                default:
-                        return -EINVAL;
-                }
-        if (optind < argc) {
-                log_error("ssid takes no arguments; see \"ssid --help\".");
-                return -EINVAL;
-        }
-        return 1;
-}
-
-static int run(void)
+static int start(void **ret_manager, sd_event **ret_event)
 {
         _cleanup_(manager_freep) Manager *m = NULL;
-        sigset_t mask;
         int r;
 
-        sigemptyset(&mask);
-        sigaddset(&mask, SIGTERM);
-        sigaddset(&mask, SIGINT);
-        sigaddset(&mask, SIGCHLD);
-        if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
-                return log_error_errno(errno, "Cannot block signals");
         r = manager_new(&m);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up");
         r = manager_start(m);
         if (r < 0)
                 return r;
-        r = sd_event_loop(m->event);
-        (void) sd_notify(false, "STOPPING=1");
-        return r < 0 ? log_error_errno(r, "The event loop failed") : r;
+        *ret_event = m->event;
+        *ret_manager = TAKE_PTR(m);
+        return 0;
+}
+
+static void stop(void *manager)
+{
+        manager_free(manager);
 }
 
 int main(int argc, char *argv[])
 {
-        int r;
+        static const DaemonInfo info = {
+                .name = "ssid",
+                .about = "Manages the service-scripts of this host: org.ssi.Agent1 on the system bus.",
+                .see_also = "ssid(8) and ssictl(1)",
+                .has_children = true,
+                .start = start,
+                .stop = stop,
+        };
 
-        log_setup();
-        r = parse_argv(argc, argv);
-        if (r > 0)
-                r = run();
-        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return daemon_main(argc, argv, &info);
 }
