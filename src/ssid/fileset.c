@@ -127,9 +127,22 @@ static int write_synced(int dir_fd, const char *name, mode_t mode, const char *d
         return r;
 }
 
+static bool is_there(int dir_fd, const char *name)
+{
+        int saved = errno;
+        struct stat st;
+        bool there = fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0;
+
+        errno = saved;
+        return there;
+}
+
+/* A file system that is read-only says so before it looks whether there is anything. */
 static int unlink_if_there(int dir_fd, const char *name)
 {
-        return unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+        if (unlinkat(dir_fd, name, 0) >= 0 || errno == ENOENT)
+                return 0;
+        return errno == EROFS && !is_there(dir_fd, name) ? 0 : -errno;
 }
 
 static int sync_dirs(Fileset *f)
@@ -250,19 +263,7 @@ int fileset_install(
         return 0;
 }
 
-static int remove_files(Fileset *f)
-{
-        int r = 0;
-
-        for (size_t i = 0; i < _FILESET_MAX; i++) {
-                int k = unlink_if_there(f->files[i].dir_fd, f->files[i].name);
-
-                r = r < 0 ? r : k;
-        }
-        return r < 0 ? r : sync_dirs(f);
-}
-
-int fileset_remove(const char *script_dir, const char *unit_dir, const char *slug, Fileset **ret)
+int fileset_begin_removal(const char *script_dir, const char *unit_dir, const char *slug, Fileset **ret)
 {
         _cleanup_(fileset_freep) Fileset *f = NULL;
         int r;
@@ -275,11 +276,22 @@ int fileset_remove(const char *script_dir, const char *unit_dir, const char *slu
                 (void) unlink_if_there(f->script_fd, f->record_name);
                 return r;
         }
-        r = remove_files(f);
-        if (r < 0)
-                return r;
         *ret = TAKE_PTR(f);
         return 0;
+}
+
+int fileset_put_aside(Fileset *f)
+{
+        for (size_t i = 0; i < _FILESET_MAX; i++) {
+                File *file = f->files + i;
+
+                if (!is_there(file->dir_fd, file->name))
+                        continue;
+                (void) unlink_if_there(file->dir_fd, file->old_name);
+                if (renameat(file->dir_fd, file->name, file->dir_fd, file->old_name) < 0)
+                        return -errno;
+        }
+        return sync_dirs(f);
 }
 
 int fileset_commit(Fileset *f)
@@ -300,7 +312,9 @@ static int restore_file(File *file)
 {
         if (!file->existed)
                 return unlink_if_there(file->dir_fd, file->name);
-        if (renameat(file->dir_fd, file->old_name, file->dir_fd, file->name) < 0 && errno != ENOENT)
+        if (!is_there(file->dir_fd, file->old_name))
+                return 0;
+        if (renameat(file->dir_fd, file->old_name, file->dir_fd, file->name) < 0)
                 return -errno;
         return unlink_if_there(file->dir_fd, file->old_name);
 }
@@ -346,7 +360,7 @@ static int recover_one(
         if (r < 0)
                 return r;
         if (removal) {
-                r = remove_files(f);
+                r = fileset_put_aside(f);
                 if (r >= 0)
                         r = fileset_commit(f);
         } else
@@ -409,23 +423,4 @@ int fileset_recover(
                 sweep(unit_dir);
         }
         return r;
-}
-
-static bool is_regular(int dir_fd, const char *name)
-{
-        struct stat st;
-
-        return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0 && S_ISREG(st.st_mode);
-}
-
-bool fileset_exists(const char *script_dir, const char *unit_dir, const char *slug)
-{
-        _cleanup_free_ char *unit = slug_to_unit(slug, ".service");
-        _cleanup_close_ int script_fd = -EBADF, unit_fd = -EBADF;
-
-        if (!unit)
-                return false;
-        script_fd = open_dir(script_dir, false);
-        unit_fd = open_dir(unit_dir, false);
-        return script_fd >= 0 && unit_fd >= 0 && is_regular(script_fd, slug) && is_regular(unit_fd, unit);
 }

@@ -10,7 +10,7 @@
  * 5. Commit removes the record, then what was kept. Rollback puts the kept files back.
  *
  * A process that is killed anywhere leaves the record; fileset_recover() at the next start rolls an unfinished
- * installation back, and an unfinished removal forward. */
+ * installation back, and an unfinished removal forward. Taking back needs no room on the disk. */
 
 #include "util.h"
 
@@ -32,8 +32,11 @@ typedef struct FilesetContent {
 int fileset_install(const char *script_dir, const char *unit_dir, const char *slug,
                     const FilesetContent content[static _FILESET_MAX], Fileset **ret);
 
-/* Steps 2 and 3 for a removal. Files that are gone already are no error. */
-int fileset_remove(const char *script_dir, const char *unit_dir, const char *slug, Fileset **ret);
+/* Step 2 for a removal, with nothing removed yet. On failure all is as before. */
+int fileset_begin_removal(const char *script_dir, const char *unit_dir, const char *slug, Fileset **ret);
+/* Step 3 for a removal: the files are kept under their other names. Those that are gone already are no error. After a
+ * failure the caller rolls back. */
+int fileset_put_aside(Fileset *f);
 
 int fileset_commit(Fileset *f);
 int fileset_rollback(Fileset *f);
@@ -45,6 +48,3 @@ DEFINE_CLEANUP(Fileset *, fileset_free);
 /* Finishes what a killed process left; recovered is called for each service that was concerned. */
 int fileset_recover(const char *script_dir, const char *unit_dir,
                     void (*recovered)(const char *slug, bool removed, void *userdata), void *userdata);
-
-/* Whether the service's script and service unit are both there as regular files. */
-bool fileset_exists(const char *script_dir, const char *unit_dir, const char *slug);

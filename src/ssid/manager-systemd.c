@@ -7,6 +7,8 @@
 #include "systemd-client.h"
 #include "test-run.h"
 
+#define QUERY_DELAY_USEC (200 * USEC_PER_MSEC)
+
 #define TIMER_INTERFACE "org.freedesktop.systemd1.Timer"
 
 /* ---- Enabled, next run ---- */
@@ -22,12 +24,13 @@ static Service *find_by_timer(Manager *m, const char *timer)
         return s;
 }
 
-static bool timer_is_masked(const Service *s)
+/* Neither removed by hand nor masked. */
+static bool timer_is_there(const Service *s)
 {
         _cleanup_free_ char *path = NULL;
         struct stat st;
 
-        return asprintf(&path, SSI_UNIT_DIR "/%s", s->timer) >= 0 && stat(path, &st) >= 0 && !S_ISREG(st.st_mode);
+        return asprintf(&path, SSI_UNIT_DIR "/%s", s->timer) >= 0 && stat(path, &st) >= 0 && S_ISREG(st.st_mode);
 }
 
 /* Reads the links that enable timers. Asking systemd for the state of its unit files would keep it from everything else
@@ -82,7 +85,45 @@ int manager_read_enabled(Manager *m)
         if (r < 0)
                 return r;
         HASH_ITER(hh, m->services, s, tmp)
-                service_set_enabled(s, s->linked && !timer_is_masked(s));
+                service_set_enabled(s, s->linked && timer_is_there(s));
+        return 0;
+}
+
+/* ---- daemon-reload ---- */
+
+static int on_query(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Manager *m = userdata;
+        Service *s, *tmp;
+        int r = 0;
+
+        HASH_ITER(hh, m->services, s, tmp)
+                if (r >= 0)
+                        r = service_query_units(s);
+        if (r < 0)
+                log_warning_errno(r, "Cannot ask systemd about the units of services");
+        return 0;
+}
+
+/* Units and drop-ins that were edited by hand count from now on. Many services may be added one after another, each with
+ * a reload: one look after the last is enough. */
+static int on_reloading(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+        int active, r;
+
+        r = sd_bus_message_read(message, "b", &active);
+        if (r < 0 || active)
+                return 0;
+        if (!m->query)
+                r = sd_event_add_time_relative(m->event, &m->query, CLOCK_MONOTONIC, QUERY_DELAY_USEC, 0, on_query, m);
+        else {
+                r = sd_event_source_set_time_relative(m->query, QUERY_DELAY_USEC);
+                if (r >= 0)
+                        r = sd_event_source_set_enabled(m->query, SD_EVENT_ONESHOT);
+        }
+        if (r < 0)
+                log_warning_errno(r, "Cannot ask systemd about the units of services");
         return 0;
 }
 
@@ -218,6 +259,7 @@ int manager_watch_systemd(Manager *m)
         } signals[] = {
                 { "UnitFilesChanged", on_unit_files_changed },
                 { "JobRemoved", on_job_removed },
+                { "Reloading", on_reloading },
         };
         int r;
 

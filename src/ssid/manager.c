@@ -103,6 +103,7 @@ Manager *manager_free(Manager *m)
         polkit_registry_free(m->polkit);
         sd_event_source_disable_unref(m->emit);
         sd_event_source_disable_unref(m->rescan);
+        sd_event_source_disable_unref(m->query);
         systemd_queries_free(m->queries);
         sd_bus_flush_close_unref(m->bus);
         sd_event_unref(m->event);
@@ -119,7 +120,8 @@ Service *manager_find(Manager *m, const char *name)
         if (s || slug_from_name(name, &slug) < 0)
                 return s;
         HASH_FIND_STR(m->services, slug, s);
-        return s;
+        /* Many names give this slug, "../" and line breaks among them: only its own is taken. */
+        return s && strcasecmp(s->title, name) == 0 ? s : NULL;
 }
 
 void manager_update_totals(Manager *m)
@@ -169,9 +171,9 @@ static int add_service(Manager *m, Service *s_taken)
         HASH_ADD_STR(m->services, slug, s);
         m->n_services++;
         load_last_run(m, s);
-        r = service_query_next_run(s);
+        r = service_query_units(s);
         if (r < 0)
-                log_warning_errno(r, "Cannot ask systemd for the next run of %s", s->slug);
+                log_warning_errno(r, "Cannot ask systemd about the units of %s", s->slug);
         s->dirty = 0;
         if (m->announced) {
                 r = sd_bus_emit_object_added(m->bus, s->path);
@@ -191,6 +193,11 @@ int manager_rescan_one(Manager *m, const char *slug)
         HASH_FIND_STR(m->services, slug, s);
         r = service_load(m, slug, &loaded);
         if (r == -ENOENT) {
+                if ((s || !m->announced) && service_has_rest(slug))
+                        log_warning("Files of service %s were removed, but not all: \"ssictl remove %s\" removes the rest, "
+                                    "\"ssictl add\" mends it.",
+                                    slug,
+                                    slug);
                 if (s) {
                         remove_service(m, s);
                         manager_update_totals(m);

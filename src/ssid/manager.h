@@ -48,6 +48,7 @@ typedef struct Manager {
 
         sd_event_source *emit;   /* sends the changes that piled up */
         sd_event_source *rescan; /* looks at the disk when it has been quiet for a moment */
+        sd_event_source *query;  /* likewise asks systemd about the units */
         Status overall;
         unsigned counts[_STATUS_MAX];
         bool totals_dirty;

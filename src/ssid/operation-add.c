@@ -3,12 +3,15 @@
 #include "operation-internal.h"
 #include "unit-file.h"
 
-static bool unit_exists_elsewhere(const char *unit)
+/* What a service has left that was removed by hand in part is not foreign. */
+static bool foreign_unit_exists(const char *unit)
 {
         static const char *const dirs[] = {
-                SSI_UNIT_DIR, "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
+                "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
         };
 
+        if (unit_file_find(unit) == UNIT_FILE_FOREIGN)
+                return true;
         for (size_t i = 0; i < ELEMENTSOF(dirs); i++) {
                 _cleanup_free_ char *path = NULL;
 
@@ -53,7 +56,7 @@ static void check(Operation *o, const Metadata *m)
                         AGENT_ERROR_ALREADY_EXISTS,
                         "A service \"%s\" is installed already; remove it first, or replace it (--replace).",
                         o->slug);
-        else if (!o->existed && (unit_exists_elsewhere(o->unit) || unit_exists_elsewhere(o->timer)))
+        else if (!o->existed && (foreign_unit_exists(o->unit) || foreign_unit_exists(o->timer)))
                 sd_bus_error_setf(
                         &o->error,
                         AGENT_ERROR_ALREADY_EXISTS,
@@ -64,13 +67,16 @@ static void check(Operation *o, const Metadata *m)
 static void on_validated(int r, Verdict *verdict, void *userdata)
 {
         Operation *o = userdata;
+        const Service *s;
 
         o->validation = NULL;
         if (r < 0) {
                 operation_fail_errno(o, r);
                 return;
         }
-        o->existed = manager_find(o->manager, o->slug);
+        s = manager_find(o->manager, o->slug);
+        o->existed = s;
+        o->was_enabled = s && s->enabled;
         check(o, verdict->metadata);
         if (sd_bus_error_is_set(&o->error)) {
                 operation_refuse(o);
@@ -95,6 +101,12 @@ static int step_validate(Operation *o)
                 &o->validation);
 }
 
+/* What one of the same name has left that was removed by hand. */
+static int step_clean_new_timer(Operation *o)
+{
+        return o->existed ? 1 : step_clean_timer(o);
+}
+
 static int step_run(Operation *o)
 {
         return o->options.run ? step_start_service(o) : 1;
@@ -116,6 +128,7 @@ static int step_commit(Operation *o)
                 return -ENOENT;
         service_set_enabled(s, true);
         service_set_next_run(s, o->next_run);
+        service_set_timeout(s, o->timeout);
         log_info("%s service %s (%s) version %s.", o->existed ? "Replaced" : "Added", s->slug, s->title, s->version);
         r = sd_bus_reply_method_return(o->request, "o", s->path);
         if (r < 0)
@@ -126,28 +139,18 @@ static int step_commit(Operation *o)
 
 /* ---- Undoing ---- */
 
-static int step_undone(Operation *o)
-{
-        (void) manager_rescan_one(o->manager, o->slug);
-        log_warning("%s", o->error.message);
-        operation_refuse(o);
-        return 0;
-}
-
 static bool undo(Operation *o)
 {
         static const step_t steps_new[] = {
                 step_disable, step_stop_timer, step_stop_service, step_reload, step_undone, NULL,
         };
-        static const step_t steps_replace[] = { step_reload, step_start_timer, step_undone, NULL };
-        int r;
+        static const step_t steps_enabled[] = { step_reload, step_start_timer, step_undone, NULL };
+        static const step_t steps_disabled[] = { step_disable, step_stop_timer, step_reload, step_undone, NULL };
 
         if (!o->fileset)
                 return false;
-        r = fileset_rollback(o->fileset);
-        if (r < 0)
-                log_error_errno(r, "Cannot restore the files of service %s", o->slug);
-        o->steps = o->existed ? steps_replace : steps_new;
+        operation_restore_files(o);
+        o->steps = !o->existed ? steps_new : o->was_enabled ? steps_enabled : steps_disabled;
         return true;
 }
 
@@ -161,7 +164,8 @@ int operation_add(
         sd_bus_error *error)
 {
         static const step_t steps[] = {
-                step_validate, step_reload, step_enable, step_start_timer, step_get_next_run, step_run, step_commit, NULL,
+                step_validate,     step_reload, step_enable, step_clean_new_timer, step_start_timer,
+                step_get_next_run, step_get_timeout, step_run, step_commit, NULL,
         };
         static const OperationKind kind = {
                 .verb = "install",

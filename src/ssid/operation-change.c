@@ -37,13 +37,24 @@ static int enqueue(Manager *m, const OperationKind *kind, sd_bus_message *reques
 
 /* ---- Remove ---- */
 
-static int step_remove_files(Operation *o)
+static int step_begin_removal(Operation *o)
 {
+        const Service *s = manager_find(o->manager, o->slug);
         int r;
 
-        if (!find(o))
+        if (!s && !service_has_rest(o->slug)) {
+                (void) find(o);
                 return 0;
-        r = fileset_remove(SSI_SCRIPT_DIR, SSI_UNIT_DIR, o->slug, &o->fileset);
+        }
+        o->was_enabled = s && s->enabled;
+        r = fileset_begin_removal(SSI_SCRIPT_DIR, SSI_UNIT_DIR, o->slug, &o->fileset);
+        return r < 0 ? r : 1;
+}
+
+static int step_put_files_aside(Operation *o)
+{
+        int r = fileset_put_aside(o->fileset);
+
         return r < 0 ? r : 1;
 }
 
@@ -62,15 +73,29 @@ static int step_removed(Operation *o)
         return 0;
 }
 
+static bool undo_removal(Operation *o)
+{
+        static const step_t steps_enabled[] = { step_enable, step_reload, step_start_timer, step_undone, NULL };
+        static const step_t steps_disabled[] = { step_reload, step_undone, NULL };
+
+        if (!o->fileset)
+                return false;
+        operation_restore_files(o);
+        o->steps = o->was_enabled ? steps_enabled : steps_disabled;
+        return true;
+}
+
 int operation_remove(Manager *m, sd_bus_message *request, const char *slug, sd_bus_error *error)
 {
         static const step_t steps[] = {
-                step_remove_files, step_disable, step_stop_timer, step_stop_service, step_reload, step_removed, NULL,
+                step_begin_removal, step_stop_timer_and_wait, step_clean_timer, step_put_files_aside, step_disable,
+                step_stop_service,  step_reload,              step_removed,     NULL,
         };
         static const OperationKind kind = {
                 .verb = "remove",
                 .error_name = AGENT_ERROR_REMOVE_FAILED,
                 .steps = steps,
+                .undo = undo_removal,
         };
 
         return enqueue(m, &kind, request, slug, error);

@@ -25,14 +25,19 @@ struct Operation {
         sd_bus_message *request;
         char *slug, *unit, *timer;
         const step_t *steps; /* the next one first */
-        bool undoing;
+        bool reloaded;       /* systemd has read the changed files */
+        bool undoing, undo_failed;
+        const char *advice; /* after a failure: what a person can do */
         sd_bus_error error; /* what the request is answered with */
         sd_bus_slot *slot;
+        SystemdQuery *query;
         char *job; /* whose end leads to the next step */
         sd_event_source *defer;
-        bool existed; /* the service was installed before */
+        bool existed;     /* the service was installed before */
+        bool was_enabled; /* its timer was */
         Fileset *fileset;
         uint64_t next_run;
+        uint64_t timeout; /* 0 when systemd did not tell */
 
         /* For an add. */
         char *filename, *content;
@@ -53,6 +58,10 @@ void operation_finish(Operation *o);
 /* Answers with o->error and ends. */
 void operation_refuse(Operation *o);
 void operation_fail_errno(Operation *o, int error);
+/* For an undo: rolls back. */
+void operation_restore_files(Operation *o);
+/* Of an undo, its last: tells the failure and what has become of the service. */
+int step_undone(Operation *o);
 
 /* Steps that several kinds share. */
 int step_reload(Operation *o);
@@ -60,6 +69,9 @@ int step_enable(Operation *o);
 int step_disable(Operation *o);
 int step_start_timer(Operation *o);
 int step_stop_timer(Operation *o);
+int step_stop_timer_and_wait(Operation *o);
+int step_clean_timer(Operation *o);
 int step_stop_service(Operation *o);
 int step_start_service(Operation *o);
 int step_get_next_run(Operation *o);
+int step_get_timeout(Operation *o);

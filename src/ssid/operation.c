@@ -10,6 +10,7 @@ Operation *operation_free(Operation *o)
         if (!o)
                 return NULL;
         sd_bus_slot_unref(o->slot);
+        systemd_query_free(o->query);
         sd_event_source_disable_unref(o->defer);
         validation_free(o->validation);
         metadata_free(o->metadata);
@@ -114,34 +115,108 @@ void operation_refuse(Operation *o)
 
 /* ---- Steps ---- */
 
-static void operation_fail(Operation *o, const sd_bus_error *error)
+static void refuse_failed(Operation *o)
 {
+        _cleanup_(sd_bus_error_free) sd_bus_error e = o->error;
+
+        o->error = SD_BUS_ERROR_NULL;
+        sd_bus_error_setf(
+                &o->error,
+                e.name,
+                "%s. %s%s",
+                e.message,
+                o->undo_failed ? "Not everything could be put back, see \"journalctl -u ssid\". " :
+                o->undoing     ? "Nothing has changed. " :
+                                 "",
+                o->advice);
+        operation_refuse(o);
+}
+
+void operation_restore_files(Operation *o)
+{
+        int r = fileset_rollback(o->fileset);
+
+        if (r >= 0)
+                return;
+        log_error_errno(r, "Cannot restore the files of service %s", o->slug);
+        o->undo_failed = true;
+}
+
+int step_undone(Operation *o)
+{
+        (void) manager_rescan_one(o->manager, o->slug);
+        log_warning("%s", o->error.message);
+        refuse_failed(o);
+        return 0;
+}
+
+/* Undoing is best effort: the next step may still do its part. What systemd has not read it need not read again. */
+static void undo_failed(Operation *o, const char *text)
+{
+        if (o->steps[-1] == step_reload && !o->reloaded)
+                log_debug("While undoing a change of service %s: %s", o->slug, text);
+        else {
+                log_warning("While undoing a change of service %s: %s", o->slug, text);
+                o->undo_failed = true;
+        }
+        operation_schedule(o);
+}
+
+static void operation_fail(Operation *o, const sd_bus_error *error, const char *advice)
+{
+        const char *text = error->message ?: error->name;
+
         if (o->undoing) {
-                /* Undoing is best effort: the next step may still do its part. */
-                log_warning("While undoing a change of service %s: %s", o->slug, error->message);
-                operation_schedule(o);
+                undo_failed(o, text);
                 return;
         }
+        o->advice = advice;
         sd_bus_error_setf(
                 &o->error,
                 o->kind->error_name,
-                "Cannot %s service \"%s\": %s",
+                "Cannot %s service \"%s\": %.*s",
                 o->kind->verb,
                 o->slug,
-                error->message ?: "unknown error");
-        if (o->kind->undo && o->kind->undo(o)) {
-                o->undoing = true;
+                (int) (strlen(text) - (endswith(text, ".") ? 1 : 0)),
+                text);
+        o->undoing = true;
+        if (o->kind->undo && o->kind->undo(o))
                 operation_continue(o);
-        } else
-                operation_refuse(o);
+        else
+                refuse_failed(o);
 }
 
+static void operation_fail_systemd(Operation *o, const sd_bus_error *error)
+{
+        operation_fail(
+                o,
+                error,
+                o->steps[-1] == step_reload ? "Try again when \"systemctl daemon-reload\" works." :
+                                              "Try again when systemd allows it; \"journalctl -b _PID=1\" may tell more.");
+}
+
+/* From writing files, mostly. */
 void operation_fail_errno(Operation *o, int error)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        const char *advice;
 
+        switch (-error) {
+        case ENOSPC:
+        case EDQUOT:
+                advice = "Make room in " SSI_SCRIPT_DIR " and " SSI_UNIT_DIR ", and try again.";
+                break;
+        case EROFS:
+        case EACCES:
+        case EPERM:
+                advice = "Make " SSI_SCRIPT_DIR " and " SSI_UNIT_DIR " writable, and try again.";
+                break;
+        default:
+                advice = "\"journalctl -u ssid\" may tell more.";
+                break;
+        }
         sd_bus_error_set_errno(&e, error);
-        operation_fail(o, &e);
+        operation_fail(o, &e, advice);
 }
 
 void operation_continue(Operation *o)
@@ -155,23 +230,36 @@ void operation_continue(Operation *o)
                 operation_fail_errno(o, r);
 }
 
+/* A unit that is not loaded needs no stopping. */
+static bool is_no_such_unit(const sd_bus_error *e)
+{
+        return sd_bus_error_has_name(e, "org.freedesktop.systemd1.NoSuchUnit");
+}
+
 static int on_step_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         Operation *o = userdata;
         const sd_bus_error *e = sd_bus_message_get_error(reply);
 
         o->slot = sd_bus_slot_unref(o->slot);
-        /* A unit that is not loaded needs no stopping. */
-        if (e && !sd_bus_error_has_name(e, "org.freedesktop.systemd1.NoSuchUnit"))
-                operation_fail(o, e);
+        if (e && !is_no_such_unit(e))
+                operation_fail_systemd(o, e);
         else
                 operation_continue(o);
         return 0;
 }
 
+static int on_reloaded(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        Operation *o = userdata;
+
+        o->reloaded = o->reloaded || !sd_bus_message_is_method_error(reply, NULL);
+        return on_step_reply(reply, userdata, ret_error);
+}
+
 int step_reload(Operation *o)
 {
-        return systemd_call_async(o->manager->bus, "Reload", on_step_reply, o, &o->slot, NULL);
+        return systemd_call_async(o->manager->bus, "Reload", on_reloaded, o, &o->slot, NULL);
 }
 
 int step_enable(Operation *o)
@@ -194,15 +282,14 @@ static int call_unit(Operation *o, const char *member, const char *unit)
 /* The job comes to its end after this answer, never before: systemd runs its jobs from its loop. */
 static int on_job_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
         Operation *o = userdata;
         const char *job;
         int r;
 
+        if (e)
+                return on_step_reply(reply, userdata, ret_error);
         o->slot = sd_bus_slot_unref(o->slot);
-        if (sd_bus_message_is_method_error(reply, NULL)) {
-                operation_fail(o, sd_bus_message_get_error(reply));
-                return 0;
-        }
         r = sd_bus_message_read(reply, "o", &job);
         if (r >= 0)
                 r = free_and_strdup(&o->job, job);
@@ -223,8 +310,8 @@ void operation_job_removed(Manager *m, const char *job, const char *result)
         else {
                 _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
 
-                sd_bus_error_setf(&e, SD_BUS_ERROR_FAILED, "starting %s ended with \"%s\"", o->timer, result);
-                operation_fail(o, &e);
+                sd_bus_error_setf(&e, SD_BUS_ERROR_FAILED, "systemd's job for %s ended with \"%s\"", o->timer, result);
+                operation_fail_systemd(o, &e);
         }
 }
 
@@ -240,6 +327,32 @@ int step_stop_timer(Operation *o)
         return call_unit(o, "StopUnit", o->timer);
 }
 
+int step_stop_timer_and_wait(Operation *o)
+{
+        return systemd_call_async(
+                o->manager->bus, "StopUnit", on_job_started, o, &o->slot, "ss", o->timer, "replace");
+}
+
+static int on_cleaned(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        Operation *o = userdata;
+
+        o->slot = sd_bus_slot_unref(o->slot);
+        if (e && !is_no_such_unit(e) && !sd_bus_error_has_name(e, "org.freedesktop.systemd1.NothingToClean"))
+                log_warning("Cannot clean %s: %s", o->timer, e->message);
+        operation_continue(o);
+        return 0;
+}
+
+/* The stamp of a timer that is Persistent=: a service of the same name would later be run at once, to make up for the
+ * time between. Only an inactive timer can be cleaned, while its file is there. */
+int step_clean_timer(Operation *o)
+{
+        return systemd_call_async(
+                o->manager->bus, "CleanUnit", on_cleaned, o, &o->slot, "sas", o->timer, 1, "state");
+}
+
 int step_stop_service(Operation *o)
 {
         return call_unit(o, "StopUnit", o->unit);
@@ -250,26 +363,51 @@ int step_start_service(Operation *o)
         return call_unit(o, "StartUnit", o->unit);
 }
 
+static int take_number(Operation *o, sd_bus_message *reply, uint64_t *number)
+{
+        o->query = systemd_query_free(o->query);
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                (void) sd_bus_message_read(reply, "v", "t", number);
+        operation_continue(o);
+        return 0;
+}
+
 static int on_next_run(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         Operation *o = userdata;
 
-        o->slot = sd_bus_slot_unref(o->slot);
-        if (!sd_bus_message_is_method_error(reply, NULL))
-                (void) sd_bus_message_read(reply, "v", "t", &o->next_run);
-        operation_continue(o);
-        return 0;
+        return take_number(o, reply, &o->next_run);
+}
+
+static int on_timeout(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        Operation *o = userdata;
+
+        return take_number(o, reply, &o->timeout);
 }
 
 /* Known before the answer, so that the caller can say it. */
 int step_get_next_run(Operation *o)
 {
-        return systemd_get_unit_property_async(
-                o->manager->bus,
+        return systemd_query_unit_property(
+                o->manager->queries,
                 o->timer,
                 "org.freedesktop.systemd1.Timer",
                 "NextElapseUSecRealtime",
                 on_next_run,
                 o,
-                &o->slot);
+                &o->query);
+}
+
+/* Likewise: drop-ins may say another than the script. */
+int step_get_timeout(Operation *o)
+{
+        return systemd_query_unit_property(
+                o->manager->queries,
+                o->unit,
+                "org.freedesktop.systemd1.Service",
+                "TimeoutStartUSec",
+                on_timeout,
+                o,
+                &o->query);
 }

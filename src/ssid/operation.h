@@ -1,11 +1,11 @@
 #pragma once
 
 /* Changing services: one change at a time, in the order of the requests, each in asynchronous steps. The caller has
- * authorised the request, which is answered later. A failure at any step is what it is answered with, and an unfinished
- * installation is taken back.
+ * authorised the request, which is answered later. A failure at any step is what it is answered with; an unfinished
+ * installation or removal is taken back.
  *
- *   add:     validate, write files, Reload, EnableUnitFiles, start the timer, [start the service], commit
- *   remove:  remove files, DisableUnitFiles, StopUnit timer, StopUnit service, Reload, commit
+ *   add:     validate, write files, Reload, EnableUnitFiles, [CleanUnit timer], start the timer, [start the service], commit
+ *   remove:  StopUnit timer, CleanUnit timer, put files aside, DisableUnitFiles, StopUnit service, Reload, commit
  *   enable:  EnableUnitFiles, start the timer
  *   disable: DisableUnitFiles, StopUnit timer
  *

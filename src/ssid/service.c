@@ -16,6 +16,7 @@ Service *service_free(Service *s)
         if (!s)
                 return NULL;
         systemd_query_free(s->next_run_query);
+        systemd_query_free(s->timeout_query);
         sd_event_source_disable_unref(s->trigger);
         systemd_query_free(s->trigger_query);
         systemd_query_free(s->cpu_query);
@@ -135,6 +136,25 @@ static int load_header(Service *s)
         return 0;
 }
 
+UnitFileOwner unit_file_find(const char *unit)
+{
+        _cleanup_free_ char *path = NULL, *content = NULL;
+        struct stat st;
+        int r;
+
+        if (asprintf(&path, SSI_UNIT_DIR "/%s", unit) >= 0 && lstat(path, &st) < 0 && errno == ENOENT)
+                return UNIT_FILE_NONE;
+        r = read_file(SSI_UNIT_DIR, unit, strlen(UNIT_FILE_MARK), &content, NULL);
+        return r >= 0 && streq(content, UNIT_FILE_MARK) ? UNIT_FILE_OURS : UNIT_FILE_FOREIGN;
+}
+
+bool service_has_rest(const char *slug)
+{
+        _cleanup_free_ char *unit = slug_to_unit(slug, ".service"), *timer = slug_to_unit(slug, ".timer");
+
+        return (unit && unit_file_find(unit) == UNIT_FILE_OURS) || (timer && unit_file_find(timer) == UNIT_FILE_OURS);
+}
+
 /* The unit file must be one that ssid wrote: ssi-serverd.service is no service-script. */
 static int load_unit(Service *s)
 {
@@ -147,6 +167,7 @@ static int load_unit(Service *s)
                 return r;
         if (!startswith(content, UNIT_FILE_MARK))
                 return -ENOENT;
+        /* Until systemd has answered. */
         timeout = strstr(content, "\nTimeoutStartSec=");
         if (!timeout || sscanf(timeout, "\nTimeoutStartSec=%" SCNu64 "us", &s->timeout_usec) != 1)
                 s->timeout_usec = USEC_INFINITY;
@@ -199,10 +220,6 @@ void service_update(Service *s, Service *other)
         take_string(s, SERVICE_USER, &s->user, &other->user);
         take_string(s, SERVICE_LABELS, &s->labels, &other->labels);
         take_string(s, SERVICE_WATCHES, &s->watches, &other->watches);
-        if (s->timeout_usec != other->timeout_usec) {
-                s->timeout_usec = other->timeout_usec;
-                service_mark(s, SERVICE_TIMEOUT);
-        }
 }
 
 static void set_usec(Service *s, ServiceProperty p, uint64_t *field, uint64_t value)
@@ -327,6 +344,12 @@ void service_set_next_run(Service *s, uint64_t usec)
         set_usec(s, SERVICE_NEXT_RUN, &s->next_run, usec == USEC_INFINITY ? 0 : usec);
 }
 
+void service_set_timeout(Service *s, uint64_t usec)
+{
+        if (usec > 0)
+                set_usec(s, SERVICE_TIMEOUT, &s->timeout_usec, usec);
+}
+
 static int on_next_run(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         Service *s = userdata;
@@ -338,15 +361,28 @@ static int on_next_run(sd_bus_message *reply, void *userdata, sd_bus_error *erro
         return 0;
 }
 
-int service_query_next_run(Service *s)
+static int on_timeout(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
+        Service *s = userdata;
+        uint64_t usec;
+
+        s->timeout_query = systemd_query_free(s->timeout_query);
+        if (!sd_bus_message_is_method_error(reply, NULL) && sd_bus_message_read(reply, "v", "t", &usec) >= 0)
+                service_set_timeout(s, usec);
+        return 0;
+}
+
+int service_query_units(Service *s)
+{
+        SystemdQueries *q = s->manager->queries;
+        int r;
+
         s->next_run_query = systemd_query_free(s->next_run_query);
+        r = systemd_query_unit_property(
+                q, s->timer, "org.freedesktop.systemd1.Timer", "NextElapseUSecRealtime", on_next_run, s, &s->next_run_query);
+        if (r < 0)
+                return r;
+        s->timeout_query = systemd_query_free(s->timeout_query);
         return systemd_query_unit_property(
-                s->manager->queries,
-                s->timer,
-                "org.freedesktop.systemd1.Timer",
-                "NextElapseUSecRealtime",
-                on_next_run,
-                s,
-                &s->next_run_query);
+                q, s->unit, "org.freedesktop.systemd1.Service", "TimeoutStartUSec", on_timeout, s, &s->timeout_query);
 }

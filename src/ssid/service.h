@@ -38,7 +38,7 @@ typedef struct Service {
         char *unit, *timer;
 
         char *title, *description, *version, *schedule, *user, *labels, *watches; /* never NULL once loaded */
-        uint64_t timeout_usec;
+        uint64_t timeout_usec; /* USEC_INFINITY when unknown */
         int enabled; /* an int, as D-Bus booleans are read */
 
         Status status; /* _STATUS_INVALID before the first result */
@@ -59,7 +59,7 @@ typedef struct Service {
 
         bool linked;    /* its timer is named in a target's folder */
         bool seen;      /* by the scan under way */
-        SystemdQuery *next_run_query, *cpu_query, *memory_peak_query;
+        SystemdQuery *next_run_query, *timeout_query, *cpu_query, *memory_peak_query;
         UT_hash_handle hh;
 } Service;
 
@@ -67,6 +67,18 @@ typedef struct Service {
 int service_load(Manager *m, const char *slug, Service **ret);
 Service *service_free(Service *s);
 DEFINE_CLEANUP(Service *, service_free);
+
+/* Whether units are there of a service that was removed by hand in part. */
+bool service_has_rest(const char *slug);
+
+typedef enum UnitFileOwner {
+        UNIT_FILE_NONE,
+        UNIT_FILE_OURS, /* ssid wrote it */
+        UNIT_FILE_FOREIGN,
+} UnitFileOwner;
+
+/* Whose file there is of this name in the unit folder. */
+UnitFileOwner unit_file_find(const char *unit);
 
 /* The installed script; NUL-terminated besides. */
 int service_read_script(const char *slug, char **ret, size_t *ret_n);
@@ -79,10 +91,12 @@ int service_apply_run(Service *s, const RunEvent *e, bool announce);
 
 void service_set_enabled(Service *s, bool enabled);
 void service_set_next_run(Service *s, uint64_t usec);
+/* As systemd told it; 0 when it did not. */
+void service_set_timeout(Service *s, uint64_t usec);
 void service_mark(Service *s, ServiceProperty p);
 
-/* Asks systemd for the timer's next elapse. */
-int service_query_next_run(Service *s);
+/* Asks systemd for what it makes of the units, drop-ins included: the timer's next elapse, the service's timeout. */
+int service_query_units(Service *s);
 
 /* service-bus.c */
 int service_bus_setup(Manager *m);

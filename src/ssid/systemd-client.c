@@ -68,33 +68,3 @@ int systemd_call_async(
         }
         return systemd_send_async(bus, m, callback, userdata, ret_slot);
 }
-
-int systemd_get_unit_property_async(
-        sd_bus *bus,
-        const char *unit,
-        const char *interface,
-        const char *property,
-        sd_bus_message_handler_t callback,
-        void *userdata,
-        sd_bus_slot **ret_slot)
-{
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        r = sd_bus_path_encode(SYSTEMD_UNIT_PATH, unit, &path);
-        if (r < 0)
-                return r;
-        r = sd_bus_call_method_async(
-                bus,
-                ret_slot,
-                SYSTEMD_NAME,
-                path,
-                "org.freedesktop.DBus.Properties",
-                "Get",
-                callback,
-                userdata,
-                "ss",
-                interface,
-                property);
-        return MIN(r, 0);
-}

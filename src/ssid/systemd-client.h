@@ -18,7 +18,3 @@ int systemd_send_async(sd_bus *bus, sd_bus_message *call, sd_bus_message_handler
 
 /* Asks for something of which nobody waits to hear. */
 int systemd_call_no_reply(sd_bus *bus, const char *member, const char *types, ...);
-
-/* The answer is a variant. The unit need not be loaded. */
-int systemd_get_unit_property_async(sd_bus *bus, const char *unit, const char *interface, const char *property,
-                                    sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret_slot);

@@ -72,7 +72,6 @@ def test_remove_leaves_nothing(agent):
     assert r.returncode != 0 and "gone-soon" in r.stderr
 
 
-@pytest.mark.xfail(reason="removal does not ask systemd to clean the timer (CleanUnit)", strict=True)
 def test_remove_leaves_no_stamp_of_the_timer(agent):
     """A service added again under the same name would be run at once, to make up for the time between."""
     path = agent.write("/tmp/stamp.bash", script("Stamped", prints("OK", "x")))

@@ -98,16 +98,15 @@ static void test_install_commit_remove(void **state)
         assert_int_equal(install(f, "one", &a), 0);
         assert_int_equal(fileset_commit(a), 0);
         assert_files(f, "one");
-        assert_true(fileset_exists(f->scripts, f->units, "x"));
 
         assert_int_equal(install(f, "two", &b), 0);
         assert_int_equal(fileset_commit(b), 0);
         assert_files(f, "two");
 
-        assert_int_equal(fileset_remove(f->scripts, f->units, "x", &c), 0);
+        assert_int_equal(fileset_begin_removal(f->scripts, f->units, "x", &c), 0);
+        assert_int_equal(fileset_put_aside(c), 0);
         assert_int_equal(fileset_commit(c), 0);
         assert_files(f, NULL);
-        assert_false(fileset_exists(f->scripts, f->units, "x"));
 }
 
 static void test_rollback(void **state)
@@ -122,6 +121,23 @@ static void test_rollback(void **state)
         assert_int_equal(install(f, "one", &b), 0);
         assert_int_equal(fileset_commit(b), 0);
         assert_int_equal(install(f, "two", &c), 0);
+        assert_int_equal(fileset_rollback(c), 0);
+        assert_files(f, "one");
+}
+
+/* Begun, and with a part of the files aside. */
+static void test_rollback_of_a_removal(void **state)
+{
+        _cleanup_(fileset_freep) Fileset *a = NULL, *b = NULL, *c = NULL;
+        const Folders *f = *state;
+
+        assert_int_equal(install(f, "one", &a), 0);
+        assert_int_equal(fileset_commit(a), 0);
+        assert_int_equal(fileset_begin_removal(f->scripts, f->units, "x", &b), 0);
+        assert_int_equal(fileset_rollback(b), 0);
+        assert_files(f, "one");
+        assert_int_equal(fileset_begin_removal(f->scripts, f->units, "x", &c), 0);
+        assert_int_equal(fileset_put_aside(c), 0);
         assert_int_equal(fileset_rollback(c), 0);
         assert_files(f, "one");
 }
@@ -153,7 +169,8 @@ static void test_recover(void **state)
         assert_files(f, "one");
 
         /* A removal, not committed: it is finished. */
-        assert_int_equal(fileset_remove(f->scripts, f->units, "x", &d), 0);
+        assert_int_equal(fileset_begin_removal(f->scripts, f->units, "x", &d), 0);
+        assert_int_equal(fileset_put_aside(d), 0);
         assert_int_equal(fileset_recover(f->scripts, f->units, on_recovered, &removed), 0);
         assert_int_equal(removed, true);
         assert_files(f, NULL);
@@ -217,6 +234,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_install_commit_remove, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_rollback, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_rollback_of_a_removal, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_recover, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_killed_anywhere, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_bad_slug, setup, teardown),
