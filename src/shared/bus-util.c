@@ -1,5 +1,40 @@
 #include "bus-util.h"
 
+#define QUOTE_MAX 64
+
+char *bus_quote(const char *s)
+{
+        _cleanup_free_ char *text = NULL;
+        bool cut = false;
+        char *quoted;
+
+        text = utf8_sanitize(s, strlen(s), QUOTE_MAX, &cut);
+        if (!text)
+                return NULL;
+        return asprintf(&quoted, "\"%s%s\"", text, cut ? "…" : "") < 0 ? NULL : quoted;
+}
+
+int bus_read_failed(const char *what, int r, sd_bus_error *error)
+{
+        if (r == -ENOMEM)
+                return r;
+        return sd_bus_error_setf(
+                error,
+                AGENT_ERROR_READ_FAILED,
+                "Cannot read %s: %s. Try again; \"journalctl -u ssid\" may tell more.",
+                what,
+                strerror(-r));
+}
+
+static int refuse_option(const char *name, const char *what, const char *error_name, sd_bus_error *error)
+{
+        _cleanup_free_ char *quoted = bus_quote(name);
+
+        if (!quoted)
+                return -ENOMEM;
+        return sd_bus_error_setf(error, error_name, "Option %s %s.", quoted, what);
+}
+
 int bus_read_options(
         sd_bus_message *m,
         int (*read)(sd_bus_message *m, const char *name, void *userdata),
@@ -20,9 +55,9 @@ int bus_read_options(
                         return r;
                 r = read(m, name, userdata);
                 if (r == -ENOENT)
-                        return sd_bus_error_setf(error, error_name, "Unknown option \"%.64s\".", name);
+                        return refuse_option(name, "is not known here; leave it out", error_name, error);
                 if (r == -ENXIO)
-                        return sd_bus_error_setf(error, error_name, "Option \"%.64s\" has the wrong type.", name);
+                        return refuse_option(name, "has a value of the wrong type; see the interface's manual page", error_name, error);
                 if (r < 0)
                         return r;
                 r = sd_bus_message_exit_container(m);

@@ -25,6 +25,16 @@
 #define AGENT_ERROR_REMOVE_FAILED   "org.ssi.Agent1.Error.RemoveFailed"
 #define AGENT_ERROR_CHANGE_FAILED   "org.ssi.Agent1.Error.ChangeFailed"
 #define AGENT_ERROR_TEST_FAILED     "org.ssi.Agent1.Error.TestFailed"
+#define AGENT_ERROR_RUN_FAILED      "org.ssi.Agent1.Error.RunFailed"
+#define AGENT_ERROR_READ_FAILED     "org.ssi.Agent1.Error.ReadFailed"
+#define AGENT_ERROR_VALIDATION_FAILED "org.ssi.Agent1.Error.ValidationFailed"
+
+/* What a caller gave, fit to stand in an error's message: at most 64 bytes of well-formed text on one line. NULL when out
+ * of memory. */
+char *bus_quote(const char *s);
+
+/* Makes the error ReadFailed of a negative errno, and returns a negative errno (-ENOMEM stays what it is). */
+int bus_read_failed(const char *what, int r, sd_bus_error *error);
 
 /* Reads an a{sv} of options: calls read for each, with the message positioned at the variant. read returns
  * -ENOENT for a name that it does not know, which becomes the named error. */

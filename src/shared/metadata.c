@@ -58,8 +58,11 @@ Metadata *metadata_free(Metadata *m)
         return NULL;
 }
 
+#define PROBLEM_SIZE_MAX 1024
+
 int metadata_add_problem(Metadata *m, unsigned line, bool warning, const char *format, ...)
 {
+        _cleanup_free_ char *raw = NULL;
         ScriptProblem *grown;
         va_list ap;
         char *text;
@@ -74,9 +77,15 @@ int metadata_add_problem(Metadata *m, unsigned line, bool warning, const char *f
                 return -ENOMEM;
         m->problems = grown;
         va_start(ap, format);
-        r = vasprintf(&text, format, ap);
+        r = vasprintf(&raw, format, ap);
         va_end(ap);
-        if (r < 0)
+        if (r < 0) {
+                raw = NULL;
+                return -ENOMEM;
+        }
+        /* It may quote the script, or what a helper said about it. */
+        text = utf8_sanitize(raw, (size_t) r, PROBLEM_SIZE_MAX, NULL);
+        if (!text)
                 return -ENOMEM;
         m->problems[m->n_problems++] = (ScriptProblem){ .line = line, .warning = warning, .text = text };
         return 0;

@@ -3,36 +3,24 @@
 #include "bus-util.h"
 #include "journal-log.h"
 #include "log-follow.h"
+#include "manager-bus-script.h"
 #include "manager.h"
 #include "operation.h"
 #include "slug.h"
-#include "test-run.h"
-#include "validate.h"
 
-#define VALIDATIONS_MAX 16
-#define LOG_LINES_MAX   1000U
-
-static int check_script(const char *filename, const char *content, sd_bus_error *error)
-{
-        if (strlen(content) > SCRIPT_SIZE_MAX)
-                return sd_bus_error_setf(
-                        error,
-                        AGENT_ERROR_TOO_LARGE,
-                        "The script has %zu bytes; at most %u are taken.",
-                        strlen(content),
-                        SCRIPT_SIZE_MAX);
-        if (strlen(filename) > 4096)
-                return sd_bus_error_set(error, AGENT_ERROR_INVALID_NAME, "The file name is longer than 4096 bytes.");
-        return 0;
-}
+#define LOG_LINES_MAX 1000U
 
 static int no_such_service(const char *name, sd_bus_error *error)
 {
+        _cleanup_free_ char *quoted = bus_quote(name);
+
+        if (!quoted)
+                return -ENOMEM;
         return sd_bus_error_setf(
                 error,
                 AGENT_ERROR_NO_SUCH_SERVICE,
-                "No service \"%.128s\" is installed; \"ssictl list\" shows those that are.",
-                name);
+                "No service %s is installed; \"ssictl list\" shows those that are.",
+                quoted);
 }
 
 static int find_service(Manager *m, const char *name, Service **ret, sd_bus_error *error)
@@ -45,170 +33,13 @@ static int find_service(Manager *m, const char *name, Service **ret, sd_bus_erro
         return 0;
 }
 
-/* ---- ValidateScript ---- */
-
-typedef struct ValidateRequest {
-        Manager *manager;
-        sd_bus_message *message;
-} ValidateRequest;
-
-static int append_metadata(sd_bus_message *reply, const Verdict *v)
-{
-        const Metadata *m = v->metadata;
-        int r;
-
-        r = sd_bus_message_open_container(reply, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        if (m->slug) {
-                r = sd_bus_message_append(reply, "{sv}", "slug", "s", m->slug);
-                if (r < 0)
-                        return r;
-        }
-        for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++) {
-                if (!m->value[k])
-                        continue;
-                r = sd_bus_message_append(reply, "{sv}", metadata_key_to_string(k), "s", m->value[k]);
-                if (r < 0)
-                        return r;
-        }
-        return sd_bus_message_close_container(reply);
-}
-
-static int reply_verdict(sd_bus_message *request, const Verdict *v)
-{
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const Metadata *m = v->metadata;
-        int r;
-
-        r = sd_bus_message_new_method_return(request, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(reply, "b", m->n_errors == 0);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_open_container(reply, 'a', "(uss)");
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < m->n_problems; i++) {
-                const ScriptProblem *p = m->problems + i;
-
-                r = sd_bus_message_append(reply, "(uss)", p->line, p->warning ? "warning" : "error", p->text);
-                if (r < 0)
-                        return r;
-        }
-        r = sd_bus_message_close_container(reply);
-        if (r < 0)
-                return r;
-        r = append_metadata(reply, v);
-        if (r < 0)
-                return r;
-        return sd_bus_message_send(reply);
-}
-
-static void on_validated(int r, Verdict *verdict, void *userdata)
-{
-        ValidateRequest *v = userdata;
-
-        v->manager->n_validations--;
-        if (r >= 0)
-                r = reply_verdict(v->message, verdict);
-        if (r < 0)
-                (void) sd_bus_reply_method_errno(v->message, r, NULL);
-        sd_bus_message_unref(v->message);
-        free(v);
-}
-
-static int method_validate_script(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        _cleanup_(metadata_freep) Metadata *metadata = NULL;
-        const char *filename, *content;
-        Manager *m = userdata;
-        ValidateRequest *v;
-        Validation *validation;
-        int r;
-
-        r = sd_bus_message_read(message, "ss", &filename, &content);
-        if (r < 0)
-                return r;
-        r = check_script(filename, content, error);
-        if (r < 0)
-                return r;
-        if (m->n_validations >= VALIDATIONS_MAX)
-                return sd_bus_error_set(
-                        error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many validations are under way; try again in a moment.");
-        r = metadata_parse(content, strlen(content), &metadata);
-        if (r < 0)
-                return r;
-        v = calloc(1, sizeof(*v));
-        if (!v)
-                return -ENOMEM;
-        v->manager = m;
-        v->message = sd_bus_message_ref(message);
-        r = validation_start(m->event, TAKE_PTR(metadata), content, strlen(content), on_validated, v, &validation);
-        if (r < 0) {
-                sd_bus_message_unref(v->message);
-                free(v);
-                return r;
-        }
-        m->n_validations++;
-        return 1;
-}
-
-/* ---- AddService, RemoveService ---- */
-
-static int read_add_option(sd_bus_message *m, const char *name, void *userdata)
-{
-        AddOptions *o = userdata;
-
-        if (streq(name, "replace"))
-                return sd_bus_message_read(m, "v", "b", &o->replace);
-        if (streq(name, "run"))
-                return sd_bus_message_read(m, "v", "b", &o->run);
-        return -ENOENT;
-}
-
-static int method_add_service(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        _cleanup_(metadata_freep) Metadata *metadata = NULL;
-        const char *filename, *content;
-        Manager *m = userdata;
-        AddOptions options = {};
-        int r;
-
-        r = sd_bus_message_read(message, "ss", &filename, &content);
-        if (r < 0)
-                return r;
-        r = bus_read_options(message, read_add_option, &options, AGENT_ERROR_INVALID_OPTION, error);
-        if (r < 0)
-                return r;
-        r = check_script(filename, content, error);
-        if (r < 0)
-                return r;
-        r = metadata_parse(content, strlen(content), &metadata);
-        if (r < 0)
-                return r;
-        r = bus_verify_polkit_async(
-                message, metadata_is_privileged(metadata) ? ACTION_ADD_PRIVILEGED : ACTION_MANAGE, m->polkit, error);
-        if (r < 0)
-                return r;
-        if (r == 0)
-                return 1;
-        if (!metadata->slug) {
-                /* Without a name there is nothing to queue by; the header's problems are all there is to say. */
-                _cleanup_free_ char *problems = metadata_format_problems(metadata, filename);
-
-                return sd_bus_error_setf(error, AGENT_ERROR_INVALID_SCRIPT, "%s", strempty(problems));
-        }
-        r = operation_add(m, message, filename, content, TAKE_PTR(metadata), &options, error);
-        return r < 0 ? r : 1;
-}
+/* ---- RemoveService ---- */
 
 static int method_remove_service(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         Manager *m = userdata;
         const char *name;
-        Service *s = NULL;
+        const Service *s;
         int r;
 
         r = sd_bus_message_read(message, "s", &name);
@@ -219,38 +50,10 @@ static int method_remove_service(sd_bus_message *message, void *userdata, sd_bus
                 return r;
         if (r == 0)
                 return 1;
-        r = find_service(m, name, &s, error);
-        if (r < 0)
-                return r;
-        r = operation_remove(m, message, s->slug, error);
-        return r < 0 ? r : 1;
-}
-
-/* ---- TestScript ---- */
-
-static int method_test_script(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        _cleanup_(metadata_freep) Metadata *metadata = NULL;
-        const char *filename, *content;
-        Manager *m = userdata;
-        int r;
-
-        r = sd_bus_message_read(message, "ss", &filename, &content);
-        if (r < 0)
-                return r;
-        r = check_script(filename, content, error);
-        if (r < 0)
-                return r;
-        r = metadata_parse(content, strlen(content), &metadata);
-        if (r < 0)
-                return r;
-        r = bus_verify_polkit_async(
-                message, metadata_is_privileged(metadata) ? ACTION_ADD_PRIVILEGED : ACTION_MANAGE, m->polkit, error);
-        if (r < 0)
-                return r;
-        if (r == 0)
-                return 1;
-        r = test_run_start(m, message, filename, content, TAKE_PTR(metadata), error);
+        s = manager_find(m, name);
+        if (!s && (!slug_is_valid(name) || !service_has_rest(name)))
+                return no_such_service(name, error);
+        r = operation_remove(m, message, s ? s->slug : name, error);
         return r < 0 ? r : 1;
 }
 
@@ -340,7 +143,9 @@ static int method_get_log(sd_bus_message *message, void *userdata, sd_bus_error 
                 r = journal_log_seek_last(j, limit);
         if (r >= 0)
                 r = journal_log_append(reply, j, limit);
-        return r < 0 ? r : sd_bus_message_send(reply);
+        if (r < 0)
+                return bus_read_failed("the journal", r, error);
+        return sd_bus_message_send(reply);
 }
 
 typedef struct FollowOptions {
@@ -424,7 +229,7 @@ static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *
                 return 1;
         r = manager_rescan(m);
         if (r < 0)
-                return r;
+                return bus_read_failed(SSI_UNIT_DIR, r, error);
         return sd_bus_reply_method_return(message, NULL);
 }
 
@@ -487,19 +292,19 @@ static const sd_bus_vtable manager_vtable[] = {
                 "ValidateScript",
                 SD_BUS_ARGS("s", filename, "s", content),
                 SD_BUS_RESULT("b", valid, "a(uss)", problems, "a{sv}", metadata),
-                method_validate_script,
+                manager_method_validate_script,
                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS(
                 "TestScript",
                 SD_BUS_ARGS("s", filename, "s", content),
                 SD_BUS_RESULT("s", status, "s", message, "a{sv}", run),
-                method_test_script,
+                manager_method_test_script,
                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS(
                 "AddService",
                 SD_BUS_ARGS("s", filename, "s", content, "a{sv}", options),
                 SD_BUS_RESULT("o", service),
-                method_add_service,
+                manager_method_add_service,
                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS(
                 "RemoveService",

@@ -118,12 +118,12 @@ static int method_get_script(sd_bus_message *message, void *userdata, sd_bus_err
 
         r = service_read_script(s->slug, &content, &n);
         if (r < 0)
-                return r;
+                return bus_read_failed(SSI_SCRIPT_DIR, r, error);
         if (strlen(content) != n || !utf8_is_valid(content, n))
                 return sd_bus_error_setf(
                         error,
                         AGENT_ERROR_INVALID_SCRIPT,
-                        SSI_SCRIPT_DIR "/%s was changed by hand and is no UTF-8 text any more.",
+                        SSI_SCRIPT_DIR "/%s was changed by hand and is no UTF-8 text any more; install it again (--replace).",
                         s->slug);
         return sd_bus_reply_method_return(message, "s", content);
 }
@@ -171,11 +171,10 @@ static int method_get_history(sd_bus_message *message, void *userdata, sd_bus_er
         if (r < 0)
                 return r;
         r = journal_history_new(&h);
+        if (r >= 0)
+                r = journal_history_runs(h, s->slug, limit, &events, &n);
         if (r < 0)
-                return r;
-        r = journal_history_runs(h, s->slug, limit, &events, &n);
-        if (r < 0)
-                return r;
+                return bus_read_failed("the journal", r, error);
         r = sd_bus_message_new_method_return(message, &reply);
         if (r >= 0)
                 r = append_runs(reply, events, n);
@@ -190,7 +189,13 @@ static int on_run_started(sd_bus_message *reply, void *userdata, sd_bus_error *r
         sd_bus_message *request = userdata;
         const sd_bus_error *e = sd_bus_message_get_error(reply);
 
-        return e ? sd_bus_reply_method_error(request, e) : sd_bus_reply_method_return(request, NULL);
+        if (!e)
+                return sd_bus_reply_method_return(request, NULL);
+        return sd_bus_reply_method_errorf(
+                request,
+                AGENT_ERROR_RUN_FAILED,
+                "systemd does not start it: %s \"systemctl status\" of its unit may tell more.",
+                e->message ?: e->name);
 }
 
 static void unref_request(void *userdata)

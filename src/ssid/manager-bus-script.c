@@ -1,0 +1,236 @@
+#include <systemd/sd-bus.h>
+
+#include "bus-util.h"
+#include "manager-bus-script.h"
+#include "operation.h"
+#include "test-run.h"
+#include "validate.h"
+
+#define VALIDATIONS_MAX 16
+#define FILENAME_MAX_LEN 4096U
+
+/* ---- What comes with a request ---- */
+
+typedef struct Script {
+        const char *filename, *content; /* borrowed from the message */
+        Metadata *metadata;
+        AddOptions options;
+} Script;
+
+static void script_done(Script *s)
+{
+        metadata_free(s->metadata);
+}
+
+static int read_add_option(sd_bus_message *m, const char *name, void *userdata)
+{
+        AddOptions *o = userdata;
+
+        if (streq(name, "replace"))
+                return sd_bus_message_read(m, "v", "b", &o->replace);
+        if (streq(name, "run"))
+                return sd_bus_message_read(m, "v", "b", &o->run);
+        return -ENOENT;
+}
+
+/* The file's name is only shown: at the head of problems. */
+static int check_filename(const char *filename, sd_bus_error *error)
+{
+        if (strlen(filename) > FILENAME_MAX_LEN)
+                return sd_bus_error_setf(
+                        error,
+                        AGENT_ERROR_INVALID_NAME,
+                        "The file name has %zu bytes, at most %u are taken; give the script's base name.",
+                        strlen(filename),
+                        FILENAME_MAX_LEN);
+        for (const char *p = filename; *p; p++)
+                if ((unsigned char) *p < ' ' || *p == 0x7f)
+                        return sd_bus_error_set(
+                                error,
+                                AGENT_ERROR_INVALID_NAME,
+                                "The file name holds control characters; give the script's base name.");
+        return 0;
+}
+
+static int read_script(sd_bus_message *message, bool with_options, Script *s, sd_bus_error *error)
+{
+        int r;
+
+        r = sd_bus_message_read(message, "ss", &s->filename, &s->content);
+        if (r < 0)
+                return r;
+        if (with_options) {
+                r = bus_read_options(message, read_add_option, &s->options, AGENT_ERROR_INVALID_OPTION, error);
+                if (r < 0)
+                        return r;
+        }
+        r = check_filename(s->filename, error);
+        if (r < 0)
+                return r;
+        if (strlen(s->content) > SCRIPT_SIZE_MAX)
+                return sd_bus_error_setf(
+                        error,
+                        AGENT_ERROR_TOO_LARGE,
+                        "The script has %zu bytes, at most %u are taken; let it call a program that holds the rest.",
+                        strlen(s->content),
+                        SCRIPT_SIZE_MAX);
+        return metadata_parse(s->content, strlen(s->content), &s->metadata);
+}
+
+/* Reads what is to run on this host, and asks whether the sender may have it run: 1 when so, 0 when that is yet to be
+ * answered. A script that wants more than the sandbox gives takes more. */
+static int read_and_authorize(Manager *m, sd_bus_message *message, bool with_options, Script *s, sd_bus_error *error)
+{
+        int r;
+
+        r = read_script(message, with_options, s, error);
+        if (r < 0)
+                return r;
+        return bus_verify_polkit_async(
+                message, metadata_is_privileged(s->metadata) ? ACTION_ADD_PRIVILEGED : ACTION_MANAGE, m->polkit, error);
+}
+
+/* ---- ValidateScript ---- */
+
+typedef struct ValidateRequest {
+        Manager *manager;
+        sd_bus_message *message;
+} ValidateRequest;
+
+static int append_metadata(sd_bus_message *reply, const Verdict *v)
+{
+        const Metadata *m = v->metadata;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        if (m->slug) {
+                r = sd_bus_message_append(reply, "{sv}", "slug", "s", m->slug);
+                if (r < 0)
+                        return r;
+        }
+        for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++) {
+                if (!m->value[k])
+                        continue;
+                r = sd_bus_message_append(reply, "{sv}", metadata_key_to_string(k), "s", m->value[k]);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+static int reply_verdict(sd_bus_message *request, const Verdict *v)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const Metadata *m = v->metadata;
+        int r;
+
+        r = sd_bus_message_new_method_return(request, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(reply, "b", m->n_errors == 0);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_open_container(reply, 'a', "(uss)");
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < m->n_problems; i++) {
+                const ScriptProblem *p = m->problems + i;
+
+                r = sd_bus_message_append(reply, "(uss)", p->line, p->warning ? "warning" : "error", p->text);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        if (r < 0)
+                return r;
+        r = append_metadata(reply, v);
+        if (r < 0)
+                return r;
+        return sd_bus_message_send(reply);
+}
+
+static void on_validated(int r, Verdict *verdict, void *userdata)
+{
+        ValidateRequest *v = userdata;
+
+        v->manager->n_validations--;
+        if (r >= 0)
+                r = reply_verdict(v->message, verdict);
+        if (r < 0)
+                (void) sd_bus_reply_method_errorf(
+                        v->message,
+                        AGENT_ERROR_VALIDATION_FAILED,
+                        "The script could not be judged (%s); see whether systemd-analyze and bash work, and try again.",
+                        strerror(-r));
+        sd_bus_message_unref(v->message);
+        free(v);
+}
+
+int manager_method_validate_script(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(script_done) Script s = {};
+        Manager *m = userdata;
+        ValidateRequest *v;
+        Validation *validation;
+        int r;
+
+        r = read_script(message, false, &s, error);
+        if (r < 0)
+                return r;
+        if (m->n_validations >= VALIDATIONS_MAX)
+                return sd_bus_error_set(
+                        error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many validations are under way; try again in a moment.");
+        v = calloc(1, sizeof(*v));
+        if (!v)
+                return -ENOMEM;
+        v->manager = m;
+        v->message = sd_bus_message_ref(message);
+        r = validation_start(m->event, TAKE_PTR(s.metadata), s.content, strlen(s.content), on_validated, v, &validation);
+        if (r < 0) {
+                sd_bus_message_unref(v->message);
+                free(v);
+                return r;
+        }
+        m->n_validations++;
+        return 1;
+}
+
+/* ---- AddService, TestScript ---- */
+
+int manager_method_add_service(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(script_done) Script s = {};
+        Manager *m = userdata;
+        int r;
+
+        r = read_and_authorize(m, message, true, &s, error);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return 1;
+        if (!s.metadata->slug) {
+                /* Without a name there is nothing to queue by; the header's problems are all there is to say. */
+                _cleanup_free_ char *problems = metadata_format_problems(s.metadata, s.filename);
+
+                return sd_bus_error_setf(error, AGENT_ERROR_INVALID_SCRIPT, "%s", strempty(problems));
+        }
+        r = operation_add(m, message, s.filename, s.content, TAKE_PTR(s.metadata), &s.options, error);
+        return r < 0 ? r : 1;
+}
+
+int manager_method_test_script(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(script_done) Script s = {};
+        Manager *m = userdata;
+        int r;
+
+        r = read_and_authorize(m, message, false, &s, error);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return 1;
+        r = test_run_start(m, message, s.filename, s.content, TAKE_PTR(s.metadata), error);
+        return r < 0 ? r : 1;
+}
