@@ -121,6 +121,9 @@ def test_failed_units_are_named(host):
         assert run(host, "failed-units", "s/^IGNORE=.*/IGNORE=('breaks-*')/")[0] == "OK"
     finally:
         host.run("systemctl reset-failed breaks-now")
+    # A check that broke is told by SSI itself, but not the end of its own daemons.
+    several = "systemctl() { printf '%s.service loaded failed\\n' ssi-broken ssi-uplinkd ssid ssi-; }; export -f systemctl"
+    assert run(host, "failed-units", before=several) == ("FAILURE", "2 failed: ssi-uplinkd.service ssid.service")
     status, message = run(host, "failed-units", before="export PATH=/nowhere:$PATH; systemctl() { return 1; }; export -f systemctl")
     assert status is None and "Cannot tell" in message
 
