@@ -1,3 +1,5 @@
+#include <linux/capability.h>
+
 #include "journal-follow.h"
 #include "status.h"
 #include "unit-settings.h"
@@ -67,6 +69,20 @@ static const UnitSetting sandbox[] = {
 static const UnitSetting sandbox_unprivileged[] = {
         SERVICE("CapabilityBoundingSet", MASK("", 0)),
         SERVICE("SystemCallFilter", FILTER("~@privileged @resources")),
+};
+
+/* What root needs to look at everything, and to run a program as somebody else. */
+#define CAP(c) (UINT64_C(1) << (c))
+#define ROOT_CAPABILITIES                                                                                         \
+        (CAP(CAP_DAC_OVERRIDE) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_KILL) | CAP(CAP_SETGID) | CAP(CAP_SETUID) |   \
+         CAP(CAP_NET_BIND_SERVICE) | CAP(CAP_NET_ADMIN) | CAP(CAP_NET_RAW) | CAP(CAP_SYS_PTRACE) |                \
+         CAP(CAP_SYS_ADMIN) | CAP(CAP_SYS_RESOURCE) | CAP(CAP_AUDIT_WRITE))
+
+static const UnitSetting sandbox_root[] = {
+        SERVICE("CapabilityBoundingSet",
+                MASK("CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_KILL CAP_SETGID CAP_SETUID CAP_NET_BIND_SERVICE "
+                     "CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE CAP_SYS_ADMIN CAP_SYS_RESOURCE CAP_AUDIT_WRITE",
+                     ROOT_CAPABILITIES)),
 };
 
 typedef struct Visitor {
@@ -156,9 +172,11 @@ static int visit_sandbox(const Visitor *v, const Metadata *m)
         if (m->sandbox_off)
                 return 0;
         r = visit_all(v, sandbox, ELEMENTSOF(sandbox));
-        if (r >= 0 && !streq_ptr(m->value[METADATA_USER], "root"))
-                r = visit_all(v, sandbox_unprivileged, ELEMENTSOF(sandbox_unprivileged));
-        return r;
+        if (r < 0)
+                return r;
+        if (streq_ptr(m->value[METADATA_USER], "root"))
+                return visit_all(v, sandbox_root, ELEMENTSOF(sandbox_root));
+        return visit_all(v, sandbox_unprivileged, ELEMENTSOF(sandbox_unprivileged));
 }
 
 int unit_settings_visit(const UnitSpec *spec, unit_setting_visit_t visit, void *userdata)
