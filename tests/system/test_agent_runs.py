@@ -1,8 +1,12 @@
 """What the agent tells about services and runs: their history, their cost, and whether they are enabled."""
 import json
+import os
 import time
 
+import pytest
+
 from hosts import NOW, prints, script, wait_until
+from rawbus import SIGNAL, Bus
 
 UNKNOWN = 2**64 - 1
 
@@ -93,3 +97,69 @@ def test_enabled_follows_systemctl(agent, add):
         wait_until(lambda: enabled() is expected, what=f"{expected} after {verb}")
         agent.run("systemctl restart ssid.service")
         wait_until(lambda: enabled() is expected, what=f"{expected} after {verb} and a restart")
+
+
+def test_no_descendant_outlives_the_timeout(agent, add):
+    """Neither one with a session of its own, nor one of another user, nor one of whom the parent is gone."""
+    add(agent, script("Leaves Many", """
+setsid sleep 7331 &
+setsid runuser -u nobody -- sleep 7332 &
+sudo -u nobody setsid sleep 7333 &
+(setsid nohup bash -c 'trap "" TERM; sleep 7334; sleep 7334' >/dev/null 2>&1 &)
+touch /run/leaves-many
+sleep 7335""", timeout="2").replace("# timeout:", "# user: root\n# sandbox: off\n# timeout:"))
+    agent.run("systemctl start --no-block ssi-leaves-many.service")
+    wait_until(lambda: agent.run("pgrep -fc 'sleep 733[1-5]'", check=False).stdout.strip() >= "5" and
+               agent.run(["test", "-e", "/run/leaves-many"], check=False).returncode == 0)
+    wait_until(lambda: prop(agent, "leaves-many", "LastRunResult") == "timeout", timeout=30)
+    assert agent.run("pgrep -f 'sleep 733[1-5]'", check=False).returncode == 1
+    agent.run("rm /run/leaves-many")
+
+
+@pytest.mark.parametrize("how", ["restart", "upgrade"])
+def test_a_run_under_way_is_counted(agent, add, how):
+    """Its line is printed before or after ssid was away, its end after; an upgrade brings another binary and unit."""
+    agent.run("rm -f /run/go")
+    wait_for_go = "until [ -e /run/go ]; do sleep 0.05; done"
+    add(agent, script("Printed Early", f'{prints("WARNING", "early")}; {wait_for_go}'))
+    add(agent, script("Printed Late", f'{wait_for_go}; {prints("UPDATE", "late")}'))
+    slugs = ("printed-early", "printed-late")
+    agent.run("systemctl start --no-block ssi-printed-early.service ssi-printed-late.service")
+    wait_until(lambda: agent.lines("printed-early"))
+    former = agent.pid("ssid.service")
+    if how == "upgrade":
+        agent.run("cp /usr/lib/ssi/ssid /usr/lib/ssi/ssid.new && mv /usr/lib/ssi/ssid.new /usr/lib/ssi/ssid && systemctl daemon-reload")
+    agent.run("systemctl restart ssid.service")
+    assert agent.pid("ssid.service") != former
+    assert [prop(agent, s, "Status") for s in slugs] == ["", ""]
+    agent.run("touch /run/go")
+    wait_until(lambda: [prop(agent, s, "Status") for s in slugs] == ["WARNING", "UPDATE"])
+    for s in slugs:
+        (run,) = history(agent, s, 10)
+        assert run[2] == s.removeprefix("printed-") and run[5] < UNKNOWN
+    agent.run("rm /run/go")
+
+
+@pytest.mark.skipif(not os.environ.get("SSI_TEST_SCALE"), reason="minutes long: set SSI_TEST_SCALE=1")
+def test_ten_thousand_runs(agent, add):
+    """A script that prints one line and exits: as many results as runs, each once, by signals and by the journal."""
+    count = 10_000
+    add(agent, script("One Line", f'echo "{NOW}, OK, $INVOCATION_ID"'))
+    results = []
+    with Bus(agent, timeout=1800) as signals:
+        signals.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch", "s",
+                     "type='signal',interface='org.ssi.Agent1.Manager',member='StatusReported',arg0='one-line'")
+        began = time.monotonic()
+        # Slower than journald's limit of 10,000 entries in 30 s, of which a run makes several.
+        driver = agent.start(f"for ((i = 0; i < {count}; i++)); do systemctl start ssi-one-line.service; done")
+        while len(results) < count:
+            kind, fields, values = signals.message()
+            if kind == SIGNAL and values and values[0] == "one-line":
+                results.append(values[2])
+        assert driver.wait() == 0
+        took = time.monotonic() - began
+    lines = agent.lines("one-line")
+    print(f"{count} runs in {took:.0f} s: {len(results)} results, {len(set(results))} different, {len(lines)} lines")
+    assert len(lines) == count
+    assert results == [line.split(", ", 2)[2] for line in lines]
+    assert len(set(results)) == count

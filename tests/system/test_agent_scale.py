@@ -98,3 +98,33 @@ polkit.addRule(function(action, subject) {
         assert time.monotonic() - began >= 5
     finally:
         crowded.run("rm /etc/polkit-1/rules.d/50-test.rules; ssictl remove of-alice", check=False)
+
+
+def test_others_are_answered_while_a_person_does_not(crowded):
+    """ssictl's agent asks for a password that nobody types."""
+    user = crowded.add_user("carol")
+    crowded.run("chpasswd", input="carol:correct horse\n")
+    path = crowded.write("/tmp/of-carol.bash", script("Of Carol", prints("OK", "x")))
+    crowded.write("/etc/polkit-1/rules.d/50-test.rules", """
+polkit.addRule(function(action, subject) {
+        if (action.id == "org.ssi.agent1.manage-services" && subject.user == "carol")
+                return polkit.Result.AUTH_SELF;
+});
+""")
+    time.sleep(1)
+    try:
+        with crowded.terminal(["ssictl", "add", path], user=user) as t:
+            t.expect("Password:")
+            began = time.monotonic()
+            names = [s[0] for s in manager(crowded, "ListServices", user=user)[0]]
+            took = time.monotonic() - began
+            assert len(names) == MANY and "of-carol" not in names
+            # Also of what waits for the same answer, and of what changes something.
+            crowded.run(["ssictl", "disable", "model-7"])
+            crowded.run(["ssictl", "enable", "model-7"])
+            assert t.process.poll() is None
+            print(f"ListServices of {MANY} answered in {took:.2f} s")
+            assert took < 5
+        assert "of-carol" not in crowded.run(["ssictl", "list"]).stdout
+    finally:
+        crowded.run("rm /etc/polkit-1/rules.d/50-test.rules")
