@@ -108,6 +108,22 @@ static int step_still_there(Operation *o)
         return find(o) ? 1 : 0;
 }
 
+/* systemd would enable a timer that is not there, by what is left of it. */
+static int step_timer_still_there(Operation *o)
+{
+        if (!find(o))
+                return 0;
+        if (unit_file_find(o->timer) != UNIT_FILE_NONE)
+                return 1;
+        sd_bus_error_setf(
+                &o->error,
+                AGENT_ERROR_CHANGE_FAILED,
+                "%s is not there any more; install the script again (ssictl add --replace).",
+                o->timer);
+        operation_refuse(o);
+        return 0;
+}
+
 static int finish_enabling(Operation *o, bool enabled)
 {
         Service *s = find(o);
@@ -134,7 +150,7 @@ static int step_disabled(Operation *o)
 int operation_set_enabled(Manager *m, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error)
 {
         static const step_t steps_enable[] = {
-                step_still_there, step_enable, step_start_timer, step_get_next_run, step_enabled, NULL,
+                step_timer_still_there, step_enable, step_start_timer, step_get_next_run, step_enabled, NULL,
         };
         static const step_t steps_disable[] = { step_still_there, step_disable, step_stop_timer, step_disabled, NULL };
         static const OperationKind kinds[] = {

@@ -86,7 +86,7 @@ def test_the_timer_is_removed_by_hand(agent, bus, edited):
         again.service(edited, "Run")
         with pytest.raises(BusError) as e:
             again.service(edited, "Enable")
-        assert e.value.name == "org.ssi.Agent1.Error.ChangeFailed"
+        assert e.value.name == "org.ssi.Agent1.Error.ChangeFailed" and "--replace" in e.value.message
         again.manager("AddService", "ssa{sv}", "x", script("Edited", prints("OK", "x")), [("replace", Variant("b", True))])
         p = again.properties(edited)
         assert p["Enabled"] and p["NextRunUSec"] > 0
