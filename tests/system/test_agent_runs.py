@@ -121,11 +121,11 @@ def test_a_run_under_way_is_counted(agent, add, how):
     """Its line is printed before or after ssid was away, its end after; an upgrade brings another binary and unit."""
     agent.run("rm -f /run/go")
     wait_for_go = "until [ -e /run/go ]; do sleep 0.05; done"
-    add(agent, script("Printed Early", f'{prints("WARNING", "early")}; {wait_for_go}'))
-    add(agent, script("Printed Late", f'{wait_for_go}; {prints("UPDATE", "late")}'))
-    slugs = ("printed-early", "printed-late")
-    agent.run("systemctl start --no-block ssi-printed-early.service ssi-printed-late.service")
-    wait_until(lambda: agent.lines("printed-early"))
+    add(agent, script(f"Early {how}", f'{prints("WARNING", "early")}; {wait_for_go}', timeout="60"))
+    add(agent, script(f"Late {how}", f'{wait_for_go}; {prints("UPDATE", "late")}', timeout="60"))
+    slugs = (f"early-{how}", f"late-{how}")
+    agent.run(f"systemctl start --no-block ssi-early-{how}.service ssi-late-{how}.service")
+    wait_until(lambda: agent.lines(f"early-{how}"))
     former = agent.pid("ssid.service")
     if how == "upgrade":
         agent.run("cp /usr/lib/ssi/ssid /usr/lib/ssi/ssid.new && mv /usr/lib/ssi/ssid.new /usr/lib/ssi/ssid && systemctl daemon-reload")
@@ -136,7 +136,7 @@ def test_a_run_under_way_is_counted(agent, add, how):
     wait_until(lambda: [prop(agent, s, "Status") for s in slugs] == ["WARNING", "UPDATE"])
     for s in slugs:
         (run,) = history(agent, s, 10)
-        assert run[2] == s.removeprefix("printed-") and run[5] < UNKNOWN
+        assert run[2] == s.partition("-")[0] and run[5] < UNKNOWN
     agent.run("rm /run/go")
 
 
