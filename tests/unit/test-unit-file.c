@@ -65,7 +65,8 @@ static void test_user(void **state)
         assert_null(strstr(named, "DynamicUser"));
         assert_has(root, "User=root");
         assert_has(root, "ProtectSystem=strict");
-        assert_null(strstr(root, "CapabilityBoundingSet"));
+        assert_non_null(strstr(root, "\nCapabilityBoundingSet=CAP_DAC_OVERRIDE "));
+        assert_null(strstr(root, "CAP_SYS_BOOT"));
 }
 
 static void test_no_sandbox(void **state)
