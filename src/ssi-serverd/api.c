@@ -1,4 +1,3 @@
-#include <stdarg.h>
 #include <time.h>
 
 #include "api.h"
@@ -25,37 +24,11 @@ static void call_free(void *userdata)
         ApiCall *c = userdata;
 
         free(c->user);
+        free(c->session);
+        json_object_put(c->page_key);
         for (size_t i = 0; i < ELEMENTSOF(c->text); i++)
                 free(c->text[i]);
         free(c);
-}
-
-static void respond_unauthorized(ApiCall *c)
-{
-        (void) http_respond_add_header(c->req, "WWW-Authenticate", "Bearer");
-        http_respond_problem(c->req, 401, "unauthorized", "A valid access token is needed.");
-}
-
-/* Returns whether the request may go on; else it has been answered. */
-static bool authenticate(ApiCall *c)
-{
-        const char *header = http_request_authorization(c->req);
-        int r;
-
-        if (!header || strncasecmp(header, "Bearer ", strlen("Bearer ")) != 0) {
-                respond_unauthorized(c);
-                return false;
-        }
-        if (!c->server->have_key) {
-                api_fail(c, NULL, -ENOTCONN);
-                return false;
-        }
-        r = access_token_check(c->server->key, header + strlen("Bearer "), api_now(), &c->user, &c->token_expires);
-        if (r == -EACCES)
-                respond_unauthorized(c);
-        else if (r < 0)
-                api_fail(c, NULL, r);
-        return r >= 0;
 }
 
 static void dispatch(HttpRequest *req, void *userdata)
@@ -70,9 +43,12 @@ static void dispatch(HttpRequest *req, void *userdata)
         }
         c->server = e->server;
         c->req = req;
+        c->route = e->route;
         http_request_set_userdata(req, c, call_free);
-        if (e->route->open || authenticate(c))
+        if (e->route->access == API_OPEN)
                 e->route->handler(c);
+        else
+                api_authenticate(c);
 }
 
 static void query_done(PGresult *res, int error, void *userdata)
@@ -118,39 +94,20 @@ void api_fail(ApiCall *c, PGresult *res, int error)
         }
 }
 
+void api_respond_not_found(ApiCall *c)
+{
+        http_respond_problem(c->req, 404, "not-found", "There is no such resource.");
+}
+
 void api_done_200(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
-                http_respond_problem(c->req, 404, "not-found", "There is no such resource.");
+                api_respond_not_found(c);
         else
                 http_respond_data(c->req, 200, "application/json", PQgetvalue(res, 0, 0),
                                   (size_t) PQgetlength(res, 0, 0));
-}
-
-void api_invalid(ApiCall *c, const char *format, ...)
-{
-        char detail[256];
-        va_list ap;
-
-        va_start(ap, format);
-        vsnprintf(detail, sizeof(detail), format, ap);
-        va_end(ap);
-        http_respond_problem(c->req, 400, "invalid-request", detail);
-}
-
-const char *api_body_string(ApiCall *c, json_object *body, const char *key, size_t min, size_t max)
-{
-        const char *s = json_get_string(body, key);
-
-        if (!s)
-                api_invalid(c, "%s must be a string.", key);
-        else if (strlen(s) < min || strlen(s) > max) {
-                api_invalid(c, "%s must have %zu to %zu bytes.", key, min, max);
-                s = NULL;
-        }
-        return s;
 }
 
 static void get_healthz(ApiCall *c)
@@ -175,16 +132,17 @@ static void get_readyz(ApiCall *c)
 }
 
 static const ApiRoute api_common_routes[] = {
-        { "GET", "/healthz", true, get_healthz },
-        { "GET", "/readyz", true, get_readyz },
-        { "GET", "/api/v1/stream", false, stream_open },
+        { "GET", "/healthz", API_OPEN, get_healthz },
+        { "GET", "/readyz", API_OPEN, get_readyz },
+        { "GET", "/api/v1/stream", API_READ, stream_open },
         {},
 };
 
 int api_register(Server *s, ApiRoutes **ret)
 {
-        const ApiRoute *const tables[] = { api_common_routes, api_user_routes, api_agent_routes, api_server_routes,
-                                           api_qr_routes, api_timeline_routes };
+        const ApiRoute *const tables[] = { api_common_routes, api_user_routes, api_session_routes, api_token_routes,
+                                           api_agent_routes, api_server_routes, api_service_routes, api_event_routes,
+                                           api_public_routes, api_qr_routes, api_timeline_routes };
         ApiRoutes *routes;
         size_t n = 0;
         int r = 0;

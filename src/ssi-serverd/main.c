@@ -15,10 +15,11 @@ static int help(void)
                "     --listen=ADDRESS    Listen on ADDRESS:PORT or /PATH besides the inherited sockets;\n"
                "                         TLS unless only this machine can reach it. May be repeated\n"
                "     --tls-dir=DIR       Keep the private CA and certificate in DIR\n"
+               "     --key-dir=DIR       Keep the private key of the access tokens in DIR\n"
                "     --web-dir=DIR       Take the dashboard's files from DIR\n"
                "     --debug             Log more\n\n"
                "Environment: SSI_DATABASE_URL (default: the private database), SSI_TLS_CERT and SSI_TLS_KEY,\n"
-               "SSI_LOG_LEVEL. See ssi-serverd(8).\n",
+               "SSI_ACCESS_TOKEN_KEY, SSI_LOG_LEVEL. See ssi-serverd(8).\n",
                program_invocation_short_name);
         return 0;
 }
@@ -29,6 +30,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 ARG_VERSION = 0x100,
                 ARG_LISTEN,
                 ARG_TLS_DIR,
+                ARG_KEY_DIR,
                 ARG_WEB_DIR,
                 ARG_DEBUG,
         };
@@ -37,6 +39,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 { "version", no_argument, NULL, ARG_VERSION },
                 { "listen", required_argument, NULL, ARG_LISTEN },
                 { "tls-dir", required_argument, NULL, ARG_TLS_DIR },
+                { "key-dir", required_argument, NULL, ARG_KEY_DIR },
                 { "web-dir", required_argument, NULL, ARG_WEB_DIR },
                 { "debug", no_argument, NULL, ARG_DEBUG },
                 {},
@@ -59,6 +62,9 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                         break;
                 case ARG_TLS_DIR:
                         config->tls_dir = optarg;
+                        break;
+                case ARG_KEY_DIR:
+                        config->key_dir = optarg;
                         break;
                 case ARG_WEB_DIR:
                         config->web_dir = optarg;
@@ -102,6 +108,7 @@ int main(int argc, char *argv[])
                 .conninfo = getenv("SSI_DATABASE_URL"),
                 .web_dir = SSI_WEB_DIR,
                 .tls_dir = SSI_SERVER_TLS_DIR,
+                .key_dir = SSI_SERVER_KEY_DIR,
         };
         int r;
 

@@ -3,7 +3,7 @@
 #include "changes.h"
 #include "db.h"
 #include "ingest.h"
-#include "jwt-access.h"
+#include "key-ring.h"
 #include "password.h"
 #include "server.h"
 #include "settings.h"
@@ -24,8 +24,8 @@ struct Server {
         Db *db;        /* NULL until the schema is up to date */
         Db *ingest_db; /* one connection, so that batches and their order are ingestion's alone */
         Ingest *ingest;
-        unsigned char key[ACCESS_TOKEN_KEY_SIZE];
-        bool have_key;
+        KeyRing *keys;
+        bool announced;     /* logged that it is ready */
         bool database_lost; /* logged */
         bool maintained;    /* there is a partition for what comes */
         bool stopping;
