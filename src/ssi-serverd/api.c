@@ -138,11 +138,29 @@ static const ApiRoute api_common_routes[] = {
         {},
 };
 
+static const ApiRoute *const tables[] = {
+        api_common_routes, api_openapi_routes, api_user_routes,    api_session_routes, api_token_routes,
+        api_agent_routes,  api_server_routes,  api_service_routes, api_event_routes,   api_public_routes,
+        api_qr_routes,     api_timeline_routes,
+};
+
+void api_list_routes(FILE *f)
+{
+        static const char *const names[] = {
+                [API_ACCOUNT] = "account",
+                [API_OPEN] = "open",
+                [API_READ] = "read",
+                [API_WRITE] = "write",
+                [API_REGISTER] = "servers:register",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(tables); i++)
+                for (const ApiRoute *t = tables[i]; t->method; t++)
+                        fprintf(f, "%s %s %s\n", t->method, t->pattern, names[t->access]);
+}
+
 int api_register(Server *s, ApiRoutes **ret)
 {
-        const ApiRoute *const tables[] = { api_common_routes, api_user_routes, api_session_routes, api_token_routes,
-                                           api_agent_routes, api_server_routes, api_service_routes, api_event_routes,
-                                           api_public_routes, api_qr_routes, api_timeline_routes };
         ApiRoutes *routes;
         size_t n = 0;
         int r = 0;

@@ -40,6 +40,7 @@ struct ApiRoute {
 /* Ends with a row of NULLs. One table per api-*.c. */
 extern const ApiRoute api_agent_routes[];
 extern const ApiRoute api_event_routes[];
+extern const ApiRoute api_openapi_routes[];
 extern const ApiRoute api_public_routes[];
 extern const ApiRoute api_qr_routes[];
 extern const ApiRoute api_server_routes[];
@@ -50,6 +51,8 @@ extern const ApiRoute api_token_routes[];
 extern const ApiRoute api_user_routes[];
 
 int api_register(Server *s, ApiRoutes **ret);
+/* A line for each: method, pattern, who may (as in openapi.json). */
+void api_list_routes(FILE *f);
 ApiRoutes *api_routes_free(ApiRoutes *r);
 
 /* Runs the statement and then c->done = done, holding the request meanwhile. When it can not even be sent, answers

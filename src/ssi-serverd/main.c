@@ -1,6 +1,7 @@
 #include <getopt.h>
 #include <signal.h>
 
+#include "api.h"
 #include "log.h"
 #include "manager.h"
 
@@ -17,6 +18,7 @@ static int help(void)
                "     --tls-dir=DIR       Keep the private CA and certificate in DIR\n"
                "     --key-dir=DIR       Keep the private key of the access tokens in DIR\n"
                "     --web-dir=DIR       Take the dashboard's files from DIR\n"
+               "     --list-routes       Show the routes of the REST API, and who may use them\n"
                "     --debug             Log more\n\n"
                "Environment: SSI_DATABASE_URL (default: the private database), SSI_TLS_CERT and SSI_TLS_KEY,\n"
                "SSI_ACCESS_TOKEN_KEY, SSI_LOG_LEVEL. See ssi-serverd(8).\n",
@@ -32,6 +34,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 ARG_TLS_DIR,
                 ARG_KEY_DIR,
                 ARG_WEB_DIR,
+                ARG_LIST_ROUTES,
                 ARG_DEBUG,
         };
         static const struct option options[] = {
@@ -41,6 +44,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 { "tls-dir", required_argument, NULL, ARG_TLS_DIR },
                 { "key-dir", required_argument, NULL, ARG_KEY_DIR },
                 { "web-dir", required_argument, NULL, ARG_WEB_DIR },
+                { "list-routes", no_argument, NULL, ARG_LIST_ROUTES },
                 { "debug", no_argument, NULL, ARG_DEBUG },
                 {},
         };
@@ -69,6 +73,9 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 case ARG_WEB_DIR:
                         config->web_dir = optarg;
                         break;
+                case ARG_LIST_ROUTES:
+                        api_list_routes(stdout);
+                        return 0;
                 case ARG_DEBUG:
                         log_set_max_level(LOG_DEBUG);
                         break;

@@ -162,7 +162,8 @@ def request(method, path, body=None, token=None, i=0, want=None, fields=None):
         status, text, fields = e.code, e.read(), e.headers
     except OSError:
         status, text, fields = 0, b"", {}
-    answer = json.loads(text) if text else None
+    is_json = "json" in (fields["Content-Type"] or "") if text else False
+    answer = json.loads(text) if is_json else text or None
     if isinstance(answer, dict):
         secrets.update(answer[key] for key in SECRETS if key in answer)
     if want is not None:

@@ -8,7 +8,6 @@ import asyncio
 import json
 import time
 import unittest
-import urllib.request
 
 import websockets
 
