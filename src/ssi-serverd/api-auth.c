@@ -47,7 +47,7 @@ static void api_token_found(ApiCall *c, PGresult *res, int error)
                 return;
         }
         c->token_expires = PQgetisnull(res, 0, 1) ? limit : MIN(limit, strtoull(PQgetvalue(res, 0, 1), NULL, 10));
-        c->route->handler(c);
+        api_run(c);
 }
 
 static void authenticate_api_token(ApiCall *c, const char *token)
@@ -83,7 +83,7 @@ static void session_found(ApiCall *c, PGresult *res, int error)
         else if (PQntuples(res) == 0)
                 respond_unauthorized(c);
         else
-                c->route->handler(c);
+                api_run(c);
 }
 
 static void look_up_session(ApiCall *c)

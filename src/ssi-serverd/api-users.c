@@ -17,20 +17,11 @@ static bool parse_credentials(ApiCall *c, bool new, const char **ret_email, cons
         return *ret_password != NULL;
 }
 
-static void respond_busy(ApiCall *c, uint64_t seconds)
-{
-        char text[32];
-
-        snprintf(text, sizeof(text), "%llu", (unsigned long long) seconds);
-        (void) http_respond_add_header(c->req, "Retry-After", text);
-        http_respond_problem(c->req, 429, "too-many-requests", "Too many attempts. Wait, then try again.");
-}
-
 /* Answers what password_hash() or password_verify() returned. */
 static void respond_password_failure(ApiCall *c, int r)
 {
         if (r == -EBUSY)
-                respond_busy(c, 2);
+                api_respond_busy(c, 2);
         else
                 api_fail(c, NULL, -ENOMEM);
 }
@@ -144,7 +135,7 @@ static void login(ApiCall *c)
                 return;
         wait = login_throttle_check(c->server->throttle, email, strempty(http_request_peer(c->req)), api_now());
         if (wait > 0) {
-                respond_busy(c, wait);
+                api_respond_busy(c, wait);
                 return;
         }
         c->text[0] = strdup(email);
@@ -201,7 +192,7 @@ static void check_current_password(ApiCall *c, PGresult *res, int error, const c
         }
         wait = login_throttle_check(c->server->throttle, c->text[0], strempty(http_request_peer(c->req)), api_now());
         if (wait > 0) {
-                respond_busy(c, wait);
+                api_respond_busy(c, wait);
                 return;
         }
         http_request_ref(c->req);

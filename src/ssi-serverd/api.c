@@ -31,6 +31,31 @@ static void call_free(void *userdata)
         free(c);
 }
 
+void api_respond_busy(ApiCall *c, uint64_t seconds)
+{
+        char text[32];
+
+        snprintf(text, sizeof(text), "%llu", (unsigned long long) seconds);
+        (void) http_respond_add_header(c->req, "Retry-After", text);
+        http_respond_problem(c->req, 429, "too-many-requests", "Too many requests. Wait, then try again.");
+}
+
+/* Who is known counts for themselves, who is not by their address. What tells whether we live is never held up. */
+void api_run(ApiCall *c)
+{
+        bool counted = startswith(c->route->pattern, "/api/") || startswith(c->route->pattern, "/public/");
+        uint64_t now = 0, wait;
+
+        if (c->server->rate_limit && counted && sd_event_now(c->server->event, CLOCK_MONOTONIC, &now) >= 0) {
+                wait = rate_limit_take(c->server->rate_limit, c->user ?: strempty(http_request_peer(c->req)), now);
+                if (wait > 0) {
+                        api_respond_busy(c, wait);
+                        return;
+                }
+        }
+        c->route->handler(c);
+}
+
 static void dispatch(HttpRequest *req, void *userdata)
 {
         const RouteEntry *e = userdata;
@@ -46,7 +71,7 @@ static void dispatch(HttpRequest *req, void *userdata)
         c->route = e->route;
         http_request_set_userdata(req, c, call_free);
         if (e->route->access == API_OPEN)
-                e->route->handler(c);
+                api_run(c);
         else
                 api_authenticate(c);
 }

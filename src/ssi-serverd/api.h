@@ -64,6 +64,11 @@ void api_query(ApiCall *c, const char *sql, unsigned n_params, const char *const
 void api_fail(ApiCall *c, PGresult *res, int error);
 
 void api_respond_not_found(ApiCall *c);
+/* 429 with Retry-After. */
+void api_respond_busy(ApiCall *c, uint64_t seconds);
+
+/* Calls the route's handler unless too many requests come from there. */
+void api_run(ApiCall *c);
 
 /* done functions: answer the first value of the first row as JSON; without a row 404. */
 void api_done_200(ApiCall *c, PGresult *res, int error);

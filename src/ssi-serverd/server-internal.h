@@ -6,6 +6,7 @@
 #include "key-ring.h"
 #include "password.h"
 #include "server.h"
+#include "rate-limit.h"
 #include "settings.h"
 
 typedef struct AgentSessions AgentSessions;
@@ -34,6 +35,7 @@ struct Server {
 
         PasswordPool *passwords;
         LoginThrottle *throttle;
+        RateLimit *rate_limit; /* NULL without a limit */
         ApiRoutes *routes;
         AgentSessions *sessions;
         Streams *streams;

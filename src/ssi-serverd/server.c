@@ -370,6 +370,11 @@ int server_new(sd_event *event, HttpServer *http, const char *conninfo, const Ac
         r = login_throttle_new(&s->throttle);
         if (r < 0)
                 return r;
+        if (s->settings.rate_limit > 0) {
+                r = rate_limit_new(s->settings.rate_limit, &s->rate_limit);
+                if (r < 0)
+                        return r;
+        }
         r = metrics_new(s, &s->metrics);
         if (r < 0)
                 return r;
@@ -411,6 +416,7 @@ Server *server_free(Server *s)
         metrics_free(s->metrics);
         password_pool_free(s->passwords);
         login_throttle_free(s->throttle);
+        rate_limit_free(s->rate_limit);
         api_routes_free(s->routes);
         free(s->conninfo);
         free(s->migrations_dir);

@@ -105,7 +105,7 @@ class Backend:
     def start_server(self, i):
         tls = os.path.join(self.dir, "tls")
         os.makedirs(tls, exist_ok=True)
-        env = dict(os.environ, SSI_DATABASE_URL=f"host={self.dir} user=ssi dbname=postgres",
+        env = dict({"SSI_RATE_LIMIT": "0"}, **os.environ, SSI_DATABASE_URL=f"host={self.dir} user=ssi dbname=postgres",
                    SSI_MIGRATIONS_DIR=self.migrations)
         self.servers[i] = subprocess.Popen([self.program, f"--listen=127.0.0.1:{self.ports[i]}", f"--tls-dir={tls}",
                                             f"--key-dir={self.dir}/keys{i}",

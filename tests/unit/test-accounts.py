@@ -60,6 +60,31 @@ class Registration(unittest.TestCase):
         post("/users/me/password", wrong, user.token, want=429)
 
 
+class RateLimit(unittest.TestCase):
+    def test_limit(self):
+        backend, users = serverd.backend, (User(), stranger())
+        backend.servers[0].terminate()
+        backend.servers[0].wait(20)
+        os.environ["SSI_RATE_LIMIT"] = "2"
+        backend.start_server(0)
+        try:
+            codes = [request("GET", "/api/v1/users/me", token=users[0].token)[0] for _ in range(40)]
+            self.assertEqual((codes[:20], codes[-1]), ([200] * 20, 429))
+            self.assertEqual(problem(request("GET", "/api/v1/users/me", token=users[0].token)), "too-many-requests")
+            # Others are not held up, nor is who asks whether we live.
+            get("/users/me", users[1].token)
+            request("GET", "/healthz", want=200)
+            codes = [request("GET", "/public/unknown", fields={"X-Forwarded-For": "192.0.2.9"}) for _ in range(40)]
+            self.assertEqual(codes[-1][0], 429)
+            self.assertGreater(int(codes[-1][2]["Retry-After"]), 0)
+            request("GET", "/public/unknown", fields={"X-Forwarded-For": "192.0.2.10"}, want=404)
+        finally:
+            del os.environ["SSI_RATE_LIMIT"]
+            backend.servers[0].terminate()
+            backend.servers[0].wait(20)
+            backend.start_server(0)
+
+
 class AccessTokens(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
