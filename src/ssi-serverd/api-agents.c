@@ -1,45 +1,8 @@
-#include "api.h"
+#include "api-server.h"
 #include "db-array.h"
 #include "token.h"
 
-#define SERVER_NAME_MAX 128
-#define LABELS_MAX      32
-#define LABEL_MAX       64
 #define SERVERS_MAX     "1000" /* per user */
-
-static bool is_printable(const char *s)
-{
-        for (; *s; s++)
-                if ((unsigned char) *s < 0x20 || *s == 0x7f)
-                        return false;
-        return true;
-}
-
-/* Returns false when it has answered. */
-static bool parse_labels(ApiCall *c, json_object *body, DbArray *labels)
-{
-        json_object *list = NULL;
-
-        if (!json_object_object_get_ex(body, "labels", &list) || !list)
-                return true;
-        if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) > LABELS_MAX) {
-                api_invalid(c, "labels must be an array of at most %d strings.", LABELS_MAX);
-                return false;
-        }
-        for (size_t i = 0; i < json_object_array_length(list); i++) {
-                json_object *o = json_object_array_get_idx(list, i);
-                const char *s = json_object_get_string(o);
-
-                if (!json_object_is_type(o, json_type_string) || isempty(s) || strlen(s) > LABEL_MAX ||
-                    strlen(s) != (size_t) json_object_get_string_len(o) || !is_printable(s)) {
-                        api_invalid(c, "A label must be a string of 1 to %d bytes without control characters.",
-                                    LABEL_MAX);
-                        return false;
-                }
-                db_array_text(labels, s);
-        }
-        return true;
-}
 
 static void register_done(ApiCall *c, PGresult *res, int error)
 {
@@ -65,14 +28,8 @@ static void register_agent(ApiCall *c)
 
         if (!body)
                 return;
-        name = api_body_string(c, body, "server_name", 1, SERVER_NAME_MAX);
-        if (!name)
-                return;
-        if (!is_printable(name)) {
-                api_invalid(c, "server_name must not have control characters.");
-                return;
-        }
-        if (!parse_labels(c, body, &labels))
+        name = api_body_line(c, body, "server_name", 1, SERVER_NAME_MAX);
+        if (!name || !api_body_labels(c, body, &labels))
                 return;
         labels_text = db_array_done(&labels);
         if (!labels_text) {
@@ -91,7 +48,7 @@ static void register_agent(ApiCall *c)
                      "  AND (SELECT count(*) FROM servers o WHERE o.user_id = u.id) < " SERVERS_MAX
                      "  RETURNING id, public_id, agent_id),"
                      " t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)"
-                     "  SELECT $6::bytea, s.id, now() + interval '1 hour' FROM s RETURNING expires_at)"
+                     "  SELECT $6::bytea, s.id, now() + " CLAIM_LIFETIME " FROM s RETURNING expires_at)"
                      " SELECT json_build_object('agent_id', s.agent_id, 'server_id', s.public_id,"
                      "  'claim_token', $7::text,"
                      "  'expires_at', to_char(t.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')),"
@@ -110,6 +67,8 @@ static void claim_done(ApiCall *c, PGresult *res, int error)
                                      "The claim token is unknown, has been used or has expired.");
                 return;
         }
+        /* Who still has the key before is sent away. */
+        server_publish_one(c->server, CHANGE_SESSION, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 3));
         server_publish_one(c->server, CHANGE_SERVER, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2), NULL);
         http_respond_data(c->req, 200, "application/json", PQgetvalue(res, 0, 0), (size_t) PQgetlength(res, 0, 0));
 }
@@ -134,16 +93,17 @@ static void claim_agent(ApiCall *c)
 
         api_query(c, "WITH t AS (UPDATE claim_tokens SET used_at = now()"
                      "  WHERE token_hash = $1::bytea AND used_at IS NULL AND expires_at > now() RETURNING server_id),"
-                     " s AS (UPDATE servers s SET api_key_hash = $2::bytea, claimed_at = now() FROM t"
-                     "  WHERE s.id = t.server_id RETURNING s.user_id, s.public_id, s.agent_id, s.name)"
+                     " s AS (UPDATE servers s SET api_key_hash = $2::bytea, claimed_at = now(),"
+                     "  session_epoch = s.session_epoch + 1 FROM t"
+                     "  WHERE s.id = t.server_id RETURNING s.user_id, s.public_id, s.agent_id, s.name, s.session_epoch)"
                      " SELECT json_build_object('agent_id', s.agent_id, 'api_key', $3::text,"
-                     "  'server_id', s.public_id, 'server_name', s.name), u.public_id, s.public_id"
+                     "  'server_id', s.public_id, 'server_name', s.name), u.public_id, s.public_id, s.session_epoch"
                      " FROM s JOIN users u ON u.id = s.user_id",
                   3, params, claim_done);
 }
 
 const ApiRoute api_agent_routes[] = {
-        { "POST", "/api/v1/agents/register", false, register_agent },
-        { "POST", "/api/v1/agents/claim", true, claim_agent },
+        { "POST", "/api/v1/agents/register", API_REGISTER, register_agent },
+        { "POST", "/api/v1/agents/claim", API_OPEN, claim_agent },
         {},
 };

@@ -25,6 +25,6 @@ static void make_qr(ApiCall *c)
 }
 
 const ApiRoute api_qr_routes[] = {
-        { "POST", "/api/v1/qr", false, make_qr },
+        { "POST", "/api/v1/qr", API_READ, make_qr },
         {},
 };

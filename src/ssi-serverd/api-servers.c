@@ -1,16 +1,35 @@
+#include "api-page.h"
+#include "api-server.h"
 #include "api-sql.h"
-#include "api.h"
-
-#define EVENTS_DEFAULT 100
-#define EVENTS_MAX     1000
+#include "token.h"
 
 static void list_servers(ApiCall *c)
 {
-        const char *params[] = { c->user };
+        static const char *const states[] = { API_SERVER_STATES, NULL };
+        const char *label, *q;
+        ApiWords state, status;
+        ApiPage page;
 
-        api_query(c, "SELECT coalesce(json_agg(" SQL_SERVER_JSON " ORDER BY lower(s.name), s.id), '[]')"
-                     " FROM servers s" SQL_SERVER_COUNTS " WHERE " SQL_OWNED_BY("$1"),
-                  1, params, api_done_200);
+        if (!api_page_parse(c, "tt", &page) || !api_query_words(c, "state", states, &state) ||
+            !api_query_words(c, "status", api_statuses, &status) || !api_query_line(c, "label", LABEL_MAX, &label) ||
+            !api_query_line(c, "q", SERVER_NAME_MAX, &q))
+                return;
+
+        const char *params[] = { c->user, page.limit, page.keys[0], page.keys[1], state.array, status.array, label, q };
+
+        /* The comparison of rows and the order are the index's. */
+        api_query(c, "SELECT coalesce(json_agg(x.json ORDER BY x.name, x.public_id), '[]'), count(*), json_build_array("
+                     "  (array_agg(x.name ORDER BY x.name DESC, x.public_id DESC))[1],"
+                     "  (array_agg(x.public_id ORDER BY x.name DESC, x.public_id DESC))[1])"
+                     " FROM (SELECT " SQL_SERVER_JSON " AS json, lower(s.name) AS name, s.public_id"
+                     "  FROM servers s" SQL_SERVER_COUNTS " WHERE " SQL_OWNED_BY("$1")
+                     "  AND (lower(s.name), s.public_id) > (coalesce($3, ''), coalesce($4, ''))"
+                     "  AND ($5::text[] IS NULL OR " SQL_SERVER_STATE " = ANY($5::text[]))"
+                     "  AND ($6::service_status[] IS NULL OR n.worst = ANY($6::service_status[]))"
+                     "  AND ($7::text IS NULL OR $7 = ANY(s.labels))"
+                     "  AND ($8::text IS NULL OR strpos(lower(s.name), lower($8)) > 0)"
+                     "  ORDER BY lower(s.name), s.public_id LIMIT $2::int) x",
+                  8, params, api_page_done);
 }
 
 static void get_server(ApiCall *c)
@@ -22,6 +41,47 @@ static void get_server(ApiCall *c)
                   2, params, api_done_200);
 }
 
+/* Answers with the row, the server, and tells the streams. */
+static void server_changed(ApiCall *c, PGresult *res, int error)
+{
+        if (error == 0 && PQntuples(res) > 0)
+                server_publish_one(c->server, CHANGE_SERVER, c->user, http_request_param(c->req, "server_id"), NULL);
+        api_done_200(c, res, error);
+}
+
+static void patch_server(ApiCall *c)
+{
+        _cleanup_(db_array_free) DbArray labels = {};
+        json_object *body = http_request_json(c->req);
+        const char *name = NULL, *labels_text = NULL;
+
+        if (!body || !api_body_labels(c, body, &labels))
+                return;
+        if (json_object_object_get_ex(body, "name", NULL)) {
+                name = api_body_line(c, body, "name", 1, SERVER_NAME_MAX);
+                if (!name)
+                        return;
+        }
+        if (json_get_array(body, "labels")) {
+                labels_text = db_array_done(&labels);
+                if (!labels_text) {
+                        api_fail(c, NULL, -ENOMEM);
+                        return;
+                }
+        }
+        if (!name && !labels_text) {
+                api_invalid(c, "There is neither name nor labels to change.");
+                return;
+        }
+
+        const char *params[] = { c->user, http_request_param(c->req, "server_id"), name, labels_text };
+
+        api_query(c, "WITH s AS (UPDATE servers s SET name = coalesce($3, s.name), labels = coalesce($4::text[], s.labels)"
+                     "  WHERE s.public_id = $2 AND " SQL_OWNED_BY("$1") " RETURNING s.*)"
+                     " SELECT " SQL_SERVER_JSON " FROM s" SQL_SERVER_COUNTS,
+                  4, params, server_changed);
+}
+
 static void delete_done(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0) {
@@ -29,7 +89,7 @@ static void delete_done(ApiCall *c, PGresult *res, int error)
                 return;
         }
         if (PQntuples(res) == 0) {
-                http_respond_problem(c->req, 404, "not-found", "There is no such resource.");
+                api_respond_not_found(c);
                 return;
         }
         server_publish_one(c->server, CHANGE_SERVER_REMOVED, c->user, PQgetvalue(res, 0, 0), NULL);
@@ -47,95 +107,42 @@ static void delete_server(ApiCall *c)
                   2, params, delete_done);
 }
 
-static void list_services(ApiCall *c)
+static void claim_token_made(ApiCall *c, PGresult *res, int error)
 {
-        const char *params[] = { c->user, http_request_param(c->req, "server_id") };
-
-        api_query(c, "SELECT (SELECT coalesce(json_agg(" SQL_SERVICE_JSON " ORDER BY v.name), '[]')"
-                     " FROM services v WHERE v.server_id = s.id)"
-                     " FROM servers s WHERE s.public_id = $2 AND " SQL_OWNED_BY("$1"),
-                  2, params, api_done_200);
+        if (error < 0)
+                api_fail(c, res, error);
+        else if (PQntuples(res) == 0)
+                api_respond_not_found(c);
+        else
+                http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
+                                  (size_t) PQgetlength(res, 0, 0));
 }
 
-static void get_service(ApiCall *c)
+/* For a server whose token has expired, or whose key is lost or known: the old key is good until the token is claimed. */
+static void make_claim_token(ApiCall *c)
 {
-        const char *params[] = { c->user, http_request_param(c->req, "server_id"),
-                                 http_request_param(c->req, "name") };
+        char token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
 
-        api_query(c, "SELECT " SQL_SERVICE_JSON " FROM servers s JOIN services v ON v.server_id = s.id"
-                     " WHERE s.public_id = $2 AND v.name = $3 AND " SQL_OWNED_BY("$1"),
-                  3, params, api_done_200);
-}
+        token_new("claim", token);
+        token_hash(token, hash);
 
-/* The row: the array, how many, the oldest one's id. */
-static void events_done(ApiCall *c, PGresult *res, int error)
-{
-        _cleanup_free_ char *link = NULL;
+        const char *params[] = { c->user, http_request_param(c->req, "server_id"), hash, token };
 
-        if (error == 0 && PQntuples(res) > 0 && streq(PQgetvalue(res, 0, 1), c->text[0]) &&
-            asprintf(&link, "<%s?limit=%s&before=%s>; rel=\"next\"", http_request_path(c->req), c->text[0],
-                     PQgetvalue(res, 0, 2)) >= 0)
-                (void) http_respond_add_header(c->req, "Link", link);
-        api_done_200(c, res, error);
-}
-
-/* Only digits, so that what PostgreSQL gets is a number. */
-static bool parse_number(const char *s, int64_t max, int64_t *ret)
-{
-        if (*s == '\0' || strlen(s) > 18 || strspn(s, "0123456789") != strlen(s))
-                return false;
-        *ret = strtoll(s, NULL, 10);
-        return *ret >= 1 && *ret <= max;
-}
-
-static void list_events(ApiCall *c)
-{
-        const char *limit = http_request_query(c->req, "limit"), *before = http_request_query(c->req, "before");
-        int64_t n_limit = EVENTS_DEFAULT, n_before = INT64_MAX;
-        char before_text[32];
-
-        if (limit && !parse_number(limit, EVENTS_MAX, &n_limit)) {
-                api_invalid(c, "limit must be a number from 1 to %d.", EVENTS_MAX);
-                return;
-        }
-        if (before && !parse_number(before, INT64_MAX, &n_before)) {
-                api_invalid(c, "before must be a number.");
-                return;
-        }
-        if (asprintf(&c->text[0], "%lld", (long long) n_limit) < 0) {
-                c->text[0] = NULL;
-                api_fail(c, NULL, -ENOMEM);
-                return;
-        }
-        snprintf(before_text, sizeof(before_text), "%lld", (long long) n_before);
-
-        const char *params[] = { c->user, http_request_param(c->req, "server_id"),
-                                 http_request_param(c->req, "name"), c->text[0], before_text };
-
-        /* A gap is the whole server's, so it shows in the history of each service. Two scans of one index each. */
-        api_query(c, "SELECT coalesce(l.list, '[]'), l.n, l.last FROM servers s JOIN services v ON v.server_id = s.id"
-                     " CROSS JOIN LATERAL (SELECT count(*) AS n, min(e.id) AS last,"
-                     "  json_agg(json_build_object('at', " SQL_TIME("e.at") ", 'received_at', " SQL_TIME("e.received_at")
-                     ", 'kind', e.kind, 'status', e.status, 'message', e.message,"
-                     "  'error', CASE WHEN e.error_kind IS NOT NULL THEN json_build_object('kind', e.error_kind,"
-                     "   'detail', e.error_detail) END, 'duration_ms', e.duration_ms,"
-                     "  'invocation_id', e.invocation_id) ORDER BY e.id DESC) AS list"
-                     "  FROM (SELECT * FROM ("
-                     "    (SELECT * FROM events WHERE server_id = s.id AND service = v.name AND id < $5::bigint"
-                     "     ORDER BY id DESC LIMIT $4::int)"
-                     "    UNION ALL"
-                     "    (SELECT * FROM events WHERE server_id = s.id AND service IS NULL AND id < $5::bigint"
-                     "     ORDER BY id DESC LIMIT $4::int)) b ORDER BY id DESC LIMIT $4::int) e) l"
-                     " WHERE s.public_id = $2 AND v.name = $3 AND " SQL_OWNED_BY("$1"),
-                  5, params, events_done);
+        api_query(c, "WITH s AS (SELECT s.id, s.public_id, s.agent_id FROM servers s WHERE s.public_id = $2"
+                     "  AND " SQL_OWNED_BY("$1") " FOR UPDATE),"
+                     " old AS (DELETE FROM claim_tokens t USING s WHERE t.server_id = s.id AND t.used_at IS NULL),"
+                     " t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)"
+                     "  SELECT $3::bytea, s.id, now() + " CLAIM_LIFETIME " FROM s RETURNING expires_at)"
+                     " SELECT json_build_object('agent_id', s.agent_id, 'server_id', s.public_id, 'claim_token', $4::text,"
+                     "  'expires_at', " SQL_TIME("t.expires_at") ") FROM s, t",
+                  4, params, claim_token_made);
 }
 
 const ApiRoute api_server_routes[] = {
-        { "GET", "/api/v1/servers", false, list_servers },
-        { "GET", "/api/v1/servers/:server_id", false, get_server },
-        { "DELETE", "/api/v1/servers/:server_id", false, delete_server },
-        { "GET", "/api/v1/servers/:server_id/services", false, list_services },
-        { "GET", "/api/v1/servers/:server_id/services/:name", false, get_service },
-        { "GET", "/api/v1/servers/:server_id/services/:name/events", false, list_events },
+        { "GET", "/api/v1/servers", API_READ, list_servers },
+        { "GET", "/api/v1/servers/:server_id", API_READ, get_server },
+        { "PATCH", "/api/v1/servers/:server_id", API_WRITE, patch_server },
+        { "DELETE", "/api/v1/servers/:server_id", API_WRITE, delete_server },
+        { "POST", "/api/v1/servers/:server_id/claim-token", API_WRITE, make_claim_token },
         {},
 };

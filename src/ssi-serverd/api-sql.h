@@ -21,10 +21,13 @@
         "CASE WHEN s.connected THEN greatest(s.last_seen, (SELECT i.seen_at FROM instances i"                   \
         " WHERE i.id = s.instance)) ELSE s.last_seen END"
 
+#define SQL_SERVER_STATE "server_state(s.claimed_at, s.connected, s.rebooting_until)"
+
 /* Of servers s and SQL_SERVER_COUNTS. */
 #define SQL_SERVER_JSON                                                                                         \
         "json_build_object('id', s.public_id, 'agent_id', s.agent_id, 'name', s.name,"                          \
-        " 'labels', to_json(s.labels), 'state', server_state(s.claimed_at, s.connected, s.rebooting_until),"    \
+        " 'labels', to_json(s.labels), 'public_page', '/public/' || s.public_token,"                            \
+        " 'state', " SQL_SERVER_STATE ","                                                                       \
         " 'last_seen', " SQL_TIME(SQL_LAST_SEEN) ", 'created_at', " SQL_TIME("s.created_at") ","                \
         " 'worst_status', n.worst, 'counts', json_build_object('OK', n.ok, 'UPDATE', n.update,"                 \
         "  'WARNING', n.warning, 'FAILURE', n.failure), 'errors', n.errors, 'stale', n.stale, 'services', n.services)"

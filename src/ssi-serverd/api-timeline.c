@@ -49,6 +49,6 @@ static void get_timeline(ApiCall *c)
 }
 
 const ApiRoute api_timeline_routes[] = {
-        { "GET", "/api/v1/servers/:server_id/services/:name/timeline", false, get_timeline },
+        { "GET", "/api/v1/servers/:server_id/services/:name/timeline", API_READ, get_timeline },
         {},
 };

@@ -1,4 +1,3 @@
-#include <stdarg.h>
 #include <time.h>
 
 #include "api.h"
@@ -25,37 +24,36 @@ static void call_free(void *userdata)
         ApiCall *c = userdata;
 
         free(c->user);
+        free(c->session);
+        json_object_put(c->page_key);
         for (size_t i = 0; i < ELEMENTSOF(c->text); i++)
                 free(c->text[i]);
         free(c);
 }
 
-static void respond_unauthorized(ApiCall *c)
+void api_respond_busy(ApiCall *c, uint64_t seconds)
 {
-        (void) http_respond_add_header(c->req, "WWW-Authenticate", "Bearer");
-        http_respond_problem(c->req, 401, "unauthorized", "A valid access token is needed.");
+        char text[32];
+
+        snprintf(text, sizeof(text), "%llu", (unsigned long long) seconds);
+        (void) http_respond_add_header(c->req, "Retry-After", text);
+        http_respond_problem(c->req, 429, "too-many-requests", "Too many requests. Wait, then try again.");
 }
 
-/* Returns whether the request may go on; else it has been answered. */
-static bool authenticate(ApiCall *c)
+/* Who is known counts for themselves, who is not by their address. What tells whether we live is never held up. */
+void api_run(ApiCall *c)
 {
-        const char *header = http_request_authorization(c->req);
-        int r;
+        bool counted = startswith(c->route->pattern, "/api/") || startswith(c->route->pattern, "/public/");
+        uint64_t now = 0, wait;
 
-        if (!header || strncasecmp(header, "Bearer ", strlen("Bearer ")) != 0) {
-                respond_unauthorized(c);
-                return false;
+        if (c->server->rate_limit && counted && sd_event_now(c->server->event, CLOCK_MONOTONIC, &now) >= 0) {
+                wait = rate_limit_take(c->server->rate_limit, c->user ?: strempty(http_request_peer(c->req)), now);
+                if (wait > 0) {
+                        api_respond_busy(c, wait);
+                        return;
+                }
         }
-        if (!c->server->have_key) {
-                api_fail(c, NULL, -ENOTCONN);
-                return false;
-        }
-        r = access_token_check(c->server->key, header + strlen("Bearer "), api_now(), &c->user, &c->token_expires);
-        if (r == -EACCES)
-                respond_unauthorized(c);
-        else if (r < 0)
-                api_fail(c, NULL, r);
-        return r >= 0;
+        c->route->handler(c);
 }
 
 static void dispatch(HttpRequest *req, void *userdata)
@@ -70,9 +68,12 @@ static void dispatch(HttpRequest *req, void *userdata)
         }
         c->server = e->server;
         c->req = req;
+        c->route = e->route;
         http_request_set_userdata(req, c, call_free);
-        if (e->route->open || authenticate(c))
-                e->route->handler(c);
+        if (e->route->access == API_OPEN)
+                api_run(c);
+        else
+                api_authenticate(c);
 }
 
 static void query_done(PGresult *res, int error, void *userdata)
@@ -118,39 +119,20 @@ void api_fail(ApiCall *c, PGresult *res, int error)
         }
 }
 
+void api_respond_not_found(ApiCall *c)
+{
+        http_respond_problem(c->req, 404, "not-found", "There is no such resource.");
+}
+
 void api_done_200(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
-                http_respond_problem(c->req, 404, "not-found", "There is no such resource.");
+                api_respond_not_found(c);
         else
                 http_respond_data(c->req, 200, "application/json", PQgetvalue(res, 0, 0),
                                   (size_t) PQgetlength(res, 0, 0));
-}
-
-void api_invalid(ApiCall *c, const char *format, ...)
-{
-        char detail[256];
-        va_list ap;
-
-        va_start(ap, format);
-        vsnprintf(detail, sizeof(detail), format, ap);
-        va_end(ap);
-        http_respond_problem(c->req, 400, "invalid-request", detail);
-}
-
-const char *api_body_string(ApiCall *c, json_object *body, const char *key, size_t min, size_t max)
-{
-        const char *s = json_get_string(body, key);
-
-        if (!s)
-                api_invalid(c, "%s must be a string.", key);
-        else if (strlen(s) < min || strlen(s) > max) {
-                api_invalid(c, "%s must have %zu to %zu bytes.", key, min, max);
-                s = NULL;
-        }
-        return s;
 }
 
 static void get_healthz(ApiCall *c)
@@ -175,16 +157,35 @@ static void get_readyz(ApiCall *c)
 }
 
 static const ApiRoute api_common_routes[] = {
-        { "GET", "/healthz", true, get_healthz },
-        { "GET", "/readyz", true, get_readyz },
-        { "GET", "/api/v1/stream", false, stream_open },
+        { "GET", "/healthz", API_OPEN, get_healthz },
+        { "GET", "/readyz", API_OPEN, get_readyz },
+        { "GET", "/api/v1/stream", API_READ, stream_open },
         {},
 };
 
+static const ApiRoute *const tables[] = {
+        api_common_routes, api_openapi_routes, api_user_routes,    api_session_routes, api_token_routes,
+        api_agent_routes,  api_server_routes,  api_service_routes, api_event_routes,   api_public_routes,
+        api_qr_routes,     api_timeline_routes,
+};
+
+void api_list_routes(FILE *f)
+{
+        static const char *const names[] = {
+                [API_ACCOUNT] = "account",
+                [API_OPEN] = "open",
+                [API_READ] = "read",
+                [API_WRITE] = "write",
+                [API_REGISTER] = "servers:register",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(tables); i++)
+                for (const ApiRoute *t = tables[i]; t->method; t++)
+                        fprintf(f, "%s %s %s\n", t->method, t->pattern, names[t->access]);
+}
+
 int api_register(Server *s, ApiRoutes **ret)
 {
-        const ApiRoute *const tables[] = { api_common_routes, api_user_routes, api_agent_routes, api_server_routes,
-                                           api_qr_routes, api_timeline_routes };
         ApiRoutes *routes;
         size_t n = 0;
         int r = 0;

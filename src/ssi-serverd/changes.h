@@ -13,6 +13,7 @@ typedef enum ChangeKind {
         CHANGE_SERVICE = 'v',         /* arg: name */
         CHANGE_SERVICE_REMOVED = 'r', /* arg: name */
         CHANGE_SERVER_REMOVED = 'd',
+        CHANGE_ACCOUNT = 'a',         /* sessions or tokens of the user ended; server: "-" */
         CHANGE_SESSION = 'e',         /* arg: the epoch of the agent's new session */
 } ChangeKind;
 

@@ -127,8 +127,9 @@ struct HttpRequest {
         uint64_t begun;    /* when it was dispatched; CLOCK_MONOTONIC, usec */
         bool head;
         bool close;     /* the answer is the connection's last */
+        bool embeddable;
         char *path;
-        char *authorization, *content_type, *if_none_match;
+        char *authorization, *content_type, *if_none_match, *user_agent;
         char *peer;
 
         Param params[HTTP_PARAMS_MAX];

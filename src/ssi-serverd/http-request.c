@@ -33,6 +33,7 @@ HttpRequest *http_request_unref(HttpRequest *req)
         free(req->authorization);
         free(req->content_type);
         free(req->if_none_match);
+        free(req->user_agent);
         free(req->peer);
         free(req->body);
         free(req->headers);
@@ -70,9 +71,23 @@ const char *http_request_query(HttpRequest *req, const char *name)
         return params_find(req->query, req->n_query, name);
 }
 
+bool http_request_query_at(HttpRequest *req, size_t i, const char **ret_name, const char **ret_value)
+{
+        if (i >= req->n_query)
+                return false;
+        *ret_name = req->query[i].name;
+        *ret_value = req->query[i].value;
+        return true;
+}
+
 const char *http_request_authorization(HttpRequest *req)
 {
         return req->authorization;
+}
+
+const char *http_request_user_agent(HttpRequest *req)
+{
+        return req->user_agent;
 }
 
 const char *http_request_path(HttpRequest *req)
@@ -248,6 +263,9 @@ static int parse_headers(HttpRequest *req, HttpConn *c, const char *uri, size_t 
         if (r < 0)
                 return r;
         r = header_dup(c->wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH, &req->if_none_match);
+        if (r < 0)
+                return r;
+        r = header_dup(c->wsi, WSI_TOKEN_HTTP_USER_AGENT, &req->user_agent);
         if (r < 0)
                 return r;
         return peer_from_proxy(c, &req->peer);

@@ -11,8 +11,9 @@ static const char security_headers[] =
         "frame-ancestors 'none'; object-src 'none'\r\n"
         "X-Content-Type-Options: nosniff\r\n"
         "Referrer-Policy: no-referrer\r\n"
-        "Cross-Origin-Opener-Policy: same-origin\r\n"
-        "Cross-Origin-Resource-Policy: same-origin\r\n";
+        "Cross-Origin-Opener-Policy: same-origin\r\n";
+static const char resource_same_origin[] = "Cross-Origin-Resource-Policy: same-origin\r\n";
+static const char resource_cross_origin[] = "Cross-Origin-Resource-Policy: cross-origin\r\n";
 static const char security_headers_tls[] = "Strict-Transport-Security: max-age=31536000\r\n";
 
 const char *status_phrase(int status)
@@ -70,10 +71,11 @@ char *respond_head(HttpRequest *req, HttpConn *c, int status, const char *conten
         format_date(date, sizeof(date));
         if (content_length != SIZE_MAX && status != 204 && status != 304)
                 snprintf(length, sizeof(length), "Content-Length: %zu\r\n", content_length);
-        n = asprintf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s%s%s%s%s%s%s%s\r\n", status, status_phrase(status),
+        n = asprintf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s%s%s%s%s%s%s%s%s\r\n", status, status_phrase(status),
                      date, content_type ? "Content-Type: " : "", strempty(content_type), content_type ? "\r\n" : "",
                      length, cache_control ? "Cache-Control: " : "", strempty(cache_control),
-                     cache_control ? "\r\n" : "", security_headers, c->tls ? security_headers_tls : "",
+                     cache_control ? "\r\n" : "", security_headers,
+                     req && req->embeddable ? resource_cross_origin : resource_same_origin, c->tls ? security_headers_tls : "",
                      req ? strempty(req->headers) : "", close ? "Connection: close\r\n" : "");
         if (n < 0) {
                 head = NULL; /* undefined after a failure */
@@ -198,6 +200,11 @@ void respond_refuse(HttpConn *c, int status, const char *type, const char *detai
         head = respond_head(NULL, c, status, text ? "application/problem+json" : NULL, n, "no-store", &head_size);
         if (head)
                 conn_answer(c, head, head_size, text, n, true);
+}
+
+void http_respond_embeddable(HttpRequest *req)
+{
+        req->embeddable = true;
 }
 
 int http_respond_add_header(HttpRequest *req, const char *name, const char *value)

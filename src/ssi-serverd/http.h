@@ -68,7 +68,10 @@ HttpRequest *http_request_unref(HttpRequest *req);
 /* Borrowed, NULL when absent. A path parameter and a query value are percent-decoded, valid UTF-8 and free of NUL. */
 const char *http_request_param(HttpRequest *req, const char *name);
 const char *http_request_query(HttpRequest *req, const char *name);
+/* The i-th parameter of the query; false past the last. */
+bool http_request_query_at(HttpRequest *req, size_t i, const char **ret_name, const char **ret_value);
 const char *http_request_authorization(HttpRequest *req); /* the Authorization header's value */
+const char *http_request_user_agent(HttpRequest *req);    /* the User-Agent header's value */
 const char *http_request_path(HttpRequest *req);
 const char *http_request_peer(HttpRequest *req);          /* numeric address; honours X-Forwarded-For on plain
                                                              loopback listeners only */
@@ -84,6 +87,8 @@ void http_respond_json(HttpRequest *req, int status, json_object *body_taken); /
 /* n bytes of another type; copied. */
 void http_respond_data(HttpRequest *req, int status, const char *content_type, const void *data, size_t n);
 void http_respond_empty(HttpRequest *req, int status);
+/* Lets pages of other origins show the answer to come. */
+void http_respond_embeddable(HttpRequest *req);
 /* type: the last part of urn:ssi:problem:<type>. */
 void http_respond_problem(HttpRequest *req, int status, const char *type, const char *detail);
 /* Adds a header to the answer to come (Link, Retry-After, WWW-Authenticate). */

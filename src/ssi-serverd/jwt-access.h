@@ -1,15 +1,26 @@
 #pragma once
 
-/* Access tokens: JSON Web Tokens, HS256, with the user's public id as subject. */
+/* Access tokens: JSON Web Tokens (RFC 7519) signed with ES256 and nothing else, with the user's public id as subject,
+ * the session's as sid and the signing key's as kid. */
 
 #include "util.h"
 
-#define ACCESS_TOKEN_KEY_SIZE 32
-#define ACCESS_TOKEN_LIFETIME (15 * 60) /* s */
+#define ACCESS_TOKEN_LIFETIME   (15 * 60) /* s */
+#define ACCESS_TOKEN_LENGTH_MAX 2048
 
-/* now: s since the epoch. To be freed. */
-int access_token_new(const unsigned char key[static ACCESS_TOKEN_KEY_SIZE], const char *user, uint64_t now, char **ret);
+typedef struct AccessToken {
+        char *user, *session;
+        uint64_t expires; /* s since the epoch */
+} AccessToken;
 
-/* -EACCES when it is not one of ours, or has expired. ret_user is to be freed. */
-int access_token_check(const unsigned char key[static ACCESS_TOKEN_KEY_SIZE], const char *token, uint64_t now,
-                       char **ret_user, uint64_t *ret_expires);
+void access_token_done(AccessToken *t);
+
+/* key: a private key on P-256 as PEM. now: s since the epoch. To be freed. */
+int access_token_new(const char *key_id, const char *key, const char *user, const char *session, uint64_t now,
+                     char **ret);
+
+/* The key that the token names, without any check of it; to be freed. -EACCES when it is no token of our form. */
+int access_token_key_id(const char *token, char **ret);
+
+/* key: a public key as PEM. -EACCES when the token was not signed by it, or has expired. */
+int access_token_check(const char *key, const char *token, uint64_t now, AccessToken *ret);

@@ -1,6 +1,7 @@
 #include <getopt.h>
 #include <signal.h>
 
+#include "api.h"
 #include "log.h"
 #include "manager.h"
 
@@ -15,10 +16,12 @@ static int help(void)
                "     --listen=ADDRESS    Listen on ADDRESS:PORT or /PATH besides the inherited sockets;\n"
                "                         TLS unless only this machine can reach it. May be repeated\n"
                "     --tls-dir=DIR       Keep the private CA and certificate in DIR\n"
+               "     --key-dir=DIR       Keep the private key of the access tokens in DIR\n"
                "     --web-dir=DIR       Take the dashboard's files from DIR\n"
+               "     --list-routes       Show the routes of the REST API, and who may use them\n"
                "     --debug             Log more\n\n"
                "Environment: SSI_DATABASE_URL (default: the private database), SSI_TLS_CERT and SSI_TLS_KEY,\n"
-               "SSI_LOG_LEVEL. See ssi-serverd(8).\n",
+               "SSI_ACCESS_TOKEN_KEY, SSI_LOG_LEVEL. See ssi-serverd(8).\n",
                program_invocation_short_name);
         return 0;
 }
@@ -29,7 +32,9 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 ARG_VERSION = 0x100,
                 ARG_LISTEN,
                 ARG_TLS_DIR,
+                ARG_KEY_DIR,
                 ARG_WEB_DIR,
+                ARG_LIST_ROUTES,
                 ARG_DEBUG,
         };
         static const struct option options[] = {
@@ -37,7 +42,9 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 { "version", no_argument, NULL, ARG_VERSION },
                 { "listen", required_argument, NULL, ARG_LISTEN },
                 { "tls-dir", required_argument, NULL, ARG_TLS_DIR },
+                { "key-dir", required_argument, NULL, ARG_KEY_DIR },
                 { "web-dir", required_argument, NULL, ARG_WEB_DIR },
+                { "list-routes", no_argument, NULL, ARG_LIST_ROUTES },
                 { "debug", no_argument, NULL, ARG_DEBUG },
                 {},
         };
@@ -60,9 +67,15 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 case ARG_TLS_DIR:
                         config->tls_dir = optarg;
                         break;
+                case ARG_KEY_DIR:
+                        config->key_dir = optarg;
+                        break;
                 case ARG_WEB_DIR:
                         config->web_dir = optarg;
                         break;
+                case ARG_LIST_ROUTES:
+                        api_list_routes(stdout);
+                        return 0;
                 case ARG_DEBUG:
                         log_set_max_level(LOG_DEBUG);
                         break;
@@ -102,6 +115,7 @@ int main(int argc, char *argv[])
                 .conninfo = getenv("SSI_DATABASE_URL"),
                 .web_dir = SSI_WEB_DIR,
                 .tls_dir = SSI_SERVER_TLS_DIR,
+                .key_dir = SSI_SERVER_KEY_DIR,
         };
         int r;
 

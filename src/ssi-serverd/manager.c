@@ -22,6 +22,7 @@ Manager *manager_free(Manager *m)
         /* First: streams, sessions and jobs of the server end through it. */
         http_server_free(m->http);
         server_free(m->server);
+        access_key_done(&m->access_key);
         tls_files_done(&m->tls);
         free(m->tls_dir);
         sd_event_unref(m->event);
@@ -255,7 +256,10 @@ int manager_new(const ManagerConfig *config, Manager **ret)
         r = setup_http(m, config);
         if (r < 0)
                 return r;
-        r = server_new(m->event, m->http, config->conninfo, &m->server);
+        r = access_key_load(config->key_dir, &m->access_key);
+        if (r < 0)
+                return log_error_errno(r, "Cannot load the private key of the access tokens");
+        r = server_new(m->event, m->http, config->conninfo, &m->access_key, &m->server);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the server");
         r = add_listeners(m, config);

@@ -4,6 +4,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "access-key.h"
 #include "http.h"
 #include "server.h"
 #include "tls.h"
@@ -16,6 +17,7 @@ typedef struct ManagerConfig {
         const char *conninfo;
         const char *web_dir;
         const char *tls_dir;
+        const char *key_dir;
 } ManagerConfig;
 
 typedef struct Manager {
@@ -25,6 +27,7 @@ typedef struct Manager {
 
         char *tls_dir;    /* NULL when the administrator gave a certificate */
         TlsFiles tls;
+        AccessKey access_key;
         sd_event_source *renew_timer;
         sd_event_source *drain_timer;
         uint64_t drain_until; /* CLOCK_MONOTONIC, usec */

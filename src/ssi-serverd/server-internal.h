@@ -3,9 +3,10 @@
 #include "changes.h"
 #include "db.h"
 #include "ingest.h"
-#include "jwt-access.h"
+#include "key-ring.h"
 #include "password.h"
 #include "server.h"
+#include "rate-limit.h"
 #include "settings.h"
 
 typedef struct AgentSessions AgentSessions;
@@ -24,8 +25,8 @@ struct Server {
         Db *db;        /* NULL until the schema is up to date */
         Db *ingest_db; /* one connection, so that batches and their order are ingestion's alone */
         Ingest *ingest;
-        unsigned char key[ACCESS_TOKEN_KEY_SIZE];
-        bool have_key;
+        KeyRing *keys;
+        bool announced;     /* logged that it is ready */
         bool database_lost; /* logged */
         bool maintained;    /* there is a partition for what comes */
         bool stopping;
@@ -34,6 +35,7 @@ struct Server {
 
         PasswordPool *passwords;
         LoginThrottle *throttle;
+        RateLimit *rate_limit; /* NULL without a limit */
         ApiRoutes *routes;
         AgentSessions *sessions;
         Streams *streams;

@@ -11,7 +11,8 @@
 #include "worker.h"
 
 /* How it starts: a worker thread runs the migrations, again and again until the database lets it; then the pools
- * connect; when they are up, the key of the access tokens and today's partitions are made sure of; then the API opens.
+ * connect; when they are up, the key of the access tokens is published and today's partitions are made sure of; then the API
+ * opens.
  * When the database goes away later, the pools come back by themselves. */
 
 #define POOL_CONNECTIONS     4
@@ -37,7 +38,7 @@ bool server_is_idle(Server *s)
 
 bool server_is_ready(Server *s)
 {
-        return s->db && s->have_key && s->maintained && db_is_ready(s->db) && db_is_ready(s->ingest_db);
+        return s->db && key_ring_is_ready(s->keys) && s->maintained && db_is_ready(s->db) && db_is_ready(s->ingest_db);
 }
 
 static void update_availability(Server *s)
@@ -145,44 +146,15 @@ static const IngestHandler ingest_handler = {
         .failed = on_ingest_failed,
 };
 
-static void on_key(PGresult *res, int error, void *userdata)
+static void on_key_published(void *userdata)
 {
         Server *s = userdata;
-        unsigned char *key;
-        size_t n = 0;
 
-        if (error < 0)
-                return; /* the pool comes back, and with it the question */
-        key = PQunescapeBytea((const unsigned char *) PQgetvalue(res, 0, 0), &n);
-        if (key && n == sizeof(s->key)) {
-                memcpy(s->key, key, n);
-                s->have_key = true;
+        if (!s->announced)
                 log_info("Database ready.");
-        } else
-                log_error("The key of the access tokens in the database is unusable.");
-        if (key) {
-                sodium_memzero(key, n);
-                PQfreemem(key);
-        }
+        s->announced = true;
         update_availability(s);
         agent_sessions_check(s->sessions);
-}
-
-/* The first instance to come makes the key, all get the same. */
-static void load_key(Server *s)
-{
-        unsigned char random[ACCESS_TOKEN_KEY_SIZE];
-        char hex[2 + sizeof(random) * 2 + 1] = "\\x";
-        const char *params[] = { hex };
-
-        randombytes_buf(random, sizeof(random));
-        sodium_bin2hex(hex + 2, sizeof(hex) - 2, random, sizeof(random));
-        (void) server_query(
-                s, "INSERT INTO settings AS s (key, value) VALUES ('access-token-key', $1::bytea)"
-                   " ON CONFLICT (key) DO UPDATE SET value = s.value RETURNING value",
-                1, params, on_key, s);
-        sodium_memzero(hex, sizeof(hex));
-        sodium_memzero(random, sizeof(random));
 }
 
 static void maintain_again(Server *s, uint64_t usec)
@@ -227,9 +199,10 @@ static void maintain(Server *s)
         (void) server_query(s, "SELECT * FROM events_maintain(" PARTITION_DAYS ", $1::int)", 1, params, on_partitions, s);
         (void) server_query(s, "DELETE FROM transitions WHERE recorded_at < now() - interval '1 day'", 0, NULL, NULL,
                             NULL);
-        (void) server_query(s, "DELETE FROM login_sessions l WHERE NOT EXISTS (SELECT FROM refresh_tokens t"
-                               " WHERE t.session_id = l.id AND t.expires_at > now())",
+        (void) server_query(s, "DELETE FROM login_sessions WHERE expires_at < now()"
+                               " OR revoked_at < now() - interval '1 day'",
                             0, NULL, NULL, NULL);
+        (void) server_query(s, "DELETE FROM refresh_tokens WHERE expires_at < now()", 0, NULL, NULL, NULL);
         (void) server_query(s, "DELETE FROM claim_tokens WHERE expires_at < now() - interval '1 day'", 0, NULL, NULL,
                             NULL);
 }
@@ -257,10 +230,10 @@ static void on_pool_state(bool ready, void *userdata)
         update_availability(s);
         if (!ready)
                 return;
-        if (!s->have_key) {
+        key_ring_refresh(s->keys);
+        if (!key_ring_is_ready(s->keys))
                 maintain(s);
-                load_key(s);
-        } else
+        else
                 agent_sessions_check(s->sessions);
 }
 
@@ -367,7 +340,7 @@ static int on_start_timer(sd_event_source *source, uint64_t usec, void *userdata
         return 0;
 }
 
-int server_new(sd_event *event, HttpServer *http, const char *conninfo, Server **ret)
+int server_new(sd_event *event, HttpServer *http, const char *conninfo, const AccessKey *key, Server **ret)
 {
         const char *dir = secure_getenv("SSI_MIGRATIONS_DIR") ?: SSI_MIGRATIONS_DIR;
         _cleanup_(server_freep) Server *s = NULL;
@@ -397,9 +370,18 @@ int server_new(sd_event *event, HttpServer *http, const char *conninfo, Server *
         r = login_throttle_new(&s->throttle);
         if (r < 0)
                 return r;
+        if (s->settings.rate_limit > 0) {
+                r = rate_limit_new(s->settings.rate_limit, &s->rate_limit);
+                if (r < 0)
+                        return r;
+        }
         r = metrics_new(s, &s->metrics);
         if (r < 0)
                 return r;
+        r = key_ring_new(s, key, &s->keys);
+        if (r < 0)
+                return r;
+        key_ring_set_callback(s->keys, on_key_published, s);
         r = streams_new(s, &s->streams);
         if (r < 0)
                 return r;
@@ -427,14 +409,15 @@ Server *server_free(Server *s)
         /* Unfinished statements are answered from here, so what they belong to goes last. */
         s->ingest_db = db_free(s->ingest_db);
         s->db = db_free(s->db);
+        key_ring_free(s->keys);
         agent_sessions_free(s->sessions);
         ingest_free(s->ingest);
         streams_free(s->streams);
         metrics_free(s->metrics);
         password_pool_free(s->passwords);
         login_throttle_free(s->throttle);
+        rate_limit_free(s->rate_limit);
         api_routes_free(s->routes);
-        sodium_memzero(s->key, sizeof(s->key));
         free(s->conninfo);
         free(s->migrations_dir);
         free(s->trouble);

@@ -9,7 +9,7 @@ typedef struct Server Server;
 /* Registers the routes and the WebSocket handler, then connects to the database in the background, brings its schema
  * up to date and serves; until then the API answers 503. Everything borrowed must outlive the server, except that
  * http has to be freed before it: streams, sessions and worker threads end through it. */
-int server_new(sd_event *event, HttpServer *http, const char *conninfo, Server **ret);
+int server_new(sd_event *event, HttpServer *http, const char *conninfo, const AccessKey *key, Server **ret);
 Server *server_free(Server *s);
 DEFINE_CLEANUP(Server *, server_free);
 

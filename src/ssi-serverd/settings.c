@@ -38,6 +38,8 @@ int settings_load(Settings *ret)
                 r = get_number("SSI_STALE_GRACE", 120, 1, 86400, &s.ingest.grace_seconds);
         if (r >= 0)
                 r = get_number("SSI_REBOOT_TIME", 600, 1, 86400, &s.reboot_seconds);
+        if (r >= 0)
+                r = get_number("SSI_RATE_LIMIT", 100, 0, 1000000, &s.rate_limit);
         if (r < 0)
                 return r;
         s.ingest.refresh_usec = s.ingest.grace_seconds * USEC_PER_SEC / 4;

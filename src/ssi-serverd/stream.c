@@ -169,6 +169,15 @@ static void streams_flush(Streams *s)
                 streams_close_all(s);
 }
 
+/* Who still may comes back at once. */
+static void user_close(StreamUser *u)
+{
+        StreamClient *c;
+
+        DL_FOREACH(u->clients, c)
+                sse_close(c->sse);
+}
+
 void streams_changed(Streams *s, const Changes *changes)
 {
         int r = 0;
@@ -179,7 +188,9 @@ void streams_changed(Streams *s, const Changes *changes)
                 if (changes->items[i].kind == CHANGE_SESSION)
                         continue;
                 HASH_FIND_STR(s->users, changes->items[i].user, u);
-                if (u)
+                if (u && changes->items[i].kind == CHANGE_ACCOUNT)
+                        user_close(u);
+                else if (u)
                         r = pending_add(s, &changes->items[i]);
         }
         if (r < 0)
@@ -200,14 +211,12 @@ size_t streams_count(Streams *s)
 void streams_close_all(Streams *s)
 {
         StreamUser *u, *tmp;
-        StreamClient *c;
         Pending *p, *ptmp;
 
         HASH_ITER(hh, s->pending, p, ptmp)
                 pending_free(s, p);
         HASH_ITER(hh, s->users, u, tmp)
-                DL_FOREACH(u->clients, c)
-                        sse_close(c->sse);
+                user_close(u);
 }
 
 static void user_remove(StreamUser *u)

@@ -2,10 +2,7 @@
 
 /* X.509 for one private CA and one server, on OpenSSL. */
 
-#include <openssl/evp.h>
-#include <openssl/x509.h>
-
-#include "util.h"
+#include "pem-file.h"
 
 #define TLS_NAMES_MAX 64
 
@@ -15,16 +12,6 @@ typedef struct TlsNames {
         bool is_address[TLS_NAMES_MAX];
         size_t n;
 } TlsNames;
-
-static inline void evp_pkey_freep(EVP_PKEY **p)
-{
-        EVP_PKEY_free(*p);
-}
-
-static inline void x509_freep(X509 **p)
-{
-        X509_free(*p);
-}
 
 void tls_names_done(TlsNames *n);
 /* localhost, the host name, the loopback addresses and those of the interfaces. with_fqdn: also what the resolver

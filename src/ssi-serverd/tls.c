@@ -1,16 +1,11 @@
 #include <fcntl.h>
-#include <openssl/pem.h>
 #include <sys/stat.h>
 
+#include "pem-file.h"
 #include "tls.h"
 #include "tls-issue.h"
 
 #define RENEW_SEC (30L * 86400)
-
-static inline void bio_freep(BIO **b)
-{
-        BIO_free(*b);
-}
 
 void tls_files_done(TlsFiles *f)
 {
@@ -62,88 +57,6 @@ int tls_files_find(TlsFiles *ret)
         return r < 0 ? r : 1;
 }
 
-/* -ENOENT for a file that is not there, -EBADMSG for one that does not hold what it should. */
-static int read_pem(int dir, const char *name, X509 **ret_cert, EVP_PKEY **ret_key)
-{
-        _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
-        _cleanup_(x509_freep) X509 *cert = NULL;
-        _cleanup_fclose_ FILE *f = NULL;
-        int fd;
-
-        fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-                return -errno;
-        f = fdopen(fd, "r");
-        if (!f) {
-                close(fd);
-                return -ENOMEM;
-        }
-        if (ret_cert) {
-                cert = PEM_read_X509(f, NULL, NULL, NULL);
-                if (!cert)
-                        return -EBADMSG;
-                rewind(f);
-        }
-        if (ret_key) {
-                key = PEM_read_PrivateKey(f, NULL, NULL, NULL);
-                if (!key)
-                        return -EBADMSG;
-                *ret_key = TAKE_PTR(key);
-        }
-        if (ret_cert)
-                *ret_cert = TAKE_PTR(cert);
-        return 0;
-}
-
-static int write_all(int fd, const char *data, size_t n)
-{
-        while (n > 0) {
-                ssize_t k = write(fd, data, n);
-
-                if (k < 0 && errno != EINTR)
-                        return -errno;
-                if (k > 0) {
-                        data += k;
-                        n -= (size_t) k;
-                }
-        }
-        return 0;
-}
-
-static int write_file(int dir, const char *name, mode_t mode, const char *data, size_t n)
-{
-        _cleanup_close_ int fd = -EBADF;
-        char temporary[64];
-        int r;
-
-        snprintf(temporary, sizeof(temporary), ".%s.new", name);
-        if (unlinkat(dir, temporary, 0) < 0 && errno != ENOENT)
-                return -errno;
-        fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-                return -errno;
-        r = write_all(fd, data, n);
-        if (r >= 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 || renameat(dir, temporary, dir, name) < 0 ||
-                       fsync(dir) < 0))
-                r = -errno;
-        if (r < 0)
-                (void) unlinkat(dir, temporary, 0);
-        return r;
-}
-
-static int write_pem(int dir, const char *name, mode_t mode, X509 *cert, EVP_PKEY *key)
-{
-        _cleanup_(bio_freep) BIO *b = BIO_new(BIO_s_secmem());
-        char *data;
-        long n;
-
-        if (!b || (cert && PEM_write_bio_X509(b, cert) != 1) ||
-            (key && PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL) != 1))
-                return -EIO;
-        n = BIO_get_mem_data(b, &data);
-        return n > 0 ? write_file(dir, name, mode, data, (size_t) n) : -EIO;
-}
-
 static bool ends_soon(X509 *cert)
 {
         time_t limit = time(NULL) + RENEW_SEC;
@@ -158,9 +71,9 @@ static int ensure_ca(int dir, X509 **ret_cert, EVP_PKEY **ret_key)
         _cleanup_(x509_freep) X509 *cert = NULL;
         int r;
 
-        r = read_pem(dir, "ca.pem", &cert, NULL);
+        r = pem_file_read(dir, "ca.pem", &cert, NULL);
         if (r >= 0)
-                r = read_pem(dir, "ca.key", NULL, &key);
+                r = pem_file_read(dir, "ca.key", NULL, &key);
         if (r < 0 && r != -ENOENT && r != -EBADMSG)
                 return r;
         if (r < 0 || X509_check_private_key(cert, key) != 1 || ends_soon(cert)) {
@@ -173,9 +86,9 @@ static int ensure_ca(int dir, X509 **ret_cert, EVP_PKEY **ret_key)
                         r = tls_ca_new(key, &cert);
                 /* The public half last: who sees it may count on the rest. */
                 if (r >= 0)
-                        r = write_pem(dir, "ca.key", 0600, NULL, key);
+                        r = pem_file_write(dir, "ca.key", 0600, NULL, key);
                 if (r >= 0)
-                        r = write_pem(dir, "ca.pem", 0644, cert, NULL);
+                        r = pem_file_write(dir, "ca.pem", 0644, cert, NULL);
                 if (r < 0)
                         return r;
         }
@@ -190,7 +103,7 @@ static bool server_is_good(int dir, X509 *ca, EVP_PKEY *ca_key)
         _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
         _cleanup_(x509_freep) X509 *cert = NULL;
 
-        return read_pem(dir, "server.pem", &cert, &key) >= 0 && X509_check_private_key(cert, key) == 1 &&
+        return pem_file_read(dir, "server.pem", &cert, &key) >= 0 && X509_check_private_key(cert, key) == 1 &&
                X509_verify(cert, ca_key) == 1 && !ends_soon(cert) && tls_names_of_host(false, &names) >= 0 &&
                tls_names_covered_by(&names, cert);
 }
@@ -208,7 +121,7 @@ static int make_server(int dir, X509 *ca, EVP_PKEY *ca_key)
         if (r >= 0)
                 r = tls_server_new(&names, key, ca, ca_key, &cert);
         /* Both in one file, so that they always belong together. */
-        return r < 0 ? r : write_pem(dir, "server.pem", 0600, cert, key);
+        return r < 0 ? r : pem_file_write(dir, "server.pem", 0600, cert, key);
 }
 
 int tls_files_ensure(const char *path, TlsFiles *ret)

@@ -4,6 +4,7 @@ A test file calls main(), which makes `backend` and runs the file's tests.
 """
 
 import asyncio
+import contextlib
 import glob
 import json
 import os
@@ -24,6 +25,10 @@ import urllib.request
 import websockets
 
 backend = None
+
+# Everything secret that was ever answered.
+secrets = set()
+SECRETS = ("access_token", "refresh_token", "claim_token", "api_key", "token")
 
 PASSWORD = "correct horse"
 TIME = "2025-09-02T16:06:37Z"
@@ -56,7 +61,8 @@ class Backend:
     def start_database(self):
         for _ in range(100):
             self.database = subprocess.Popen([self.programs + "/postgres", "-D", self.dir + "/data", "-k", self.dir,
-                                              "-c", "listen_addresses="], stdout=self.log, stderr=self.log,
+                                              "-c", "listen_addresses=",
+                                              "-c", "shared_preload_libraries=auto_explain"], stdout=self.log, stderr=self.log,
                                              **self.as_user())
             time.sleep(0.3)
             if self.database.poll() is None:
@@ -72,12 +78,37 @@ class Backend:
         self.database.wait()
         self.start_database()
 
+    @contextlib.contextmanager
+    def explained(self):
+        """Yields a list that holds the plans of the statements within, afterwards."""
+        plans = []
+        self.log.seek(0, os.SEEK_END)
+        start = self.log.tell()
+        sql("ALTER SYSTEM SET auto_explain.log_min_duration = 0")
+        sql("SELECT pg_reload_conf()")
+        wait_until(lambda: sql("SHOW auto_explain.log_min_duration") == "0")
+        time.sleep(0.2)  # the other connections read the setting when they are next idle
+        try:
+            yield plans
+        finally:
+            sql("ALTER SYSTEM RESET auto_explain.log_min_duration")
+            sql("SELECT pg_reload_conf()")
+            self.log.flush()
+            self.log.seek(start)
+            plans += self.log.read().split("Query Text: ")[1:]
+            self.log.seek(0, os.SEEK_END)
+
+    def dump(self):
+        return subprocess.run([self.programs + "/pg_dump", "-h", self.dir, "-U", "ssi", "--inserts", "postgres"],
+                              check=True, capture_output=True, text=True).stdout
+
     def start_server(self, i):
         tls = os.path.join(self.dir, "tls")
         os.makedirs(tls, exist_ok=True)
-        env = dict(os.environ, SSI_DATABASE_URL=f"host={self.dir} user=ssi dbname=postgres",
+        env = dict({"SSI_RATE_LIMIT": "0"}, **os.environ, SSI_DATABASE_URL=f"host={self.dir} user=ssi dbname=postgres",
                    SSI_MIGRATIONS_DIR=self.migrations)
         self.servers[i] = subprocess.Popen([self.program, f"--listen=127.0.0.1:{self.ports[i]}", f"--tls-dir={tls}",
+                                            f"--key-dir={self.dir}/keys{i}",
                                             f"--web-dir={self.dir}"], env=env, stdout=self.log, stderr=self.log)
         wait_until(lambda: request("GET", "/readyz", i=i)[0] == 200)
 
@@ -116,8 +147,9 @@ def sql(query):
     return out.strip()
 
 
-def request(method, path, body=None, token=None, i=0, want=None):
+def request(method, path, body=None, token=None, i=0, want=None, fields=None):
     headers = {"Authorization": "Bearer " + token} if token else {}
+    headers.update(fields or {})
     data = None
     if body is not None:
         data = json.dumps(body).encode()
@@ -130,7 +162,10 @@ def request(method, path, body=None, token=None, i=0, want=None):
         status, text, fields = e.code, e.read(), e.headers
     except OSError:
         status, text, fields = 0, b"", {}
-    answer = json.loads(text) if text else None
+    is_json = "json" in (fields["Content-Type"] or "") if text else False
+    answer = json.loads(text) if is_json else text or None
+    if isinstance(answer, dict):
+        secrets.update(answer[key] for key in SECRETS if key in answer)
     if want is not None:
         assert status == want, (method, path, body, status, answer)
     if status >= 400:
@@ -145,6 +180,15 @@ def post(path, body, token=None, want=None, i=0):
 
 def get(path, token, want=200, i=0):
     return request("GET", "/api/v1" + path, None, token, i, want)[1]
+
+
+def pages(path, token):
+    """The pages of a list, as long as there is a next one."""
+    path = "/api/v1" + path
+    while path:
+        _, page, headers = request("GET", path, token=token, want=200)
+        yield page
+        path = headers["Link"].split(">")[0][1:] if headers["Link"] else None
 
 
 class User:
@@ -215,12 +259,8 @@ class Agent:
         return answer["payload"]["resume_after"]
 
     def events(self, name):
-        found, path = [], f"/api/v1/servers/{self.server}/services/{name}/events?limit=1000"
-        while path:
-            _, page, headers = request("GET", path, token=self.user.token, want=200)
-            found += page
-            path = headers["Link"].split(">")[0][1:] if headers["Link"] else None
-        return found[::-1]
+        return [e for page in pages(f"/servers/{self.server}/services/{name}/events?limit=1000", self.user.token)
+                for e in page][::-1]
 
     def state(self, i=0):
         return get(f"/servers/{self.server}", self.user.token, i=i)["state"]

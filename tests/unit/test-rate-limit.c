@@ -1,0 +1,58 @@
+#include <sodium.h>
+
+#include "rate-limit.h"
+#include "test.h"
+
+#define RATE 5
+#define NOW  (1000 * USEC_PER_SEC)
+
+static void test_burst_and_recovery(void **state)
+{
+        uint64_t now = NOW, wait;
+        RateLimit *l;
+
+        assert_true(sodium_init() >= 0);
+        assert_return_code(rate_limit_new(RATE, &l), 0);
+        for (unsigned i = 0; i < RATE * RATE_BURST_SEC; i++)
+                assert_int_equal(rate_limit_take(l, "a", now), 0);
+        wait = rate_limit_take(l, "a", now);
+        assert_true(wait > 0);
+        assert_int_equal(rate_limit_take(l, "b", now), 0);
+        now += wait * USEC_PER_SEC;
+        assert_int_equal(rate_limit_take(l, "a", now), 0);
+
+        /* At the rate itself it goes on for ever, and not above it. */
+        for (unsigned i = 0; i < 1000; i++) {
+                now += USEC_PER_SEC / RATE;
+                assert_int_equal(rate_limit_take(l, "a", now), 0);
+        }
+        now += RATE_BURST_SEC * USEC_PER_SEC;
+        for (unsigned i = 0; i < RATE * RATE_BURST_SEC; i++)
+                assert_int_equal(rate_limit_take(l, "a", now), 0);
+        assert_true(rate_limit_take(l, "a", now) > 0);
+        rate_limit_free(l);
+}
+
+static void test_many_clients(void **state)
+{
+        RateLimit *l;
+
+        assert_return_code(rate_limit_new(1, &l), 0);
+        for (unsigned i = 0; i < 100000; i++) {
+                char client[16];
+
+                snprintf(client, sizeof(client), "%u", i);
+                assert_int_equal(rate_limit_take(l, client, NOW), 0);
+        }
+        rate_limit_free(l);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_burst_and_recovery),
+                cmocka_unit_test(test_many_clients),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
