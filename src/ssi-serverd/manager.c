@@ -23,6 +23,7 @@ Manager *manager_free(Manager *m)
         http_server_free(m->http);
         server_free(m->server);
         access_key_done(&m->access_key);
+        admin_free(m->admin);
         tls_files_done(&m->tls);
         free(m->tls_dir);
         sd_event_unref(m->event);
@@ -156,6 +157,7 @@ static void on_available(bool available, void *userdata)
 {
         Manager *m = userdata;
 
+        admin_ready_changed(m->admin);
         if (available && !m->announced && !m->stopping) {
                 m->announced = true;
                 (void) sd_notify(false, "READY=1\nSTATUS=Serving.");
@@ -239,6 +241,17 @@ static int setup_http(Manager *m, const ManagerConfig *config)
         return 0;
 }
 
+static int setup_admin(Manager *m)
+{
+        _cleanup_free_ char *ca = NULL;
+
+        if (m->tls_dir && asprintf(&ca, "%s/ca.pem", m->tls_dir) < 0) {
+                ca = NULL;
+                return -ENOMEM;
+        }
+        return admin_new(m->server, ca, &m->admin);
+}
+
 int manager_new(const ManagerConfig *config, Manager **ret)
 {
         _cleanup_(manager_freep) Manager *m = NULL;
@@ -262,6 +275,9 @@ int manager_new(const ManagerConfig *config, Manager **ret)
         r = server_new(m->event, m->http, config->conninfo, &m->access_key, &m->server);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the server");
+        r = setup_admin(m);
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the administration");
         r = add_listeners(m, config);
         if (r < 0)
                 return r;

@@ -5,6 +5,7 @@
 #include <systemd/sd-event.h>
 
 #include "access-key.h"
+#include "admin.h"
 #include "http.h"
 #include "server.h"
 #include "tls.h"
@@ -24,6 +25,7 @@ typedef struct Manager {
         sd_event *event;
         HttpServer *http;
         Server *server;
+        Admin *admin;
 
         char *tls_dir;    /* NULL when the administrator gave a certificate */
         TlsFiles tls;
