@@ -6,7 +6,7 @@
 static int max_level = LOG_INFO;
 static bool to_journal = false;
 
-static int level_from_string(const char *s)
+int log_level_from_string(const char *s)
 {
         static const char *const names[] = {
                 "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
@@ -33,7 +33,7 @@ static bool stderr_is_journal(void)
 void log_setup(void)
 {
         const char *e = getenv("SSI_LOG_LEVEL");
-        int level = e ? level_from_string(e) : -EINVAL;
+        int level = e ? log_level_from_string(e) : -EINVAL;
 
         if (level >= 0)
                 max_level = level;

@@ -12,6 +12,8 @@
 void log_setup(void);
 void log_set_max_level(int level);
 int log_get_max_level(void);
+/* -EINVAL for what is neither a name nor a number. */
+int log_level_from_string(const char *s);
 
 void log_full(int level, const char *format, ...) _printf_(2, 3);
 

@@ -274,7 +274,8 @@ int agent_sessions_new(Server *server, AgentSessions **ret)
         if (!a)
                 return -ENOMEM;
         a->server = server;
-        r = http_server_set_websocket(server->http, AGENT_PATH, &ws_handler, a);
+        r = server->role & SERVER_ROLE_INGEST ?
+                    http_server_set_websocket(server->http, AGENT_PATH, &ws_handler, a) : 0;
         if (r >= 0)
                 r = agent_sessions_start_presence(a);
         if (r < 0) {

@@ -184,6 +184,14 @@ void api_list_routes(FILE *f)
                         fprintf(f, "%s %s %s\n", t->method, t->pattern, names[t->access]);
 }
 
+/* What is not below /api/ tells of the instance itself. */
+static bool is_served(const Server *s, const ApiRoute *route)
+{
+        bool ingest = startswith(route->pattern, "/api/v1/agents/claim");
+
+        return !startswith(route->pattern, "/api/") || (s->role & (ingest ? SERVER_ROLE_INGEST : SERVER_ROLE_API));
+}
+
 int api_register(Server *s, ApiRoutes **ret)
 {
         ApiRoutes *routes;
@@ -203,6 +211,8 @@ int api_register(Server *s, ApiRoutes **ret)
                 for (const ApiRoute *t = tables[i]; t->method && r >= 0; t++) {
                         RouteEntry *e = &routes->entries[routes->n++];
 
+                        if (!is_served(s, t))
+                                continue;
                         *e = (RouteEntry){ .server = s, .route = t };
                         r = http_server_add_route(s->http, t->method, t->pattern, dispatch, e);
                 }

@@ -81,10 +81,10 @@ struct HttpServer {
         unsigned n_conns, max_conns;
         bool listeners_paused;
 
-        sd_event_source *shutdown_timer, *shutdown_defer;
+        sd_event_source *shutdown_timer, *shutdown_idle_timer, *shutdown_defer;
         void (*shutdown_done)(void *userdata);
         void *shutdown_userdata;
-        bool shutting_down;
+        bool shutting_down, shutdown_idle_passed;
 };
 
 /* One accepted socket. Exactly one of request, sse and ws is set while it is busy, none while it is idle. */
@@ -104,6 +104,7 @@ struct HttpConn {
         bool tls;
         bool in_callback;      /* inside lws' callback for this socket */
         bool lingering;
+        bool used;             /* it has carried a request */
         bool close;            /* to be closed at the end of the callback */
 };
 

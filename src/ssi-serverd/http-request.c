@@ -240,6 +240,7 @@ static int request_new(HttpConn *c, int method, HttpRequest **ret)
                 return -ENOMEM;
         req->n_ref = 1;
         req->conn = c;
+        req->close = c->server->shutting_down;
         req->head = method == LWSHUMETH_HEAD;
         req->method = req->head ? LWSHUMETH_GET : method;
         *ret = req;

@@ -18,6 +18,7 @@ typedef struct Streams Streams;
 struct Server {
         sd_event *event;
         HttpServer *http;
+        ServerRole role;
         char *conninfo;
         char *migrations_dir;
         char instance[INSTANCE_ID_MAX]; /* in notifications, to know one's own */

@@ -340,7 +340,8 @@ static int on_start_timer(sd_event_source *source, uint64_t usec, void *userdata
         return 0;
 }
 
-int server_new(sd_event *event, HttpServer *http, const char *conninfo, const AccessKey *key, Server **ret)
+int server_new(sd_event *event, HttpServer *http, const char *conninfo, ServerRole role,
+               const AccessKey *key, Server **ret)
 {
         const char *dir = secure_getenv("SSI_MIGRATIONS_DIR") ?: SSI_MIGRATIONS_DIR;
         _cleanup_(server_freep) Server *s = NULL;
@@ -354,6 +355,7 @@ int server_new(sd_event *event, HttpServer *http, const char *conninfo, const Ac
         *s = (Server){
                 .event = sd_event_ref(event),
                 .http = http,
+                .role = role,
                 .conninfo = strdup(conninfo),
                 .migrations_dir = strdup(dir),
                 .start_retry_usec = START_RETRY_MIN_USEC,
