@@ -16,7 +16,8 @@ _ssictl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local verbs='add install remove uninstall list status show cat validate test run enable disable log history
                 watch register unregister uplink server'
-        local server_verbs='setup stats users add-user passwd remove-user list servers add-server token remove-server'
+        local server_verbs='setup stats users add-user passwd remove-user list servers add-server token remove-server
+                backup restore'
         local options='--help --version --host --machine --no-ask-password --json'
         local verb='' name='' word i n=0 where=()
 
@@ -81,7 +82,12 @@ _ssictl() {
         case $verb in
                 '') mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
                 server)
-                        ((n == 0)) && mapfile -t COMPREPLY < <(compgen -W "$server_verbs" -- "$cur") ;;
+                        if ((n == 0)); then
+                                mapfile -t COMPREPLY < <(compgen -W "$server_verbs" -- "$cur")
+                        elif [[ $name == backup || $name == restore ]]; then
+                                compopt -o filenames 2>/dev/null
+                                mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+                        fi ;;
                 add | install | validate | test)
                         compopt -o filenames 2>/dev/null
                         mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;

@@ -78,5 +78,10 @@ int admin_method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *err
 int admin_method_create_claim_token(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+/* admin-backup.c */
+int admin_method_backup(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_restore(sd_bus_message *m, void *userdata, sd_bus_error *error);
+AdminJob *admin_job_free(AdminJob *j);
+
 /* Options of a method that has none yet. */
 int admin_read_no_options(sd_bus_message *m, sd_bus_error *error);

@@ -299,6 +299,7 @@ Admin *admin_free(Admin *a)
                 return NULL;
         sd_event_source_disable_unref(a->retry_timer);
         sd_event_source_disable_unref(a->stats_timer);
+        admin_job_free(a->job);
         while (a->calls)
                 admin_call_free(a->calls);
         if (a->bus)

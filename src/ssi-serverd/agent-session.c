@@ -242,6 +242,14 @@ static const WsHandler ws_handler = {
         .closed = session_closed,
 };
 
+void agent_sessions_restart(AgentSessions *a)
+{
+        AgentSession *s, *tmp;
+
+        DL_FOREACH_SAFE(a->all, s, tmp)
+                session_refuse(s, WS_CLOSE_RESTART, "restarting", "The backend restarts.");
+}
+
 /* ---- What others say ---- */
 
 void agent_sessions_changed(AgentSessions *a, const Changes *changes)

@@ -14,12 +14,16 @@ int server_add_server(Ctl *c, int argc, char *argv[]);
 int server_token(Ctl *c, int argc, char *argv[]);
 int server_remove_server(Ctl *c, int argc, char *argv[]);
 int server_stats(Ctl *c, int argc, char *argv[]);
+int server_backup(Ctl *c, int argc, char *argv[]);
+int server_restore(Ctl *c, int argc, char *argv[]);
 int server_setup(Ctl *c, int argc, char *argv[]);
 
 /* A call of a method with n arguments that are strings, and then no options. */
 int server_call_strings(Ctl *c, const char *member, size_t n, const char *const *args, sd_bus_message **ret_reply);
 int server_new_call(Ctl *c, const char *member, sd_bus_message **ret);
-/* Says what failed. */
+/* Says what failed. A negative exit code. */
+int server_bus_error(const sd_bus_error *error, int r);
+/* The same for a whole call. */
 int server_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply);
 /* All properties, as a JSON object. */
 int server_get_properties(Ctl *c, json_object **ret);

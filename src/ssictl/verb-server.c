@@ -24,6 +24,8 @@ static const ServerVerb server_verbs[] = {
         { "add-server", NULL, 1, 1, server_add_server, true, true, "NAME", "Add a server, and print how to register it" },
         { "token", NULL, 1, 1, server_token, false, false, "SERVER", "Print how to register a server once more" },
         { "remove-server", NULL, 1, 1, server_remove_server, false, false, "SERVER", "Remove a server with its history" },
+        { "backup", NULL, 1, 1, server_backup, false, false, "FILE", "Write a backup of the database (\"-\" is standard output)" },
+        { "restore", NULL, 1, 1, server_restore, false, false, "FILE", "Replace the database by a backup (\"-\" is standard input)" },
 };
 
 void verb_server_help(void)
@@ -74,6 +76,22 @@ int server_new_call(Ctl *c, const char *member, sd_bus_message **ret)
         return ctl_new_call(c, ret, SERVER_BUS_NAME, SERVER_PATH, SERVER_INTERFACE, member);
 }
 
+int server_bus_error(const sd_bus_error *error, int r)
+{
+        if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+            sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
+            sd_bus_error_has_name(error, "org.freedesktop.systemd1.NoSuchUnit")) {
+                ctl_say_error("No backend runs on this host. Enable and start it first:\n"
+                              "systemctl enable --now ssi-serverd.socket ssi-serverd.service");
+                return -CTL_EXIT_FAILURE;
+        }
+        r = ctl_bus_error(error, r);
+        if (sd_bus_error_has_name(error, SERVER_ERROR_PREFIX "NoSuchUser") ||
+            sd_bus_error_has_name(error, SERVER_ERROR_PREFIX "NoSuchServer"))
+                return -CTL_EXIT_NO_SERVICE;
+        return r;
+}
+
 int server_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -81,20 +99,7 @@ int server_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply)
 
         ctl_open_polkit_agent(c);
         r = sd_bus_call(c->bus, m, c->call_timeout, &error, ret_reply);
-        if (r >= 0)
-                return 0;
-        if (sd_bus_error_has_name(&error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-            sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
-            sd_bus_error_has_name(&error, "org.freedesktop.systemd1.NoSuchUnit")) {
-                ctl_say_error("No backend runs on this host. Enable and start it first:\n"
-                              "systemctl enable --now ssi-serverd.socket ssi-serverd.service");
-                return -CTL_EXIT_FAILURE;
-        }
-        r = ctl_bus_error(&error, r);
-        if (sd_bus_error_has_name(&error, SERVER_ERROR_PREFIX "NoSuchUser") ||
-            sd_bus_error_has_name(&error, SERVER_ERROR_PREFIX "NoSuchServer"))
-                return -CTL_EXIT_NO_SERVICE;
-        return r;
+        return r < 0 ? server_bus_error(&error, r) : 0;
 }
 
 int server_call_strings(Ctl *c, const char *member, size_t n, const char *const *args, sd_bus_message **ret_reply)
