@@ -98,8 +98,7 @@ int admin_method_list_servers(sd_bus_message *m, void *userdata, sd_bus_error *e
         if (r < 0)
                 return r;
         admin_query(c,
-                    "SELECT s.public_id, s.name, u.email, CASE WHEN s.claimed_at IS NULL THEN 'pending'"
-                    "  WHEN s.connected AND s.last_seen > now() - interval '60 s' THEN 'online' ELSE 'offline' END,"
+                    "SELECT s.public_id, s.name, u.email, server_state(s.claimed_at, s.connected, s.rebooting_until),"
                     " coalesce(" SQL_USEC("s.last_seen") ", 0),"
                     " (SELECT count(*) FROM services v WHERE v.server_id = s.id), array_to_string(s.labels, E'\\x1f')"
                     " FROM servers s JOIN users u ON u.id = s.user_id ORDER BY s.name, s.id",

@@ -169,7 +169,7 @@ void admin_sample(Admin *a)
         a->sampling = true;
         if (server_query(a->server,
                          "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM servers),"
-                         " (SELECT count(*) FROM servers WHERE connected AND last_seen > now() - interval '60 s'),"
+                         " (SELECT count(*) FROM servers WHERE connected),"
                          " (SELECT count(*) FROM services),"
                          " (SELECT coalesce(sum(n_tup_ins), 0)::bigint FROM pg_stat_user_tables"
                          "  WHERE starts_with(relname, 'events_')),"

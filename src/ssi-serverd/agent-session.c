@@ -247,7 +247,7 @@ void agent_sessions_restart(AgentSessions *a)
         AgentSession *s, *tmp;
 
         DL_FOREACH_SAFE(a->all, s, tmp)
-                session_refuse(s, WS_CLOSE_RESTART, "restarting", "The backend restarts.");
+                agent_session_refuse(s, WS_CLOSE_RESTART, "restarting", "The backend restarts.");
 }
 
 /* ---- What others say ---- */

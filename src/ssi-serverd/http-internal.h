@@ -35,6 +35,7 @@
 #define HTTP_LINGER_BYTES     ((size_t) 256 * 1024)
 #define HTTP_EARLY_MAX        16                  /* portions of early bytes */
 #define HTTP_PARAMS_MAX       8
+#define HTTP_USER_MAX         32
 #define SSE_QUEUE_MAX         ((size_t) 1024 * 1024)
 #define SSE_COMMENT_SECONDS   15
 #define WS_PING_SECONDS       20
@@ -63,6 +64,8 @@ struct HttpServer {
         char *cert_file, *key_file;
         size_t body_max;
         const char *unavailable;
+        void (*logged)(const HttpAnswer *a, void *userdata);
+        void *logged_userdata;
         void (*available_changed)(bool available, void *userdata);
         void *available_userdata;
         void (*answered)(const char *method, const char *route, int status, uint64_t usec, void *userdata);
@@ -142,6 +145,12 @@ struct HttpRequest {
         size_t body_size, body_length; /* so far, announced */
         json_object *json;
 
+        char id[HTTP_REQUEST_ID_MAX + 1];
+        char user[HTTP_USER_MAX];
+        int status;          /* of the answer, once there is one */
+        const char *log_fields[4];
+        char log_id[HTTP_REQUEST_ID_MAX + 16], log_route[128], log_user[HTTP_USER_MAX + 16];
+
         char *headers;  /* those added by the handler, each with its CRLF */
         void *userdata;
         void (*destroy)(void *userdata);
@@ -202,6 +211,10 @@ void routes_free(Route *routes);
 /* Finds the handler and calls it, or answers 404, 405 or with a file. */
 void route_dispatch(HttpServer *s, HttpRequest *req);
 const char *method_name(int method);
+
+/* http-log.c */
+void request_identify(HttpRequest *req, struct lws *wsi);
+void request_answered(HttpRequest *req);
 
 /* http-server.c */
 void server_conn_gone(HttpServer *s);

@@ -49,6 +49,16 @@ void http_server_set_observer(HttpServer *s,
 /* Called when that changes between something and nothing. */
 void http_server_set_available_callback(HttpServer *s, void (*changed)(bool available, void *userdata), void *userdata);
 
+typedef struct HttpAnswer {
+        const char *method, *path; /* the route's pattern, or the path of a file */
+        const char *peer;
+        int status;
+        uint64_t duration_usec;
+} HttpAnswer;
+
+/* Called for each answer that was given, with the request's fields set for the log; NULL for none. */
+void http_server_set_access_log(HttpServer *s, void (*answered)(const HttpAnswer *a, void *userdata), void *userdata);
+
 /* Stops accepting. Requests are still answered, as the last of their connections; WebSockets are closed with 1012, streams
  * end, idle connections after a moment. done is called once when the last connection is gone or after timeout_usec. */
 int http_server_shutdown(HttpServer *s, uint64_t timeout_usec, void (*done)(void *userdata), void *userdata);
@@ -81,6 +91,15 @@ const char *http_request_peer(HttpRequest *req);          /* numeric address; ho
 /* The body as JSON object; on failure has already answered 400 (bad-json) or 415 (not application/json) and returns
  * NULL. Borrowed. */
 json_object *http_request_json(HttpRequest *req);
+
+/* The client's X-Request-Id where it is usable, else one made here; the answer carries it. */
+#define HTTP_REQUEST_ID_MAX 64
+const char *http_request_id(HttpRequest *req);
+/* Who asks, for the log. */
+void http_request_set_user(HttpRequest *req, const char *user);
+/* Lines that are logged from here on carry the fields of the request, until log_set_fields() is called with what this
+ * returned. A handler is called so; a callback in which it goes on calls this itself. */
+const char *const *http_request_log_enter(HttpRequest *req);
 
 /* A field for handlers that continue in a callback; freed with the request. */
 void http_request_set_userdata(HttpRequest *req, void *userdata, void (*destroy)(void *));

@@ -150,9 +150,17 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         return 0;
 }
 
+/* Neither the query nor a body: there are secrets in them. */
+static void on_answered(const HttpAnswer *a, void *userdata)
+{
+        log_info("%s %s %s %d %" PRIu64 "ms", a->peer, a->method, a->path, a->status, a->duration_usec / USEC_PER_MSEC);
+}
+
 static void apply_settings(Manager *m)
 {
         log_set_max_level(m->debug ? LOG_DEBUG : m->settings.log_level);
+        if (m->http)
+                http_server_set_access_log(m->http, m->settings.access_log ? on_answered : NULL, m);
 }
 
 void manager_reload(Manager *m)
@@ -257,6 +265,7 @@ int manager_new(const ManagerConfig *config, Manager **ret)
         r = setup_http(m, config);
         if (r < 0)
                 return r;
+        apply_settings(m);
         r = access_key_load(config->key_dir, &m->access_key);
         if (r < 0)
                 return log_error_errno(r, "Cannot load the private key of the access tokens");

@@ -26,10 +26,12 @@
 /* Comes after the backup, when all of it was read. */
 #define RESTORE_COMPLETE "SET ssi.complete = 'yes';"
 
-/* An agent whose session was of the time after the backup must not go on in the restored past as if nothing had been:
- * it connects anew, and gets to know the cursor from which on results are missing. */
+/* The backup left the search path empty, and our triggers have names to find. An agent whose session was of the time
+ * after the backup must not go on in the restored past as if nothing had been: it connects anew, and gets to know the
+ * cursor from which on results are missing. */
 #define RESTORE_AFTER                                                                                           \
-        "DO $$ DECLARE version int; BEGIN"                                                                      \
+        "SET LOCAL search_path = public;"                                                                       \
+        " DO $$ DECLARE version int; BEGIN"                                                                     \
         " IF current_setting('ssi.complete', true) IS DISTINCT FROM 'yes' THEN"                                 \
         "  RAISE EXCEPTION 'The backup is not complete.'; END IF;"                                              \
         " IF to_regclass('public.schema_migrations') IS NULL OR to_regclass('public.servers') IS NULL THEN"     \

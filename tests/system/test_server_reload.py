@@ -3,7 +3,7 @@ import ssl
 
 import pytest
 
-from hosts import wait_until
+from hosts import Account, wait_until
 
 CONF = "/etc/ssi/serverd.conf"
 DIR = "/etc/ssi/tls"
@@ -45,7 +45,7 @@ def reload(host):
     after = host.journal_end()
     host.run("systemctl reload ssi-serverd.service")
     wait_until(lambda: [e for e in host.journal("_SYSTEMD_UNIT=ssi-serverd.service", after=after) if "certificate" in
-                        e["MESSAGE"]])
+                        e["MESSAGE"]], timeout=40)
     wait_until(lambda: host.show("ssi-serverd.service", "ActiveState")["ActiveState"] == "active")
     host.run("journalctl --sync")
     return [e["MESSAGE"] for e in host.journal("_SYSTEMD_UNIT=ssi-serverd.service", after=after)]
@@ -91,21 +91,50 @@ def test_a_broken_one_leaves_the_old(backend, break_it):
     assert new_subject(backend) == "third"
 
 
-def test_settings_are_read_again(backend):
+def lines_of(host, request_id, after):
+    host.run("journalctl --sync")
+    return host.journal("_SYSTEMD_UNIT=ssi-serverd.service", f"SSI_REQUEST_ID={request_id}", after=after)
+
+
+def ask(host, path, request_id, token=None):
+    """A request with an id: the answer's status and id."""
+    s = host.connect(8080)
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+    s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: {request_id}\r\n{authorization}\r\n".encode())
+    head = s.makefile("rb").read().decode().split("\r\n\r\n")[0]
+    return int(head.split()[1]), dict(line.split(": ", 1) for line in head.splitlines()[1:])["X-Request-Id"]
+
+
+def test_requests_in_the_journal(backend):
+    """The access log is a setting that a reload takes over; its lines have fields and no secrets."""
     before = backend.run(["cat", CONF]).stdout
-    backend.write(CONF, before + "SSI_LOG_LEVEL=debug\n")
-    reload(backend)
+    account = Account(backend)
+    account.login()
     after = backend.journal_end()
-    backend.request("GET", "/healthz")
-    assert wait_until(lambda: backend.journal("_SYSTEMD_UNIT=ssi-serverd.service", "PRIORITY=7", after=after) or
-                      backend.request("GET", "/readyz") and False, timeout=20)
-    # And back to the default when the line is gone, although the environment of the start would still have it.
-    backend.write(CONF, before)
-    reload(backend)
-    backend.write(CONF, before + "SSI_LOG_LEVEL=loud\n")
-    assert any('"loud" is no level' in line for line in reload(backend))
-    backend.write(CONF, before)
-    reload(backend)
+    assert ask(backend, "/api/v1/users/me", "quiet-1", account.token) == (200, "quiet-1")
+    assert lines_of(backend, "quiet-1", after) == []
+    try:
+        backend.write(CONF, before + "SSI_ACCESS_LOG=yes\n")
+        reload(backend)
+        assert ask(backend, "/api/v1/users/me?access=not-for-the-log", "loud-1.a_B", account.token) == (200, "loud-1.a_B")
+        line, = lines_of(backend, "loud-1.a_B", after)
+        assert line["SSI_ROUTE"] == "GET /api/v1/users/me" and line["SSI_USER"].startswith("usr-")
+        assert " GET /api/v1/users/me 200 " in line["MESSAGE"] and line["PRIORITY"] == "6"
+        # What cannot be an id is replaced, not repeated.
+        for bad in ("", "a b", "x" * 65, "\x1b[31m"):
+            status, made = ask(backend, "/healthz", bad)
+            assert status == 200 and len(made) == 32 and made != bad
+        journal = backend.run("journalctl -b -o export --no-pager").stdout
+        for secret in (account.password, account.token, "not-for-the-log"):
+            assert secret not in journal
+        # And back to the default when the line is gone.
+        backend.write(CONF, before + "SSI_LOG_LEVEL=loud\n")
+        assert any('"loud" is no level' in line for line in reload(backend))
+        ask(backend, "/healthz", "quiet-2")
+        assert lines_of(backend, "quiet-2", after) == []
+    finally:
+        backend.write(CONF, before)
+        reload(backend)
 
 
 def test_roles_on_sockets_of_their_own(backend):
