@@ -15,7 +15,9 @@ __ssictl_properties() {
 _ssictl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local verbs='add install remove uninstall list status show cat validate test run enable disable log history
-                watch register unregister uplink'
+                watch register unregister uplink server'
+        local server_verbs='setup stats users add-user passwd remove-user list servers add-server token remove-server
+                backup restore'
         local options='--help --version --host --machine --no-ask-password --json'
         local verb='' name='' word i n=0 where=()
 
@@ -37,7 +39,7 @@ _ssictl() {
                                 [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
                                 ((i++))
                                 where=(-M "${COMP_WORDS[i]}") ;;
-                        -n | -p | --lines | --property | --ca)
+                        -n | -p | --lines | --property | --ca | --user | --label)
                                 [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
                                 ((i++)) ;;
                         -*) ;;
@@ -60,7 +62,7 @@ _ssictl() {
                         mapfile -t COMPREPLY < <(compgen -W "$(__ssictl_properties "${where[@]}" show ${name:+"$name"})" \
                                 -- "$cur")
                         return ;;
-                -n | --lines) return ;;
+                -n | --lines | --user | --label) return ;;
         esac
 
         case $verb in
@@ -70,6 +72,7 @@ _ssictl() {
                 status | history) options+=' --lines' ;;
                 show) options+=' --property --value' ;;
                 register) options+=' --ca' ;;
+                server) options+=' --user --label' ;;
         esac
         if [[ $cur == -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
@@ -78,6 +81,13 @@ _ssictl() {
 
         case $verb in
                 '') mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
+                server)
+                        if ((n == 0)); then
+                                mapfile -t COMPREPLY < <(compgen -W "$server_verbs" -- "$cur")
+                        elif [[ $name == backup || $name == restore ]]; then
+                                compopt -o filenames 2>/dev/null
+                                mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+                        fi ;;
                 add | install | validate | test)
                         compopt -o filenames 2>/dev/null
                         mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;

@@ -15,6 +15,11 @@
 #define UPLINK_PATH      "/org/ssi/Uplink1"
 #define UPLINK_INTERFACE "org.ssi.Uplink1"
 
+#define SERVER_BUS_NAME     "org.ssi.Server1"
+#define SERVER_PATH         "/org/ssi/Server1"
+#define SERVER_INTERFACE    "org.ssi.Server1"
+#define SERVER_ERROR_PREFIX "org.ssi.Server1.Error."
+
 #define AGENT_ERROR_INVALID_SCRIPT  "org.ssi.Agent1.Error.InvalidScript"
 #define AGENT_ERROR_INVALID_NAME    "org.ssi.Agent1.Error.InvalidName"
 #define AGENT_ERROR_NO_SUCH_SERVICE "org.ssi.Agent1.Error.NoSuchService"

@@ -1,12 +1,19 @@
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
+
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
 
 #include "log.h"
 
 static int max_level = LOG_INFO;
 static bool to_journal = false;
+static _Thread_local const char *const *fields = NULL;
 
-static int level_from_string(const char *s)
+#define FIELDS_MAX 8U
+
+int log_level_from_string(const char *s)
 {
         static const char *const names[] = {
                 "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug",
@@ -33,7 +40,7 @@ static bool stderr_is_journal(void)
 void log_setup(void)
 {
         const char *e = getenv("SSI_LOG_LEVEL");
-        int level = e ? level_from_string(e) : -EINVAL;
+        int level = e ? log_level_from_string(e) : -EINVAL;
 
         if (level >= 0)
                 max_level = level;
@@ -50,10 +57,42 @@ int log_get_max_level(void)
         return max_level;
 }
 
+const char *const *log_set_fields(const char *const *new_fields)
+{
+        const char *const *before = fields;
+
+        fields = new_fields;
+        return before;
+}
+
+/* With its fields a line has to go to the journal itself: what standard error carries is text. */
+static int log_send(int level, const char *message, const char *error)
+{
+        _cleanup_free_ char *text = NULL;
+        char priority[16], identifier[64];
+        struct iovec iov[3 + FIELDS_MAX];
+        int n = 3;
+
+        if (asprintf(&text, "MESSAGE=%s%s%s", message, error ? ": " : "", strempty(error)) < 0) {
+                text = NULL;
+                return -ENOMEM;
+        }
+        snprintf(priority, sizeof(priority), "PRIORITY=%d", level & 7);
+        snprintf(identifier, sizeof(identifier), "SYSLOG_IDENTIFIER=%s", program_invocation_short_name);
+        iov[0] = (struct iovec){ text, strlen(text) };
+        iov[1] = (struct iovec){ priority, strlen(priority) };
+        iov[2] = (struct iovec){ identifier, strlen(identifier) };
+        for (size_t i = 0; fields[i] && i < FIELDS_MAX; i++)
+                iov[n++] = (struct iovec){ (char *) fields[i], strlen(fields[i]) };
+        return sd_journal_sendv(iov, n);
+}
+
 static void log_write(int level, const char *message, const char *error)
 {
         char prefix[4] = "";
 
+        if (to_journal && fields && log_send(level, message, error) >= 0)
+                return;
         if (to_journal)
                 snprintf(prefix, sizeof(prefix), "<%d>", level & 7);
         if (error)

@@ -12,8 +12,14 @@
 void log_setup(void);
 void log_set_max_level(int level);
 int log_get_max_level(void);
+/* -EINVAL for what is neither a name nor a number. */
+int log_level_from_string(const char *s);
 
 void log_full(int level, const char *format, ...) _printf_(2, 3);
+
+/* The lines to come from this thread get these fields in the journal: "NAME=value" each, at most 8, NULL at the end;
+ * borrowed. NULL for none. Returns what was set before. */
+const char *const *log_set_fields(const char *const *fields);
 
 /* Appends ": <strerror>" and returns -abs(error), so that `return log_error_errno(r, "…")` reads well. */
 int log_full_errno(int level, int error, const char *format, ...) _printf_(3, 4);

@@ -242,6 +242,14 @@ static const WsHandler ws_handler = {
         .closed = session_closed,
 };
 
+void agent_sessions_restart(AgentSessions *a)
+{
+        AgentSession *s, *tmp;
+
+        DL_FOREACH_SAFE(a->all, s, tmp)
+                agent_session_refuse(s, WS_CLOSE_RESTART, "restarting", "The backend restarts.");
+}
+
 /* ---- What others say ---- */
 
 void agent_sessions_changed(AgentSessions *a, const Changes *changes)
@@ -274,7 +282,8 @@ int agent_sessions_new(Server *server, AgentSessions **ret)
         if (!a)
                 return -ENOMEM;
         a->server = server;
-        r = http_server_set_websocket(server->http, AGENT_PATH, &ws_handler, a);
+        r = server->role & SERVER_ROLE_INGEST ?
+                    http_server_set_websocket(server->http, AGENT_PATH, &ws_handler, a) : 0;
         if (r >= 0)
                 r = agent_sessions_start_presence(a);
         if (r < 0) {

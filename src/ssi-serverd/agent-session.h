@@ -12,5 +12,8 @@ AgentSessions *agent_sessions_free(AgentSessions *a);
 void agent_sessions_check(AgentSessions *a);
 size_t agent_sessions_count(AgentSessions *a);
 
+/* Disconnects all, to come back at once. */
+void agent_sessions_restart(AgentSessions *a);
+
 /* Sessions that another instance took over, and servers that were removed. */
 void agent_sessions_changed(AgentSessions *a, const Changes *changes);

@@ -46,6 +46,8 @@ void api_run(ApiCall *c)
         bool counted = startswith(c->route->pattern, "/api/") || startswith(c->route->pattern, "/public/");
         uint64_t now = 0, wait;
 
+        if (c->user)
+                http_request_set_user(c->req, c->user);
         if (c->server->rate_limit && counted && sd_event_now(c->server->event, CLOCK_MONOTONIC, &now) >= 0) {
                 wait = rate_limit_take(c->server->rate_limit, c->user ?: strempty(http_request_peer(c->req)), now);
                 if (wait > 0) {
@@ -80,8 +82,10 @@ static void query_done(PGresult *res, int error, void *userdata)
 {
         ApiCall *c = userdata;
         HttpRequest *req = c->req;
+        const char *const *before = http_request_log_enter(req);
 
         c->done(c, res, error);
+        log_set_fields(before);
         http_request_unref(req);
 }
 
@@ -184,6 +188,15 @@ void api_list_routes(FILE *f)
                         fprintf(f, "%s %s %s\n", t->method, t->pattern, names[t->access]);
 }
 
+/* What is below neither /api/ nor /public/ tells of the instance itself. */
+static bool is_served(const Server *s, const ApiRoute *route)
+{
+        bool ingest = startswith(route->pattern, "/api/v1/agents/claim");
+
+        return (!startswith(route->pattern, "/api/") && !startswith(route->pattern, "/public/")) ||
+               (s->role & (ingest ? SERVER_ROLE_INGEST : SERVER_ROLE_API));
+}
+
 int api_register(Server *s, ApiRoutes **ret)
 {
         ApiRoutes *routes;
@@ -203,6 +216,8 @@ int api_register(Server *s, ApiRoutes **ret)
                 for (const ApiRoute *t = tables[i]; t->method && r >= 0; t++) {
                         RouteEntry *e = &routes->entries[routes->n++];
 
+                        if (!is_served(s, t))
+                                continue;
                         *e = (RouteEntry){ .server = s, .route = t };
                         r = http_server_add_route(s->http, t->method, t->pattern, dispatch, e);
                 }

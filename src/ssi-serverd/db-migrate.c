@@ -71,6 +71,19 @@ static int list_migrations(const char *dir, char ***ret)
         return 0;
 }
 
+int db_newest_migration(const char *migrations_dir)
+{
+        _cleanup_(strv_freep) char **names = NULL;
+        int r;
+
+        r = list_migrations(migrations_dir, &names);
+        if (r < 0)
+                return r;
+        for (char **name = names; *name; name++)
+                r = (int) strtol(*name, NULL, 10);
+        return r;
+}
+
 static int read_file(const char *dir, const char *name, char **ret)
 {
         _cleanup_free_ char *path = NULL, *text = NULL;

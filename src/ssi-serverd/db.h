@@ -48,6 +48,9 @@ int db_listen(Db *db, const char *channel, void (*notified)(const char *payload,
 /* What the database said when a query failed, for logging; never NULL. Borrowed from res. */
 const char *db_result_message(PGresult *res);
 
+/* The number of the newest migration in the folder, 0 for none; a negative errno when it cannot be read. */
+int db_newest_migration(const char *migrations_dir);
+
 /* Applies the files of the folder named NNNN-….sql that are not applied yet, in the order of their numbers, each in a
  * transaction, all under an advisory lock. Blocking: for a worker thread, or before the loop runs. Returns how many
  * were applied; -ENOTCONN when there is no connection, -EIO when the database refuses, or what reading the files

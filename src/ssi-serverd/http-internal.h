@@ -35,6 +35,7 @@
 #define HTTP_LINGER_BYTES     ((size_t) 256 * 1024)
 #define HTTP_EARLY_MAX        16                  /* portions of early bytes */
 #define HTTP_PARAMS_MAX       8
+#define HTTP_USER_MAX         32
 #define SSE_QUEUE_MAX         ((size_t) 1024 * 1024)
 #define SSE_COMMENT_SECONDS   15
 #define WS_PING_SECONDS       20
@@ -63,6 +64,8 @@ struct HttpServer {
         char *cert_file, *key_file;
         size_t body_max;
         const char *unavailable;
+        void (*logged)(const HttpAnswer *a, void *userdata);
+        void *logged_userdata;
         void (*available_changed)(bool available, void *userdata);
         void *available_userdata;
         void (*answered)(const char *method, const char *route, int status, uint64_t usec, void *userdata);
@@ -81,10 +84,10 @@ struct HttpServer {
         unsigned n_conns, max_conns;
         bool listeners_paused;
 
-        sd_event_source *shutdown_timer, *shutdown_defer;
+        sd_event_source *shutdown_timer, *shutdown_idle_timer, *shutdown_defer;
         void (*shutdown_done)(void *userdata);
         void *shutdown_userdata;
-        bool shutting_down;
+        bool shutting_down, shutdown_idle_passed;
 };
 
 /* One accepted socket. Exactly one of request, sse and ws is set while it is busy, none while it is idle. */
@@ -104,6 +107,7 @@ struct HttpConn {
         bool tls;
         bool in_callback;      /* inside lws' callback for this socket */
         bool lingering;
+        bool used;             /* it has carried a request */
         bool close;            /* to be closed at the end of the callback */
 };
 
@@ -140,6 +144,12 @@ struct HttpRequest {
         char *body;
         size_t body_size, body_length; /* so far, announced */
         json_object *json;
+
+        char id[HTTP_REQUEST_ID_MAX + 1];
+        char user[HTTP_USER_MAX];
+        int status;          /* of the answer, once there is one */
+        const char *log_fields[4];
+        char log_id[HTTP_REQUEST_ID_MAX + 16], log_route[128], log_user[HTTP_USER_MAX + 16];
 
         char *headers;  /* those added by the handler, each with its CRLF */
         void *userdata;
@@ -201,6 +211,10 @@ void routes_free(Route *routes);
 /* Finds the handler and calls it, or answers 404, 405 or with a file. */
 void route_dispatch(HttpServer *s, HttpRequest *req);
 const char *method_name(int method);
+
+/* http-log.c */
+void request_identify(HttpRequest *req, struct lws *wsi);
+void request_answered(HttpRequest *req);
 
 /* http-server.c */
 void server_conn_gone(HttpServer *s);

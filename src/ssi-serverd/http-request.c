@@ -2,6 +2,7 @@
 
 #include "http-internal.h"
 #include "json-util.h"
+#include "log.h"
 
 #define HEADER_MAX 8192
 
@@ -48,6 +49,7 @@ void request_detach(HttpConn *c)
 
         if (!req)
                 return;
+        request_answered(req);
         req->conn = NULL;
         req->state = REQUEST_ANSWERED;
         http_request_unref(req);
@@ -240,6 +242,7 @@ static int request_new(HttpConn *c, int method, HttpRequest **ret)
                 return -ENOMEM;
         req->n_ref = 1;
         req->conn = c;
+        req->close = c->server->shutting_down;
         req->head = method == LWSHUMETH_HEAD;
         req->method = req->head ? LWSHUMETH_GET : method;
         *ret = req;
@@ -314,8 +317,12 @@ static void request_dispatch(HttpConn *c)
 {
         _cleanup_(http_request_unrefp) HttpRequest *req = http_request_ref(c->request);
 
+        const char *const *before;
+
         req->state = REQUEST_PENDING;
+        before = http_request_log_enter(req);
         route_dispatch(c->server, req);
+        log_set_fields(before);
 }
 
 static int request_ready(HttpConn *c)
@@ -352,6 +359,7 @@ int request_begin(HttpConn *c, int method, const char *uri, size_t uri_size)
         if (r < 0)
                 return r;
         c->request = req;
+        request_identify(req, c->wsi);
         r = parse_headers(req, c, uri, uri_size);
         if (r == -ENOMEM)
                 return r;

@@ -68,14 +68,17 @@ char *respond_head(HttpRequest *req, HttpConn *c, int status, const char *conten
         bool close = !req || req->close;
         int n;
 
+        if (req)
+                req->status = status;
         format_date(date, sizeof(date));
         if (content_length != SIZE_MAX && status != 204 && status != 304)
                 snprintf(length, sizeof(length), "Content-Length: %zu\r\n", content_length);
-        n = asprintf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s%s%s%s%s%s%s%s%s\r\n", status, status_phrase(status),
+        n = asprintf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s\r\n", status, status_phrase(status),
                      date, content_type ? "Content-Type: " : "", strempty(content_type), content_type ? "\r\n" : "",
                      length, cache_control ? "Cache-Control: " : "", strempty(cache_control),
                      cache_control ? "\r\n" : "", security_headers,
                      req && req->embeddable ? resource_cross_origin : resource_same_origin, c->tls ? security_headers_tls : "",
+                     req ? "X-Request-Id: " : "", req ? req->id : "", req ? "\r\n" : "",
                      req ? strempty(req->headers) : "", close ? "Connection: close\r\n" : "");
         if (n < 0) {
                 head = NULL; /* undefined after a failure */

@@ -137,6 +137,7 @@ void route_dispatch(HttpServer *s, HttpRequest *req)
 
                 if (match > 0 && streq(r->method, method_name(req->method))) {
                         request_begun(req, r->pattern);
+                        (void) http_request_log_enter(req);
                         r->handler(req, r->userdata);
                         return;
                 }

@@ -1,3 +1,4 @@
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 
 #include "http-internal.h"
@@ -6,6 +7,11 @@
 
 /* Descriptors that are not connections: database, journal, files, timers. */
 #define FDS_RESERVED 64
+
+/* For a request that was on its way when the shutdown began: on a connection that has carried some already, and on a
+ * new one, which the kernel may just have accepted for us. */
+#define SHUTDOWN_IDLE_USEC  (300 * USEC_PER_MSEC)
+#define SHUTDOWN_FRESH_USEC (2 * USEC_PER_SEC)
 
 static void on_lws_log(int level, const char *line)
 {
@@ -26,8 +32,9 @@ static int on_http(HttpConn *c)
         if (c->request || c->sse || c->ws || c->lingering || lws_partial_buffered(c->wsi))
                 return -EPROTO;
         method = lws_http_get_uri_and_method(c->wsi, &uri, &size);
-        if (method < 0 || c->server->shutting_down)
+        if (method < 0)
                 return -EPROTO;
+        c->used = true;
         wheel_disarm(c->server->wheel, &c->timer);
         return request_begin(c, method, uri, (size_t) size);
 }
@@ -250,8 +257,9 @@ HttpServer *http_server_free(HttpServer *s)
         s->shutdown_done = NULL;
         s->available_changed = NULL;
         sd_event_source_disable_unref(s->shutdown_timer);
+        sd_event_source_disable_unref(s->shutdown_idle_timer);
         sd_event_source_disable_unref(s->shutdown_defer);
-        s->shutdown_timer = s->shutdown_defer = NULL;
+        s->shutdown_timer = s->shutdown_idle_timer = s->shutdown_defer = NULL;
         free_listeners(s);
         /* On a foreign loop the context goes in steps, with turns of the loop between them; at the last one lws sets
          * the pointer to NULL. */
@@ -340,6 +348,12 @@ int http_server_add_listener(HttpServer *s, int fd, bool tls)
         return 0;
 }
 
+void http_server_set_accepting(HttpServer *s, bool accepting)
+{
+        if (!s->shutting_down && s->n_conns < s->max_conns)
+                pause_listeners(s, !accepting);
+}
+
 int http_server_set_websocket(HttpServer *s, const char *path, const WsHandler *handler, void *userdata)
 {
         int r;
@@ -352,7 +366,9 @@ int http_server_set_websocket(HttpServer *s, const char *path, const WsHandler *
         return 0;
 }
 
-/* ---- Shutdown: what is idle goes at once, streams and WebSockets are told, requests may finish. ---- */
+/* ---- Shutdown: streams and WebSockets are told, requests may finish, and what is idle goes after a moment: a request that
+ * its client has just sent would otherwise end in a reset. The listening sockets are the service manager's, where further
+ * clients wait for the next instance. ---- */
 
 static void shutdown_finish(HttpServer *s)
 {
@@ -360,6 +376,7 @@ static void shutdown_finish(HttpServer *s)
 
         s->shutdown_done = NULL;
         s->shutdown_timer = sd_event_source_disable_unref(s->shutdown_timer);
+        s->shutdown_idle_timer = sd_event_source_disable_unref(s->shutdown_idle_timer);
         s->shutdown_defer = sd_event_source_disable_unref(s->shutdown_defer);
         if (done)
                 done(s->shutdown_userdata);
@@ -369,6 +386,30 @@ static int on_shutdown_timeout(sd_event_source *source, uint64_t usec, void *use
 {
         shutdown_finish(userdata);
         return 0;
+}
+
+static bool has_unread(HttpConn *c)
+{
+        int n = 0;
+
+        return ioctl(lws_get_socket_fd(c->wsi), FIONREAD, &n) >= 0 && n > 0;
+}
+
+static int on_shutdown_idle(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        HttpServer *s = userdata;
+        bool last = s->shutdown_idle_passed;
+        HttpConn *c;
+
+        DL_FOREACH(s->conns, c)
+                if (c->wsi && !c->request && !c->sse && !c->ws && !c->lingering && (c->used || last) &&
+                    !lws_partial_buffered(c->wsi) && !has_unread(c))
+                        conn_kill(c);
+        if (last)
+                return 0;
+        s->shutdown_idle_passed = true;
+        (void) sd_event_source_set_time_relative(source, SHUTDOWN_FRESH_USEC - SHUTDOWN_IDLE_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static int on_shutdown_defer(sd_event_source *source, void *userdata)
@@ -397,6 +438,10 @@ int http_server_shutdown(HttpServer *s, uint64_t timeout_usec, void (*done)(void
                                        on_shutdown_timeout, s);
         if (r < 0)
                 return r;
+        r = sd_event_add_time_relative(s->event, &s->shutdown_idle_timer, CLOCK_MONOTONIC, SHUTDOWN_IDLE_USEC, 0,
+                                       on_shutdown_idle, s);
+        if (r < 0)
+                return r;
         r = sd_event_add_defer(s->event, &s->shutdown_defer, on_shutdown_defer, s);
         if (r < 0)
                 return r;
@@ -407,13 +452,11 @@ int http_server_shutdown(HttpServer *s, uint64_t timeout_usec, void (*done)(void
         free_listeners(s);
         DL_FOREACH(s->conns, c) {
                 if (c->ws)
-                        ws_close(c->ws, LWS_CLOSE_STATUS_GOINGAWAY, "shutting down");
+                        ws_close(c->ws, WS_CLOSE_RESTART, "restarting");
                 else if (c->sse)
                         sse_close(c->sse);
                 else if (c->request)
                         c->request->close = true;
-                else if (c->wsi && !lws_partial_buffered(c->wsi))
-                        conn_kill(c);
         }
         return 0;
 }

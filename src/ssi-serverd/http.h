@@ -32,6 +32,9 @@ UvBridge *http_server_uv(HttpServer *s);
  * there is no certificate. */
 int http_server_add_listener(HttpServer *s, int fd, bool tls);
 
+/* Whether the listeners added so far accept; connections wait in the kernel's queue meanwhile. */
+void http_server_set_accepting(HttpServer *s, bool accepting);
+
 /* Reads certificate and key again, for the connections to come. */
 int http_server_reload_tls(HttpServer *s);
 
@@ -46,8 +49,18 @@ void http_server_set_observer(HttpServer *s,
 /* Called when that changes between something and nothing. */
 void http_server_set_available_callback(HttpServer *s, void (*changed)(bool available, void *userdata), void *userdata);
 
-/* Stops accepting, ends idle connections; done is called once when the last request has been answered or after
- * timeout_usec. */
+typedef struct HttpAnswer {
+        const char *method, *path; /* the route's pattern, or the path of a file */
+        const char *peer;
+        int status;
+        uint64_t duration_usec;
+} HttpAnswer;
+
+/* Called for each answer that was given, with the request's fields set for the log; NULL for none. */
+void http_server_set_access_log(HttpServer *s, void (*answered)(const HttpAnswer *a, void *userdata), void *userdata);
+
+/* Stops accepting. Requests are still answered, as the last of their connections; WebSockets are closed with 1012, streams
+ * end, idle connections after a moment. done is called once when the last connection is gone or after timeout_usec. */
 int http_server_shutdown(HttpServer *s, uint64_t timeout_usec, void (*done)(void *userdata), void *userdata);
 
 /* ---- Requests. A handler answers now or later, exactly once; a request that it keeps is held by a reference, and
@@ -79,6 +92,15 @@ const char *http_request_peer(HttpRequest *req);          /* numeric address; ho
  * NULL. Borrowed. */
 json_object *http_request_json(HttpRequest *req);
 
+/* The client's X-Request-Id where it is usable, else one made here; the answer carries it. */
+#define HTTP_REQUEST_ID_MAX 64
+const char *http_request_id(HttpRequest *req);
+/* Who asks, for the log. */
+void http_request_set_user(HttpRequest *req, const char *user);
+/* Lines that are logged from here on carry the fields of the request, until log_set_fields() is called with what this
+ * returned. A handler is called so; a callback in which it goes on calls this itself. */
+const char *const *http_request_log_enter(HttpRequest *req);
+
 /* A field for handlers that continue in a callback; freed with the request. */
 void http_request_set_userdata(HttpRequest *req, void *userdata, void (*destroy)(void *));
 void *http_request_userdata(HttpRequest *req);
@@ -109,6 +131,7 @@ void sse_close(SseStream *stream);
 /* ---- WebSocket. The layer itself pings after 20 s without traffic and ends a connection that has been silent for
  * 45 s, answers pings, refuses binary messages (1003) and messages above WS_MESSAGE_MAX (4413). ---- */
 
+#define WS_CLOSE_RESTART 1012 /* "service restart" of the IANA registry */
 #define WS_MESSAGE_MAX ((size_t) 1024 * 1024)
 #define WS_QUEUE_MAX   ((size_t) 4 * 1024 * 1024)
 

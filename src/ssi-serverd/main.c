@@ -19,11 +19,28 @@ static int help(void)
                "     --key-dir=DIR       Keep the private key of the access tokens in DIR\n"
                "     --web-dir=DIR       Take the dashboard's files from DIR\n"
                "     --list-routes       Show the routes of the REST API, and who may use them\n"
+               "     --role=ROLE         Serve only the agents (ingest), only the rest (api), or all\n"
                "     --debug             Log more\n\n"
                "Environment: SSI_DATABASE_URL (default: the private database), SSI_TLS_CERT and SSI_TLS_KEY,\n"
                "SSI_ACCESS_TOKEN_KEY, SSI_LOG_LEVEL. See ssi-serverd(8).\n",
                program_invocation_short_name);
         return 0;
+}
+
+static int parse_role(const char *s, ServerRole *ret)
+{
+        static const char *const names[] = {
+                [SERVER_ROLE_INGEST] = "ingest",
+                [SERVER_ROLE_API] = "api",
+                [SERVER_ROLE_ALL] = "all",
+        };
+
+        for (size_t i = SERVER_ROLE_INGEST; i < ELEMENTSOF(names); i++)
+                if (streq(s, names[i])) {
+                        *ret = (ServerRole) i;
+                        return 0;
+                }
+        return -EINVAL;
 }
 
 static int parse_argv(int argc, char *argv[], ManagerConfig *config)
@@ -35,6 +52,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 ARG_KEY_DIR,
                 ARG_WEB_DIR,
                 ARG_LIST_ROUTES,
+                ARG_ROLE,
                 ARG_DEBUG,
         };
         static const struct option options[] = {
@@ -45,6 +63,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 { "key-dir", required_argument, NULL, ARG_KEY_DIR },
                 { "web-dir", required_argument, NULL, ARG_WEB_DIR },
                 { "list-routes", no_argument, NULL, ARG_LIST_ROUTES },
+                { "role", required_argument, NULL, ARG_ROLE },
                 { "debug", no_argument, NULL, ARG_DEBUG },
                 {},
         };
@@ -76,7 +95,14 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 case ARG_LIST_ROUTES:
                         api_list_routes(stdout);
                         return 0;
+                case ARG_ROLE:
+                        if (parse_role(optarg, &config->role) < 0) {
+                                log_error("There is no role \"%s\": ingest, api or all.", optarg);
+                                return -EINVAL;
+                        }
+                        break;
                 case ARG_DEBUG:
+                        config->debug = true;
                         log_set_max_level(LOG_DEBUG);
                         break;
                 default:
@@ -99,6 +125,8 @@ static int run(const ManagerConfig *config)
         sigemptyset(&mask);
         sigaddset(&mask, SIGTERM);
         sigaddset(&mask, SIGINT);
+        sigaddset(&mask, SIGHUP);
+        sigaddset(&mask, SIGCHLD);
         if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
                 return log_error_errno(errno, "Cannot block signals");
         (void) signal(SIGPIPE, SIG_IGN);
@@ -116,6 +144,7 @@ int main(int argc, char *argv[])
                 .web_dir = SSI_WEB_DIR,
                 .tls_dir = SSI_SERVER_TLS_DIR,
                 .key_dir = SSI_SERVER_KEY_DIR,
+                .role = SERVER_ROLE_ALL,
         };
         int r;
 

@@ -1,106 +1,39 @@
+#include <inttypes.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "listen.h"
 #include "log.h"
 #include "manager.h"
-#include "worker.h"
 
 #define BODY_MAX           ((size_t) 64 * 1024)
 #define SHUTDOWN_USEC      (5 * USEC_PER_SEC)
 #define DRAIN_USEC         (5 * USEC_PER_SEC)
 #define DRAIN_LOOK_USEC    (10 * USEC_PER_MSEC)
-#define RENEW_USEC         (12 * 3600 * USEC_PER_SEC)
+
+/* Who connects before the database is there waits so long in the kernel's queue, then gets to hear it: a restart takes less,
+ * and nobody notices. */
+#define LISTEN_WAIT_USEC   (2 * USEC_PER_SEC)
 
 Manager *manager_free(Manager *m)
 {
         if (!m)
                 return NULL;
-        sd_event_source_disable_unref(m->renew_timer);
+        manager_tls_done(m);
+        sd_event_source_disable_unref(m->listen_timer);
         sd_event_source_disable_unref(m->drain_timer);
         /* First: streams, sessions and jobs of the server end through it. */
         http_server_free(m->http);
         server_free(m->server);
         access_key_done(&m->access_key);
+        admin_free(m->admin);
         tls_files_done(&m->tls);
         free(m->tls_dir);
         sd_event_unref(m->event);
         free(m);
         return NULL;
-}
-
-/* ---- Certificates ---- */
-
-typedef struct RenewJob {
-        Manager *manager;
-        char *dir;
-        TlsFiles files;
-        int r;
-} RenewJob;
-
-static void renew_work(void *userdata)
-{
-        RenewJob *j = userdata;
-
-        j->r = tls_files_ensure(j->dir, &j->files);
-}
-
-static void renew_done(void *userdata)
-{
-        RenewJob *j = userdata;
-        int r = j->r;
-
-        if (r > 0 && !j->manager->stopping)
-                r = http_server_reload_tls(j->manager->http);
-        if (r < 0)
-                log_warning_errno(r, "Cannot renew the certificate in %s, trying again later", j->dir);
-        else if (j->r > 0)
-                log_info("Renewed the certificate in %s.", j->dir);
-        tls_files_done(&j->files);
-        free(j->dir);
-        free(j);
-}
-
-static int on_renew(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        Manager *m = userdata;
-        RenewJob *j;
-
-        j = calloc(1, sizeof(*j));
-        if (j) {
-                j->manager = m;
-                j->dir = strdup(m->tls_dir);
-                if (!j->dir || worker_run(http_server_uv(m->http), renew_work, renew_done, j) < 0) {
-                        free(j->dir);
-                        free(j);
-                }
-        }
-        (void) sd_event_source_set_time_relative(source, RENEW_USEC);
-        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-}
-
-static int setup_tls(Manager *m, const char *dir)
-{
-        int r;
-
-        r = tls_files_find(&m->tls);
-        if (r < 0)
-                return log_error_errno(r, "SSI_TLS_CERT and SSI_TLS_KEY, or the credentials tls.cert and tls.key, "
-                                          "must be there together");
-        if (r > 0)
-                return 0;
-        m->tls_dir = strdup(dir);
-        if (!m->tls_dir)
-                return log_oom();
-        r = tls_files_ensure(dir, &m->tls);
-        if (r < 0)
-                return log_error_errno(r, "Cannot make a certificate in %s", dir);
-        if (r > 0)
-                log_info("Made a certificate for this host; clients trust it with %s/ca.pem.", dir);
-        r = sd_event_add_time_relative(m->event, &m->renew_timer, CLOCK_BOOTTIME, RENEW_USEC, USEC_PER_SEC, on_renew,
-                                       m);
-        return r < 0 ? log_error_errno(r, "Cannot set up the certificate's renewal") : 0;
 }
 
 /* ---- Sockets ---- */
@@ -120,6 +53,14 @@ static int add_listener(Manager *m, int fd_taken)
         if (r < 0)
                 return log_error_errno(r, "Cannot listen");
         TAKE_FD(fd);
+        return 0;
+}
+
+static int on_listen_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Manager *m = userdata;
+
+        http_server_set_accepting(m->http, true);
         return 0;
 }
 
@@ -147,7 +88,10 @@ static int add_listeners(Manager *m, const ManagerConfig *config)
         }
         if (n == 0 && config->n_listen == 0)
                 return log_error_errno(EINVAL, "No socket to listen on: start ssi-serverd.socket, or see --listen");
-        return 0;
+        http_server_set_accepting(m->http, false);
+        r = sd_event_add_time_relative(m->event, &m->listen_timer, CLOCK_MONOTONIC, LISTEN_WAIT_USEC, 0, on_listen_timer,
+                                       m);
+        return r < 0 ? log_error_errno(r, "Cannot set a timer") : 0;
 }
 
 /* ---- Start and stop ---- */
@@ -156,6 +100,9 @@ static void on_available(bool available, void *userdata)
 {
         Manager *m = userdata;
 
+        admin_ready_changed(m->admin);
+        if (available)
+                http_server_set_accepting(m->http, true);
         if (available && !m->announced && !m->stopping) {
                 m->announced = true;
                 (void) sd_notify(false, "READY=1\nSTATUS=Serving.");
@@ -203,6 +150,50 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         return 0;
 }
 
+/* Neither the query nor a body: there are secrets in them. */
+static void on_answered(const HttpAnswer *a, void *userdata)
+{
+        log_info("%s %s %s %d %" PRIu64 "ms", a->peer, a->method, a->path, a->status, a->duration_usec / USEC_PER_MSEC);
+}
+
+static void apply_settings(Manager *m)
+{
+        log_set_max_level(m->debug ? LOG_DEBUG : m->settings.log_level);
+        if (m->http)
+                http_server_set_access_log(m->http, m->settings.access_log ? on_answered : NULL, m);
+}
+
+void manager_reload(Manager *m)
+{
+        int r;
+
+        r = reloadable_load(SSI_SERVERD_CONF, &m->settings);
+        if (r < 0)
+                log_warning_errno(r, "Cannot read %s, its settings stay as they were", SSI_SERVERD_CONF);
+        apply_settings(m);
+        manager_reload_tls(m);
+}
+
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        Manager *m = userdata;
+        struct timespec ts;
+
+        /* Before the start is complete there is no state to go back to: READY=1 would say too much. */
+        if (m->stopping || !m->announced) {
+                if (!m->stopping)
+                        manager_reload(m);
+                return 0;
+        }
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=Reloading.",
+                          (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000);
+        manager_reload(m);
+        (void) sd_notify(false, server_is_ready(m->server) ? "READY=1\nSTATUS=Serving." :
+                                                             "READY=1\nSTATUS=Waiting for the database.");
+        return 0;
+}
+
 static int setup_event(Manager *m)
 {
         int r;
@@ -212,6 +203,8 @@ static int setup_event(Manager *m)
                 r = sd_event_add_signal(m->event, NULL, SIGTERM, on_signal, m);
         if (r >= 0)
                 r = sd_event_add_signal(m->event, NULL, SIGINT, on_signal, m);
+        if (r >= 0)
+                r = sd_event_add_signal(m->event, NULL, SIGHUP, on_reload, m);
         if (r >= 0)
                 r = sd_event_set_watchdog(m->event, true);
         return r < 0 ? log_error_errno(r, "Cannot set up the event loop") : 0;
@@ -227,7 +220,9 @@ static int setup_http(Manager *m, const ManagerConfig *config)
         };
         int r;
 
-        if (access(config->web_dir, F_OK) < 0) {
+        if (!(config->role & SERVER_ROLE_API))
+                http.web_dir = NULL;
+        else if (access(config->web_dir, F_OK) < 0) {
                 log_notice("No dashboard in %s, serving without.", config->web_dir);
                 http.web_dir = NULL;
         }
@@ -239,6 +234,17 @@ static int setup_http(Manager *m, const ManagerConfig *config)
         return 0;
 }
 
+static int setup_admin(Manager *m)
+{
+        _cleanup_free_ char *ca = NULL;
+
+        if (m->tls_dir && asprintf(&ca, "%s/ca.pem", m->tls_dir) < 0) {
+                ca = NULL;
+                return -ENOMEM;
+        }
+        return admin_new(m->server, ca, &m->admin);
+}
+
 int manager_new(const ManagerConfig *config, Manager **ret)
 {
         _cleanup_(manager_freep) Manager *m = NULL;
@@ -247,21 +253,31 @@ int manager_new(const ManagerConfig *config, Manager **ret)
         m = calloc(1, sizeof(*m));
         if (!m)
                 return log_oom();
+        m->debug = config->debug;
+        (void) reloadable_load(SSI_SERVERD_CONF, &m->settings);
+        apply_settings(m);
         r = setup_event(m);
         if (r < 0)
                 return r;
-        r = setup_tls(m, config->tls_dir);
+        r = manager_setup_tls(m, config->tls_dir);
         if (r < 0)
                 return r;
         r = setup_http(m, config);
         if (r < 0)
                 return r;
+        apply_settings(m);
         r = access_key_load(config->key_dir, &m->access_key);
         if (r < 0)
                 return log_error_errno(r, "Cannot load the private key of the access tokens");
-        r = server_new(m->event, m->http, config->conninfo, &m->access_key, &m->server);
+        r = server_new(m->event, m->http, config->conninfo, config->role, &m->access_key, &m->server);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the server");
+        r = setup_admin(m);
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the administration");
+        r = manager_watch_tls(m);
+        if (r < 0)
+                return r;
         r = add_listeners(m, config);
         if (r < 0)
                 return r;

@@ -5,8 +5,10 @@
 #include <systemd/sd-event.h>
 
 #include "access-key.h"
+#include "admin.h"
 #include "http.h"
 #include "server.h"
+#include "reloadable.h"
 #include "tls.h"
 
 #define LISTEN_MAX 16
@@ -18,23 +20,40 @@ typedef struct ManagerConfig {
         const char *web_dir;
         const char *tls_dir;
         const char *key_dir;
+        ServerRole role;
+        bool debug;
 } ManagerConfig;
 
 typedef struct Manager {
         sd_event *event;
         HttpServer *http;
         Server *server;
+        Admin *admin;
+
+        Reloadable settings;
+        bool debug;       /* --debug: whatever the settings say */
 
         char *tls_dir;    /* NULL when the administrator gave a certificate */
         TlsFiles tls;
         AccessKey access_key;
         sd_event_source *renew_timer;
+        sd_event_source *tls_watches[2], *tls_changed;
+        sd_event_source *listen_timer;
         sd_event_source *drain_timer;
         uint64_t drain_until; /* CLOCK_MONOTONIC, usec */
 
         bool announced;   /* READY=1 was said */
         bool stopping;
 } Manager;
+
+/* manager-tls.c: finds or makes the certificate; later, when there is an HTTP server, keeps it fresh. They log. */
+int manager_setup_tls(Manager *m, const char *dir);
+int manager_watch_tls(Manager *m);
+void manager_reload_tls(Manager *m);
+void manager_tls_done(Manager *m);
+
+/* Takes over the settings and the certificate as they are now; what is unusable it leaves as it was, and says so. */
+void manager_reload(Manager *m);
 
 /* Logs its errors. */
 int manager_new(const ManagerConfig *config, Manager **ret);

@@ -18,6 +18,7 @@ typedef struct Streams Streams;
 struct Server {
         sd_event *event;
         HttpServer *http;
+        ServerRole role;
         char *conninfo;
         char *migrations_dir;
         char instance[INSTANCE_ID_MAX]; /* in notifications, to know one's own */
@@ -31,6 +32,7 @@ struct Server {
         bool maintained;    /* there is a partition for what comes */
         bool stopping;
         char *trouble;      /* why the database takes nothing, since the last that was written; or NULL */
+        bool restoring;
         Settings settings;
 
         PasswordPool *passwords;
@@ -52,6 +54,13 @@ int server_query(Server *s, const char *sql, unsigned n_params, const char *cons
 
 /* That something was written, or (error) was not. */
 void server_wrote(Server *s, int error, const char *message);
+
+/* The number of the last migration that this program has. */
+int server_schema_version(Server *s);
+
+/* Between these, requests are refused, and nobody is connected. restored: what the database holds is other than before. */
+void server_begin_restore(Server *s);
+void server_end_restore(Server *s, bool restored);
 
 /* Tells the streams and sessions of this instance and, unless that has been done, those of the others. */
 void server_publish(Server *s, const Changes *changes, bool notified);

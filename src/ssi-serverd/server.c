@@ -38,12 +38,15 @@ bool server_is_idle(Server *s)
 
 bool server_is_ready(Server *s)
 {
-        return s->db && key_ring_is_ready(s->keys) && s->maintained && db_is_ready(s->db) && db_is_ready(s->ingest_db);
+        return s->db && key_ring_is_ready(s->keys) && s->maintained && !s->restoring &&
+               db_is_ready(s->db) && db_is_ready(s->ingest_db);
 }
 
 static void update_availability(Server *s)
 {
-        http_server_set_unavailable(s->http, server_is_ready(s) ? NULL : "The database is not available.");
+        http_server_set_unavailable(s->http, server_is_ready(s)  ? NULL :
+                                             s->restoring        ? "A backup is being restored." :
+                                                                   "The database is not available.");
 }
 
 void server_prepare_stop(Server *s)
@@ -293,6 +296,14 @@ static void start_again_later(Server *s)
         s->start_retry_usec = MIN(s->start_retry_usec * 2, START_RETRY_MAX_USEC);
 }
 
+static void restore_done(Server *s)
+{
+        s->restoring = false;
+        update_availability(s);
+        maintain(s);
+        agent_sessions_check(s->sessions);
+}
+
 static void migrate_done(void *userdata)
 {
         MigrateJob *j = userdata;
@@ -310,9 +321,11 @@ static void migrate_done(void *userdata)
                 if (j->r > 0)
                         log_info("Applied %d migrations to the database.", j->r);
                 s->database_lost = false;
-                r = server_connect(s);
+                r = s->db ? 0 : server_connect(s);
                 if (r < 0)
                         log_error_errno(r, "Cannot start with the database");
+                if (s->restoring)
+                        restore_done(s);
         }
         migrate_job_free(j);
 }
@@ -340,7 +353,37 @@ static int on_start_timer(sd_event_source *source, uint64_t usec, void *userdata
         return 0;
 }
 
-int server_new(sd_event *event, HttpServer *http, const char *conninfo, const AccessKey *key, Server **ret)
+int server_schema_version(Server *s)
+{
+        return db_newest_migration(s->migrations_dir);
+}
+
+void server_begin_restore(Server *s)
+{
+        s->restoring = true;
+        update_availability(s);
+        streams_close_all(s->streams);
+        agent_sessions_restart(s->sessions);
+}
+
+/* Every connection begins anew, also those of other instances: they know things of the database as it was. */
+void server_end_restore(Server *s, bool restored)
+{
+        if (!restored) {
+                s->restoring = false;
+                update_availability(s);
+                agent_sessions_check(s->sessions);
+                return;
+        }
+        (void) server_query(s,
+                            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                            " AND usename = current_user AND pid <> pg_backend_pid()",
+                            0, NULL, NULL, NULL);
+        server_start(s);
+}
+
+int server_new(sd_event *event, HttpServer *http, const char *conninfo, ServerRole role,
+               const AccessKey *key, Server **ret)
 {
         const char *dir = secure_getenv("SSI_MIGRATIONS_DIR") ?: SSI_MIGRATIONS_DIR;
         _cleanup_(server_freep) Server *s = NULL;
@@ -354,6 +397,7 @@ int server_new(sd_event *event, HttpServer *http, const char *conninfo, const Ac
         *s = (Server){
                 .event = sd_event_ref(event),
                 .http = http,
+                .role = role,
                 .conninfo = strdup(conninfo),
                 .migrations_dir = strdup(dir),
                 .start_retry_usec = START_RETRY_MIN_USEC,

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "pem-file.h"
@@ -55,6 +56,28 @@ int tls_files_find(TlsFiles *ret)
                 return -EINVAL;
         r = files_set(dir_cert, dir_key, ret);
         return r < 0 ? r : 1;
+}
+
+/* A certificate of an ACME client is a link to the newest. */
+static int read_linked(const char *path, X509 **ret_cert, EVP_PKEY **ret_key)
+{
+        _cleanup_free_ char *real = realpath(path, NULL);
+
+        return real ? pem_file_read(AT_FDCWD, real, ret_cert, ret_key) : -errno;
+}
+
+int tls_files_check(const TlsFiles *f)
+{
+        _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
+        _cleanup_(x509_freep) X509 *cert = NULL;
+        int r;
+
+        r = read_linked(f->cert, &cert, NULL);
+        if (r >= 0)
+                r = read_linked(f->key, NULL, &key);
+        if (r < 0)
+                return r;
+        return X509_check_private_key(cert, key) == 1 ? 0 : -EBADMSG;
 }
 
 static bool ends_soon(X509 *cert)
@@ -140,6 +163,8 @@ int tls_files_ensure(const char *path, TlsFiles *ret)
                 return -errno;
         /* Agents on this machine read ca.pem. */
         if (fchmod(dir, 0755) < 0)
+                return -errno;
+        if (flock(dir, LOCK_EX) < 0)
                 return -errno;
         r = ensure_ca(dir, &ca, &ca_key);
         if (r < 0)

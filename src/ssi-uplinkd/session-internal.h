@@ -35,6 +35,7 @@ struct Session {
         sd_event_source *retry, *heartbeat;
         uint64_t since, last_heard; /* monotonic usec */
         bool auth_due, inventory_due, ping_due, paused, was_connected;
+        bool restarts; /* the backend said so */
         bool gap_told;        /* the backend has the gap that this session may find in its history */
         bool going_down;      /* the host is */
         bool going_down_due;  /* the backend is to be told so, or that it is not any more */

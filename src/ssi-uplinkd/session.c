@@ -16,6 +16,12 @@
 
 #define CLOSE_UNAUTHORIZED 4401U
 
+/* The backend restarts, or goes while another instance stays: there is one to come back to at once, only not all in the
+ * same moment. */
+#define CLOSE_GOING_AWAY   1001U
+#define CLOSE_RESTART      1012U
+#define RESTART_DELAY_USEC (500 * USEC_PER_MSEC)
+
 uint64_t session_now(clockid_t clock)
 {
         struct timespec ts;
@@ -60,7 +66,8 @@ static int wait_and_retry(Session *s)
 
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
                 return -EIO;
-        delay = backoff_next(&s->backoff, random);
+        delay = s->restarts ? random % RESTART_DELAY_USEC : backoff_next(&s->backoff, random);
+        s->restarts = false;
         r = sd_event_add_time_relative(s->event, &s->retry, CLOCK_MONOTONIC, delay, 0, on_retry, s);
         if (r < 0)
                 return r;
@@ -200,7 +207,10 @@ static void on_opened(void *userdata)
 
 static void on_closed(unsigned code, const char *reason, void *userdata)
 {
-        session_lose(userdata, reason, code == CLOSE_UNAUTHORIZED);
+        Session *s = userdata;
+
+        s->restarts = s->state == SESSION_STREAMING && (code == CLOSE_GOING_AWAY || code == CLOSE_RESTART);
+        session_lose(s, reason, code == CLOSE_UNAUTHORIZED);
 }
 
 static const NetOps net_ops = {

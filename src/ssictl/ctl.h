@@ -27,6 +27,9 @@ typedef struct Ctl {
         const char *ca_file;
         char **properties; /* as given: each may name several, separated by commas */
         size_t n_properties;
+        const char *user;    /* of "server" */
+        char **labels;
+        size_t n_labels;
 
         uint64_t call_timeout;
         sd_bus *bus; /* opened by ctl_bus() */
@@ -61,6 +64,8 @@ int verb_log(Ctl *c, int argc, char *argv[]);
 int verb_register(Ctl *c, int argc, char *argv[]);
 int verb_unregister(Ctl *c, int argc, char *argv[]);
 int verb_uplink(Ctl *c, int argc, char *argv[]);
+int verb_server(Ctl *c, int argc, char *argv[]);
+void verb_server_help(void);
 
 /* Connects when it has not. Says what failed and returns a negative errno. */
 int ctl_bus(Ctl *c);

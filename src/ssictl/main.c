@@ -17,6 +17,8 @@ typedef enum VerbOptions {
         OPTION_PROPERTY = 1 << 5,
         OPTION_VALUE = 1 << 6,
         OPTION_FOLLOW = 1 << 7,
+        OPTION_USER = 1 << 16,
+        OPTION_LABEL = 1 << 17,
 } VerbOptions;
 
 typedef struct Verb {
@@ -25,6 +27,7 @@ typedef struct Verb {
         int (*run)(Ctl *c, int argc, char *argv[]);
         unsigned options; /* VerbOptions */
         const char *usage, *help;
+        void (*more_help)(void);
 } Verb;
 
 static const Verb verbs[] = {
@@ -45,6 +48,7 @@ static const Verb verbs[] = {
         { "register", NULL, 2, 2, verb_register, OPTION_CA, "URL TOKEN", "Register this host with a backend" },
         { "unregister", NULL, 0, 0, verb_unregister, 0, "", "Forget the backend" },
         { "uplink", NULL, 0, 0, verb_uplink, 0, "", "Show the connection to the backend" },
+        { "server", NULL, 1, INT_MAX, verb_server, OPTION_USER | OPTION_LABEL, "COMMAND…", "Administer the backend on this host", verb_server_help },
 };
 
 static const struct {
@@ -59,6 +63,8 @@ static const struct {
         { OPTION_PROPERTY, "--property", "  -p --property=NAME,…", "only these properties" },
         { OPTION_VALUE, "--value", "     --value", "only the values" },
         { OPTION_CA, "--ca", "     --ca=FILE", "trust the CA certificates in FILE" },
+        { OPTION_USER, "--user", "     --user=EMAIL", "to whom the server belongs" },
+        { OPTION_LABEL, "--label", "     --label=LABEL", "give the server a label" },
 };
 
 static const char *const common_options =
@@ -110,6 +116,8 @@ static int help_verb(const Verb *v)
         printf("ssictl [OPTION…] %s%s%s\n\n%s.\n", v->name, isempty(v->usage) ? "" : " ", v->usage, v->help);
         if (v->alias)
                 printf("\"%s\" is the same command.\n", v->alias);
+        if (v->more_help)
+                v->more_help();
         printf("\nOptions:\n");
         for (size_t i = 0; i < ELEMENTSOF(verb_options); i++)
                 if (v->options & verb_options[i].option) {
@@ -142,14 +150,14 @@ static int parse_lines(Ctl *c, const char *s)
         return 0;
 }
 
-static int add_property(Ctl *c, char *s)
+static int add_string(char ***list, size_t *n, char *s)
 {
-        char **grown = reallocarray(c->properties, c->n_properties + 1, sizeof(*grown));
+        char **grown = reallocarray(*list, *n + 1, sizeof(*grown));
 
         if (!grown)
                 return -ENOMEM;
-        c->properties = grown;
-        c->properties[c->n_properties++] = s;
+        *list = grown;
+        (*list)[(*n)++] = s;
         return 0;
 }
 
@@ -171,6 +179,8 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
                 ARG_NO_WAIT,
                 ARG_CA,
                 ARG_VALUE,
+                ARG_USER,
+                ARG_LABEL,
         };
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },
@@ -187,6 +197,8 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
                 { "ca", required_argument, NULL, ARG_CA },
                 { "property", required_argument, NULL, 'p' },
                 { "value", no_argument, NULL, ARG_VALUE },
+                { "user", required_argument, NULL, ARG_USER },
+                { "label", required_argument, NULL, ARG_LABEL },
                 {},
         };
         int o;
@@ -238,12 +250,21 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
                         break;
                 case 'p':
                         request->options |= OPTION_PROPERTY;
-                        if (add_property(c, optarg) < 0)
+                        if (add_string(&c->properties, &c->n_properties, optarg) < 0)
                                 return -EINVAL;
                         break;
                 case ARG_VALUE:
                         c->value = true;
                         request->options |= OPTION_VALUE;
+                        break;
+                case ARG_USER:
+                        c->user = optarg;
+                        request->options |= OPTION_USER;
+                        break;
+                case ARG_LABEL:
+                        request->options |= OPTION_LABEL;
+                        if (add_string(&c->labels, &c->n_labels, optarg) < 0)
+                                return -EINVAL;
                         break;
                 default:
                         return -EINVAL;
@@ -312,5 +333,6 @@ int main(int argc, char *argv[])
         polkit_agent_close(&c.polkit_agent);
         sd_bus_flush_close_unref(c.bus);
         free(c.properties);
+        free(c.labels);
         return r;
 }

@@ -19,7 +19,8 @@ TOP = Path(__file__).resolve().parents[2]
 TESTHOST = str(TOP / "tests" / "testhost")
 STATE = Path(os.environ.get("SSI_TESTHOST_DIR", "/run/ssi-testhost"))
 
-DAEMONS = ("ssid.service", "ssi-uplinkd.service", "ssi-serverd.service", "ssi-serverd.socket", "ssi-postgres.service")
+DAEMONS = ("ssid.service", "ssi-uplinkd.service", "ssi-serverd.service", "ssi-serverd.socket", "ssi-postgres.service",
+           "ssi-serverd@2.service", "ssi-serverd-api.service", "ssi-serverd-ingest.service")
 SANITIZER = re.compile(r"(Address|Leak|UndefinedBehavior|Thread)Sanitizer|: runtime error: ")
 POSTGRES_ERROR = re.compile(r"\b(ERROR|FATAL|PANIC):")
 # What the running test's markers declare, for every host.
@@ -62,7 +63,7 @@ class Host:
 
     def stop_daemons(self):
         """Ends the daemons in order, which is when the leak check runs. `down` kills."""
-        self.run("systemctl stop ssid.service ssi-uplinkd.service ssi-serverd.socket ssi-serverd.service", check=False)
+        self.run("systemctl stop ssid.service ssi-uplinkd.service 'ssi-serverd*.socket' 'ssi-serverd*.service'", check=False)
 
     def __enter__(self):
         return self.up()

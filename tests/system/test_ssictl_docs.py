@@ -6,7 +6,7 @@ import pytest
 
 from hosts import prints, script
 
-PAGES = {1: ["ssictl"], 5: ["org.ssi.Agent1", "org.ssi.Uplink1"], 7: ["ssi-service-script"],
+PAGES = {1: ["ssictl"], 5: ["org.ssi.Agent1", "org.ssi.Server1", "org.ssi.Uplink1"], 7: ["ssi-service-script"],
          8: ["ssid", "ssi-uplinkd", "ssi-serverd"]}
 ALL = [f"/usr/share/man/man{section}/{name}.{section}" for section, names in PAGES.items() for name in names]
 BASH = "/usr/share/bash-completion/completions/ssictl"
@@ -51,7 +51,7 @@ def test_pages_refer_to_pages_that_are_there(agent):
                 assert f"{name}({section})" in ours, (path, name)
 
 
-@pytest.mark.parametrize("name", ["org.ssi.Agent1", "org.ssi.Uplink1"])
+@pytest.mark.parametrize("name", ["org.ssi.Agent1", "org.ssi.Server1", "org.ssi.Uplink1"])
 def test_the_page_of_an_api_has_every_member(agent, name):
     text = page(agent, f"/usr/share/man/man5/{name}.5")
     files = agent.run(f"ls /usr/share/dbus-1/interfaces/{name}*.xml").stdout.split()

@@ -1,0 +1,141 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "server.h"
+#include "text.h"
+
+typedef struct Transfer {
+        Ctl *ctl;
+        bool done;
+        int r; /* an exit code, negative after a failure */
+        bool shown;
+} Transfer;
+
+/* Only for somebody who looks on. */
+static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        _cleanup_free_ char *line = NULL;
+        const char *operation, *step;
+        Transfer *t = userdata;
+
+        if (!isatty(STDERR_FILENO) || sd_bus_message_read(m, "ss", &operation, &step) < 0)
+                return 0;
+        line = text_cut(step, 78);
+        fprintf(stderr, "\r\x1b[K%s", strempty(line));
+        t->shown = true;
+        return 0;
+}
+
+static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+        Transfer *t = userdata;
+
+        t->done = true;
+        if (t->shown)
+                fputs("\r\x1b[K", stderr);
+        t->r = e ? server_bus_error(e, -sd_bus_message_get_errno(m)) : CTL_EXIT_OK;
+        return 0;
+}
+
+/* However long it takes. */
+static int transfer(Ctl *c, const char *member, int fd)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        Transfer t = { .ctl = c };
+        int r;
+
+        if (c->host) {
+                ctl_say_error("A file cannot be handed over to another host: run this there, or through ssh(1) with \"-\".");
+                return -CTL_EXIT_USAGE;
+        }
+        r = server_new_call(c, member, &m);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(m, "ha{sv}", fd, 0);
+        if (r >= 0)
+                r = sd_bus_match_signal(c->bus, NULL, SERVER_BUS_NAME, SERVER_PATH, SERVER_INTERFACE, "Progress",
+                                        on_progress, &t);
+        ctl_open_polkit_agent(c);
+        if (r >= 0)
+                r = sd_bus_call_async(c->bus, NULL, m, on_reply, &t, UINT64_MAX);
+        while (r >= 0 && !t.done) {
+                r = sd_bus_process(c->bus, NULL);
+                if (r == 0)
+                        r = sd_bus_wait(c->bus, UINT64_MAX);
+        }
+        if (r < 0 && !t.done) {
+                ctl_say_error("Lost the connection to the backend: %s", strerror(-r));
+                return -CTL_EXIT_FAILURE;
+        }
+        return t.r;
+}
+
+/* A backup appears under its name when it is complete. */
+static int backup_to_file(Ctl *c, const char *path)
+{
+        _cleanup_free_ char *temporary = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        if (asprintf(&temporary, "%s.partial", path) < 0) {
+                temporary = NULL;
+                return -CTL_EXIT_FAILURE;
+        }
+        /* It holds everybody's data. */
+        fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0) {
+                ctl_say_error("Cannot create %s: %s", temporary, strerror(errno));
+                return -CTL_EXIT_FAILURE;
+        }
+        r = transfer(c, "Backup", fd);
+        if (r >= 0 && (fsync(fd) < 0 || rename(temporary, path) < 0)) {
+                ctl_say_error("Cannot write %s: %s", path, strerror(errno));
+                r = -CTL_EXIT_FAILURE;
+        }
+        if (r < 0)
+                (void) unlink(temporary);
+        return r;
+}
+
+int server_backup(Ctl *c, int argc, char *argv[])
+{
+        _cleanup_free_ char *sentence = NULL;
+        struct stat st;
+        int r;
+
+        if (streq(argv[0], "-")) {
+                if (isatty(STDOUT_FILENO)) {
+                        ctl_say_error("A backup is no text: name a file, or pipe it on.");
+                        return CTL_EXIT_USAGE;
+                }
+                return transfer(c, "Backup", STDOUT_FILENO);
+        }
+        r = backup_to_file(c, argv[0]);
+        if (r < 0)
+                return r;
+        if (asprintf(&sentence, "Wrote %s (%lld bytes). It is readable to its owner alone: keep it so.", argv[0],
+                     stat(argv[0], &st) < 0 ? 0LL : (long long) st.st_size) < 0)
+                return -CTL_EXIT_FAILURE;
+        return ctl_print_done(c, "backed-up", argv[0], sentence);
+}
+
+int server_restore(Ctl *c, int argc, char *argv[])
+{
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        if (streq(argv[0], "-") && isatty(STDIN_FILENO)) {
+                ctl_say_error("A backup is no text: name a file, or pipe one in.");
+                return CTL_EXIT_USAGE;
+        }
+        fd = streq(argv[0], "-") ? dup(STDIN_FILENO) : open(argv[0], O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0) {
+                ctl_say_error("Cannot open %s: %s", argv[0], strerror(errno));
+                return -CTL_EXIT_FAILURE;
+        }
+        r = transfer(c, "Restore", fd);
+        if (r < 0)
+                return r;
+        return ctl_print_done(c, "restored", argv[0], "Restored. Agents send again what the backup lacks.");
+}

@@ -1,0 +1,188 @@
+#include "server.h"
+
+int server_list(Ctl *c, int argc, char *argv[])
+{
+        static const ServerColumn columns[] = {
+                { "name", "NAME" },       { "state", "STATE" },    { "last_seen_usec", "SEEN" },
+                { "services", "SERVICES" }, { "user", "USER" },    { "labels", "LABELS" },
+                { "id", "ID" },
+        };
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_json_ json_object *rows = json_object_new_array();
+        int r;
+
+        r = server_call_strings(c, "ListServers", 0, NULL, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'a', "(sssstuas)");
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'r', "sssstuas")) > 0) {
+                json_object *o = json_object_new_object(), *labels = json_object_new_array();
+                const char *id, *name, *user, *state, *label;
+                unsigned services;
+                uint64_t seen;
+
+                if (!rows || !o || json_object_array_add(rows, o) < 0 || json_add_take(o, "labels", labels) < 0)
+                        return ctl_print_json(NULL);
+                r = sd_bus_message_read(reply, "sssstu", &id, &name, &user, &state, &seen, &services);
+                if (r >= 0)
+                        r = sd_bus_message_enter_container(reply, 'a', "s");
+                while (r >= 0 && (r = sd_bus_message_read(reply, "s", &label)) > 0)
+                        if (json_object_array_add(labels, json_object_new_string(label)) < 0)
+                                return ctl_print_json(NULL);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(reply);
+                if (r >= 0 &&
+                    (json_add_string(o, "id", id) < 0 || json_add_string(o, "name", name) < 0 ||
+                     json_add_string(o, "user", user) < 0 || json_add_string(o, "state", state) < 0 ||
+                     json_add_int64(o, "last_seen_usec", (int64_t) seen) < 0 ||
+                     json_add_int64(o, "services", services) < 0))
+                        return ctl_print_json(NULL);
+        }
+        if (r < 0) {
+                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
+                return -CTL_EXIT_FAILURE;
+        }
+        return server_print_table(c, TAKE_PTR(rows), columns, ELEMENTSOF(columns),
+                                  "There are no servers yet. Add one: ssictl server add-server NAME");
+}
+
+/* The account of --user; without it the only one there is. */
+static int find_user(Ctl *c, char **ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *email;
+        unsigned n = 0;
+        int r;
+
+        if (c->user) {
+                *ret = strdup(c->user);
+                return *ret ? 0 : -CTL_EXIT_FAILURE;
+        }
+        r = server_call_strings(c, "ListUsers", 0, NULL, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'a', "(sstu)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(sstu)", NULL, &email, NULL, NULL)) > 0)
+                if (n++ == 0 && !(*ret = strdup(email)))
+                        return -CTL_EXIT_FAILURE;
+        if (r >= 0 && n == 1)
+                return 0;
+        free(*ret);
+        *ret = NULL;
+        ctl_say_error(n == 0 ? "There is no account yet to which the server could belong: ssictl server add-user EMAIL" :
+                               "There are several accounts: say with --user=EMAIL to whom the server belongs.");
+        return -CTL_EXIT_USAGE;
+}
+
+static const char *property(json_object *all, const char *name)
+{
+        return strempty(json_get_string(all, name));
+}
+
+/* What is to be run on the host that shall be registered. */
+static int print_registration(Ctl *c, const char *server, const char *token, uint64_t expires)
+{
+        _cleanup_json_ json_object *all = NULL, *o = NULL;
+        _cleanup_free_ char *line = NULL;
+        char buf[64];
+        bool own_ca;
+        int r;
+
+        r = server_get_properties(c, &all);
+        if (r < 0)
+                return r;
+        own_ca = !isempty(property(all, "CAFile"));
+        if (asprintf(&line, "ssictl register %s%s %s", own_ca ? "--ca=ca.pem " : "", property(all, "URL"), token) < 0) {
+                line = NULL;
+                return -CTL_EXIT_FAILURE;
+        }
+        if (c->json) {
+                o = json_object_new_object();
+                if (!o || json_add_string(o, "server", server) < 0 || json_add_string(o, "claim_token", token) < 0 ||
+                    json_add_string(o, "command", line) < 0)
+                        return ctl_print_json(NULL);
+                return ctl_print_json(TAKE_PTR(o));
+        }
+        puts(line);
+        /* Apart, so that the line alone can be piped on. */
+        fprintf(stderr, "Run this on the host, until %s.\n", ctl_local_time(expires, buf));
+        if (own_ca)
+                fprintf(stderr, "It trusts the backend by its own authority: copy %s there as ca.pem before.\n",
+                        property(all, "CAFile"));
+        return CTL_EXIT_OK;
+}
+
+static int append_labels(const Ctl *c, sd_bus_message *m)
+{
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0 && c->n_labels > 0) {
+                r = sd_bus_message_open_container(m, 'e', "sv");
+                if (r >= 0)
+                        r = sd_bus_message_append(m, "s", "labels");
+                if (r >= 0)
+                        r = sd_bus_message_open_container(m, 'v', "as");
+                if (r >= 0)
+                        r = sd_bus_message_open_container(m, 'a', "s");
+                for (size_t i = 0; i < c->n_labels && r >= 0; i++)
+                        r = sd_bus_message_append(m, "s", c->labels[i]);
+                for (int i = 0; i < 3 && r >= 0; i++)
+                        r = sd_bus_message_close_container(m);
+        }
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+int server_add_server(Ctl *c, int argc, char *argv[])
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_free_ char *user = NULL;
+        const char *server, *token;
+        uint64_t expires;
+        int r;
+
+        r = find_user(c, &user);
+        if (r < 0)
+                return r;
+        r = server_new_call(c, "AddServer", &m);
+        if (r < 0)
+                return r;
+        if (sd_bus_message_append(m, "ss", argv[0], user) < 0 || append_labels(c, m) < 0) {
+                ctl_say_error("The name, the user or a label is not UTF-8 text.");
+                return -CTL_EXIT_FAILURE;
+        }
+        r = server_call(c, m, &reply);
+        if (r < 0)
+                return r;
+        if (sd_bus_message_read(reply, "sst", &server, &token, &expires) < 0)
+                return -CTL_EXIT_FAILURE;
+        return print_registration(c, server, token, expires);
+}
+
+int server_token(Ctl *c, int argc, char *argv[])
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *args[] = { argv[0] }, *token;
+        uint64_t expires;
+        int r;
+
+        r = server_call_strings(c, "CreateClaimToken", 1, args, &reply);
+        if (r < 0)
+                return r;
+        if (sd_bus_message_read(reply, "st", &token, &expires) < 0)
+                return -CTL_EXIT_FAILURE;
+        return print_registration(c, argv[0], token, expires);
+}
+
+int server_remove_server(Ctl *c, int argc, char *argv[])
+{
+        const char *args[] = { argv[0] };
+        int r;
+
+        r = server_call_strings(c, "RemoveServer", 1, args, NULL);
+        if (r < 0)
+                return r;
+        return ctl_print_done(c, "server-removed", argv[0], "Removed the server and its history.");
+}

@@ -1,0 +1,105 @@
+#include "server.h"
+
+/* A first start makes a database cluster, which takes its time. */
+#define READY_TIMEOUT_USEC (60 * USEC_PER_SEC)
+#define READY_LOOK_USEC    (200 * USEC_PER_MSEC)
+
+static bool is_ready(json_object *all)
+{
+        json_object *o = NULL;
+
+        return json_object_object_get_ex(all, "DatabaseReady", &o) && json_object_get_boolean(o);
+}
+
+static int64_t figure(json_object *all, const char *name)
+{
+        int64_t v = 0;
+
+        (void) json_get_int64(all, name, &v);
+        return v;
+}
+
+/* Asking for the properties starts the backend, if it is enabled. */
+static int wait_ready(Ctl *c, json_object **ret)
+{
+        uint64_t end = ctl_now() + READY_TIMEOUT_USEC;
+        bool said = false;
+
+        for (;;) {
+                _cleanup_json_ json_object *all = NULL;
+                int r;
+
+                r = server_get_properties(c, &all);
+                if (r < 0)
+                        return r;
+                if (is_ready(all)) {
+                        *ret = TAKE_PTR(all);
+                        return 0;
+                }
+                if (ctl_now() > end) {
+                        ctl_say_error("The backend runs but its database does not get ready; see "
+                                      "\"journalctl -u ssi-serverd -u ssi-postgres\".");
+                        return -CTL_EXIT_FAILURE;
+                }
+                if (!said)
+                        fputs("Waiting for the database …\n", stderr);
+                said = true;
+                usleep(READY_LOOK_USEC);
+        }
+}
+
+static int read_email(char **ret)
+{
+        _cleanup_free_ char *line = NULL;
+        size_t n = 0;
+
+        fputs("E-mail address of the first user: ", stderr);
+        if (getline(&line, &n, stdin) <= 0)
+                return -CTL_EXIT_FAILURE;
+        line[strcspn(line, "\r\n")] = '\0';
+        *ret = TAKE_PTR(line);
+        return 0;
+}
+
+static int make_first_user(Ctl *c, const char *email)
+{
+        _cleanup_free_ char *typed = NULL, *id = NULL;
+        int r;
+
+        if (!email && !isatty(STDIN_FILENO)) {
+                ctl_say_error("Name the first user: ssictl server setup EMAIL (with the password on standard input)");
+                return -CTL_EXIT_USAGE;
+        }
+        if (!email) {
+                r = read_email(&typed);
+                if (r < 0)
+                        return r;
+                email = typed;
+        }
+        return server_make_user(c, email, &id);
+}
+
+int server_setup(Ctl *c, int argc, char *argv[])
+{
+        _cleanup_json_ json_object *all = NULL;
+        _cleanup_free_ char *sentence = NULL;
+        const char *url;
+        bool had_users;
+        int r;
+
+        r = wait_ready(c, &all);
+        if (r < 0)
+                return r;
+        had_users = figure(all, "Users") > 0;
+        if (!had_users) {
+                r = make_first_user(c, argc > 0 ? argv[0] : NULL);
+                if (r < 0)
+                        return r;
+        }
+        url = json_get_string(all, "URL");
+        if (asprintf(&sentence,
+                     "%s\nThe dashboard: %s\nAdd this or another host: ssictl server add-server NAME",
+                     had_users ? "The backend is set up already." : "The backend is set up.", strempty(url)) < 0)
+                return -CTL_EXIT_FAILURE;
+        return ctl_print_done(c, had_users ? "none" : "set-up", url, sentence);
+}

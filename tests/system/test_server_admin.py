@@ -1,0 +1,211 @@
+"""The administration of the backend: org.ssi.Server1, and "ssictl server"."""
+import json
+import secrets
+
+import pytest
+
+from hosts import Account, wait_until
+from test_introspection import describe, live
+
+import xml.etree.ElementTree as ET
+
+RULES = "/etc/polkit-1/rules.d"
+ACTION = "org.ssi.server1.administer"
+
+
+@pytest.fixture(scope="module")
+def backend(_boot):
+    """A host with the backend alone, that nobody has set up yet."""
+    return _boot("--server")
+
+
+def ctl(host, *args, **kwargs):
+    return host.run(["ssictl", "server", *args], **kwargs)
+
+
+def ctl_json(host, *args, **kwargs):
+    return json.loads(host.run(["ssictl", "--json", "server", *args], **kwargs).stdout)
+
+
+def login(host, email, password):
+    return host.request("POST", "/api/v1/users/login", {"email": email, "password": password})[0]
+
+
+@pytest.fixture
+def user(backend):
+    email, password = f"u-{secrets.token_hex(4)}@example.org", secrets.token_urlsafe(12)
+    ctl(backend, "add-user", email, input=password + "\n")
+    yield email, password
+    ctl(backend, "remove-user", email, check=False)
+
+
+def test_setup_on_a_terminal(backend):
+    """The first thing that anybody does with a backend."""
+    assert "no accounts yet" in ctl(backend, "users").stdout
+    with backend.terminal(["ssictl", "server", "setup"]) as t:
+        t.expect("E-mail address of the first user: ")
+        t.send("first@example.org\n")
+        t.expect("Password: ")
+        wait_until(lambda: not t.echoes())
+        t.send("correct horse\n")
+        t.expect("Once more: ")
+        t.send("correct horse\n")
+        assert t.finish() == 0
+        assert "correct horse" not in t.text
+        assert "https://" in t.text and "ssictl server add-server" in t.text
+    assert login(backend, "first@example.org", "correct horse") == 200
+    assert "set up already" in ctl(backend, "setup").stdout
+    ctl(backend, "remove-user", "first@example.org")
+
+
+def test_two_passwords_that_differ(backend):
+    with backend.terminal(["ssictl", "server", "add-user", "typo@example.org"]) as t:
+        t.expect("Password: ")
+        t.send("correct horse\n")
+        t.expect("Once more: ")
+        t.send("correct hearse\n")
+        assert t.finish() == 1
+        assert "not the same" in t.text
+    assert all(u["email"] != "typo@example.org" for u in ctl_json(backend, "users"))
+
+
+def test_users(backend, user):
+    email, password = user
+    assert login(backend, email, password) == 200
+    row = next(u for u in ctl_json(backend, "users") if u["email"] == email)
+    assert row["id"].startswith("usr-") and row["servers"] == 0 and row["created"].endswith("Z")
+    assert email in ctl(backend, "users").stdout
+
+    r = ctl(backend, "add-user", email.upper(), input="another password\n", check=False)
+    assert r.returncode == 1 and "already" in r.stderr
+    for bad, word in (("nobody", "address"), ("a@b c", "address")):
+        r = ctl(backend, "add-user", bad, input="long enough\n", check=False)
+        assert r.returncode == 1 and word in r.stderr
+    r = ctl(backend, "add-user", "short@example.org", input="short\n", check=False)
+    assert r.returncode == 1 and "10 to 1024" in r.stderr
+
+
+def test_a_changed_password_ends_sessions(backend, user):
+    email, password = user
+    _, tokens = backend.request("POST", "/api/v1/users/login", {"email": email, "password": password})
+    ctl(backend, "passwd", email, input="another password\n")
+    assert login(backend, email, password) == 401
+    assert login(backend, email, "another password") == 200
+    status, _ = backend.request("POST", "/api/v1/users/refresh", {"refresh_token": tokens["refresh_token"]})
+    assert status == 401
+    assert ctl(backend, "passwd", "usr-nobody", input="another password\n", check=False).returncode == 4
+
+
+def test_secrets_stay_out_of_the_journal(backend, user):
+    email, password = user
+    token = ctl_json(backend, "add-server", "secretive", f"--user={email}")["claim_token"]
+    backend.run("journalctl --sync")
+    journal = backend.run("journalctl --no-pager -o export -b").stdout
+    assert "ssi-serverd" in journal
+    assert password not in journal and token not in journal
+
+
+def test_servers(backend, user):
+    email, _ = user
+    added = ctl_json(backend, "add-server", "db-01", f"--user={email}", "--label=prod", "--label=with space")
+    assert added["command"].startswith("ssictl register --ca=ca.pem https://")
+    assert added["command"].endswith(added["claim_token"])
+    row = next(s for s in ctl_json(backend, "list") if s["id"] == added["server"])
+    assert row == {"id": added["server"], "name": "db-01", "user": email, "state": "pending", "last_seen": None,
+                   "services": 0, "labels": ["prod", "with space"]}
+
+    status, claim = backend.request("POST", "/api/v1/agents/claim", {"claim_token": added["claim_token"]})
+    assert status == 200 and claim["server_name"] == "db-01"
+    # A host that lost its registration is given another one.
+    again = ctl_json(backend, "token", "db-01")
+    status, second = backend.request("POST", "/api/v1/agents/claim", {"claim_token": again["claim_token"]})
+    assert status == 200 and second["agent_id"] == claim["agent_id"] and second["api_key"] != claim["api_key"]
+
+    twin = ctl_json(backend, "add-server", "db-01", f"--user={email}")
+    r = ctl(backend, "remove-server", "db-01", check=False)
+    assert r.returncode == 4 and "several" in r.stderr
+    ctl(backend, "remove-server", twin["server"])
+    ctl(backend, "remove-server", "db-01")
+    assert all(s["user"] != email for s in ctl_json(backend, "list"))
+
+
+def test_the_printed_line_is_all_that_a_host_needs(boot):
+    """Headless: an account, a server and a registered agent without a browser."""
+    host = boot("--agent", "--server")
+    ctl(host, "setup", "admin@example.org", input="correct horse\n")
+    r = ctl(host, "add-server", "here")
+    line = r.stdout.strip()
+    assert "\n" not in line and "/var/lib/ssi-server/tls/ca.pem" in r.stderr
+    host.run(f"cd /var/lib/ssi-server/tls && {line}")
+    wait_until(lambda: ctl_json(host, "list")[0]["state"] == "online")
+    wait_until(lambda: ctl_json(host, "stats")["Sessions"] == 1, timeout=15)
+    # An account that goes takes its servers along, and their agents hear it.
+    ctl(host, "remove-user", "admin@example.org")
+    wait_until(lambda: "unknown" in host.run(["ssictl", "uplink"], check=False).stdout or
+               "removed" in host.run(["ssictl", "uplink"], check=False).stdout)
+    assert host.sql("SELECT count(*) FROM servers") == [["0"]]
+
+
+def test_stats(backend, user):
+    ctl_json(backend, "add-server", "counted", f"--user={user[0]}")
+    wait_until(lambda: ctl_json(backend, "stats")["Servers"] >= 1)
+    stats = ctl_json(backend, "stats")
+    assert stats["DatabaseReady"] is True and stats["Users"] >= 1 and stats["SchemaVersion"] >= 1
+    assert stats["Sessions"] == 0 and stats["EventsPerSecond"] == 0
+    assert stats["CAFile"] == "/var/lib/ssi-server/tls/ca.pem"
+    text = ctl(backend, "stats").stdout
+    assert "Version: " in text and "Users: " in text
+
+
+def test_wrong_usage(backend):
+    for args, word in ((["nothing"], "Unknown command"), (["add-user"], "Usage: ssictl server add-user EMAIL"),
+                       (["users", "--label=x"], "--label"), (["list", "--user=x"], "--user")):
+        r = ctl(backend, *args, check=False)
+        assert r.returncode == 2 and word in r.stderr, args
+    out = backend.run(["ssictl", "server", "--help"]).stdout
+    assert "add-server NAME" in out and "--label" in out
+
+
+def test_an_unprivileged_user(backend, user):
+    alice = backend.add_user("alice")
+    for args in (["users"], ["list"], ["add-user", "a@example.org"], ["passwd", user[0]], ["remove-user", user[0]],
+                 ["add-server", "x", f"--user={user[0]}"], ["token", "x"], ["remove-server", "x"]):
+        r = ctl(backend, *args, user=alice, input="some password\n", check=False)
+        assert r.returncode == 5 and ACTION in r.stderr, args
+        assert r.stdout == ""
+    assert login(backend, *user) == 200
+    # The figures are open.
+    assert ctl_json(backend, "stats", user=alice)["DatabaseReady"] is True
+    backend.write(f"{RULES}/50-test.rules", f"""
+polkit.addRule(function(action, subject) {{
+        if (action.id == "{ACTION}" && subject.user == "{alice}")
+                return polkit.Result.YES;
+}});
+""")
+    try:
+        wait_until(lambda: ctl(backend, "users", user=alice, check=False).returncode == 0)
+        bob = backend.add_user("bob")
+        assert ctl(backend, "users", user=bob, check=False).returncode == 5
+    finally:
+        backend.run(f"rm {RULES}/50-test.rules")
+
+
+def test_the_installed_xml_is_the_live_one(backend):
+    on_bus = live(backend, "org.ssi.Server1", "/org/ssi/Server1")["org.ssi.Server1"]
+    installed = ET.fromstring(backend.run("cat /usr/share/dbus-1/interfaces/org.ssi.Server1.xml").stdout)
+    assert describe(installed.find("interface")) == on_bus
+
+
+def test_no_backend(agent):
+    r = agent.run(["ssictl", "server", "users"], check=False)
+    assert r.returncode == 1 and "systemctl enable --now ssi-serverd.socket" in r.stderr
+
+
+def test_without_a_system_bus(boot):
+    """As in a container: it serves all the same, and takes the bus when it comes."""
+    host = boot()
+    host.run("systemctl stop dbus.socket dbus.service || true; mv /run/dbus/system_bus_socket /run/dbus/elsewhere || true")
+    host.run("systemctl start ssi-serverd.socket ssi-serverd.service")
+    wait_until(lambda: host.request("GET", "/readyz")[0] == 200, timeout=30)
+    account = Account(host)
+    account.login()
