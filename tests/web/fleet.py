@@ -63,12 +63,15 @@ class Agent:
         await self.ws.send(json.dumps({"type": kind, "payload": payload}))
 
     async def read(self):
-        async for text in self.ws:
-            frame = json.loads(text)
-            if frame["type"] == "ack":
-                up_to = int(frame["payload"]["cursor"][2:])
-                for cursor in [c for c in self.acks if c <= up_to]:
-                    self.acks.pop(cursor).set_result(None)
+        try:
+            async for text in self.ws:
+                frame = json.loads(text)
+                if frame["type"] == "ack":
+                    up_to = int(frame["payload"]["cursor"][2:])
+                    for cursor in [c for c in self.acks if c <= up_to]:
+                        self.acks.pop(cursor).set_result(None)
+        except websockets.ConnectionClosed:
+            pass  # the server was removed, or gets another agent
 
     async def report(self, items):
         for i in range(0, len(items), 500):
