@@ -221,6 +221,7 @@ step('the account is deleted with its password', async () => {
   await page.fill('#delete-password', `${password} too`);
   await button('Delete everything').click();
   await page.waitForURL('**/login**');
+  await closed();
   await page.fill('#email', suite.email);
   await page.fill('#password', `${password} too`);
   await page.click('main button[type="submit"]');

@@ -69,6 +69,7 @@ function show(route, params, {path, restored}) {
 
   const first = view === null;
   view?.destroy?.();
+  for (const dialog of document.querySelectorAll('dialog')) dialog.close();
   store.watch(null);
   view = route.view(app, params);
   main.replaceChildren(view.el);
