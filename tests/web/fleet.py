@@ -12,6 +12,8 @@ import itertools
 import json
 import random
 import sys
+import time
+import urllib.error
 import urllib.request
 
 import websockets
@@ -35,8 +37,14 @@ def post(path, body, token=None):
     if token:
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(URL + path, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as e:
+            if e.code != 429:
+                raise
+            time.sleep(int(e.headers["Retry-After"] or 1))
 
 
 class Agent:
