@@ -6,10 +6,11 @@ const SLOW_MS = 4000; // a server that takes longer is treated like none when th
 // Everything that the page is made of. A test holds this list against the folder.
 const SHELL = [
   '/', '/app.css', '/theme.js', '/favicon.svg', '/manifest.webmanifest', '/icons/icon-192.png',
-  '/js/api.js', '/js/chrome.js', '/js/dom.js', '/js/filter.js', '/js/icons.js', '/js/main.js', '/js/router.js', '/js/session.js',
-  '/js/sse.js', '/js/status.js', '/js/store.js', '/js/stream.js', '/js/time.js', '/js/timeline.js', '/js/vault.js',
-  '/js/views/auth.js', '/js/views/filterbar.js', '/js/views/notice.js', '/js/views/overview.js', '/js/views/register.js',
-  '/js/views/server.js', '/js/views/service.js',
+  '/js/api.js', '/js/chrome.js', '/js/dom.js', '/js/filter.js', '/js/forms.js', '/js/icons.js', '/js/main.js', '/js/push.js',
+  '/js/router.js', '/js/session.js', '/js/silence.js', '/js/sse.js', '/js/status.js', '/js/store.js', '/js/stream.js',
+  '/js/time.js', '/js/timeline.js', '/js/vault.js', '/js/views/account.js', '/js/views/auth.js', '/js/views/filterbar.js',
+  '/js/views/notice.js', '/js/views/notifications.js', '/js/views/overview.js', '/js/views/public.js', '/js/views/recover.js',
+  '/js/views/register.js', '/js/views/section.js', '/js/views/server.js', '/js/views/service.js', '/js/views/silences.js',
 ];
 
 addEventListener('install', (e) => {
@@ -54,3 +55,40 @@ async function newestOf(e, path, keep) {
   const late = new Promise((resolve) => setTimeout(() => resolve(kept.clone()), SLOW_MS));
   return Promise.race([fresh.catch(() => kept), late]);
 }
+
+// {id, title, body, url, tag, severity}; a newer message of one subject takes the place of the older.
+addEventListener('push', (e) => {
+  let message = {};
+  try {
+    message = e.data.json();
+  } catch {
+    // a push without content still has to show something
+  }
+  e.waitUntil(registration.showNotification(message.title ?? 'Service Status Indicator', {
+    body: message.body ?? '', tag: message.tag, renotify: Boolean(message.tag), icon: '/icons/icon-192.png', badge: '/icons/badge-96.png',
+    data: {path: pathOf(message.url)}, requireInteraction: message.severity >= 3,
+  }));
+});
+
+// Only ever a page of this site.
+function pathOf(address) {
+  try {
+    const url = new URL(address, location.origin);
+    return url.origin === location.origin ? url.pathname + url.search : '/';
+  } catch {
+    return '/';
+  }
+}
+
+addEventListener('notificationclick', (e) => {
+  e.notification.close();
+  e.waitUntil((async () => {
+    const {path} = e.notification.data;
+    for (const client of await clients.matchAll({type: 'window'})) {
+      if (!client.navigate) continue;
+      const shown = await client.navigate(path).catch(() => null);
+      if (shown) return shown.focus();
+    }
+    return clients.openWindow(path);
+  })());
+});

@@ -5,7 +5,7 @@ import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
 
 const script = fileURLToPath(new URL('./fleet.py', import.meta.url));
-const plain = process.env.SSI_FLEET_URL ?? 'http://127.0.0.1:8080';
+export const plain = process.env.SSI_FLEET_URL ?? 'http://127.0.0.1:8080';
 
 export class Fleet {
   #child;

@@ -12,6 +12,8 @@ import itertools
 import json
 import random
 import sys
+import time
+import urllib.error
 import urllib.request
 
 import websockets
@@ -35,8 +37,14 @@ def post(path, body, token=None):
     if token:
         headers["Authorization"] = f"Bearer {token}"
     request = urllib.request.Request(URL + path, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as e:
+            if e.code != 429:
+                raise
+            time.sleep(int(e.headers["Retry-After"] or 1))
 
 
 class Agent:
@@ -63,12 +71,15 @@ class Agent:
         await self.ws.send(json.dumps({"type": kind, "payload": payload}))
 
     async def read(self):
-        async for text in self.ws:
-            frame = json.loads(text)
-            if frame["type"] == "ack":
-                up_to = int(frame["payload"]["cursor"][2:])
-                for cursor in [c for c in self.acks if c <= up_to]:
-                    self.acks.pop(cursor).set_result(None)
+        try:
+            async for text in self.ws:
+                frame = json.loads(text)
+                if frame["type"] == "ack":
+                    up_to = int(frame["payload"]["cursor"][2:])
+                    for cursor in [c for c in self.acks if c <= up_to]:
+                        self.acks.pop(cursor).set_result(None)
+        except websockets.ConnectionClosed:
+            pass  # the server was removed, or gets another agent
 
     async def report(self, items):
         for i in range(0, len(items), 500):

@@ -98,6 +98,30 @@ export class Api {
     return all;
   }
 
+  get(path) {
+    return this.#ask('GET', path);
+  }
+
+  post(path, body) {
+    return this.#ask('POST', path, body);
+  }
+
+  put(path, body) {
+    return this.#ask('PUT', path, body);
+  }
+
+  patch(path, body) {
+    return this.#ask('PATCH', path, body);
+  }
+
+  delete(path) {
+    return this.#ask('DELETE', path);
+  }
+
+  async #ask(method, path, body) {
+    return json(await this.authorized(method, path, {body}));
+  }
+
   servers() {
     return this.#list('/api/v1/servers?limit=1000');
   }

@@ -53,6 +53,9 @@ export function setUpAccount(session) {
   const menu = byId('account');
 
   menu.querySelector('summary').append(icon('person'));
+  menu.querySelector('a').addEventListener('click', () => {
+    menu.open = false;
+  });
   byId('logout').addEventListener('click', () => {
     menu.open = false;
     session.logOut();

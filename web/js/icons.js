@@ -15,6 +15,8 @@ const shapes = {
   gap: [['path', {class: 'line', d: 'M1.5 8h3m7 0h3M6.5 4.5v7m3-7v7'}]],
   online: [['circle', {class: 'solid', cx: 8, cy: 8, r: 4.5}]],
   offline: [['circle', {class: 'line', cx: 8, cy: 8, r: 6.5}], ['path', {class: 'line', d: 'm3.5 12.5 9-9'}]],
+  rebooting: [['path', {class: 'line', d: 'M13.5 8A5.5 5.5 0 1 1 11.600 3.900M13.500 1.500v3.200h-3.200'}]],
+  stale: [['circle', {class: 'line', cx: 8, cy: 8, r: 6.5}], ['path', {class: 'line', d: 'M8 4.2V8l2.600 1.800'}]],
   pending: [['circle', {class: 'line dotted', cx: 8, cy: 8, r: 5.5}]],
   system: [['circle', {class: 'line', cx: 8, cy: 8, r: 6}], ['path', {class: 'solid', d: 'M8 2a6 6 0 0 1 0 12z'}]],
   light: [['circle', {class: 'line', cx: 8, cy: 8, r: 3}],

@@ -7,12 +7,17 @@ import {Session} from './session.js';
 import {Store} from './store.js';
 import {Stream} from './stream.js';
 import {startTicking} from './time.js';
+import {accountView} from './views/account.js';
 import {logInView, signUpView} from './views/auth.js';
 import {notFoundView} from './views/notice.js';
+import {notificationsView} from './views/notifications.js';
 import {overviewView} from './views/overview.js';
+import {publicView} from './views/public.js';
+import {forgottenView, resetView, verifyView} from './views/recover.js';
 import {registerView} from './views/register.js';
 import {serverView} from './views/server.js';
 import {serviceView} from './views/service.js';
+import {silencesView} from './views/silences.js';
 
 const FIRST_READ_MS = 1500; // the stream comes first; without it the page still shows what there is
 
@@ -24,7 +29,7 @@ const announcer = new Announcer();
 const stream = new Stream(api, onEvent, (s) => linkState.show(s));
 const linkState = new LinkState(announcer, store, () => stream.retry());
 const router = new Router(show);
-const app = {api, session, store, router, redraw: draw};
+const app = {api, session, store, router, announcer, redraw: draw};
 
 let view = null;
 let frame = 0; // the drawing that is asked for
@@ -34,7 +39,14 @@ let firstRead = 0;
 router
   .add('/login', {view: logInView, open: true})
   .add('/signup', {view: signUpView, open: true})
+  .add('/forgotten', {view: forgottenView, open: true})
+  .add('/reset-password', {view: resetView, either: true})
+  .add('/verify-email', {view: verifyView, either: true})
+  .add('/status/:token', {view: publicView, either: true})
   .add('/', {view: overviewView})
+  .add('/account', {view: accountView})
+  .add('/notifications', {view: notificationsView})
+  .add('/silences', {view: silencesView})
   .add('/servers/new', {view: registerView})
   .add('/servers/:id', {view: serverView})
   .add('/servers/:id/services/:name', {view: serviceView})
@@ -51,11 +63,13 @@ function onEvent(event, data) {
 
 // A view is {el, title, update?(), destroy?()}; title is a function of what is known.
 function show(route, params, {path, restored}) {
-  if (!route.open && !session.signedIn) return router.go(loginPath(), {replace: true});
+  // open: for who is not logged in; either: for everybody; else for who is.
+  if (!route.open && !route.either && !session.signedIn) return router.go(loginPath(), {replace: true});
   if (route.open && session.signedIn) return router.go(safeNext(location.search), {replace: true});
 
   const first = view === null;
   view?.destroy?.();
+  for (const dialog of document.querySelectorAll('dialog')) dialog.close();
   store.watch(null);
   view = route.view(app, params);
   main.replaceChildren(view.el);

@@ -2,6 +2,7 @@
 // and using a spent one ends the session: so one tab at a time renews, with the token that is stored *then*.
 
 import {ApiError, SignedOut, json, send} from './api.js';
+import {unsubscribe} from './push.js';
 import {endSession, getSecret, putSecret, putSession} from './vault.js';
 
 const KEY = 'ssi.session'; // in localStorage: {email}; there while somebody is logged in
@@ -46,6 +47,7 @@ export class Session extends EventTarget {
   }
 
   async logOut() {
+    await unsubscribe().catch(() => {}); // notifications of this account end here
     // Under the lock: no renewal may be under way, or what it brings would outlive the session.
     await exclusively(async () => {
       const token = await getSecret().catch(() => undefined);

@@ -5,7 +5,7 @@ import {icon} from './icons.js';
 
 export const STATUSES = ['FAILURE', 'WARNING', 'UPDATE', 'OK']; // worst first
 export const WORDS = {FAILURE: 'Failure', WARNING: 'Warning', UPDATE: 'Update', OK: 'OK', none: 'No result'};
-export const LINK_WORDS = {online: 'Online', offline: 'Offline', pending: 'Not connected yet'};
+export const LINK_WORDS = {online: 'Online', offline: 'Offline', rebooting: 'Rebooting', pending: 'Not connected yet'};
 
 const ERROR_WORDS = {
   'exit-code': 'Exited with an error',
@@ -53,10 +53,15 @@ function mark(className, keyOf, wordOf) {
   };
 }
 
+// Whether there is something to acknowledge.
+export function isTrouble(service) {
+  return Boolean(service.error || service.stale || (service.status && service.status !== 'OK'));
+}
+
 // An execution error stands beside the status and does not replace it: the status is the last one that was known.
 function serviceRank(service) {
   if (service.status === 'FAILURE') return 0;
-  if (service.error) return 1;
+  if (service.error || service.stale) return 1;
   if (service.status === 'WARNING') return 2;
   if (service.status === 'UPDATE') return 3;
   if (service.status === null) return 5;
@@ -68,7 +73,7 @@ function serverRank(server) {
   if (server.state === 'pending') return 6;
   if (server.worst_status === 'FAILURE') return 0;
   if (server.state === 'offline') return 1;
-  if (server.errors > 0) return 2;
+  if (server.errors > 0 || server.stale > 0) return 2;
   if (server.worst_status === 'WARNING') return 3;
   if (server.worst_status === 'UPDATE') return 4;
   return 5;
@@ -88,11 +93,12 @@ export function compareServers(a, b) {
 
 // What the servers have together.
 export function totals(servers) {
-  const sum = {FAILURE: 0, WARNING: 0, UPDATE: 0, OK: 0, errors: 0, services: 0, offline: 0, pending: 0, servers: 0};
+  const sum = {FAILURE: 0, WARNING: 0, UPDATE: 0, OK: 0, errors: 0, stale: 0, services: 0, offline: 0, rebooting: 0, pending: 0, servers: 0};
 
   for (const server of servers) {
     for (const status of STATUSES) sum[status] += server.counts[status] ?? 0;
     sum.errors += server.errors;
+    sum.stale += server.stale ?? 0;
     sum.services += server.services;
     sum.servers++;
     if (server.state !== 'online') sum[server.state]++;
@@ -101,11 +107,12 @@ export function totals(servers) {
 }
 
 export function countServices(services) {
-  const sum = {FAILURE: 0, WARNING: 0, UPDATE: 0, OK: 0, errors: 0, services: 0};
+  const sum = {FAILURE: 0, WARNING: 0, UPDATE: 0, OK: 0, errors: 0, stale: 0, services: 0};
 
   for (const service of services) {
     if (service.status in sum) sum[service.status]++;
     if (service.error) sum.errors++;
+    if (service.stale) sum.stale++;
     sum.services++;
   }
   return sum;

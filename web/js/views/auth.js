@@ -1,6 +1,7 @@
 // Log in and sign up.
 
-import {h, setAttribute, setHidden, setText} from '../dom.js';
+import {h, setHidden, setText} from '../dom.js';
+import {field} from '../forms.js';
 
 const PASSWORD_MIN = 10;
 const PASSWORD_MAX = 1024;
@@ -11,6 +12,7 @@ export function logInView({session}) {
     button: 'Log in',
     password: 'current-password',
     other: ['No account yet?', '/signup', 'Sign up'],
+    forgotten: true,
     submit: (email, password) => session.logIn(email, password),
   });
 }
@@ -26,25 +28,7 @@ export function signUpView({session}) {
   });
 }
 
-function field(id, label, input, hint) {
-  const error = h('p', {id: `${id}-error`, class: 'field-error', hidden: true});
-  const hintEl = hint ? h('p', {id: `${id}-hint`, class: 'hint'}, hint) : null;
-
-  input.id = id;
-  input.setAttribute('aria-describedby', [hint && `${id}-hint`, `${id}-error`].filter(Boolean).join(' '));
-  return {
-    el: h('div', {class: 'field'}, h('label', {for: id}, label), input, hintEl, error),
-    input,
-    complain(text) {
-      setText(error, text);
-      setHidden(error, !text);
-      if (hintEl) setHidden(hintEl, Boolean(text));
-      setAttribute(input, 'aria-invalid', text ? 'true' : null);
-    },
-  };
-}
-
-function form({title, button, password, hint, other, submit}) {
+function form({title, button, password, hint, other, forgotten, submit}) {
   const email = field('email', 'E-mail', h('input', {
     type: 'email', name: 'email', autocomplete: 'username', inputmode: 'email', spellcheck: 'false',
     autocapitalize: 'none', required: true, autofocus: true, maxlength: '254',
@@ -66,8 +50,6 @@ function form({title, button, password, hint, other, submit}) {
     reveal.setAttribute('aria-pressed', String(shown));
     setText(reveal, shown ? 'Hide' : 'Show');
   });
-  email.input.addEventListener('input', () => email.complain(''));
-  secret.input.addEventListener('input', () => secret.complain(''));
 
   el.addEventListener('submit', async (e) => {
     e.preventDefault();
@@ -97,7 +79,8 @@ function form({title, button, password, hint, other, submit}) {
     title: () => title,
     el: h('section', {class: 'page auth-page'},
           h('h1', {tabindex: '-1'}, title), el,
-          h('p', {class: 'aside'}, `${question} `, h('a', {href: href + location.search}, answer))),
+          h('p', {class: 'aside'}, `${question} `, h('a', {href: href + location.search}, answer)),
+          forgotten ? h('p', {class: 'aside'}, h('a', {href: '/forgotten'}, 'Forgotten password')) : ''),
   };
 }
 

@@ -14,7 +14,7 @@ const ICONS = {errors: 'error'};
 const NAMES = {...WORDS, errors: 'Errors'};
 
 function has(server, show) {
-  if (show === 'errors') return server.errors > 0;
+  if (show === 'errors' || show === 'stale') return server[show] > 0;
   return show in server.counts ? server.counts[show] > 0 : server.state === show;
 }
 
@@ -24,7 +24,7 @@ export function overviewView({store, router, redraw}) {
   const sums = figures([...STATUSES.map((status) => [status, {}]),
                         ['errors', {icon: 'error', word: 'Execution errors', short: 'Errors'}]], filter, redraw);
   const about = h('span');
-  const states = ['offline', 'pending'].map((state) => stateButton(state, filter, redraw));
+  const states = ['offline', 'rebooting', 'stale', 'pending'].map((state) => stateButton(state, filter, redraw));
   const summary = h('section', {class: 'summary', 'aria-label': 'Summary'}, sums.el, bar.el);
   const body = h('tbody', {role: 'rowgroup'});
   const list = new KeyedList(body, (server) => serverRow(server, router));
@@ -77,7 +77,7 @@ function labelsOf(servers) {
   return [...labels].sort();
 }
 
-const STATE_TEXTS = {offline: 'offline', pending: 'not connected yet'};
+const STATE_TEXTS = {offline: 'offline', rebooting: 'rebooting', stale: 'overdue', pending: 'not connected yet'};
 
 // "3 offline"; a press shows those alone.
 function stateButton(state, filter, onChange) {
@@ -107,11 +107,12 @@ function serverRow(server, router) {
   const labels = h('ul', {class: 'labels', role: 'list', 'aria-label': 'Labels'});
   const conn = linkMark();
   const seen = timeElement('ago', '');
+  const late = h('span', {class: 'late'});
   const counts = COLUMNS.map((key) => [key, count(key)]);
   const el = h('tr', {role: 'row', class: 'row'},
                h('td', {role: 'cell', class: 'c-status'}, status.el),
                h('th', {role: 'rowheader', scope: 'row', class: 'c-name'}, h('div', {class: 'name-line'}, link, labels)),
-               h('td', {role: 'cell', class: 'c-conn'}, conn.el, ' ', seen.el),
+               h('td', {role: 'cell', class: 'c-conn'}, conn.el, ' ', seen.el, late),
                counts.map(([, c]) => c.el));
   let before = null;
 
@@ -125,6 +126,7 @@ function serverRow(server, router) {
       setLabels(labels, s.labels);
       conn.set(s.state);
       seen.set(s.state === 'offline' ? s.last_seen : null);
+      setText(late, s.stale ? ` ${s.stale} overdue` : '');
       for (const [key, c] of counts) c.set(key === 'errors' ? s.errors : s.counts[key] ?? 0);
       setAttribute(el, 'data-status', s.worst_status ?? 'none');
       setAttribute(el, 'data-conn', s.state);

@@ -3,17 +3,19 @@
 import {ApiError} from '../api.js';
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
 import {Filter} from '../filter.js';
+import {dialog, field} from '../forms.js';
+import {askSilence} from '../silence.js';
 import {icon} from '../icons.js';
-import {STATUSES, WORDS, compareServices, countServices, errorWords, linkMark, plural, statusMark} from '../status.js';
+import {STATUSES, WORDS, compareServices, countServices, errorWords, isTrouble, linkMark, plural, statusMark} from '../status.js';
 import {servicePath} from '../router.js';
 import {timeElement} from '../time.js';
 import {filterBar} from './filterbar.js';
 import {loading, notFound, trouble} from './notice.js';
 import {openOnClick, setLabels} from './overview.js';
 
-const has = (service, show) => (show === 'errors' ? Boolean(service.error) : service.status === show);
+const has = (service, show) => (show === 'errors' ? Boolean(service.error) : show === 'stale' ? service.stale : service.status === show);
 
-export function serverView({store, router, redraw}, {id}) {
+export function serverView({api, store, router, announcer, redraw}, {id}) {
   const el = h('section', {class: 'page'});
   const name = foreign('h1', {tabindex: '-1'}, '');
   const conn = linkMark();
@@ -23,6 +25,7 @@ export function serverView({store, router, redraw}, {id}) {
   const counts = new Counts(filter, redraw);
   const none = h('p', {class: 'none', hidden: true}, 'No service is like that.');
   const labels = h('ul', {class: 'labels', role: 'list', 'aria-label': 'Labels'});
+  const menu = serverMenu({api, store, router, announcer}, id);
   const notice = h('div', {class: 'state'});
   const state = h('div', {class: 'state'});
   const body = h('tbody', {role: 'rowgroup'});
@@ -35,7 +38,7 @@ export function serverView({store, router, redraw}, {id}) {
                   body);
   const whole = [
     h('nav', {class: 'crumbs', 'aria-label': 'Breadcrumb'}, h('a', {href: '/'}, 'Servers')),
-    h('div', {class: 'page-head'}, name, h('p', {class: 'facts'}, conn.el, seen.el), labels),
+    h('div', {class: 'page-head'}, name, h('p', {class: 'facts'}, conn.el, seen.el), labels, menu),
     notice, counts.el, bar.el, state, none, table,
   ];
 
@@ -86,7 +89,9 @@ function say(el, key, make) {
 }
 
 function showNotice(el, server) {
-  if (server.state === 'offline') {
+  if (server.state === 'rebooting') {
+    say(el, 'rebooting', () => [h('p', {class: 'notice'}, 'This server is rebooting, as planned. What stands here is the last that it reported.')]);
+  } else if (server.state === 'offline') {
     say(el, 'offline', () => [h('p', {class: 'notice'}, 'This server is offline. What stands here is the last that it reported.')]);
   } else {
     say(el, '', () => []);
@@ -121,7 +126,7 @@ class Counts {
 
   constructor(filter, onChange) {
     this.#filter = filter;
-    this.#buttons = [...STATUSES, 'errors'].map((key) => {
+    this.#buttons = [...STATUSES, 'errors', 'stale'].map((key) => {
       const text = h('span');
       const el = h('button', {type: 'button', class: 'count', data: {value: key}, on: {click: () => {
         filter.change({show: filter.show === key ? '' : key});
@@ -136,7 +141,7 @@ class Counts {
     setHidden(this.el, !sum.services);
     for (const {key, el, text} of this.#buttons) {
       setHidden(el, !sum[key] && this.#filter.show !== key);
-      setText(text, key === 'errors' ? plural(sum.errors, 'execution error') : `${sum[key]} ${WORDS[key]}`);
+      setText(text, key === 'errors' ? plural(sum.errors, 'execution error') : key === 'stale' ? `${sum.stale} overdue` : `${sum[key]} ${WORDS[key]}`);
       setAttribute(el, 'aria-pressed', String(this.#filter.show === key));
     }
   }
@@ -146,6 +151,8 @@ function serviceRow(serverId, service, router) {
   const status = statusMark();
   const link = foreign('a', {href: servicePath(serverId, service.name)});
   const off = h('span', {class: 'tag'}, 'Disabled');
+  const ack = h('span', {class: 'tag'}, 'Acknowledged');
+  const late = lateLine();
   const message = foreign('p', {class: 'message'});
   const error = errorLine();
   const reported = timeElement('ago');
@@ -153,8 +160,8 @@ function serviceRow(serverId, service, router) {
   const next = timeElement('due');
   const el = h('tr', {role: 'row', class: 'row'},
                h('td', {role: 'cell', class: 'c-status'}, status.el),
-               h('th', {role: 'rowheader', scope: 'row', class: 'c-name'}, link, ' ', off),
-               h('td', {role: 'cell', class: 'c-message'}, message, error.el),
+               h('th', {role: 'rowheader', scope: 'row', class: 'c-name'}, link, ' ', off, ' ', ack),
+               h('td', {role: 'cell', class: 'c-message'}, message, error.el, late.el),
                cell('Reported', reported), cell('Unchanged', since), cell('Next run', next));
   let before = null;
 
@@ -168,6 +175,8 @@ function serviceRow(serverId, service, router) {
       setHidden(off, s.enabled !== false);
       setText(message, s.message);
       error.set(s.error);
+      late.set(s.stale ? s.stale_since : null);
+      setHidden(ack, !s.acknowledgement || !isTrouble(s));
       reported.set(s.status_at);
       since.set(s.changed_at);
       next.set(s.enabled === false ? null : s.next_run);
@@ -180,6 +189,87 @@ function serviceRow(serverId, service, router) {
 
 function cell(label, time) {
   return h('td', {role: 'cell', class: 'c-time'}, h('span', {class: 'cell-label', 'aria-hidden': 'true'}, label), time.el);
+}
+
+// That a result is overdue: {el, set(since)}.
+export function lateLine() {
+  const at = timeElement('since', '');
+  const el = h('p', {class: 'late-line'}, icon('stale'), h('strong', {}, 'Overdue'), ' ', at.el);
+
+  return {
+    el,
+    set(since) {
+      setHidden(el, !since);
+      at.set(since);
+    },
+  };
+}
+
+// What can be done with the server.
+function serverMenu({api, store, router, announcer}, id) {
+  const path = `/api/v1/servers/${encodeURIComponent(id)}`;
+  const server = () => store.servers.get(id);
+  const entry = (text, f) => h('button', {type: 'button', on: {click: () => {
+    el.open = false;
+    f();
+  }}}, text);
+  const el = h('details', {class: 'menu'}, h('summary', {class: 'button'}, 'Manage'), h('div', {class: 'menu-body'},
+    entry('Name and labels …', () => {
+      const name = field('edit-name', 'Name', h('input', {value: server().name, maxlength: '128', autocomplete: 'off', autofocus: true}));
+      const labels = field('edit-labels', 'Labels', h('input', {value: server().labels.join(' '), autocomplete: 'off', autocapitalize: 'none'}),
+                           'Separated by spaces or commas.');
+      dialog({title: 'Name and labels', fields: [name.el, labels.el], button: 'Save',
+        check: () => {
+          name.complain(name.value ? '' : 'Give the server a name.');
+          return Boolean(name.value);
+        },
+        submit: () => api.patch(path, {name: name.value, labels: [...new Set(labels.value.split(/[\s,]+/).filter(Boolean))]})});
+    }),
+    entry('Silence …', () => askSilence(api, server().name, {server_id: id}, () => announcer.say('Silenced.'))),
+    entry('Public page and badge …', () => publicDialog(api, path)),
+    entry('New token …', () => dialog({
+      title: `A new token for ${server().name}?`, text: 'The agent that is connected now is turned away until it is registered again.', button: 'Make a token',
+      submit: async () => showToken(await api.post(`${path}/claim-token`, {}))})),
+    entry('Remove …', () => dialog({
+      title: `Remove ${server().name}?`, text: 'Its services and their history are deleted. On the server, “ssictl unregister” ends the agent’s attempts.',
+      button: 'Remove the server', danger: true,
+      submit: async () => {
+        await api.delete(path);
+        router.go('/', {replace: true});
+      }}))));
+
+  el.addEventListener('keydown', (e) => {
+    if (e.key !== 'Escape' || !el.open) return;
+    el.open = false;
+    el.querySelector('summary').focus();
+  });
+  el.addEventListener('focusout', (e) => {
+    if (e.relatedTarget && !el.contains(e.relatedTarget)) el.open = false;
+  });
+  return el;
+}
+
+function showToken({claim_token: token}) {
+  dialog({title: 'Run this on the server, as root', text: 'The token works once, within an hour.', button: 'Done', submit: async () => {},
+          fields: [h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `ssictl register --replace ${location.origin} ${token}`))]});
+}
+
+async function publicDialog(api, path) {
+  const shown = ({page, badge}) => {
+    const address = `${location.origin}/status/${page.split('/').pop()}`;
+    return [h('p', {}, h('a', {href: address, target: '_blank'}, address)), h('p', {}, h('img', {src: badge, alt: 'The badge'})),
+            h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `![status](${location.origin}${badge})`))];
+  };
+  const fields = h('div', {}, h('p', {class: 'muted'}, 'Whoever knows the address sees the names and statuses of the services, no messages. It is there once you open it.'));
+  const page = await api.get(path).then((s) => s.public_page, () => null);
+
+  if (page) fields.append(...shown({page, badge: `${page}/badge.svg`}));
+  dialog({title: 'Public page', fields: [fields], danger: Boolean(page), button: page ? 'Close the page' : 'Open a page',
+          submit: async () => {
+            if (page) return api.delete(`${path}/public-page`);
+            const made = await api.put(`${path}/public-page`, {});
+            dialog({title: 'Public page', fields: [h('div', {}, shown(made))], button: 'Done', submit: async () => {}});
+          }});
 }
 
 // An execution error: {el, set(error)}.

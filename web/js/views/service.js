@@ -3,17 +3,19 @@
 import {ApiError} from '../api.js';
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
 import {icon} from '../icons.js';
-import {errorWords, statusMark} from '../status.js';
+import {errorWords, isTrouble, statusMark} from '../status.js';
 import {serverPath} from '../router.js';
 import {duration, timeElement} from '../time.js';
 import {timelineFigure} from '../timeline.js';
 import {loading, notFound, trouble} from './notice.js';
-import {errorLine} from './server.js';
+import {askAcknowledge, askSilence} from '../silence.js';
+import {act} from './account.js';
+import {errorLine, lateLine} from './server.js';
 
 const EVENTS_MAX = 100;
 const EVENTS_EVERY_MS = 1000;
 
-export function serviceView({api, store}, {id, name}) {
+export function serviceView({api, store, announcer}, {id, name}) {
   const el = h('section', {class: 'page'});
   const crumb = foreign('a', {href: serverPath(id)}, 'Server');
   const title = foreign('h1', {tabindex: '-1'}, name);
@@ -23,12 +25,20 @@ export function serviceView({api, store}, {id, name}) {
   const message = foreign('p', {class: 'message'});
   const verdict = h('div', {class: 'verdict'}, h('p', {class: 'facts'}, status.el, since.el), message);
   const error = errorLine();
+  const late = lateLine();
+  const path = `${serverPath(id).replace('/servers', '/api/v1/servers')}/services/${encodeURIComponent(name)}`;
+  const ackText = h('bdi', {dir: 'auto'});
+  const ack = h('p', {class: 'notice', hidden: true}, h('strong', {}, 'Acknowledged: '), ackText, ' ',
+                act('Withdraw', () => api.delete(`${path}/acknowledgement`)));
+  const acknowledge = h('button', {type: 'button', on: {click: () => askAcknowledge(api, path, title.textContent)}}, 'Acknowledge');
+  const silence = h('button', {type: 'button', on: {click: () => askSilence(api, title.textContent, {server_id: id, service: name},
+                                                                             () => announcer.say('Silenced.'))}}, 'Silence');
   const facts = new Facts(name);
   const events = new Events(api, id, name);
   const whole = [
     h('nav', {class: 'crumbs', 'aria-label': 'Breadcrumb'}, h('a', {href: '/'}, 'Servers'), h('span', {'aria-hidden': 'true'}, '/'), crumb),
-    h('div', {class: 'page-head'}, title),
-    description, verdict, error.el, facts.el, events.timeline.el, events.el,
+    h('div', {class: 'page-head'}, title, h('div', {class: 'actions end'}, acknowledge, silence)),
+    description, verdict, error.el, late.el, ack, facts.el, events.timeline.el, events.el,
   ];
   const wait = loading();
   let before = null;
@@ -67,6 +77,10 @@ export function serviceView({api, store}, {id, name}) {
       setText(message, service.message);
       setAttribute(verdict, 'data-status', service.status ?? 'none');
       error.set(service.error);
+      late.set(service.stale ? service.stale_since : null);
+      setHidden(ack, !service.acknowledgement || !isTrouble(service));
+      setText(ackText, service.acknowledgement?.reason);
+      setHidden(acknowledge, Boolean(service.acknowledgement) || !isTrouble(service));
       facts.set(service);
       if (before && (before.status !== service.status || before.message !== service.message)) flash(verdict);
       if (events.failed || before?.received_at !== service.received_at || before?.error?.at !== service.error?.at) events.read();

@@ -1,0 +1,246 @@
+// What a person changes: the account, servers, silences, notifications. And what is seen without an account.
+
+import assert from 'node:assert/strict';
+import {after, before} from 'node:test';
+import {plain} from './fleet.js';
+import {Suite, inspect, journalIsClean, live, password} from './harness.js';
+
+const suite = new Suite('manage');
+const {host} = suite;
+const there = async (path) => (await fetch(`${plain}/api/v1${path}`)).status !== 404;
+// The accounts' and the notifications' part of the API; both are pieces of their own.
+const complete = await there('/sessions') && await there('/features');
+const step = (name, f) => suite.step(name, f, {skip: !complete});
+let page, profile, ids, serverUrl;
+
+before(async () => {
+  if (!complete) return;
+  await suite.begin();
+  ({page, profile} = suite);
+  await suite.signUp();
+  await suite.startFleet();
+  ({ids} = await suite.fleet.do('servers', {names: ['one', 'two'], services: 4, labels: [['prod'], ['staging']]}));
+  await suite.fleet.do('report', {server: 'one', items: [{service_name: 'check-1', status: 'FAILURE', message: '<b>full</b> \u202edesrever'}]});
+  serverUrl = `${host.url}/servers/${ids.one}`;
+}, {timeout: 120000});
+
+after(() => suite.end());
+
+const button = (name) => page.getByRole('button', {name, exact: true});
+const dialog = () => page.locator('dialog[open]');
+const closed = () => page.waitForFunction(() => !document.querySelector('dialog'));
+
+async function manage(entry) {
+  await page.click('.page-head .menu summary');
+  await button(entry).click();
+  await dialog().waitFor();
+}
+
+step('a server gets another name and other labels, on every page at once', async () => {
+  const other = await profile.newPage();
+  await other.goto(host.url);
+  await live(other);
+  await page.goto(serverUrl);
+  await page.waitForSelector('.row');
+  await live(page);
+  await manage('Name and labels …');
+  await page.fill('#edit-name', '');
+  await button('Save').click();
+  assert.match(await page.innerText('#edit-name-error'), /Give the server a name/);
+  await inspect(page, 'dialog');
+  await page.fill('#edit-name', 'first');
+  await page.fill('#edit-labels', 'prod, new');
+  await page.keyboard.press('Enter');
+  await closed();
+  await page.waitForSelector('h1:text-is("first")');
+  await other.waitForSelector('.c-name a:text-is("first")');
+  assert.deepEqual(await page.$$eval('.page-head .labels li', (l) => l.map((el) => el.textContent)), ['prod', 'new']);
+  await other.close();
+});
+
+step('a dialog is left with Escape, and the focus is where it was', async () => {
+  await page.focus('.page-head .menu summary');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await dialog().waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'edit-name');
+  await page.keyboard.press('Escape');
+  await closed();
+});
+
+step('a failure is acknowledged with a reason, until it recovers', async () => {
+  await page.goto(`${serverUrl}/services/check-1`);
+  await button('Acknowledge').click();
+  await page.fill('#ack-reason', 'making room <i>');
+  await page.keyboard.press('Enter');
+  await closed();
+  await page.waitForSelector('.notice:visible >> text=making room <i>');
+  await inspect(page, 'acknowledged');
+  await page.click('.crumbs a:last-of-type');
+  await page.waitForSelector('.tag:visible:text-is("Acknowledged")');
+  await suite.fleet.do('report', {server: 'one', items: [{service_name: 'check-1', status: 'OK', message: 'room'}]});
+  await page.waitForFunction(() => ![...document.querySelectorAll('.tag')].some((el) => el.textContent === 'Acknowledged' && !el.hidden));
+});
+
+step('silences are made on the pages of what they are about, and ended in their list', async () => {
+  await page.goto(serverUrl);
+  await page.waitForSelector('.row');
+  await manage('Silence …');
+  await button('Silence').click();
+  assert.match(await page.innerText('#silence-reason-error'), /Say why/);
+  await page.fill('#silence-reason', 'maintenance');
+  await page.selectOption('#silence-end', '4');
+  await button('Silence').click();
+  await closed();
+  await page.goto(`${host.url}/silences`);
+  await page.waitForSelector('.plain tbody tr');
+  assert.match(await page.innerText('.plain tbody tr'), /first[\s\S]*maintenance[\s\S]*in (3 h|4 h)/);
+  await page.fill('#silence-label', 'staging');
+  await button('Silence …').click();
+  await page.fill('#silence-reason', 'nobody looks');
+  await page.selectOption('#silence-end', '');
+  await page.keyboard.press('Enter');
+  await closed();
+  await page.waitForFunction(() => document.querySelectorAll('.plain tbody tr').length === 2);
+  await inspect(page, 'silences');
+  for (let n = 2; n > 0; n--) {
+    await page.locator('.plain tbody tr button').first().click();
+    await page.waitForFunction((left) => document.querySelectorAll('.plain tbody tr').length === left, n - 1);
+  }
+  await page.waitForSelector('text=Nothing is silenced');
+});
+
+step('channels are added, changed and deleted; quiet hours and damping are kept', async () => {
+  await page.goto(`${host.url}/notifications`);
+  await button('Add a channel').click();
+  await page.selectOption('#channel-type', 'ntfy');
+  await page.fill('#channel-name', 'Phone');
+  await button('Add').click();
+  assert.match(await page.innerText('#config-topic-error'), /needed/);
+  await page.fill('#config-topic', 'a-topic-for-tests');
+  await inspect(page, 'channel');
+  await button('Add').click();
+  await closed();
+  const row = page.locator('.plain tbody tr', {hasText: 'Phone'});
+  await row.waitFor();
+  await row.getByRole('button', {name: 'Change Phone'}).click();
+  assert.doesNotMatch(await page.inputValue('#config-topic'), /a-topic/);
+  await page.fill('#channel-name', 'Pocket');
+  await page.selectOption('#channel-severity', 'FAILURE');
+  await dialog().getByRole('button', {name: 'Save'}).click();
+  await closed();
+  await page.waitForSelector('.plain >> text=Failures alone');
+
+  await page.fill('#quiet-from', '22:00');
+  await page.fill('#damping', '3');
+  await page.locator('section', {has: page.locator('#quiet')}).getByRole('button', {name: 'Save'}).click();
+  assert.match(await page.innerText('#quiet-to-error'), /Both, or neither/);
+  await page.fill('#quiet-to', '07:00');
+  await page.locator('section', {has: page.locator('#quiet')}).getByRole('button', {name: 'Save'}).click();
+  await page.waitForSelector('text=Saved.');
+  await page.reload();
+  await page.waitForSelector('#damping');
+  assert.deepEqual([await page.inputValue('#quiet-from'), await page.inputValue('#quiet-to'), await page.inputValue('#damping')], ['22:00', '07:00', '3']);
+  await inspect(page, 'notifications');
+  await page.getByRole('button', {name: 'Delete Pocket'}).click();
+  await page.waitForSelector('.part:has(#channels) >> text=There are none');
+});
+
+step('a public page is opened, seen without an account, and closed', async () => {
+  await page.goto(serverUrl);
+  await page.waitForSelector('.row');
+  await manage('Public page and badge …');
+  await button('Open a page').click();
+  const address = await dialog().locator('a').first().getAttribute('href');
+  await dialog().locator('img').evaluate((image) => image.decode());
+  await button('Done').click();
+  await closed();
+
+  const stranger = await suite.browser.newContext({ignoreHTTPSErrors: true});
+  const theirs = await stranger.newPage();
+  await theirs.goto(address);
+  await theirs.waitForSelector('.public li');
+  assert.equal(await theirs.innerText('h1'), 'first');
+  assert.equal(await theirs.locator('.public li').count(), 4);
+  assert.equal(await theirs.isVisible('.top-nav'), false);
+  await inspect(theirs, 'public');
+
+  await manage('Public page and badge …');
+  await button('Close the page').click();
+  await closed();
+  await theirs.reload();
+  await theirs.waitForSelector('text=There is no such page');
+  await stranger.close();
+});
+
+step('a new token, and the end of a server', async () => {
+  await page.goto(`${host.url}/servers/${ids.two}`);
+  await page.waitForSelector('.row');
+  await manage('New token …');
+  await button('Make a token').click();
+  await page.waitForSelector('dialog pre');
+  assert.match(await page.innerText('dialog pre'), /^ssictl register --replace http\S+ \S+$/);
+  await button('Done').click();
+  await closed();
+  await manage('Remove …');
+  await button('Remove the server').click();
+  await page.waitForURL(`${host.url}/`);
+  await page.waitForFunction(() => document.querySelectorAll('.row').length === 1);
+});
+
+step('an API token is shown once and deleted; the password is changed; other devices are logged out', async () => {
+  await page.goto(`${host.url}/account`);
+  await button('Create a token').click();
+  await page.fill('#token-name', 'a <script>');
+  await button('Create token').click();
+  await page.waitForSelector('dialog pre');
+  const token = await page.innerText('dialog pre');
+  await button('Done').click();
+  await closed();
+  const ask = (secret) => page.evaluate(async (t) => (await fetch('/api/v1/servers', {headers: {Authorization: `Bearer ${t}`}})).status, secret);
+  assert.equal(await ask(token), 200);
+  await page.waitForSelector('.plain >> text=a <script>');
+  await inspect(page, 'account');
+  await page.getByRole('button', {name: 'Delete the token a <script>'}).click();
+  await page.waitForSelector('text=There are none');
+  assert.equal(await ask(token), 401);
+
+  await page.fill('#current-password', 'not this one');
+  await page.fill('#new-password', `${password} too`);
+  await button('Change password').click();
+  await page.waitForSelector('.form .notice.bad:visible');
+  await page.fill('#current-password', password);
+  await button('Change password').click();
+  await page.waitForSelector('text=The password is changed.');
+  profile.expectComplaint(/status of 40[13]/);
+});
+
+step('the account is deleted with its password', async () => {
+  await button('Delete account').click();
+  await page.fill('#delete-password', `${password} too`);
+  await button('Delete everything').click();
+  await page.waitForURL('**/login**');
+  await closed();
+  await page.fill('#email', suite.email);
+  await page.fill('#password', `${password} too`);
+  await page.click('main button[type="submit"]');
+  await page.waitForSelector('[role="alert"]:visible');
+  profile.expectComplaint(/status of 401/);
+});
+
+step('a forgotten password: the way to a mail, and what a bad link says', async () => {
+  await page.click('text=Forgotten password');
+  await page.waitForSelector('h1:text-is("Forgotten password")');
+  await inspect(page, 'forgotten');
+  await page.goto(`${host.url}/verify-email?token=none`);
+  await page.waitForSelector('text=This link was used already or has expired.');
+  await page.goto(`${host.url}/reset-password?token=none`);
+  await page.fill('#new-password', 'a new password for me');
+  await page.click('main button[type="submit"]');
+  await page.waitForSelector('[role="alert"]:visible');
+  await inspect(page, 'reset');
+  profile.expectComplaint(/status of 400/);
+});
+
+step('the daemons logged no error meanwhile', () => journalIsClean(host));

@@ -1,0 +1,36 @@
+// Notifications of this browser (Push API): subscribed with the server's key, shown by the service worker.
+
+export function canPush() {
+  return 'PushManager' in window && 'serviceWorker' in navigator && 'Notification' in window;
+}
+
+export async function subscription() {
+  return (await navigator.serviceWorker.ready).pushManager.getSubscription();
+}
+
+export async function subscribe(api) {
+  if (await Notification.requestPermission() !== 'granted')
+    throw new Error('The browser does not allow notifications of this page. Its settings for the page decide.');
+  const {public_key: key} = await api.get('/api/v1/push/key');
+  const {pushManager} = await navigator.serviceWorker.ready;
+  const old = await pushManager.getSubscription();
+
+  if (old) await old.unsubscribe(); // it may be of another account or key
+  const made = await pushManager.subscribe({userVisibleOnly: true, applicationServerKey: key});
+  return api.post('/api/v1/push/subscriptions', {...made.toJSON(), public_key: key, label: browserOf(navigator.userAgent)});
+}
+
+// This device forgets it; the push service then tells the server that it is gone.
+export async function unsubscribe() {
+  if (!canPush() || !await navigator.serviceWorker.getRegistration()) return;
+  await (await subscription())?.unsubscribe();
+}
+
+// "Chromium on Linux": what a person knows the device by.
+export function browserOf(agent) {
+  const text = agent ?? '';
+  const name = [['Edg/', 'Edge'], ['OPR/', 'Opera'], ['Firefox/', 'Firefox'], ['Chrome/', 'Chrome'], ['Safari/', 'Safari']].find(([s]) => text.includes(s))?.[1];
+  const system = [['Android', 'Android'], ['iPhone', 'iPhone'], ['iPad', 'iPad'], ['Windows', 'Windows'], ['Mac OS', 'macOS'], ['Linux', 'Linux']]
+    .find(([s]) => text.includes(s))?.[1];
+  return name ? `${name}${system ? ` on ${system}` : ''}` : text.slice(0, 60) || 'Unknown';
+}

@@ -1,0 +1,40 @@
+// Silencing and acknowledging: the dialogs that ask for what they need.
+
+import {dialog, field, select} from './forms.js';
+import {h} from './dom.js';
+import {now} from './time.js';
+
+const HOURS = [['1', 'One hour'], ['4', '4 hours'], ['24', 'One day'], ['168', 'One week'], ['', 'Until it is ended']];
+
+// target: {server_id?, service?, label?}; what: its name for people.
+export function askSilence(api, what, target, done) {
+  const reason = field('silence-reason', 'Reason', h('input', {autocomplete: 'off', maxlength: '200', autofocus: true}));
+  const hours = field('silence-end', 'For', select(HOURS, '1'));
+
+  dialog({
+    title: `Silence ${what}?`, text: 'Nobody is notified meanwhile. What still stands at the end is told then.',
+    fields: [reason.el, hours.el], button: 'Silence',
+    check: () => {
+      reason.complain(reason.value ? '' : 'Say why, for those who find it later.');
+      return Boolean(reason.value);
+    },
+    submit: async () => {
+      const end = hours.input.value && new Date(now() + Number(hours.input.value) * 3600000).toISOString();
+      await api.post('/api/v1/silences', {...target, reason: reason.value, ends_at: end || null});
+      done?.();
+    },
+  });
+}
+
+export function askAcknowledge(api, path, what) {
+  const reason = field('ack-reason', 'What is being done', h('input', {autocomplete: 'off', maxlength: '200', autofocus: true}));
+
+  dialog({
+    title: `Acknowledge ${what}?`, text: 'No more reminders of it, until it gets worse or well.', fields: [reason.el], button: 'Acknowledge',
+    check: () => {
+      reason.complain(reason.value ? '' : 'Say what is being done.');
+      return Boolean(reason.value);
+    },
+    submit: () => api.post(`${path}/acknowledgement`, {reason: reason.value}),
+  });
+}

@@ -1,0 +1,143 @@
+// The account: where it is logged in, tokens for programs, the password, the end.
+
+import {copyText, foreign, h, setText} from '../dom.js';
+import {dialog, field, form, sentence} from '../forms.js';
+import {browserOf} from '../push.js';
+import {timeElement} from '../time.js';
+import {plainTable, section} from './section.js';
+
+const SCOPES = [['read', 'Read everything'], ['servers:register', 'Register servers'], ['write', 'Change everything']];
+
+export function accountView({api, session, announcer}) {
+  const sessions = section('sessions', 'Where you are logged in', {
+    read: () => api.get('/api/v1/sessions'),
+    show: (list) => [
+      plainTable('Sessions', ['Browser', 'Address', 'Last used', ''], list.map((s) => [
+        [foreign('bdi', {}, browserOf(s.user_agent)), s.current ? h('span', {class: 'tag'}, 'This one') : null], s.address ?? '–',
+        time(s.last_used_at ?? s.created_at),
+        s.current ? '' : act('Log out', async () => {
+          await api.delete(`/api/v1/sessions/${encodeURIComponent(s.id)}`);
+          sessions.load();
+        }),
+      ])),
+      h('p', {class: 'actions'}, h('button', {type: 'button', on: {click: () => dialog({
+        title: 'Log out everywhere?', text: 'You have to log in again on every device, on this one too.', button: 'Log out everywhere', danger: true,
+        submit: async () => {
+          await api.delete('/api/v1/sessions');
+          await session.logOut();
+        },
+      })}}, 'Log out everywhere')),
+    ],
+  });
+  const tokens = section('tokens', 'API tokens', {
+    about: 'For programs that read or register servers in your name.',
+    read: () => api.get('/api/v1/api-tokens'),
+    show: (list) => [
+      list.length ? plainTable('API tokens', ['Name', 'May', 'Last used', 'Expires', ''], list.map((t) => [
+        foreign('bdi', {}, t.name), t.scopes.join(', '), time(t.last_used_at, 'Never'), time(t.expires_at, 'Never', 'due'),
+        act('Delete', async () => {
+          await api.delete(`/api/v1/api-tokens/${encodeURIComponent(t.id)}`);
+          tokens.load();
+        }, `Delete the token ${t.name}`),
+      ])) : h('p', {class: 'muted'}, 'There are none.'),
+      h('p', {class: 'actions'}, h('button', {type: 'button', on: {click: () => newToken()}}, 'Create a token')),
+    ],
+  });
+
+  function newToken() {
+    const name = field('token-name', 'Name', h('input', {autocomplete: 'off', maxlength: '64', autofocus: true}));
+    const boxes = SCOPES.map(([scope, text], i) => {
+      const input = h('input', {type: 'checkbox', id: `scope-${i}`, checked: i === 0});
+      return {scope, input, el: h('p', {class: 'check'}, input, h('label', {for: `scope-${i}`}, text))};
+    });
+    const scopes = h('fieldset', {}, h('legend', {}, 'It may'), boxes.map((b) => b.el));
+
+    dialog({
+      title: 'Create an API token', fields: [name.el, scopes], button: 'Create token',
+      check: () => {
+        name.complain(name.value ? '' : 'Give it a name.');
+        return Boolean(name.value);
+      },
+      submit: async () => {
+        const chosen = boxes.filter((b) => b.input.checked).map((b) => b.scope);
+        const made = await api.post('/api/v1/api-tokens', {name: name.value, scopes: chosen});
+        tokens.load();
+        showSecret(made.token);
+      },
+    });
+  }
+
+  function showSecret(token) {
+    const code = h('code', {}, token);
+    const copy = h('button', {type: 'button', class: 'copy', on: {click: async () => {
+      setText(copy, await copyText(token, code) ? 'Copied' : 'Selected');
+    }}}, 'Copy');
+    dialog({title: 'Your new token', text: 'It is shown this once.', button: 'Done', submit: async () => {},
+            fields: [h('div', {class: 'command'}, h('pre', {tabindex: '0', role: 'region', 'aria-label': 'Token'}, code), copy)]});
+  }
+
+  const old = field('current-password', 'Current password', h('input', {type: 'password', autocomplete: 'current-password'}));
+  const fresh = field('new-password', 'New password', h('input', {type: 'password', autocomplete: 'new-password'}),
+                      'At least 10 characters. All other devices are logged out.');
+  const password = form({
+    fields: [h('input', {type: 'email', autocomplete: 'username', hidden: true, value: session.email}), old.el, fresh.el],
+    button: 'Change password',
+    check: () => {
+      old.complain(old.input.value ? '' : 'Enter your current password.');
+      fresh.complain(new TextEncoder().encode(fresh.input.value).length < 10 ? 'Too short: at least 10 characters.' : '');
+      return old.input.value && !fresh.input.hasAttribute('aria-invalid');
+    },
+    submit: async () => {
+      await api.post('/api/v1/users/me/password', {current_password: old.input.value, new_password: fresh.input.value});
+      old.input.value = fresh.input.value = '';
+      announcer.say('The password is changed.');
+      password.append(h('p', {class: 'hint', role: 'status'}, 'The password is changed.'));
+      sessions.load();
+    },
+  });
+
+  const remove = h('button', {type: 'button', class: 'danger', on: {click: () => {
+    const secret = field('delete-password', 'Password', h('input', {type: 'password', autocomplete: 'current-password', autofocus: true}));
+    dialog({
+      title: 'Delete the account?', text: 'Servers, services, history and tokens are deleted at once. The agents are turned away.',
+      fields: [secret.el], button: 'Delete everything', danger: true,
+      check: () => {
+        secret.complain(secret.input.value ? '' : 'Enter your password.');
+        return Boolean(secret.input.value);
+      },
+      submit: async () => {
+        await api.authorized('DELETE', '/api/v1/users/me', {body: {password: secret.input.value}});
+        await session.logOut();
+      },
+    });
+  }}}, 'Delete account');
+
+  return {
+    title: () => 'Account',
+    el: h('section', {class: 'page narrow'},
+          h('h1', {tabindex: '-1'}, 'Account'), h('p', {class: 'muted'}, foreign('bdi', {}, session.email)),
+          sessions.el, tokens.el,
+          h('section', {class: 'part', 'aria-labelledby': 'password-title'}, h('h2', {id: 'password-title'}, 'Password'), password),
+          h('section', {class: 'part', 'aria-labelledby': 'delete-title'}, h('h2', {id: 'delete-title'}, 'Delete the account'),
+            h('p', {class: 'muted'}, 'There is no way back.'), h('p', {class: 'actions'}, remove))),
+  };
+}
+
+export function act(text, f, label) {
+  const button = h('button', {type: 'button', class: 'small', 'aria-label': label, on: {click: async () => {
+    button.disabled = true;
+    try {
+      await f();
+    } catch (e) {
+      button.after(h('span', {class: 'field-error', role: 'alert'}, ` ${sentence(e)}`));
+    }
+    button.disabled = false;
+  }}}, text);
+  return button;
+}
+
+export function time(iso, missing = '–', style = 'ago') {
+  const t = timeElement(style, missing);
+  t.set(iso);
+  return t.el;
+}

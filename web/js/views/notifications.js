@@ -1,0 +1,172 @@
+// Who is told of what, and when: this browser, the channels, quiet hours, and what was told lately.
+
+import {foreign, h, setHidden} from '../dom.js';
+import {dialog, field, form, select} from '../forms.js';
+import {canPush, subscribe, subscription, unsubscribe} from '../push.js';
+import {plural} from '../status.js';
+import {act, time} from './account.js';
+import {plainTable, section} from './section.js';
+
+const SEVERITIES = [['UPDATE', 'Updates, warnings and failures'], ['WARNING', 'Warnings and failures'], ['FAILURE', 'Failures alone']];
+const SECRET = {autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false'};
+
+// What each type needs to be told: [key, label, hint, optional].
+const TYPES = {
+  email: ['E-mail', [['address', 'Address', 'Its owner is asked to confirm it.']]],
+  ntfy: ['ntfy', [['topic', 'Topic'], ['url', 'Server', 'https://ntfy.sh when empty', true], ['token', 'Access token', '', true]]],
+  slack: ['Slack', [['url', 'Address of the incoming webhook']]],
+  matrix: ['Matrix', [['url', 'Home server', 'https://…'], ['room', 'Room', '!room:example.org'], ['token', 'Access token']]],
+  telegram: ['Telegram', [['token', 'Bot token'], ['chat_id', 'Chat id']]],
+  webhook: ['Webhook', [['url', 'Address'], ['template', 'Body', 'JSON with {{placeholders}}; the whole change when empty', true]]],
+};
+
+const enc = encodeURIComponent;
+
+export function notificationsView({api, store}) {
+  const browser = section('this-browser', 'This browser', {
+    read: async () => ({features: await api.get('/api/v1/features'), own: canPush() ? await subscription() : null,
+                        all: await api.get('/api/v1/push/subscriptions')}),
+    show: ({features, own, all}) => {
+      const others = all.map((s) => [foreign('bdi', {}, s.label ?? s.host), h('span', {class: 'muted'}, s.host), stateOf(s), act('Remove', async () => {
+        await api.delete(`/api/v1/push/subscriptions/${enc(s.id)}`);
+        browser.load();
+      }, `Remove ${s.label ?? s.host}`)]);
+      const words = !features.push ? 'This server sends no push messages.' : !canPush() ? 'This browser takes no push messages of this address.'
+        : own ? 'It shows notifications, also while this page is closed.' : 'It can show notifications, also while this page is closed.';
+      const button = features.push && canPush() && (own ? act('Stop', async () => {
+        await unsubscribe();
+        browser.load();
+      }) : act('Show notifications', async () => {
+        await subscribe(api);
+        browser.load();
+        channels.load();
+      }));
+      return [h('p', {}, words), h('p', {class: 'actions'}, button || null),
+              all.length ? plainTable('Browsers that are told', ['Browser', 'Push service', 'State', ''], others) : null].filter(Boolean);
+    },
+  });
+  const channels = section('channels', 'Channels', {
+    about: 'Each is told of what it has not been told yet, in order, and again until it answers.',
+    read: () => api.get('/api/v1/notifications/channels'),
+    show: (list) => [
+      list.length ? plainTable('Channels', ['Channel', 'Told of', 'State', ''], list.map((c) => channelRow(c))) : h('p', {class: 'muted'}, 'There are none.'),
+      h('p', {class: 'actions'}, h('button', {type: 'button', on: {click: () => edit(null)}}, 'Add a channel')),
+    ],
+  });
+
+  function channelRow(c) {
+    const path = `/api/v1/notifications/channels/${enc(c.id)}`;
+    const result = h('p', {class: 'hint', role: 'status'});
+    return [
+      [foreign('bdi', {}, c.name), h('span', {class: 'tag'}, TYPES[c.type]?.[0] ?? 'Push'), c.enabled ? null : h('span', {class: 'tag'}, 'Off')],
+      SEVERITIES.find(([key]) => key === c.min_severity)?.[1] ?? c.min_severity,
+      [c.verified === false ? 'Waits for the address to be confirmed' : stateOf(c), c.queued ? h('p', {class: 'hint'}, plural(c.queued, 'message waits', 'messages wait')) : null,
+       c.last_error && c.failing_since ? foreign('p', {class: 'field-error'}, c.last_error) : null, result],
+      h('span', {class: 'actions'}, act('Test', async () => {
+        result.textContent = '';
+        const {delivered, targets, error} = await api.post(`${path}/test`, {});
+        result.textContent = error ? `Not delivered: ${error}` : `Delivered${targets > 1 ? ` to ${delivered} of ${targets}` : ''}.`;
+      }, `Test ${c.name}`),
+      h('button', {type: 'button', class: 'small', 'aria-label': `Change ${c.name}`, on: {click: () => edit(c)}}, 'Change'),
+      act('Delete', async () => {
+        await api.delete(path);
+        channels.load();
+      }, `Delete ${c.name}`)),
+    ];
+  }
+
+  function edit(c) {
+    const type = field('channel-type', 'Type', select(Object.entries(TYPES).map(([key, [text]]) => [key, text]), c?.type));
+    const name = field('channel-name', 'Name', h('input', {autocomplete: 'off', maxlength: '64', value: c?.name ?? ''}));
+    const severity = field('channel-severity', 'Told of', select(SEVERITIES, c?.min_severity ?? 'WARNING'));
+    const labels = field('channel-labels', 'Only servers with one of these labels', h('input', {...SECRET, value: c?.labels.join(' ') ?? ''}), 'All servers when empty.');
+    const damping = field('channel-damping', 'Results in a row before it is told', h('input', {type: 'number', min: '1', max: '20', value: c?.damping ?? ''}),
+                          'As the account has it when empty.');
+    const on = h('input', {type: 'checkbox', id: 'channel-on', checked: c?.enabled ?? true});
+    const config = h('div');
+    let parts = [];
+    const show = () => {
+      parts = (TYPES[c ? c.type : type.value]?.[1] ?? []).map(([key, label, hint, optional]) => {
+        const input = key === 'template' ? h('textarea', {rows: '4', ...SECRET}) : h('input', {...SECRET});
+        input.value = c?.config?.[key] ?? '';
+        return {key, optional, ...field(`config-${key}`, label, input, hint)};
+      });
+      config.replaceChildren(...parts.map((p) => p.el));
+    };
+
+    type.input.addEventListener('change', show);
+    show();
+    dialog({
+      title: c ? `Change ${c.name}` : 'Add a channel', button: c ? 'Save' : 'Add',
+      fields: [c ? null : type.el, name.el, config, severity.el, labels.el, damping.el, h('p', {class: 'check'}, on, h('label', {for: 'channel-on'}, 'Switched on'))],
+      check: () => {
+        name.complain(name.value ? '' : 'Give it a name.');
+        for (const p of parts) p.complain(p.input.value.trim() || p.optional ? '' : 'This is needed.');
+        return name.value && parts.every((p) => p.input.value.trim() || p.optional);
+      },
+      submit: async () => {
+        const body = {
+          name: name.value, min_severity: severity.input.value, enabled: on.checked, damping: damping.value ? Number(damping.value) : null,
+          labels: [...new Set(labels.value.split(/[\s,]+/).filter(Boolean))],
+          config: Object.fromEntries(parts.map((p) => [p.key, p.input.value.trim() || null]).filter(([, value]) => value !== null || c)),
+        };
+        if (c) await api.patch(`/api/v1/notifications/channels/${enc(c.id)}`, c.type === 'push' ? {...body, config: undefined} : body);
+        else await api.post('/api/v1/notifications/channels', {...body, type: type.input.value});
+        channels.load();
+      },
+    });
+  }
+
+  const quiet = section('quiet', 'When', {
+    about: 'In quiet hours nothing is sent; what still stands at their end comes as one message.',
+    read: () => api.get('/api/v1/notifications/settings'),
+    show: (s) => {
+      const from = field('quiet-from', 'Quiet from', h('input', {type: 'time', value: s.quiet_from ?? ''}));
+      const to = field('quiet-to', 'Quiet until', h('input', {type: 'time', value: s.quiet_to ?? ''}));
+      const zone = field('quiet-zone', 'Time zone', h('input', {...SECRET, value: s.quiet_from ? s.timezone : Intl.DateTimeFormat().resolvedOptions().timeZone}));
+      const damping = field('damping', 'Results in a row before a change is told', h('input', {type: 'number', min: '1', max: '20', value: s.damping}),
+                            '1 tells each change at once; more keeps quiet about what comes and goes.');
+      const saved = h('p', {class: 'hint', role: 'status', hidden: true}, 'Saved.');
+      return [form({
+        fields: [h('div', {class: 'side'}, from.el, to.el, zone.el), damping.el], button: 'Save', others: [saved],
+        check: () => {
+          setHidden(saved, true);
+          to.complain(Boolean(from.value) === Boolean(to.value) ? '' : 'Both, or neither.');
+          return Boolean(from.value) === Boolean(to.value);
+        },
+        submit: async () => {
+          await api.patch('/api/v1/notifications/settings', {quiet_from: from.value || null, quiet_to: to.value || null, timezone: zone.value,
+                                                              damping: Number(damping.value)});
+          setHidden(saved, false);
+        },
+      })];
+    },
+  });
+  const recent = section('recent', 'Lately', {
+    read: () => api.get('/api/v1/notifications?limit=30'),
+    show: (list) => (list.length ? plainTable('Notifications', ['When', 'What', 'Channel', 'State'], list.map((n) => [
+      time(n.created_at), foreign('bdi', {}, wordsOf(n.message, store)), foreign('bdi', {}, n.channel ?? '–'),
+      [{sent: 'Sent', queued: 'Waits', failed: 'Given up', merged: 'Told with a later one'}[n.state] ?? n.state,
+       n.error && n.state !== 'sent' ? foreign('p', {class: 'field-error'}, n.error) : null],
+    ])) : h('p', {class: 'muted'}, 'Nothing was sent yet.')),
+  });
+
+  return {
+    title: () => 'Notifications',
+    el: h('section', {class: 'page narrow'}, h('h1', {tabindex: '-1'}, 'Notifications'),
+          h('p', {class: 'muted'}, h('a', {href: '/silences'}, 'Silences'), ' say what is not told for a while.'),
+          browser.el, channels.el, quiet.el, recent.el),
+  };
+}
+
+function stateOf({failing_since: failing, last_success_at: success}) {
+  if (failing) return h('span', {class: 'field-error'}, 'Fails for ', time(failing));
+  return success ? h('span', {}, 'Last told ', time(success)) : h('span', {class: 'muted'}, 'Not told yet');
+}
+
+function wordsOf(m, store) {
+  if (!m) return '–';
+  if (m.kind === 'digest') return plural(m.items?.length ?? 0, 'change');
+  const where = store.servers.get(m.server_id)?.name ?? m.server ?? '';
+  return m.service ? `${m.title ?? m.service} on ${where}: ${m.new}` : `${where}: ${m.new ?? m.kind}`;
+}

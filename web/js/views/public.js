@@ -1,0 +1,39 @@
+// The public page of one server: for whoever knows its address, without an account.
+
+import {json, send} from '../api.js';
+import {foreign, h} from '../dom.js';
+import {compareServices, linkMark, statusMark} from '../status.js';
+import {time} from './account.js';
+import {loading, notFound, trouble} from './notice.js';
+
+const EVERY_MS = 30000;
+
+export function publicView(app, {token}) {
+  const el = h('section', {class: 'page narrow'}, loading());
+  let name = 'Status';
+  let timer = 0;
+
+  async function read() {
+    try {
+      const data = await json(await send('GET', `/public/${encodeURIComponent(token)}`));
+      const conn = linkMark();
+      name = data.name;
+      conn.set(data.state);
+      el.replaceChildren(
+        h('div', {class: 'page-head'}, foreign('h1', {tabindex: '-1'}, data.name), h('p', {class: 'facts'}, conn.el)),
+        h('ul', {class: 'public', role: 'list'}, data.services.map((s) => ({...s, name: s.title})).sort(compareServices).map((s) => {
+          const status = statusMark();
+          status.set(s.status);
+          return h('li', {data: {status: s.status ?? 'none'}}, foreign('span', {class: 'public-name'}, s.title), status.el, time(s.changed_at, '', 'since'));
+        })));
+      document.title = `${name} – SSI`;
+    } catch (e) {
+      if (e.status === 404) return el.replaceChildren(...notFound('There is no such page', 'It may have been closed by its owner.').childNodes);
+      if (el.firstChild?.className !== 'notice bad') el.prepend(trouble(e.message));
+    }
+    timer = setTimeout(read, EVERY_MS);
+  }
+
+  read();
+  return {el, title: () => name, destroy: () => clearTimeout(timer)};
+}

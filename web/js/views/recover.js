@@ -1,0 +1,53 @@
+// A forgotten password, and the addresses that mails lead to.
+
+import {send} from '../api.js';
+import {h} from '../dom.js';
+import {field, form, sentence} from '../forms.js';
+
+const tokenOf = () => new URLSearchParams(location.search).get('token') ?? '';
+
+function page(title, ...children) {
+  return {title: () => title, el: h('section', {class: 'page auth-page'}, h('h1', {tabindex: '-1'}, title), children)};
+}
+
+export function forgottenView() {
+  const email = field('email', 'E-mail', h('input', {type: 'email', autocomplete: 'username', inputmode: 'email', autofocus: true, maxlength: '254'}));
+  const view = page('Forgotten password', h('p', {class: 'description'}, 'You get a mail with a link to choose a new one.'), form({
+    fields: [email.el], button: 'Send the mail',
+    check: () => {
+      email.complain(email.value && !email.input.validity.typeMismatch ? '' : 'Enter your e-mail address.');
+      return !email.input.hasAttribute('aria-invalid');
+    },
+    submit: async () => {
+      await send('POST', '/api/v1/users/password-reset', {body: {email: email.value}});
+      view.el.replaceChildren(view.el.firstChild, h('p', {role: 'status'}, 'If there is an account with this address, a mail is on its way to it.'));
+    },
+  }), h('p', {class: 'aside'}, h('a', {href: '/login'}, 'Log in')));
+  return view;
+}
+
+export function resetView({router}) {
+  const fresh = field('new-password', 'New password', h('input', {type: 'password', autocomplete: 'new-password', autofocus: true}),
+                      'At least 10 characters. All devices are logged out.');
+  return page('Choose a new password', form({
+    fields: [fresh.el], button: 'Change password',
+    check: () => {
+      fresh.complain(new TextEncoder().encode(fresh.input.value).length < 10 ? 'Too short: at least 10 characters.' : '');
+      return !fresh.input.hasAttribute('aria-invalid');
+    },
+    submit: async () => {
+      await send('POST', '/api/v1/users/password-reset/confirm', {body: {token: tokenOf(), password: fresh.input.value}});
+      router.go('/login', {replace: true});
+    },
+  }));
+}
+
+export function verifyView() {
+  const words = h('p', {role: 'status'}, 'One moment …');
+  send('POST', '/api/v1/users/verify-email', {body: {token: tokenOf()}}).then(() => {
+    words.textContent = 'The address is confirmed. Thank you.';
+  }, (e) => {
+    words.textContent = e.problem === 'bad-mail-token' ? 'This link was used already or has expired.' : sentence(e);
+  });
+  return page('E-mail address', words, h('p', {class: 'aside'}, h('a', {href: '/'}, 'To the servers')));
+}

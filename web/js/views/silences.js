@@ -1,0 +1,45 @@
+// What is silenced now, and the way to end it.
+
+import {foreign, h} from '../dom.js';
+import {field} from '../forms.js';
+import {askSilence} from '../silence.js';
+import {act, time} from './account.js';
+import {plainTable, section} from './section.js';
+
+export function silencesView({api, store}) {
+  const list = section('silences-list', 'In force', {
+    read: () => api.get('/api/v1/silences'),
+    show: (silences) => (silences.length ? plainTable('Silences', ['What', 'Reason', 'Ends', ''], silences.map((s) => [
+      foreign('bdi', {}, targetOf(s, store)), foreign('bdi', {}, s.reason), time(s.ends_at, 'When it is ended', 'due'),
+      act('End', async () => {
+        await api.delete(`/api/v1/silences/${encodeURIComponent(s.id)}`);
+        list.load();
+      }, `End the silence of ${targetOf(s, store)}`),
+    ])) : h('p', {class: 'muted'}, 'Nothing is silenced. A server or a service is silenced on its own page, many of them by a label here.')),
+  });
+  const label = field('silence-label', 'Label', h('input', {autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', list: 'known-labels'}));
+  const known = h('datalist', {id: 'known-labels'});
+
+  return {
+    title: () => 'Silences',
+    update() {
+      const labels = new Set([...store.servers.values()].flatMap((s) => s.labels));
+      if (known.childElementCount !== labels.size) known.replaceChildren(...[...labels].sort().map((l) => h('option', {value: l})));
+    },
+    el: h('section', {class: 'page narrow'}, h('h1', {tabindex: '-1'}, 'Silences'), list.el,
+          h('section', {class: 'part', 'aria-labelledby': 'by-label'}, h('h2', {id: 'by-label'}, 'All servers with a label'),
+            h('form', {class: 'form', novalidate: true, on: {submit: (e) => {
+              e.preventDefault();
+              label.complain(label.value ? '' : 'Name a label.');
+              if (label.value) askSilence(api, `servers with “${label.value}”`, {label: label.value}, () => list.load());
+            }}}, label.el, known, h('div', {class: 'actions'}, h('button', {type: 'submit'}, 'Silence …'))))),
+  };
+}
+
+function targetOf({server_id: id, service, label}, store) {
+  const parts = [];
+  if (service) parts.push(service);
+  if (id) parts.push(`${service ? 'on ' : ''}${store.servers.get(id)?.name ?? id}`);
+  if (label) parts.push(`${parts.length ? 'on ' : ''}servers with “${label}”`);
+  return parts.join(' ');
+}
