@@ -227,7 +227,7 @@ BEGIN
                 END IF;
         END IF;
         -- A dead host is one alert, not one for each of its services.
-        IF p_kind IN ('stale', 'error') AND badness > 0 AND
+        IF p_kind = 'stale' AND badness > 0 AND
            server_state(s.claimed_at, s.connected, s.rebooting_until) <> 'online' THEN
                 reason := 'host';
                 until := 'infinity';
