@@ -14,7 +14,9 @@
         " 'duration_ms', v.duration_ms, 'invocation_id', v.invocation_id,"                                      \
         " 'error', CASE WHEN v.error_kind IS NOT NULL THEN json_build_object('kind', v.error_kind,"             \
         "  'detail', v.error_detail, 'at', " SQL_TIME("v.error_at") ") END,"                                    \
-        " 'stale', v.stale_since IS NOT NULL, 'stale_since', " SQL_TIME("v.stale_since") ")"
+        " 'stale', v.stale_since IS NOT NULL, 'stale_since', " SQL_TIME("v.stale_since") ","                    \
+        " 'acknowledgement', (SELECT json_build_object('reason', a.reason, 'created_at', "                      \
+        SQL_TIME("a.created_at") ") FROM acknowledgements a WHERE a.server_id = v.server_id AND a.service = v.name))"
 
 /* While an agent is connected it is as alive as the instance that holds it. */
 #define SQL_LAST_SEEN                                                                                           \

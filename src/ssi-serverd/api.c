@@ -139,6 +139,16 @@ void api_done_200(ApiCall *c, PGresult *res, int error)
                                   (size_t) PQgetlength(res, 0, 0));
 }
 
+void api_done_204(ApiCall *c, PGresult *res, int error)
+{
+        if (error < 0)
+                api_fail(c, res, error);
+        else if (PQntuples(res) == 0)
+                api_respond_not_found(c);
+        else
+                http_respond_empty(c->req, 204);
+}
+
 static void get_healthz(ApiCall *c)
 {
         http_respond_data(c->req, 200, "application/json", "{\"status\":\"ok\"}", strlen("{\"status\":\"ok\"}"));
@@ -170,7 +180,8 @@ static const ApiRoute api_common_routes[] = {
 static const ApiRoute *const tables[] = {
         api_common_routes, api_openapi_routes, api_user_routes,    api_session_routes, api_token_routes,
         api_agent_routes,  api_server_routes,  api_service_routes, api_event_routes,   api_public_routes,
-        api_qr_routes,     api_timeline_routes,
+        api_qr_routes,     api_timeline_routes, api_mail_routes,  api_channel_routes,
+        api_notification_routes, api_push_routes, api_silence_routes,
 };
 
 void api_list_routes(FILE *f)

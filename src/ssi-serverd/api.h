@@ -48,7 +48,15 @@ extern const ApiRoute api_service_routes[];
 extern const ApiRoute api_session_routes[];
 extern const ApiRoute api_timeline_routes[];
 extern const ApiRoute api_token_routes[];
+extern const ApiRoute api_channel_routes[];
+extern const ApiRoute api_mail_routes[];
+extern const ApiRoute api_notification_routes[];
+extern const ApiRoute api_push_routes[];
+extern const ApiRoute api_silence_routes[];
 extern const ApiRoute api_user_routes[];
+
+/* api-channel-test.c: a route of api-channels.c. */
+void channel_test(ApiCall *c);
 
 int api_register(Server *s, ApiRoutes **ret);
 /* A line for each: method, pattern, who may (as in openapi.json). */
@@ -72,6 +80,8 @@ void api_run(ApiCall *c);
 
 /* done functions: answer the first value of the first row as JSON; without a row 404. */
 void api_done_200(ApiCall *c, PGresult *res, int error);
+/* The same without a body. */
+void api_done_204(ApiCall *c, PGresult *res, int error);
 
 /* What the Authorization header carries after "Bearer"; NULL without. Borrowed. */
 const char *api_bearer(ApiCall *c);

@@ -83,6 +83,17 @@ static void judge_http(Delivery *d, CURLcode code, DeliveryResult *r)
                          status >= 300 && status < 400 ? " Redirects are not followed." : "");
 }
 
+static void judge_mail(Delivery *d, CURLcode code, DeliveryResult *r)
+{
+        long status = 0;
+
+        r->ok = code == CURLE_OK;
+        (void) curl_easy_getinfo(d->easy, CURLINFO_RESPONSE_CODE, &status);
+        if (!r->ok && status >= 400)
+                snprintf(r->detail, sizeof(r->detail), "The mail server answered %ld%s%.180s.", status,
+                         d->error[0] ? ": " : "", d->error);
+}
+
 static void delivery_done(CURL *easy, CURLcode code, void *userdata)
 {
         Delivery *d = userdata;
@@ -93,7 +104,7 @@ static void delivery_done(CURL *easy, CURLcode code, void *userdata)
                 snprintf(r.detail, sizeof(r.detail),
                          "The receiver has no public address (SSI_ALLOW_PRIVATE_TARGETS=yes allows others).");
         } else if (d->mime)
-                r.ok = code == CURLE_OK;
+                judge_mail(d, code, &r);
         else
                 judge_http(d, code, &r);
         if (!r.ok && r.detail[0] == '\0')

@@ -1,6 +1,6 @@
 #pragma once
 
-/* What people read of a change: the payload of the outbox (0003-notifications.sql) as texts. */
+/* What people read of a change: the payload of the outbox (0004-notifications.sql) as texts. */
 
 #include "json-util.h"
 #include "notify-template.h"

@@ -12,6 +12,7 @@
 typedef struct AgentSessions AgentSessions;
 typedef struct ApiRoutes ApiRoutes;
 typedef struct LoginThrottle LoginThrottle;
+typedef struct Notifier Notifier;
 typedef struct Metrics Metrics;
 typedef struct Streams Streams;
 
@@ -42,6 +43,7 @@ struct Server {
         AgentSessions *sessions;
         Streams *streams;
         Metrics *metrics;
+        Notifier *notifier;
 
         sd_event_source *start_timer;
         uint64_t start_retry_usec;

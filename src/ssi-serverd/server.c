@@ -4,6 +4,7 @@
 #include "api.h"
 #include "auth-throttle.h"
 #include "log.h"
+#include "notifier.h"
 #include "metrics.h"
 #include "server-internal.h"
 #include "stream.h"
@@ -33,7 +34,8 @@ static void server_start(Server *s);
 
 bool server_is_idle(Server *s)
 {
-        return (!s->db || db_in_flight(s->db) == 0) && (!s->ingest_db || db_in_flight(s->ingest_db) == 0);
+        return (!s->db || db_in_flight(s->db) == 0) && (!s->ingest_db || db_in_flight(s->ingest_db) == 0) &&
+               notifier_is_idle(s->notifier);
 }
 
 bool server_is_ready(Server *s)
@@ -52,6 +54,7 @@ static void update_availability(Server *s)
 void server_prepare_stop(Server *s)
 {
         s->stopping = true;
+        notifier_stop(s->notifier);
 }
 
 /* An outage is logged when it begins and when it ends. */
@@ -80,6 +83,7 @@ static void publish_here(Server *s, const Changes *changes)
 {
         streams_changed(s->streams, changes);
         agent_sessions_changed(s->sessions, changes);
+        notifier_kick(s->notifier);
 }
 
 void server_publish(Server *s, const Changes *changes, bool notified)
@@ -266,6 +270,9 @@ static int server_connect(Server *s)
         r = ingest_new(s->event, s->ingest_db, s->instance, &s->settings.ingest, &ingest_handler, s, &s->ingest);
         if (r < 0)
                 return r;
+        r = notifier_start(s->notifier, s->conninfo);
+        if (r < 0)
+                return r;
         r = db_listen(s->db, CHANGES_CHANNEL, on_notified, on_relisten, s);
         if (r < 0)
                 return r;
@@ -408,6 +415,9 @@ int server_new(sd_event *event, HttpServer *http, const char *conninfo, ServerRo
         r = settings_load(&s->settings);
         if (r < 0)
                 return r;
+        r = notifier_new(event, !s->settings.ingest.history_changes_only, &s->notifier);
+        if (r < 0)
+                return r;
         r = password_pool_new(http_server_uv(http), PASSWORD_CONCURRENCY, &s->passwords);
         if (r < 0)
                 return r;
@@ -461,6 +471,7 @@ Server *server_free(Server *s)
         password_pool_free(s->passwords);
         login_throttle_free(s->throttle);
         rate_limit_free(s->rate_limit);
+        notifier_free(s->notifier);
         api_routes_free(s->routes);
         free(s->conninfo);
         free(s->migrations_dir);

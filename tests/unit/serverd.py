@@ -107,6 +107,7 @@ class Backend:
         os.makedirs(tls, exist_ok=True)
         env = dict({"SSI_RATE_LIMIT": "0"}, **os.environ, SSI_DATABASE_URL=f"host={self.dir} user=ssi dbname=postgres",
                    SSI_MIGRATIONS_DIR=self.migrations)
+        env.setdefault("SSI_PUSH_KEY", os.path.join(self.dir, "vapid.pem"))
         self.servers[i] = subprocess.Popen([self.program, f"--listen=127.0.0.1:{self.ports[i]}", f"--tls-dir={tls}",
                                             f"--key-dir={self.dir}/keys{i}",
                                             f"--web-dir={self.dir}"], env=env, stdout=self.log, stderr=self.log)

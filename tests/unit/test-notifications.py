@@ -1,0 +1,559 @@
+#!/usr/bin/python3
+"""Notifications, from a status change to what arrives: two ssi-serverd on one PostgreSQL, and real receivers.
+
+Usage: test-notifications.py SSI-SERVERD MIGRATIONS [unittest arguments]
+"""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import serverd
+from serverd import PASSWORD, User, get, post, request, update
+from sinks import Browser, HttpSink, MailSink, wait_until
+
+NASTY = "</script><img src=x onerror=alert(1)> \"q\" \\ <!channel> {{server}} \u05e9\u05dc\u05d5\u05dd \u202eevil \U0001f600"
+
+
+def sql(statement):
+    """Rows as lists of text."""
+    out = subprocess.run(["psql", "-h", serverd.backend.dir, "-U", "ssi", "-d", "postgres", "-X", "-q", "-A", "-t", "-F",
+                          "\x1f", "-v", "ON_ERROR_STOP=1", "-c", statement], check=True, capture_output=True, text=True)
+    return [line.split("\x1f") for line in out.stdout.splitlines()]
+
+
+def restart(i, how="kill", **environment):
+    """Ends an instance and starts it anew; a value of None takes a variable away."""
+    process = serverd.backend.servers[i]
+    (process.kill if how == "kill" else process.terminate)()
+    process.wait(20)
+    before = dict(os.environ)
+    for name, value in environment.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+    try:
+        serverd.backend.start_server(i)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def text_of(mail):
+    return mail.get_body(("plain",)).get_content()
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.user = User()
+        self.agent = self.user.server("web-01")
+        self.cursor = 0
+        self.sinks = []
+
+    def tearDown(self):
+        sql(f"DELETE FROM notification_channels WHERE user_id = (SELECT id FROM users WHERE email = '{self.user.email}')")
+        for s in self.sinks:
+            s.down()
+
+    def sink(self):
+        self.sinks.append(HttpSink())
+        return self.sinks[-1]
+
+    def channel(self, kind="webhook", want=201, **fields):
+        body = {"type": kind, "name": "test", **fields}
+        return post("/notifications/channels", body, self.user.token, want=want)[1]
+
+    def change(self, channel, want=200, **fields):
+        return request("PATCH", f"/api/v1/notifications/channels/{channel['id']}", fields, self.user.token, want=want)[1]
+
+    def shown(self, channel):
+        return get(f"/notifications/channels/{channel['id']}", self.user.token)
+
+    def report(self, *results, i=0, agent=None):
+        """Each (service, status, message), or (service, kind of error), in a commit of its own."""
+        agent = agent or self.agent
+
+        async def run():
+            async with agent.connect(i) as ws:
+                await agent.start(ws)
+                for result in results:
+                    self.cursor += 1
+                    if len(result) == 2:
+                        await ws.send(serverd.message("service_error", service_name=result[0], timestamp=serverd.TIME,
+                                                      error={"kind": result[1], "detail": "it broke"},
+                                                      cursor=str(self.cursor)))
+                    else:
+                        await ws.send(update(*result, cursor=str(self.cursor)))
+                    answer = json.loads(await asyncio.wait_for(ws.recv(), 20))
+                    assert answer["payload"].get("cursor") == str(self.cursor), answer
+
+        asyncio.run(run())
+
+    def flip(self, n, i=0):
+        """n changes of one service; their messages are numbered."""
+        first = self.cursor
+        self.report(*[("disk", "OK" if (first + k) % 2 else "FAILURE", str(first + k)) for k in range(n)], i=i)
+
+    def assert_in_order(self, requests, n):
+        """Each change once and in order; what may have come twice after a crash has said so by its key."""
+        seen, messages = set(), []
+        for r in requests:
+            key = r.headers["Idempotency-Key"]
+            if key not in seen:
+                seen.add(key)
+                messages.append(r.json["message"])
+        self.assertEqual(messages, [str(k) for k in range(n)])
+
+    def quiet(self):
+        """Everything that is to be told has been."""
+        wait_until(lambda: sql("SELECT count(*) FROM transitions WHERE NOT taken")[0] == ["0"], "all transitions are taken")
+
+
+class Delivery(Case):
+    def test_each_change_once_and_in_order(self):
+        sink = self.sink()
+        self.channel(config={"url": sink.url()})
+        self.flip(10)
+        self.assert_in_order(sink.wait(10), 10)
+        self.assertEqual(len(sink.taken), 10)
+        first = sink.taken[0].json
+        self.assertEqual((first["kind"], first["old"], first["new"], first["server"], first["service"]),
+                         ("status", "OK", "FAILURE", "web-01", "disk"))
+        self.assertEqual(first["subject"], "FAILURE: disk on web-01")
+        self.assertEqual(first["url"], f"https://ssi.example.org/servers/{self.agent.server}/services/disk")
+        listed = get("/notifications?limit=4", self.user.token)
+        self.assertEqual([(n["state"], n["message"]["message"]) for n in listed],
+                         [("sent", str(k)) for k in (9, 8, 7, 6)])
+
+    def test_receivers_that_misbehave(self):
+        # Two at once, because the pauses grow.
+        behaviour = [(500, "hang", "close"), ("redirect", 429)]
+        sinks = [self.sink() for _ in behaviour]
+        channels = [self.channel(config={"url": s.url()}) for s in sinks]
+        for sink, answers in zip(sinks, behaviour):
+            for answer in answers:
+                sink.answers.put(answer)
+        self.flip(4)
+        for sink, answers, channel in zip(sinks, behaviour, channels):
+            self.assert_in_order(sink.wait(4, 40), 4)
+            self.assertEqual(len(sink.taken), 4)
+            self.assertEqual(tuple(a for a, _ in sink.refused), answers)
+            # All were attempts of the first, which nothing overtook.
+            self.assertEqual({r.headers["Idempotency-Key"] for _, r in sink.refused},
+                             {sink.taken[0].headers["Idempotency-Key"]})
+            wait_until(lambda: self.shown(channel)["queued"] == 0, "nothing is queued")
+            self.assertIsNone(self.shown(channel)["failing_since"])
+
+    def test_receiver_that_is_down(self):
+        sink = self.sink()
+        channel = self.channel(config={"url": sink.url()})
+        sink.down()
+        self.flip(3)
+        wait_until(lambda: self.shown(channel)["failing_since"], "it says that it fails")
+        self.assertIn("connect", self.shown(channel)["last_error"])
+        self.quiet()
+        self.assertEqual(self.shown(channel)["queued"], 3)
+        self.flip(3, i=1)
+        sink.up()
+        self.assert_in_order(sink.wait(6, 30), 6)
+        self.assertEqual(len(sink.taken), 6)
+
+    def test_instances_that_are_killed(self):
+        sink = self.sink()
+        self.channel(config={"url": sink.url()})
+        for k in range(2):
+            self.flip(5, i=k)
+            for i in (0, 1):
+                restart(i)
+        self.assert_in_order(sink.wait(10, 40), 10)
+        # At most what was under way at a kill came again.
+        self.assertLessEqual(len(sink.taken), 10 + 4)
+
+    def test_stop_sends_nothing_twice(self):
+        sink = self.sink()
+        self.channel(config={"url": sink.url()})
+        for k in range(2):
+            self.flip(4)
+            restart(k, "terminate")
+        self.assert_in_order(sink.wait(8, 30), 8)
+        self.assertEqual(len(sink.taken), 8)
+
+    def test_database_that_is_killed(self):
+        sink = self.sink()
+        self.channel(config={"url": sink.url()})
+        self.flip(3)
+        serverd.backend.kill_database()
+        wait_until(lambda: request("GET", "/readyz")[0] == 200, "the database is back")
+        self.flip(3)
+        self.assert_in_order(sink.wait(6, 30), 6)
+
+    def test_given_up_after_a_day(self):
+        sink = self.sink()
+        channel = self.channel(config={"url": sink.url()})
+        sink.down()
+        self.flip(1)
+        wait_until(lambda: self.shown(channel)["failing_since"], "it fails")
+        sql("UPDATE notification_outbox SET created_at = created_at - interval '25 h' WHERE state = 'queued'")
+        wait_until(lambda: get("/notifications", self.user.token)[0]["state"] == "failed", "it is given up")
+        self.assertEqual(self.shown(channel)["queued"], 0)
+        self.assertIsNotNone(self.shown(channel)["last_error"])
+        sink.up()
+        self.flip(1)
+        self.assertEqual(sink.wait(1)[0].json["message"], "1")
+
+    def test_late_changes_are_merged(self):
+        sink = self.sink()
+        self.channel(config={"url": sink.url()})
+        sink.down()
+        self.flip(6)
+        self.quiet()
+        wait_until(lambda: int(sql("SELECT max(attempts) FROM notification_outbox WHERE state = 'queued'")[0][0]) > 0,
+                   "it was tried")
+        sql("UPDATE notification_outbox SET created_at = created_at - interval '11 min' WHERE state = 'queued'")
+        sql("SELECT notifications_tidy('14 days')")
+        sink.up()
+        last = sink.wait(2, 30)[1].json
+        self.assertEqual((last["message"], last["merged"], last["old"], last["new"]), ("5", 5, "FAILURE", "OK"))
+        self.assertIn("5 changes are told as one", last["text"])
+        self.assertEqual(len(sink.taken), 2)
+
+    def test_guard(self):
+        sink = self.sink()
+        channel = self.channel(config={"url": sink.url()})
+        restart(0, "terminate", SSI_ALLOW_PRIVATE_TARGETS=None)
+        try:
+            for url in (sink.url(), sink.url().replace("127.0.0.1", "localhost"), "http://[::ffff:127.0.0.1]/",
+                        "http://169.254.169.254/latest/meta-data/", "http://0x7f000001/", "http://10.0.0.1/"):
+                self.change(channel, config={"url": url})
+                sql("UPDATE notification_channels SET tested_at = NULL")
+                answer = post(f"/notifications/channels/{channel['id']}/test", {}, self.user.token, want=200)[1]
+                self.assertFalse(answer["delivered"])
+                self.assertIn("no public address", answer["error"])
+        finally:
+            restart(0, "terminate")
+        self.assertEqual(sink.taken + sink.refused, [])
+
+
+class Rules(Case):
+    def setUp(self):
+        super().setUp()
+        self.http = self.sink()
+
+    def hook(self, **fields):
+        return self.channel(config={"url": self.http.url()}, **fields)
+
+    def told(self):
+        return [(r.json["kind"], r.json["old"], r.json["new"]) for r in self.http.taken]
+
+    def settle(self, **fields):
+        """All that was reported has been told, and this is all."""
+        self.quiet()
+        wait_until(lambda: not sql(f"SELECT 1 FROM notification_outbox WHERE state = 'queued' AND user_id ="
+                                   f" (SELECT id FROM users WHERE email = '{self.user.email}')"), "all is sent")
+        return self.told()
+
+    def release(self, reason):
+        sql(f"UPDATE notification_states SET held_until = now() WHERE held_reason = '{reason}'")
+        self.report(("kick", "OK", str(self.cursor)))
+
+    def test_what_goes_without_saying(self):
+        self.hook()
+        self.report(("a", "OK", ""), ("b", "FAILURE", ""), ("b", "FAILURE", "again"), ("a", "OK", "again"))
+        self.assertEqual(self.settle(), [("status", "OK", "FAILURE")])
+
+    def test_severity(self):
+        self.hook(min_severity="WARNING")
+        self.report(("a", "UPDATE", ""), ("a", "WARNING", ""), ("a", "FAILURE", ""), ("a", "UPDATE", ""), ("a", "OK", ""))
+        self.assertEqual(self.settle(), [("status", "UPDATE", "WARNING"), ("status", "WARNING", "FAILURE"),
+                                         ("status", "FAILURE", "UPDATE")])
+
+    def test_errors(self):
+        self.hook()
+        self.report(("a", "OK", ""), ("a", "timeout"), ("a", "exit-code"), ("a", "OK", ""))
+        self.assertEqual(self.settle(), [("error", "none", "error"), ("error", "error", "none")])
+        self.assertIn("it broke", self.http.taken[0].json["text"])
+
+    def test_filters(self):
+        other = self.user.server("db-01")
+        request("PATCH", f"/api/v1/servers/{other.server}", {"labels": ["db"]}, self.user.token)
+        sql(f"UPDATE servers SET labels = '{{db}}' WHERE public_id = '{other.server}'")
+        self.hook(labels=["db", "x"])
+        second = self.sink()
+        self.channel(config={"url": second.url()}, servers=[self.agent.server], kinds=["error"])
+        self.report(("a", "FAILURE", ""), ("a", "timeout"))
+        self.report(("a", "FAILURE", "theirs"), ("a", "timeout"), agent=other)
+        self.settle()
+        self.assertEqual([r.json["server"] for r in self.http.taken], ["db-01", "db-01"])
+        self.assertEqual([(r.json["server"], r.json["kind"]) for r in second.taken], [("web-01", "error")])
+
+    def test_damping(self):
+        self.hook(damping=3)
+        self.report(("a", "OK", ""), ("a", "FAILURE", "1"), ("a", "OK", ""), ("a", "FAILURE", "2"), ("a", "FAILURE", "3"))
+        self.assertEqual(self.settle(), [])
+        self.report(("a", "FAILURE", "4"))
+        self.http.wait(1)
+        self.report(("a", "OK", ""), ("a", "OK", ""))
+        self.assertEqual(self.settle(), [("status", "OK", "FAILURE")])
+        self.report(("a", "OK", ""))
+        self.http.wait(2)
+        self.assertEqual(self.told()[1:], [("status", "FAILURE", "OK")])
+
+    def test_silence(self):
+        self.hook()
+        silence = post("/silences", {"server_id": self.agent.server, "service": "a", "reason": "work"}, self.user.token,
+                       want=201)[1]
+        self.assertIsNone(silence["ends_at"])
+        self.report(("a", "FAILURE", ""), ("b", "FAILURE", ""))
+        self.assertEqual([r.json["service"] for r in self.http.wait(1)], ["b"])
+        self.assertEqual(self.settle(), [("status", "OK", "FAILURE")])
+        # It is still so when the silence ends.
+        request("DELETE", f"/api/v1/silences/{silence['id']}", token=self.user.token, want=204)
+        self.assertEqual([r.json["service"] for r in self.http.wait(2)], ["b", "a"])
+
+    def test_silence_that_outlasts_the_trouble(self):
+        self.hook()
+        silence = post("/silences", {"label": "none", "reason": "x"}, self.user.token, want=201)[1]
+        silence = post("/silences", {"server_id": self.agent.server, "reason": "x",
+                                     "ends_at": "2099-01-01T00:00:00Z"}, self.user.token, want=201)[1]
+        self.report(("a", "FAILURE", ""), ("a", "OK", ""))
+        self.quiet()
+        request("PATCH", f"/api/v1/silences/{silence['id']}", {"ends_at": "2000-01-01T00:00:00Z"}, self.user.token, want=400)
+        request("DELETE", f"/api/v1/silences/{silence['id']}", token=self.user.token, want=204)
+        self.report(("b", "FAILURE", ""))
+        self.assertEqual([r.json["service"] for r in self.http.wait(1)], ["b"])
+
+    def test_acknowledgement(self):
+        self.hook()
+        path = f"/servers/{self.agent.server}/services/a/acknowledgement"
+        self.report(("a", "OK", ""))
+        post(path, {"reason": "x"}, self.user.token, want=409)
+        self.report(("a", "WARNING", ""))
+        self.http.wait(1)
+        post(path, {"reason": "known"}, self.user.token, want=200)
+        service = f"/servers/{self.agent.server}/services/a"
+        self.assertEqual(get(service, self.user.token)["acknowledgement"]["reason"], "known")
+        self.report(("a", "UPDATE", ""), ("a", "WARNING", ""))
+        self.assertEqual(self.settle(), [("status", "OK", "WARNING")])
+        # What is worse is told in spite of it.
+        self.report(("a", "FAILURE", ""))
+        self.http.wait(2)
+        # The recovery is told, and ends it.
+        self.report(("a", "OK", ""), ("a", "WARNING", ""))
+        self.http.wait(4)
+        self.assertEqual(self.told()[1:], [("status", "WARNING", "FAILURE"), ("status", "FAILURE", "OK"),
+                                           ("status", "OK", "WARNING")])
+        request("DELETE", "/api/v1" + path, token=self.user.token, want=404)
+        self.assertIsNone(get(service, self.user.token)["acknowledgement"])
+
+    def test_quiet_hours(self):
+        self.hook()
+        quiet = {"quiet_from": time.strftime("%H:%M", time.gmtime(time.time() - 120)),
+                 "quiet_to": time.strftime("%H:%M", time.gmtime(time.time() + 7200)), "timezone": "UTC"}
+        request("PATCH", "/api/v1/notifications/settings", quiet, self.user.token, want=200)
+        self.assertEqual(get("/notifications/settings", self.user.token), {**quiet, "damping": 1})
+        self.report(("a", "FAILURE", "x"), ("b", "WARNING", "y"), ("c", "FAILURE", ""), ("c", "OK", ""))
+        self.assertEqual(self.settle(), [])
+        request("PATCH", "/api/v1/notifications/settings", {"quiet_from": None, "quiet_to": None}, self.user.token, want=200)
+        digest = self.http.wait(1)[0].json
+        self.assertEqual((digest["kind"], digest["recovered"], digest["severity"]), ("digest", 1, 3))
+        self.assertEqual([(i["service"], i["new"]) for i in digest["items"]], [("a", "FAILURE"), ("b", "WARNING")])
+        self.assertEqual(digest["subject"], "2 changes during quiet hours")
+        self.report(("a", "OK", ""))
+        self.assertEqual(self.http.wait(2)[1].json["old"], "FAILURE")
+        for bad in ({"quiet_from": "22:00"}, {"quiet_from": "25:00", "quiet_to": "06:00"}, {"timezone": "Nowhere/Town"},
+                    {"damping": 0}, {"quiet_from": "22:00", "quiet_to": None}):
+            request("PATCH", "/api/v1/notifications/settings", bad, self.user.token, want=400)
+
+    def test_dead_host_is_one_alert(self):
+        self.hook()
+        self.report(("a", "OK", ""), ("b", "OK", ""))
+        # It is gone, and with it come no results. (The times are moved, so that nobody waits for them.)
+        wait_until(lambda: self.agent.state() == "offline", "it is offline")
+        self.quiet()
+        self.assertEqual(self.told(), [])
+        sql(f"UPDATE services SET stale_since = now() WHERE server_id ="
+            f" (SELECT id FROM servers WHERE public_id = '{self.agent.server}')")
+        sql(f"UPDATE servers SET last_seen = now() - interval '2 min' WHERE public_id = '{self.agent.server}'")
+        sql("UPDATE notification_states SET held_until = now() WHERE held_reason = 'grace'")
+        other = self.user.server("other")
+        self.report(("x", "OK", ""), agent=other)
+        gone = self.http.wait(1)[0].json
+        self.assertEqual((gone["kind"], gone["new"], gone["services"]), ("state", "offline", 2))
+        self.report(("a", "OK", "back"), ("b", "OK", "back"))
+        self.http.wait(2)
+        self.assertEqual(self.settle(), [("state", "online", "offline"), ("state", "offline", "online")])
+
+
+class Channels(Case):
+    def test_test_button(self):
+        sink = self.sink()
+        channel = self.channel(config={"url": sink.url()})
+        path = f"/notifications/channels/{channel['id']}/test"
+        self.assertEqual(post(path, {}, self.user.token, want=200)[1], {"delivered": True, "targets": 1, "error": None})
+        self.assertEqual(sink.taken[0].json["kind"], "test")
+        post(path, {}, self.user.token, want=429)
+        sql("UPDATE notification_channels SET tested_at = NULL")
+        sink.answers.put(500)
+        self.assertEqual(post(path, {}, self.user.token, want=200)[1],
+                         {"delivered": False, "targets": 1, "error": "The receiver answered 500."})
+
+    def test_secrets_stay(self):
+        sink = self.sink()
+        channel = self.channel("ntfy", config={"url": sink.url(""), "topic": "secret-topic-0123456789", "token": "tk_abc"})
+        self.assertNotIn("secret", json.dumps([channel, self.shown(channel), get("/notifications/channels", self.user.token)]))
+        # What a form gives back as it got it changes nothing.
+        self.change(channel, name="other", config=channel["config"], damping=2)
+        self.assertEqual((self.shown(channel)["name"], self.shown(channel)["damping"]), ("other", 2))
+        self.change(channel, damping=None)
+        self.flip(1)
+        message = sink.wait(1)[0]
+        self.assertEqual((message.json["topic"], message.headers["Authorization"]),
+                         ("secret-topic-0123456789", "Bearer tk_abc"))
+
+    def test_refused(self):
+        token = self.user.token
+        for body in ({}, {"type": "webhook"}, {"type": "webhook", "name": "x"}, {"type": "pigeon", "name": "x"},
+                     {"type": "webhook", "name": "x", "config": {"url": "ftp://x/"}},
+                     {"type": "webhook", "name": "", "config": {"url": "https://x/"}},
+                     {"type": "webhook", "name": "x", "config": {"url": "https://x/"}, "min_severity": "OK"},
+                     {"type": "webhook", "name": "x", "config": {"url": "https://x/"}, "kinds": ["other"]},
+                     {"type": "webhook", "name": "x", "config": {"url": "https://x/"}, "servers": "x"},
+                     {"type": "webhook", "name": "x", "config": {"url": "https://x/"}, "damping": 0},
+                     {"type": "webhook", "name": "x", "config": {"url": "https://x/"}, "enabled": 1}):
+            post("/notifications/channels", body, token, want=400)
+        for body in ({}, {"reason": "x"}, {"label": "x"}, {"label": "x", "reason": "y", "ends_at": "tomorrow"}):
+            post("/silences", body, token, want=400)
+
+    def test_nobody_elses(self):
+        channel = self.channel(config={"url": "https://example.org/"})
+        silence = post("/silences", {"label": "x", "reason": "y"}, self.user.token, want=201)[1]
+        self.report(("a", "FAILURE", ""))
+        other = User()
+        for method, path, body in (("GET", f"/notifications/channels/{channel['id']}", None),
+                                   ("PATCH", f"/notifications/channels/{channel['id']}", {"name": "x"}),
+                                   ("POST", f"/notifications/channels/{channel['id']}/test", {}),
+                                   ("DELETE", f"/notifications/channels/{channel['id']}", None),
+                                   ("PATCH", f"/silences/{silence['id']}", {"reason": "x"}),
+                                   ("DELETE", f"/silences/{silence['id']}", None),
+                                   ("POST", f"/servers/{self.agent.server}/services/a/acknowledgement", {"reason": "x"}),
+                                   ("DELETE", f"/servers/{self.agent.server}/services/a/acknowledgement", None)):
+            request(method, "/api/v1" + path, body, other.token, want=404)
+            request(method, "/api/v1" + path, body, None, want=401)
+        post("/silences", {"server_id": self.agent.server, "reason": "y"}, other.token, want=404)
+        for path in ("/notifications/channels", "/silences", "/notifications", "/push/subscriptions"):
+            self.assertEqual(get(path, other.token), [])
+
+
+class Push(Case):
+    def test_push(self):
+        sink = self.sink()
+        key = get("/push/key", self.user.token)["public_key"]
+        self.assertEqual(get("/push/key", self.user.token, i=1)["public_key"], key)
+        browsers = [Browser(sink.url(f"/send/{n}"), key) for n in range(2)]
+        for b in browsers:
+            made = post("/push/subscriptions", b.subscription(public_key=key, label="here"), self.user.token, want=201)[1]
+            self.assertNotIn("/send/", json.dumps(made))
+        self.assertEqual([c["type"] for c in get("/notifications/channels", self.user.token)], ["push"])
+        self.report(("disk", "FAILURE", NASTY), ("disk", "OK", "x" * 4096))
+        sink.wait(4)
+        for n, b in enumerate(browsers):
+            first, second = [r for r in sink.taken if r.path == f"/send/{n}"]
+            message = b.read(first)
+            self.assertEqual(message["title"], "FAILURE: disk on web-01")
+            self.assertEqual(message["body"].splitlines()[0], NASTY)
+            self.assertEqual(message["severity"], 3)
+            self.assertEqual(first.headers["Urgency"], "high")
+            self.assertLessEqual(len(b.read(second)["body"]), 2000)
+            self.assertEqual(b.read(second)["tag"], message["tag"])
+        # One has unsubscribed at its push service.
+        sink.answers.put(410)
+        self.report(("disk", "WARNING", ""))
+        wait_until(lambda: len(get("/push/subscriptions", self.user.token)) == 1, "one is left")
+        sink.wait(5)
+
+    def test_refused(self):
+        key = get("/push/key", self.user.token)["public_key"]
+        good = Browser("https://push.example.org/x", key)
+        for body in ({}, {"endpoint": good.endpoint}, {**good.subscription(), "endpoint": "file:///x"},
+                     {**good.subscription(), "keys": {"p256dh": "AAAA", "auth": "AAAA"}}):
+            post("/push/subscriptions", body, self.user.token, want=400)
+        stale = Browser("https://push.example.org/x", key)
+        post("/push/subscriptions", stale.subscription(public_key="B" + "A" * 86), self.user.token, want=409)
+
+
+class Mail(Case):
+    def confirm(self, address):
+        text = text_of(mails.wait(address))
+        token = re.search(r"https://ssi\.example\.org/verify-email\?token=(\S+)", text).group(1)
+        post("/users/verify-email", {"token": token}, want=204)
+        post("/users/verify-email", {"token": token}, want=400)
+
+    def test_mail(self):
+        address = f"ops-{self.user.email}"
+        channel = self.channel("email", config={"address": address})
+        self.assertFalse(channel["verified"])
+        self.report(("disk", "FAILURE", "nobody asked for this"), ("disk", "OK", ""))
+        self.confirm(address)
+        self.assertTrue(self.shown(channel)["verified"])
+        self.assertEqual(len(mails.to(address)), 1)
+        mails.refuse = True
+        sql(f"UPDATE services SET title = E'D\\r\\nBcc: victim@example.org <b>\u05e9 \U0001f600' WHERE name = 'disk'")
+        self.report(("disk", "FAILURE", NASTY))
+        wait_until(lambda: "451" in (self.shown(channel)["last_error"] or ""), "it is refused")
+        mails.refuse = False
+        mail = mails.wait(address, 2)
+        self.assertEqual(mail["To"], f"<{address}>" if mail["To"].startswith("<") else address)
+        self.assertIsNone(mail["Bcc"])
+        self.assertIn("\U0001f600", mail["Subject"])
+        self.assertEqual([p.get_content_type() for p in mail.walk()], ["multipart/mixed", "text/plain"])
+        self.assertEqual(text_of(mail).splitlines()[0], NASTY)
+        self.assertTrue(mail["Date"] and mail["Message-ID"].startswith("<ntf-"))
+        self.assertGreater(mails.logins, 0)
+        # Another account has to ask for itself.
+        self.assertFalse(post("/notifications/channels", {"type": "email", "name": "x", "config": {"address": address}},
+                              User().token, want=201)[1]["verified"])
+
+    def test_password_reset(self):
+        email, sessions = self.user.email, self.user.tokens["refresh_token"]
+        for address in (email.upper(), "nobody@example.org"):
+            status, answer, _ = post("/users/password-reset", {"email": address}, want=202)
+            self.assertIsNone(answer)
+        text = text_of(mails.wait(email))
+        token = re.search(r"reset-password\?token=(\S+)", text).group(1)
+        self.assertEqual(mails.to("nobody@example.org"), [])
+        # The database has nothing that opens it.
+        dump = subprocess.run(["pg_dump", "-h", serverd.backend.dir, "-U", "ssi", "postgres"], capture_output=True,
+                              text=True, check=True).stdout
+        self.assertNotIn(token.split("_")[-1], dump)
+        post("/users/password-reset/confirm", {"token": token, "password": "short"}, want=400)
+        post("/users/password-reset/confirm", {"token": token + "x", "password": "another one"}, want=400)
+        post("/users/password-reset/confirm", {"token": token, "password": "another one"}, want=204)
+        post("/users/password-reset/confirm", {"token": token, "password": "another one"}, want=400)
+        post("/users/refresh", {"refresh_token": sessions}, want=401)
+        post("/users/login", {"email": email, "password": PASSWORD}, want=401)
+        post("/users/login", {"email": email, "password": "another one"}, want=200)
+
+    def test_reset_is_not_asked_for_endlessly(self):
+        for _ in range(8):
+            post("/users/password-reset", {"email": self.user.email}, want=202)
+        count = sql(f"SELECT count(*) FROM notification_outbox WHERE payload ->> 'email' = '{self.user.email}'")
+        self.assertEqual(count, [["5"]])
+        self.assertEqual(request("GET", "/api/v1/features", want=200)[1], {"mail": True, "push": True})
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="ssi-test-mail-") as folder:
+        mails = MailSink(folder, "ssi", "pa:ss/word")
+        os.environ.update(SSI_ALLOW_PRIVATE_TARGETS="yes", SSI_NOTIFY_TIMEOUT="1", SSI_PUBLIC_URL="https://ssi.example.org",
+                          SSI_SMTP_URL=f"smtp://ssi:pa%3Ass%2Fword@localhost:{mails.port}", SSI_SMTP_CA=mails.ca,
+                          SSI_SMTP_FROM="SSI <ssi@example.org>", SSI_PUSH_KEY=os.path.join(folder, "vapid.pem"))
+        try:
+            serverd.main()
+        finally:
+            mails.stop()
