@@ -1,0 +1,142 @@
+/* What PostgreSQL takes when nothing is around the statement: a bare libpq loop that sends ingestion's own statement with
+ * parameters that were made before, a transaction each, on one connection. The measure for the backend's ingestion. */
+
+#include <getopt.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "db-array.h"
+#include "ingest-sql.h"
+
+static double now(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
+}
+
+static _Noreturn void die(const char *what)
+{
+        fprintf(stderr, "peer: %s\n", what);
+        exit(1);
+}
+
+/* The servers' keys and epochs, in the order in which batches go through them. */
+static PGresult *read_servers(PGconn *c)
+{
+        PGresult *res = PQexec(c, "SELECT id, session_epoch, public_id FROM servers WHERE api_key_hash IS NOT NULL ORDER BY id");
+
+        if (PQresultStatus(res) != PGRES_TUPLES_OK || PQntuples(res) == 0)
+                die("there are no servers");
+        return res;
+}
+
+static void fill(DbArray a[static ITEMS_PARAMS], PGresult *servers, int first, unsigned items, unsigned services, unsigned changes,
+                 uint64_t round)
+{
+        uint64_t usec = (uint64_t) time(NULL) * USEC_PER_SEC;
+        unsigned parts = items / services;
+
+        for (unsigned p = 0; p < parts; p++) {
+                int row = (first + (int) p) % PQntuples(servers);
+                char text[64];
+
+                db_array_int(&a[FENCE_ID], atoll(PQgetvalue(servers, row, 0)));
+                db_array_int(&a[FENCE_EPOCH], atoll(PQgetvalue(servers, row, 1)));
+                snprintf(text, sizeof(text), "%016llx;%llu;%u", 0x123456789abcdefULL, (unsigned long long) round, services - 1);
+                db_array_text(&a[FENCE_CURSOR], text);
+                db_array_bool(&a[FENCE_GAP], false);
+                for (unsigned i = 0; i < services; i++) {
+                        DbArray *e = a + ITEMS_EVENTS, *v = a + ITEMS_SERVICES;
+                        char name[32], message[80];
+
+                        snprintf(name, sizeof(name), "check-%u", i);
+                        snprintf(message, sizeof(message), "/ is %llu%% full, and some more words as scripts print them",
+                                 (unsigned long long) (round % 100));
+                        db_array_int(&e[EV_PART], p + 1);
+                        db_array_text(&e[EV_SERVICE], name);
+                        db_array_text(&e[EV_KIND], "result");
+                        db_array_time(&e[EV_AT], usec);
+                        db_array_text(&e[EV_STATUS], "OK");
+                        db_array_text(&e[EV_MESSAGE], message);
+                        db_array_text(&e[EV_ERROR_KIND], NULL);
+                        db_array_text(&e[EV_ERROR_DETAIL], NULL);
+                        db_array_int(&e[EV_DURATION], 12);
+                        db_array_text(&e[EV_INVOCATION], NULL);
+                        db_array_text(&e[EV_GAP_FROM], NULL);
+                        if ((p * services + i) % 100 >= changes)
+                                continue;
+                        db_array_int(&v[SVC_PART], p + 1);
+                        db_array_text(&v[SVC_NAME], name);
+                        db_array_text(&v[SVC_STATUS], round % 2 ? "OK" : "WARNING");
+                        db_array_text(&v[SVC_MESSAGE], message);
+                        db_array_time(&v[SVC_STATUS_AT], usec);
+                        db_array_time(&v[SVC_CHANGED_AT], usec);
+                        db_array_bool(&v[SVC_FLIPPED], false);
+                        db_array_bool(&v[SVC_LIVE], true);
+                        db_array_int(&v[SVC_DURATION], 12);
+                        db_array_text(&v[SVC_INVOCATION], NULL);
+                        db_array_text(&v[SVC_ERROR_KIND], NULL);
+                        db_array_text(&v[SVC_ERROR_DETAIL], NULL);
+                        db_array_text(&v[SVC_ERROR_AT], NULL);
+                }
+        }
+        db_array_text(&a[ITEMS_NOTIFY], "{}");
+}
+
+int main(int argc, char *argv[])
+{
+        unsigned items = 2000, services = 10, changes = 5, seconds = 10;
+        static const struct option options[] = {
+                { "items", required_argument, NULL, 'i' },    { "services", required_argument, NULL, 's' },
+                { "changes", required_argument, NULL, 'c' },  { "seconds", required_argument, NULL, 't' }, {},
+        };
+        enum { BATCHES = 16 };
+        static DbArray arrays[BATCHES][ITEMS_PARAMS];
+        const char *params[BATCHES][ITEMS_PARAMS];
+        uint64_t done = 0, commits = 0;
+        PGresult *servers;
+        double begin, end;
+        PGconn *c;
+        int o;
+
+        while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0)
+                switch (o) {
+                case 'i': items = (unsigned) atoi(optarg); break;
+                case 's': services = (unsigned) atoi(optarg); break;
+                case 'c': changes = (unsigned) atoi(optarg); break;
+                case 't': seconds = (unsigned) atoi(optarg); break;
+                default: return 2;
+                }
+        if (optind + 1 != argc)
+                die("usage: peer [--items=N] [--services=N] [--changes=PERCENT] [--seconds=N] CONNINFO");
+        c = PQconnectdb(argv[optind]);
+        if (PQstatus(c) != CONNECTION_OK)
+                die(PQerrorMessage(c));
+        servers = read_servers(c);
+        PQclear(PQprepare(c, "items", sql_items, 0, NULL));
+        for (unsigned b = 0; b < BATCHES; b++) {
+                fill(arrays[b], servers, (int) (b * items / services), items, services, changes, b);
+                for (unsigned k = 0; k < ITEMS_PARAMS; k++)
+                        params[b][k] = k == ITEMS_GRACE ? "60" : db_array_done(&arrays[b][k]);
+        }
+        begin = now();
+        do {
+                PGresult *res = PQexecPrepared(c, "items", ITEMS_PARAMS, params[commits % BATCHES], NULL, NULL, 0);
+
+                if (PQresultStatus(res) != PGRES_TUPLES_OK)
+                        die(PQerrorMessage(c));
+                if ((unsigned) PQntuples(res) != items / services)
+                        die("a fence did not let its part through");
+                PQclear(res);
+                done += items;
+                commits++;
+                end = now();
+        } while (end - begin < seconds);
+        printf("{\"items\": %llu, \"commits\": %llu, \"seconds\": %.3f, \"per_second\": %.0f}\n", (unsigned long long) done,
+               (unsigned long long) commits, end - begin, (double) done / (end - begin));
+        return 0;
+}
