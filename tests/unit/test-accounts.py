@@ -61,6 +61,15 @@ class Registration(unittest.TestCase):
 
 
 class RateLimit(unittest.TestCase):
+    def until_limited(self, ask, burst=1):
+        """The first answer that is a 429. On a slow machine some more get through, as time goes on."""
+        for n in range(400):
+            answer = ask()
+            if answer[0] == 429:
+                self.assertGreaterEqual(n, burst)
+                return answer
+        self.fail("no request was held up")
+
     def test_limit(self):
         backend, users = serverd.backend, (User(), stranger())
         backend.servers[0].terminate()
@@ -68,15 +77,13 @@ class RateLimit(unittest.TestCase):
         os.environ["SSI_RATE_LIMIT"] = "2"
         backend.start_server(0)
         try:
-            codes = [request("GET", "/api/v1/users/me", token=users[0].token)[0] for _ in range(40)]
-            self.assertEqual((codes[:20], codes[-1]), ([200] * 20, 429))
-            self.assertEqual(problem(request("GET", "/api/v1/users/me", token=users[0].token)), "too-many-requests")
+            limited = self.until_limited(lambda: request("GET", "/api/v1/users/me", token=users[0].token), burst=20)
+            self.assertEqual(problem(limited), "too-many-requests")
             # Others are not held up, nor is who asks whether we live.
             get("/users/me", users[1].token)
             request("GET", "/healthz", want=200)
-            codes = [request("GET", "/public/unknown", fields={"X-Forwarded-For": "192.0.2.9"}) for _ in range(40)]
-            self.assertEqual(codes[-1][0], 429)
-            self.assertGreater(int(codes[-1][2]["Retry-After"]), 0)
+            limited = self.until_limited(lambda: request("GET", "/public/unknown", fields={"X-Forwarded-For": "192.0.2.9"}))
+            self.assertGreater(int(limited[2]["Retry-After"]), 0)
             request("GET", "/public/unknown", fields={"X-Forwarded-For": "192.0.2.10"}, want=404)
         finally:
             del os.environ["SSI_RATE_LIMIT"]
