@@ -172,6 +172,7 @@ void manager_reload(Manager *m)
                 log_warning_errno(r, "Cannot read %s, its settings stay as they were", SSI_SERVERD_CONF);
         apply_settings(m);
         manager_reload_tls(m);
+        log_info("Reloaded the settings.");
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)

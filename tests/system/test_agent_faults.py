@@ -27,8 +27,11 @@ def bus(host):
 def former(host, bus):
     """A service that has run and that nothing may harm."""
     bus.manager("AddService", "ssa{sv}", "former.bash", script("Former", prints("OK", "first")), {})
+    # A service of this name that was there before has left its last run in the journal.
+    last = bus.properties("former")["LastRunUSec"]
     host.run("systemctl start ssi-former.service")
-    wait_until(lambda: bus.properties("former")["Status"] == "OK")
+    wait_until(lambda: bus.properties("former")["LastRunUSec"] > last)
+    assert bus.properties("former")["Status"] == "OK"
     yield
     bus.manager("RemoveService", "s", "former")
     assert state(host) == []

@@ -44,8 +44,9 @@ def get(sock):
 def reload(host):
     after = host.journal_end()
     host.run("systemctl reload ssi-serverd.service")
-    wait_until(lambda: [e for e in host.journal("_SYSTEMD_UNIT=ssi-serverd.service", after=after) if "certificate" in
-                        e["MESSAGE"]], timeout=40)
+    # Not the line about the certificate: a changed file brings one, too.
+    wait_until(lambda: [e for e in host.journal("_SYSTEMD_UNIT=ssi-serverd.service", after=after)
+                        if e["MESSAGE"] == "Reloaded the settings."], timeout=40)
     wait_until(lambda: host.show("ssi-serverd.service", "ActiveState")["ActiveState"] == "active")
     host.run("journalctl --sync")
     return [e["MESSAGE"] for e in host.journal("_SYSTEMD_UNIT=ssi-serverd.service", after=after)]
