@@ -130,13 +130,15 @@ class Host:
 
     def journal(self, *matches, after=None, fields=()):
         """Entries as dicts. Matches are FIELD=VALUE or "+", as journalctl takes them."""
+        # Not --after-cursor: where the cursor's own entry does not match, it skips the first one that does.
         args = ["journalctl", "-q", "--no-pager", "-o", "json", "--all"]
         if after:
-            args.append(f"--after-cursor={after}")
+            args.append(f"--cursor={after}")
         if fields:
             args.append("--output-fields=" + ",".join(fields))
         out = self.run(args + list(matches)).stdout
-        return [json.loads(line) for line in out.splitlines()]
+        entries = [json.loads(line) for line in out.splitlines()]
+        return [e for e in entries if e["__CURSOR"] != after]
 
     def journal_end(self):
         out = self.run("journalctl --sync; journalctl -q --no-pager -n 1 -o json --output-fields=PRIORITY").stdout

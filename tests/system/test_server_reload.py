@@ -65,7 +65,8 @@ def test_a_new_certificate_is_seen_by_new_handshakes(backend):
     old = tls(backend)
     assert subject(old) == "first" and get(old) == b"200"
     make_certificate(backend, "second")
-    assert any("Took over" in line for line in reload(backend))
+    lines = reload(backend)
+    assert any("Took over" in line for line in lines), lines
     assert new_subject(backend) == "second"
     assert get(old) == b"200", "the old connection lives on"
     old.close()
@@ -118,7 +119,8 @@ def test_requests_in_the_journal(backend):
         backend.write(CONF, before + "SSI_ACCESS_LOG=yes\n")
         reload(backend)
         assert ask(backend, "/api/v1/users/me?access=not-for-the-log", "loud-1.a_B", account.token) == (200, "loud-1.a_B")
-        line, = lines_of(backend, "loud-1.a_B", after)
+        # It is written when the answer is out, which may be after we have it.
+        line, = wait_until(lambda: lines_of(backend, "loud-1.a_B", after))
         assert line["SSI_ROUTE"] == "GET /api/v1/users/me" and line["SSI_USER"].startswith("usr-")
         assert " GET /api/v1/users/me 200 " in line["MESSAGE"] and line["PRIORITY"] == "6"
         # What cannot be an id is replaced, not repeated.

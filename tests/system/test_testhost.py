@@ -133,3 +133,11 @@ def test_clear_messages(name):
     with Host(name):
         r = call("up", name)
         assert r.returncode != 0 and "there already" in r.stderr
+
+
+def test_the_journal_after_an_entry_that_does_not_match(agent):
+    agent.run("systemd-cat -t before echo one")
+    after = agent.journal_end()
+    agent.run("systemd-cat -t wanted echo two; journalctl --sync")
+    assert [e["MESSAGE"] for e in agent.journal("SYSLOG_IDENTIFIER=wanted", after=after)] == ["two"]
+    assert agent.journal("SYSLOG_IDENTIFIER=before", after=after) == []
