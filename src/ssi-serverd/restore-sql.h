@@ -3,12 +3,14 @@
 /* What goes around a backup in the transaction that restores it. */
 
 /* The sessions of now are remembered, to be fenced. Then all that this server has in the database goes; what belongs to
- * an extension stays. The names are taken while the search path still has public in it. */
+ * an extension stays. The names are taken before anything goes, and while the search path still has public in it: what
+ * has a type that is gone has no name any more. */
 #define RESTORE_BEFORE                                                                                          \
         "SET LOCAL client_min_messages = error;"                                                                \
         " CREATE TEMP TABLE ssi_epochs AS SELECT public_id, session_epoch FROM public.servers;"                 \
-        " DO $$ DECLARE o record; BEGIN"                                                                        \
-        " FOR o IN SELECT 'TABLE' AS kind, c.oid::regclass::text AS name FROM pg_class c"                       \
+        " DO $$ DECLARE command text; BEGIN"                                                                    \
+        " FOREACH command IN ARRAY (SELECT coalesce(array_agg(format('DROP %s IF EXISTS %s CASCADE', kind, name)), '{}')"\
+        "  FROM (SELECT 'TABLE' AS kind, c.oid::regclass::text AS name FROM pg_class c"                         \
         "   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition" \
         "   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"                 \
         "  UNION ALL SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'"              \
@@ -21,7 +23,7 @@
         "  UNION ALL SELECT 'TYPE', t.oid::regtype::text FROM pg_type t"                                        \
         "   WHERE t.typnamespace = 'public'::regnamespace AND t.typtype IN ('d', 'e', 'r')"                     \
         "   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = t.oid AND d.deptype = 'e')"                 \
-        " LOOP EXECUTE format('DROP %s IF EXISTS %s CASCADE', o.kind, o.name); END LOOP; END $$"
+        "  ) o) LOOP EXECUTE command; END LOOP; END $$"
 
 /* Comes after the backup, when all of it was read. */
 #define RESTORE_COMPLETE "SET ssi.complete = 'yes';"
