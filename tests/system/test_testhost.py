@@ -98,7 +98,8 @@ def test_interrupted_up_takes_itself_down(name):
     up = subprocess.Popen([TESTHOST, "up", name], stdin=subprocess.DEVNULL)
     time.sleep(0.3)
     up.send_signal(signal.SIGTERM)
-    assert up.wait(30) in (143, 0)
+    # On a slow machine it has not begun yet, and the signal itself ends it.
+    assert up.wait(60) in (143, 0, -signal.SIGTERM)
     if up.returncode == 0:
         Host(name).down()
     assert traces(name) == []
