@@ -59,7 +59,7 @@ typedef struct HttpAnswer {
 /* Called for each answer that was given, with the request's fields set for the log; NULL for none. */
 void http_server_set_access_log(HttpServer *s, void (*answered)(const HttpAnswer *a, void *userdata), void *userdata);
 
-/* Stops accepting. Requests are still answered, as the last of their connections; WebSockets are closed with 1012, streams
+/* Stops accepting. Requests are still answered, as the last of their connections; WebSockets are closed with 1001, streams
  * end, idle connections after a moment. done is called once when the last connection is gone or after timeout_usec. */
 int http_server_shutdown(HttpServer *s, uint64_t timeout_usec, void (*done)(void *userdata), void *userdata);
 
@@ -131,7 +131,8 @@ void sse_close(SseStream *stream);
 /* ---- WebSocket. The layer itself pings after 20 s without traffic and ends a connection that has been silent for
  * 45 s, answers pings, refuses binary messages (1003) and messages above WS_MESSAGE_MAX (4413). ---- */
 
-#define WS_CLOSE_RESTART 1012 /* "service restart" of the IANA registry */
+/* "Going away", RFC 6455, 7.4.1. Not 1012, "service restart": older libwebsockets hand that to a client as an error, 1002. */
+#define WS_CLOSE_RESTART 1001
 #define WS_MESSAGE_MAX ((size_t) 1024 * 1024)
 #define WS_QUEUE_MAX   ((size_t) 4 * 1024 * 1024)
 

@@ -209,7 +209,9 @@ static void on_closed(unsigned code, const char *reason, void *userdata)
 {
         Session *s = userdata;
 
-        s->restarts = s->state == SESSION_STREAMING && (code == CLOSE_GOING_AWAY || code == CLOSE_RESTART);
+        s->restarts = s->state >= SESSION_AUTHENTICATING && (code == CLOSE_GOING_AWAY || code == CLOSE_RESTART);
+        if (s->restarts)
+                backoff_reset(&s->backoff);
         session_lose(s, reason, code == CLOSE_UNAUTHORIZED);
 }
 
