@@ -8,7 +8,7 @@ const SHELL = [
   '/', '/app.css', '/theme.js', '/favicon.svg', '/manifest.webmanifest', '/icons/icon-192.png',
   '/js/api.js', '/js/chrome.js', '/js/dom.js', '/js/filter.js', '/js/forms.js', '/js/icons.js', '/js/main.js', '/js/push.js',
   '/js/router.js', '/js/session.js', '/js/silence.js', '/js/sse.js', '/js/status.js', '/js/store.js', '/js/stream.js',
-  '/js/time.js', '/js/timeline.js', '/js/vault.js', '/js/views/account.js', '/js/views/auth.js', '/js/views/filterbar.js',
+  '/js/time.js', '/js/timeline.js', '/js/vault.js', '/js/views/account.js', '/js/views/auth.js', '/js/views/device.js', '/js/views/filterbar.js',
   '/js/views/notice.js', '/js/views/notifications.js', '/js/views/overview.js', '/js/views/public.js', '/js/views/recover.js',
   '/js/views/register.js', '/js/views/section.js', '/js/views/server.js', '/js/views/service.js', '/js/views/silences.js',
 ];

@@ -9,9 +9,8 @@
  * been reloaded before it had the answer. This opens no second chain: both have the same successor then, and who comes
  * second with that ends the session. */
 
-#define REFRESH_LIFETIME "interval '30 days'"
-#define REFRESH_GRACE    "interval '30 seconds'"
-#define USER_AGENT_MAX   200
+#define REFRESH_GRACE  "interval '30 seconds'"
+#define USER_AGENT_MAX 200
 
 static void respond_tokens(ApiCall *c, const char *refresh_token)
 {
@@ -31,18 +30,28 @@ static void respond_tokens(ApiCall *c, const char *refresh_token)
 
 /* ---- Login ---- */
 
-/* text[0]: the refresh token. */
+/* The row: the user. text[0]: the refresh token. */
 static void session_made(ApiCall *c, PGresult *res, int error)
 {
-        if (error < 0)
+        if (error < 0) {
                 api_fail(c, res, error);
-        else if (PQntuples(res) == 0)
-                api_respond_bad_credentials(c);
-        else
-                respond_tokens(c, c->text[0]);
+                return;
+        }
+        if (PQntuples(res) == 0) {
+                c->refuse(c);
+                return;
+        }
+        free(c->user);
+        c->user = strdup(PQgetvalue(res, 0, 0));
+        if (!c->user) {
+                api_fail(c, NULL, -ENOMEM);
+                return;
+        }
+        server_publish_one(c->server, CHANGE_LOGIN, c->user, "-", NULL);
+        respond_tokens(c, c->text[0]);
 }
 
-void api_session_start(ApiCall *c, const char *password_hash)
+void api_session_start(ApiCall *c, const char *sql, const char *first, const char *second, void (*refuse)(ApiCall *c))
 {
         _cleanup_free_ char *agent = NULL;
         char id[ID_MAX], token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
@@ -55,20 +64,15 @@ void api_session_start(ApiCall *c, const char *password_hash)
         free(c->text[0]);
         c->text[0] = strdup(token);
         c->session = strdup(id);
+        c->refuse = refuse;
         if (!agent || !c->text[0] || !c->session) {
                 api_fail(c, NULL, -ENOMEM);
                 return;
         }
 
-        const char *params[] = { c->user, id, hash, password_hash, agent, http_request_peer(c->req) };
+        const char *params[] = { first, id, hash, agent, http_request_peer(c->req), second };
 
-        /* The password may have been changed since it was looked at. */
-        api_query(c, "WITH l AS (INSERT INTO login_sessions (user_id, public_id, user_agent, address, expires_at)"
-                     "  SELECT id, $2, nullif($5, ''), $6, now() + " REFRESH_LIFETIME " FROM users"
-                     "  WHERE public_id = $1 AND password_hash = $4 RETURNING id, expires_at)"
-                     " INSERT INTO refresh_tokens (token_hash, session_id, expires_at)"
-                     "  SELECT $3::bytea, l.id, l.expires_at FROM l RETURNING 1",
-                  6, params, session_made);
+        api_query(c, sql, second ? 6 : 5, params, session_made);
 }
 
 /* ---- Refresh and log-out ---- */
@@ -138,9 +142,9 @@ static void refresh(ApiCall *c)
                      " used AS (UPDATE refresh_tokens r SET used_at = now() FROM t"
                      "  WHERE r.token_hash = t.token_hash AND t.verdict = 'good'),"
                      " added AS (INSERT INTO refresh_tokens (token_hash, session_id, expires_at)"
-                     "  SELECT $2::bytea, session_id, now() + " REFRESH_LIFETIME " FROM t WHERE verdict = 'good'),"
+                     "  SELECT $2::bytea, session_id, now() + " SESSION_LIFETIME " FROM t WHERE verdict = 'good'),"
                      " renewed AS (UPDATE login_sessions l SET last_used_at = now(), address = $4,"
-                     "   expires_at = now() + " REFRESH_LIFETIME ", replaced_hash = t.token_hash, replaced_at = now(),"
+                     "   expires_at = now() + " SESSION_LIFETIME ", replaced_hash = t.token_hash, replaced_at = now(),"
                      "   successor = $3::bytea FROM t WHERE l.id = t.session_id AND t.verdict = 'good'),"
                      " ended AS (UPDATE login_sessions l SET revoked_at = now() FROM t"
                      "  WHERE l.id = t.session_id AND t.verdict = 'reused')"

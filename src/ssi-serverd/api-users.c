@@ -83,6 +83,10 @@ void api_respond_bad_credentials(ApiCall *c)
         http_respond_problem(c->req, 401, "bad-credentials", "The address or the password is wrong.");
 }
 
+/* The password may have been changed since it was looked at. */
+static const char sql_session[] =
+        API_SQL_SESSION("SELECT id AS user_id FROM users WHERE public_id = $1 AND password_hash = $6");
+
 /* text[0]: the address, text[1]: the hash that the password was held against. */
 static void login_verified(int r, const char *hash, void *userdata)
 {
@@ -95,7 +99,7 @@ static void login_verified(int r, const char *hash, void *userdata)
         } else if (r < 0)
                 respond_password_failure(c, r);
         else
-                api_session_start(c, c->text[1]);
+                api_session_start(c, sql_session, c->user, c->text[1], api_respond_bad_credentials);
         http_request_unref(req);
 }
 

@@ -20,6 +20,7 @@ typedef struct ApiCall {
         json_object *page_key;
         char *text[2];          /* for the handler's own use, freed with it */
         void (*done)(struct ApiCall *c, PGresult *res, int error);
+        void (*refuse)(struct ApiCall *c); /* of api_session_start() */
 } ApiCall;
 
 /* Who may: a logged-in user always (API_OPEN: anybody), an API token when it has the scope. */
@@ -40,6 +41,7 @@ struct ApiRoute {
 /* Ends with a row of NULLs. One table per api-*.c. */
 extern const ApiRoute api_agent_routes[];
 extern const ApiRoute api_event_routes[];
+extern const ApiRoute api_login_code_routes[];
 extern const ApiRoute api_openapi_routes[];
 extern const ApiRoute api_public_routes[];
 extern const ApiRoute api_qr_routes[];

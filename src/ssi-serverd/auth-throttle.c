@@ -60,7 +60,7 @@ static uint64_t wait_of(LoginThrottle *t, uint64_t hash, unsigned max, uint64_t 
 
 uint64_t login_throttle_check(LoginThrottle *t, const char *account, const char *peer, uint64_t now)
 {
-        return MAX(wait_of(t, hash_of(t, 'a', account), LOGIN_FAILURES_MAX, now),
+        return MAX(account ? wait_of(t, hash_of(t, 'a', account), LOGIN_FAILURES_MAX, now) : 0,
                    wait_of(t, hash_of(t, 'p', peer), LOGIN_PEER_FAILURES_MAX, now));
 }
 
@@ -76,6 +76,7 @@ static void count(LoginThrottle *t, uint64_t hash, uint64_t now)
 
 void login_throttle_failed(LoginThrottle *t, const char *account, const char *peer, uint64_t now)
 {
-        count(t, hash_of(t, 'a', account), now);
+        if (account)
+                count(t, hash_of(t, 'a', account), now);
         count(t, hash_of(t, 'p', peer), now);
 }

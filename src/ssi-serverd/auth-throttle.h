@@ -13,6 +13,6 @@ typedef struct LoginThrottle LoginThrottle;
 int login_throttle_new(LoginThrottle **ret);
 LoginThrottle *login_throttle_free(LoginThrottle *t);
 
-/* now: s. 0 when an attempt is fine, else how many seconds to wait. */
+/* account: NULL where none is named. now: s. 0 when an attempt is fine, else how many seconds to wait. */
 uint64_t login_throttle_check(LoginThrottle *t, const char *account, const char *peer, uint64_t now);
 void login_throttle_failed(LoginThrottle *t, const char *account, const char *peer, uint64_t now);

@@ -96,7 +96,7 @@ int changes_encode(const Changes *c, const char *instance, char ***ret, size_t *
 
 static bool is_kind(char c)
 {
-        return c != '\0' && strchr("svrdea", c);
+        return c != '\0' && strchr("svrdale", c);
 }
 
 static int decode_line(char *line, Changes *changes)

@@ -14,6 +14,7 @@ typedef enum ChangeKind {
         CHANGE_SERVICE_REMOVED = 'r', /* arg: name */
         CHANGE_SERVER_REMOVED = 'd',
         CHANGE_ACCOUNT = 'a',         /* sessions or tokens of the user ended; server: "-" */
+        CHANGE_LOGIN = 'l',           /* the user has one session more; server: "-" */
         CHANGE_SESSION = 'e',         /* arg: the epoch of the agent's new session */
 } ChangeKind;
 

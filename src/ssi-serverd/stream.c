@@ -190,6 +190,8 @@ void streams_changed(Streams *s, const Changes *changes)
                 HASH_FIND_STR(s->users, changes->items[i].user, u);
                 if (u && changes->items[i].kind == CHANGE_ACCOUNT)
                         user_close(u);
+                else if (u && changes->items[i].kind == CHANGE_LOGIN)
+                        user_send(u, "sessions", "{}");
                 else if (u)
                         r = pending_add(s, &changes->items[i]);
         }

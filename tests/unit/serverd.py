@@ -28,7 +28,7 @@ backend = None
 
 # Everything secret that was ever answered.
 secrets = set()
-SECRETS = ("access_token", "refresh_token", "claim_token", "api_key", "token")
+SECRETS = ("access_token", "refresh_token", "claim_token", "api_key", "token", "code")
 
 PASSWORD = "correct horse"
 TIME = "2025-09-02T16:06:37Z"

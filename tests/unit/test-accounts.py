@@ -35,6 +35,14 @@ def b64(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def make_code(token, want=201, i=0):
+    return post("/users/login-codes", {}, token, want=want, i=i)[1]
+
+
+def use_code(code, want=200, i=0, **fields):
+    return request("POST", "/api/v1/users/login-code", {"code": code}, want=want, i=i, fields=fields)
+
+
 class Registration(unittest.TestCase):
     def test_register(self):
         user = User()
@@ -223,6 +231,85 @@ class Sessions(unittest.TestCase):
             refresh(tokens["refresh_token"], 401)
 
 
+class LoginCodes(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.user = User()
+
+    def refused(self, code, i=0):
+        self.assertEqual(problem(use_code(code, 401, i)), "bad-login-code")
+
+    def test_second_device(self):
+        stream = serverd.Stream(self.user.token, 1)
+        made = make_code(self.user.token)
+        self.assertEqual(made["expires_in"], 120)
+        tokens = use_code(made["code"], i=1, **{"User-Agent": "Phone/1.0", "X-Forwarded-For": "192.0.2.8"})[1]
+        self.assertEqual(get("/users/me", tokens["access_token"])["email"], self.user.email)
+        stream.wait("sessions")
+        found = get("/sessions", tokens["access_token"])
+        self.assertEqual([(s["user_agent"], s["address"]) for s in found if s["current"]], [("Phone/1.0", "192.0.2.8")])
+        # A session like any other: its tokens rotate, and its end is its own.
+        again = refresh(tokens["refresh_token"])
+        post("/users/logout", {"refresh_token": again["refresh_token"]}, want=204)
+        get("/users/me", again["access_token"], 401)
+        get("/users/me", self.user.token)
+
+    def test_once(self):
+        code = make_code(self.user.token)["code"]
+        before = len(get("/sessions", self.user.token))
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            answers = list(pool.map(lambda n: use_code(code, None, n % 2), range(16)))
+        self.assertEqual(sorted(a[0] for a in answers), [200] + [401] * 15)
+        self.assertEqual({problem(a) for a in answers if a[0] == 401}, {"bad-login-code"})
+        self.assertEqual(len(get("/sessions", self.user.token)), before + 1)
+
+    def test_expiry(self):
+        code = make_code(self.user.token)["code"]
+        serverd.sql("UPDATE login_sessions SET login_code_expires_at = login_code_expires_at - interval '120 s'")
+        self.refused(code)
+
+    def test_last_one_counts(self):
+        first, second = (make_code(self.user.token)["code"] for _ in range(2))
+        self.refused(first)
+        use_code(second)
+
+    def test_whose(self):
+        other = User()
+        mine, theirs = make_code(self.user.token)["code"], make_code(other.token)["code"]
+        self.assertEqual(get("/users/me", use_code(theirs)[1]["access_token"])["email"], other.email)
+        self.assertEqual(get("/users/me", use_code(mine)[1]["access_token"])["email"], self.user.email)
+
+    def test_ends_with_its_session(self):
+        user = User()
+        tokens = user.login()
+        code = make_code(tokens["access_token"])["code"]
+        post("/users/logout", {"refresh_token": tokens["refresh_token"]}, want=204)
+        self.refused(code)
+        code = make_code(user.login()["access_token"])["code"]
+        post("/users/me/password", {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}, user.token, want=204)
+        self.refused(code)
+
+    def test_who_may(self):
+        for scope in ("read", "write"):
+            token = post("/api-tokens", {"name": scope, "scopes": [scope]}, self.user.token, want=201)[1]["token"]
+            self.assertEqual(problem(post("/users/login-codes", {}, token, want=403)), "insufficient-scope")
+        make_code(None, 401)
+        for body in ({}, {"code": ""}, {"code": 5}, {"code": None}, {"code": "x" * 257}, {"code": ["x"]}):
+            self.assertEqual(problem(post("/users/login-code", body, want=400)), "invalid-request")
+        for code in ("ssi_login_", "' OR true --", self.user.token[:256], self.user.login()["refresh_token"]):
+            self.refused(code)
+
+    def test_guessing_is_held_up(self):
+        peer = {"X-Forwarded-For": "198.51.100.77"}
+        codes = [use_code(f"guess {n}", None, **peer)[0] for n in range(51)]
+        self.assertEqual(codes[0], 401)
+        self.assertEqual(codes[-1], 429)
+        # A good one from there has to wait as well, and is not spent by that; elsewhere it goes on.
+        code = make_code(self.user.token)["code"]
+        use_code(code, 429, **peer)
+        use_code(code)
+
+
 class Account(unittest.TestCase):
     def test_change_password(self):
         user = User()
@@ -342,7 +429,8 @@ class StolenDump(unittest.TestCase):
         post("/api-tokens", {"name": "x", "scopes": ["write"]}, user.token, want=201)
         post("/agents/register", {"server_name": "unclaimed"}, user.token, want=201)
         refresh(user.tokens["refresh_token"])
-        self.assertGreater(len(serverd.secrets), 5)
+        make_code(user.token)
+        self.assertGreater(len(serverd.secrets), 6)
         with open(serverd.backend.dir + "/keys0/access-token.pem") as f:
             key = "".join(f.read().splitlines()[1:-1])
         dump = serverd.backend.dump()
@@ -354,7 +442,8 @@ class StolenDump(unittest.TestCase):
         # What is there does not serve in place of a token, either.
         for value in set(serverd.sql(
                 "SELECT token_hash FROM refresh_tokens UNION SELECT token_hash FROM api_tokens UNION SELECT token_hash FROM"
-                " claim_tokens UNION SELECT successor FROM login_sessions WHERE successor IS NOT NULL").split()):
+                " claim_tokens UNION SELECT successor FROM login_sessions WHERE successor IS NOT NULL"
+                " UNION SELECT login_code_hash FROM login_sessions WHERE login_code_hash IS NOT NULL").split()):
             for form in (value, value[2:]):
                 get("/users/me", form, 401)
 

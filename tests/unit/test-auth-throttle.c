@@ -35,11 +35,28 @@ static void test_nobody_pays_for_another(void **state)
         login_throttle_free(t);
 }
 
+/* A code names no account: only where it comes from counts. */
+static void test_no_account(void **state)
+{
+        LoginThrottle *t;
+
+        assert_int_equal(login_throttle_new(&t), 0);
+        for (unsigned i = 0; i < LOGIN_PEER_FAILURES_MAX; i++) {
+                assert_int_equal(login_throttle_check(t, NULL, "192.0.2.1", NOW), 0);
+                login_throttle_failed(t, NULL, "192.0.2.1", NOW);
+        }
+        assert_int_equal(login_throttle_check(t, NULL, "192.0.2.1", NOW), LOGIN_WINDOW_SEC);
+        assert_int_equal(login_throttle_check(t, NULL, "192.0.2.2", NOW), 0);
+        assert_int_equal(login_throttle_check(t, "a@b", "192.0.2.2", NOW), 0);
+        login_throttle_free(t);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_counts),
                 cmocka_unit_test(test_nobody_pays_for_another),
+                cmocka_unit_test(test_no_account),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

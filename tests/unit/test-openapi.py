@@ -111,7 +111,7 @@ class Walk(unittest.TestCase):
     def valid_body(self, op):
         values = {"email": "walk@example.org", "password": PASSWORD, "refresh_token": "unknown", "claim_token": "unknown",
                   "current_password": PASSWORD, "new_password": PASSWORD, "name": "walked", "server_name": "walked",
-                  "labels": ["a"], "scopes": ["read"], "expires_in": 60, "text": "walked"}
+                  "labels": ["a"], "scopes": ["read"], "expires_in": 60, "text": "walked", "code": "unknown"}
         if op.elsewhere:
             return {} if op.method != "GET" else None
         return {k: values[k] for k in op.body["properties"]} if op.body else {} if op.method in ("POST", "PUT") else None
@@ -130,7 +130,9 @@ class Walk(unittest.TestCase):
         refresh = user.login()["refresh_token"]
         claim = post("/agents/register", {"server_name": "x"}, user.token, want=201)[1]["claim_token"]
         token = post("/api-tokens", {"name": "x", "scopes": ["read"]}, user.token, want=201)[1]["id"]
+        code = post("/users/login-codes", {}, user.login()["access_token"], want=201)[1]["code"]
         bodies = {"/api/v1/users/refresh": {"refresh_token": refresh}, "/api/v1/agents/claim": {"claim_token": claim},
+                  "/api/v1/users/login-code": {"code": code},
                   "/api/v1/users/login": {"email": user.email, "password": PASSWORD},
                   "/api/v1/users/register": {"email": "new-" + user.email, "password": PASSWORD}}
 

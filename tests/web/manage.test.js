@@ -2,19 +2,15 @@
 
 import assert from 'node:assert/strict';
 import {after, before} from 'node:test';
-import {plain} from './fleet.js';
-import {Suite, inspect, journalIsClean, live, password} from './harness.js';
+import {openProfile} from './browser.js';
+import {SIZES, Suite, inspect, journalIsClean, live, password, readQr} from './harness.js';
 
 const suite = new Suite('manage');
 const {host} = suite;
-const there = async (path) => (await fetch(`${plain}/api/v1${path}`)).status !== 404;
-// The accounts' and the notifications' part of the API; both are pieces of their own.
-const complete = await there('/sessions') && await there('/features');
-const step = (name, f) => suite.step(name, f, {skip: !complete});
+const step = suite.step.bind(suite);
 let page, profile, ids, serverUrl;
 
 before(async () => {
-  if (!complete) return;
   await suite.begin();
   ({page, profile} = suite);
   await suite.signUp();
@@ -214,6 +210,46 @@ step('an API token is shown once and deleted; the password is changed; other dev
   await button('Change password').click();
   await page.waitForSelector('text=The password is changed.');
   profile.expectComplaint(/status of 40[13]/);
+});
+
+step('a second device logs in with the code that the first one shows', async () => {
+  await page.goto(`${host.url}/account`);
+  await live(page);
+  await button('Log in on another device').click();
+  await dialog().locator('img.qr').waitFor();
+  const link = await page.innerText('#device-link');
+  assert.equal(await readQr(page), link);
+  assert.match(new URL(link).hash, /^#ssi_login_/);
+  await inspect(page, 'device-code');
+
+  const phone = await openProfile(suite.browser, {viewport: SIZES.phone, userAgent: 'Mozilla/5.0 (Linux; Android 15) Chrome/140.0 Mobile'});
+  const theirs = await phone.newPage();
+  const requested = [];
+  theirs.on('request', (r) => requested.push(r.url(), r.headers().referer ?? ''));
+  await theirs.goto(link);
+  await inspect(theirs, 'device');
+  assert.equal(new URL(theirs.url()).hash, '', 'not kept in the history');
+  await theirs.getByRole('button', {name: 'Log in on this device'}).click();
+  await theirs.waitForSelector('.row');
+  assert.equal(requested.some((url) => url.includes('ssi_login_') && !url.includes('#')), false, 'the code is in no address');
+  await dialog().getByText('Chrome on Android is logged in.').waitFor();
+  assert.equal(await dialog().locator('img.qr').isVisible(), false);
+  await button('Close').click();
+  await closed();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Log in on another device');
+
+  // It has been used, and who is logged in is asked to do nothing.
+  await theirs.goto(link);
+  await theirs.waitForSelector(`text=logged in as ${suite.email} already`);
+  await theirs.click('#account summary');
+  await theirs.click('#logout');
+  await theirs.waitForSelector('h1:text-is("Log in on this device")');
+  await theirs.goto(link);
+  await theirs.getByRole('button', {name: 'Log in on this device'}).click();
+  await theirs.waitForSelector('[role="alert"]:visible >> text=has been used');
+  phone.expectComplaint(/status of 401/);
+  assert.deepEqual(phone.complaints, []);
+  await phone.close();
 });
 
 step('the account is deleted with its password', async () => {

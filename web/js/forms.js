@@ -62,13 +62,14 @@ export function sentence(error) {
   return error.message;
 }
 
-// A dialog over the page; the focus goes back to where it was when it closes.
+// A dialog over the page; the focus goes back to where it was when it closes. Without submit it only tells, and its
+// button closes it.
 export function dialog({title, text, fields = [], button, danger, check, submit}) {
   const close = h('button', {type: 'button', on: {click: () => el.close()}}, 'Cancel');
   const el = h('dialog', {'aria-labelledby': 'dialog-title'},
     h('h2', {id: 'dialog-title'}, title), text ? h('p', {class: 'muted'}, text) : null,
-    form({fields, button, danger, check, others: [close], submit: async () => {
-      await submit();
+    form({fields, button, danger, check, others: submit ? [close] : [], submit: async () => {
+      await submit?.();
       el.close();
     }}));
 

@@ -9,6 +9,7 @@ import {Stream} from './stream.js';
 import {startTicking} from './time.js';
 import {accountView} from './views/account.js';
 import {logInView, signUpView} from './views/auth.js';
+import {deviceView} from './views/device.js';
 import {notFoundView} from './views/notice.js';
 import {notificationsView} from './views/notifications.js';
 import {overviewView} from './views/overview.js';
@@ -42,6 +43,7 @@ router
   .add('/forgotten', {view: forgottenView, open: true})
   .add('/reset-password', {view: resetView, either: true})
   .add('/verify-email', {view: verifyView, either: true})
+  .add('/device', {view: deviceView, either: true})
   .add('/status/:token', {view: publicView, either: true})
   .add('/', {view: overviewView})
   .add('/account', {view: accountView})
@@ -59,9 +61,10 @@ function onEvent(event, data) {
   } else {
     store.apply(event, data);
   }
+  view?.heard?.(event);
 }
 
-// A view is {el, title, update?(), destroy?()}; title is a function of what is known.
+// A view is {el, title, update?(), destroy?(), heard?(event)}; title is a function of what is known.
 function show(route, params, {path, restored}) {
   // open: for who is not logged in; either: for everybody; else for who is.
   if (!route.open && !route.either && !session.signedIn) return router.go(loginPath(), {replace: true});

@@ -39,8 +39,18 @@ export class Session extends EventTarget {
   }
 
   async logIn(email, password) {
-    const tokens = await json(await send('POST', '/api/v1/users/login', {body: {email, password}}));
+    await this.#begin(await json(await send('POST', '/api/v1/users/login', {body: {email, password}})), email);
+  }
 
+  // code: that another device shows.
+  async logInWithCode(code) {
+    const tokens = await json(await send('POST', '/api/v1/users/login-code', {body: {code}}));
+    const {email} = await json(await send('GET', '/api/v1/users/me', {token: tokens.access_token}));
+
+    await this.#begin(tokens, email);
+  }
+
+  async #begin(tokens, email) {
     await exclusively(() => this.#keep(tokens, email));
     localStorage.setItem(KEY, JSON.stringify({email}));
     this.#tell();

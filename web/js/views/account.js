@@ -4,14 +4,31 @@ import {copyText, foreign, h, setText} from '../dom.js';
 import {dialog, field, form, sentence} from '../forms.js';
 import {browserOf} from '../push.js';
 import {timeElement} from '../time.js';
+import {showCode} from './device.js';
 import {plainTable, section} from './section.js';
 
 const SCOPES = [['read', 'Read everything'], ['servers:register', 'Register servers'], ['write', 'Change everything']];
 
 export function accountView({api, session, announcer}) {
+  let known = []; // sessions
+  let device = null; // the dialog that shows a code
+  const invite = h('button', {type: 'button', on: {click: () => {
+    device = showCode(api, known);
+    device.el.addEventListener('close', () => {
+      device = null;
+    });
+  }}}, 'Log in on another device');
   const sessions = section('sessions', 'Where you are logged in', {
     read: () => api.get('/api/v1/sessions'),
-    show: (list) => [
+    show: (list) => {
+      known = list;
+      device?.look(list);
+      return sessionsTable(list);
+    },
+  });
+
+  function sessionsTable(list) {
+    return [
       plainTable('Sessions', ['Browser', 'Address', 'Last used', ''], list.map((s) => [
         [foreign('bdi', {}, browserOf(s.user_agent)), s.current ? h('span', {class: 'tag'}, 'This one') : null], s.address ?? '–',
         time(s.last_used_at ?? s.created_at),
@@ -20,15 +37,16 @@ export function accountView({api, session, announcer}) {
           sessions.load();
         }),
       ])),
-      h('p', {class: 'actions'}, h('button', {type: 'button', on: {click: () => dialog({
+      h('p', {class: 'actions'}, invite, h('button', {type: 'button', on: {click: () => dialog({
         title: 'Log out everywhere?', text: 'You have to log in again on every device, on this one too.', button: 'Log out everywhere', danger: true,
         submit: async () => {
           await api.delete('/api/v1/sessions');
           await session.logOut();
         },
       })}}, 'Log out everywhere')),
-    ],
-  });
+    ];
+  }
+
   const tokens = section('tokens', 'API tokens', {
     about: 'For programs that read or register servers in your name.',
     read: () => api.get('/api/v1/api-tokens'),
@@ -72,7 +90,7 @@ export function accountView({api, session, announcer}) {
     const copy = h('button', {type: 'button', class: 'copy', on: {click: async () => {
       setText(copy, await copyText(token, code) ? 'Copied' : 'Selected');
     }}}, 'Copy');
-    dialog({title: 'Your new token', text: 'It is shown this once.', button: 'Done', submit: async () => {},
+    dialog({title: 'Your new token', text: 'It is shown this once.', button: 'Done',
             fields: [h('div', {class: 'command'}, h('pre', {tabindex: '0', role: 'region', 'aria-label': 'Token'}, code), copy)]});
   }
 
@@ -114,6 +132,7 @@ export function accountView({api, session, announcer}) {
 
   return {
     title: () => 'Account',
+    heard: (event) => (event === 'sessions' || event === 'ready') && sessions.load(),
     el: h('section', {class: 'page narrow'},
           h('h1', {tabindex: '-1'}, 'Account'), h('p', {class: 'muted'}, foreign('bdi', {}, session.email)),
           sessions.el, tokens.el,

@@ -126,6 +126,6 @@ function registered({api, store}, name, answer) {
   };
 }
 
-function isLocal() {
+export function isLocal() {
   return /^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname);
 }

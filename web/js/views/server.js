@@ -250,7 +250,7 @@ function serverMenu({api, store, router, announcer}, id) {
 }
 
 function showToken({claim_token: token}) {
-  dialog({title: 'Run this on the server, as root', text: 'The token works once, within an hour.', button: 'Done', submit: async () => {},
+  dialog({title: 'Run this on the server, as root', text: 'The token works once, within an hour.', button: 'Done',
           fields: [h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `ssictl register --replace ${location.origin} ${token}`))]});
 }
 
@@ -268,7 +268,7 @@ async function publicDialog(api, path) {
           submit: async () => {
             if (page) return api.delete(`${path}/public-page`);
             const made = await api.put(`${path}/public-page`, {});
-            dialog({title: 'Public page', fields: [h('div', {}, shown(made))], button: 'Done', submit: async () => {}});
+            dialog({title: 'Public page', fields: [h('div', {}, shown(made))], button: 'Done'});
           }});
 }
 
