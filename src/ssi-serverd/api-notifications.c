@@ -1,75 +1,36 @@
-#include <time.h>
-
+#include "api-page.h"
 #include "api-sql.h"
 #include "api.h"
 #include "notifier.h"
 
 /* What was sent, and what an account has set of it. */
 
-#define LIST_DEFAULT  50
-#define LIST_MAX      500
-#define DAMPING_MAX   20
+#define DAMPING_MAX    20
 #define TIMEZONE_BYTES 64
 
 #define SQL_USER_ID "(SELECT id FROM users WHERE public_id = $1)"
 
-static bool parse_number(const char *s, int64_t max, int64_t *ret)
-{
-        if (*s == '\0' || strlen(s) > 18 || strspn(s, "0123456789") != strlen(s))
-                return false;
-        *ret = strtoll(s, NULL, 10);
-        return *ret >= 1 && *ret <= max;
-}
-
-/* The row: the array, how many, the oldest one's key. text[0]: the limit. */
-static void notifications_done(ApiCall *c, PGresult *res, int error)
-{
-        _cleanup_free_ char *link = NULL;
-
-        if (error == 0 && PQntuples(res) > 0 && streq(PQgetvalue(res, 0, 1), c->text[0])) {
-                if (asprintf(&link, "<%s?limit=%s&before=%s>; rel=\"next\"", http_request_path(c->req), c->text[0],
-                             PQgetvalue(res, 0, 2)) < 0)
-                        link = NULL;
-                else
-                        (void) http_respond_add_header(c->req, "Link", link);
-        }
-        api_done_200(c, res, error);
-}
-
 static void list_notifications(ApiCall *c)
 {
-        const char *limit = http_request_query(c->req, "limit"), *before = http_request_query(c->req, "before");
-        int64_t n_limit = LIST_DEFAULT, n_before = INT64_MAX;
-        char before_text[32];
+        ApiPage page;
 
-        if (limit && !parse_number(limit, LIST_MAX, &n_limit)) {
-                api_invalid(c, "limit must be a number from 1 to %d.", LIST_MAX);
+        if (!api_page_parse(c, "n", &page))
                 return;
-        }
-        if (before && !parse_number(before, INT64_MAX, &n_before)) {
-                api_invalid(c, "before must be a number.");
-                return;
-        }
-        if (asprintf(&c->text[0], "%lld", (long long) n_limit) < 0) {
-                c->text[0] = NULL;
-                api_fail(c, NULL, -ENOMEM);
-                return;
-        }
-        snprintf(before_text, sizeof(before_text), "%lld", (long long) n_before);
 
-        const char *params[] = { c->user, c->text[0], before_text };
+        const char *params[] = { c->user, page.limit, page.keys[0] };
 
         api_query(c, "SELECT coalesce(json_agg(json_build_object('id', o.public_id, 'channel_id', c.public_id,"
                      "  'channel', c.name, 'subscription_id', p.public_id, 'state', o.state,"
                      "  'created_at', " SQL_TIME("o.created_at") ", 'done_at', " SQL_TIME("o.done_at") ","
                      "  'next_attempt_at', CASE WHEN o.state = 'queued' THEN " SQL_TIME("o.due_at") " END,"
                      "  'attempts', o.attempts, 'error', o.error, 'message', o.payload - 'email') ORDER BY o.id DESC), '[]'),"
-                     " count(*), min(o.id)"
-                     " FROM (SELECT * FROM notification_outbox WHERE user_id = " SQL_USER_ID " AND id < $3::bigint"
+                     " count(*), json_build_array(min(o.id)::text)"
+                     " FROM (SELECT * FROM notification_outbox WHERE user_id = " SQL_USER_ID
+                     "  AND id < coalesce($3::bigint, 9223372036854775807)"
                      "  AND channel_id IS NOT NULL ORDER BY id DESC LIMIT $2::int) o"
                      " JOIN notification_channels c ON c.id = o.channel_id"
                      " LEFT JOIN push_subscriptions p ON p.id = o.subscription_id",
-                  3, params, notifications_done);
+                  ELEMENTSOF(params), params, api_page_done);
 }
 
 /* ---- Settings of the account ---- */

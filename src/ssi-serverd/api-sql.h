@@ -15,8 +15,10 @@
         " 'error', CASE WHEN v.error_kind IS NOT NULL THEN json_build_object('kind', v.error_kind,"             \
         "  'detail', v.error_detail, 'at', " SQL_TIME("v.error_at") ") END,"                                    \
         " 'stale', v.stale_since IS NOT NULL, 'stale_since', " SQL_TIME("v.stale_since") ","                    \
-        " 'acknowledgement', (SELECT json_build_object('reason', a.reason, 'created_at', "                      \
-        SQL_TIME("a.created_at") ") FROM acknowledgements a WHERE a.server_id = v.server_id AND a.service = v.name))"
+        /* The recovery clears it; the row goes a moment later. */                                              \
+        " 'acknowledgement', CASE WHEN v.status <> 'OK' OR v.error_kind IS NOT NULL OR v.stale_since IS NOT NULL"\
+        "  THEN (SELECT json_build_object('reason', a.reason, 'created_at', " SQL_TIME("a.created_at") ")"      \
+        "  FROM acknowledgements a WHERE a.server_id = v.server_id AND a.service = v.name) END)"
 
 /* While an agent is connected it is as alive as the instance that holds it. */
 #define SQL_LAST_SEEN                                                                                           \

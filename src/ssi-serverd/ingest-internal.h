@@ -67,6 +67,26 @@ typedef struct Batch {
         ServiceState *states;   /* of BATCH_ITEMS */
 } Batch;
 
+struct Ingest {
+        Db *db;
+        char *instance;
+        const IngestHandler *handler;
+        void *userdata;
+        IngestSettings settings;
+        IngestStats stats;
+        sd_event_source *run_source; /* so that all that one turn of the loop brings is one batch */
+        sd_event_source *retry_timer;
+        bool stalled;                /* the database takes nothing; until the timer */
+        bool failing;                /* until the next commit */
+        IngestSource *ready;         /* sources with items, in turn */
+        IngestSource *all;
+        Batch *batch;                /* under way */
+        unsigned n_solo;             /* batches to come that take one source only, to find the one that is refused */
+        size_t n_items, size;        /* queued and under way */
+        uint64_t waiting_since;      /* the oldest of them, or longer ago; CLOCK_MONOTONIC, usec */
+        unsigned n_throttled;
+};
+
 BatchKind batch_kind_of(const IngestItem *item);
 
 /* ingest-fold.c: compares the batch with what is known, and decides what is to be written. 1, or 0 when there is nothing
@@ -83,3 +103,13 @@ int batch_send(Batch *b, Db *db, const char *instance, const IngestSettings *set
 int batch_changes(const Batch *b, PGresult *res, Changes *changes);
 /* Marks the parts that the statement found to be of the current session. */
 void batch_mark_accepted(Batch *b, PGresult *res);
+
+/* ingest-source.c: the queues. */
+void ingest_source_unref(IngestSource *s);
+/* On and off the list of sources with items; at its end, when there are any. */
+void ingest_source_enqueue(IngestSource *s);
+void ingest_source_dequeue(IngestSource *s);
+/* Drops what it holds, and tells its owner why. */
+void ingest_source_end(IngestSource *s, int error);
+/* Resumes reading where the queues are half empty. */
+void ingest_unthrottle(Ingest *i);

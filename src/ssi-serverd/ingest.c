@@ -8,106 +8,8 @@
 #define BATCH_RETRIES_MAX 10
 #define RETRY_USEC        USEC_PER_SEC
 
-/* Past these, reading stops. What one message holds may go over. */
-#define QUEUE_ITEMS_MAX   20000
-#define QUEUE_SIZE_MAX    (64 * 1024 * 1024)
-#define SOURCE_ITEMS_MAX  2000
-#define SOURCE_SIZE_MAX   (4 * 1024 * 1024)
-
-struct Ingest {
-        Db *db;
-        char *instance;
-        const IngestHandler *handler;
-        void *userdata;
-        IngestSettings settings;
-        IngestStats stats;
-        sd_event_source *run_source; /* so that all that one turn of the loop brings is one batch */
-        sd_event_source *retry_timer;
-        bool stalled;                /* the database takes nothing; until the timer */
-        bool failing;                /* until the next commit */
-        IngestSource *ready;         /* sources with items, in turn */
-        IngestSource *all;
-        Batch *batch;                /* under way */
-        unsigned n_solo;             /* batches to come that take one source only, to find the one that is refused */
-        size_t n_items, size;        /* queued and under way */
-        unsigned n_throttled;
-};
-
 static void ingest_dispatch(Ingest *i);
 static void batch_done(PGresult *res, int error, void *userdata);
-
-static void source_unref(IngestSource *s)
-{
-        if (--s->n_ref > 0)
-                return;
-        DL_DELETE2(s->ingest->all, s, all_prev, all_next);
-        if (s->throttled)
-                s->ingest->n_throttled--;
-        known_clear(&s->known);
-        free(s->server);
-        free(s->user);
-        free(s);
-}
-
-static void source_enqueue(IngestSource *s)
-{
-        if (s->queued || !s->items)
-                return;
-        DL_APPEND(s->ingest->ready, s);
-        s->queued = true;
-}
-
-static void source_dequeue(IngestSource *s)
-{
-        if (!s->queued)
-                return;
-        DL_DELETE(s->ingest->ready, s);
-        s->queued = false;
-}
-
-static void source_drop_queue(IngestSource *s)
-{
-        source_dequeue(s);
-        ingest_items_free(TAKE_PTR(s->items));
-        s->ingest->n_items -= s->n_items;
-        s->ingest->size -= s->size;
-        s->n_items = s->size = 0;
-}
-
-static void source_end(IngestSource *s, int error)
-{
-        if (s->ended)
-                return;
-        s->ended = true;
-        source_drop_queue(s);
-        if (s->handler)
-                s->handler->ended(s, error, s->userdata);
-}
-
-static bool queue_is_full(const IngestSource *s, unsigned share)
-{
-        const Ingest *i = s->ingest;
-
-        return i->n_items >= QUEUE_ITEMS_MAX / share || i->size >= QUEUE_SIZE_MAX / share ||
-               s->n_items >= SOURCE_ITEMS_MAX / share || s->size >= SOURCE_SIZE_MAX / share;
-}
-
-/* Resumes reading where the queues are half empty. */
-static void ingest_unthrottle(Ingest *i)
-{
-        IngestSource *s, *tmp;
-
-        if (i->n_throttled == 0)
-                return;
-        DL_FOREACH_SAFE2(i->all, s, tmp, all_next) {
-                if (!s->throttled || queue_is_full(s, 2))
-                        continue;
-                s->throttled = false;
-                i->n_throttled--;
-                if (s->handler && !s->ended)
-                        s->handler->throttled(s, false, s->userdata);
-        }
-}
 
 /* Moves the leading items of one kind from the source's queue to the batch. */
 static void batch_take(Batch *b, IngestSource *s)
@@ -146,7 +48,7 @@ static Batch *batch_free(Batch *b)
         batch_fold_done(b);
         for (size_t k = 0; k < b->n_parts; k++) {
                 ingest_items_free(b->parts[k].items);
-                source_unref(b->parts[k].source);
+                ingest_source_unref(b->parts[k].source);
         }
         free(b->parts);
         free(b);
@@ -179,8 +81,8 @@ static Batch *batch_new(Ingest *i)
                         batch_take(b, s);
         }
         for (size_t k = 0; k < b->n_parts; k++) {
-                source_dequeue(b->parts[k].source);
-                source_enqueue(b->parts[k].source);
+                ingest_source_dequeue(b->parts[k].source);
+                ingest_source_enqueue(b->parts[k].source);
         }
         if (i->n_solo > 0)
                 i->n_solo--;
@@ -208,7 +110,7 @@ static void batch_put_back(Batch *b)
                 s->n_in_flight = 0;
                 DL_CONCAT(p->items, s->items);
                 s->items = TAKE_PTR(p->items);
-                source_dequeue(s);
+                ingest_source_dequeue(s);
                 DL_PREPEND(s->ingest->ready, s);
                 s->queued = true;
         }
@@ -239,6 +141,8 @@ static void count_batch(Ingest *i, const Batch *b)
         i->stats.batches++;
         i->stats.items += b->n_items;
         histogram_add(&i->stats.commit, ingest_now(CLOCK_MONOTONIC) - b->sent);
+        /* What is left came after this batch had been formed. */
+        i->waiting_since = b->sent;
         for (s = b->states; s; s = s->hh.next)
                 i->stats.unchanged += !s->write;
 }
@@ -256,7 +160,7 @@ static void batch_committed(Ingest *i, Batch *b, PGresult *res)
                 BatchPart *p = &b->parts[k];
 
                 if (!p->accepted)
-                        source_end(p->source, -ESTALE);
+                        ingest_source_end(p->source, -ESTALE);
                 else if (p->cursor && p->source->handler && !p->source->ended)
                         p->source->handler->committed(p->source, p->cursor, p->source->userdata);
         }
@@ -319,7 +223,7 @@ static void batch_failed(Ingest *i, Batch *b, PGresult *res, int error)
         }
         i->stats.refused += error == -EINVAL;
         for (size_t k = 0; k < b->n_parts; k++)
-                source_end(b->parts[k].source, error);
+                ingest_source_end(b->parts[k].source, error);
 }
 
 static void batch_done(PGresult *res, int error, void *userdata)
@@ -414,6 +318,11 @@ size_t ingest_pending(Ingest *i)
         return i->n_items;
 }
 
+uint64_t ingest_lag(Ingest *i)
+{
+        return i->n_items > 0 ? ingest_now(CLOCK_MONOTONIC) - i->waiting_since : 0;
+}
+
 bool ingest_is_stalled(Ingest *i)
 {
         return i->failing && i->n_items > 0;
@@ -422,102 +331,4 @@ bool ingest_is_stalled(Ingest *i)
 const IngestStats *ingest_stats(Ingest *i)
 {
         return &i->stats;
-}
-
-int ingest_source_new(Ingest *i, int64_t id, int64_t epoch, const char *server, const char *user,
-                      const IngestSourceHandler *handler, void *userdata, IngestSource **ret)
-{
-        IngestSource *s;
-
-        s = calloc(1, sizeof(*s));
-        if (!s)
-                return -ENOMEM;
-        *s = (IngestSource){
-                .ingest = i,
-                .n_ref = 1,
-                .id = id,
-                .epoch = epoch,
-                .server = strdup(server),
-                .user = strdup(user),
-                .handler = handler,
-                .userdata = userdata,
-        };
-        DL_APPEND2(i->all, s, all_prev, all_next);
-        if (!s->server || !s->user) {
-                source_unref(s);
-                return -ENOMEM;
-        }
-        *ret = s;
-        return 0;
-}
-
-IngestSource *ingest_source_free(IngestSource *s)
-{
-        if (!s)
-                return NULL;
-        s->handler = NULL;
-        s->ended = true;
-        source_drop_queue(s);
-        source_unref(s);
-        return NULL;
-}
-
-/* Marks what belongs to a replay. What only says where one begins or ends is dropped when it says nothing new. */
-static void mark_replay(IngestSource *s, IngestItem **items)
-{
-        IngestItem *item, *tmp;
-
-        DL_FOREACH_SAFE(*items, item, tmp) {
-                bool live = item->kind == INGEST_LIVE && s->replaying;
-
-                if (item->kind == INGEST_RESUME)
-                        s->replaying = true;
-                else if (item->kind == INGEST_LIVE)
-                        s->replaying = false;
-                else
-                        item->replay = s->replaying;
-                if (item->kind == INGEST_RESUME || (item->kind == INGEST_LIVE && !live)) {
-                        DL_DELETE(*items, item);
-                        ingest_item_free(item);
-                }
-        }
-}
-
-void ingest_source_push(IngestSource *s, IngestItem *items_taken)
-{
-        Ingest *i = s->ingest;
-        IngestItem *item;
-
-        if (s->ended) {
-                ingest_items_free(items_taken);
-                return;
-        }
-        mark_replay(s, &items_taken);
-        DL_FOREACH(items_taken, item) {
-                size_t size = ingest_item_size(item);
-
-                s->n_items++;
-                s->size += size;
-                i->n_items++;
-                i->size += size;
-        }
-        DL_CONCAT(s->items, items_taken);
-        source_enqueue(s);
-        ingest_kick(i);
-        if (!s->throttled && queue_is_full(s, 1)) {
-                s->throttled = true;
-                i->n_throttled++;
-                s->handler->throttled(s, true, s->userdata);
-        }
-}
-
-size_t ingest_source_pending(IngestSource *s)
-{
-        return s->n_items + s->n_in_flight;
-}
-
-void ingest_source_fence(IngestSource *s)
-{
-        s->ended = true;
-        source_drop_queue(s);
 }

@@ -66,6 +66,8 @@ void ingest_kick(Ingest *i);
 
 /* Items that are queued or under way. */
 size_t ingest_pending(Ingest *i);
+/* How long the oldest of them has waited at most; usec, 0 when there is none. */
+uint64_t ingest_lag(Ingest *i);
 /* Whether something waits that the database did not take when it was asked last. */
 bool ingest_is_stalled(Ingest *i);
 const IngestStats *ingest_stats(Ingest *i);

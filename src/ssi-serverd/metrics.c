@@ -99,6 +99,8 @@ static void put_ingestion(FILE *f, Ingest *i)
         put(f, "ssi_ingest_refused_total", "counter", "Sessions ended for an item that the database refused.",
             s->refused);
         put(f, "ssi_ingest_queue_items", "gauge", "Items that wait or are under way.", ingest_pending(i));
+        put_head(f, "ssi_ingest_lag_seconds", "gauge", "How long the oldest of them has waited at most.");
+        fprintf(f, "ssi_ingest_lag_seconds %.3f\n", (double) ingest_lag(i) / USEC_PER_SEC);
         put_histogram(f, "ssi_ingest_commit_seconds", "From sending a batch to its commit.", &s->commit);
 }
 

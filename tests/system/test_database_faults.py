@@ -5,7 +5,7 @@ import json
 import pytest
 
 from conftest import register
-from hosts import NOW, script, wait_until
+from hosts import NOW, TOP, script, wait_until
 from test_kill import settled, tick_messages
 
 pytestmark = [
@@ -98,3 +98,21 @@ def test_out_of_disk(flow):
     through(flow, lambda: flow.run(f"dd if=/dev/zero of={small}/full bs=64k", check=False),
             lambda: flow.run(f"rm {small}/full"))
     assert reconnects(flow) == before
+
+
+def test_the_backend_watches_itself(flow):
+    """The first-party check of the backend, as one of the services that it shows."""
+    def look():
+        flow.run("systemctl start ssi-ssi-backend.service")
+        return wait_until(lambda: (s := json.loads(flow.run("ssictl --json show ssi-backend").stdout))["Status"] and s)
+
+    flow.run(["ssictl", "add", flow.write("/tmp/ssi-backend.bash", (TOP / "scripts/ssi-backend.bash").read_text())])
+    flow.run("systemctl stop ssi-ssi-backend.timer")
+    first = look()
+    assert (first["Status"], first["Message"].split(",")[0]) == ("OK", "1 agents"), first
+    through(flow, lambda: flow.run("systemctl stop ssi-postgres.service"), lambda: (
+        flow.run("systemctl start ssi-ssi-backend.service"), flow.run("systemctl start ssi-postgres.service")))
+    look()
+    wait_until(lambda: [row[0] for row in flow.sql("SELECT status FROM events WHERE service = 'ssi-backend' ORDER BY id")] ==
+               ["OK", "FAILURE", "OK"])
+    assert "The backend is not ready: The database is not available." in flow.events("ssi-backend")

@@ -472,6 +472,27 @@ def test_a_real_postgresql(host, fake):
     assert run(host, "postgresql", edits, as_role)[0] == "FAILURE"
 
 
+@pytest.mark.parametrize("metrics, status, message", [
+    ("ssi_ingest_lag_seconds 0.012\nssi_ingest_queue_items 3", "OK", "7 agents, 3 results wait (0.012 s), 0 notifications wait"),
+    ("ssi_database_writable 0", "FAILURE", "The database takes nothing"),
+    ("ssi_ingest_lag_seconds 5.0", "WARNING", "A result has waited 5.0 s"),
+    ("ssi_ingest_lag_seconds 31\nssi_ingest_queue_items 20000", "FAILURE", "A result has waited 31 s for its commit; 20000 results wait"),
+    ("ssi_notification_outbox_items 4\nssi_notification_outbox_age_seconds 400.7", "WARNING", "4 notifications wait, the oldest for 400 s"),
+    ("ssi_notification_outbox_items 4\nssi_notification_outbox_age_seconds 4000", "FAILURE", "the oldest for 4000 s"),
+])
+def test_ssi_backend(host, fake, metrics, status, message):
+    fake("curl", f"#!/bin/sh\ncase $* in\n*/readyz*) echo 200 ;;\n*) cat <<'E'\nssi_database_up 1\nssi_agent_sessions 7\n{metrics}\n200\nE\n;; esac\n")
+    got = run(host, "ssi-backend", "", FAKES)
+    assert got[0] == status and message.lower() in got[1].lower()
+
+
+def test_ssi_backend_that_is_none(host, fake):
+    assert run(host, "ssi-backend")[0] == "FAILURE"
+    for answers, message in (("404", "this is no SSI backend"), ("200", "does not show a backend's figures")):
+        fake("curl", answers)
+        cannot_tell(run(host, "ssi-backend", "", FAKES), message)
+
+
 def test_journal_errors(host, fake):
     """Of a real journal."""
     only = constants(MINUTES="1")

@@ -213,8 +213,11 @@ class Idle(unittest.TestCase):
             async with agent.connect() as ws:
                 await agent.start(ws)
                 await ws.send(message("inventory", services=[]))
-                await asyncio.sleep(2)   # the statistics of what has been until now
-                before, begun = scans(), int(beats() or 0)
+                # The statistics of what has been until now come late.
+                before = None
+                while before != (before := scans()):
+                    await asyncio.sleep(2)
+                begun = int(beats() or 0)
                 await asyncio.to_thread(wait_until, lambda: int(beats()) >= begun + 6)
                 self.assertEqual(scans(), before)
 

@@ -1,0 +1,95 @@
+#!/bin/bash
+
+# name: SSI Backend
+# description: Whether this host's SSI backend stores results in time and gets its notifications out
+# version: 1.0
+# schedule: *:0/1
+# timeout: 30s
+
+# FAILURE when the backend does not answer, is not ready (its database is away) or stores nothing (its database takes
+# nothing). Else its /metrics tell how long results wait for their commit, how many wait, and how long the oldest
+# notification has not got out. The dashboard cannot show that its own backend is down: that is seen by ssictl on this
+# host, or by the check "endpoint" on a host that reports elsewhere.
+
+# --- Configuration ---
+URL=http://127.0.0.1:8080
+TIMEOUT_SECONDS=10
+WARNING_LAG_SECONDS=5
+FAILURE_LAG_SECONDS=30
+WARNING_QUEUE=10000             # results; reading from agents pauses at 20,000
+WARNING_OUTBOX_SECONDS=300
+FAILURE_OUTBOX_SECONDS=3600
+
+# --- Check ---
+set -uo pipefail
+export LC_ALL=C
+
+report() {
+        printf '%s, %s, %s\n' "$(date '+%Y-%m-%d %H:%M:%S')" "$1" "$2"
+        exit 0
+}
+
+cannot() {
+        printf 'Cannot tell: %s\n' "$1" >&2
+        exit 1
+}
+
+# ask PATH: the body, with the HTTP status as its last line.
+ask() {
+        curl --silent --show-error --max-time "$TIMEOUT_SECONDS" --max-filesize 10000000 --write-out '\n%{http_code}' -- "$URL$1" 2>&1
+}
+
+# metric NAME: its value, or nothing.
+metric() {
+        sed -n "s/^$1 //p" <<<"$metrics"
+}
+
+# at_least A B: of numbers with fractions.
+at_least() {
+        awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'
+}
+
+# problem STATUS TEXT
+problem() {
+        [[ $status == FAILURE ]] || status=$1
+        bad+=("$2")
+}
+
+# judge VALUE WARNING FAILURE TEXT: FAILURE may be empty.
+judge() {
+        if [[ $3 ]] && at_least "$1" "$3"; then
+                problem FAILURE "$4"
+        elif at_least "$1" "$2"; then
+                problem WARNING "$4"
+        fi
+}
+
+command -v curl >/dev/null || cannot "curl is not installed"
+answer=$(ask /readyz) || report FAILURE "The backend does not answer at $URL: ${answer%%$'\n'*}"
+code=${answer##*$'\n'}
+if [[ $code == 503 ]]; then
+        detail=$(sed -n 's/.*"detail": *"\([^"]*\)".*/\1/p' <<<"$answer")
+        report FAILURE "The backend is not ready: ${detail:-HTTP status 503}"
+fi
+[[ $code == 200 ]] || cannot "$URL/readyz answers with HTTP status $code: this is no SSI backend"
+metrics=$(ask /metrics) || cannot "$URL/metrics does not answer"
+[[ $(metric ssi_database_up) ]] || cannot "$URL/metrics does not show a backend's figures; is it asked through another host?"
+
+status=OK
+bad=()
+[[ $(metric ssi_database_writable) == 0 ]] && problem FAILURE "the database takes nothing"
+lag=$(metric ssi_ingest_lag_seconds)
+queue=$(metric ssi_ingest_queue_items)
+judge "${lag:-0}" "$WARNING_LAG_SECONDS" "$FAILURE_LAG_SECONDS" "a result has waited ${lag:-0} s for its commit"
+judge "${queue:-0}" "$WARNING_QUEUE" '' "${queue:-0} results wait"
+outbox=$(metric ssi_notification_outbox_items)
+age=$(metric ssi_notification_outbox_age_seconds)
+age=${age%%.*}
+judge "${age:-0}" "$WARNING_OUTBOX_SECONDS" "$FAILURE_OUTBOX_SECONDS" "${outbox:-0} notifications wait, the oldest for ${age:-0} s"
+
+if [[ $status != OK ]]; then
+        message=$(printf '%s; ' "${bad[@]}")
+        message=${message%; }
+        report "$status" "${message^}"
+fi
+report OK "$(metric ssi_agent_sessions) agents, ${queue:-0} results wait (${lag:-0} s), ${outbox:-0} notifications wait"
