@@ -89,6 +89,33 @@ static void test_errors(void **state)
         sd_event_unref(event);
 }
 
+/* The statement succeeds, and its transaction does not: what is deferred is looked at when the pipeline is at its sync, and
+ * so is a disk that takes no more of the log. */
+static void test_failed_commit(void **state)
+{
+        static const char *const statements[] = {
+                "CREATE TABLE late (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)",
+                "INSERT INTO late VALUES (1), (1) RETURNING n",
+                "SELECT count(*) FROM late",
+        };
+        sd_event *event = NULL;
+        Answer a[ELEMENTSOF(statements)] = {};
+        bool up;
+        Db *db;
+
+        connect_db(*state, &event, &db, 1, &up);
+        for (size_t i = 0; i < ELEMENTSOF(statements); i++)
+                assert_return_code(db_query(db, statements[i], 0, NULL, answered, &a[i]), 0);
+        loop_until(event, &a[ELEMENTSOF(statements) - 1].done);
+        assert_int_equal(a[0].error, 0);
+        assert_int_equal(a[1].error, -EEXIST);
+        assert_int_equal(a[1].n, 1);
+        assert_int_equal(a[2].error, 0);
+        assert_string_equal(a[2].value, "0");
+        db_free(db);
+        sd_event_unref(event);
+}
+
 static void test_pipeline_limit(void **state)
 {
         sd_event *event = NULL;
@@ -337,6 +364,7 @@ int main(void)
                 cmocka_unit_test(test_changes),
                 cmocka_unit_test(test_query),
                 cmocka_unit_test(test_errors),
+                cmocka_unit_test(test_failed_commit),
                 cmocka_unit_test(test_pipeline_limit),
                 cmocka_unit_test(test_free_answers),
                 cmocka_unit_test(test_terminated_backend),
