@@ -25,6 +25,16 @@
         "CASE WHEN s.connected THEN greatest(s.last_seen, (SELECT i.seen_at FROM instances i"                   \
         " WHERE i.id = s.instance)) ELSE s.last_seen END"
 
+/* Of servers s: the service that needs attention most, which may be none. */
+#define SQL_WORST_SERVICE                                                                                       \
+        "(SELECT json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'status', v.status,"     \
+        " 'message', left(v.message, 200), 'error', CASE WHEN v.error_kind IS NOT NULL THEN json_build_object(" \
+        "  'kind', v.error_kind, 'detail', left(v.error_detail, 200), 'at', " SQL_TIME("v.error_at") ") END,"   \
+        " 'stale', v.stale_since IS NOT NULL) FROM services v WHERE v.server_id = s.id"                         \
+        " AND (v.status > 'OK' OR v.error_kind IS NOT NULL OR v.stale_since IS NOT NULL)"                       \
+        " ORDER BY CASE WHEN v.status = 'FAILURE' THEN 0 WHEN v.error_kind IS NOT NULL OR v.stale_since IS NOT NULL THEN 1"\
+        "  WHEN v.status = 'WARNING' THEN 2 ELSE 3 END, lower(coalesce(v.title, v.name)), v.name LIMIT 1)"
+
 #define SQL_SERVER_STATE "server_state(s.claimed_at, s.connected, s.rebooting_until)"
 
 /* Of servers s and SQL_SERVER_COUNTS. */
@@ -33,7 +43,8 @@
         " 'labels', to_json(s.labels), 'public_page', '/public/' || s.public_token,"                            \
         " 'state', " SQL_SERVER_STATE ","                                                                       \
         " 'last_seen', " SQL_TIME(SQL_LAST_SEEN) ", 'created_at', " SQL_TIME("s.created_at") ","                \
-        " 'worst_status', n.worst, 'counts', json_build_object('OK', n.ok, 'UPDATE', n.update,"                 \
+        " 'worst_status', n.worst, 'worst_service', CASE WHEN n.worst > 'OK' OR n.errors > 0 OR n.stale > 0"    \
+        "  THEN " SQL_WORST_SERVICE " END, 'counts', json_build_object('OK', n.ok, 'UPDATE', n.update,"                 \
         "  'WARNING', n.warning, 'FAILURE', n.failure), 'errors', n.errors, 'stale', n.stale, 'services', n.services)"
 
 /* Joins servers s. */

@@ -152,6 +152,22 @@ class Changes(unittest.TestCase):
         for body in ({}, {"name": ""}, {"name": None}, {"name": "a\nb"}, {"labels": "x"}, {"labels": [1]}, {"other": 1}):
             patch(path, body, self.user.token, 400)
 
+    def test_worst_service(self):
+        agent = self.user.server("troubled")
+        worst = lambda: get(f"/servers/{agent.server}", self.user.token)["worst_service"]
+        self.assertIsNone(worst())
+        report(agent, update("a", cursor="1"), update("b", "UPDATE", "u", cursor="2"))
+        self.assertEqual(worst(), {"name": "b", "title": "b", "status": "UPDATE", "message": "u", "error": None, "stale": False})
+        report(agent, update("d", "WARNING", "w", cursor="3"), update("c", "WARNING", "<b>\n" + "x" * 300, cursor="4"))
+        self.assertEqual(worst()["message"], "<b>\n" + "x" * 196)
+        report(agent, message("status_batch", items=[{"service_name": "a", "timestamp": serverd.TIME, "cursor": "5",
+                                                      "error": {"kind": "timeout", "detail": "slow"}}]))
+        self.assertEqual((worst()["name"], worst()["status"], worst()["error"]["detail"]), ("a", "OK", "slow"))
+        stream = self.user.stream()
+        report(agent, update("d", "FAILURE", "f", cursor="6"))
+        told = stream.wait("server", lambda s: s["worst_status"] == "FAILURE")[0]["worst_service"]
+        self.assertEqual((told["name"], told["message"]), ("d", "f"))
+
     def test_public_page(self):
         path = f"/api/v1/servers/{self.agent.server}"
         patch(f"/servers/{self.agent.server}", {"name": "a<script>&\"'é"}, self.user.token, 200)

@@ -135,6 +135,29 @@ test('a list that is read while events come ends with the newest word', async ()
   assert.deepEqual(end, [['newer', 'created'], ['newer', 'created']]);
 });
 
+test('what the worst service of a server says is taken from the service', async () => {
+  const said = await page.evaluate(async () => {
+    const {Store} = await import('/js/store.js');
+    const store = new Store({servers: async () => []});
+    const service = (name, status, message) => store.apply('service', {server_id: 'a', service: {name, title: name, status, message, error: null, stale: false}});
+    const told = [];
+    const look = () => told.push(store.servers.get('a').worst_service?.message ?? null);
+
+    store.apply('server', {id: 'a', worst_service: {name: 'disk', status: 'FAILURE', message: 'full'}});
+    service('disk', 'FAILURE', 'fuller');
+    look();
+    service('other', 'WARNING', 'not that one');
+    look();
+    service('disk', 'OK', 'the server itself comes with this'); // and brings what is worst then
+    look();
+    store.apply('server', {id: 'a', worst_service: null});
+    service('disk', 'FAILURE', 'late');
+    look();
+    return told;
+  });
+  assert.deepEqual(said, ['fuller', 'fuller', 'fuller', null]);
+});
+
 test('a keyed list moves, adds and removes rows and keeps the focus', async () => {
   const result = await page.evaluate(async () => {
     const {KeyedList, h} = await import('/js/dom.js');

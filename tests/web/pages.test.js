@@ -47,6 +47,32 @@ step('the list is searched by words and narrowed by label, and the address keeps
   assert.equal(new URL(page.url()).search, '');
 });
 
+step('under each server that is not well stands what is wrong, in one line of text', async () => {
+  const row = page.locator('.row', {has: page.locator('.c-name a:text-is("db-02")')});
+  const problem = row.locator('.c-problem');
+  const says = (text) => page.waitForFunction((s) => [...document.querySelectorAll('.c-problem .words')].some((el) => el.textContent === s), text);
+  const report = (...items) => suite.fleet.do('report', {server: 'db-02', items});
+  const hostile = `<img src=x onerror=alert(1)> "'&amp; \u202eדסרעווער 🚨\n${'long '.repeat(30)}`;
+
+  assert.match(await problem.innerText(), /^Backups\s+The last backup is 3 days old$/);
+  assert.equal(await problem.locator('a').getAttribute('href'), `/servers/${ids['db-02']}/services/check-4`);
+  assert.equal(await page.locator('.row[data-status="OK"] .c-problem:visible').count(), 0);
+  const height = (await problem.boundingBox()).height;
+  await report({service_name: 'check-4', status: 'FAILURE', message: hostile});
+  await says(hostile);
+  assert.equal((await problem.boundingBox()).height, height);
+  assert.equal(await page.locator('main img').count(), 0);
+  // A lesser trouble is told when the worse one is over: an execution error, then what stands without it.
+  await report({service_name: 'check-4', status: 'OK', message: 'renewed'});
+  await says('Execution error: timed out after 30 s');
+  await report({service_name: 'check-4', status: 'FAILURE', message: 'The last backup is 3 days old'});
+  await says('The last backup is 3 days old');
+  await problem.locator('a').click();
+  await page.waitForSelector('h1:text-is("Backups")');
+  await page.goBack();
+  await rows(14);
+});
+
 step('the counts filter when they are pressed, and go on counting', async () => {
   await page.click('.figures [data-value="FAILURE"] button');
   assert.equal(await page.getAttribute('.figures [data-value="FAILURE"] button', 'aria-pressed'), 'true');

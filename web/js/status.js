@@ -58,6 +58,11 @@ export function isTrouble(service) {
   return Boolean(service.error || service.stale || (service.status && service.status !== 'OK'));
 }
 
+// What a server says of its worst service, from the service itself.
+export function asWorst({name, title, status, message, error, stale}) {
+  return {name, title, status, message, error, stale};
+}
+
 // An execution error stands beside the status and does not replace it: the status is the last one that was known.
 function serviceRank(service) {
   if (service.status === 'FAILURE') return 0;

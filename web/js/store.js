@@ -2,6 +2,7 @@
 // up to date by the stream. An event that arrives while a list is being read may be newer or older than that list:
 // it is applied at once, and again when the list has come. The stream keeps its order, so the last word is the newest.
 
+import {asWorst, isTrouble} from './status.js';
 import {getKnown, putKnown} from './vault.js';
 
 const RETRY_MS = 3000;
@@ -156,7 +157,8 @@ export class Store extends EventTarget {
       return this.servers.delete(data.server_id);
     case 'service': {
       const services = this.services.get(data.server_id);
-      if (!(services instanceof Map)) return false;
+      const told = this.#tellServer(data);
+      if (!(services instanceof Map)) return told;
       this.#note('service', services.get(data.service.name), data.service, this.servers.get(data.server_id));
       services.set(data.service.name, data.service);
       this.#keepSoon(data.server_id);
@@ -169,6 +171,16 @@ export class Store extends EventTarget {
     default:
       return false; // of a newer server
     }
+  }
+
+  // A server comes anew when a status changes, not for each message: what its worst service says is taken from here.
+  #tellServer({server_id: id, service}) {
+    const server = this.servers.get(id);
+
+    if (server?.worst_service?.name !== service.name || !isTrouble(service)) return false;
+    this.servers.set(id, {...server, worst_service: asWorst(service)});
+    this.#keepSoon('servers');
+    return true;
   }
 
   // For those who want to be told what became different.

@@ -3,8 +3,8 @@
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
 import {Filter} from '../filter.js';
 import {icon} from '../icons.js';
-import {STATUSES, WORDS, compareServers, linkMark, plural, statusMark, totals} from '../status.js';
-import {serverPath} from '../router.js';
+import {STATUSES, WORDS, compareServers, errorWords, linkMark, plural, statusMark, totals} from '../status.js';
+import {serverPath, servicePath} from '../router.js';
 import {timeElement} from '../time.js';
 import {figures, filterBar} from './filterbar.js';
 import {loading, trouble} from './notice.js';
@@ -31,7 +31,7 @@ export function overviewView({store, router, redraw}) {
   const table = h('table', {class: 'grid servers', role: 'table', 'aria-label': 'Servers, worst first'},
                   h('thead', {role: 'rowgroup'}, h('tr', {role: 'row'},
                     column('Status', 'c-status'), column('Server', 'c-name'), column('Connection', 'c-conn'),
-                    COLUMNS.map((key) => column(NAMES[key], 'c-num')))),
+                    COLUMNS.map((key) => column(NAMES[key], 'c-num')), column('What is wrong', 'hidden'))),
                   body);
   const state = h('div', {class: 'state'}, loading());
   const none = h('p', {class: 'none', hidden: true}, 'No server is like that.');
@@ -109,11 +109,12 @@ function serverRow(server, router) {
   const seen = timeElement('ago', '');
   const late = h('span', {class: 'late'});
   const counts = COLUMNS.map((key) => [key, count(key)]);
+  const problem = problemCell(server.id);
   const el = h('tr', {role: 'row', class: 'row'},
                h('td', {role: 'cell', class: 'c-status'}, status.el),
                h('th', {role: 'rowheader', scope: 'row', class: 'c-name'}, h('div', {class: 'name-line'}, link, labels)),
                h('td', {role: 'cell', class: 'c-conn'}, conn.el, ' ', seen.el, late),
-               counts.map(([, c]) => c.el));
+               counts.map(([, c]) => c.el), problem.el);
   let before = null;
 
   openOnClick(el, link, router);
@@ -128,10 +129,37 @@ function serverRow(server, router) {
       seen.set(s.state === 'offline' ? s.last_seen : null);
       setText(late, s.stale ? ` ${s.stale} overdue` : '');
       for (const [key, c] of counts) c.set(key === 'errors' ? s.errors : s.counts[key] ?? 0);
+      problem.set(s.worst_service ?? null);
       setAttribute(el, 'data-status', s.worst_status ?? 'none');
       setAttribute(el, 'data-conn', s.state);
-      if (before && (before.worst_status !== s.worst_status || before.state !== s.state)) flash(el);
+      if (before && (before.worst_status !== s.worst_status || before.state !== s.state || before.worst_service?.message !== s.worst_service?.message))
+        flash(el);
       before = s;
+    },
+  };
+}
+
+// The worst service and what it says, in one line. Most servers have none, and get nothing built for it.
+function problemCell(serverId) {
+  const el = h('td', {role: 'cell', class: 'c-problem', hidden: true});
+  const link = foreign('a');
+  const words = h('bdi', {class: 'words', dir: 'auto'});
+  let shown = '';
+
+  return {
+    el,
+    set(service) {
+      const kind = !service ? '' : service.status === 'FAILURE' ? 'FAILURE' : service.error ? 'error' : service.stale ? 'stale' : service.status;
+
+      setHidden(el, !service);
+      if (!service) return;
+      if (shown !== kind) el.replaceChildren(icon(kind), link, ' ', words);
+      shown = kind;
+      setAttribute(el, 'data-value', kind);
+      setAttribute(link, 'href', servicePath(serverId, service.name));
+      setText(link, service.title);
+      setText(words, kind === 'error' ? `Execution error: ${service.error.detail || errorWords(service.error.kind)}`
+        : kind === 'stale' ? 'Overdue' : service.message);
     },
   };
 }
