@@ -116,6 +116,25 @@ class Messages(AgentTest):
         self.assertEqual(code, 4413)
         self.is_well()
 
+    def test_too_many_services(self):
+        """However the names come: not more than an inventory holds."""
+        def batch(k):
+            return message("status_batch", items=[item(service_name=f"x{k}-{n}", cursor=f"{k}-{n}") for n in range(1000)])
+
+        self.assertEqual([self.talk(*(batch(k) for k in range(5)))[1], self.talk(batch(5))[1]], [4400, 4400])
+        n = int(sql("SELECT count(*) FROM services v JOIN servers s ON s.id = v.server_id"
+                    f" WHERE s.public_id = '{self.agent.server}'"))
+        self.assertTrue(3000 <= n <= 4096, n)
+        # What is there goes on.
+        async def run():
+            async with self.agent.connect() as ws:
+                await self.connect(ws)
+                await ws.send(update("x0-0", cursor="on"))
+                self.assertEqual(json.loads(await asyncio.wait_for(ws.recv(), 20))["payload"]["cursor"], "on")
+                await ws.send(inventory())
+
+        asyncio.run(run())
+
     def test_as_large_as_may_be(self):
         padded = update("a", text="y" * 4096, cursor="c" * 1024).ljust(MIB)
 
