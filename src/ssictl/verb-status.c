@@ -69,7 +69,7 @@ static void print_run(const Ctl *c, const ServiceInfo *i)
                "Last run",
                ctl_relative_time(i->last_run, ago),
                ctl_color(c, error ? "error" : ""),
-               error ? "execution error" : "well",
+               error ? "execution error" : "success",
                ctl_color_end(c),
                ctl_duration(i->last_run_duration, duration));
         if (i->last_run_cpu > 0 && i->last_run_cpu != USEC_INFINITY)

@@ -188,7 +188,9 @@ char *unit_file_timer(const UnitSpec *spec)
         fputs(UNIT_FILE_MARK "[Unit]\n", f);
         fputs("Description=Schedule of ", f);
         put_escaped(f, m->value[METADATA_NAME]);
+        /* Where the agent's package was removed, nothing runs. */
         fputs("\nDocumentation=man:ssi-service-script(7)\n"
+              "ConditionPathExists=" SSI_PKGLIB_DIR "/library.bash\n"
               "\n[Timer]\n",
               f);
         put_setting(f, "OnCalendar", m->value[METADATA_SCHEDULE]);

@@ -170,6 +170,13 @@ def test_json_of_an_invalid_script(agent):
 
 # ---- exit codes of status and run ------------------------------------------------------------------------------------
 
+def test_status_names_how_the_last_run_ended(agent, add):
+    add(agent, script("Ended", prints("OK", "x")))
+    ssictl(agent, "run", "ended")
+    out = ssictl(agent, "status", "ended").stdout
+    assert re.search(r"Last run: .*; success, took ", out), out
+
+
 @pytest.mark.parametrize("status, code", [("OK", 0), ("UPDATE", 0), ("WARNING", 3), ("FAILURE", 3)])
 def test_exit_codes(agent, add, status, code):
     add(agent, script("Exit Code", prints(status, "x")))

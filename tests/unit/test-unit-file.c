@@ -101,6 +101,7 @@ static void test_timer(void **state)
         const UnitSpec delayed = { .metadata = m, .timeout_usec = 1, .random_delay_usec = 3000000 };
         _cleanup_free_ char *a = unit_file_timer(&plain), *b = unit_file_timer(&delayed);
 
+        assert_has(a, "ConditionPathExists=" SSI_PKGLIB_DIR "/library.bash");
         assert_has(a, "OnCalendar=hourly");
         assert_has(a, "Persistent=yes");
         assert_has(a, "AccuracySec=1s");
