@@ -2,13 +2,21 @@
 
 import {chromium} from 'playwright-core';
 
-export async function launch() {
-  return chromium.launch({
-    executablePath: process.env.SSI_CHROMIUM ?? '/usr/bin/chromium',
-    args: [...(process.getuid() === 0 ? ['--no-sandbox'] : []), '--disable-quic', '--disable-background-networking',
-           '--no-first-run', '--disable-component-update', '--disable-sync',
-           '--ignore-certificate-errors' /* a worker asks for a certificate that is sound, whatever the page was allowed */],
-  });
+const OPTIONS = {
+  executablePath: process.env.SSI_CHROMIUM ?? '/usr/bin/chromium',
+  args: [...(process.getuid() === 0 ? ['--no-sandbox'] : []), '--disable-quic', '--disable-background-networking',
+         '--no-first-run', '--disable-component-update', '--disable-sync',
+         '--ignore-certificate-errors' /* a worker asks for a certificate that is sound, whatever the page was allowed */],
+};
+
+// One that all test files share, when run.js has started it.
+export function launch() {
+  const {SSI_BROWSER: shared} = process.env;
+  return shared ? chromium.connect(shared) : chromium.launch(OPTIONS);
+}
+
+export function serve() {
+  return chromium.launchServer(OPTIONS);
 }
 
 // A page of its own browser profile. page.complaints collects what the console shows as error or warning, uncaught
@@ -20,6 +28,8 @@ export async function openProfile(browser, options = {}) {
   context.complaints = [];
   context.on('page', (page) => {
     page.on('console', (m) => {
+      // Chromium drops what it has under way when any interface of the machine comes or goes; pages have to get over it.
+      if (/ERR_NETWORK_CHANGED/.test(m.text())) return;
       if (m.type() === 'error' || m.type() === 'warning') context.complaints.push(`${m.type()}: ${m.text()} (${m.location().url})`);
     });
     page.on('pageerror', (e) => context.complaints.push(`uncaught: ${e.stack ?? e}`));

@@ -248,7 +248,7 @@ step('a cut connection is shown, and what was missed is there when it is back', 
   await page.waitForSelector('.message:text-is("said while nobody listened")');
   await live();
   assert.equal(await page.isVisible('#banner'), false);
-  profile.expectComplaint(/ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED/);
+  profile.expectComplaint(/ERR_INTERNET_DISCONNECTED/);
 }, withAgent);
 
 step('a restart of the server is survived', async () => {
@@ -333,24 +333,21 @@ step('the keyboard alone is enough', async () => {
   await row(serverName).waitFor();
 }, withAgent);
 
-step('phone and desk, light and dark: nothing sticks out', async () => {
+step('phone, tablet, desk and wall: nothing sticks out', async () => {
   const serviceUrl = `${serverUrl}/services/web-test`;
 
   await speaker.say(`FAILURE, ${HOSTILE} ${'averylongwordwithoutanybreak'.repeat(12)}`);
-  for (const [name, width, height] of [['phone', 360, 760], ['desk', 1280, 900], ['wall', 2560, 1440]]) {
-    for (const colorScheme of ['light', 'dark']) {
+  for (const [what, url, ready] of [['overview', host.url, '.row'], ['server', serverUrl, '.row'], ['service', serviceUrl, '.events .row'],
+                                    ['register', `${host.url}/servers/new`, '#server-name']]) {
+    await page.goto(url);
+    await page.waitForSelector(ready);
+    for (const [name, width, height] of [['phone', 360, 760], ['tablet', 800, 1100], ['desk', 1280, 900], ['wall', 2560, 1440]]) {
       await page.setViewportSize({width, height});
-      await page.emulateMedia({colorScheme});
-      for (const [what, url] of [['overview', host.url], ['server', serverUrl], ['service', serviceUrl], ['register', `${host.url}/servers/new`]]) {
-        await page.goto(url);
-        await page.waitForSelector({overview: '.row', server: '.row', service: '.events .row', register: '#server-name'}[what]);
-        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what} at ${width}`);
-        await page.screenshot({path: `${results}/${what}-${name}-${colorScheme}.png`, fullPage: true});
-      }
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what} at ${width}`);
+      await page.screenshot({path: `${results}/hostile-${what}-${name}.png`, fullPage: true});
     }
   }
   await page.setViewportSize({width: 1280, height: 900});
-  await page.emulateMedia({colorScheme: 'light'});
 }, {...withAgent, timeout: 120000});
 
 step('the theme can be chosen, and stays chosen', async () => {

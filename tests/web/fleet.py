@@ -4,6 +4,7 @@ fleet.py URL ACCESS_TOKEN (plain HTTP). Each line on stdin is a JSON object, ans
   {"do": "servers", "names": [NAME…], "services": N, "labels": [[LABEL…]…], "mix": bool}   registers, claims, connects and reports
   {"do": "report", "server": NAME, "items": [{"service_name", "status", "message"}…]}  one batch, acknowledged
   {"do": "storm", "count": N, "per_second": R}   changes random services of random servers
+  {"do": "send", "server": NAME, "type": TYPE, "payload": {…}}  any other message
   {"do": "hang_up", "server": NAME}
 """
 import asyncio
@@ -150,6 +151,9 @@ async def main():
             answer = {}
         elif command["do"] == "storm":
             answer = await storm(command)
+        elif command["do"] == "send":
+            await agents[command["server"]].send(command["type"], **command["payload"])
+            answer = {}
         else:
             await agents[command["server"]].ws.close()
             answer = {}

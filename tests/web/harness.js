@@ -6,7 +6,7 @@ import {createRequire} from 'node:module';
 import {test} from 'node:test';
 import {fileURLToPath} from 'node:url';
 import {launch, openProfile} from './browser.js';
-import {Fleet} from './fleet.js';
+import {startFleet} from './fleet.js';
 import {Host} from './host.js';
 
 export const results = fileURLToPath(new URL('./results', import.meta.url));
@@ -50,7 +50,7 @@ export class Suite {
   }
 
   async startFleet() {
-    this.fleet = await Fleet.start(this.email, password);
+    this.fleet = await startFleet(this.email, password);
   }
 
   // Each step ends with a look at the console. After one that failed the others would only wait in vain.
@@ -80,8 +80,10 @@ export class Suite {
   }
 }
 
-// The page in both sizes and themes: nothing sticks out, axe-core finds nothing, and a picture is left of it.
+// The page in both sizes and themes: nothing sticks out, axe-core finds nothing, and a picture is left of it. And the
+// Tab key alone leads to everything.
 export async function inspect(page, name) {
+  assert.deepEqual(await unreached(page), [], `${name} with the keyboard`);
   for (const [size, viewport] of Object.entries(SIZES)) {
     await page.setViewportSize(viewport);
     for (const colorScheme of ['light', 'dark']) {
@@ -95,6 +97,41 @@ export async function inspect(page, name) {
   }
   await page.setViewportSize(SIZES.desk);
   await page.emulateMedia({colorScheme: 'light', reducedMotion: null});
+}
+
+// What can be pressed or filled in but is not reached with the Tab key, or does not show that it is.
+async function unreached(page) {
+  const n = await page.evaluate(() => {
+    const within = document.querySelector('dialog[open]') ?? document;
+    const controls = [...within.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+      .filter((el) => !el.disabled && el.checkVisibility({visibilityProperty: true, opacityProperty: true}));
+    const seen = new Map(controls.map((el) => [el, false]));
+
+    window.notReached = () => {
+      removeEventListener('focusin', look);
+      return [...seen].filter(([, well]) => !well).map(([el]) => el.outerHTML.slice(0, 120));
+    };
+    const look = ({target}) => {
+      const {outlineStyle, outlineWidth} = getComputedStyle(target);
+      if (seen.has(target)) seen.set(target, target.matches(':focus-visible') && outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1);
+    };
+    addEventListener('focusin', look);
+    if (within === document) { // from the top
+      document.body.tabIndex = -1;
+      document.body.focus();
+      document.body.removeAttribute('tabindex');
+    }
+    // The parts of a time and of a date are stops of their own.
+    return controls.length + 4 * within.querySelectorAll('input[type="time"]').length + 3;
+  });
+
+  for (let i = 0; i < n; i++) await page.keyboard.press('Tab');
+  const missed = await page.evaluate(() => window.notReached());
+  await page.evaluate(() => {
+    if (!document.querySelector('dialog[open]')) document.activeElement?.blur();
+    scrollTo(0, 0);
+  });
+  return missed;
 }
 
 export async function violations(page, rules = null) {

@@ -72,8 +72,8 @@ test('times are said in words', async () => {
 });
 
 test('the days of a timeline begin and end at midnight, and are summed up in words', async () => {
-  const [drawn, words, none] = await page.evaluate(async () => {
-    const {lanes, summarize} = await import('/js/timeline.js');
+  const [drawn, words, none, begun] = await page.evaluate(async () => {
+    const {begun, lanes, summarize} = await import('/js/timeline.js');
     const at = (day, hour) => new Date(2026, 4, day, hour).toISOString();
     const timeline = {
       from: at(1, 12), to: at(3, 12), errors: [{at: at(2, 6), kind: 'timeout'}],
@@ -82,11 +82,13 @@ test('the days of a timeline begin and end at midnight, and are summed up in wor
     };
     const hours = (lane) => lane.bars.map((b) => [b.status, (b.from - lane.start) / 36e5, (b.to - lane.start) / 36e5]);
     return [lanes(timeline).map((lane) => [new Date(lane.start).getDate(), hours(lane), lane.errors.length]), summarize(timeline),
-            summarize({...timeline, stretches: [], errors: []})];
+            summarize({...timeline, stretches: [], errors: []}),
+            [timeline, {...timeline, stretches: timeline.stretches.slice(2)}, {...timeline, stretches: [], errors: []}].map((t) => begun(lanes(t)).length)];
   });
   assert.deepEqual(drawn, [[3, [['OK', 0, 12]], 0], [2, [['OK', 0, 18], ['FAILURE', 18, 21]], 1], [1, [['OK', 12, 24]], 0]]);
   assert.equal(words, 'Failure 6.7 % (1 time, 3 h), OK 93.3 %, 1 execution error.');
   assert.equal(none, 'Nothing was reported in this time.');
+  assert.deepEqual(begun, [3, 2, 1], 'the days before the first that is known are left out');
 });
 
 test('what needs attention most comes first', async () => {

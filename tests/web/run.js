@@ -3,22 +3,26 @@
 
 import {spawn} from 'node:child_process';
 import {fileURLToPath} from 'node:url';
+import {serve} from './browser.js';
 import {Host} from './host.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
-const args = ['--test', '--test-reporter=spec', '--test-reporter-destination=stdout'];
+const args = ['--test', '--test-concurrency=1' /* the host is one, and is restarted */, '--test-reporter=spec', '--test-reporter-destination=stdout'];
 const host = new Host();
 const env = {...process.env};
 
 if (process.env.SSI_JUNIT)
   args.push(`--test-reporter=${here}junit.js`, `--test-reporter-destination=${process.env.SSI_JUNIT}`);
+const browser = await serve();
+env.SSI_BROWSER = browser.wsEndpoint();
 if (!process.env.SSI_URL) {
   host.up();
   Object.assign(env, {SSI_URL: host.url, SSI_HOST: host.name});
 }
 const child = spawn(process.execPath, [...args, ...process.argv.slice(2)], {cwd: here, stdio: 'inherit', env});
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
-child.on('exit', (code, signal) => {
+child.on('exit', async (code, signal) => {
   host.down();
+  await browser.close();
   process.exit(signal ? 1 : code);
 });

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import {after, before, test} from 'node:test';
 import {launch, openProfile} from './browser.js';
-import {Fleet} from './fleet.js';
+import {startFleet} from './fleet.js';
 import {Host} from './host.js';
 
 const PAINT_MS = 1000;
@@ -30,7 +30,7 @@ before(async () => {
   await page.fill('#password', password);
   await page.click('main button[type="submit"]');
   await page.waitForSelector('text=No servers yet');
-  fleet = await Fleet.start(email, password);
+  fleet = await startFleet(email, password);
   ({ids} = await fleet.do('servers', {names, services: 6, labels: [['prod', 'eu'], ['prod', 'us'], ['staging'], []], mix: true}));
   Object.assign(ids, (await fleet.do('servers', {names: ['big'], services: 1000, mix: true})).ids);
 }, {timeout: 300000});

@@ -29,6 +29,12 @@ export function lanes({from, to, stretches, errors}) {
   return days;
 }
 
+// Without the days before the first of which anything is known.
+export function begun(days) {
+  const first = days.findLastIndex(({bars, errors}) => bars.length || errors.length);
+  return days.slice(0, Math.max(first, 0) + 1);
+}
+
 function midnight(at) {
   return new Date(at).setHours(0, 0, 0, 0);
 }
@@ -63,19 +69,22 @@ export function summarize(timeline) {
 export function timelineFigure() {
   const text = h('p', {class: 'timeline-text'});
   const days = h('div', {class: 'days', 'aria-hidden': 'true'});
+  const before = h('p', {class: 'before'});
   const list = h('ul', {role: 'list'});
   const details = h('details', {class: 'changes'}, h('summary', {}, 'Changes in words'), list);
   const key = h('p', {class: 'key', 'aria-hidden': 'true'},
                 STATUSES.toReversed().map((status) => h('span', {}, chip(status), WORDS[status])),
                 h('span', {}, svg('svg', {viewBox: '0 0 10 24', class: 'chip'}, svg('path', {class: 'tick', d: 'M5 10v8'})), 'Execution error'));
   const el = h('section', {class: 'timeline'}, h('h2', {id: 'timeline-title'}, 'Last 7 days'), text,
-               h('figure', {'aria-labelledby': 'timeline-title'}, days, key), details);
+               h('figure', {'aria-labelledby': 'timeline-title'}, days, before, key), details);
 
   return {
     el,
     show(timeline) {
       setText(text, summarize(timeline));
-      days.replaceChildren(...lanes(timeline).map(lane));
+      const all = lanes(timeline), known = begun(all);
+      days.replaceChildren(...known.map(lane));
+      setText(before, known.length < all.length ? `Nothing is known of the ${plural(all.length - known.length, 'day')} before.` : '');
       const changes = changesOf(timeline);
       details.hidden = !changes.length;
       list.replaceChildren(...changes.slice(0, LISTED).map((change) => h('li', {}, change)),

@@ -142,13 +142,17 @@ export function accountView({api, session, announcer}) {
   };
 }
 
+// A button that says beside itself what went wrong.
 export function act(text, f, label) {
+  let complaint = null;
   const button = h('button', {type: 'button', class: 'small', 'aria-label': label, on: {click: async () => {
     button.disabled = true;
+    complaint?.remove();
     try {
       await f();
     } catch (e) {
-      button.after(h('span', {class: 'field-error', role: 'alert'}, ` ${sentence(e)}`));
+      complaint = h('span', {class: 'field-error', role: 'alert'}, ` ${sentence(e)}`);
+      button.after(complaint);
     }
     button.disabled = false;
   }}}, text);

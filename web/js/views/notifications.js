@@ -3,7 +3,7 @@
 import {foreign, h, setHidden} from '../dom.js';
 import {dialog, field, form, select} from '../forms.js';
 import {canPush, subscribe, subscription, unsubscribe} from '../push.js';
-import {plural} from '../status.js';
+import {LINK_WORDS, WORDS, plural} from '../status.js';
 import {act, time} from './account.js';
 import {plainTable, section} from './section.js';
 
@@ -19,6 +19,9 @@ const TYPES = {
   telegram: ['Telegram', [['token', 'Bot token'], ['chat_id', 'Chat id']]],
   webhook: ['Webhook', [['url', 'Address'], ['template', 'Body', 'JSON with {{placeholders}}; the whole change when empty', true]]],
 };
+
+// What a change is to, beside the words for statuses and connections.
+const VALUES = {error: {error: 'Execution error', none: 'Runs again'}, stale: {stale: 'Overdue', fresh: 'Reports again'}};
 
 const enc = encodeURIComponent;
 
@@ -65,7 +68,7 @@ export function notificationsView({api, store}) {
       h('span', {class: 'actions'}, act('Test', async () => {
         result.textContent = '';
         const {delivered, targets, error} = await api.post(`${path}/test`, {});
-        result.textContent = error ? `Not delivered: ${error}` : `Delivered${targets > 1 ? ` to ${delivered} of ${targets}` : ''}.`;
+        result.textContent = delivered ? `Delivered${targets > 1 ? ` to ${targets} browsers` : ''}.` : `Not delivered: ${error}`;
       }, `Test ${c.name}`),
       h('button', {type: 'button', class: 'small', 'aria-label': `Change ${c.name}`, on: {click: () => edit(c)}}, 'Change'),
       act('Delete', async () => {
@@ -168,5 +171,6 @@ function wordsOf(m, store) {
   if (!m) return '–';
   if (m.kind === 'digest') return plural(m.items?.length ?? 0, 'change');
   const where = store.servers.get(m.server_id)?.name ?? m.server ?? '';
-  return m.service ? `${m.title ?? m.service} on ${where}: ${m.new}` : `${where}: ${m.new ?? m.kind}`;
+  const now = VALUES[m.kind]?.[m.new] ?? WORDS[m.new] ?? LINK_WORDS[m.new] ?? m.new ?? m.kind;
+  return m.service ? `${m.title ?? m.service} on ${where}: ${now}` : `${where}: ${now}`;
 }

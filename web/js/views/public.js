@@ -2,11 +2,21 @@
 
 import {json, send} from '../api.js';
 import {foreign, h} from '../dom.js';
-import {compareServices, linkMark, statusMark} from '../status.js';
+import {STATUSES, WORDS, compareServices, linkMark, statusMark} from '../status.js';
 import {time} from './account.js';
 import {loading, notFound, trouble} from './notice.js';
 
 const EVERY_MS = 30000;
+
+// All of it in one look.
+function verdict({state, worst_status: worst, counts}) {
+  const status = statusMark('Nothing was reported yet');
+  const sum = STATUSES.filter((s) => counts[s]).map((s) => `${counts[s]} ${WORDS[s]}`).join(', ');
+
+  status.set(worst);
+  return h('div', {class: 'verdict', data: {status: worst ?? 'none'}}, h('p', {class: 'facts'}, status.el, worst === 'OK' ? 'All is well' : sum),
+           state === 'offline' ? h('p', {}, 'The server is offline. This is the last that it reported.') : null);
+}
 
 export function publicView(app, {token}) {
   const el = h('section', {class: 'page narrow'}, loading());
@@ -21,6 +31,7 @@ export function publicView(app, {token}) {
       conn.set(data.state);
       el.replaceChildren(
         h('div', {class: 'page-head'}, foreign('h1', {tabindex: '-1'}, data.name), h('p', {class: 'facts'}, conn.el)),
+        verdict(data),
         h('ul', {class: 'public', role: 'list'}, data.services.map((s) => ({...s, name: s.title})).sort(compareServices).map((s) => {
           const status = statusMark();
           status.set(s.status);

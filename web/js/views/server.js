@@ -276,7 +276,7 @@ async function publicDialog(api, path) {
 export function errorLine() {
   const text = h('bdi', {dir: 'auto'});
   const at = timeElement('ago');
-  const el = h('p', {class: 'exec-error'}, icon('error'), h('strong', {}, 'Execution error'), ' ', text, ' ', at.el);
+  const el = h('p', {class: 'exec-error'}, icon('error'), h('strong', {}, 'Execution error'), ' ', text, ' · ', at.el);
 
   return {
     el,

@@ -1,0 +1,225 @@
+// What a person is told, to the end: a server that sends mail, to receivers that the tests run, and with little patience
+// for results that are late. Chromium's own subscriptions need its maker's push service, so the browser's part of that is
+// played here; what the server sends to it is decrypted and delivered to the real service worker.
+
+import assert from 'node:assert/strict';
+import {after, before} from 'node:test';
+import {Helper} from './helper.js';
+import {Suite, inspect, journalIsClean, live, password, results} from './harness.js';
+
+const suite = new Suite('notify');
+const {host} = suite;
+const step = (name, f, options) => suite.step(name, f, {skip: host.name ? false : 'the server at SSI_URL is not ours to set up', ...options});
+const CONF = '/etc/ssi/serverd.conf';
+const HOSTILE = '<img src=x onerror=alert(1)></script> "q" \' & \u202eevil\u202c שלום 🚨 {{server}}';
+let page, profile, sinks, where, ids, confBefore;
+
+const button = (name) => page.getByRole('button', {name, exact: true});
+const dialog = () => page.locator('dialog[open]');
+const closed = () => page.waitForFunction(() => !document.querySelector('dialog'));
+const report = (status, message, service = 'check-1') => suite.fleet.do('report', {server: 'told', items: [{service_name: service, status, message}]});
+const channelRow = (name) => page.locator('.plain tbody tr', {hasText: name});
+
+before(async () => {
+  if (!host.name) return;
+  sinks = new Helper('sinks.py');
+  where = await sinks.answer();
+  confBefore = await host.exec(['bash', '-c', `mkdir -p /etc/ssi; cat ${CONF} 2>/dev/null || true`]);
+  await host.write('/etc/ssi/mail-ca.pem', where.ca);
+  await host.write(CONF, `${confBefore}
+SSI_SMTP_URL=${where.smtp}
+SSI_SMTP_FROM=SSI <ssi@example.org>
+SSI_SMTP_CA=/etc/ssi/mail-ca.pem
+SSI_PUBLIC_URL=${host.url}
+SSI_ALLOW_PRIVATE_TARGETS=yes
+SSI_STALE_GRACE=1
+`);
+  await host.exec(['systemctl', 'restart', 'ssi-serverd.service']);
+  await suite.begin({permissions: ['notifications']});
+  ({page, profile} = suite);
+  await profile.exposeFunction('subscribeInTest', (key) => sinks.do('subscribe', {key}));
+  await profile.addInitScript(() => {
+    let subscription = null;
+    PushManager.prototype.getSubscription = async () => subscription;
+    PushManager.prototype.subscribe = async ({applicationServerKey}) => {
+      const data = await window.subscribeInTest(applicationServerKey);
+      subscription = {toJSON: () => data, unsubscribe: async () => { subscription = null; }};
+      return subscription;
+    };
+  });
+  await suite.signUp();
+  await suite.startFleet();
+  ({ids} = await suite.fleet.do('servers', {names: ['told', 'away'], services: 3}));
+}, {timeout: 120000});
+
+after(async () => {
+  await suite.end();
+  if (!host.name) return;
+  await sinks?.stop();
+  await host.write(CONF, confBefore ?? '');
+  await host.exec(['systemctl', 'restart', 'ssi-serverd.service']);
+});
+
+async function addChannel(type, name, config) {
+  await button('Add a channel').click();
+  await page.selectOption('#channel-type', type);
+  await page.fill('#channel-name', name);
+  for (const [key, value] of Object.entries(config)) await page.fill(`#config-${key}`, value);
+  await button('Add').click();
+  await closed();
+  await channelRow(name).waitFor();
+}
+
+step('the test button says what became of the test', async () => {
+  await page.goto(`${host.url}/notifications`);
+  await addChannel('webhook', 'Hook <b>', {url: `${where.http}/hook`});
+  await button('Test Hook <b>').click();
+  await channelRow('Hook').getByText('Delivered.').waitFor();
+  const {bodies: [body]} = await sinks.do('hooks', {path: '/hook', n: 1});
+  assert.match(body.subject, /test/i);
+
+  await button('Test Hook <b>').click();
+  await channelRow('Hook').getByText(/Too many attempts/).waitFor();
+  profile.expectComplaint(/status of 429/);
+
+  await addChannel('ntfy', 'Broken', {url: where.http, topic: 'broken'});
+  await sinks.do('answers', {list: [500]});
+  await button('Test Broken').click();
+  await channelRow('Broken').getByText('Not delivered: The receiver answered 500.').waitFor();
+  await button('Delete Broken').click();
+  await button('Delete Hook <b>').click();
+  await page.waitForSelector('.part:has(#channels) >> text=There are none');
+});
+
+step('a mail asks its owner, and then tells what was said, as text', async () => {
+  const address = `ops-${suite.email}`;
+
+  await addChannel('email', 'Post', {address});
+  await channelRow('Post').getByText('Waits for the address to be confirmed').waitFor();
+  const asked = await sinks.do('mails', {to: address, n: 1});
+  const [link] = /https:\S+verify-email\S+/.exec(asked.text);
+  const other = await profile.newPage();
+  await other.goto(link);
+  await other.waitForSelector('text=The address is confirmed');
+  await other.close();
+
+  await report('FAILURE', HOSTILE);
+  const told = await sinks.do('mails', {to: address, n: 2});
+  assert.match(told.subject, /^\[SSI\] FAILURE: .* on told$/);
+  assert.equal(told.text.split('\n')[0].trimEnd(), HOSTILE);
+  await report('OK', 'well again');
+  await page.reload();
+  await page.waitForSelector('.part:has(#recent) tbody tr');
+  await inspect(page, 'told');
+  await button('Delete Post').click();
+  await page.waitForSelector('.part:has(#channels) >> text=There are none');
+});
+
+step('a push message is decrypted, shown as text by the service worker, and leads to its page', async () => {
+  await page.reload();
+  await button('Show notifications').click();
+  await page.waitForSelector('text=It shows notifications');
+  await report('FAILURE', HOSTILE);
+  const {messages: [message]} = await sinks.do('pushed', {n: 1});
+  assert.equal(message.body.split('\n')[0], HOSTILE);
+
+  const cdp = await profile.newCDPSession(page);
+  const registered = new Promise((resolve) => cdp.on('ServiceWorker.workerRegistrationUpdated', ({registrations}) => {
+    const mine = registrations.find((r) => !r.isDeleted && r.scopeURL === `${host.url}/`);
+    if (mine) resolve(mine.registrationId);
+  }));
+  await cdp.send('ServiceWorker.enable');
+  await cdp.send('ServiceWorker.deliverPushMessage', {origin: host.url, registrationId: await registered, data: JSON.stringify(message)});
+  const shown = () => page.evaluate(async () => (await (await navigator.serviceWorker.ready).getNotifications())
+    .map(({title, body, tag, data, requireInteraction}) => ({title, body, tag, path: data.path, requireInteraction})));
+  await page.waitForFunction(async () => (await (await navigator.serviceWorker.ready).getNotifications()).length === 1);
+  assert.deepEqual(await shown(), [{title: message.title, body: message.body, tag: message.tag, requireInteraction: true,
+                                    path: `/servers/${ids.told}/services/check-1`}]);
+
+  // A later one of the same subject takes its place; one that nobody can read still shows something.
+  await report('OK', 'well again');
+  const {messages: [, second]} = await sinks.do('pushed', {n: 2});
+  const registrationId = await registered;
+  await cdp.send('ServiceWorker.deliverPushMessage', {origin: host.url, registrationId, data: JSON.stringify({...second, url: 'https://elsewhere.example/x'})});
+  await page.waitForFunction(async (body) => (await (await navigator.serviceWorker.ready).getNotifications()).some((n) => n.body === body), second.body);
+  assert.deepEqual((await shown()).map((n) => n.path), ['/'], 'no address of another site');
+  await cdp.send('ServiceWorker.deliverPushMessage', {origin: host.url, registrationId, data: 'not JSON'});
+  await page.waitForFunction(async () => (await (await navigator.serviceWorker.ready).getNotifications())
+    .some((n) => n.title === 'Service Status Indicator'));
+
+  // Another browser of the account, as far as the server can tell.
+  await page.reload();
+  await button('Show notifications').click();
+  await page.waitForSelector('text=It shows notifications');
+  await page.getByRole('button', {name: /^Test /}).click();
+  await page.waitForSelector('text=Delivered to 2 browsers.');
+  await button('Stop').click();
+  await page.waitForSelector('text=It can show notifications');
+});
+
+step('what is late, what reboots and what is gone are told apart', async () => {
+  const late = {service_name: 'check-0', title: 'System Updates', schedule: '*:0/05:00', timeout_ms: 1, enabled: true};
+  const row = (name) => page.locator('.row', {has: page.locator(`.c-name a:text-is("${name}")`)});
+
+  await page.goto(host.url);
+  await live(page);
+  await suite.fleet.do('send', {server: 'told', type: 'inventory', payload: {services: [{...late, next_run: new Date(Date.now() - 5000).toISOString()}]}});
+  await row('told').locator('.late').getByText('1 overdue').waitFor();
+  assert.match(await row('told').locator('.c-problem').innerText(), /System Updates\s+Overdue/);
+  await suite.fleet.do('send', {server: 'away', type: 'going_down', payload: {}});
+  await suite.fleet.do('hang_up', {server: 'away'});
+  await row('away').locator('.conn[data-value="rebooting"]').waitFor();
+  assert.match(await page.innerText('.headline'), /1 rebooting[\s\S]*1 overdue/);
+  await inspect(page, 'states');
+  await page.click('.headline [data-value="rebooting"]');
+  await page.waitForFunction(() => document.querySelectorAll('.row').length === 1);
+  await row('away').locator('.c-name a').click();
+  await page.waitForSelector('.notice:has-text("is rebooting, as planned")');
+  await page.screenshot({path: `${results}/rebooting.png`});
+
+  await page.goto(`${host.url}/servers/${ids.told}`);
+  await row('System Updates').locator('.late-line').waitFor();
+  await page.click('.count[data-value="stale"]');
+  await page.waitForFunction(() => document.querySelectorAll('.row').length === 1);
+  await row('System Updates').locator('.c-name a').click();
+  await page.waitForSelector('.page > .late-line:visible');
+  await inspect(page, 'late');
+  await suite.fleet.do('send', {server: 'told', type: 'inventory', payload: {services: [{...late, next_run: new Date(Date.now() + 300000).toISOString()}]}});
+  await report('OK', 'here it is', 'check-0');
+  await page.waitForFunction(() => !document.querySelector('.page > .late-line')?.checkVisibility());
+});
+
+step('a forgotten password is chosen anew by a mail, once, and every device is logged out', async () => {
+  const other = await profile.browser().newContext({ignoreHTTPSErrors: true});
+  const theirs = await other.newPage();
+
+  await theirs.goto(`${host.url}/login`);
+  await theirs.click('text=Forgotten password');
+  await theirs.fill('#email', suite.email);
+  await theirs.click('main button[type="submit"]');
+  await theirs.waitForSelector('text=If there is an account with this address');
+  const {text} = await sinks.do('mails', {to: suite.email, n: 1});
+  const [link] = /https:\S+reset-password\S+/.exec(text);
+  await theirs.goto(link);
+  await theirs.fill('#new-password', 'short');
+  await theirs.click('main button[type="submit"]');
+  await theirs.waitForSelector('#new-password-error >> text=Too short');
+  await theirs.fill('#new-password', `${password} renewed`);
+  await theirs.click('main button[type="submit"]');
+  await theirs.waitForURL('**/login');
+  await page.waitForURL('**/login**'); // who was logged in is not any more
+  profile.expectComplaint(/status of 401/);
+  for (const [secret, good] of [[password, false], [`${password} renewed`, true]]) {
+    await theirs.fill('#email', suite.email);
+    await theirs.fill('#password', secret);
+    await theirs.click('main button[type="submit"]');
+    await theirs.waitForSelector(good ? '.row' : '[role="alert"]:visible');
+  }
+  await theirs.goto(link);
+  await theirs.fill('#new-password', `${password} once more`);
+  await theirs.click('main button[type="submit"]');
+  await theirs.waitForSelector('[role="alert"]:visible >> text=has been used');
+  await other.close();
+});
+
+step('the daemons logged no error meanwhile', () => journalIsClean(host));
