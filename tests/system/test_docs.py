@@ -1,0 +1,157 @@
+"""What README, docs and man pages tell people to type works, in the order in which they tell it."""
+import json
+import re
+import subprocess
+
+import pytest
+
+from conftest import register
+from hosts import TOP
+
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *sorted(str(p.relative_to(TOP)) for p in TOP.glob("docs/*.md"))]
+PAGES = ["ssictl.1", "ssi-serverd.8", "ssid.8", "ssi-uplinkd.8", "ssi-service-script.7"]
+LANGUAGES = {"sh", "bash", "text", "ini", "json", "sql", "js", "yaml"}
+
+# What is not run here, and why.
+ELSEWHERE = {
+    r"apt (install|purge) ": "packages: tests/packages/test_packages.py",
+    r"tools/demo$": "test_demo.py",
+    r"tools/dev$": "test_dev.py",
+    r"tests/run\b": "runs this",
+    r"tools/install-deps": "installs packages by APT on the machine itself: tests/run begins with it",
+    r"meson (setup|install) |ninja -C ": "this host has what they made: tests/testhost",
+    r"systemd-sysusers$|systemctl (daemon-reload|reload dbus)$": "tests/testhost does as much before the boot",
+    r"mail -s ": "there is no mail on this host",
+    r"logger ": "does not end",
+}
+# These say with 3 that something needs attention, and that is all right.
+ATTENTION = re.compile(r"ssictl (status|run|test|uplink|add --run)\b")
+
+
+def fences(document):
+    """(language, text) of each fenced block."""
+    text = (TOP / document).read_text()
+    assert text.count("\n```") % 2 == 0, document
+    return re.findall(r"^```(.*?)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def examples(page):
+    """The blocks of a man page that show what to type or to write."""
+    text = (TOP / "man" / page).read_text()
+    return [b.replace("\\-", "-").replace("\\&", "") for b in re.findall(r"^\.EX\n(.*?)^\.EE$", text, re.MULTILINE | re.DOTALL)]
+
+
+def commands(text):
+    text = re.sub(r"\\\n\s*", "", text)
+    lines = [re.sub(r"(^|\s+)#.*", "", line).strip() for line in text.splitlines()]
+    return [re.sub(r"^sudo ", "", line) for line in lines if line]
+
+
+def reason(command):
+    return next((why for pattern, why in ELSEWHERE.items() if re.search(pattern, command)), None)
+
+
+class Reader:
+    """Somebody who types what is written, in a folder with the files that the text speaks of."""
+
+    def __init__(self, stack):
+        self.host, self.account = stack, stack.account
+        self.host.run("mkdir -p /root/reader && cp /var/lib/ssi-server/tls/ca.pem /root/reader")
+
+    def script(self, text):
+        name = re.search(r"^# name: (.*)$", text, re.MULTILINE)[1]
+        self.host.write(f"/root/reader/{name.lower().replace(' ', '-')}.bash", text)
+        self.host.run(["ssictl", "validate", "-"], input=text)
+
+    def type(self, command):
+        if re.search(r"ssictl register ", command):
+            self.host.run("ssictl unregister")
+            command = command.replace("TOKEN", self.account.new_server()["claim_token"])
+        command = command.replace("https://backend.example.org:8443", "https://localhost:8443")
+        r = self.host.run(f"cd /root/reader && {command}", input="a password of mine\n", check=False, timeout=120)
+        assert r.returncode in ((0, 3) if ATTENTION.search(command) else (0,)), f"{command}\n{r.stdout}{r.stderr}"
+
+
+@pytest.fixture(scope="module")
+def host(boot_for_module):
+    return register(boot_for_module("--agent", "--server"))
+
+
+@pytest.fixture
+def reader(host):
+    yield Reader(host)
+    host.run("cd /usr/local/bin/ssi && for name in *; do [ ! -e $name ] || ssictl remove $name; done; rm -r /root/reader")
+
+
+# A restore ends the sessions of the database, and replaces the functions that a statement under way may be about to call.
+@pytest.mark.expect_error("terminating connection due to administrator command|cache lookup failed for function")
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_of_documents(reader, document):
+    blocks = fences(document)
+    for language, text in blocks:
+        assert language in LANGUAGES, f"a block without a language: {text}"
+        if language == "bash":
+            reader.script(text)
+        if language == "json":
+            json.loads(text)
+        for command in commands(text) if language == "sh" else []:
+            if not reason(command):
+                reader.type(command)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_of_pages(reader, page):
+    for text in examples(page):
+        if text.startswith("#!"):
+            reader.script(text)
+            continue
+        for command in commands(text):
+            if re.match(r"ssictl |journalctl ", command) and not reason(command):
+                reader.type(command)
+
+
+def test_what_is_not_run_is_there():
+    known = [c for d in DOCUMENTS for language, text in fences(d) if language == "sh" for c in commands(text)]
+    known += [c for page in PAGES for text in examples(page) for c in commands(text)]
+    for pattern in ELSEWHERE:
+        assert any(re.search(pattern, c) for c in known), f"{pattern}: no document says this any more"
+
+
+def test_commands_within_sentences(host):
+    """Verbs of ssictl, and programs of the tree."""
+    for document in DOCUMENTS:
+        text = re.sub(r"^```.*?^```$", "", (TOP / document).read_text(), flags=re.MULTILINE | re.DOTALL)
+        spans = re.findall(r"`([^`\n]+)`", text)
+        for verb in {m[1] for s in spans if (m := re.match(r"ssictl ((?:server )?[a-z][a-z-]*)\b", s))}:
+            r = host.run(f"ssictl {verb} --help")
+            assert "ssictl [OPTION…]" in r.stdout, (document, verb)
+        for path in {s.split()[0] for s in spans if re.match(r"(tools|tests|packaging|src|scripts|docs|web|\.ci)/[\w.-]", s)}:
+            assert list(TOP.glob(path)), (document, path)
+
+
+def test_links():
+    for document in [*DOCUMENTS, "SECURITY.md", *(str(p.relative_to(TOP)) for p in TOP.glob("docs/adr/*.md"))]:
+        text = (TOP / document).read_text()
+        headings = {re.sub(r"[^\w -]", "", h.lower()).strip().replace(" ", "-")
+                    for h in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+        for target in re.findall(r"\]\(([^)]+)\)", text):
+            if target.startswith("#"):
+                assert target[1:] in headings, (document, target)
+            elif "://" not in target:
+                assert ((TOP / document).parent / target.split("#")[0]).exists(), (document, target)
+
+
+def test_decisions_have_their_parts():
+    numbers = []
+    for path in sorted(TOP.glob("docs/adr/*.md")):
+        text = path.read_text()
+        number = int(path.name[:4])
+        assert text.startswith(f"# {number}. "), path
+        assert re.findall(r"^## (.*)$", text, re.MULTILINE)[:3] == ["Context", "Decision", "Consequences"], path
+        numbers.append(number)
+    assert len(set(numbers)) == len(numbers)
+
+
+def test_the_api_reference_is_current():
+    r = subprocess.run([TOP / "tools/api-reference", "--check"], capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
