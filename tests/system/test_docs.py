@@ -16,7 +16,7 @@ LANGUAGES = {"sh", "bash", "text", "ini", "json", "sql", "js", "yaml"}
 ELSEWHERE = {
     r"apt (install|purge) ": "packages: tests/packages/test_packages.py",
     r"tools/demo$": "test_demo.py",
-    r"tools/dev$": "test_dev.py",
+    r"tools/dev$": "tests/packages/test_dev.py",
     r"tests/run\b": "runs this",
     r"tools/install-deps": "installs packages by APT on the machine itself: tests/run begins with it",
     r"meson (setup|install) |ninja -C ": "this host has what they made: tests/testhost",
