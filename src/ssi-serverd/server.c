@@ -317,6 +317,10 @@ static void migrate_done(void *userdata)
         Server *s = j->server;
         int r;
 
+        if (s->stopping) {
+                migrate_job_free(j);
+                return;
+        }
         if (j->r < 0) {
                 if (j->r == -ENOTCONN && !s->database_lost)
                         log_warning("%s; trying again.", strempty(j->message));

@@ -213,6 +213,13 @@ def test_a_death_moves_the_agents(pair):
     wait_until(lambda: pair.pid(victim) > 0)
 
 
+def test_a_stop_in_mid_start_is_quiet(pair):
+    """No error is logged: the fixtures look."""
+    for k in range(6):
+        pair.run(f"systemctl stop ssi-serverd@2.service; systemctl start --no-block ssi-serverd@2.service; sleep 0.{k + 1}")
+    pair.run("systemctl stop ssi-serverd@2.service; systemctl start ssi-serverd@2.service")
+
+
 class Stream:
     """Reads an event stream on a connection of its own, and notes when what came."""
 
