@@ -41,8 +41,9 @@ def test_changes_arrive(clone, tmp_path):
     try:
         wait_until(lambda: says("Ctrl-C ends the demo"), timeout=400, interval=0.5)
 
-        change(clone / "src/ssi-serverd/openapi.json", "Whether the process answers", "Changed in C")
-        wait_until(lambda: "Changed in C" in fetch("/api/v1/openapi.json"), timeout=120, interval=0.5)
+        assert fetch("/healthz") == '{"status":"ok"}'
+        change(clone / "src/ssi-serverd/api.c", r'"{\"status\":\"ok\"}", strlen("{\"status\":\"ok\"}")', '"changed in C", strlen("changed in C")')
+        wait_until(lambda: fetch("/healthz") == "changed in C", timeout=120, interval=0.5)
         wait_until(lambda: says("the host has it now", 1), timeout=60)
 
         change(clone / "web/app.css", "{", "{ --changed-in-web: 1;")
