@@ -87,16 +87,23 @@ void api_respond_bad_credentials(ApiCall *c)
 static const char sql_session[] =
         API_SQL_SESSION("SELECT id AS user_id FROM users WHERE public_id = $1 AND password_hash = $6");
 
+/* text[0]: the address. What came of the attempt says nothing to somebody who guesses. */
+static void no_guess(ApiCall *c)
+{
+        login_throttle_take_back(c->server->throttle, c->text[0], strempty(http_request_peer(c->req)), api_now());
+}
+
 /* text[0]: the address, text[1]: the hash that the password was held against. */
 static void login_verified(int r, const char *hash, void *userdata)
 {
         ApiCall *c = userdata;
         HttpRequest *req = c->req;
 
-        if (r == -EACCES) {
-                login_throttle_failed(c->server->throttle, c->text[0], strempty(http_request_peer(c->req)), api_now());
+        if (r != -EACCES)
+                no_guess(c);
+        if (r == -EACCES)
                 api_respond_bad_credentials(c);
-        } else if (r < 0)
+        else if (r < 0)
                 respond_password_failure(c, r);
         else
                 api_session_start(c, sql_session, c->user, c->text[1], api_respond_bad_credentials);
@@ -110,6 +117,7 @@ static void login_found(ApiCall *c, PGresult *res, int error)
         int r;
 
         if (error < 0) {
+                no_guess(c);
                 api_fail(c, res, error);
                 return;
         }
@@ -118,6 +126,7 @@ static void login_found(ApiCall *c, PGresult *res, int error)
                 c->text[1] = strdup(PQgetvalue(res, 0, 1));
                 hash = c->text[1];
                 if (!c->user || !c->text[1]) {
+                        no_guess(c);
                         api_fail(c, NULL, -ENOMEM);
                         return;
                 }
@@ -125,6 +134,7 @@ static void login_found(ApiCall *c, PGresult *res, int error)
         http_request_ref(c->req);
         r = password_verify(c->server->passwords, hash, strempty(password), login_verified, c);
         if (r < 0) {
+                no_guess(c);
                 respond_password_failure(c, r);
                 http_request_unref(c->req);
         }
@@ -137,14 +147,14 @@ static void login(ApiCall *c)
 
         if (!parse_credentials(c, false, &email, &password))
                 return;
-        wait = login_throttle_check(c->server->throttle, email, strempty(http_request_peer(c->req)), api_now());
-        if (wait > 0) {
-                api_respond_busy(c, wait);
-                return;
-        }
         c->text[0] = strdup(email);
         if (!c->text[0]) {
                 api_fail(c, NULL, -ENOMEM);
+                return;
+        }
+        wait = login_throttle_begin(c->server->throttle, email, strempty(http_request_peer(c->req)), api_now());
+        if (wait > 0) {
+                api_respond_busy(c, wait);
                 return;
         }
 
@@ -170,10 +180,11 @@ static void current_password_checked(int r, void (*go_on)(ApiCall *c), ApiCall *
 {
         HttpRequest *req = c->req;
 
-        if (r == -EACCES) {
-                login_throttle_failed(c->server->throttle, c->text[0], strempty(http_request_peer(c->req)), api_now());
+        if (r != -EACCES)
+                no_guess(c);
+        if (r == -EACCES)
                 http_respond_problem(c->req, 403, "bad-credentials", "The password is wrong.");
-        } else if (r < 0)
+        else if (r < 0)
                 respond_password_failure(c, r);
         else
                 go_on(c);
@@ -194,7 +205,7 @@ static void check_current_password(ApiCall *c, PGresult *res, int error, const c
                 api_fail(c, NULL, -ENOMEM);
                 return;
         }
-        wait = login_throttle_check(c->server->throttle, c->text[0], strempty(http_request_peer(c->req)), api_now());
+        wait = login_throttle_begin(c->server->throttle, c->text[0], strempty(http_request_peer(c->req)), api_now());
         if (wait > 0) {
                 api_respond_busy(c, wait);
                 return;
@@ -203,6 +214,7 @@ static void check_current_password(ApiCall *c, PGresult *res, int error, const c
         r = password_verify(c->server->passwords, PQgetvalue(res, 0, 1), json_get_string(http_request_json(c->req), key),
                             checked, c);
         if (r < 0) {
+                no_guess(c);
                 respond_password_failure(c, r);
                 http_request_unref(c->req);
         }

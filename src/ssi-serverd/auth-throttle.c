@@ -80,3 +80,27 @@ void login_throttle_failed(LoginThrottle *t, const char *account, const char *pe
                 count(t, hash_of(t, 'a', account), now);
         count(t, hash_of(t, 'p', peer), now);
 }
+
+uint64_t login_throttle_begin(LoginThrottle *t, const char *account, const char *peer, uint64_t now)
+{
+        uint64_t wait = login_throttle_check(t, account, peer, now);
+
+        if (wait == 0)
+                login_throttle_failed(t, account, peer, now);
+        return wait;
+}
+
+static void uncount(LoginThrottle *t, uint64_t hash, uint64_t now)
+{
+        Slot *slot = &t->slots[hash % N_SLOTS];
+
+        if (slot->hash == hash && slot->n > 0 && slot->since + LOGIN_WINDOW_SEC > now)
+                slot->n--;
+}
+
+void login_throttle_take_back(LoginThrottle *t, const char *account, const char *peer, uint64_t now)
+{
+        if (account)
+                uncount(t, hash_of(t, 'a', account), now);
+        uncount(t, hash_of(t, 'p', peer), now);
+}

@@ -139,7 +139,8 @@ class AccessTokens(unittest.TestCase):
         get("/users/me", user.login()["access_token"], i=1)
         # What the old key has signed is good as long as it is published.
         get("/users/me", user.token, i=0)
-        serverd.sql("UPDATE access_token_keys SET expires_at = now() - interval '1 s'")
+        kid = json.loads(base64.urlsafe_b64decode(user.token.split(".")[0] + "=="))["kid"]
+        serverd.sql(f"UPDATE access_token_keys SET expires_at = now() - interval '1 s' WHERE id = '{kid}'")
         backend.servers[0].terminate()
         backend.servers[0].wait(20)
         backend.start_server(0)

@@ -35,6 +35,24 @@ static void test_nobody_pays_for_another(void **state)
         login_throttle_free(t);
 }
 
+/* Many at once count as they begin; those that were right do not. */
+static void test_at_once(void **state)
+{
+        LoginThrottle *t;
+
+        assert_int_equal(login_throttle_new(&t), 0);
+        for (unsigned i = 0; i < LOGIN_FAILURES_MAX; i++)
+                assert_int_equal(login_throttle_begin(t, "a@b", "192.0.2.1", NOW), 0);
+        assert_int_equal(login_throttle_begin(t, "a@b", "192.0.2.1", NOW + 1), LOGIN_WINDOW_SEC - 1);
+        login_throttle_take_back(t, "a@b", "192.0.2.1", NOW + 1);
+        assert_int_equal(login_throttle_begin(t, "a@b", "192.0.2.1", NOW + 1), 0);
+        for (unsigned i = 0; i < 2 * LOGIN_PEER_FAILURES_MAX; i++) {
+                assert_int_equal(login_throttle_begin(t, "c@d", "192.0.2.2", NOW), 0);
+                login_throttle_take_back(t, "c@d", "192.0.2.2", NOW);
+        }
+        login_throttle_free(t);
+}
+
 /* A code names no account: only where it comes from counts. */
 static void test_no_account(void **state)
 {
@@ -56,6 +74,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_counts),
                 cmocka_unit_test(test_nobody_pays_for_another),
+                cmocka_unit_test(test_at_once),
                 cmocka_unit_test(test_no_account),
         };
 
