@@ -142,6 +142,13 @@ export async function violations(page, rules = null) {
   }, rules);
 }
 
+// Waits until f, which may be asynchronous, gives what is true in the page. (page.waitForFunction() takes any promise for
+// true.)
+export async function until(page, f, argument) {
+  for (const end = Date.now() + 15000; Date.now() < end; await page.waitForTimeout(25)) if (await page.evaluate(f, argument)) return;
+  assert.fail(`it did not come true: ${f}`);
+}
+
 // What a reader sees in the QR code that is shown.
 export async function readQr(page) {
   await page.waitForSelector('img.qr:visible');

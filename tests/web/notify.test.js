@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import {after, before} from 'node:test';
 import {Helper} from './helper.js';
-import {Suite, inspect, journalIsClean, live, password, results} from './harness.js';
+import {Suite, inspect, journalIsClean, live, password, results, until} from './harness.js';
 
 const suite = new Suite('notify');
 const {host} = suite;
@@ -132,7 +132,7 @@ step('a push message is decrypted, shown as text by the service worker, and lead
   await cdp.send('ServiceWorker.deliverPushMessage', {origin: host.url, registrationId: await registered, data: JSON.stringify(message)});
   const shown = () => page.evaluate(async () => (await (await navigator.serviceWorker.ready).getNotifications())
     .map(({title, body, tag, data, requireInteraction}) => ({title, body, tag, path: data.path, requireInteraction})));
-  await page.waitForFunction(async () => (await (await navigator.serviceWorker.ready).getNotifications()).length === 1);
+  await until(page, async () => (await (await navigator.serviceWorker.ready).getNotifications()).length === 1);
   assert.deepEqual(await shown(), [{title: message.title, body: message.body, tag: message.tag, requireInteraction: true,
                                     path: `/servers/${ids.told}/services/check-1`}]);
 
@@ -141,10 +141,10 @@ step('a push message is decrypted, shown as text by the service worker, and lead
   const {messages: [, second]} = await sinks.do('pushed', {n: 2});
   const registrationId = await registered;
   await cdp.send('ServiceWorker.deliverPushMessage', {origin: host.url, registrationId, data: JSON.stringify({...second, url: 'https://elsewhere.example/x'})});
-  await page.waitForFunction(async (body) => (await (await navigator.serviceWorker.ready).getNotifications()).some((n) => n.body === body), second.body);
+  await until(page, async (body) => (await (await navigator.serviceWorker.ready).getNotifications()).some((n) => n.body === body), second.body);
   assert.deepEqual((await shown()).map((n) => n.path), ['/'], 'no address of another site');
   await cdp.send('ServiceWorker.deliverPushMessage', {origin: host.url, registrationId, data: 'not JSON'});
-  await page.waitForFunction(async () => (await (await navigator.serviceWorker.ready).getNotifications())
+  await until(page, async () => (await (await navigator.serviceWorker.ready).getNotifications())
     .some((n) => n.title === 'Service Status Indicator'));
 
   // Another browser of the account, as far as the server can tell.

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {after, before} from 'node:test';
-import {Suite, inspect, journalIsClean, live, password, results, tabTo} from './harness.js';
+import {Suite, inspect, journalIsClean, live, password, results, tabTo, until} from './harness.js';
 import {Proxy} from './proxy.js';
 
 const suite = new Suite('pages');
@@ -153,7 +153,7 @@ step('without a connection the last known state is there, and says so', async ()
     Object.defineProperty(document, 'hidden', {value: true});
     document.dispatchEvent(new Event('visibilitychange'));
   });
-  await page.waitForFunction((id) => new Promise((resolve) => {
+  await until(page, (id) => new Promise((resolve) => {
     indexedDB.open('ssi').onsuccess = ({target: {result: db}}) => {
       db.transaction('last-known').objectStore('last-known').getAllKeys().onsuccess = ({target}) => {
         db.close();

@@ -1,28 +1,40 @@
 // What is silenced now, and the way to end it.
 
-import {foreign, h} from '../dom.js';
+import {foreign, h, setAttribute, setText} from '../dom.js';
 import {field} from '../forms.js';
 import {askSilence} from '../silence.js';
 import {act, time} from './account.js';
 import {plainTable, section} from './section.js';
 
 export function silencesView({api, store}) {
+  let named = []; // what carries the name of a server, which may become known, or another one, later
+  const name = () => {
+    for (const {silence, what, end} of named) {
+      setText(what, targetOf(silence, store));
+      setAttribute(end, 'aria-label', `End the silence of ${targetOf(silence, store)}`);
+    }
+  };
   const list = section('silences-list', 'In force', {
     read: () => api.get('/api/v1/silences'),
-    show: (silences) => (silences.length ? plainTable('Silences', ['What', 'Reason', 'Ends', ''], silences.map((s) => [
-      foreign('bdi', {}, targetOf(s, store)), foreign('bdi', {}, s.reason), time(s.ends_at, 'When it is ended', 'due'),
-      act('End', async () => {
-        await api.delete(`/api/v1/silences/${encodeURIComponent(s.id)}`);
+    show: (silences) => {
+      named = silences.map((silence) => ({silence, what: foreign('bdi'), end: act('End', async () => {
+        await api.delete(`/api/v1/silences/${encodeURIComponent(silence.id)}`);
         list.load();
-      }, `End the silence of ${targetOf(s, store)}`),
-    ])) : h('p', {class: 'muted'}, 'Nothing is silenced. A server or a service is silenced on its own page, many of them by a label here.')),
+      })}));
+      name();
+      return table();
+    },
   });
+  const table = () => (named.length ? plainTable('Silences', ['What', 'Reason', 'Ends', ''], named.map(({silence: s, what, end}) => [
+    what, foreign('bdi', {}, s.reason), time(s.ends_at, 'When it is ended', 'due'), end,
+  ])) : h('p', {class: 'muted'}, 'Nothing is silenced. A server or a service is silenced on its own page, many of them by a label here.'));
   const label = field('silence-label', 'Label', h('input', {autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', list: 'known-labels'}));
   const known = h('datalist', {id: 'known-labels'});
 
   return {
     title: () => 'Silences',
     update() {
+      name();
       const labels = new Set([...store.servers.values()].flatMap((s) => s.labels));
       if (known.childElementCount !== labels.size) known.replaceChildren(...[...labels].sort().map((l) => h('option', {value: l})));
     },
