@@ -51,13 +51,14 @@ static void on_connected(void *userdata)
 static void on_disconnected(const char *reason, bool final, void *userdata)
 {
         Manager *m = userdata;
+        bool known = m->warned && streq(m->last_error, reason);
 
         snprintf(m->last_error, sizeof(m->last_error), "%s", reason);
-        /* An outage is told once, however many attempts it takes. */
+        /* However many attempts an outage takes, each cause of it is told once. */
         if (final)
                 log_warning("%s does not know this agent any more (%s); not trying again until it is registered anew",
                             m->credentials.server_url, reason);
-        else if (!m->warned)
+        else if (!known)
                 log_notice("Not connected to %s: %s; trying again", m->credentials.server_url, reason);
         else
                 log_debug("Not connected to %s: %s", m->credentials.server_url, reason);

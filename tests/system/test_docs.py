@@ -18,6 +18,7 @@ ELSEWHERE = {
     r"tools/demo$": "test_demo.py",
     r"tools/dev$": "tests/packages/test_dev.py",
     r"tests/run\b": "runs this",
+    r"tests/(fault/run|attack/)": "test_faults.py",
     r"tools/install-deps": "installs packages by APT on the machine itself: tests/run begins with it",
     r"meson (setup|install) |ninja -C ": "this host has what they made: tests/testhost",
     r"systemd-sysusers$|systemctl (daemon-reload|reload dbus)$": "tests/testhost does as much before the boot",
@@ -155,3 +156,12 @@ def test_decisions_have_their_parts():
 def test_the_api_reference_is_current():
     r = subprocess.run([TOP / "tools/api-reference", "--check"], capture_output=True, text=True)
     assert r.returncode == 0, r.stderr
+
+
+def test_the_tests_that_security_names_are_there():
+    text = (TOP / "docs/security.md").read_text()
+    named = set(re.findall(r"`(tests?[-_/][\w/-]+)", text))
+    assert len(named) > 12
+    for name in named:
+        places = [TOP / name] if "/" in name else [*TOP.glob(f"tests/system/{name}.py"), *TOP.glob(f"tests/unit/{name}.*")]
+        assert any(p.exists() for p in places), name

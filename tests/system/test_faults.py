@@ -1,0 +1,52 @@
+"""Short forms of tests/fault, tests/attack and their fuzzers; and that the check of the history finds what it should."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+from hosts import TOP
+
+sys.path.insert(0, str(TOP / "tests" / "fault"))
+
+import fleet as fleet_  # noqa: E402
+
+ENV = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def tool(*args):
+    r = subprocess.run([str(a) for a in args], capture_output=True, text=True, timeout=400, env=ENV, stdin=subprocess.DEVNULL)
+    print(r.stdout + r.stderr)
+    assert r.returncode == 0
+    return r.stdout
+
+
+def test_faults():
+    out = tool(TOP / "tests/fault/run", "--faults", 20, "--agents", 1, "--pace", 0.5, "--seed", 4)
+    assert " 0 things are wrong" in out
+
+
+def test_fuzzing_the_live_daemons():
+    assert "0 findings" in tool(TOP / "tests/attack/fuzz", "--seconds", 10)
+
+
+def test_attacks():
+    assert " 0 things are wrong" in tool(TOP / "tests/attack/run", "--seconds", 2, "slow_loris", "huge_body", "deep_json",
+                                         "header_flood", "log_ins", "agent_flood")
+
+
+@pytest.mark.parametrize("kept, stored, gaps, wrong", [
+    ((1, 2, 3), (1, 2, 3), (), 0),
+    ((1, 2, 3), (1, 3), (), 1),                 # lost
+    ((1, 2, 3), (1, 2, 2, 3), (), 1),           # twice
+    ((1, 2, 3), (2, 1, 3), (), 1),              # out of order
+    ((2, 3), (1, 2, 3), (), 0),                 # rotated away after it was sent
+    ((1, 2, 3), (3,), ((1.0, 2.0),), 0),        # owned up to
+    ((1, 2, 3), (3,), ((None, 1.5),), 1),       # too little
+])
+def test_the_check_finds(kept, stored, gaps, wrong, monkeypatch):
+    agent = fleet_.Agent("none", None)
+    monkeypatch.setattr(agent, "note_kept", lambda: agent.kept.update({s: {n: float(n) for n in kept} for s in fleet_.SERVICES}))
+    monkeypatch.setattr(agent, "stored", lambda slug: list(stored))
+    monkeypatch.setattr(agent, "gaps", lambda: list(gaps))
+    assert len(agent.check()[0]) == wrong * len(fleet_.SERVICES)
