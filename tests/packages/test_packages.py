@@ -1,13 +1,16 @@
 """The Debian packages, in bare Debian 12 roots that are booted: SSI_PACKAGES names the folder that ./prepare made."""
+import http.client
 import os
+import re
 import shutil
+import ssl
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
-from hosts import NOW, STATE, Account, Host, script, wait_until
+from hosts import NOW, STATE, TOP, Account, Host, script, wait_until
 
 FOLDER = Path(os.environ.get("SSI_PACKAGES", "/nonexistent"))
 pytestmark = pytest.mark.skipif(not (FOLDER / "commit").exists(), reason="SSI_PACKAGES names no folder of tests/packages/prepare")
@@ -225,6 +228,47 @@ def test_an_upgrade_respects_what_was_disabled(boot):
     assert out == ["inactive", "inactive"]
     r = host.run("ssictl server setup admin@example.org", input="correct horse battery\n", check=False)
     assert r.returncode == 1 and "systemctl enable --now ssi-serverd.socket ssi-serverd.service" in r.stderr
+
+
+def test_from_the_private_database_to_another_one(boot):
+    """As the administrator's guide has it; then the program alone, as in a container: no systemd, no bus, no state of its own."""
+    host = boot("pkg-ext")
+    install(host, "ssi-server", "ssictl")
+    set_up(host)
+    host.run("ssictl server backup /root/ssi.backup")
+
+    sql = re.search(r"^```sql\n(.*?)^```$", (TOP / "docs/administration.md").read_text(), re.MULTILINE | re.DOTALL)[1]
+    host.run("pg_ctlcluster 15 main start", timeout=120)
+    host.run("runuser -u postgres -- psql -X -v ON_ERROR_STOP=1", input=sql)
+    url = "postgresql://ssi:secret@localhost/ssi"
+    host.write("/etc/ssi/serverd.conf", f"SSI_DATABASE_URL={url}\n", mode="0600")
+    host.run("systemctl mask --now ssi-postgres.service && systemctl restart ssi-serverd", timeout=120)
+    host.run("ssictl server restore /root/ssi.backup", timeout=120)
+    # A restore ends the backend's own sessions too: a moment passes until it has new ones.
+    wait_until(lambda: "admin@example.org" in host.run("ssictl server users", check=False).stdout)
+    assert [p for p in processes(host) if p.startswith("ssi-postgres ")] == []
+
+    alone = host.start(f"""unshare -m sh -ec '
+        mount -t tmpfs tmpfs /run/dbus
+        mount -t tmpfs -o mode=0755 tmpfs /var/lib/ssi-server
+        install -d -o ssi-server -g ssi-server /var/lib/ssi-server/tls
+        chown ssi-server:ssi-server /var/lib/ssi-server
+        echo $$ >/root/alone.pid
+        exec setpriv --reuid=ssi-server --regid=ssi-server --clear-groups env -i SSI_DATABASE_URL={url} \\
+                /usr/lib/ssi/ssi-serverd --listen=0.0.0.0:9443'""", stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        def ready():
+            assert alone.poll() is None, alone.stdout.read()
+            connection = http.client.HTTPSConnection("localhost")
+            connection.sock = ssl._create_unverified_context().wrap_socket(host.connect(9443))
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+
+        wait_until(ready, timeout=30)
+    finally:
+        # A process that has changed its user outlives the one that stands for it here.
+        host.run("kill $(cat /root/alone.pid)", check=False)
+        alone.communicate(timeout=30)
 
 
 def test_two_hosts_over_tls_with_a_private_ca(boot):
