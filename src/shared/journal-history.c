@@ -1,4 +1,5 @@
 #include <time.h>
+#include <uthash.h>
 
 #include "journal-entry.h"
 #include "journal-history.h"
@@ -167,6 +168,86 @@ int journal_history_last(JournalHistory *h, const char *slug, RunEvent *ret_last
         *ret_last = l.last;
         *ret_result = l.result;
         return l.last.slug ? 1 : 0;
+}
+
+/* ---- The last run of each ---- */
+
+typedef struct ServiceLast {
+        char slug[SLUG_MAX + 1];
+        Last last;
+        UT_hash_handle hh;
+} ServiceLast;
+
+struct LastRuns {
+        ServiceLast *services;
+        bool all; /* there is nothing before what was read */
+};
+
+static int found_any(RunEvent *e, void *userdata)
+{
+        LastRuns *l = userdata;
+        ServiceLast *s;
+
+        HASH_FIND_STR(l->services, e->slug, s);
+        if (!s) {
+                s = calloc(1, sizeof(*s));
+                if (!s)
+                        return -ENOMEM;
+                snprintf(s->slug, sizeof(s->slug), "%s", e->slug);
+                s->last = (Last){ RUN_EVENT_INIT, RUN_EVENT_INIT };
+                HASH_ADD_STR(l->services, slug, s);
+        }
+        return found_last(e, &s->last);
+}
+
+int journal_history_last_runs(JournalHistory *h, unsigned limit, LastRuns **ret)
+{
+        _cleanup_(last_runs_freep) LastRuns *l = NULL;
+        int r;
+
+        l = calloc(1, sizeof(*l));
+        if (!l)
+                return -ENOMEM;
+        r = journal_match_all(h->journal);
+        if (r >= 0)
+                r = find_runs(h, limit, found_any, l);
+        if (r < 0)
+                return r;
+        l->all = r > 0;
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+bool last_runs_take(LastRuns *l, const char *slug, RunEvent *ret_last, RunEvent *ret_result)
+{
+        ServiceLast *s;
+        bool found;
+
+        HASH_FIND_STR(l->services, slug, s);
+        if (!s)
+                return l->all;
+        found = s->last.result.slug;
+        *ret_last = s->last.last;
+        *ret_result = s->last.result;
+        HASH_DEL(l->services, s);
+        free(s);
+        return found || l->all;
+}
+
+LastRuns *last_runs_free(LastRuns *l)
+{
+        ServiceLast *s, *tmp;
+
+        if (!l)
+                return NULL;
+        HASH_ITER(hh, l->services, s, tmp) {
+                HASH_DEL(l->services, s);
+                run_event_done(&s->last.last);
+                run_event_done(&s->last.result);
+                free(s);
+        }
+        free(l);
+        return NULL;
 }
 
 /* ---- The last runs ---- */

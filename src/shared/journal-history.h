@@ -18,6 +18,18 @@ DEFINE_CLEANUP(JournalHistory *, journal_history_free);
  * last run, 0 when not. */
 int journal_history_last(JournalHistory *h, const char *slug, RunEvent *ret_last, RunEvent *ret_result);
 
+/* The same of all services whose runs are among the journal's last entries, for the start of a program that has many: each
+ * question of a single service costs a search in every file. */
+typedef struct LastRuns LastRuns;
+
+int journal_history_last_runs(JournalHistory *h, unsigned limit, LastRuns **ret);
+LastRuns *last_runs_free(LastRuns *l);
+DEFINE_CLEANUP(LastRuns *, last_runs_free);
+
+/* Takes what is known of the service out; both must be RUN_EVENT_INIT. True when that is all there is: what is missing may
+ * otherwise lie further back. */
+bool last_runs_take(LastRuns *l, const char *slug, RunEvent *ret_last, RunEvent *ret_result);
+
 /* The last concluded runs, newest first: at most limit, and no more than are found in a number of entries that is in
  * proportion to it. */
 int journal_history_runs(JournalHistory *h, const char *slug, unsigned limit, RunEvent **ret, size_t *ret_n);

@@ -16,6 +16,10 @@
 /* An editor or a package manager writes several files; one look after the last of them is enough. */
 #define RESCAN_DELAY_USEC (100 * USEC_PER_MSEC)
 
+/* From so many new services on, the journal is read once for all of them; so many entries back for each: about two runs. */
+#define MANY_SERVICES       8U
+#define ENTRIES_PER_SERVICE 10U
+
 static int on_emit(sd_event_source *s, void *userdata)
 {
         int r = manager_bus_emit(userdata);
@@ -147,11 +151,17 @@ static void load_last_run(Manager *m, Service *s)
 {
         _cleanup_(run_event_done) RunEvent last = RUN_EVENT_INIT, result = RUN_EVENT_INIT;
         _cleanup_(journal_history_freep) JournalHistory *own = NULL;
+        bool known = m->last_runs && last_runs_take(m->last_runs, s->slug, &last, &result);
         int r;
 
-        r = m->history ? 0 : journal_history_new(&own);
-        if (r >= 0)
+        r = m->history || known ? 0 : journal_history_new(&own);
+        if (known)
+                r = last.slug ? 1 : 0;
+        else if (r >= 0) {
+                run_event_done(&last);
+                run_event_done(&result);
                 r = journal_history_last(m->history ?: own, s->slug, &last, &result);
+        }
         if (r > 0 && result.slug)
                 r = service_apply_run(s, &result, false);
         if (r > 0 || (r == 0 && last.slug))
@@ -218,6 +228,29 @@ int manager_rescan_one(Manager *m, const char *slug)
         return m->history ? 0 : watches_update(m);
 }
 
+/* Reads what is to be known of many new services at once. Failing that, each is looked up by itself. */
+static void load_last_runs(Manager *m, DIR *d)
+{
+        char slug[SLUG_MAX + 1];
+        unsigned n_new = 0;
+        struct dirent *e;
+        Service *s;
+        int r;
+
+        while ((e = readdir(d))) {
+                if (slug_from_service_unit(e->d_name, slug) < 0)
+                        continue;
+                HASH_FIND_STR(m->services, slug, s);
+                n_new += !s;
+        }
+        rewinddir(d);
+        if (n_new < MANY_SERVICES)
+                return;
+        r = journal_history_last_runs(m->history, n_new * ENTRIES_PER_SERVICE, &m->last_runs);
+        if (r < 0)
+                log_debug_errno(r, "Cannot read the last runs at once");
+}
+
 int manager_rescan(Manager *m)
 {
         char slug[SLUG_MAX + 1];
@@ -234,6 +267,8 @@ int manager_rescan(Manager *m)
         r = journal_history_new(&m->history);
         if (r < 0)
                 log_warning_errno(r, "Cannot open the journal");
+        else
+                load_last_runs(m, d);
         while ((e = readdir(d))) {
                 if (slug_from_service_unit(e->d_name, slug) < 0)
                         continue;
@@ -245,6 +280,7 @@ int manager_rescan(Manager *m)
                         s->seen = true;
         }
         closedir(d);
+        m->last_runs = last_runs_free(m->last_runs);
         m->history = journal_history_free(m->history);
         HASH_ITER(hh, m->services, s, tmp)
                 if (!s->seen)

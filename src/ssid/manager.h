@@ -56,6 +56,7 @@ typedef struct Manager {
         bool shutting_down_dirty;
         bool no_memory_peak; /* systemd is too old to tell it */
         JournalHistory *history; /* during a scan */
+        LastRuns *last_runs;     /* the same; NULL when it is about few services */
         bool announced;          /* objects added from now on are signalled */
 } Manager;
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from hosts import NOW, prints, script, wait_until
+from hosts import NOW, crowd, prints, script, wait_until
 from rawbus import SIGNAL, Bus
 
 UNKNOWN = 2**64 - 1
@@ -138,6 +138,15 @@ def test_a_run_under_way_is_counted(agent, add, how):
         (run,) = history(agent, s, 10)
         assert run[2] == s.partition("-")[0] and run[5] < UNKNOWN
     agent.run("rm /run/go")
+
+
+def test_a_start_knows_what_ran_long_ago(boot):
+    """Also when it reads the last runs of many services at once, of which the last entries are another's."""
+    host = boot("--agent")
+    crowd(host, 10)
+    host.run("for ((i = 0; i < 60; i++)); do systemctl start ssi-model-3.service; done; systemctl restart ssid.service")
+    services = json.loads(host.run("ssictl --json list").stdout)
+    assert len(services) == 10 and {s["status"] for s in services} == {"OK"}, services
 
 
 @pytest.mark.skipif(not os.environ.get("SSI_TEST_SCALE"), reason="minutes long: set SSI_TEST_SCALE=1")

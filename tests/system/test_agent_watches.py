@@ -45,7 +45,7 @@ def test_a_stop_shows_within_two_seconds(agent, add, watched):
         wait_until(lambda: prop(agent, "watcher", "Status") == status, timeout=5)
         took = time.monotonic() - began
         print(f"{verb}: {status} after {took:.2f} s")
-        assert took < 2.5
+        assert took < 2
         time.sleep(1)
 
 
