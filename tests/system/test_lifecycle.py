@@ -226,7 +226,7 @@ def test_state_survives_a_restart_of_ssid(agent, add):
 
 # Of the first-party scripts, those that can tell something on every machine.
 TELLING = {"cpu-load", "disk-space", "failed-units", "journal-errors", "memory", "package-updates", "postgresql", "swap",
-           "time-synchronization", "uptime"}
+           "time-synchronization", "uptime", "ssi-backend"}
 
 
 def test_first_party_scripts(agent):

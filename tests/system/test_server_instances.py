@@ -9,6 +9,9 @@ import pytest
 from conftest import register
 from hosts import wait_until
 
+# What PostgreSQL says when an instance goes while an answer is on its way to it.
+pytestmark = pytest.mark.expect_error("FATAL:  connection to client lost")
+
 UNITS = ("ssi-serverd.service", "ssi-serverd@2.service")
 # An agent in a few lines: numbered results for some seconds, each a cursor, resent from what the backend has; it ends when
 # all are acknowledged.
@@ -188,7 +191,6 @@ def test_our_agent_comes_back_at_once(pair):
     pair.run(["systemctl", "start", victim])
 
 
-@pytest.mark.expect_error("FATAL:  connection to client lost")
 def test_a_death_moves_the_agents(pair):
     """kill -9: its agents are on the other within 10 s, with nothing lost or repeated."""
     ids, agents = [], []
