@@ -4,38 +4,12 @@ It listens on 127.0.0.1:8443 inside the agent's host and goes on to the same add
 through untouched. It can hold bytes back (a cut cable, a half-open connection), delay them, let few through, and reset.
 """
 import asyncio
-import ctypes
-import os
 import socket
 import struct
 import threading
 
 PORT = 8443
 CHUNK = 65536
-
-
-def listen_inside(host, port):
-    """A listening socket of the host's network namespace."""
-    result = []
-
-    def attempt():
-        try:
-            fd = os.open(f"/proc/{host.leader}/ns/net", os.O_RDONLY)
-            try:
-                if ctypes.CDLL(None, use_errno=True).setns(fd, 0x40000000) < 0:
-                    raise OSError(ctypes.get_errno(), "setns")
-            finally:
-                os.close(fd)
-            result.append(socket.create_server(("127.0.0.1", port), backlog=64))
-        except OSError as e:
-            result.append(e)
-
-    thread = threading.Thread(target=attempt)
-    thread.start()
-    thread.join()
-    if isinstance(result[0], OSError):
-        raise result[0]
-    return result[0]
 
 
 class Wire:
@@ -46,7 +20,7 @@ class Wire:
         self.open = None          # an asyncio.Event: bytes pass
         self.pairs = set()
         self.carried = self.resets = 0
-        self.listener = listen_inside(agent, PORT)
+        self.listener = agent.in_network(lambda: socket.create_server(("127.0.0.1", PORT), backlog=64))
         self.loop = asyncio.new_event_loop()
         started = threading.Event()
         self.thread = threading.Thread(target=self._run, args=(started,), daemon=True)

@@ -183,8 +183,8 @@ class Host:
 
     # -- network -------------------------------------------------------------------------------------------------
 
-    def connect(self, port, address="127.0.0.1", timeout=10):
-        """A TCP connection made inside the host. A socket stays in the network namespace in which it was made."""
+    def in_network(self, make):
+        """What make() gives, called inside the host's network namespace: a socket stays where it was made."""
         result = []
 
         def attempt():
@@ -195,7 +195,7 @@ class Host:
                         raise OSError(ctypes.get_errno(), "setns")
                 finally:
                     os.close(fd)
-                result.append(socket.create_connection((address, port), timeout))
+                result.append(make())
             except OSError as e:
                 result.append(e)
 
@@ -205,6 +205,10 @@ class Host:
         if isinstance(result[0], OSError):
             raise result[0]
         return result[0]
+
+    def connect(self, port, address="127.0.0.1", timeout=10):
+        """A TCP connection made inside the host."""
+        return self.in_network(lambda: socket.create_connection((address, port), timeout))
 
     def request(self, method, path, body=None, token=None, port=8080):
         """One HTTP request from inside the host: (status, parsed JSON or None)."""
