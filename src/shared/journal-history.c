@@ -221,17 +221,16 @@ int journal_history_last_runs(JournalHistory *h, unsigned limit, LastRuns **ret)
 bool last_runs_take(LastRuns *l, const char *slug, RunEvent *ret_last, RunEvent *ret_result)
 {
         ServiceLast *s;
-        bool found;
 
         HASH_FIND_STR(l->services, slug, s);
-        if (!s)
-                return l->all;
-        found = s->last.result.slug;
-        *ret_last = s->last.last;
-        *ret_result = s->last.result;
-        HASH_DEL(l->services, s);
+        if (!l->all && (!s || !s->last.result.slug))
+                return false;
+        *ret_last = s ? s->last.last : RUN_EVENT_INIT;
+        *ret_result = s ? s->last.result : RUN_EVENT_INIT;
+        if (s)
+                HASH_DEL(l->services, s);
         free(s);
-        return found || l->all;
+        return true;
 }
 
 LastRuns *last_runs_free(LastRuns *l)

@@ -26,8 +26,8 @@ int journal_history_last_runs(JournalHistory *h, unsigned limit, LastRuns **ret)
 LastRuns *last_runs_free(LastRuns *l);
 DEFINE_CLEANUP(LastRuns *, last_runs_free);
 
-/* Takes what is known of the service out; both must be RUN_EVENT_INIT. True when that is all there is: what is missing may
- * otherwise lie further back. */
+/* Takes what is known of the service out. False, and nothing taken, when there may be more further back: ask for it by
+ * itself then. Both become RUN_EVENT_INIT when there is none. */
 bool last_runs_take(LastRuns *l, const char *slug, RunEvent *ret_last, RunEvent *ret_result);
 
 /* The last concluded runs, newest first: at most limit, and no more than are found in a number of entries that is in

@@ -147,21 +147,23 @@ void manager_update_totals(Manager *m)
 
 /* ---- What the disk says ---- */
 
+static int find_last_run(Manager *m, const char *slug, RunEvent *ret_last, RunEvent *ret_result)
+{
+        _cleanup_(journal_history_freep) JournalHistory *own = NULL;
+        int r;
+
+        if (m->last_runs && last_runs_take(m->last_runs, slug, ret_last, ret_result))
+                return ret_last->slug ? 1 : 0;
+        r = m->history ? 0 : journal_history_new(&own);
+        return r < 0 ? r : journal_history_last(m->history ?: own, slug, ret_last, ret_result);
+}
+
 static void load_last_run(Manager *m, Service *s)
 {
         _cleanup_(run_event_done) RunEvent last = RUN_EVENT_INIT, result = RUN_EVENT_INIT;
-        _cleanup_(journal_history_freep) JournalHistory *own = NULL;
-        bool known = m->last_runs && last_runs_take(m->last_runs, s->slug, &last, &result);
         int r;
 
-        r = m->history || known ? 0 : journal_history_new(&own);
-        if (known)
-                r = last.slug ? 1 : 0;
-        else if (r >= 0) {
-                run_event_done(&last);
-                run_event_done(&result);
-                r = journal_history_last(m->history ?: own, s->slug, &last, &result);
-        }
+        r = find_last_run(m, s->slug, &last, &result);
         if (r > 0 && result.slug)
                 r = service_apply_run(s, &result, false);
         if (r > 0 || (r == 0 && last.slug))

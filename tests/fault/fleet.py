@@ -135,13 +135,7 @@ systemctl start ssi-serverd.socket ssi-serverd.service
 
     def deaths(self):
         """Deaths of daemons that nobody ordered, and what sanitizers said."""
-        found = []
-        for host in self.hosts:
-            out = host.run("journalctl -q --no-pager -o short-precise -g "
-                           "'(Address|Leak|UndefinedBehavior)Sanitizer|: runtime error: |code=dumped|status=6/ABRT|Assertion'",
-                           check=False).stdout
-            found += [f"{host.name}: {line}" for line in out.splitlines()]
-        return found
+        return [f"{host.name}: {line}" for host in self.hosts for line in host.deaths()]
 
     def down(self):
         for a in self.agents:

@@ -181,6 +181,12 @@ class Host:
             report -= 1
         return bad
 
+    def deaths(self):
+        """What the whole journal says of sanitizers, failed assertions and daemons that died of themselves."""
+        return self.run("journalctl -q --no-pager -o short-precise -g "
+                        "'(Address|Leak|UndefinedBehavior)Sanitizer|: runtime error: |code=dumped|status=6/ABRT|Assertion'",
+                        check=False).stdout.splitlines()
+
     # -- network -------------------------------------------------------------------------------------------------
 
     def in_network(self, make):
