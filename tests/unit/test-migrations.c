@@ -44,10 +44,10 @@ static void make_folder(char dir[static 64], int n)
         strcpy(dir, "/tmp/ssi-test-migrations-XXXXXX");
         assert_non_null(mkdtemp(dir));
         for (int i = 0; i < n; i++) {
-                char from[512], to[512];
+                _cleanup_free_ char *from = NULL, *to = NULL;
 
-                snprintf(from, sizeof(from), "%s/%s", TEST_MIGRATIONS_DIR, migrations[i]);
-                snprintf(to, sizeof(to), "%s/%s", dir, migrations[i]);
+                assert_return_code(asprintf(&from, "%s/%s", TEST_MIGRATIONS_DIR, migrations[i]), errno);
+                assert_return_code(asprintf(&to, "%s/%s", dir, migrations[i]), errno);
                 assert_return_code(symlink(from, to), errno);
         }
 }
