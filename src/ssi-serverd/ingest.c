@@ -3,7 +3,7 @@
 #include "ingest-internal.h"
 
 #define BATCH_ITEMS_MAX   2000
-#define BATCH_SHARE_MAX   500 /* of one source, so that a replay does not hold up the others */
+#define BATCH_SHARE_MAX   128 /* of one source, so that a flood or a replay holds up the others for a few ms only */
 #define BATCH_SIZE_MAX    (4 * 1024 * 1024)
 #define BATCH_RETRIES_MAX 10
 #define RETRY_USEC        USEC_PER_SEC
