@@ -50,6 +50,7 @@ HttpConn *conn_get(struct lws *wsi)
         lws_set_opaque_user_data(wsi, c);
         DL_APPEND(s->conns, c);
         s->n_conns++;
+        s->peak_conns = MAX(s->peak_conns, s->n_conns);
         return c;
 }
 
@@ -136,9 +137,17 @@ void conn_read(HttpConn *c, bool enable)
         uv_bridge_kick(c->server->uv);
 }
 
-static void on_linger_timeout(WheelTimer *t, void *userdata)
+static void on_timeout(WheelTimer *t, void *userdata)
 {
         conn_kill(userdata);
+}
+
+void conn_await_request(HttpConn *c, unsigned seconds)
+{
+        if (!c || !c->wsi || c->request || c->sse || c->ws)
+                return;
+        lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
+        wheel_arm(c->server->wheel, &c->timer, seconds, on_timeout, c);
 }
 
 void conn_close(HttpConn *c)
@@ -171,17 +180,16 @@ void conn_answer(HttpConn *c, const char *head, size_t head_size, const void *bo
                 conn_close(c);
         else if (close && body_expected) {
                 c->lingering = true;
-                wheel_arm(c->server->wheel, &c->timer, HTTP_LINGER_SECONDS, on_linger_timeout, c);
+                wheel_arm(c->server->wheel, &c->timer, HTTP_LINGER_SECONDS, on_timeout, c);
         } else if (close && c->in_callback)
                 c->close = true; /* lws sends first what it still has */
         else {
                 bool partial = lws_partial_buffered(c->wsi);
 
-                /* What is left for lws to send must be taken in time. */
-                if (partial)
-                        wheel_arm(c->server->wheel, &c->timer, HTTP_REQUEST_SECONDS, on_linger_timeout, c);
                 if (lws_http_transaction_completed(c->wsi) || (close && !partial))
                         conn_close(c);
+                else /* also for what is left for lws to send */
+                        conn_await_request(c, HTTP_IDLE_SECONDS);
         }
 }
 

@@ -29,6 +29,8 @@
 #include "listen.h"
 #include "static-files.h"
 
+#define HTTP_HEAD_SECONDS     20                  /* for the handshake and the first request's head */
+#define HTTP_IDLE_SECONDS     60                  /* between requests, the next one's head with it */
 #define HTTP_REQUEST_SECONDS  60                  /* for a handler to answer, for an answer to be taken */
 #define HTTP_BODY_SECONDS     30                  /* for a body to arrive */
 #define HTTP_LINGER_SECONDS   3
@@ -82,6 +84,7 @@ struct HttpServer {
 
         HttpConn *conns;
         unsigned n_conns, max_conns;
+        unsigned peak_conns; /* the most since memory was last given back */
         bool listeners_paused;
 
         sd_event_source *shutdown_timer, *shutdown_idle_timer, *shutdown_defer;
@@ -161,6 +164,9 @@ HttpConn *conn_get(struct lws *wsi);
 /* The connection is gone for all but lws: tells whoever used it. */
 void conn_detach(HttpConn *c);
 void conn_free(HttpConn *c);
+/* Ends the connection when no request comes within so long. lws' own timers are a sorted list that is walked for each
+ * new one: with thousands of silent connections nothing else would be done. */
+void conn_await_request(HttpConn *c, unsigned seconds);
 /* Closes without ceremony, from anywhere. */
 void conn_kill(HttpConn *c);
 /* Closes in good order: what lws still has is sent. */

@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 
@@ -7,6 +8,9 @@
 
 /* Descriptors that are not connections: database, journal, files, timers. */
 #define FDS_RESERVED 64
+
+/* As many at once that the memory they took is worth a look: some 30 MB. */
+#define CONNS_TRIM_MIN 1000
 
 /* For a request that was on its way when the shutdown began: on a connection that has carried some already, and on a
  * new one, which the kernel may just have accepted for us. */
@@ -319,9 +323,12 @@ static void on_accepted(int fd, void *userdata)
 {
         HttpListener *l = userdata;
         HttpServer *s = l->server;
+        struct lws *wsi;
 
         /* lws closes fd when it does not take it. */
-        (void) lws_adopt_socket_vhost(l->tls ? s->tls : s->plain, fd);
+        wsi = lws_adopt_socket_vhost(l->tls ? s->tls : s->plain, fd);
+        if (wsi)
+                conn_await_request(lws_get_opaque_user_data(wsi), HTTP_HEAD_SECONDS);
         uv_bridge_kick(s->uv);
         if (s->n_conns >= s->max_conns)
                 pause_listeners(s, true);
@@ -420,6 +427,11 @@ static int on_shutdown_defer(sd_event_source *source, void *userdata)
 
 void server_conn_gone(HttpServer *s)
 {
+        /* Thousands of connections leave holes that malloc keeps for the next ones; give them back when most are gone. */
+        if (s->peak_conns >= CONNS_TRIM_MIN && s->n_conns < s->peak_conns / 8) {
+                (void) malloc_trim(0);
+                s->peak_conns = s->n_conns;
+        }
         if (s->listeners_paused && !s->shutting_down && s->n_conns < s->max_conns)
                 pause_listeners(s, false);
         /* From a source of its own: done may free the server, and lws is above us on the stack. */

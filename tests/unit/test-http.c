@@ -846,6 +846,37 @@ static void test_left_open(void **state)
         usleep(50000);
 }
 
+/* Connections that never come to a request end after HTTP_HEAD_SECONDS, whether they say nothing or a byte now and then;
+ * one that has had an answer may rest longer. */
+static void test_silence(void **state)
+{
+        static const char hello[] = "GET /api/v1/hello HTTP/1.1\r\nHost: h\r\n\r\n";
+        Fixture *f = *state;
+        _cleanup_close_ int silent = dial(f), dripping = dial(f), resting = dial(f);
+        _cleanup_(answer_done) Answer a = {}, b = {};
+        struct pollfd fds[] = { { silent, POLLIN, 0 }, { dripping, POLLIN, 0 }, { resting, POLLIN, 0 } };
+        unsigned seconds = 0, ended[2] = {};
+
+        send_all(resting, hello, strlen(hello));
+        read_answer(resting, false, &a);
+        for (; !ended[0] || !ended[1]; seconds++) {
+                assert_true(seconds < 30);
+                if (!ended[1])
+                        (void) send(dripping, &"GET /a-path-that-never-comes-to-its-end"[seconds], 1, MSG_NOSIGNAL);
+                sleep(1);
+                assert_true(poll(fds, ELEMENTSOF(fds), 0) >= 0);
+                assert_int_equal(fds[2].revents, 0);
+                for (unsigned k = 0; k < 2; k++)
+                        if (fds[k].revents && !ended[k])
+                                ended[k] = seconds + 1;
+        }
+        for (unsigned k = 0; k < 2; k++)
+                assert_in_range(ended[k], 18, 25);
+        send_all(resting, hello, strlen(hello));
+        read_answer(resting, false, &b);
+        assert_int_equal(b.status, 200);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -866,6 +897,7 @@ int main(void)
                 cmocka_unit_test(test_ws_pause),
                 cmocka_unit_test(test_ws_limits),
                 cmocka_unit_test(test_ws_refused),
+                cmocka_unit_test(test_silence),
                 cmocka_unit_test(test_left_open),
         };
 
