@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
+#include "depend.h"
 #include "log.h"
 #include "manager.h"
 #include "operation.h"
@@ -122,6 +123,8 @@ static int on_reloading(sd_bus_message *message, void *userdata, sd_bus_error *e
                 if (r >= 0)
                         r = sd_event_source_set_enabled(m->query, SD_EVENT_ONESHOT);
         }
+        if (r >= 0)
+                r = dependencies_update(m);
         if (r < 0)
                 log_warning_errno(r, "Cannot ask systemd about the units of services");
         return 0;
@@ -133,6 +136,9 @@ static int on_unit_files_changed(sd_bus_message *message, void *userdata, sd_bus
 
         if (r < 0)
                 log_warning_errno(r, "Cannot read which timers are enabled");
+        r = dependencies_update(userdata);
+        if (r < 0)
+                log_warning_errno(r, "Cannot ask systemd what services depend on");
         return 0;
 }
 

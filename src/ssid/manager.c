@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "bus-util.h"
+#include "depend.h"
 #include "fileset.h"
 #include "log.h"
 #include "log-follow.h"
@@ -102,6 +103,7 @@ Manager *manager_free(Manager *m)
         m->announced = false;
         m->follow = journal_follow_free(m->follow);
         watches_free(m);
+        m->dependencies = dependencies_free(m->dependencies);
         HASH_ITER(hh, m->services, s, tmp)
                 remove_service(m, s);
         polkit_registry_free(m->polkit);

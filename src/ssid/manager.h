@@ -13,6 +13,7 @@
 #include "status.h"
 #include "systemd-query.h"
 
+typedef struct Dependencies Dependencies;
 typedef struct LogFollow LogFollow;
 typedef struct Operation Operation;
 typedef struct TestRun TestRun;
@@ -45,6 +46,7 @@ typedef struct Manager {
 
         Watch *watches;
         sd_bus_slot *watches_slot;
+        Dependencies *dependencies;
 
         sd_event_source *emit;   /* sends the changes that piled up */
         sd_event_source *rescan; /* looks at the disk when it has been quiet for a moment */

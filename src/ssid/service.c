@@ -32,6 +32,7 @@ Service *service_free(Service *s)
         free(s->user);
         free(s->labels);
         free(s->watches);
+        free(s->depends_on);
         free(s->message);
         free(s->last_run_detail);
         free(s);
@@ -96,7 +97,8 @@ static int service_new(Manager *m, const char *slug, Service **ret)
         s->timer = slug_to_unit(slug, ".timer");
         s->message = strdup("");
         s->last_run_detail = strdup("");
-        if (!s->slug || !s->unit || !s->timer || !s->message || !s->last_run_detail)
+        s->depends_on = strdup("");
+        if (!s->slug || !s->unit || !s->timer || !s->message || !s->last_run_detail || !s->depends_on)
                 return -ENOMEM;
         r = sd_bus_path_encode(AGENT_SERVICE_PATH, slug, &s->path);
         if (r < 0)
@@ -348,6 +350,11 @@ void service_set_timeout(Service *s, uint64_t usec)
 {
         if (usec > 0)
                 set_usec(s, SERVICE_TIMEOUT, &s->timeout_usec, usec);
+}
+
+int service_set_depends_on(Service *s, const char *list)
+{
+        return set_string(s, SERVICE_DEPENDS_ON, &s->depends_on, list);
 }
 
 static int on_next_run(sd_bus_message *reply, void *userdata, sd_bus_error *error)

@@ -7,6 +7,9 @@
 
 typedef struct Manager Manager;
 
+/* Slugs in depends_on; so many are sent to a backend, and no more are taken there. */
+#define SERVICE_DEPENDS_ON_MAX 64
+
 /* Bits of Service.dirty, in the order of the names in service-bus.c. */
 typedef enum ServiceProperty {
         SERVICE_TITLE,
@@ -17,6 +20,7 @@ typedef enum ServiceProperty {
         SERVICE_USER,
         SERVICE_LABELS,
         SERVICE_WATCHES,
+        SERVICE_DEPENDS_ON,
         SERVICE_ENABLED,
         SERVICE_STATUS,
         SERVICE_MESSAGE,
@@ -38,6 +42,7 @@ typedef struct Service {
         char *unit, *timer;
 
         char *title, *description, *version, *schedule, *user, *labels, *watches; /* never NULL once loaded */
+        char *depends_on; /* slugs, as watches; never NULL */
         uint64_t timeout_usec; /* USEC_INFINITY when unknown */
         int enabled; /* an int, as D-Bus booleans are read */
 
@@ -93,6 +98,7 @@ void service_set_enabled(Service *s, bool enabled);
 void service_set_next_run(Service *s, uint64_t usec);
 /* As systemd told it; 0 when it did not. */
 void service_set_timeout(Service *s, uint64_t usec);
+int service_set_depends_on(Service *s, const char *list);
 void service_mark(Service *s, ServiceProperty p);
 
 /* Asks systemd for what it makes of the units, drop-ins included: the timer's next elapse, the service's timeout. */

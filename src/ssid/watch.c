@@ -1,6 +1,7 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "depend.h"
 #include "log.h"
 #include "manager.h"
 #include "metadata.h"
@@ -340,7 +341,8 @@ int watches_update(Manager *m)
                         DL_DELETE(m->watches, w);
                         watch_free(w);
                 }
-        return listen(m);
+        r = listen(m);
+        return r < 0 ? r : dependencies_update(m);
 }
 
 void watches_free(Manager *m)

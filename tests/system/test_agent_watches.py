@@ -116,6 +116,45 @@ def test_what_cannot_be_watched(agent, value):
     assert re.search(r":7: .*watches", r.stdout + r.stderr)
 
 
+def test_dependencies(agent, add):
+    """Through a unit that nobody watches, by another name, with a cycle, and kept up to date."""
+    folder, units = "/run/systemd/system", {
+        "dep-db": "PartOf=dep-cycle.service", "dep-cycle": "BindsTo=dep-db.service", "dep-middle": "Requisite=dep-db.service",
+        "dep-app": "Requires=dep-middle.service", "dep-lonely": "Wants=dep-db.service\nAfter=dep-db.service"}
+    for name, needs in units.items():
+        agent.write(f"{folder}/{name}.service", f"[Unit]\n{needs}\n{WATCHED}")
+    agent.run(f"ln -s dep-db.service {folder}/dep-nick.service; systemctl daemon-reload")
+    try:
+        for name, unit in (("Dep App", "dep-app"), ("Dep Db", "dep-nick"), ("Dep Lonely", "dep-lonely"),
+                           ("Dep Missing", "dep-missing"), ("Dep Twin", "dep-app")):
+            add(agent, watching(name, f"{unit}.service"))
+
+        def depends(slug, *others):
+            wait_until(lambda: prop(agent, slug, "DependsOn") == list(others), what=f"{slug} on {others}")
+
+        depends("dep-app", "dep-db")
+        depends("dep-twin", "dep-db")
+        for slug in ("dep-db", "dep-lonely", "dep-missing"):
+            depends(slug)
+        # Both ways, as they are.
+        add(agent, watching("Dep Cycle", "dep-cycle.service"))
+        depends("dep-cycle", "dep-db")
+        depends("dep-db", "dep-cycle")
+        depends("dep-app", "dep-cycle", "dep-db")
+        # What is edited by hand counts from the reload on, what is removed at once.
+        agent.write(f"{folder}/dep-lonely.service.d/needs.conf", "[Unit]\nRequires=dep-app.service\n")
+        agent.run("systemctl daemon-reload")
+        depends("dep-lonely", "dep-app", "dep-cycle", "dep-db", "dep-twin")
+        agent.run(["ssictl", "remove", "dep-twin"])
+        depends("dep-lonely", "dep-app", "dep-cycle", "dep-db")
+        agent.run(f"rm -r {folder}/dep-lonely.service.d; systemctl daemon-reload")
+        depends("dep-lonely")
+        shown = agent.run(["ssictl", "show", "--property=DependsOn", "dep-app"]).stdout
+        assert "dep-cycle" in shown and "dep-db" in shown
+    finally:
+        agent.run(f"rm -rf {folder}/dep-*; systemctl daemon-reload")
+
+
 def test_shutting_down(agent):
     """poweroff.target refuses to start, so that logind says false again."""
     def shutting_down():

@@ -1,0 +1,13 @@
+#pragma once
+
+/* What services depend on: the other services whose watched units their own watched units need (Requires=, Requisite=,
+ * BindsTo=, PartOf=), at any remove. systemd is asked unit by unit, beginning with those that are watched, each unit once;
+ * it loads a unit of which it is asked. The answers are put together when all are there and are kept by nobody: what
+ * may have changed them has everything asked again, a moment later. */
+
+typedef struct Dependencies Dependencies;
+typedef struct Manager Manager;
+
+/* Something may have changed: services, or systemd's units. */
+int dependencies_update(Manager *m);
+Dependencies *dependencies_free(Dependencies *d);
