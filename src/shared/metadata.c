@@ -240,7 +240,7 @@ static bool unit_name_is_valid(const char *s)
                                                 ".target", ".path", ".timer", ".slice", ".scope" };
         const char *dot = strrchr(s, '.');
 
-        if (!dot || dot == s || dot[-1] == '@' || s[0] == '@' || strlen(s) > 255)
+        if (!dot || dot == s || dot[-1] == '@' || s[0] == '@' || strlen(s) > UNIT_NAME_MAX)
                 return false;
         if (strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.\\@") != strlen(s))
                 return false;

@@ -14,6 +14,7 @@
 #define METADATA_LABELS_MAX      16
 #define METADATA_WATCHES_MAX     16
 #define METADATA_WATCHES_SIZE    1024
+#define UNIT_NAME_MAX            255
 
 typedef enum MetadataKey {
         METADATA_NAME,

@@ -4,6 +4,9 @@
 
 #define SLUG_MAX 64
 
+/* So many other services can be named as what a service depends on. */
+#define DEPENDS_ON_MAX 64
+
 /* The slug of a service's name: ASCII letters lower case, digits kept, each run of anything else one '-', none at the
  * ends ("System Updates" -> "system-updates"). -EINVAL when nothing is left, -ENAMETOOLONG past SLUG_MAX bytes,
  * -ENOMEM. */

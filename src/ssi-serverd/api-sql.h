@@ -8,6 +8,7 @@
 #define SQL_SERVICE_JSON                                                                                        \
         "json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'description', v.description,"   \
         " 'version', v.version, 'schedule', v.schedule, 'timeout_ms', v.timeout_ms,"                            \
+        " 'watches', to_json(v.watches), 'depends_on', to_json(v.depends_on),"                                  \
         " 'enabled', coalesce(v.enabled, true), 'next_run', " SQL_TIME("v.next_run") ","                        \
         " 'status', v.status, 'message', v.message, 'status_at', " SQL_TIME("v.status_at") ","                  \
         " 'changed_at', " SQL_TIME("v.changed_at") ", 'received_at', " SQL_TIME("v.received_at") ","            \
@@ -25,14 +26,29 @@
         "CASE WHEN s.connected THEN greatest(s.last_seen, (SELECT i.seen_at FROM instances i"                   \
         " WHERE i.id = s.instance)) ELSE s.last_seen END"
 
-/* Of servers s: the service that needs attention most, which may be none. */
+/* How bad services v or its like are for what depends on them. */
+#define SQL_SEVERITY(v) "service_severity(" v ".status, " v ".error_kind, NULL)"
+
+/* That services v is in trouble as what it depends on is, at least as badly. */
+#define SQL_HAS_CAUSE                                                                                           \
+        "(v.depends_on <> '{}' AND service_severity(v.status, v.error_kind, v.stale_since) > 0 AND EXISTS ("    \
+        " SELECT FROM services t WHERE t.server_id = v.server_id AND t.name = ANY (v.depends_on)"               \
+        " AND " SQL_SEVERITY("t") " >= service_severity(v.status, v.error_kind, v.stale_since)))"
+
+/* How many services are in trouble because services v is. */
+#define SQL_DEPENDANTS                                                                                          \
+        "(SELECT count(*) FROM services d WHERE d.server_id = v.server_id AND v.name = ANY (d.depends_on)"      \
+        " AND service_severity(d.status, d.error_kind, d.stale_since) BETWEEN 1 AND " SQL_SEVERITY("v") ")"
+
+/* Of servers s: the service that needs attention most, which may be none. A root cause comes before its dependants. */
 #define SQL_WORST_SERVICE                                                                                       \
         "(SELECT json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'status', v.status,"     \
         " 'message', left(v.message, 200), 'error', CASE WHEN v.error_kind IS NOT NULL THEN json_build_object(" \
         "  'kind', v.error_kind, 'detail', left(v.error_detail, 200), 'at', " SQL_TIME("v.error_at") ") END,"   \
-        " 'stale', v.stale_since IS NOT NULL) FROM services v WHERE v.server_id = s.id"                         \
+        " 'stale', v.stale_since IS NOT NULL, 'dependants', " SQL_DEPENDANTS ")"                                \
+        " FROM services v WHERE v.server_id = s.id"                                                             \
         " AND (v.status > 'OK' OR v.error_kind IS NOT NULL OR v.stale_since IS NOT NULL)"                       \
-        " ORDER BY CASE WHEN v.status = 'FAILURE' THEN 0 WHEN v.error_kind IS NOT NULL OR v.stale_since IS NOT NULL THEN 1"\
+        " ORDER BY " SQL_HAS_CAUSE ", CASE WHEN v.status = 'FAILURE' THEN 0 WHEN v.error_kind IS NOT NULL OR v.stale_since IS NOT NULL THEN 1"\
         "  WHEN v.status = 'WARNING' THEN 2 ELSE 3 END, lower(coalesce(v.title, v.name)), v.name LIMIT 1)"
 
 #define SQL_SERVER_STATE "server_state(s.claimed_at, s.connected, s.rebooting_until)"

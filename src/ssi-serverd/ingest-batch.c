@@ -74,6 +74,8 @@ static void add_inventory(DbArray a[static _INV_MAX], const Batch *b, size_t par
                 add_optional_int(&a[INV_TIMEOUT], s->timeout_ms);
                 db_array_bool(&a[INV_ENABLED], s->enabled);
                 db_array_time(&a[INV_NEXT_RUN], s->next_run);
+                db_array_text(&a[INV_WATCHES], s->watches);
+                db_array_text(&a[INV_DEPENDS_ON], s->depends_on);
                 db_array_time(&a[INV_HEARD_AT], known && known->heard > 0 ? known->heard : USEC_INFINITY);
         }
 }

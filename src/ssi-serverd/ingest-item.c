@@ -26,6 +26,8 @@ IngestItem *ingest_item_free(IngestItem *item)
                 free(item->services[i].description);
                 free(item->services[i].version);
                 free(item->services[i].schedule);
+                free(item->services[i].watches);
+                free(item->services[i].depends_on);
         }
         free(item->services);
         free(item->service);
@@ -52,6 +54,7 @@ size_t ingest_item_size(const IngestItem *item)
 
         n += strlen(strempty(item->message)) + strlen(strempty(item->error_detail)) + strlen(strempty(item->cursor));
         for (size_t i = 0; i < item->n_services; i++)
-                n += sizeof(InventoryService) + 128 + strlen(strempty(item->services[i].description));
+                n += sizeof(InventoryService) + 128 + strlen(strempty(item->services[i].description)) +
+                     strlen(strempty(item->services[i].watches)) + strlen(strempty(item->services[i].depends_on));
         return n;
 }

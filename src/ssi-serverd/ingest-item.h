@@ -17,6 +17,7 @@ typedef enum IngestKind {
 typedef struct InventoryService {
         char *name;
         char *title, *description, *version, *schedule; /* or NULL */
+        char *watches, *depends_on;                     /* arrays as PostgreSQL writes them, or NULL */
         int64_t timeout_ms;                             /* -1: unknown */
         uint64_t next_run;                              /* usec; USEC_INFINITY: none */
         bool enabled;

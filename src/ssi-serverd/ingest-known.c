@@ -74,6 +74,8 @@ void inventory_digest(const InventoryService *s, unsigned char digest[static INV
         update(&h, s->description);
         update(&h, s->version);
         update(&h, s->schedule);
+        update(&h, s->watches);
+        update(&h, s->depends_on);
         crypto_generichash_update(&h, (const unsigned char *) &s->timeout_ms, sizeof(s->timeout_ms));
         crypto_generichash_update(&h, &enabled, 1);
         crypto_generichash_final(&h, digest, INVENTORY_DIGEST_SIZE);

@@ -140,30 +140,34 @@ enum {
 static const char sql_inventory[] =
         SQL_FENCE ","
         " n AS (SELECT f.id AS server_id, n.name, n.title, n.description, n.version, n.schedule, n.timeout_ms,"
-        "  n.enabled, n.next_run, n.heard_at"
+        "  n.enabled, n.next_run, coalesce(n.watches, '{}')::text[] AS watches,"
+        "  coalesce(n.depends_on, '{}')::text[] AS depends_on, n.heard_at"
         "  FROM unnest($5::int[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bigint[],"
-        "   $12::bool[], $13::timestamptz[], $14::timestamptz[])"
-        "   n(part, name, title, description, version, schedule, timeout_ms, enabled, next_run, heard_at)"
+        "   $12::bool[], $13::timestamptz[], $14::text[], $15::text[], $16::timestamptz[])"
+        "   n(part, name, title, description, version, schedule, timeout_ms, enabled, next_run, watches, depends_on,"
+        "     heard_at)"
         "  JOIN fence f ON f.part = n.part),"
-        " whole AS (SELECT f.id, f.part FROM unnest($15::bool[]) WITH ORDINALITY w(whole, part)"
+        " whole AS (SELECT f.id, f.part FROM unnest($17::bool[]) WITH ORDINALITY w(whole, part)"
         "  JOIN fence f ON f.part = w.part WHERE w.whole),"
         " removed AS (DELETE FROM services s USING whole f WHERE s.server_id = f.id"
         "  AND (s.server_id, s.name) NOT IN (SELECT n.server_id, n.name FROM n)"
         "  RETURNING f.part, s.name),"
         " upserted AS ("
         " INSERT INTO services AS s (server_id, name, title, description, version, schedule, timeout_ms, enabled,"
-        "  next_run, received_at, due_at)"
+        "  next_run, watches, depends_on, received_at, due_at)"
         " SELECT n.*, CASE WHEN n.enabled THEN"
-        "  n.next_run + make_interval(secs => coalesce(n.timeout_ms, 0) / 1000.0 + $16::int) END FROM n"
+        "  n.next_run + make_interval(secs => coalesce(n.timeout_ms, 0) / 1000.0 + $18::int) END FROM n"
         " ON CONFLICT (server_id, name) DO UPDATE SET title = excluded.title, description = excluded.description,"
         "  version = excluded.version, schedule = excluded.schedule, timeout_ms = excluded.timeout_ms,"
         "  enabled = excluded.enabled, next_run = excluded.next_run,"
+        "  watches = excluded.watches, depends_on = excluded.depends_on,"
         "  received_at = greatest(s.received_at, excluded.received_at),"
         "  due_at = " SQL_DUE ","
         "  stale_since = CASE WHEN (" SQL_DUE ") <= now() THEN s.stale_since END"
-        " WHERE (s.title, s.description, s.version, s.schedule, s.timeout_ms, s.enabled, s.next_run)"
+        " WHERE (s.title, s.description, s.version, s.schedule, s.timeout_ms, s.enabled, s.next_run, s.watches,"
+        "   s.depends_on)"
         "  IS DISTINCT FROM (excluded.title, excluded.description, excluded.version, excluded.schedule,"
-        "   excluded.timeout_ms, excluded.enabled, excluded.next_run)"
+        "   excluded.timeout_ms, excluded.enabled, excluded.next_run, excluded.watches, excluded.depends_on)"
         /* An instance of the version before knew no due_at. */
         "  OR (s.enabled AND s.next_run > now() AND s.due_at IS NULL)"
         " RETURNING s.server_id, s.name, s.xmax = 0 AS new)"
@@ -183,6 +187,8 @@ enum {
         INV_TIMEOUT,
         INV_ENABLED,
         INV_NEXT_RUN,
+        INV_WATCHES,
+        INV_DEPENDS_ON,
         INV_HEARD_AT,
         _INV_MAX,
 };

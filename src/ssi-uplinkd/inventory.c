@@ -96,6 +96,31 @@ static int read_string(sd_bus_message *m, char **field)
         return r < 0 ? r : free_and_strdup(field, s);
 }
 
+/* Words are kept with commas between them. */
+static int read_words(sd_bus_message *m, char **field)
+{
+        _cleanup_free_ char *words = NULL;
+        const char *word;
+        int r;
+
+        r = sd_bus_message_enter_container(m, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "s");
+        while (r >= 0 && (r = sd_bus_message_read(m, "s", &word)) > 0) {
+                char *longer;
+
+                if (asprintf(&longer, "%s%s%s", strempty(words), words ? ", " : "", word) < 0)
+                        return -ENOMEM;
+                free(words);
+                words = longer;
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        return r < 0 ? r : free_and_strdup(field, words);
+}
+
 static int read_usec(sd_bus_message *m, uint64_t *field)
 {
         uint64_t v;
@@ -136,6 +161,10 @@ static int read_property(sd_bus_message *m, const char *name, ServiceInfo *s, bo
                 return read_string(m, &s->version);
         if (streq(name, "Schedule"))
                 return read_string(m, &s->schedule);
+        if (streq(name, "Watches"))
+                return read_words(m, &s->watches);
+        if (streq(name, "DependsOn"))
+                return read_words(m, &s->depends_on);
         if (streq(name, "TimeoutUSec"))
                 return read_usec(m, &s->timeout_usec);
         if (streq(name, "Enabled"))

@@ -1,5 +1,7 @@
 #include "json-util.h"
 #include "messages.h"
+#include "metadata.h"
+#include "slug.h"
 #include "status-line.h"
 
 void service_info_done(ServiceInfo *s)
@@ -9,6 +11,8 @@ void service_info_done(ServiceInfo *s)
         free(s->description);
         free(s->version);
         free(s->schedule);
+        free(s->watches);
+        free(s->depends_on);
         *s = (ServiceInfo){};
 }
 
@@ -155,7 +159,40 @@ int message_going_down(bool cancelled, char **ret)
         return r < 0 ? r : wrap("going_down", TAKE_PTR(p), ret);
 }
 
-static int add_service(json_object *array, const ServiceInfo *s, bool described)
+/* What an inventory says of a service, from all of it to what cannot be left out. */
+typedef enum Detail {
+        DETAIL_ALL,
+        DETAIL_NO_DESCRIPTION,
+        DETAIL_NO_DEPENDENCIES,
+} Detail;
+
+/* An array, if there is any word. What the backend would refuse (docs/protocol.md) is left out: a header that was edited
+ * by hand may say anything. */
+static int add_words(json_object *o, const char *key, const char *words, size_t max, size_t size)
+{
+        _cleanup_json_ json_object *array = NULL;
+        const char *list = strempty(words), *word;
+        size_t n, count = 0;
+
+        array = json_object_new_array();
+        if (!array)
+                return -ENOMEM;
+        while (count < max && (n = metadata_next_word(&list, &word)) > 0) {
+                json_object *s;
+
+                if (n > size)
+                        continue;
+                s = json_object_new_string_len(word, (int) n);
+                if (!s || json_object_array_add(array, s) < 0) {
+                        json_object_put(s);
+                        return -ENOMEM;
+                }
+                count++;
+        }
+        return count > 0 ? json_add_take(o, key, TAKE_PTR(array)) : 0;
+}
+
+static int add_service(json_object *array, const ServiceInfo *s, Detail detail)
 {
         _cleanup_json_ json_object *o = NULL;
         int r;
@@ -164,11 +201,15 @@ static int add_service(json_object *array, const ServiceInfo *s, bool described)
         if (!o)
                 return -ENOMEM;
         if ((r = json_add_string(o, "service_name", s->slug)) < 0 || (r = json_add_string(o, "title", s->title)) < 0 ||
-            (r = json_add_string(o, "description", described ? s->description : NULL)) < 0 ||
+            (r = json_add_string(o, "description", detail < DETAIL_NO_DESCRIPTION ? s->description : NULL)) < 0 ||
             (r = json_add_string(o, "version", s->version)) < 0 ||
             (r = json_add_string(o, "schedule", s->schedule)) < 0 ||
             (r = json_add_int64(o, "timeout_ms", (int64_t) (s->timeout_usec / USEC_PER_MSEC))) < 0 ||
             (r = json_add_bool(o, "enabled", s->enabled)) < 0 || (r = add_time(o, "next_run", s->next_run)) < 0)
+                return r;
+        if (detail < DETAIL_NO_DEPENDENCIES &&
+            ((r = add_words(o, "watches", s->watches, METADATA_WATCHES_MAX, UNIT_NAME_MAX)) < 0 ||
+             (r = add_words(o, "depends_on", s->depends_on, DEPENDS_ON_MAX, SLUG_MAX)) < 0))
                 return r;
         if (json_object_array_add(array, o) < 0)
                 return -ENOMEM;
@@ -176,7 +217,7 @@ static int add_service(json_object *array, const ServiceInfo *s, bool described)
         return 0;
 }
 
-static int build_inventory(const ServiceInfo *const *services, bool described, char **ret)
+static int build_inventory(const ServiceInfo *const *services, Detail detail, char **ret)
 {
         _cleanup_json_ json_object *p = NULL, *array = NULL;
         int r;
@@ -186,7 +227,7 @@ static int build_inventory(const ServiceInfo *const *services, bool described, c
         if (!p || !array)
                 return -ENOMEM;
         for (; *services; services++) {
-                r = add_service(array, *services, described);
+                r = add_service(array, *services, detail);
                 if (r < 0)
                         return r;
         }
@@ -196,15 +237,18 @@ static int build_inventory(const ServiceInfo *const *services, bool described, c
 
 int message_inventory(const ServiceInfo *const *services, char **ret)
 {
-        _cleanup_free_ char *text = NULL;
         int r;
 
-        r = build_inventory(services, true, &text);
-        if (r < 0)
-                return r;
         /* Thousands of services with long descriptions are more than the backend takes at once. */
-        if (strlen(text) > MESSAGE_MAX)
-                return build_inventory(services, false, ret);
-        *ret = TAKE_PTR(text);
-        return 0;
+        for (Detail detail = DETAIL_ALL;; detail++) {
+                _cleanup_free_ char *text = NULL;
+
+                r = build_inventory(services, detail, &text);
+                if (r < 0)
+                        return r;
+                if (strlen(text) <= MESSAGE_MAX || detail == DETAIL_NO_DEPENDENCIES) {
+                        *ret = TAKE_PTR(text);
+                        return 0;
+                }
+        }
 }

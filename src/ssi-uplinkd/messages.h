@@ -11,6 +11,7 @@
 /* One of the services that the agent has. Times are usec since the epoch. */
 typedef struct ServiceInfo {
         char *slug, *title, *description, *version, *schedule;
+        char *watches, *depends_on; /* words with commas; NULL is none */
         uint64_t timeout_usec, next_run;
         bool enabled;
 } ServiceInfo;

@@ -5,6 +5,7 @@
 #include "log.h"
 #include "manager.h"
 #include "metadata.h"
+#include "slug.h"
 #include "systemd-query.h"
 #include "unit-graph.h"
 
@@ -94,7 +95,7 @@ static int conclude(Dependencies *d)
         {
                 _cleanup_free_ char *list = NULL;
 
-                r = unit_graph_depends_on(d->graph, s->slug, SERVICE_DEPENDS_ON_MAX, &list);
+                r = unit_graph_depends_on(d->graph, s->slug, DEPENDS_ON_MAX, &list);
                 if (r >= 0)
                         r = service_set_depends_on(s, list);
                 if (r < 0)

@@ -7,9 +7,6 @@
 
 typedef struct Manager Manager;
 
-/* Slugs in depends_on; so many are sent to a backend, and no more are taken there. */
-#define SERVICE_DEPENDS_ON_MAX 64
-
 /* Bits of Service.dirty, in the order of the names in service-bus.c. */
 typedef enum ServiceProperty {
         SERVICE_TITLE,

@@ -85,6 +85,84 @@ static void test_batch(void **state)
         agent_message_done(&m);
 }
 
+/* "name:needs,needs …" as an inventory, and what is left of it in the same way, in the order of the names. */
+static void assert_dependencies(const char *given, const char *expected)
+{
+        char text[8192] = "{\"type\":\"inventory\",\"payload\":{\"services\":[", found[1024] = "";
+        _cleanup_free_ char *copy = strdup(given);
+        char *save = NULL;
+        AgentMessage m;
+
+        for (char *s = strtok_r(copy, " ", &save); s; s = strtok_r(NULL, " ", &save)) {
+                char *needs = strchr(s, ':'), *more = NULL;
+
+                *needs++ = '\0';
+                sprintf(text + strlen(text), "%s{\"service_name\":\"%s\",\"depends_on\":[", s == copy ? "" : ",", s);
+                for (char *n = strtok_r(needs, ",", &more), *first = n; n; n = strtok_r(NULL, ",", &more))
+                        sprintf(text + strlen(text), "%s\"%s\"", n == first ? "" : ",", n);
+                strcat(text, "]}");
+        }
+        strcat(text, "]}}");
+        assert_return_code(parse(text, &m), 0);
+        for (size_t i = 0; i < m.items->n_services; i++)
+                sprintf(found + strlen(found), "%s%s%s", i > 0 ? " " : "", m.items->services[i].name,
+                        strempty(m.items->services[i].depends_on));
+        assert_string_equal(found, expected);
+        agent_message_done(&m);
+}
+
+static void test_dependencies(void **state)
+{
+        assert_dependencies("web:app,db app:db db:", "app{\"db\"} db web{\"app\",\"db\"}");
+        assert_dependencies("z:y,y,x y: x:", "x y z{\"x\",\"y\"}");
+        assert_dependencies("a:a,gone,b b:nobody", "a{\"b\"} b");
+        /* What is on a cycle together depends on what is not, and the other way round, but not on each other. */
+        assert_dependencies("a:b b:a", "a b");
+        assert_dependencies("a:b b:c c:a,d d: e:b,d", "a b c{\"d\"} d e{\"b\",\"d\"}");
+        assert_dependencies("a:b b:a,c c:d d:c x:y y:x", "a b{\"c\"} c d x y");
+        assert_dependencies("a:b,c b:d c:d d:e e:", "a{\"b\",\"c\"} b{\"d\"} c{\"d\"} d{\"e\"} e");
+        assert_dependencies("d:a c:d b:c a:b,e e:", "a{\"e\"} b c d e");
+}
+
+/* As long a way as there can be, forth and in a circle. */
+static void test_deep_dependencies(void **state)
+{
+        for (int circle = 0; circle < 2; circle++) {
+                _cleanup_free_ char *text = NULL;
+                AgentMessage m;
+                size_t size;
+                FILE *f = open_memstream(&text, &size);
+
+                fprintf(f, "{\"type\":\"inventory\",\"payload\":{\"services\":[");
+                for (int i = 0; i < AGENT_INVENTORY_MAX; i++)
+                        fprintf(f, "%s{\"service_name\":\"s%04d\",\"depends_on\":[\"s%04d\"]}", i > 0 ? "," : "", i,
+                                (i + 1) % (AGENT_INVENTORY_MAX + !circle));
+                fprintf(f, "]}}");
+                fclose(f);
+                assert_return_code(parse(text, &m), 0);
+                if (circle)
+                        assert_null(m.items->services[0].depends_on);
+                else
+                        assert_string_equal(m.items->services[0].depends_on, "{\"s0001\"}");
+                agent_message_done(&m);
+        }
+}
+
+static void test_watches(void **state)
+{
+        AgentMessage m;
+
+        assert_return_code(parse("{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"watches\":"
+                                 "[\"b.service\",\"c\\\\x2dd.mount\"]},{\"service_name\":\"b\",\"watches\":[]},"
+                                 "{\"service_name\":\"c\",\"watches\":null,\"depends_on\":null}]}}",
+                                 &m),
+                           0);
+        assert_string_equal(m.items->services[0].watches, "{\"b.service\",\"c\\\\x2dd.mount\"}");
+        assert_null(m.items->services[1].watches);
+        assert_null(m.items->services[2].watches);
+        agent_message_done(&m);
+}
+
 static void test_inventory_and_gap(void **state)
 {
         AgentMessage m;
@@ -182,6 +260,13 @@ static void test_refused(void **state)
                 "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\"},{\"service_name\":\"a\"}]}}",
                 "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"enabled\":\"yes\"}]}}",
                 "{\"type\":\"inventory\",\"payload\":{\"services\":[null]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"depends_on\":\"b\"}]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"depends_on\":[1]}]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"depends_on\":[null]}]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"depends_on\":[\"../b\"]}]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"depends_on\":[\"a\\u0000\"]}]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"watches\":[[]]}]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"watches\":{}}]}}",
                 "{\"type\":\"gap\",\"payload\":{}}",
         };
         AgentMessage m;
@@ -215,6 +300,9 @@ int main(void)
                 cmocka_unit_test(test_auth),
                 cmocka_unit_test(test_status_update),
                 cmocka_unit_test(test_batch),
+                cmocka_unit_test(test_dependencies),
+                cmocka_unit_test(test_deep_dependencies),
+                cmocka_unit_test(test_watches),
                 cmocka_unit_test(test_inventory_and_gap),
                 cmocka_unit_test(test_unknown_type),
                 cmocka_unit_test(test_going_down),

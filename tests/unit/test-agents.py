@@ -90,6 +90,8 @@ class Messages(AgentTest):
                  message("inventory", services=5), message("inventory"), message("inventory", services=["disk"]),
                  inventory({"service_name": "a"}, {"service_name": "a"}), inventory({"service_name": "a", "enabled": 1}),
                  inventory({"service_name": "a", "timeout_ms": 10 ** 30}), inventory({"service_name": "a", "next_run": 5}),
+                 inventory({"service_name": "a", "depends_on": "b"}), inventory({"service_name": "a", "depends_on": ["B"]}),
+                 inventory({"service_name": "a", "watches": [{}]}), inventory({"service_name": "a", "watches": ["\0"]}),
                  message("gap"), message("gap", to=5), message("gap", to=TIME, cursor=[]),
                  message("going_down", cancelled="yes"),
                  update("x" * 3 + "/.."), update("a", cursor={}), update("a", invocation_id="xyz"),
@@ -108,6 +110,8 @@ class Messages(AgentTest):
         cases = [update("a", text="y" * 4097), update("a", cursor="c" * 10240), update("a" * 65), update("a" * 10000),
                  message("status_batch", items=[item()] * 1001),
                  inventory(*({"service_name": f"s{n}"} for n in range(4097))),
+                 inventory({"service_name": "a", "depends_on": ["b"] * 65}), inventory({"service_name": "a", "watches": ["b"] * 17}),
+                 inventory({"service_name": "a", "watches": ["b" * 256]}),
                  update("a", text="y" * MIB), "x" * (MIB + 1)]
         for case in cases:
             said, code = self.talk(case)

@@ -40,6 +40,7 @@ static void test_error_item(void **state)
 static void test_inventory(void **state)
 {
         _cleanup_free_ char *text = NULL, *empty = NULL;
+        char name[300] = "";
         ServiceInfo s = {
                 .slug = (char *) "disk",
                 .title = (char *) "Disk",
@@ -55,6 +56,15 @@ static void test_inventory(void **state)
                             "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"disk\","
                             "\"title\":\"Disk\",\"description\":null,\"version\":\"1.0\",\"schedule\":\"*:0/5\","
                             "\"timeout_ms\":20000,\"enabled\":true,\"next_run\":null}]}}");
+        /* What the backend would refuse of it is left out. */
+        s.title = s.version = s.schedule = NULL;
+        s.watches = name;
+        memset(name, 'u', sizeof(name) - 1);
+        strcpy(name + sizeof(name) - strlen(", b.service, c.mount") - 1, ", b.service, c.mount");
+        s.depends_on = (char *) "a, b-c";
+        free(text);
+        assert_int_equal(message_inventory(list, &text), 0);
+        assert_non_null(strstr(text, "\"next_run\":null,\"watches\":[\"b.service\",\"c.mount\"],\"depends_on\":[\"a\",\"b-c\"]}"));
         assert_int_equal(message_inventory(list + 1, &empty), 0);
         assert_string_equal(empty, "{\"type\":\"inventory\",\"payload\":{\"services\":[]}}");
 }
@@ -63,7 +73,7 @@ static void test_large_inventory(void **state)
 {
         enum { N = 3000 };
         _cleanup_free_ char *text = NULL;
-        char description[512];
+        char description[512], many[16 * 25 + 1];
         ServiceInfo s = { .slug = (char *) "disk", .title = (char *) "Disk", .description = description };
         const ServiceInfo *list[N + 1] = {};
 
@@ -75,6 +85,21 @@ static void test_large_inventory(void **state)
         assert_true(strlen(text) <= MESSAGE_MAX);
         assert_null(strstr(text, description));
         assert_non_null(strstr(text, "Disk"));
+        /* More than that is left out when it has to be. */
+        description[300] = '\0';
+        s.depends_on = (char *) "sql";
+        free(text);
+        assert_int_equal(message_inventory(list, &text), 0);
+        assert_null(strstr(text, "description\":\"d"));
+        assert_non_null(strstr(text, "depends_on"));
+        s.watches = many;
+        for (int i = 0; i < 16; i++)
+                snprintf(many + i * 25, sizeof(many) - (size_t) (i * 25), "%023d, ", i);
+        free(text);
+        assert_int_equal(message_inventory(list, &text), 0);
+        assert_true(strlen(text) <= MESSAGE_MAX);
+        assert_null(strstr(text, "depends_on"));
+        assert_null(strstr(text, "watches"));
 }
 
 static void test_others(void **state)

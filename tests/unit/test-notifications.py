@@ -240,7 +240,7 @@ class Delivery(Case):
         self.assertEqual(sink.taken + sink.refused, [])
 
 
-class Rules(Case):
+class Told(Case):
     def setUp(self):
         super().setUp()
         self.http = self.sink()
@@ -262,6 +262,8 @@ class Rules(Case):
         sql(f"UPDATE notification_states SET held_until = now() WHERE held_reason = '{reason}'")
         self.report(("kick", "OK", str(self.cursor)))
 
+
+class Rules(Told):
     def test_what_goes_without_saying(self):
         self.hook()
         self.report(("a", "OK", ""), ("b", "FAILURE", ""), ("b", "FAILURE", "again"), ("a", "OK", "again"))
@@ -388,6 +390,179 @@ class Rules(Case):
         self.report(("a", "OK", "back"), ("b", "OK", "back"))
         self.http.wait(2)
         self.assertEqual(self.settle(), [("state", "online", "offline"), ("state", "offline", "online")])
+
+
+class Causes(Told):
+    """web depends on app and db, app on db."""
+
+    def setUp(self):
+        super().setUp()
+        self.inventory({"web": ["app", "db"], "app": ["db"], "db": [], "other": []})
+
+    def inventory(self, services):
+        async def run():
+            async with self.agent.connect() as ws:
+                await self.agent.start(ws)
+                await ws.send(serverd.message("inventory", services=[{"service_name": name, "depends_on": needs}
+                                                                      for name, needs in services.items()]))
+                self.cursor += 1
+                await ws.send(update("other", "OK", str(self.cursor), cursor=str(self.cursor)))
+                await asyncio.wait_for(ws.recv(), 20)
+
+        asyncio.run(run())
+
+    def at_once(self, *results):
+        """All in one message, which is one commit. TIME is long ago: there is no grace left."""
+        self.cursor += 1
+        items = [{"service_name": name, "timestamp": serverd.TIME, "message": "", **more} for name, more in results]
+        items[-1]["cursor"] = str(self.cursor)
+
+        async def run():
+            async with self.agent.connect() as ws:
+                await self.agent.start(ws)
+                await ws.send(serverd.message("status_batch", items=items))
+                answer = json.loads(await asyncio.wait_for(ws.recv(), 20))
+                assert answer["payload"].get("cursor") == str(self.cursor), answer
+
+        asyncio.run(run())
+
+    def told(self):
+        return [(r.json["service"], r.json["new"]) for r in self.http.taken if r.json["service"] != "kick"]
+
+    def held(self):
+        return {service: reason for service, reason in sql(
+            "SELECT n.service, n.held_reason FROM notification_states n JOIN servers s ON s.id = n.server_id"
+            f" WHERE s.public_id = '{self.agent.server}' AND n.held_reason IS NOT NULL AND n.kind <> 'state'")}
+
+    def release_after_recovery(self):
+        """The two minutes have passed: only who was given them is looked at again."""
+        self.quiet()
+        sql("UPDATE notification_states SET held_until = now() WHERE held_reason = 'cause' AND held_until <> 'infinity'")
+        self.report(("kick", "OK", str(self.cursor)))
+
+    def test_the_cause_alone_in_any_order(self):
+        for order in (("db", "app", "web"), ("web", "app", "db"), ("app", "db", "web")):
+            with self.subTest(order=order):
+                self.hook()
+                self.at_once(*[(name, {"status": "FAILURE"}) for name in order])
+                self.assertEqual(self.settle(), [("db", "FAILURE")])
+                self.assertEqual(self.held(), {"app": "cause", "web": "cause"})
+                self.at_once(*[(name, {"status": "OK"}) for name in order])
+                self.assertEqual(self.settle(), [("db", "FAILURE"), ("db", "OK")])
+                self.release_after_recovery()
+                self.assertEqual(self.settle(), [("db", "FAILURE"), ("db", "OK")])
+                self.assertEqual(self.held(), {})
+                self.tearDown()
+                self.setUp()
+
+    def test_one_after_the_other(self):
+        self.hook()
+        self.report(("db", "FAILURE", ""), ("app", "FAILURE", ""), ("web", "FAILURE", ""))
+        self.assertEqual(self.settle(), [("db", "FAILURE")])
+        # The cause recovers, and one of the others with it: the other one is told when it has had its time.
+        self.report(("db", "OK", ""), ("web", "OK", ""))
+        self.assertEqual(self.settle(), [("db", "FAILURE"), ("db", "OK")])
+        self.assertEqual(self.held(), {"app": "cause"})
+        self.assertEqual(sql("SELECT held_until > now() + interval '100 s' AND held_until < now() + interval '2 min'"
+                             " FROM notification_states WHERE held_reason = 'cause'"), [["t"]])
+        self.release_after_recovery()
+        self.assertEqual(self.settle(), [("db", "FAILURE"), ("db", "OK"), ("app", "FAILURE")])
+        # What depends on that is now its.
+        self.report(("web", "FAILURE", ""))
+        self.assertEqual(self.settle()[3:], [])
+        self.assertEqual(self.held(), {"web": "cause"})
+
+    def test_a_moment_for_the_cause(self):
+        """What depends on something waits ten seconds for that to report; what depends on nothing does not."""
+        self.hook()
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.at_once(("app", {"status": "FAILURE", "timestamp": now}), ("other", {"status": "FAILURE", "timestamp": now}))
+        self.assertEqual(self.settle(), [("other", "FAILURE")])
+        self.assertEqual(self.held(), {"app": "grace"})
+        self.at_once(("db", {"status": "FAILURE", "timestamp": now}))
+        self.assertEqual(self.settle(), [("other", "FAILURE"), ("db", "FAILURE")])
+        self.release("grace")
+        self.assertEqual(self.settle(), [("other", "FAILURE"), ("db", "FAILURE")])
+        self.assertEqual(self.held(), {"app": "cause"})
+        # When nothing comes, it is told. (An agent's clock that is ahead changes nothing.)
+        ahead = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+        self.at_once(("db", {"status": "OK"}), ("app", {"status": "OK"}))
+        self.at_once(("web", {"status": "FAILURE", "timestamp": ahead}))
+        self.assertEqual(self.settle()[2:], [("db", "OK"), ("web", "FAILURE")])
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.at_once(("app", {"status": "FAILURE", "timestamp": now}))
+        self.http.wait(5, 20)
+        self.assertEqual(self.told()[4:], [("app", "FAILURE")])
+
+    def test_what_explains_and_what_does_not(self):
+        self.hook()
+        # A warning explains a warning or an error, but no failure; nothing explains an update.
+        self.report(("db", "WARNING", ""), ("app", "FAILURE", ""), ("web", "UPDATE", ""))
+        self.assertEqual(self.settle(), [("db", "WARNING"), ("app", "FAILURE"), ("web", "UPDATE")])
+        self.report(("web", "exit-code"))
+        self.assertEqual(self.held(), {"web": "cause"})
+        # An execution error of the cause is as bad as a warning.
+        self.report(("db", "OK", ""), ("app", "OK", ""), ("web", "OK", ""))
+        self.settle()
+        self.http.taken.clear()
+        self.report(("db", "timeout"), ("app", "WARNING", ""), ("web", "FAILURE", ""))
+        self.assertEqual(self.settle(), [("db", "error"), ("web", "FAILURE")])
+        # A cause that got less bad explains less.
+        self.report(("db", "FAILURE", ""), ("web", "OK", ""), ("app", "FAILURE", ""))
+        self.settle()
+        self.http.taken.clear()
+        self.report(("db", "WARNING", ""))
+        self.release_after_recovery()
+        self.assertEqual(self.settle(), [("db", "WARNING"), ("app", "FAILURE")])
+
+    def test_channels_that_are_not_told_of_the_cause(self):
+        self.hook(kinds=["error"])
+        self.report(("db", "FAILURE", ""), ("app", "exit-code"))
+        self.assertEqual(self.settle(), [("app", "error")])
+
+    def test_a_cause_that_is_known(self):
+        """Acknowledged or silenced: what follows from it is still not told."""
+        self.hook()
+        self.report(("db", "FAILURE", ""))
+        self.settle()
+        post(f"/servers/{self.agent.server}/services/db/acknowledgement", {"reason": "on it"}, self.user.token, want=200)
+        self.report(("app", "FAILURE", ""))
+        self.assertEqual(self.settle(), [("db", "FAILURE")])
+        self.report(("app", "OK", ""), ("db", "OK", ""))
+        self.settle()
+        post("/silences", {"server_id": self.agent.server, "service": "db", "reason": "x"}, self.user.token,
+             want=201)
+        self.report(("db", "FAILURE", ""), ("app", "FAILURE", ""))
+        self.assertEqual(self.settle()[2:], [])
+        self.assertEqual(self.held(), {"db": "silence", "app": "cause"})
+
+    def test_a_cause_that_goes_away(self):
+        self.hook()
+        self.report(("db", "FAILURE", ""), ("app", "FAILURE", ""), ("web", "FAILURE", ""))
+        self.settle()
+        # web does not depend on it any more, and then it is not there any more.
+        self.inventory({"web": [], "app": ["db"], "db": [], "other": []})
+        self.release_after_recovery()
+        self.assertEqual(self.settle(), [("db", "FAILURE"), ("web", "FAILURE")])
+        self.inventory({"web": [], "app": [], "other": []})
+        self.release_after_recovery()
+        self.assertEqual(self.settle(), [("db", "FAILURE"), ("web", "FAILURE"), ("app", "FAILURE")])
+
+    def test_a_circle_hides_nothing(self):
+        self.hook()
+        self.inventory({"web": ["app"], "app": ["web"], "other": ["web"]})
+        self.at_once(("web", {"status": "FAILURE"}), ("app", {"status": "FAILURE"}), ("other", {"status": "FAILURE"}))
+        self.assertEqual(sorted(self.settle()), [("app", "FAILURE"), ("web", "FAILURE")])
+
+    def test_overview(self):
+        self.report(("db", "FAILURE", ""), ("app", "FAILURE", ""), ("web", "exit-code"), ("other", "FAILURE", ""))
+        worst = get(f"/servers/{self.agent.server}", self.user.token)["worst_service"]
+        self.assertEqual((worst["name"], worst["dependants"]), ("db", 2))
+        service = get(f"/servers/{self.agent.server}/services/web", self.user.token)
+        self.assertEqual((service["depends_on"], service["watches"]), (["app", "db"], []))
+        self.report(("db", "OK", ""))
+        worst = get(f"/servers/{self.agent.server}", self.user.token)["worst_service"]
+        self.assertEqual((worst["name"], worst["dependants"]), ("app", 1))
 
 
 class Channels(Case):
