@@ -5,18 +5,10 @@
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "db-array.h"
+#include "histogram.h"
 #include "ingest-sql.h"
-
-static double now(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
-}
 
 static _Noreturn void die(const char *what)
 {
@@ -92,14 +84,16 @@ int main(int argc, char *argv[])
         unsigned items = 2000, services = 10, changes = 5, seconds = 10;
         static const struct option options[] = {
                 { "items", required_argument, NULL, 'i' },    { "services", required_argument, NULL, 's' },
-                { "changes", required_argument, NULL, 'c' },  { "seconds", required_argument, NULL, 't' }, {},
+                { "changes", required_argument, NULL, 'c' },  { "seconds", required_argument, NULL, 't' },
+                { "batches", required_argument, NULL, 'b' },  {},
         };
-        enum { BATCHES = 16 };
-        static DbArray arrays[BATCHES][ITEMS_PARAMS];
-        const char *params[BATCHES][ITEMS_PARAMS];
+        unsigned batches = 50;
+        DbArray (*arrays)[ITEMS_PARAMS];
+        const char *(*params)[ITEMS_PARAMS];
         uint64_t done = 0, commits = 0;
         PGresult *servers;
-        double begin, end;
+        uint64_t begin, sent, end;
+        Histogram took = {};
         PGconn *c;
         int o;
 
@@ -108,24 +102,31 @@ int main(int argc, char *argv[])
                 case 'i': items = (unsigned) atoi(optarg); break;
                 case 's': services = (unsigned) atoi(optarg); break;
                 case 'c': changes = (unsigned) atoi(optarg); break;
+                case 'b': batches = (unsigned) atoi(optarg); break;
                 case 't': seconds = (unsigned) atoi(optarg); break;
                 default: return 2;
                 }
-        if (optind + 1 != argc)
-                die("usage: peer [--items=N] [--services=N] [--changes=PERCENT] [--seconds=N] CONNINFO");
+        if (optind + 1 != argc || batches == 0 || services == 0 || items < services)
+                die("usage: peer [--items=N] [--services=N] [--changes=PERCENT] [--seconds=N] [--batches=N] CONNINFO");
         c = PQconnectdb(argv[optind]);
         if (PQstatus(c) != CONNECTION_OK)
                 die(PQerrorMessage(c));
         servers = read_servers(c);
         PQclear(PQprepare(c, "items", sql_items, 0, NULL));
-        for (unsigned b = 0; b < BATCHES; b++) {
-                fill(arrays[b], servers, (int) (b * items / services), items, services, changes, b);
+        /* Each twice, with the other status: what changes then does so with every round. */
+        arrays = calloc(batches, 2 * sizeof(*arrays));
+        params = calloc(batches, 2 * sizeof(*params));
+        if (!arrays || !params)
+                die("out of memory");
+        for (unsigned b = 0; b < 2 * batches; b++) {
+                fill(arrays[b], servers, (int) ((uint64_t) (b % batches) * (unsigned) PQntuples(servers) / batches), items, services, changes, b / batches);
                 for (unsigned k = 0; k < ITEMS_PARAMS; k++)
                         params[b][k] = k == ITEMS_GRACE ? "60" : db_array_done(&arrays[b][k]);
         }
-        begin = now();
+        begin = now_usec();
         do {
-                PGresult *res = PQexecPrepared(c, "items", ITEMS_PARAMS, params[commits % BATCHES], NULL, NULL, 0);
+                sent = now_usec();
+                PGresult *res = PQexecPrepared(c, "items", ITEMS_PARAMS, params[commits % (2 * batches)], NULL, NULL, 0);
 
                 if (PQresultStatus(res) != PGRES_TUPLES_OK)
                         die(PQerrorMessage(c));
@@ -134,9 +135,11 @@ int main(int argc, char *argv[])
                 PQclear(res);
                 done += items;
                 commits++;
-                end = now();
-        } while (end - begin < seconds);
-        printf("{\"items\": %llu, \"commits\": %llu, \"seconds\": %.3f, \"per_second\": %.0f}\n", (unsigned long long) done,
-               (unsigned long long) commits, end - begin, (double) done / (end - begin));
+                end = now_usec();
+                histogram_add(&took, end - sent);
+        } while (end - begin < seconds * UINT64_C(1000000));
+        printf("{\"items\": %llu, \"commits\": %llu, \"seconds\": %.3f, \"per_second\": %.0f, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n",
+               (unsigned long long) done, (unsigned long long) commits, (double) (end - begin) / 1e6,
+               (double) done / ((double) (end - begin) / 1e6), histogram_percentile(&took, 0.5), histogram_percentile(&took, 0.99));
         return 0;
 }

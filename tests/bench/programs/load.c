@@ -3,13 +3,12 @@
  *
  * One epoll loop. Each agent connects, upgrades to a WebSocket (RFC 6455), authenticates, and then has at most one batch
  * under way: one status per service. Which agents may send is decided by the pace: a fixed rate spread over all agents,
- * bursts in which all send at once, or as many at once as --concurrency allows. */
+ * with a burst of many at once, or as many at once as --concurrency allows. */
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <math.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
@@ -22,13 +21,13 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "histogram.h"
 
 #define CONNECTING_MAX 128   /* handshakes at once: the server's are what is measured, not its backlog */
 #define INPUT_MAX      16384
-#define BUCKETS        1024
-#define BUCKET_GROWTH  1.02
+#define MIN(a, b)      ((a) < (b) ? (a) : (b))
 
 typedef enum AgentState { AGENT_IDLE, AGENT_CONNECTING, AGENT_TLS, AGENT_UPGRADING, AGENT_AUTHENTICATING, AGENT_READY, AGENT_DEAD } AgentState;
 
@@ -39,6 +38,9 @@ typedef struct Agent {
         SSL *ssl;
         uint64_t began;   /* usec: the handshake */
         uint64_t sent_at; /* usec; 0 when nothing is under way */
+        bool in_burst;
+        unsigned failures;
+        uint64_t again_at; /* usec: when one that was lost comes back */
         uint64_t sequence;
         char *out;
         size_t out_n, out_done;
@@ -50,26 +52,19 @@ static struct {
         const char *address;
         unsigned port, services, seconds, concurrency, changes;
         double rate;
-        unsigned burst_every;
-        bool tls, idle, json;
+        uint64_t burst;
+        bool tls, idle, return_;
 } opt = { .address = "127.0.0.1", .port = 8080, .services = 10, .seconds = 10, .concurrency = 64, .changes = 5 };
 
 static Agent *agents;
-static size_t n_agents, n_ready, n_connecting, n_flying, n_lost, next_connect, next_send;
+static size_t n_agents, n_ready, n_connecting, n_flying, n_dead, n_lost, n_returned, next_connect, next_send;
 static uint64_t acked, sent, bytes_sent;
+static uint64_t burst_left, burst_began; /* statuses; usec */
+static unsigned n_errors;
 static int epoll_fd;
 static SSL_CTX *tls;
-static uint64_t latency[BUCKETS], latency_n, latency_max;
-static uint64_t handshake[BUCKETS], handshake_n, handshake_max;
+static Histogram latency, handshake, burst_latency;
 static uint64_t run_id;
-
-static uint64_t now_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
-}
 
 __attribute__((format(printf, 1, 2), noreturn)) static void die(const char *format, ...)
 {
@@ -80,30 +75,6 @@ __attribute__((format(printf, 1, 2), noreturn)) static void die(const char *form
         va_end(ap);
         fputc('\n', stderr);
         exit(1);
-}
-
-/* ---- Histograms ---- */
-
-static void note(uint64_t *buckets, uint64_t *n, uint64_t *max, uint64_t usec)
-{
-        size_t i = usec <= 1 ? 0 : (size_t) (log((double) usec) / log(BUCKET_GROWTH));
-
-        buckets[i < BUCKETS ? i : BUCKETS - 1]++;
-        (*n)++;
-        if (usec > *max)
-                *max = usec;
-}
-
-static double percentile(const uint64_t *buckets, uint64_t n, double p)
-{
-        uint64_t want = (uint64_t) ceil((double) n * p), seen = 0;
-
-        for (size_t i = 0; i < BUCKETS; i++) {
-                seen += buckets[i];
-                if (seen >= want && n > 0)
-                        return pow(BUCKET_GROWTH, (double) i + 0.5) / 1000;
-        }
-        return 0;
 }
 
 /* ---- Connections ---- */
@@ -137,7 +108,11 @@ static void agent_lost(Agent *a, const char *why)
         a->out = NULL;
         a->out_n = a->out_done = a->in_n = 0;
         a->state = AGENT_DEAD;
+        n_dead++;
         n_lost++;
+        /* As docs/protocol.md asks of agents: full jitter, from a second to five minutes. */
+        a->failures = MIN(a->failures + 1, 9);
+        a->again_at = now_usec() + (uint64_t) (drand48() * MIN(300, 1 << (a->failures - 1)) * 1e6);
 }
 
 static void agent_flush(Agent *a)
@@ -294,6 +269,8 @@ static void agent_batch(Agent *a)
         }
         n += (size_t) snprintf(text + n, sizeof(text) - n, "]}}");
         a->sent_at = now_usec();
+        a->in_burst = burst_left > 0;
+        burst_left -= MIN(burst_left, opt.services);
         n_flying++;
         sent += opt.services;
         agent_frame(a, 1, text, n);
@@ -307,16 +284,17 @@ static void agent_message(Agent *a, const char *text)
                 a->state = AGENT_READY;
                 n_connecting--;
                 n_ready++;
-                note(handshake, &handshake_n, &handshake_max, now_usec() - a->began);
+                a->failures = 0;
+                histogram_add(&handshake, now_usec() - a->began);
         } else if (strstr(text, "\"ack\"")) {
                 snprintf(cursor, sizeof(cursor), "%" PRIx64 ";%" PRIu64 ";%u\"", run_id, a->sequence, opt.services - 1);
                 if (!a->sent_at || !strstr(text, cursor))
                         return;
-                note(latency, &latency_n, &latency_max, now_usec() - a->sent_at);
+                histogram_add(a->in_burst ? &burst_latency : &latency, now_usec() - (a->in_burst ? burst_began : a->sent_at));
                 a->sent_at = 0;
                 n_flying--;
                 acked += opt.services;
-        } else if (strstr(text, "\"error\""))
+        } else if (strstr(text, "\"error\"") && n_errors++ < 5)
                 fprintf(stderr, "%s: %s\n", a->id, text);
 }
 
@@ -450,33 +428,47 @@ static void pump(int timeout_ms)
 
 static void connect_all(void)
 {
-        while (n_ready + n_lost < n_agents) {
+        while (n_ready + n_dead < n_agents) {
                 while (next_connect < n_agents && n_connecting < CONNECTING_MAX)
                         agent_connect(&agents[next_connect++]);
                 pump(100);
         }
 }
 
-/* How much may have been sent after this time, in items. */
-static double due(uint64_t elapsed)
+static void return_lost(void)
 {
-        double seconds = (double) elapsed / 1e6;
+        uint64_t t = now_usec();
 
-        if (opt.burst_every)
-                return (floor(seconds / opt.burst_every) + 1) * (double) n_ready * opt.services;
-        return opt.rate * seconds;
+        for (size_t i = 0; i < n_agents && n_dead > 0; i++)
+                if (agents[i].state == AGENT_DEAD && agents[i].again_at <= t) {
+                        n_dead--;
+                        n_returned++;
+                        agent_connect(&agents[i]);
+                }
 }
 
 static void run(void)
 {
-        uint64_t begin = now_usec(), end = begin + (uint64_t) opt.seconds * 1000000, t;
+        uint64_t begin = now_usec(), end = begin + (uint64_t) opt.seconds * 1000000, t, paced;
 
-        while ((t = now_usec()) < end && n_ready > 0) {
-                if (!opt.idle)
-                        while (opt.rate > 0 || opt.burst_every ? (double) sent < due(t - begin) : n_flying < opt.concurrency)
+        while ((t = now_usec()) < end && (n_ready > 0 || opt.return_)) {
+                if (opt.return_ && n_dead > 0)
+                        return_lost();
+                /* Half-way, all of the burst at once, from as many agents as have nothing under way. */
+                if (opt.burst && !burst_began && t - begin >= (end - begin) / 2) {
+                        burst_began = t;
+                        burst_left = opt.burst;
+                }
+                while (burst_left > 0 && send_next())
+                        ;
+                paced = sent - (burst_began ? opt.burst - burst_left : 0);
+                if (!opt.idle && burst_left == 0)
+                        while (opt.rate > 0 ? (double) paced < opt.rate * (double) (t - begin) / 1e6 : n_flying < opt.concurrency) {
                                 if (!send_next())
                                         break;
-                pump(opt.idle ? 100 : 1);
+                                paced += opt.services;
+                        }
+                pump(!opt.idle || opt.burst ? 1 : n_dead > 0 ? 20 : 100);
         }
         /* What is under way is waited for, not counted as sent in time. */
         end = now_usec() + 60 * UINT64_C(1000000);
@@ -504,12 +496,14 @@ static void read_agents(const char *path, size_t max)
 
 static void report(double connect_seconds, double seconds)
 {
-        printf("{\"agents\": %zu, \"lost\": %zu, \"connect_seconds\": %.3f, \"handshake_p50_ms\": %.3f, \"handshake_p99_ms\": %.3f,"
-               " \"sent\": %" PRIu64 ", \"acked\": %" PRIu64 ", \"seconds\": %.3f, \"per_second\": %.0f, \"p50_ms\": %.3f,"
-               " \"p99_ms\": %.3f, \"max_ms\": %.3f, \"bytes\": %" PRIu64 "}\n",
-               n_agents, n_lost, connect_seconds, percentile(handshake, handshake_n, 0.5), percentile(handshake, handshake_n, 0.99),
-               sent, acked, seconds, (double) acked / seconds, percentile(latency, latency_n, 0.5), percentile(latency, latency_n, 0.99),
-               (double) latency_max / 1000, bytes_sent);
+        printf("{\"agents\": %zu, \"lost\": %zu, \"returned\": %zu, \"errors\": %u, \"connect_seconds\": %.3f, \"handshake_p50_ms\": %.3f,"
+               " \"handshake_p99_ms\": %.3f, \"sent\": %" PRIu64 ", \"acked\": %" PRIu64 ", \"seconds\": %.3f,"
+               " \"per_second\": %.0f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, \"burst_p50_ms\": %.3f,"
+               " \"burst_last_ms\": %.3f, \"bytes\": %" PRIu64 "}\n",
+               n_agents, n_lost, n_returned, n_errors, connect_seconds, histogram_percentile(&handshake, 0.5),
+               histogram_percentile(&handshake, 0.99), sent, acked, seconds, (double) acked / seconds,
+               histogram_percentile(&latency, 0.5), histogram_percentile(&latency, 0.99), (double) latency.max / 1000,
+               histogram_percentile(&burst_latency, 0.5), (double) burst_latency.max / 1000, bytes_sent);
 }
 
 static void usage(void)
@@ -522,22 +516,24 @@ static void usage(void)
              "  --services=N        per agent; one batch has a status of each (default: 10)\n"
              "  --seconds=N         how long (default: 10)\n"
              "  --rate=N            statuses a second, of all agents together; default: as many as are acknowledged\n"
-             "  --burst-every=N     all agents at once, every N seconds\n"
+             "  --burst=N           besides, half-way, so many statuses at once\n"
              "  --concurrency=N     batches under way at once, without a rate (default: 64)\n"
              "  --changes=PERCENT   of the statuses that differ from the last (default: 5)\n"
-             "  --idle              sends nothing");
+             "  --idle              sends nothing\n"
+             "  --return            those whose connection ends come back as agents do");
 }
 
 int main(int argc, char *argv[])
 {
-        enum { PORT = 0x100, TLS, AGENTS, SERVICES, SECONDS, RATE, BURST, CONCURRENCY, CHANGES, IDLE };
+        enum { PORT = 0x100, TLS, AGENTS, SERVICES, SECONDS, RATE, BURST, CONCURRENCY, CHANGES, IDLE, RETURN };
         static const struct option options[] = {
                 { "help", no_argument, NULL, 'h' },           { "port", required_argument, NULL, PORT },
                 { "tls", no_argument, NULL, TLS },            { "agents", required_argument, NULL, AGENTS },
                 { "services", required_argument, NULL, SERVICES }, { "seconds", required_argument, NULL, SECONDS },
-                { "rate", required_argument, NULL, RATE },    { "burst-every", required_argument, NULL, BURST },
+                { "rate", required_argument, NULL, RATE },    { "burst", required_argument, NULL, BURST },
                 { "concurrency", required_argument, NULL, CONCURRENCY }, { "changes", required_argument, NULL, CHANGES },
-                { "idle", no_argument, NULL, IDLE },          {},
+                { "idle", no_argument, NULL, IDLE },          { "return", no_argument, NULL, RETURN },
+                {},
         };
         uint64_t t0, t1, t2;
         size_t max = 0;
@@ -552,15 +548,17 @@ int main(int argc, char *argv[])
                 case SERVICES: opt.services = (unsigned) atoi(optarg); break;
                 case SECONDS: opt.seconds = (unsigned) atoi(optarg); break;
                 case RATE: opt.rate = atof(optarg); break;
-                case BURST: opt.burst_every = (unsigned) atoi(optarg); break;
+                case BURST: opt.burst = strtoull(optarg, NULL, 10); break;
                 case CONCURRENCY: opt.concurrency = (unsigned) atoi(optarg); break;
                 case CHANGES: opt.changes = (unsigned) atoi(optarg); break;
                 case IDLE: opt.idle = true; break;
+                case RETURN: opt.return_ = true; break;
                 default: return 2;
                 }
         if (optind + 1 != argc)
                 die("One file is needed; see --help.");
         read_agents(argv[optind], max);
+        srand48((long) now_usec());
         if (getrandom(&run_id, sizeof(run_id), 0) != sizeof(run_id))
                 die("getrandom: %s", strerror(errno));
         if (opt.tls) {
