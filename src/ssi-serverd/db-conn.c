@@ -24,6 +24,7 @@ typedef struct DbQuery {
         db_callback_t callback;
         void *userdata;
         PGresult *res;
+        bool own; /* not a caller's */
         struct DbQuery *prev, *next;
 } DbQuery;
 
@@ -155,6 +156,20 @@ static int db_conn_flush(DbConn *c)
         return db_conn_watch(c, EPOLLIN | (r > 0 ? EPOLLOUT : 0));
 }
 
+/* Ours are many short statements: workers and compiled code would cost each more than they save. Not by the connection's
+ * "options", which poolers refuse. */
+static void db_conn_set_up(DbConn *c)
+{
+        static const char sql[] =
+                "SELECT set_config('max_parallel_workers_per_gather', '0', false), set_config('jit', 'off', false)";
+
+        if (db_conn_query(c, sql, 0, NULL, NULL, NULL) < 0)
+                return;
+        /* It takes nobody's place. */
+        c->queries->own = true;
+        c->n_queries = 0;
+}
+
 static void db_conn_established(DbConn *c)
 {
         if (PQsetnonblocking(c->pg, 1) < 0 || PQenterPipelineMode(c->pg) != 1 || db_conn_watch(c, EPOLLIN) < 0) {
@@ -165,6 +180,7 @@ static void db_conn_established(DbConn *c)
         c->state = DB_CONN_READY;
         c->retry_usec = RETRY_MIN_USEC;
         (void) sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
+        db_conn_set_up(c);
         c->handler->state_changed(c, true, c->userdata);
 }
 
@@ -212,7 +228,7 @@ static void db_conn_finish_head(DbConn *c)
         if (!q)
                 return;
         DL_DELETE(c->queries, q);
-        c->n_queries--;
+        c->n_queries -= !q->own;
         error = result_to_errno(q->res);
         if (q->callback)
                 q->callback(q->res, error, q->userdata);
