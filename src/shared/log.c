@@ -82,7 +82,7 @@ static int log_send(int level, const char *message, const char *error)
         iov[0] = (struct iovec){ text, strlen(text) };
         iov[1] = (struct iovec){ priority, strlen(priority) };
         iov[2] = (struct iovec){ identifier, strlen(identifier) };
-        for (size_t i = 0; fields[i] && i < FIELDS_MAX; i++)
+        for (size_t i = 0; i < FIELDS_MAX && fields[i]; i++)
                 iov[n++] = (struct iovec){ (char *) fields[i], strlen(fields[i]) };
         return sd_journal_sendv(iov, n);
 }

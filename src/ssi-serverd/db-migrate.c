@@ -173,6 +173,7 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
                     "version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())") < 0)
                 return fail(pg, -EIO, "Cannot prepare the migrations", ret_message);
 
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a list that ends with NULL, when r >= 0 */
         for (char **name = names; *name; name++) {
                 r = apply(pg, migrations_dir, *name);
                 if (r < 0)

@@ -212,6 +212,7 @@ static int untold_changes(const Batch *b, Changes *changes)
         int r = 0;
 
         for (size_t k = 0; k < b->n_parts; k++) {
+                /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a batch has as many parts as it says */
                 const IngestSource *s = b->parts[k].source;
 
                 if (!b->parts[k].accepted)

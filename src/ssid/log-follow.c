@@ -192,6 +192,7 @@ int log_follow_read(Manager *m, sd_bus_message *request, uint32_t id, sd_bus_err
         r = find_own(m, request, id, &f, error);
         if (r < 0)
                 return r;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set when r >= 0 */
         if (f->request)
                 return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "A ReadLog of this log is waiting already.");
         f->request = sd_bus_message_ref(request);
@@ -209,6 +210,7 @@ int log_follow_end(Manager *m, sd_bus_message *request, uint32_t id, sd_bus_erro
         r = find_own(m, request, id, &f, error);
         if (r < 0)
                 return r;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set when r >= 0 */
         if (f->request)
                 (void) sd_bus_reply_method_errorf(f->request, SD_BUS_ERROR_NO_REPLY, "The log is not followed any more.");
         drop(f);

@@ -72,6 +72,7 @@ static int method_get_service(sd_bus_message *message, void *userdata, sd_bus_er
         r = find_service(m, name, &s, error);
         if (r < 0)
                 return r;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set when r >= 0 */
         return sd_bus_reply_method_return(message, "o", s->path);
 }
 
@@ -138,6 +139,7 @@ static int method_get_log(sd_bus_message *message, void *userdata, sd_bus_error 
         if (r < 0)
                 return r;
         limit = MIN(limit, LOG_LINES_MAX);
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set when r >= 0 */
         r = journal_log_open(s->unit, &j);
         if (r >= 0)
                 r = journal_log_seek_last(j, limit);

@@ -124,6 +124,7 @@ static int load_header(Service *s)
         r = service_read_script(s->slug, &content, &n);
         if (r < 0)
                 return r;
+        /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): set when r >= 0 */
         r = metadata_parse(content, n, &m);
         if (r < 0)
                 return r;

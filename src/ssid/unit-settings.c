@@ -6,12 +6,12 @@
 
 #define UNIT(k, ...)    { .section = UNIT_SECTION_UNIT, .key = k, __VA_ARGS__ }
 #define SERVICE(k, ...) { .section = UNIT_SECTION_SERVICE, .key = k, __VA_ARGS__ }
-#define TEXT(t)         .type = UNIT_SETTING_TEXT, .text = t
+#define TEXT(t)         .type = UNIT_SETTING_TEXT, .text = (t)
 #define YES             .type = UNIT_SETTING_BOOL, .number = true
-#define USEC(n)         .type = UNIT_SETTING_USEC, .number = n
-#define WORDS(t)        .type = UNIT_SETTING_WORDS, .text = t
-#define FILTER(t)       .type = UNIT_SETTING_FILTER, .text = t
-#define MASK(t, n)      .type = UNIT_SETTING_MASK, .text = t, .number = n
+#define USEC(n)         .type = UNIT_SETTING_USEC, .number = (n)
+#define WORDS(t)        .type = UNIT_SETTING_WORDS, .text = (t)
+#define FILTER(t)       .type = UNIT_SETTING_FILTER, .text = (t)
+#define MASK(t, n)      .type = UNIT_SETTING_MASK, .text = (t), .number = (n)
 
 static const UnitSetting unit_settings[] = {
         UNIT("Documentation", WORDS("man:ssi-service-script(7)")),

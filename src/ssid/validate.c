@@ -15,7 +15,7 @@ typedef enum Step {
         STEP_SCHEDULE,
         STEP_TIMEOUT,
         STEP_SYNTAX,
-        _STEP_MAX,
+        STEP_COUNT,
 } Step;
 
 struct Validation {
@@ -153,7 +153,7 @@ static int judge_syntax(Validation *v, int status, const char *output)
 
 static void on_helper(int status, const char *output, void *userdata)
 {
-        static int (*const judge[_STEP_MAX])(Validation *v, int status, const char *output) = {
+        static int (*const judge[STEP_COUNT])(Validation *v, int status, const char *output) = {
                 [STEP_SCHEDULE] = judge_schedule,
                 [STEP_TIMEOUT] = judge_timeout,
                 [STEP_SYNTAX] = judge_syntax,
