@@ -12,7 +12,8 @@ struct JournalFollow {
 
         sd_journal *journal; /* NULL while stopped */
         RunTracker *tracker;
-        sd_event_source *io, *journal_timer, *work, *grace_timer;
+        sd_event_source *io, *journal_timer, *work, *grace_timer, *expect_timer;
+        uint64_t expect_delay; /* until the next look for what is expected */
         bool paused, caught_up;
         size_t muted_left; /* entries up to the cursor */
 

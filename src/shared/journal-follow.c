@@ -14,6 +14,10 @@
 
 #define LOOKUP_LIFE_USEC USEC_PER_SEC
 
+/* Looks for what is expected after 2, 6, 14, … 254 ms. */
+#define EXPECT_FIRST_USEC (2 * USEC_PER_MSEC)
+#define EXPECT_LAST_USEC  (128 * USEC_PER_MSEC)
+
 static uint64_t now_monotonic(void)
 {
         struct timespec ts;
@@ -93,6 +97,7 @@ static int give_out(JournalFollow *f)
                 r = run_tracker_next(f->tracker, &e);
                 if (r <= 0)
                         return r < 0 ? r : 1;
+                f->expect_delay = 0;
                 r = f->ops->event(&e, f->userdata);
                 run_event_done(&e);
                 if (r < 0)
@@ -259,6 +264,42 @@ static int on_grace_timer(sd_event_source *s, uint64_t usec, void *userdata)
         return 0;
 }
 
+static int look_again(JournalFollow *f)
+{
+        uint64_t delay = f->expect_delay;
+        int r;
+
+        if (delay == 0 || delay > EXPECT_LAST_USEC)
+                return 0;
+        f->expect_delay = delay * 2;
+        r = sd_event_source_set_time_relative(f->expect_timer, delay);
+        return r < 0 ? r : sd_event_source_set_enabled(f->expect_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_expect_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        JournalFollow *f = userdata;
+        int r;
+
+        r = f->expect_delay > 0 ? wake(f) : 0;
+        if (r >= 0)
+                r = look_again(f);
+        if (r < 0)
+                fail(f, r);
+        return 0;
+}
+
+int journal_follow_expect(JournalFollow *f)
+{
+        int r;
+
+        if (!f->work || f->paused)
+                return 0;
+        f->expect_delay = EXPECT_FIRST_USEC;
+        r = wake(f);
+        return r < 0 ? r : look_again(f);
+}
+
 static int begin(JournalFollow *f, const char *after_cursor, uint64_t since)
 {
         int r, fd;
@@ -284,6 +325,9 @@ static int begin(JournalFollow *f, const char *after_cursor, uint64_t since)
         if (r < 0)
                 return r;
         r = sd_event_add_time(f->event, &f->grace_timer, CLOCK_MONOTONIC, UINT64_MAX, 0, on_grace_timer, f);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time(f->event, &f->expect_timer, CLOCK_MONOTONIC, UINT64_MAX, USEC_PER_MSEC, on_expect_timer, f);
         if (r < 0)
                 return r;
         r = sd_event_add_defer(f->event, &f->work, on_work, f);
@@ -321,6 +365,7 @@ void journal_follow_stop(JournalFollow *f)
 {
         f->work = sd_event_source_disable_unref(f->work);
         f->grace_timer = sd_event_source_disable_unref(f->grace_timer);
+        f->expect_timer = sd_event_source_disable_unref(f->expect_timer);
         f->journal_timer = sd_event_source_disable_unref(f->journal_timer);
         f->io = sd_event_source_disable_unref(f->io);
         f->tracker = run_tracker_free(f->tracker);

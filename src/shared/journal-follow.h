@@ -51,3 +51,7 @@ void journal_follow_stop(JournalFollow *f);
 
 /* While paused, no event is given out and nothing is read. */
 int journal_follow_pause(JournalFollow *f, bool pause);
+
+/* A run has just ended: its entries are in the journal, or will be in a moment. journald tells readers of new entries only
+ * 250 ms after they came, so this looks by itself, now and a few times until then, or until an event was given out. */
+int journal_follow_expect(JournalFollow *f);

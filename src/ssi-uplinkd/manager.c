@@ -3,6 +3,7 @@
 #include "bus-util.h"
 #include "log.h"
 #include "manager.h"
+#include "slug.h"
 
 #define ANNOUNCE_DELAY_USEC (100 * USEC_PER_MSEC)
 
@@ -211,6 +212,19 @@ int manager_new(Manager **ret)
         return 0;
 }
 
+/* systemd tells of the end of every job, to all, once anybody has subscribed; ssid has. Without it journald's word comes,
+ * a little later. */
+static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        char slug[SLUG_MAX + 1];
+        Manager *m = userdata;
+        const char *unit;
+
+        if (sd_bus_message_read(message, "uos", NULL, NULL, &unit) >= 0 && slug_from_service_unit(unit, slug) >= 0)
+                session_expect(m->session);
+        return 0;
+}
+
 int manager_start(Manager *m)
 {
         int r;
@@ -227,6 +241,10 @@ int manager_start(Manager *m)
         r = shutdown_new(m->bus, on_shutdown, m, &m->shutdown);
         if (r < 0)
                 return log_error_errno(r, "Cannot watch for the host's shutdown");
+        r = sd_bus_match_signal_async(m->bus, NULL, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
+                                      "org.freedesktop.systemd1.Manager", "JobRemoved", on_job_removed, NULL, m);
+        if (r < 0)
+                return log_error_errno(r, "Cannot watch for the ends of runs");
         r = load(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot begin to connect");

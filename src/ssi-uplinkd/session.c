@@ -260,6 +260,17 @@ void session_inventory_changed(Session *s)
         net_conn_want_write(s->conn);
 }
 
+void session_expect(Session *s)
+{
+        int r;
+
+        if (s->state != SESSION_STREAMING)
+                return;
+        r = journal_follow_expect(s->follow);
+        if (r < 0)
+                log_debug_errno(r, "Cannot look into the journal at once");
+}
+
 void session_going_down(Session *s, bool going_down)
 {
         if (s->going_down == going_down)

@@ -38,6 +38,9 @@ void session_stop(Session *s);
 
 void session_inventory_changed(Session *s);
 
+/* A run has ended: its result is about to be in the journal. */
+void session_expect(Session *s);
+
 /* The host prepares to go down, or does not any more. */
 void session_going_down(Session *s, bool going_down);
 

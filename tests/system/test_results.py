@@ -130,3 +130,13 @@ def test_a_claim_token_is_used_once(stack):
     assert stack.request("POST", "/api/v1/agents/claim", claim)[0] == 200
     status, problem = stack.request("POST", "/api/v1/agents/claim", claim)
     assert (status, problem["type"]) == (401, "urn:ssi:problem:bad-claim-token")
+
+
+def test_a_result_does_not_wait_for_journald(stack, add):
+    """journald tells readers 250 ms late that there is something new. The sleep separates the line from what came before it."""
+    add(stack, script("Prompt", 'sleep 0.4; echo "$(date "+%Y-%m-%d %H:%M:%S"), OK, $EPOCHREALTIME"'))
+    for _ in range(6):
+        stack.run("systemctl start ssi-prompt.service")
+    rows = wait_until(lambda: (r := stack.sql("SELECT extract(epoch FROM received_at) - message::float8 FROM events"
+                                              " WHERE service = 'prompt' AND kind = 'result'")) and len(r) == 6 and r)
+    assert min(float(row[0]) for row in rows) < 0.15, rows
