@@ -2,6 +2,7 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -15,9 +16,17 @@ else:
 command = shlex.split(entry["command"])
 if os.path.basename(command[0]) == "ccache":
     del command[0]
+command.remove("-MD")
 command[command.index("-o") + 1] = os.devnull
-command = [a for a in command if not a.startswith(("-fdiagnostics-color", "-MQ", "-MD"))]
-try:
-    sys.exit(subprocess.run([*command, *options], cwd=entry["directory"], timeout=120).returncode)
-except subprocess.TimeoutExpired:
-    sys.exit(f"analyzer: not finished with {file} in two minutes")
+for name in ("-MF", "-MQ"):
+    at = command.index(name)
+    del command[at:at + 2]
+# The driver's end is not its compiler's: they are a process group.
+with subprocess.Popen([*command, *options], cwd=entry["directory"], start_new_session=True) as driver:
+    try:
+        sys.exit(driver.wait(120))
+    except subprocess.TimeoutExpired:
+        sys.exit(f"analyzer: not finished with {file} in two minutes")
+    finally:
+        if driver.returncode is None:
+            os.killpg(driver.pid, signal.SIGKILL)
