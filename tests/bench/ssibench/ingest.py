@@ -37,7 +37,9 @@ def make_services(b, agents, services=10):
 
 def libpq(bench, db, seconds, changes, report, name):
     before = db.counters()
-    out = subprocess.run([str(bench.build / "tests/bench/peer"), f"--seconds={seconds}", f"--changes={changes}", db.conninfo()],
+    out = subprocess.run([str(bench.build / "tests/bench/peer"), f"--seconds={seconds}", f"--changes={changes}",
+                          # As many as cover all agents once: what changes then does so at each turn.
+                          f"--batches={max(1, bench.options.agents // 200)}", db.conninfo()],
                          stdout=subprocess.PIPE, text=True, check=True).stdout
     r = json.loads(out)
     report.row("ingest", name, per_second=round(r["per_second"]), commits_per_second=round(r["commits"] / r["seconds"]),

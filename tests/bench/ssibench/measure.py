@@ -93,6 +93,7 @@ class Sampler:
     def __init__(self, named):
         self.named = named
         self.samples = {name: [] for name in named}
+        self.own = {name: [] for name in named}  # without the files that are mapped, as the journal is
         self.last = 0
 
     def look(self, every=0.5):
@@ -100,14 +101,16 @@ class Sampler:
             self.last = time.monotonic()
             for name, pids in self.named.items():
                 self.samples[name].append(pss(pids))
+                self.own[name].append(sum(smaps(p, "Pss_Anon") for p in pids))
 
     def figures(self):
         """Of each: at the beginning, the middle and the end of the time, and the most."""
         out = {}
-        for name, s in self.samples.items():
-            if s:
-                out.update({f"{name}_pss_begin_kb": s[0], f"{name}_pss_middle_kb": s[len(s) // 2],
-                            f"{name}_pss_end_kb": s[-1], f"{name}_pss_most_kb": max(s)})
+        for kind, samples in (("pss", self.samples), ("anonymous", self.own)):
+            for name, s in samples.items():
+                if s:
+                    out.update({f"{name}_{kind}_begin_kb": s[0], f"{name}_{kind}_middle_kb": s[len(s) // 2],
+                                f"{name}_{kind}_end_kb": s[-1], f"{name}_{kind}_most_kb": max(s)})
         return out
 
 
