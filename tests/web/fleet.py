@@ -3,6 +3,7 @@
 fleet.py URL ACCESS_TOKEN (plain HTTP). Each line on stdin is a JSON object, answered by one on stdout when it is done:
   {"do": "servers", "names": [NAME…], "services": N, "labels": [[LABEL…]…], "mix": bool}   registers, claims, connects and reports
   {"do": "report", "server": NAME, "items": [{"service_name", "status", "message"}…]}  one batch, acknowledged
+  {"do": "depend", "server": NAME, "on": {NAME: [NAME…]…}}   an inventory in which services depend on others
   {"do": "storm", "count": N, "per_second": R}   changes random services of random servers
   {"do": "send", "server": NAME, "type": TYPE, "payload": {…}}  any other message
   {"do": "hang_up", "server": NAME}
@@ -64,9 +65,13 @@ class Agent:
         await self.send("auth", agent_id=keys["agent_id"], api_key=keys["api_key"], hostname=self.name)
         assert json.loads(await self.ws.recv())["type"] == "auth_ok"
         self.reader = asyncio.create_task(self.read())
+        await self.inventory({})
+
+    async def inventory(self, on):
         await self.send("inventory", services=[{
             "service_name": slug, "title": title, "description": f"Looks after {title.lower()}", "version": "1.0",
-            "schedule": "*:0/05:00", "timeout_ms": 30000, "enabled": True, "next_run": now(300)} for slug, title in self.services])
+            "schedule": "*:0/05:00", "timeout_ms": 30000, "enabled": True, "next_run": now(300), "depends_on": on.get(slug, []),
+            "watches": [f"{slug}.service"] if slug in on else []} for slug, title in self.services])
 
     async def send(self, kind, **payload):
         await self.ws.send(json.dumps({"type": kind, "payload": payload}))
@@ -148,6 +153,9 @@ async def main():
         elif command["do"] == "report":
             agent = agents[command["server"]]
             await agent.report(command["items"])
+            answer = {}
+        elif command["do"] == "depend":
+            await agents[command["server"]].inventory(command["on"])
             answer = {}
         elif command["do"] == "storm":
             answer = await storm(command)

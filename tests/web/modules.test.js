@@ -108,6 +108,24 @@ test('what needs attention most comes first', async () => {
   assert.deepEqual(servers, ['fail', 'off', 'err', 'warn', 'ok', 'pending']);
 });
 
+test('what has a cause follows it', async () => {
+  const [causes, order] = await page.evaluate(async () => {
+    const {behindCauses, compareServices, findCauses} = await import('/js/status.js');
+    const service = (name, status, depends_on, more) => [name, {name, title: name, status, depends_on, ...more}];
+    const services = new Map([
+      service('app', 'FAILURE', ['db']), service('db', 'FAILURE', []), service('web', 'WARNING', ['app', 'db', 'gone']),
+      service('late', 'OK', ['db'], {stale: true}), service('fine', 'OK', ['db']), service('update', 'UPDATE', ['db']),
+      service('warned', 'WARNING', []), service('worse', 'FAILURE', ['warned']), service('broken', 'OK', ['warned'], {error: {kind: 'timeout'}}),
+      service('kept', 'FAILURE', undefined), service('one', 'FAILURE', ['two']), service('two', 'FAILURE', ['one']),
+    ]);
+    const found = findCauses(services);
+    return [[...found].map(([name, cause]) => `${name}<${cause.name}`).sort(),
+            behindCauses([...services.values()].sort(compareServices), found).map(({name}) => name)];
+  });
+  assert.deepEqual(causes, ['app<db', 'broken<warned', 'late<db', 'web<db']);
+  assert.deepEqual(order, ['db', 'app', 'late', 'web', 'kept', 'one', 'two', 'worse', 'warned', 'broken', 'update', 'fine']);
+});
+
 test('after logging in only paths of this site are gone to', async () => {
   const paths = await page.evaluate(async () => {
     const {safeNext} = await import('/js/router.js');

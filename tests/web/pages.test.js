@@ -75,6 +75,50 @@ step('under each server that is not well stands what is wrong, in one line of te
   await rows(14);
 });
 
+step('a root cause comes before what depends on it', async () => {
+  const say = (status, ...services) => suite.fleet.do('report', {server: 'web-13', items: services.map((n) => (
+    {service_name: `check-${n}`, status, message: `check ${n}`}))});
+  const row = (title) => page.locator('.row', {has: page.locator('.c-name', {hasText: title})});
+
+  await suite.fleet.do('depend', {server: 'web-13', on: {'check-1': ['check-4'], 'check-3': ['check-1', 'check-4'], 'check-4': []}});
+  await page.goto(`${host.url}/servers/${ids['web-13']}`);
+  await rows(12);
+  await live(page);
+  await say('FAILURE', 1, 3, 7);
+  await say('FAILURE', 4);
+  await row('Backups').getByText('2 more depend on it').waitFor();
+  assert.deepEqual((await shown()).slice(0, 4), ['Backups', 'Disk Space', 'Load', 'Failed Units']);
+  await row('Disk Space').getByText('Probably because of Backups').waitFor();
+  await row('Load').getByText('Probably because of Backups').waitFor();
+  assert.equal(await row('Failed Units').locator('.cause-line').isVisible(), false);
+  await inspect(page, 'cause-server');
+
+  await row('Load').locator('a').click();
+  await page.waitForSelector('h1:has-text("Load")');
+  const fact = (name) => page.locator('.facts-list > div', {has: page.locator(`dt:text-is("${name}")`)}).locator('dd');
+  assert.equal(await fact('Depends on').innerText(), 'Disk Space, Backups');
+  assert.equal(await fact('Watches').innerText(), 'check-3.service');
+  await inspect(page, 'cause-service');
+  await page.click('.cause-line a');
+  await page.waitForSelector('h1:has-text("Backups")');
+  assert.equal(await page.isVisible('.cause-line'), false);
+
+  await page.goto(host.url);
+  await row('web-13').getByText('2 more depend on it').waitFor();
+  assert.match(await row('web-13').locator('.c-problem').innerText(), /^Backups\s+check 4/);
+
+  // It recovers: one of them is the cause of the other.
+  await page.goto(`${host.url}/servers/${ids['web-13']}`);
+  await live(page);
+  await say('OK', 4);
+  await row('Disk Space').getByText('1 more depends on it').waitFor();
+  await row('Load').getByText('Probably because of Disk Space').waitFor();
+  await say('OK', 1, 3, 7);
+  await page.waitForFunction(() => ![...document.querySelectorAll('.cause-line, .more')].some((el) => el.checkVisibility()));
+  await page.goto(host.url);
+  await rows(14);
+});
+
 step('the counts filter when they are pressed, and go on counting', async () => {
   await page.click('.figures [data-value="FAILURE"] button');
   assert.equal(await page.getAttribute('.figures [data-value="FAILURE"] button', 'aria-pressed'), 'true');

@@ -58,6 +58,41 @@ export function isTrouble(service) {
   return Boolean(service.error || service.stale || (service.status && service.status !== 'OK'));
 }
 
+// How bad a service is for what depends on it: the backend's rule, by which it holds alerts back.
+function severity(service) {
+  return service.status === 'FAILURE' ? 3 : service.status === 'WARNING' || service.error ? 2 : 0;
+}
+
+// Why services are in trouble: of each that has such, by its name, the root cause among those that it depends on, which is
+// at least as bad. The backend lets no circle through.
+export function findCauses(services) {
+  const causes = new Map();
+  const above = (service) => {
+    const bad = Math.max(severity(service), service.stale ? 2 : 0);
+    if (!bad || !service.depends_on?.length) return [];
+    return service.depends_on.map((name) => services.get(name)).filter((other) => other && severity(other) >= bad);
+  };
+
+  for (const service of services.values()) {
+    const [cause] = above(service).filter((other) => !above(other).length).sort(compareServices);
+    if (cause) causes.set(service.name, cause);
+  }
+  return causes;
+}
+
+// Sorted services, each behind its cause if that is among them.
+export function behindCauses(sorted, causes) {
+  if (!causes.size) return sorted;
+  const there = new Set(sorted.map((service) => service.name));
+  const followers = Map.groupBy(sorted, ({name}) => (there.has(causes.get(name)?.name) ? causes.get(name).name : null));
+  return (followers.get(null) ?? []).flatMap((service) => [service, ...followers.get(service.name) ?? []]);
+}
+
+// "2 more depend on it"
+export function dependantsText(n) {
+  return n ? `${n} more ${n === 1 ? 'depends' : 'depend'} on it` : '';
+}
+
 // What a server says of its worst service, from the service itself.
 export function asWorst({name, title, status, message, error, stale}) {
   return {name, title, status, message, error, stale};

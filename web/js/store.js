@@ -178,7 +178,7 @@ export class Store extends EventTarget {
     const server = this.servers.get(id);
 
     if (server?.worst_service?.name !== service.name || !isTrouble(service)) return false;
-    this.servers.set(id, {...server, worst_service: asWorst(service)});
+    this.servers.set(id, {...server, worst_service: {...server.worst_service, ...asWorst(service)}});
     this.#keepSoon('servers');
     return true;
   }

@@ -3,7 +3,7 @@
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
 import {Filter} from '../filter.js';
 import {icon} from '../icons.js';
-import {STATUSES, WORDS, compareServers, errorWords, linkMark, plural, statusMark, totals} from '../status.js';
+import {STATUSES, WORDS, compareServers, dependantsText, errorWords, linkMark, plural, statusMark, totals} from '../status.js';
 import {serverPath, servicePath} from '../router.js';
 import {timeElement} from '../time.js';
 import {figures, filterBar} from './filterbar.js';
@@ -144,6 +144,7 @@ function problemCell(serverId) {
   const el = h('td', {role: 'cell', class: 'c-problem', hidden: true});
   const link = foreign('a');
   const words = h('bdi', {class: 'words', dir: 'auto'});
+  const more = h('span', {class: 'more'});
   let shown = '';
 
   return {
@@ -153,13 +154,14 @@ function problemCell(serverId) {
 
       setHidden(el, !service);
       if (!service) return;
-      if (shown !== kind) el.replaceChildren(icon(kind), link, ' ', words);
+      if (shown !== kind) el.replaceChildren(icon(kind), link, ' ', words, ' ', more);
       shown = kind;
       setAttribute(el, 'data-value', kind);
       setAttribute(link, 'href', servicePath(serverId, service.name));
       setText(link, service.title);
       setText(words, kind === 'error' ? `Execution error: ${service.error.detail || errorWords(service.error.kind)}`
         : kind === 'stale' ? 'Overdue' : service.message);
+      setText(more, service.dependants ? `· ${dependantsText(service.dependants)}` : '');
     },
   };
 }

@@ -6,7 +6,8 @@ import {Filter} from '../filter.js';
 import {dialog, field} from '../forms.js';
 import {askSilence} from '../silence.js';
 import {icon} from '../icons.js';
-import {STATUSES, WORDS, compareServices, countServices, errorWords, isTrouble, linkMark, plural, statusMark} from '../status.js';
+import {STATUSES, WORDS, behindCauses, compareServices, countServices, dependantsText, errorWords, findCauses, isTrouble, linkMark,
+        plural, statusMark} from '../status.js';
 import {servicePath} from '../router.js';
 import {timeElement} from '../time.js';
 import {filterBar} from './filterbar.js';
@@ -29,7 +30,10 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
   const notice = h('div', {class: 'state'});
   const state = h('div', {class: 'state'});
   const body = h('tbody', {role: 'rowgroup'});
-  const list = new KeyedList(body, (service) => serviceRow(id, service, router));
+  let causes = new Map(); // by the name of what is in trouble because of them
+  let dependants = new Map();
+  const list = new KeyedList(body, (service) => serviceRow(id, service, router, (s) => ({
+    cause: causes.get(s.name), dependants: dependants.get(s.name)?.length ?? 0})));
   const table = h('table', {class: 'grid services', role: 'table', 'aria-label': 'Services, worst first'},
                   h('thead', {role: 'rowgroup'}, h('tr', {role: 'row'},
                     [['Status', 'c-status'], ['Service', 'c-name'], ['Message', 'c-message'], ['Reported', 'c-time'],
@@ -76,7 +80,9 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
       showState(state, server, services);
       counts.update(countServices(known));
       bar.update(known.length, shown.length, []);
-      list.sync(shown.sort(compareServices), (service) => service.name);
+      causes = services instanceof Map ? findCauses(services) : new Map();
+      dependants = Map.groupBy(causes.values(), (cause) => cause.name);
+      list.sync(behindCauses(shown.sort(compareServices), causes), (service) => service.name);
     },
   };
 }
@@ -147,7 +153,7 @@ class Counts {
   }
 }
 
-function serviceRow(serverId, service, router) {
+function serviceRow(serverId, service, router, relationsOf) {
   const status = statusMark();
   const link = foreign('a', {href: servicePath(serverId, service.name)});
   const off = h('span', {class: 'tag'}, 'Disabled');
@@ -155,13 +161,15 @@ function serviceRow(serverId, service, router) {
   const late = lateLine();
   const message = foreign('p', {class: 'message'});
   const error = errorLine();
+  const because = causeLine();
+  const more = h('p', {class: 'more'});
   const reported = timeElement('ago');
   const since = timeElement('since');
   const next = timeElement('due');
   const el = h('tr', {role: 'row', class: 'row'},
                h('td', {role: 'cell', class: 'c-status'}, status.el),
                h('th', {role: 'rowheader', scope: 'row', class: 'c-name'}, link, ' ', off, ' ', ack),
-               h('td', {role: 'cell', class: 'c-message'}, message, error.el, late.el),
+               h('td', {role: 'cell', class: 'c-message'}, message, error.el, late.el, because.el, more),
                cell('Reported', reported), cell('Unchanged', since), cell('Next run', next));
   let before = null;
 
@@ -169,6 +177,11 @@ function serviceRow(serverId, service, router) {
   return {
     el,
     update(s) {
+      const {cause, dependants} = relationsOf(s);
+
+      because.set(cause);
+      setText(more, dependantsText(dependants));
+      setHidden(more, !dependants);
       if (before === s) return;
       status.set(s.status);
       setText(link, s.title || s.name);
@@ -201,6 +214,22 @@ export function lateLine() {
     set(since) {
       setHidden(el, !since);
       at.set(since);
+    },
+  };
+}
+
+// What the service is in trouble because of, with a link if the server is named: {el, set(cause)}.
+export function causeLine(serverId = null) {
+  const name = foreign(serverId ? 'a' : 'bdi');
+  const el = h('p', {class: 'cause-line', hidden: true}, 'Probably because of ', name);
+
+  return {
+    el,
+    set(cause) {
+      setHidden(el, !cause);
+      if (!cause) return;
+      if (serverId) setAttribute(name, 'href', servicePath(serverId, cause.name));
+      setText(name, cause.title || cause.name);
     },
   };
 }

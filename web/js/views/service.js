@@ -3,14 +3,14 @@
 import {ApiError} from '../api.js';
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
 import {icon} from '../icons.js';
-import {errorWords, isTrouble, statusMark} from '../status.js';
-import {serverPath} from '../router.js';
+import {errorWords, findCauses, isTrouble, statusMark} from '../status.js';
+import {serverPath, servicePath} from '../router.js';
 import {duration, timeElement} from '../time.js';
 import {timelineFigure} from '../timeline.js';
 import {loading, notFound, trouble} from './notice.js';
 import {askAcknowledge, askSilence} from '../silence.js';
 import {act} from './account.js';
-import {errorLine, lateLine} from './server.js';
+import {causeLine, errorLine, lateLine} from './server.js';
 
 const EVENTS_MAX = 100;
 const EVENTS_EVERY_MS = 1000;
@@ -26,6 +26,7 @@ export function serviceView({api, store, announcer}, {id, name}) {
   const verdict = h('div', {class: 'verdict'}, h('p', {class: 'facts'}, status.el, since.el), message);
   const error = errorLine();
   const late = lateLine();
+  const because = causeLine(id);
   const path = `${serverPath(id).replace('/servers', '/api/v1/servers')}/services/${encodeURIComponent(name)}`;
   const ackText = h('bdi', {dir: 'auto'});
   const ack = h('p', {class: 'notice', hidden: true}, h('strong', {}, 'Acknowledged: '), ackText, ' ',
@@ -33,12 +34,12 @@ export function serviceView({api, store, announcer}, {id, name}) {
   const acknowledge = h('button', {type: 'button', on: {click: () => askAcknowledge(api, path, title.textContent)}}, 'Acknowledge');
   const silence = h('button', {type: 'button', on: {click: () => askSilence(api, title.textContent, {server_id: id, service: name},
                                                                              () => announcer.say('Silenced.'))}}, 'Silence');
-  const facts = new Facts(name);
+  const facts = new Facts(id, name);
   const events = new Events(api, id, name);
   const whole = [
     h('nav', {class: 'crumbs', 'aria-label': 'Breadcrumb'}, h('a', {href: '/'}, 'Servers'), h('span', {'aria-hidden': 'true'}, '/'), crumb),
     h('div', {class: 'page-head'}, title, h('div', {class: 'actions end'}, acknowledge, silence)),
-    description, verdict, error.el, late.el, ack, facts.el, events.timeline.el, events.el,
+    description, verdict, error.el, late.el, because.el, ack, facts.el, events.timeline.el, events.el,
   ];
   const wait = loading();
   let before = null;
@@ -62,6 +63,8 @@ export function serviceView({api, store, announcer}, {id, name}) {
         before = null;
         return el.replaceChildren(...notFound('There is no such service', 'It may have been removed on its server.').childNodes);
       }
+      because.set(findCauses(services).get(name));
+      facts.depends(service.depends_on ?? [], services);
       if (service === before) return;
       if (!before) {
         const focused = document.activeElement === document.body || document.activeElement?.id === 'main';
@@ -99,8 +102,14 @@ class Facts {
   #reported = timeElement('ago');
   #next = timeElement('due');
   #texts = {};
+  #watches = foreign('bdi', {class: 'mono'});
+  #depends = h('span');
+  #watchesFact;
+  #dependsFact;
+  #serverId;
 
-  constructor(name) {
+  constructor(serverId, name) {
+    this.#serverId = serverId;
     this.#add('Reported', this.#reported.el);
     this.#add('Next run', this.#next.el);
     for (const [key, label] of [['schedule', 'Schedule'], ['timeout', 'Timeout'], ['duration', 'Last run took'],
@@ -108,11 +117,26 @@ class Facts {
       this.#texts[key] = foreign('bdi', {class: key === 'schedule' ? 'mono' : ''});
       this.#add(label, this.#texts[key]);
     }
+    this.#watchesFact = this.#add('Watches', this.#watches);
+    this.#dependsFact = this.#add('Depends on', this.#depends);
     this.#add('On the server', h('code', {}, `ssictl log ${name}`));
   }
 
   #add(label, node) {
-    this.el.append(h('div', {}, h('dt', {}, label), h('dd', {}, node)));
+    const el = h('div', {}, h('dt', {}, label), h('dd', {}, node));
+
+    this.el.append(el);
+    return el;
+  }
+
+  depends(names, services) {
+    const key = JSON.stringify(names.map((name) => [name, services.get(name)?.title]));
+
+    setHidden(this.#dependsFact, !names.length);
+    if (this.#depends.dataset.key === key) return;
+    this.#depends.dataset.key = key;
+    this.#depends.replaceChildren(...names.flatMap((name, i) => [i > 0 ? ', ' : '',
+      foreign('a', {href: servicePath(this.#serverId, name)}, services.get(name)?.title || name)]));
   }
 
   set(service) {
@@ -123,6 +147,8 @@ class Facts {
     setText(this.#texts.timeout, duration(service.timeout_ms));
     setText(this.#texts.duration, duration(service.duration_ms));
     setText(this.#texts.version, service.version || '–');
+    setText(this.#watches, service.watches?.join(', '));
+    setHidden(this.#watchesFact, !service.watches?.length);
   }
 }
 
