@@ -1,4 +1,4 @@
-#include "api.h"
+#include "api-mail.h"
 #include "mail-header.h"
 #include "notifier.h"
 #include "token.h"
@@ -13,17 +13,21 @@
 
 /* Asks for a mail of this kind to the account that the SQL condition on users u names, unless that was done often. */
 #define SQL_ASK(kind, condition)                                                                                \
-        "INSERT INTO notification_outbox (public_id, queue, user_id, payload)"                                  \
-        " SELECT notification_id(), 'account ' || u.id, u.id, jsonb_build_object('kind', '" kind "', 'email', u.email)"\
-        " FROM users u WHERE " condition " AND (SELECT count(*) FROM notification_outbox o WHERE o.user_id = u.id"\
+        API_SQL_MAIL(kind, "users u WHERE " condition)                                                          \
+        " AND (SELECT count(*) FROM notification_outbox o WHERE o.user_id = u.id"\
         "  AND o.payload ->> 'kind' = '" kind "' AND o.created_at > now() - interval '1 hour') < " MAILS_PER_HOUR
+
+bool api_has_mail(ApiCall *c)
+{
+        const DeliveryConfig *config = notifier_config(c->server->notifier);
+
+        return delivery_has_mail(config) && config->public_url;
+}
 
 /* Returns whether mail can be sent; else it has answered. */
 static bool have_mail(ApiCall *c)
 {
-        const DeliveryConfig *config = notifier_config(c->server->notifier);
-
-        if (delivery_has_mail(config) && config->public_url)
+        if (api_has_mail(c))
                 return true;
         http_respond_problem(c->req, 409, "mail-not-configured",
                              "This server sends no mail (SSI_SMTP_URL, SSI_SMTP_FROM and SSI_PUBLIC_URL).");

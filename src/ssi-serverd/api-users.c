@@ -1,6 +1,8 @@
+#include "api-mail.h"
 #include "api-session.h"
 #include "api-sql.h"
 #include "auth-throttle.h"
+#include "notifier.h"
 #include "token.h"
 
 /* Both of the body's fields, checked. Returns false when it has answered. */
@@ -33,9 +35,11 @@ static void register_inserted(ApiCall *c, PGresult *res, int error)
                 http_respond_problem(c->req, 409, "email-taken", "There is an account with this address already.");
         else if (error < 0)
                 api_fail(c, res, error);
-        else
+        else {
+                notifier_kick(c->server->notifier);
                 http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
                                   (size_t) PQgetlength(res, 0, 0));
+        }
 }
 
 static void register_hashed(int r, const char *hash, void *userdata)
@@ -49,11 +53,13 @@ static void register_hashed(int r, const char *hash, void *userdata)
         else {
                 id_new("usr", id);
 
-                const char *params[] = { id, c->text[0], hash };
+                const char *params[] = { id, c->text[0], hash, api_has_mail(c) ? "t" : "f" };
 
-                api_query(c, "INSERT INTO users (public_id, email, password_hash) VALUES ($1, $2, $3)"
-                             " RETURNING json_build_object('id', public_id, 'email', email)",
-                          3, params, register_inserted);
+                /* The address is asked after at once. Whether the mail arrives is nothing to the account. */
+                api_query(c, "WITH u AS (INSERT INTO users (public_id, email, password_hash) VALUES ($1, $2, $3) RETURNING *),"
+                             " asked AS (" API_SQL_MAIL("verify", "u WHERE $4::bool") ")"
+                             " SELECT json_build_object('id', public_id, 'email', email) FROM u",
+                          4, params, register_inserted);
         }
         http_request_unref(req);
 }

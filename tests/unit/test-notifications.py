@@ -663,6 +663,31 @@ class Push(Case):
 
 
 class Mail(Case):
+    def test_sign_up_asks_whose_the_address_is(self):
+        self.confirm(self.user.email)
+        self.assertEqual(len(mails.to(self.user.email)), 1)
+        channel = self.channel("email", config={"address": self.user.email})
+        self.assertTrue(channel["verified"])
+        # Who takes an address that is taken learns no more than before, and its owner gets no mail.
+        post("/users/register", {"email": self.user.email.upper(), "password": PASSWORD}, want=409)
+        # Asking once more is one of the five an hour.
+        for _ in range(6):
+            post("/users/verify-email/send", {}, self.user.token, want=202)
+        mails.wait(self.user.email, 5)
+        self.quiet()
+        count = sql(f"SELECT count(*) FROM notification_outbox WHERE payload ->> 'email' = '{self.user.email}'")
+        self.assertEqual((count, len(mails.to(self.user.email))), ([["5"]], 5))
+
+    def test_sign_up_while_no_mail_is_taken(self):
+        mails.refuse = True
+        try:
+            user = User()
+            wait_until(lambda: sql("SELECT 1 FROM notification_outbox o JOIN users u ON u.id = o.user_id"
+                                   f" WHERE u.email = '{user.email}' AND o.error LIKE '%451%'"), "it is refused")
+        finally:
+            mails.refuse = False
+        self.confirm(user.email)
+
     def confirm(self, address):
         text = text_of(mails.wait(address))
         token = re.search(r"https://ssi\.example\.org/verify-email\?token=(\S+)", text).group(1)
@@ -699,7 +724,8 @@ class Mail(Case):
         for address in (email.upper(), "nobody@example.org"):
             status, answer, _ = post("/users/password-reset", {"email": address}, want=202)
             self.assertIsNone(answer)
-        text = text_of(mails.wait(email))
+        # The first one asked whether the address is its owner's.
+        text = text_of(mails.wait(email, 2))
         token = re.search(r"reset-password\?token=(\S+)", text).group(1)
         self.assertEqual(mails.to("nobody@example.org"), [])
         # The database has nothing that opens it.
@@ -717,7 +743,8 @@ class Mail(Case):
     def test_reset_is_not_asked_for_endlessly(self):
         for _ in range(8):
             post("/users/password-reset", {"email": self.user.email}, want=202)
-        count = sql(f"SELECT count(*) FROM notification_outbox WHERE payload ->> 'email' = '{self.user.email}'")
+        count = sql(f"SELECT count(*) FROM notification_outbox WHERE payload ->> 'email' = '{self.user.email}'"
+                    " AND payload ->> 'kind' = 'reset'")
         self.assertEqual(count, [["5"]])
         self.assertEqual(request("GET", "/api/v1/features", want=200)[1], {"mail": True, "push": True})
 
