@@ -157,7 +157,8 @@ class Changes(unittest.TestCase):
         worst = lambda: get(f"/servers/{agent.server}", self.user.token)["worst_service"]
         self.assertIsNone(worst())
         report(agent, update("a", cursor="1"), update("b", "UPDATE", "u", cursor="2"))
-        self.assertEqual(worst(), {"name": "b", "title": "b", "status": "UPDATE", "message": "u", "error": None, "stale": False})
+        self.assertEqual(worst(), {"name": "b", "title": "b", "status": "UPDATE", "message": "u", "error": None, "stale": False,
+                                   "dependants": 0})
         report(agent, update("d", "WARNING", "w", cursor="3"), update("c", "WARNING", "<b>\n" + "x" * 300, cursor="4"))
         self.assertEqual(worst()["message"], "<b>\n" + "x" * 196)
         report(agent, message("status_batch", items=[{"service_name": "a", "timestamp": serverd.TIME, "cursor": "5",
