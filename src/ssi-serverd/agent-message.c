@@ -247,8 +247,8 @@ static int get_word(Parser *p, json_object *array, size_t i, const char *key, co
 static int get_watches(Parser *p, json_object *o, char **ret)
 {
         _cleanup_(db_array_free) DbArray list = {};
-        json_object *array;
-        const char *unit;
+        json_object *array = NULL;
+        const char *unit = NULL;
         size_t n;
         int r;
 
@@ -321,7 +321,7 @@ static InventoryService *find_service(const IngestItem *item, const char *name)
 static int add_dependencies(Parser *p, json_object *o, const IngestItem *item, DependGraph **graph)
 {
         const InventoryService *from = find_service(item, json_get_string(o, "service_name"));
-        json_object *array;
+        json_object *array = NULL;
         size_t n;
         int r;
 
@@ -331,7 +331,7 @@ static int add_dependencies(Parser *p, json_object *o, const IngestItem *item, D
         n = array ? json_object_array_length(array) : 0;
         for (size_t i = 0; i < n; i++) {
                 const InventoryService *to;
-                const char *name;
+                const char *name = NULL;
 
                 r = get_word(p, array, i, "depends_on", &name);
                 if (r < 0)

@@ -123,9 +123,6 @@ int net_new(sd_event *event, Net **ret)
         n->context = lws_create_context(&info);
         if (!n->context)
                 return -ENOMEM;
-        r = net_set_ca(n, NULL);
-        if (r < 0)
-                return r;
         *ret = TAKE_PTR(n);
         return 0;
 }
