@@ -83,12 +83,13 @@ function pathOf(address) {
 addEventListener('notificationclick', (e) => {
   e.notification.close();
   e.waitUntil((async () => {
-    const {path} = e.notification.data;
+    // In full, as a path may begin with two slashes.
+    const address = location.origin + e.notification.data.path;
     for (const client of await clients.matchAll({type: 'window'})) {
       if (!client.navigate) continue;
-      const shown = await client.navigate(path).catch(() => null);
+      const shown = await client.navigate(address).catch(() => null);
       if (shown) return shown.focus();
     }
-    return clients.openWindow(path);
+    return clients.openWindow(address);
   })());
 });

@@ -13,6 +13,7 @@ const step = (name, f, options) => suite.step(name, f, {skip: host.name ? false 
 const CONF = '/etc/ssi/serverd.conf';
 const HOSTILE = '<img src=x onerror=alert(1)></script> "q" \' & \u202eevil\u202c שלום 🚨 {{server}}';
 let page, profile, sinks, where, ids, confBefore;
+let registrationId; // of the service worker
 
 const button = (name) => page.getByRole('button', {name, exact: true});
 const dialog = () => page.locator('dialog[open]');
@@ -139,7 +140,7 @@ step('a push message is decrypted, shown as text by the service worker, and lead
   // A later one of the same subject takes its place; one that nobody can read still shows something.
   await report('OK', 'well again');
   const {messages: [, second]} = await sinks.do('pushed', {n: 2});
-  const registrationId = await registered;
+  registrationId = await registered;
   await cdp.send('ServiceWorker.deliverPushMessage', {origin: host.url, registrationId, data: JSON.stringify({...second, url: 'https://elsewhere.example/x'})});
   await until(page, async (body) => (await (await navigator.serviceWorker.ready).getNotifications()).some((n) => n.body === body), second.body);
   assert.deepEqual((await shown()).map((n) => n.path), ['/'], 'no address of another site');
@@ -155,6 +156,66 @@ step('a push message is decrypted, shown as text by the service worker, and lead
   await page.waitForSelector('text=Delivered to 2 browsers.');
   await button('Stop').click();
   await page.waitForSelector('text=It can show notifications');
+});
+
+step('a press on a notification leads to its page, in the window that is there, and never to another site', async () => {
+  const worker = profile.serviceWorkers().find((w) => w.url() === `${host.url}/sw.js`);
+  // What comes of a press. Nobody is there to press: the event is a made one, which may not be waited for, and windows are
+  // neither put in front nor opened for it, so that these are stood in for.
+  const press = (title) => worker.evaluate(async (name) => {
+    const mine = async () => (await registration.getNotifications()).filter((n) => n.title === name);
+    const deeds = [];
+    const {focus} = WindowClient.prototype;
+    const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    const [notification] = await mine();
+    let done;
+
+    WindowClient.prototype.focus = async function () {
+      deeds.push(['focus', this.url]);
+      return this;
+    };
+    clients.openWindow = async (address) => deeds.push(['open', new URL(address, location.href).href]);
+    try {
+      const event = new NotificationEvent('notificationclick', {notification});
+      event.waitUntil = (promise) => {
+        done = promise;
+      };
+      dispatchEvent(event);
+      await Promise.race([done, pause(10000).then(() => Promise.reject(new Error('nothing comes of the press')))]);
+    } finally {
+      WindowClient.prototype.focus = focus;
+      delete clients.openWindow;
+    }
+    return {deeds, left: (await mine()).length};
+  }, title);
+  const service = `${host.url}/servers/${ids.told}/services/check-1`;
+  const addresses = {one: service, two: 'https://elsewhere.example/x', three: 'javascript:alert(1)', four: `${host.url}//elsewhere.example/x`};
+
+  await page.goto(`${host.url}/silences`);
+  await live(page);
+  // All before the first press: what is pushed through a page that goes elsewhere may be lost.
+  const cdp = await profile.newCDPSession(page);
+  await cdp.send('ServiceWorker.enable');
+  for (const [title, url] of [...Object.entries(addresses), ['five', addresses.one], ['six', addresses.four]])
+    await cdp.send('ServiceWorker.deliverPushMessage', {origin: host.url, registrationId, data: JSON.stringify({title, url, tag: title})});
+  await until(page, async () => {
+    const titles = (await (await navigator.serviceWorker.ready).getNotifications()).map((n) => n.title);
+    return ['one', 'two', 'three', 'four', 'five', 'six'].every((title) => titles.includes(title));
+  });
+
+  assert.deepEqual(await press('one'), {deeds: [['focus', service]], left: 0});
+  await page.waitForSelector('.verdict');
+  assert.equal(page.url(), service);
+  for (const [title, path] of [['two', '/'], ['three', '/'], ['four', '//elsewhere.example/x']]) {
+    await live(page);
+    assert.deepEqual((await press(title)).deeds, [['focus', host.url + path]]);
+  }
+  // No window is there.
+  await page.goto('about:blank');
+  assert.deepEqual((await press('five')).deeds, [['open', service]]);
+  assert.deepEqual((await press('six')).deeds, [['open', addresses.four]]);
+  await page.goto(`${host.url}/notifications`);
+  await live(page);
 });
 
 step('what is late, what reboots and what is gone are told apart', async () => {
