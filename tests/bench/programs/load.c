@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "die.h"
 #include "histogram.h"
 
 #define CONNECTING_MAX 128   /* handshakes at once: the server's are what is measured, not its backlog */
@@ -65,17 +66,6 @@ static int epoll_fd;
 static SSL_CTX *tls;
 static Histogram latency, handshake, burst_latency;
 static uint64_t run_id;
-
-__attribute__((format(printf, 1, 2), noreturn)) static void die(const char *format, ...)
-{
-        va_list ap;
-
-        va_start(ap, format);
-        vfprintf(stderr, format, ap);
-        va_end(ap);
-        fputc('\n', stderr);
-        exit(1);
-}
 
 /* ---- Connections ---- */
 

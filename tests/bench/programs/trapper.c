@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "die.h"
 #include "histogram.h"
 
 #define HEAD 13 /* "ZBXD\1" and the length, little-endian */
@@ -34,17 +35,6 @@ typedef struct Sender {
 
 static atomic_uint next_agent, errors;
 static uint64_t end_at;
-
-__attribute__((format(printf, 1, 2), noreturn)) static void die(const char *format, ...)
-{
-        va_list ap;
-
-        va_start(ap, format);
-        vfprintf(stderr, format, ap);
-        va_end(ap);
-        fputc('\n', stderr);
-        exit(1);
-}
 
 static size_t make_report(char *buffer, size_t size, unsigned report)
 {
