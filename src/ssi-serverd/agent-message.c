@@ -219,7 +219,7 @@ static int parse_gap(Parser *p, json_object *payload, IngestItem **list)
         return 0;
 }
 
-/* The array at key, if it is given: NULL else. */
+/* The array at key, and how many it has: 0 where it is not given. */
 static int get_words(Parser *p, json_object *o, const char *key, size_t max, json_object **ret)
 {
         json_object *array = json_get_array(o, key);
@@ -229,12 +229,12 @@ static int get_words(Parser *p, json_object *o, const char *key, size_t max, jso
         if (array && json_object_array_length(array) > max)
                 return refuse(p, -EMSGSIZE, "%s has more than %zu elements", key, max);
         *ret = array;
-        return 0;
+        return array ? (int) json_object_array_length(array) : 0;
 }
 
-static int get_word(Parser *p, json_object *array, size_t i, const char *key, const char **ret)
+static int get_word(Parser *p, json_object *array, int i, const char *key, const char **ret)
 {
-        json_object *o = json_object_array_get_idx(array, i);
+        json_object *o = json_object_array_get_idx(array, (size_t) i);
         const char *s = json_object_is_type(o, json_type_string) ? json_object_get_string(o) : NULL;
 
         if (!s || strlen(s) != (size_t) json_object_get_string_len(o))
@@ -249,14 +249,12 @@ static int get_watches(Parser *p, json_object *o, char **ret)
         _cleanup_(db_array_free) DbArray list = {};
         json_object *array = NULL;
         const char *unit = NULL;
-        size_t n;
-        int r;
+        int r, n;
 
-        r = get_words(p, o, "watches", METADATA_WATCHES_MAX, &array);
-        if (r < 0)
-                return r;
-        n = array ? json_object_array_length(array) : 0;
-        for (size_t i = 0; i < n; i++) {
+        n = get_words(p, o, "watches", METADATA_WATCHES_MAX, &array);
+        if (n <= 0)
+                return n;
+        for (int i = 0; i < n; i++) {
                 r = get_word(p, array, i, "watches", &unit);
                 if (r < 0)
                         return r;
@@ -264,8 +262,6 @@ static int get_watches(Parser *p, json_object *o, char **ret)
                         return refuse(p, -EMSGSIZE, "an element of watches is longer than %d bytes", UNIT_NAME_MAX);
                 db_array_text(&list, unit);
         }
-        if (n == 0)
-                return 0;
         if (!db_array_done(&list))
                 return -ENOMEM;
         *ret = strdup(list.text);
@@ -322,14 +318,12 @@ static int add_dependencies(Parser *p, json_object *o, const IngestItem *item, D
 {
         const InventoryService *from = find_service(item, json_get_string(o, "service_name"));
         json_object *array = NULL;
-        size_t n;
-        int r;
+        int r, n;
 
-        r = get_words(p, o, "depends_on", DEPENDS_ON_MAX, &array);
-        if (r < 0)
-                return r;
-        n = array ? json_object_array_length(array) : 0;
-        for (size_t i = 0; i < n; i++) {
+        n = get_words(p, o, "depends_on", DEPENDS_ON_MAX, &array);
+        if (n < 0)
+                return n;
+        for (int i = 0; i < n; i++) {
                 const InventoryService *to;
                 const char *name = NULL;
 
