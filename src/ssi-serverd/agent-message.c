@@ -258,6 +258,7 @@ static int get_watches(Parser *p, json_object *o, char **ret)
                 r = get_word(p, array, i, "watches", &unit);
                 if (r < 0)
                         return r;
+                /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): set when r >= 0 */
                 if (strlen(unit) > UNIT_NAME_MAX)
                         return refuse(p, -EMSGSIZE, "an element of watches is longer than %d bytes", UNIT_NAME_MAX);
                 db_array_text(&list, unit);
