@@ -12,13 +12,12 @@
 /* A backup is pg_dump writing to the caller's descriptor. A restore is pg_restore, reading the caller's, and psql, which
  * runs what the former writes in one transaction:
  *
- * 1. Requests are answered 503, sessions and streams are closed. The locks that the transaction takes would make them
- *    wait anyhow.
+ * 1. Requests are answered 503; sessions, streams and our connections to the database are closed.
  * 2. RESTORE_BEFORE drops what is there; then comes the backup; RESTORE_AFTER looks whether it is one of ours, of a
  *    version that we know, and fences all sessions. What goes wrong anywhere leaves the database as it was.
  * 3. A pg_restore that dies would look to psql like the end of a good one. So we hold the pipe between them open, and
  *    when pg_restore has ended well, write a last statement without which RESTORE_AFTER refuses.
- * 4. All connections to the database are closed, those of other instances too, and the migrations run. */
+ * 4. The connections of other instances are closed, and the migrations run. Who asked is told when the server is ready. */
 
 #define LINE_MAX_SIZE  1024U
 
@@ -32,6 +31,7 @@ struct AdminJob {
         Admin *admin;
         AdminCall *call;
         bool restore;
+        bool ended; /* restored; waits for the server to be ready */
         pid_t pids[CHILDREN_MAX];
         sd_event_source *children[CHILDREN_MAX];
         sd_bus_track *caller;
@@ -138,9 +138,15 @@ static void job_end(AdminJob *j_taken, bool well)
         _cleanup_(job_freep) AdminJob *j = j_taken;
         Admin *a = j->admin;
 
-        a->job = NULL;
-        if (j->restore)
+        if (j->restore && !j->ended) {
                 server_end_restore(a->server, well);
+                if (well) {
+                        j->ended = true;
+                        (void) TAKE_PTR(j);
+                        return;
+                }
+        }
+        a->job = NULL;
         if (well) {
                 log_notice(j->restore ? "Restored a backup." : "Wrote a backup.");
                 admin_reply(j->call, "");
@@ -153,6 +159,12 @@ static void job_end(AdminJob *j_taken, bool well)
                 admin_reply_error(j->call, j->restore ? "RestoreFailed" : "BackupFailed", "%s",
                                   text ? text + strlen("ERROR:  ") : what);
         }
+}
+
+void admin_job_ready_changed(AdminJob *j)
+{
+        if (j && j->ended && server_is_ready(j->admin->server))
+                job_end(j, true);
 }
 
 static int on_marker(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -221,8 +233,8 @@ static int start_restore(AdminJob *j, int fd, int error_fd)
         snprintf(known, sizeof(known), "SET ssi.known = '%d'", server_schema_version(j->admin->server));
 
         const char *psql_args[] = { "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1",
-                                    "--single-transaction", "-c", known, "-c", RESTORE_BEFORE, "--file=-",
-                                    "-c", RESTORE_AFTER, NULL };
+                                    "-c", "BEGIN", "-c", known, "-c", RESTORE_BEFORE, "--file=-",
+                                    "-c", RESTORE_AFTER, "-c", "COMMIT", "-c", RESTORE_TERMINATE, NULL };
 
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;

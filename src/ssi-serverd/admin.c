@@ -191,6 +191,7 @@ void admin_ready_changed(Admin *a)
                 return;
         admin_emit_changed(a);
         admin_sample(a);
+        admin_job_ready_changed(a->job);
 }
 
 /* ---- The connection ---- */

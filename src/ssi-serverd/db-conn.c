@@ -126,17 +126,36 @@ static void db_conn_fail_queries(DbConn *c, int error)
         }
 }
 
-static void db_conn_fail(DbConn *c)
+static void db_conn_disconnect(DbConn *c)
 {
         bool was_ready = c->state == DB_CONN_READY;
 
-        log_debug("Database connection: %s", c->pg ? PQerrorMessage(c->pg) : "out of memory");
         db_conn_close(c);
         c->state = DB_CONN_WAITING;
-        db_conn_arm(c, db_conn_next_retry(c));
+        (void) sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
         if (was_ready)
                 c->handler->state_changed(c, false, c->userdata);
         db_conn_fail_queries(c, -ECONNRESET);
+}
+
+static void db_conn_fail(DbConn *c)
+{
+        log_debug("Database connection: %s", c->pg ? PQerrorMessage(c->pg) : "out of memory");
+        db_conn_disconnect(c);
+        db_conn_arm(c, db_conn_next_retry(c));
+}
+
+void db_conn_suspend(DbConn *c)
+{
+        db_conn_disconnect(c);
+}
+
+void db_conn_resume(DbConn *c)
+{
+        if (c->state != DB_CONN_WAITING)
+                return;
+        c->retry_usec = RETRY_MIN_USEC;
+        db_conn_arm(c, 0);
 }
 
 static int db_conn_watch(DbConn *c, uint32_t events)

@@ -15,6 +15,10 @@ typedef struct DbConnHandler {
 int db_conn_new(sd_event *event, const char *conninfo, const DbConnHandler *handler, void *userdata, DbConn **ret);
 DbConn *db_conn_free(DbConn *c);
 
+/* As db_suspend() and db_resume(). */
+void db_conn_suspend(DbConn *c);
+void db_conn_resume(DbConn *c);
+
 bool db_conn_is_ready(DbConn *c);
 unsigned db_conn_in_flight(DbConn *c);
 

@@ -128,6 +128,24 @@ unsigned db_in_flight(Db *db)
         return n;
 }
 
+static void db_each(Db *db, void (*f)(DbConn *c))
+{
+        if (db->listener)
+                f(db->listener);
+        for (unsigned i = 0; i < db->n_conns; i++)
+                f(db->conns[i]);
+}
+
+void db_suspend(Db *db)
+{
+        db_each(db, db_conn_suspend);
+}
+
+void db_resume(Db *db)
+{
+        db_each(db, db_conn_resume);
+}
+
 void db_set_state_callback(Db *db, void (*changed)(bool ready, void *userdata), void *userdata)
 {
         db->changed = changed;

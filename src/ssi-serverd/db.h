@@ -33,6 +33,11 @@ unsigned db_in_flight(Db *db);
 /* Called from the event loop whenever db_is_ready() changes. */
 void db_set_state_callback(Db *db, void (*changed)(bool ready, void *userdata), void *userdata);
 
+/* Ends all connections, the listener's too, and makes none until it is resumed: what is under way gets -ECONNRESET, and
+ * what is asked for meanwhile -ENOTCONN. Not from within a db_callback_t. */
+void db_suspend(Db *db);
+void db_resume(Db *db);
+
 /* Runs one statement in a transaction of its own on a pooled connection. The parameters (text format, NULL for null)
  * are copied. The callback (may be NULL) is called exactly once, from the event loop (or db_free()), unless an error
  * is returned here: -ENOTCONN without a connection, -EBUSY when all pipelines are full, -ENOMEM. Statements on a pool

@@ -222,6 +222,16 @@ int notifier_start(Notifier *n, const char *conninfo)
         return 0;
 }
 
+void notifier_suspend(Notifier *n)
+{
+        db_suspend(n->db);
+}
+
+void notifier_resume(Notifier *n)
+{
+        db_resume(n->db);
+}
+
 void notifier_stop(Notifier *n)
 {
         n->stopped = true;

@@ -18,6 +18,9 @@ DEFINE_CLEANUP(Notifier *, notifier_free);
 
 /* Opens a connection of its own and begins. */
 int notifier_start(Notifier *n, const char *conninfo);
+/* As db_suspend() and db_resume(), of its connection. */
+void notifier_suspend(Notifier *n);
+void notifier_resume(Notifier *n);
 /* Claims nothing more. */
 void notifier_stop(Notifier *n);
 /* Nothing is under way. */

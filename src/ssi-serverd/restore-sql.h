@@ -45,3 +45,8 @@
         " UPDATE public.servers s SET connected = false,"                                                       \
         "  session_epoch = greatest(s.session_epoch, e.session_epoch) + 1"                                      \
         "  FROM pg_temp.ssi_epochs e WHERE e.public_id = s.public_id"
+
+/* After the transaction: other instances begin anew, since they know things of the database as it was. */
+#define RESTORE_TERMINATE                                                                                       \
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"             \
+        " AND usename = current_user AND pid <> pg_backend_pid()"

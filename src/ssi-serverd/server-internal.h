@@ -60,7 +60,8 @@ void server_wrote(Server *s, int error, const char *message);
 /* The number of the last migration that this program has. */
 int server_schema_version(Server *s);
 
-/* Between these, requests are refused, and nobody is connected. restored: what the database holds is other than before. */
+/* Between these, requests are refused, and nothing of this instance is connected to the database. restored: what it holds
+ * is other than before; server_is_ready() says when all is well again. */
 void server_begin_restore(Server *s);
 void server_end_restore(Server *s, bool restored);
 

@@ -227,7 +227,7 @@ static void on_pool_state(bool ready, void *userdata)
 {
         Server *s = userdata;
 
-        if (!ready && !s->database_lost) {
+        if (!ready && !s->database_lost && !s->restoring) {
                 s->database_lost = true;
                 log_warning("Lost the connection to the database, trying again.");
         } else if (ready && s->database_lost) {
@@ -238,7 +238,7 @@ static void on_pool_state(bool ready, void *userdata)
         if (!ready)
                 return;
         key_ring_refresh(s->keys);
-        if (!key_ring_is_ready(s->keys))
+        if (!s->maintained)
                 maintain(s);
         else
                 agent_sessions_check(s->sessions);
@@ -303,12 +303,20 @@ static void start_again_later(Server *s)
         s->start_retry_usec = MIN(s->start_retry_usec * 2, START_RETRY_MAX_USEC);
 }
 
-static void restore_done(Server *s)
+/* What somebody asks in the middle would wait for the locks of the restore, and go on with what is no longer there. */
+static void suspend(Server *s)
+{
+        db_suspend(s->db);
+        db_suspend(s->ingest_db);
+        notifier_suspend(s->notifier);
+}
+
+static void resume(Server *s)
 {
         s->restoring = false;
-        update_availability(s);
-        maintain(s);
-        agent_sessions_check(s->sessions);
+        db_resume(s->db);
+        db_resume(s->ingest_db);
+        notifier_resume(s->notifier);
 }
 
 static void migrate_done(void *userdata)
@@ -336,7 +344,7 @@ static void migrate_done(void *userdata)
                 if (r < 0)
                         log_error_errno(r, "Cannot start with the database");
                 if (s->restoring)
-                        restore_done(s);
+                        resume(s);
         }
         migrate_job_free(j);
 }
@@ -375,21 +383,16 @@ void server_begin_restore(Server *s)
         update_availability(s);
         streams_close_all(s->streams);
         agent_sessions_restart(s->sessions);
+        suspend(s);
 }
 
-/* Every connection begins anew, also those of other instances: they know things of the database as it was. */
 void server_end_restore(Server *s, bool restored)
 {
         if (!restored) {
-                s->restoring = false;
-                update_availability(s);
-                agent_sessions_check(s->sessions);
+                resume(s);
                 return;
         }
-        (void) server_query(s,
-                            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-                            " AND usename = current_user AND pid <> pg_backend_pid()",
-                            0, NULL, NULL, NULL);
+        s->maintained = false;
         server_start(s);
 }
 

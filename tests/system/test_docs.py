@@ -84,8 +84,6 @@ def reader(host):
     host.run("cd /usr/local/bin/ssi && for name in *; do [ ! -e $name ] || ssictl remove $name; done; rm -r /root/reader")
 
 
-# A restore ends the sessions of the database, and replaces the functions that a statement under way may be about to call.
-@pytest.mark.expect_error("terminating connection due to administrator command|cache lookup failed for function")
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_commands_of_documents(reader, document):
     blocks = fences(document)
