@@ -19,6 +19,8 @@ typedef enum AgentSessionState {
         SESSION_ENDED, /* the close is under way */
 } AgentSessionState;
 
+typedef struct AuthBatch AuthBatch;
+
 typedef struct AgentSession {
         AgentSessions *owner;
         AgentSessionState state;
@@ -26,7 +28,8 @@ typedef struct AgentSession {
         sd_event_source *auth_timer;
         AgentMessage auth;
         bool querying;   /* the statement of step 2 is under way */
-        bool waiting;    /* for the session before */
+        struct AgentSession **in_queue; /* for that statement, or for the session before; or NULL */
+        bool alone;      /* to be asked for by a statement of its own */
 
         int64_t id, epoch;
         char *agent_id;  /* set while in the tables below */
@@ -34,7 +37,7 @@ typedef struct AgentSession {
         IngestSource *source;
         bool checked;    /* in the check under way, not answered */
         UT_hash_handle hh, hh_server;
-        struct AgentSession *prev, *next;
+        struct AgentSession *prev, *next, *auth_prev, *auth_next;
 } AgentSession;
 
 struct AgentSessions {
@@ -42,6 +45,9 @@ struct AgentSessions {
         AgentSession *all;
         AgentSession *by_agent;  /* READY ones, also while they drain */
         AgentSession *by_server;
+        AgentSession *auth_queue;   /* for the next batch */
+        AgentSession *auth_waiting; /* for the session before */
+        AuthBatch *auth_batch;      /* under way */
         sd_event_source *timer;
         bool beating;         /* a beat is under way */
         bool checking;        /* a check of the sessions is */
@@ -63,7 +69,10 @@ void agent_session_collect(AgentSession *s);
 extern const IngestSourceHandler agent_session_source_handler;
 
 /* agent-auth.c */
+/* Asks the database, when it is the session's turn. May end the session, and free it when its connection is gone. */
 void agent_session_authenticate(AgentSession *s);
+/* When it is in one. */
+void agent_session_leave_queue(AgentSession *s);
 
 /* agent-presence.c */
 /* Unless another session has taken over. */

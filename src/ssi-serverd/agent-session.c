@@ -8,8 +8,8 @@
  *
  * 1. NEW: the connection is open, and has 10 s for its first message, `auth`.
  * 2. AUTHENTICATING: reading is paused. When an earlier connection of the same agent is gone but what it sent is still
- *    on its way to the database, the new one waits for that. Then one statement checks the key, counts the session
- *    epoch up (which fences every other session, wherever it is) and reads the resume cursor.
+ *    on its way to the database, the new one waits for that. Then one statement, for all that wait just then, checks
+ *    the keys, counts the session epochs up (which fences every other session, wherever it is) and reads the cursors.
  * 3. READY: messages become items of the session's ingestion source, which acknowledges them when committed.
  * 4. After the connection: the session stays until its source is drained, ended or fenced.
  *
@@ -43,6 +43,7 @@ void agent_session_refuse(AgentSession *s, int code, const char *name, const cha
         if (s->state == SESSION_ENDED)
                 return;
         s->state = SESSION_ENDED;
+        agent_session_leave_queue(s);
         s->auth_timer = sd_event_source_disable_unref(s->auth_timer);
         if (!s->ws)
                 return;
@@ -65,9 +66,9 @@ static void session_leave_tables(AgentSession *s)
                 return;
         HASH_DELETE(hh, s->owner->by_agent, s);
         HASH_DELETE(hh_server, s->owner->by_server, s);
-        DL_FOREACH_SAFE(s->owner->all, other, tmp)
-                if (other->waiting && streq(other->auth.agent_id, s->agent_id)) {
-                        other->waiting = false;
+        DL_FOREACH_SAFE2(s->owner->auth_waiting, other, tmp, auth_next)
+                if (streq(other->auth.agent_id, s->agent_id)) {
+                        agent_session_leave_queue(other);
                         agent_session_authenticate(other);
                 }
         free(s->agent_id);
@@ -84,6 +85,7 @@ void agent_session_enter(AgentSession *s)
 static void session_free(AgentSession *s)
 {
         session_leave_tables(s);
+        agent_session_leave_queue(s);
         DL_DELETE(s->owner->all, s);
         sd_event_source_disable_unref(s->auth_timer);
         ingest_source_free(s->source);
@@ -227,7 +229,7 @@ static void session_closed(WsConn *ws, void *userdata)
         AgentSession *s = ws_data(ws);
 
         s->ws = NULL;
-        s->waiting = false;
+        agent_session_leave_queue(s);
         /* An instance that ends says nothing: its agents have a while to come to another one. */
         if (s->source && !s->owner->server->stopping)
                 agent_session_mark_offline(s);
@@ -301,8 +303,9 @@ AgentSessions *agent_sessions_free(AgentSessions *a)
         if (!a)
                 return NULL;
         sd_event_source_disable_unref(a->timer);
+        a->auth_queue = a->auth_waiting = NULL;
         DL_FOREACH_SAFE(a->all, s, tmp) {
-                s->waiting = false;
+                s->in_queue = NULL;
                 session_free(s);
         }
         free(a);

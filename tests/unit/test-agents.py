@@ -250,6 +250,65 @@ class Messages(AgentTest):
                          [f"2025-09-01T00:00:0{n}.000Z" for n in range(4)])
 
 
+class Storm(AgentTest):
+    """Many agents at once are begun by few statements, and each gets what it would have got alone."""
+
+    async def begin(self, agent, key=None, hostname="h"):
+        """What is said first, and the code of the close that comes after an error."""
+        auth = json.loads(agent.auth())
+        auth["payload"].update({"hostname": hostname}, **({"api_key": key} if key else {}))
+        async with agent.connect() as ws:
+            await ws.send(json.dumps(auth))
+            answer = json.loads(await asyncio.wait_for(ws.recv(), 30))
+            if answer["type"] == "error":
+                return answer["payload"]["code"], (await closed_with(ws))[1]
+            self.assertEqual(answer["payload"]["server_name"], agent.name)
+            return "auth_ok", None
+
+    def setUp(self):
+        super().setUp()
+        self.agents = [self.user.server(f"storm-{n}") for n in range(40)]
+        for n, agent in enumerate(self.agents):
+            agent.name = f"storm-{n}"
+        self.before = self.epochs()
+
+    def epochs(self):
+        return [int(sql(f"SELECT session_epoch FROM servers WHERE public_id = '{a.server}'")) for a in self.agents]
+
+    def test_right_and_wrong_keys(self):
+        async def run():
+            sessions = []
+            for agent in self.agents:
+                sessions += [self.begin(agent, key="wrong"), self.begin(agent), self.begin(agent, key="wrong")]
+            return await asyncio.gather(*sessions)
+
+        got = asyncio.run(run())
+        self.assertEqual(set(got[1::3]), {("auth_ok", None)})
+        self.assertEqual(set(got[::3] + got[2::3]), {("unauthorized", 4401)})
+        self.assertEqual(self.epochs(), [n + 1 for n in self.before])
+
+    def test_one_agent_many_times(self):
+        """All are let in, one after the other: each takes over from the one before."""
+        async def run():
+            return await asyncio.gather(*(self.begin(self.agents[0]) for _ in range(100)))
+
+        self.assertEqual(set(asyncio.run(run())), {("auth_ok", None)})
+        self.assertEqual(self.epochs()[0], self.before[0] + 100)
+
+    def test_one_that_the_database_refuses(self):
+        sql("ALTER TABLE servers ADD CONSTRAINT in_test CHECK (hostname <> 'refused')")
+        try:
+            async def run():
+                return await asyncio.gather(*(self.begin(a, hostname="refused" if n == 7 else "h")
+                                              for n, a in enumerate(self.agents)))
+
+            got = asyncio.run(run())
+        finally:
+            sql("ALTER TABLE servers DROP CONSTRAINT in_test")
+        self.assertEqual(got.pop(7), ("unavailable", 1013))
+        self.assertEqual(set(got), {("auth_ok", None)})
+
+
 class Presence(AgentTest):
     def test_stale_and_recovered(self):
         streams = [self.user.stream(i) for i in (0, 1)]
