@@ -40,7 +40,7 @@
 #define HTTP_USER_MAX         32
 #define SSE_QUEUE_MAX         ((size_t) 1024 * 1024)
 #define SSE_COMMENT_SECONDS   15
-#define WS_PING_SECONDS       20
+#define WS_PING_SECONDS       30
 #define WS_SILENCE_SECONDS    45
 #define WS_CLOSE_SECONDS      10
 #define WS_PARTIAL_MAX        ((size_t) 256 * 1024 * 1024) /* unfinished messages of all connections */

@@ -76,7 +76,8 @@ static void on_alive_timeout(WheelTimer *t, void *userdata)
 {
         WsConn *w = userdata;
         Wheel *wheel = w->conn->server->wheel;
-        uint64_t silence = w->paused ? 0 : wheel_now(wheel) - w->heard;
+        /* Who is not listened to cannot be blamed for silence, and still wants to know that we are there. */
+        uint64_t silence = w->paused ? WS_PING_SECONDS : wheel_now(wheel) - w->heard;
 
         if (silence >= WS_SILENCE_SECONDS) {
                 conn_kill(w->conn);
@@ -86,7 +87,7 @@ static void on_alive_timeout(WheelTimer *t, void *userdata)
                 wheel_arm(wheel, &w->timer, (unsigned) (WS_PING_SECONDS - silence), on_alive_timeout, w);
                 return;
         }
-        if (!w->pinged) {
+        if (!w->pinged || w->paused) {
                 w->pinged = w->want_ping = true;
                 conn_want_write(w->conn);
         }

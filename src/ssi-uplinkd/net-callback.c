@@ -129,9 +129,6 @@ static int dispatch(NetConn *c, struct lws *wsi, enum lws_callback_reasons reaso
                 return 0;
         case LWS_CALLBACK_CLIENT_RECEIVE:
                 return on_message(c, wsi, in, length);
-        case LWS_CALLBACK_CLIENT_RECEIVE_PONG:
-                c->ops->pong(c->userdata);
-                return 0;
         case LWS_CALLBACK_CLIENT_WRITEABLE:
                 c->ops->writable(c->userdata);
                 return 0;

@@ -1,4 +1,6 @@
 #include <netdb.h>
+#include <netinet/tcp.h>
+#include <time.h>
 
 #include "net-internal.h"
 
@@ -254,4 +256,18 @@ int net_conn_send(NetConn *c, const char *text, size_t length)
 int net_conn_send_ping(NetConn *c)
 {
         return conn_write(c, "", 0, LWS_WRITE_PING);
+}
+
+/* lws answers the peer's pings and does not tell of them. TCP knows: tcp(7). */
+uint64_t net_conn_heard(NetConn *c)
+{
+        struct tcp_info info;
+        socklen_t size = sizeof(info);
+        struct timespec ts;
+
+        if (!c->wsi || getsockopt(lws_get_socket_fd(c->wsi), IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+                return 0;
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000 -
+               (uint64_t) info.tcpi_last_data_recv * USEC_PER_MSEC;
 }

@@ -25,8 +25,6 @@ typedef struct NetOps {
         /* Asked for by net_conn_want_write(): call net_conn_send() at most once. WebSocket only. */
         void (*writable)(void *userdata);
 
-        void (*pong)(void *userdata);
-
         /* code is the peer's close code or 0; reason is a sentence's part for people. */
         void (*closed)(unsigned code, const char *reason, void *userdata);
 } NetOps;
@@ -51,3 +49,6 @@ NetConn *net_conn_close(NetConn *c);
 void net_conn_want_write(NetConn *c);
 int net_conn_send(NetConn *c, const char *text, size_t length);
 int net_conn_send_ping(NetConn *c);
+
+/* When the peer's last bytes came, pings and pongs too (CLOCK_MONOTONIC, usec); 0 when that cannot be known. */
+uint64_t net_conn_heard(NetConn *c);

@@ -32,8 +32,8 @@ struct Session {
         JournalFollow *follow;
         Outbox *outbox;
         Backoff backoff;
-        sd_event_source *retry, *heartbeat;
-        uint64_t since, last_heard; /* monotonic usec */
+        sd_event_source *retry, *heartbeat, *listen;
+        uint64_t since; /* monotonic usec */
         bool auth_due, inventory_due, ping_due, paused, was_connected;
         bool restarts; /* the backend said so */
         bool gap_told;        /* the backend has the gap that this session may find in its history */

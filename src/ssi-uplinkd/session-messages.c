@@ -109,7 +109,6 @@ void session_received(unsigned status, const char *text, size_t length, void *us
         char reason[128];
         int r;
 
-        s->last_heard = session_now(CLOCK_MONOTONIC);
         r = dispatch(s, text, length);
         if (r >= 0)
                 return;

@@ -8,8 +8,11 @@
 
 #define CONNECT_PATH "/api/v1/agent/connect"
 
-/* Silence after which a ping is sent; twice that, and the peer is dead. */
-#define HEARTBEAT_USEC (20 * USEC_PER_SEC)
+/* The backend pings after 30 s in which it heard nothing, or says something anyhow. When neither comes it is asked, and
+ * is dead if that is not answered either. */
+#define AUTH_TIMEOUT_USEC (20 * USEC_PER_SEC)
+#define PING_AFTER_USEC   (35 * USEC_PER_SEC)
+#define DEAD_AFTER_USEC   (44 * USEC_PER_SEC)
 
 /* A connection that lasted so long starts the backoff anew. */
 #define STABLE_USEC (10 * USEC_PER_SEC)
@@ -37,6 +40,7 @@ static void disconnect(Session *s)
         s->conn = net_conn_close(s->conn);
         s->retry = sd_event_source_disable_unref(s->retry);
         s->heartbeat = sd_event_source_disable_unref(s->heartbeat);
+        s->listen = sd_event_source_disable_unref(s->listen);
         journal_follow_stop(s->follow);
         s->stats.failed += outbox_clear(s->outbox);
         s->auth_due = s->inventory_due = s->ping_due = s->paused = false;
@@ -166,29 +170,40 @@ static const JournalFollowOps follow_ops = {
 
 /* --- the connection --- */
 
-static void on_pong(void *userdata)
+static int arm_heartbeat(Session *s, uint64_t at)
 {
-        Session *s = userdata;
+        int r;
 
-        s->last_heard = session_now(CLOCK_MONOTONIC);
+        r = sd_event_source_set_time(s->heartbeat, at);
+        return r < 0 ? r : sd_event_source_set_enabled(s->heartbeat, SD_EVENT_ONESHOT);
 }
 
 static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Session *s = userdata;
-        uint64_t silence = session_now(CLOCK_MONOTONIC) - s->last_heard;
-        int r;
+        uint64_t heard = net_conn_heard(s->conn);
 
-        if (s->state == SESSION_AUTHENTICATING || silence + USEC_PER_SEC >= 2 * HEARTBEAT_USEC) {
+        if (s->state == SESSION_AUTHENTICATING || usec >= heard + DEAD_AFTER_USEC) {
                 session_lose(s, "the backend does not answer", false);
                 return 0;
         }
-        if (silence + USEC_PER_SEC >= HEARTBEAT_USEC) {
-                s->ping_due = true;
-                net_conn_want_write(s->conn);
-        }
-        r = sd_event_source_set_time_relative(source, HEARTBEAT_USEC);
-        return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        if (usec < heard + PING_AFTER_USEC)
+                return arm_heartbeat(s, heard + PING_AFTER_USEC);
+        s->ping_due = true;
+        net_conn_want_write(s->conn);
+        return arm_heartbeat(s, heard + DEAD_AFTER_USEC);
+}
+
+/* Whatever woke us: the heartbeat is put off for as long as the backend has been heard, so that it need not wake us, too. */
+static int on_turn(sd_event_source *source, void *userdata)
+{
+        Session *s = userdata;
+        uint64_t due = 0;
+
+        if (s->state != SESSION_STREAMING)
+                return 0;
+        due = net_conn_heard(s->conn) + PING_AFTER_USEC;
+        return due > session_now(CLOCK_MONOTONIC) ? arm_heartbeat(s, due) : 0;
 }
 
 static void on_opened(void *userdata)
@@ -197,10 +212,11 @@ static void on_opened(void *userdata)
         int r;
 
         s->state = SESSION_AUTHENTICATING;
-        s->last_heard = session_now(CLOCK_MONOTONIC);
         s->auth_due = true;
         net_conn_want_write(s->conn);
-        r = sd_event_add_time_relative(s->event, &s->heartbeat, CLOCK_MONOTONIC, HEARTBEAT_USEC, 0, on_heartbeat, s);
+        r = sd_event_add_time_relative(s->event, &s->heartbeat, CLOCK_MONOTONIC, AUTH_TIMEOUT_USEC, 0, on_heartbeat, s);
+        if (r >= 0)
+                r = sd_event_add_post(s->event, &s->listen, on_turn, s);
         if (r < 0)
                 session_lose(s, strerror(-r), false);
 }
@@ -219,7 +235,6 @@ static const NetOps net_ops = {
         .opened = on_opened,
         .received = session_received,
         .writable = session_writable,
-        .pong = on_pong,
         .closed = on_closed,
 };
 

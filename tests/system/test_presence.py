@@ -1,4 +1,8 @@
 """What the backend shows of a host's being there."""
+import json
+import time
+
+from conftest import register
 from hosts import prints, script, wait_until
 
 
@@ -47,3 +51,27 @@ def test_what_was_kept_is_told_as_it_stands_at_last(stack, add):
     assert told in ([], [["OK", "WARNING"]])   # [] once whoever tells people has taken it
     events = stack.account.get(f"/api/v1/servers/{stack.server_id}/services/flapping/events")
     assert [e["status"] for e in events] == ["WARNING", "OK", "FAILURE", "OK"]
+
+
+def test_a_backend_that_hangs_is_noticed(boot):
+    """By 45 seconds of silence, since its machine goes on taking what is sent."""
+    host = register(boot("--agent", "--server"))
+    sessions = "SELECT session_epoch FROM servers"
+
+    def is_connected():
+        return json.loads(host.run(["ssictl", "--json", "uplink"], check=False).stdout)["connected"]
+
+    wait_until(is_connected)
+    began = host.sql(sessions)
+    host.run("systemctl kill -s STOP ssi-serverd.service")
+    stopped = time.monotonic()
+    try:
+        time.sleep(35)
+        assert is_connected(), "the silence is shorter than what is waited for"
+        wait_until(lambda: not is_connected(), timeout=15)
+        assert time.monotonic() - stopped < 46
+        assert "does not answer" in host.run("journalctl -b -u ssi-uplinkd --no-pager").stdout
+    finally:
+        host.run("systemctl kill -s CONT ssi-serverd.service")
+    wait_until(is_connected, timeout=60)
+    assert host.sql(sessions) > began
