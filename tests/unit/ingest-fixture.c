@@ -108,7 +108,9 @@ int64_t make_server(Postgres *pg)
 {
         return atoll(postgres_query(
                 pg, "WITH u AS (INSERT INTO users (public_id, email, password_hash) SELECT r, r, '' FROM"
-                    " (SELECT gen_random_uuid()::text r) x RETURNING id, public_id)"
+                    " (SELECT gen_random_uuid()::text r) x RETURNING id, public_id),"
+                    " c AS (INSERT INTO notification_channels (public_id, user_id, type, name)"
+                    "  SELECT 'chn-' || public_id, id, 'webhook', 'one' FROM u)"
                     " INSERT INTO servers (public_id, agent_id, user_id, name, session_epoch)"
                     " SELECT 'srv-' || public_id, 'agt-' || public_id, id, 'host', 1 FROM u RETURNING id"));
 }

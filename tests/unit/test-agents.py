@@ -35,6 +35,10 @@ class AgentTest(unittest.TestCase):
     def setUp(self):
         self.user = User()
         self.agent = self.user.server()
+        # Else nobody is to be told of anything, and no transition is written.
+        sql("INSERT INTO notification_channels (public_id, user_id, type, name, enabled)"
+            f" SELECT 'chn-{self.agent.server}', user_id, 'webhook', 'off', false FROM servers"
+            f" WHERE public_id = '{self.agent.server}'")
 
     async def connect(self, ws):
         """Authenticates; the payload of auth_ok."""

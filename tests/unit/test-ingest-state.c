@@ -136,6 +136,39 @@ static void test_transitions(void **state)
         instance_stop(&in);
 }
 
+/* Of an account that is told nothing, only what ends an acknowledgement. */
+static void test_nobody_to_tell(void **state)
+{
+        char sql[256];
+        Instance in;
+        Agent a;
+        int64_t id;
+
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        snprintf(sql, sizeof(sql),
+                 "WITH d AS (DELETE FROM notification_channels c USING servers s WHERE s.id = %" PRId64
+                 " AND c.user_id = s.user_id RETURNING 1) SELECT count(*) FROM d",
+                 id);
+        assert_string_equal(postgres_query(in.pg, sql), "1");
+        agent_start(&a, &in, id, 1);
+        settle(&in, &a, make_result("disk", STATUS_FAILURE, "", 100, NULL));
+        settle(&in, &a, make_result("cpu", STATUS_FAILURE, "", 100, NULL));
+        settle(&in, &a, make_error("disk", "timeout", 101, NULL));
+        assert_query(&in, id, transitions, "");
+
+        snprintf(sql, sizeof(sql),
+                 "INSERT INTO acknowledgements (server_id, service, reason, severity) VALUES (%" PRId64 ", 'disk', '', 3)"
+                 " RETURNING 1",
+                 id);
+        assert_string_equal(postgres_query(in.pg, sql), "1");
+        settle(&in, &a, make_result("disk", STATUS_OK, "", 102, NULL));
+        settle(&in, &a, make_result("cpu", STATUS_OK, "", 102, NULL));
+        assert_query(&in, id, transitions, "disk status FAILURE>OK,disk error timeout>-");
+        agent_stop(&a);
+        instance_stop(&in);
+}
+
 static void test_replay(void **state)
 {
         static const char clear[] = "WITH d AS (DELETE FROM transitions RETURNING 1) SELECT count(*) FROM d";
@@ -492,6 +525,7 @@ int main(void)
                 cmocka_unit_test(test_refreshed),
                 cmocka_unit_test(test_history_of_changes),
                 cmocka_unit_test(test_transitions),
+                cmocka_unit_test(test_nobody_to_tell),
                 cmocka_unit_test(test_replay),
                 cmocka_unit_test(test_gap_is_remembered),
                 cmocka_unit_test(test_due),
