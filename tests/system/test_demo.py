@@ -35,6 +35,12 @@ def traces(pid, tmp_path):
     return found + [f"port {port}" for port in PORTS if listening(port)]
 
 
+def heed_signals():
+    """Who started the tests may have had them ignored, as a shell's background and nohup do."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def demo(tmp_path):
     """Starts the demo in a session of its own, without a terminal."""
@@ -48,8 +54,7 @@ def demo(tmp_path):
         with open(log, "w") as out:
             process = subprocess.Popen([DEMO, *args], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                                        env={**os.environ, "TMPDIR": str(tmp_path)}, start_new_session=True,
-                                       # Who started the tests may have had it ignored.
-                                       preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                                       preexec_fn=heed_signals)
         process.log = log
         return process
 
