@@ -13,6 +13,7 @@
 #define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
 #define RETRY_MIN_USEC       (50 * USEC_PER_MSEC)
 #define RETRY_MAX_USEC       (5 * USEC_PER_SEC)
+#define DB_PREPARED_MAX      8U
 
 typedef enum DbConnState {
         DB_CONN_WAITING,
@@ -24,6 +25,7 @@ typedef struct DbQuery {
         db_callback_t callback;
         void *userdata;
         PGresult *res;
+        const char *prepares; /* the name, until the database has answered that */
         bool own; /* not a caller's */
         struct DbQuery *prev, *next;
 } DbQuery;
@@ -42,6 +44,8 @@ struct DbConn {
         bool broken; /* found while sending; taken down from the loop */
         DbQuery *queries;
         unsigned n_queries;
+        const char *prepared[DB_PREPARED_MAX]; /* names */
+        unsigned n_prepared;
 };
 
 static void db_conn_connect(DbConn *c);
@@ -111,6 +115,7 @@ static void db_conn_close(DbConn *c)
                 c->pg = NULL;
         }
         c->broken = false;
+        c->n_prepared = 0;
 }
 
 static void db_conn_fail_queries(DbConn *c, int error)
@@ -182,7 +187,7 @@ static void db_conn_set_up(DbConn *c)
         static const char sql[] =
                 "SELECT set_config('max_parallel_workers_per_gather', '0', false), set_config('jit', 'off', false)";
 
-        if (db_conn_query(c, sql, 0, NULL, NULL, NULL) < 0)
+        if (db_conn_query(c, NULL, sql, 0, NULL, NULL, NULL) < 0)
                 return;
         /* It takes nobody's place. */
         c->queries->own = true;
@@ -254,6 +259,27 @@ static void db_conn_finish_head(DbConn *c)
         db_query_free(q);
 }
 
+static bool db_conn_is_prepared(const DbConn *c, const char *name)
+{
+        for (unsigned i = 0; i < c->n_prepared; i++)
+                if (streq(c->prepared[i], name))
+                        return true;
+        return false;
+}
+
+/* The answer to what prepares comes before that to the statement itself. When it is an error, the next one tries again. */
+static bool db_conn_took_preparation(DbConn *c, PGresult *res)
+{
+        const char *name = TAKE_PTR(c->queries->prepares);
+
+        if (!name || PQresultStatus(res) == PGRES_COMMAND_OK)
+                return name;
+        for (unsigned i = 0; i < c->n_prepared; i++)
+                if (c->prepared[i] == name)
+                        c->prepared[i] = c->prepared[--c->n_prepared];
+        return false;
+}
+
 static void db_conn_read(DbConn *c)
 {
         bool ended = false;
@@ -273,6 +299,8 @@ static void db_conn_read(DbConn *c)
                 if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
                         PQclear(res);
                         db_conn_finish_head(c);
+                } else if (db_conn_took_preparation(c, res)) {
+                        PQclear(res);
                 } else if (!c->queries->res || result_to_errno(res) < 0) {
                         /* The commit comes with the sync, after the statement's own result, and may fail. */
                         PQclear(c->queries->res);
@@ -365,8 +393,23 @@ unsigned db_conn_in_flight(DbConn *c)
         return c->n_queries;
 }
 
-int db_conn_query(DbConn *c, const char *sql, unsigned n_params, const char *const *params, db_callback_t callback,
-                  void *userdata)
+static bool db_conn_send(DbConn *c, DbQuery *q, const char *name, const char *sql, unsigned n_params,
+                         const char *const *params)
+{
+        if (name && !db_conn_is_prepared(c, name)) {
+                if (c->n_prepared == DB_PREPARED_MAX)
+                        name = NULL;
+                else if (PQsendPrepare(c->pg, name, sql, 0, NULL))
+                        c->prepared[c->n_prepared++] = q->prepares = name;
+                else
+                        return false;
+        }
+        return name ? PQsendQueryPrepared(c->pg, name, (int) n_params, params, NULL, NULL, 0) :
+                      PQsendQueryParams(c->pg, sql, (int) n_params, NULL, params, NULL, NULL, 0);
+}
+
+int db_conn_query(DbConn *c, const char *name, const char *sql, unsigned n_params, const char *const *params,
+                  db_callback_t callback, void *userdata)
 {
         DbQuery *q;
 
@@ -380,7 +423,7 @@ int db_conn_query(DbConn *c, const char *sql, unsigned n_params, const char *con
         q->callback = callback;
         q->userdata = userdata;
 
-        if (!PQsendQueryParams(c->pg, sql, (int) n_params, NULL, params, NULL, NULL, 0)) {
+        if (!db_conn_send(c, q, name, sql, n_params, params)) {
                 free(q);
                 c->broken = true;
                 db_conn_arm(c, 0);

@@ -22,8 +22,8 @@ void db_conn_resume(DbConn *c);
 bool db_conn_is_ready(DbConn *c);
 unsigned db_conn_in_flight(DbConn *c);
 
-/* As db_query(). */
-int db_conn_query(DbConn *c, const char *sql, unsigned n_params, const char *const *params, db_callback_t callback,
-                  void *userdata);
+/* As db_query(), or with a name as db_query_prepared(). */
+int db_conn_query(DbConn *c, const char *name, const char *sql, unsigned n_params, const char *const *params,
+                  db_callback_t callback, void *userdata);
 /* An identifier quoted for SQL, to be freed; NULL when out of memory or not connected. */
 char *db_conn_quote_identifier(DbConn *c, const char *s);

@@ -55,7 +55,7 @@ static void listener_state_changed(DbConn *c, bool up, void *userdata)
                 return;
         name = db_conn_quote_identifier(c, db->channel);
         if (name && asprintf(&sql, "LISTEN %s", name) >= 0)
-                (void) db_conn_query(c, sql, 0, NULL, listener_done, db);
+                (void) db_conn_query(c, NULL, sql, 0, NULL, listener_done, db);
 }
 
 static void listener_notified(DbConn *c, const char *channel, const char *payload, void *userdata)
@@ -152,8 +152,8 @@ void db_set_state_callback(Db *db, void (*changed)(bool ready, void *userdata), 
         db->changed_userdata = userdata;
 }
 
-int db_query(Db *db, const char *sql, unsigned n_params, const char *const *params, db_callback_t callback,
-             void *userdata)
+/* The connection with the least under way, or NULL. */
+static DbConn *db_pick(Db *db)
 {
         DbConn *best = NULL;
 
@@ -163,9 +163,23 @@ int db_query(Db *db, const char *sql, unsigned n_params, const char *const *para
                 if (c && db_conn_is_ready(c) && (!best || db_conn_in_flight(c) < db_conn_in_flight(best)))
                         best = c;
         }
-        if (!best)
-                return -ENOTCONN;
-        return db_conn_query(best, sql, n_params, params, callback, userdata);
+        return best;
+}
+
+int db_query(Db *db, const char *sql, unsigned n_params, const char *const *params, db_callback_t callback,
+             void *userdata)
+{
+        DbConn *c = db_pick(db);
+
+        return c ? db_conn_query(c, NULL, sql, n_params, params, callback, userdata) : -ENOTCONN;
+}
+
+int db_query_prepared(Db *db, const char *name, const char *sql, unsigned n_params, const char *const *params,
+                      db_callback_t callback, void *userdata)
+{
+        DbConn *c = db_pick(db);
+
+        return c ? db_conn_query(c, name, sql, n_params, params, callback, userdata) : -ENOTCONN;
 }
 
 int db_listen(Db *db, const char *channel, void (*notified)(const char *payload, void *userdata),

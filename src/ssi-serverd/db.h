@@ -45,6 +45,11 @@ void db_resume(Db *db);
 int db_query(Db *db, const char *sql, unsigned n_params, const char *const *params, db_callback_t callback,
              void *userdata);
 
+/* As db_query(), with a statement that a connection prepares when it first needs it, so that it is parsed and planned once.
+ * name and sql: constants. */
+int db_query_prepared(Db *db, const char *name, const char *sql, unsigned n_params, const char *const *params,
+                      db_callback_t callback, void *userdata);
+
 /* LISTEN on a channel with a connection of its own; re-established by itself. relisten is called after each
  * (re)connection, because notifications may have been missed. One channel per Db: -EBUSY for a second. */
 int db_listen(Db *db, const char *channel, void (*notified)(const char *payload, void *userdata),

@@ -162,13 +162,13 @@ int batch_send(Batch *b, Db *db, const char *instance, const IngestSettings *set
                void *userdata)
 {
         static const struct {
-                const char *sql;
+                const char *name, *sql;
                 unsigned n_params;
                 unsigned grace; /* the parameter that is the grace, or none */
         } statements[] = {
-                [BATCH_ITEMS] = { sql_items, ITEMS_PARAMS, ITEMS_GRACE },
-                [BATCH_INVENTORY] = { sql_inventory, INVENTORY_PARAMS, INVENTORY_GRACE },
-                [BATCH_LIVE] = { sql_live, _FENCE_MAX, UINT_MAX },
+                [BATCH_ITEMS] = { "items", sql_items, ITEMS_PARAMS, ITEMS_GRACE },
+                [BATCH_INVENTORY] = { "inventory", sql_inventory, INVENTORY_PARAMS, INVENTORY_GRACE },
+                [BATCH_LIVE] = { "live", sql_live, _FENCE_MAX, UINT_MAX },
         };
         unsigned n_params = statements[b->kind].n_params;
         const char *params[ITEMS_PARAMS];
@@ -184,7 +184,8 @@ int batch_send(Batch *b, Db *db, const char *instance, const IngestSettings *set
                         r = -ENOMEM;
         }
         if (r >= 0)
-                r = db_query(db, statements[b->kind].sql, n_params, params, callback, userdata);
+                r = db_query_prepared(db, statements[b->kind].name, statements[b->kind].sql, n_params, params, callback,
+                                      userdata);
         db_arrays_free(a, ITEMS_PARAMS);
         return r;
 }

@@ -57,6 +57,41 @@ static void test_query(void **state)
         sd_event_unref(event);
 }
 
+static void test_prepared(void **state)
+{
+        static const char sql[] = "SELECT $1::text || value FROM prepared";
+        const char *const params[] = { "it's" };
+        Answer first = {}, made = {}, a[20] = {};
+        sd_event *event = NULL;
+        bool up;
+        Db *db;
+
+        connect_db(*state, &event, &db, 1, &up);
+        /* Not yet: what could not be prepared is so later. */
+        assert_return_code(db_query_prepared(db, "test", sql, 1, params, answered, &first), 0);
+        loop_until(event, &first.done);
+        assert_int_equal(first.error, -EIO);
+        assert_return_code(db_query(db, "CREATE TABLE prepared AS SELECT '!' AS value", 0, NULL, answered, &made), 0);
+        for (size_t i = 0; i < ELEMENTSOF(a); i++)
+                assert_return_code(db_query_prepared(db, "test", sql, 1, params, answered, &a[i]), 0);
+        loop_until(event, &a[ELEMENTSOF(a) - 1].done);
+        for (size_t i = 0; i < ELEMENTSOF(a); i++)
+                assert_string_equal(a[i].value, "it's!");
+        /* Known by its name, and on a new connection anew. */
+        db_suspend(db);
+        assert_int_equal(db_query(db, "SELECT 1", 0, NULL, NULL, NULL), -ENOTCONN);
+        db_resume(db);
+        loop_until(event, &up);
+        made = a[0] = (Answer){};
+        assert_return_code(db_query_prepared(db, "test", sql, 1, params, answered, &a[0]), 0);
+        assert_return_code(db_query(db, "SELECT count(*) FROM pg_prepared_statements", 0, NULL, answered, &made), 0);
+        loop_until(event, &made.done);
+        assert_string_equal(a[0].value, "it's!");
+        assert_string_equal(made.value, "1");
+        db_free(db);
+        sd_event_unref(event);
+}
+
 static void test_errors(void **state)
 {
         static const struct {
@@ -363,6 +398,7 @@ int main(void)
                 cmocka_unit_test(test_array),
                 cmocka_unit_test(test_changes),
                 cmocka_unit_test(test_query),
+                cmocka_unit_test(test_prepared),
                 cmocka_unit_test(test_errors),
                 cmocka_unit_test(test_failed_commit),
                 cmocka_unit_test(test_pipeline_limit),
