@@ -158,7 +158,8 @@ static void batch_fill(AuthBatch *b)
 /* Something that one of them says may be what the database refuses: then each is asked for alone. */
 static bool is_worth_another_try(const AuthBatch *b, int error)
 {
-        return error == -EAGAIN || (b->n > 1 && error != -ECONNRESET && error != -ENOTCONN && error != -ECANCELED);
+        return error == -EAGAIN ||
+               (b->n > 1 && error != -EBUSY && error != -ECONNRESET && error != -ENOTCONN && error != -ECANCELED);
 }
 
 static void batch_failed(AuthBatch *b, int error)
@@ -172,7 +173,9 @@ static void batch_failed(AuthBatch *b, int error)
                         enqueue(s, &b->owner->auth_queue);
                         continue;
                 }
-                agent_session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "The database is not available.");
+                agent_session_refuse(s, CLOSE_UNAVAILABLE, "unavailable",
+                                     error == -EBUSY ? "Too much is asked of the database just now." :
+                                                       "The database is not available.");
                 agent_session_collect(s);
         }
 }
@@ -273,7 +276,7 @@ static void authenticate_next(AgentSessions *a)
                         return;
                 }
                 if (r < 0)
-                        batch_failed(b, -ENOTCONN);
+                        batch_failed(b, r == -EBUSY ? r : -ENOTCONN);
                 free(b);
         }
 }

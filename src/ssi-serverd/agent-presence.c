@@ -189,6 +189,58 @@ void agent_sessions_check(AgentSessions *a)
         a->recheck = !a->checking;
 }
 
+/* ---- The ends of sessions ---- */
+
+/* Unless another session has taken over. */
+static const char sql_offline[] =
+        "WITH ended AS (UPDATE servers s SET connected = false, last_seen = now()"
+        "  FROM unnest($1::bigint[], $2::bigint[]) b(id, epoch)"
+        "  WHERE s.id = b.id AND s.session_epoch = b.epoch AND s.connected RETURNING s.public_id, s.user_id)"
+        " SELECT 's', u.public_id, e.public_id, NULL FROM ended e JOIN users u ON u.id = e.user_id";
+
+static void offline_next(AgentSessions *a);
+
+static void offline_done(PGresult *res, int error, void *userdata)
+{
+        AgentSessions *a = userdata;
+
+        a->ending = false;
+        if (error < 0)
+                a->recheck = true;
+        else
+                (void) publish_rows(a->server, res);
+        if (error != -ECANCELED)
+                offline_next(a);
+}
+
+/* Many may end at once: one statement at a time, for all that ended meanwhile. */
+static void offline_next(AgentSessions *a)
+{
+        const char *params[2];
+
+        if (a->ending || (a->ended_ids.n == 0 && !a->ended_ids.oom))
+                return;
+        params[0] = db_array_done(&a->ended_ids);
+        params[1] = db_array_done(&a->ended_epochs);
+        a->ending = params[0] && params[1] &&
+                    server_query(a->server, sql_offline, ELEMENTSOF(params), params, offline_done, a) >= 0;
+        a->recheck |= !a->ending;
+        agent_sessions_presence_done(a);
+}
+
+void agent_sessions_presence_done(AgentSessions *a)
+{
+        db_array_free(&a->ended_ids);
+        db_array_free(&a->ended_epochs);
+}
+
+void agent_session_mark_offline(AgentSession *s)
+{
+        db_array_int(&s->owner->ended_ids, s->id);
+        db_array_int(&s->owner->ended_epochs, s->epoch);
+        offline_next(s->owner);
+}
+
 /* ---- One agent ---- */
 
 typedef struct PresenceCall {
@@ -209,11 +261,13 @@ static void presence_done(PGresult *res, int error, void *userdata)
         free(c);
 }
 
-/* A statement with id, epoch and arg as its parameters. */
-static void presence_query(AgentSession *s, const char *sql, const char *arg)
+void agent_session_going_down(AgentSession *s, bool cancelled)
 {
+        static const char sql[] =
+                "UPDATE servers SET rebooting_until = CASE WHEN $3::int > 0 THEN now() + make_interval(secs => $3::int) END"
+                " WHERE id = $1::bigint AND session_epoch = $2::bigint RETURNING 1";
         PresenceCall *c = calloc(1, sizeof(*c));
-        char id[32], epoch[32];
+        char id[32], epoch[32], seconds[16];
 
         if (!c) {
                 s->owner->recheck = true;
@@ -222,31 +276,13 @@ static void presence_query(AgentSession *s, const char *sql, const char *arg)
         *c = (PresenceCall){ .owner = s->owner, .user = strdup(s->user), .id = strdup(s->server) };
         snprintf(id, sizeof(id), "%lld", (long long) s->id);
         snprintf(epoch, sizeof(epoch), "%lld", (long long) s->epoch);
-
-        const char *params[] = { id, epoch, arg };
-
-        if (!c->user || !c->id || server_query(s->owner->server, sql, arg ? 3 : 2, params, presence_done, c) < 0)
-                presence_done(NULL, -ENOTCONN, c);
-}
-
-void agent_session_mark_offline(AgentSession *s)
-{
-        presence_query(s,
-                       "UPDATE servers SET connected = false, last_seen = now() WHERE id = $1::bigint"
-                       " AND session_epoch = $2::bigint AND connected RETURNING 1",
-                       NULL);
-}
-
-void agent_session_going_down(AgentSession *s, bool cancelled)
-{
-        char seconds[16];
-
         snprintf(seconds, sizeof(seconds), "%u", cancelled ? 0 : s->owner->server->settings.reboot_seconds);
-        presence_query(s,
-                       "UPDATE servers SET rebooting_until ="
-                       " CASE WHEN $3::int > 0 THEN now() + make_interval(secs => $3::int) END"
-                       " WHERE id = $1::bigint AND session_epoch = $2::bigint RETURNING 1",
-                       seconds);
+
+        const char *params[] = { id, epoch, seconds };
+
+        if (!c->user || !c->id ||
+            server_query(s->owner->server, sql, ELEMENTSOF(params), params, presence_done, c) < 0)
+                presence_done(NULL, -ENOTCONN, c);
 }
 
 /* ---- The timer ---- */

@@ -4,6 +4,7 @@
 
 #include "agent-message.h"
 #include "agent-session.h"
+#include "db-array.h"
 
 #define CLOSE_BAD_MESSAGE   4400
 #define CLOSE_UNAUTHORIZED  4401
@@ -49,7 +50,9 @@ struct AgentSessions {
         AgentSession *auth_waiting; /* for the session before */
         AuthBatch *auth_batch;      /* under way */
         sd_event_source *timer;
-        bool beating;         /* a beat is under way */
+        DbArray ended_ids, ended_epochs; /* sessions to be marked offline by the next statement */
+        bool ending;          /* one is under way */
+        bool beating;         /* a beat is */
         bool checking;        /* a check of the sessions is */
         bool recheck;         /* after the next beat: a statement about an agent failed */
         uint64_t last_beat;   /* CLOCK_MONOTONIC, usec */
@@ -77,5 +80,6 @@ void agent_session_leave_queue(AgentSession *s);
 /* agent-presence.c */
 /* Unless another session has taken over. */
 void agent_session_mark_offline(AgentSession *s);
+void agent_sessions_presence_done(AgentSessions *a);
 void agent_session_going_down(AgentSession *s, bool cancelled);
 int agent_sessions_start_presence(AgentSessions *a);

@@ -303,6 +303,7 @@ AgentSessions *agent_sessions_free(AgentSessions *a)
         if (!a)
                 return NULL;
         sd_event_source_disable_unref(a->timer);
+        agent_sessions_presence_done(a);
         a->auth_queue = a->auth_waiting = NULL;
         DL_FOREACH_SAFE(a->all, s, tmp) {
                 s->in_queue = NULL;

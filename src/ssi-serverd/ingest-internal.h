@@ -12,7 +12,7 @@ struct IngestSource {
         void *userdata;
         IngestItem *items;
         size_t n_items, size;
-        size_t n_in_flight;
+        size_t n_in_flight; /* of one batch: the next may not be committed when that one fails */
         bool queued;    /* on the list of sources with items */
         bool ended;
         bool throttled;
@@ -78,9 +78,10 @@ struct Ingest {
         sd_event_source *retry_timer;
         bool stalled;                /* the database takes nothing; until the timer */
         bool failing;                /* until the next commit */
-        IngestSource *ready;         /* sources with items, in turn */
+        IngestSource *ready;         /* sources with items and none under way, in turn */
         IngestSource *all;
-        Batch *batch;                /* under way */
+        unsigned n_batches;          /* under way */
+        size_t n_sent;               /* items in them */
         unsigned n_solo;             /* batches to come that take one source only, to find the one that is refused */
         size_t n_items, size;        /* queued and under way */
         uint64_t waiting_since;      /* the oldest of them, or longer ago; CLOCK_MONOTONIC, usec */
@@ -106,7 +107,7 @@ void batch_mark_accepted(Batch *b, PGresult *res);
 
 /* ingest-source.c: the queues. */
 void ingest_source_unref(IngestSource *s);
-/* On and off the list of sources with items; at its end, when there are any. */
+/* On and off the list of ready sources; at its end, when it is one. */
 void ingest_source_enqueue(IngestSource *s);
 void ingest_source_dequeue(IngestSource *s);
 /* Drops what it holds, and tells its owner why. */

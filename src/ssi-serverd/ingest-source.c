@@ -23,7 +23,7 @@ void ingest_source_unref(IngestSource *s)
 
 void ingest_source_enqueue(IngestSource *s)
 {
-        if (s->queued || !s->items)
+        if (s->queued || !s->items || s->n_in_flight > 0)
                 return;
         DL_APPEND(s->ingest->ready, s);
         s->queued = true;

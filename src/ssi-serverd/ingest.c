@@ -6,6 +6,11 @@
 #define BATCH_SHARE_MAX   128 /* of one source, so that a flood or a replay holds up the others for a few ms only */
 #define BATCH_SIZE_MAX    (4 * 1024 * 1024)
 #define BATCH_RETRIES_MAX 10
+
+/* When so much waits, a second batch is sent while the first is under way, so that the database and we need not wait for
+ * each other. With less, waiting makes batches larger. */
+#define BATCHES_MAX       2
+#define BATCH_AHEAD_ITEMS 1000
 #define RETRY_USEC        USEC_PER_SEC
 
 static void ingest_dispatch(Ingest *i);
@@ -80,10 +85,8 @@ static Batch *batch_new(Ingest *i)
                 if (batch_kind_of(s->items) == b->kind)
                         batch_take(b, s);
         }
-        for (size_t k = 0; k < b->n_parts; k++) {
+        for (size_t k = 0; k < b->n_parts; k++)
                 ingest_source_dequeue(b->parts[k].source);
-                ingest_source_enqueue(b->parts[k].source);
-        }
         if (i->n_solo > 0)
                 i->n_solo--;
         return b;
@@ -126,6 +129,7 @@ static void batch_finish(Ingest *i, Batch *b)
         for (size_t k = 0; k < b->n_parts; k++) {
                 IngestSource *s = b->parts[k].source;
 
+                ingest_source_enqueue(s);
                 if (s->handler && ingest_source_pending(s) == 0)
                         s->handler->drained(s, s->userdata);
         }
@@ -177,11 +181,12 @@ static int batch_start(Ingest *i, Batch *b)
         r = batch_fold(b, &i->settings);
         if (r <= 0)
                 return r;
-        r = batch_send(b, i->db, i->instance, &i->settings, batch_done, i);
+        r = batch_send(b, i->db, i->instance, &i->settings, batch_done, b);
         if (r < 0)
                 return r;
         b->sent = ingest_now(CLOCK_MONOTONIC);
-        i->batch = b;
+        i->n_batches++;
+        i->n_sent += b->n_items;
         return 1;
 }
 
@@ -228,9 +233,11 @@ static void batch_failed(Ingest *i, Batch *b, PGresult *res, int error)
 
 static void batch_done(PGresult *res, int error, void *userdata)
 {
-        Ingest *i = userdata;
-        Batch *b = TAKE_PTR(i->batch);
+        Batch *b = userdata;
+        Ingest *i = b->ingest;
 
+        i->n_batches--;
+        i->n_sent -= b->n_items;
         if (error == -EAGAIN && b->n_retries++ < BATCH_RETRIES_MAX && batch_start(i, b) > 0)
                 return;
         if (error < 0)
@@ -241,9 +248,15 @@ static void batch_done(PGresult *res, int error, void *userdata)
         ingest_dispatch(i);
 }
 
+static bool has_turn(const Ingest *i)
+{
+        return i->n_batches == 0 || (i->n_batches < BATCHES_MAX && i->n_solo == 0 &&
+                                     i->n_items - i->n_sent >= BATCH_AHEAD_ITEMS);
+}
+
 static void ingest_dispatch(Ingest *i)
 {
-        while (!i->batch && i->ready && !i->stalled && db_is_ready(i->db)) {
+        while (has_turn(i) && i->ready && !i->stalled && db_is_ready(i->db)) {
                 Batch *b = batch_new(i);
                 int r = b ? batch_start(i, b) : -ENOMEM;
 

@@ -236,6 +236,18 @@ void ws_on_pong(WsConn *w)
         heard(w);
 }
 
+static int flush_queue(WsConn *w)
+{
+        struct lws *wsi = w->conn->wsi;
+
+        for (unsigned i = 0; w->queue && i < WS_BURST && !lws_send_pipe_choked(wsi); i++) {
+                if (lws_write(wsi, w->queue->data + LWS_PRE, w->queue->size, LWS_WRITE_TEXT) < 0)
+                        return -EPIPE;
+                queue_pop(w);
+        }
+        return 0;
+}
+
 int ws_send(WsConn *w, const char *text, size_t n)
 {
         Message *m;
@@ -261,7 +273,12 @@ int ws_send(WsConn *w, const char *text, size_t n)
                 w->queue = m;
         w->queue_tail = m;
         w->queued += n;
-        if (w->established)
+        if (!w->established)
+                return 0;
+        /* At once when the socket takes it: each callback that lws is asked for costs it four calls of epoll_ctl(2). */
+        if (w->queue == m && w->conn->wsi && flush_queue(w) < 0)
+                conn_kill(w->conn);
+        else if (w->queue)
                 conn_want_write(w->conn);
         return 0;
 }
@@ -314,11 +331,8 @@ int ws_on_writable(WsConn *w)
                 if (lws_write(wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0)
                         return -EPIPE;
         }
-        for (unsigned i = 0; w->queue && i < WS_BURST && !lws_send_pipe_choked(wsi); i++) {
-                if (lws_write(wsi, w->queue->data + LWS_PRE, w->queue->size, LWS_WRITE_TEXT) < 0)
-                        return -EPIPE;
-                queue_pop(w);
-        }
+        if (flush_queue(w) < 0)
+                return -EPIPE;
         if (w->queue) {
                 conn_want_write(w->conn);
                 return 0;
