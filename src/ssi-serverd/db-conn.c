@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <utlist.h>
 
 #include "db-conn.h"
@@ -13,6 +14,7 @@
 #define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
 #define RETRY_MIN_USEC       (50 * USEC_PER_MSEC)
 #define RETRY_MAX_USEC       (5 * USEC_PER_SEC)
+#define SEND_BUFFER_SIZE     (2 * 1024 * 1024) /* the kernel cuts it to net.core.wmem_max */
 #define DB_PREPARED_MAX      8U
 
 typedef enum DbConnState {
@@ -201,6 +203,8 @@ static void db_conn_established(DbConn *c)
                 return;
         }
         PQsetNoticeProcessor(c->pg, ignore_notice, NULL);
+        /* So that a batch is there when the database has time for it, whatever keeps us just then. */
+        (void) setsockopt(PQsocket(c->pg), SOL_SOCKET, SO_SNDBUF, &(int){ SEND_BUFFER_SIZE }, sizeof(int));
         c->state = DB_CONN_READY;
         c->retry_usec = RETRY_MIN_USEC;
         (void) sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);

@@ -275,10 +275,13 @@ int ws_send(WsConn *w, const char *text, size_t n)
         w->queued += n;
         if (!w->established)
                 return 0;
-        /* At once when the socket takes it: each callback that lws is asked for costs it four calls of epoll_ctl(2). */
-        if (w->queue == m && w->conn->wsi && flush_queue(w) < 0)
+        /* At once when the socket takes it: each callback that lws is asked for costs it four calls of epoll_ctl(2). Not
+         * from within one, where what lws itself owes the peer comes first. */
+        if (w->queue == m && w->conn->wsi && !w->conn->in_callback && !w->conn->close && flush_queue(w) < 0) {
                 conn_kill(w->conn);
-        else if (w->queue)
+                return 0;
+        }
+        if (w->queue)
                 conn_want_write(w->conn);
         return 0;
 }

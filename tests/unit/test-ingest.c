@@ -212,6 +212,44 @@ static void test_group_commit(void **state)
         instance_stop(&in);
 }
 
+/* With so much waiting two batches are under way. In each first one something is refused, and nothing of that agent that
+ * came after it may be committed, while all others lose nothing. */
+static void test_two_batches(void **state)
+{
+        static const char in_order[] =
+                "count(*) || ' ' || bool_and(n = message::int) FROM (SELECT server_id, message,"
+                " row_number() OVER (PARTITION BY server_id ORDER BY id) - 1 AS n FROM events) e WHERE true";
+        enum { N = 60, EACH = 300, BAD = 7 };
+        Instance in;
+        Agent agents[N];
+        int64_t ids[N];
+
+        instance_start(&in, *state);
+        for (int i = 0; i < N; i++) {
+                ids[i] = make_server(in.pg);
+                agent_start(&agents[i], &in, ids[i], 1);
+        }
+        for (int i = 0; i < N; i++) {
+                if (i == BAD)
+                        push(&agents[i], make_result("disk", STATUS_OK, "\xff\xfe", 100, "bad"));
+                push_numbered(&agents[i], 0, EACH);
+        }
+        for (int i = 0; i < N; i++)
+                loop_until(in.event, &agents[i].drained);
+        for (int i = 0; i < N; i++) {
+                if (i == BAD) {
+                        assert_int_equal(agents[i].ended, -EINVAL);
+                        assert_string_equal(query(&in, ids[i], "count(*) FROM events WHERE true"), "0");
+                } else {
+                        assert_int_equal(agents[i].ended, 0);
+                        assert_string_equal(agents[i].cursor, "299");
+                        assert_string_equal(query(&in, ids[i], in_order), "300 true");
+                }
+                agent_stop(&agents[i]);
+        }
+        instance_stop(&in);
+}
+
 static void take_over(Instance *in, int64_t id)
 {
         char sql[128];
@@ -456,6 +494,7 @@ int main(void)
                 cmocka_unit_test(test_inventory),
                 cmocka_unit_test(test_gap_once),
                 cmocka_unit_test(test_group_commit),
+                cmocka_unit_test(test_two_batches),
                 cmocka_unit_test(test_fence),
                 cmocka_unit_test(test_backpressure),
                 cmocka_unit_test(test_refused_item),
