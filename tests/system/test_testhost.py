@@ -108,10 +108,11 @@ def test_interrupted_up_takes_itself_down(name):
 def test_exec_dies_with_its_caller(name):
     with Host(name) as host:
         sleeper = host.start(["sleep", "1234"])
-        wait_until(lambda: host.run("pgrep -f 'sleep 123[4]'", check=False).returncode == 0)
+        # Itself, and not yet setpriv on the way to it: that is not bound to its caller's life before it has done its work.
+        wait_until(lambda: host.run("pgrep -f '^sleep 1234'", check=False).returncode == 0)
         sleeper.kill()
         sleeper.wait()
-        wait_until(lambda: host.run("pgrep -f 'sleep 123[4]'", check=False).returncode == 1)
+        wait_until(lambda: host.run("pgrep -f '^sleep 1234'", check=False).returncode == 1)
 
 
 def test_two_hosts_at_once(name):
