@@ -2,7 +2,6 @@
 #include <utlist.h>
 
 #include "agent-session-internal.h"
-#include "db-array.h"
 #include "json-util.h"
 #include "metrics.h"
 #include "token.h"

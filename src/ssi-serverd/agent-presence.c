@@ -1,7 +1,6 @@
 #include <utlist.h>
 
 #include "agent-session-internal.h"
-#include "db-array.h"
 
 /* What the database says of an agent's being there.
  *

@@ -133,7 +133,7 @@ static void db_conn_fail_queries(DbConn *c, int error)
         }
 }
 
-static void db_conn_disconnect(DbConn *c)
+void db_conn_suspend(DbConn *c)
 {
         bool was_ready = c->state == DB_CONN_READY;
 
@@ -148,13 +148,8 @@ static void db_conn_disconnect(DbConn *c)
 static void db_conn_fail(DbConn *c)
 {
         log_debug("Database connection: %s", c->pg ? PQerrorMessage(c->pg) : "out of memory");
-        db_conn_disconnect(c);
+        db_conn_suspend(c);
         db_conn_arm(c, db_conn_next_retry(c));
-}
-
-void db_conn_suspend(DbConn *c)
-{
-        db_conn_disconnect(c);
 }
 
 void db_conn_resume(DbConn *c)

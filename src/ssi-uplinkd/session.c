@@ -198,7 +198,7 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
 static int on_turn(sd_event_source *source, void *userdata)
 {
         Session *s = userdata;
-        uint64_t due = 0;
+        uint64_t due;
 
         if (s->state != SESSION_STREAMING)
                 return 0;

@@ -184,6 +184,14 @@ static void test_gap_once(void **state)
         instance_stop(&in);
 }
 
+static void start_agents(Instance *in, Agent *agents, int64_t *ids, int n)
+{
+        for (int i = 0; i < n; i++) {
+                ids[i] = make_server(in->pg);
+                agent_start(&agents[i], in, ids[i], 1);
+        }
+}
+
 static void test_group_commit(void **state)
 {
         enum { N = 50 };
@@ -192,10 +200,7 @@ static void test_group_commit(void **state)
         int64_t ids[N];
 
         instance_start(&in, *state);
-        for (int i = 0; i < N; i++) {
-                ids[i] = make_server(in.pg);
-                agent_start(&agents[i], &in, ids[i], 1);
-        }
+        start_agents(&in, agents, ids, N);
         for (int i = 0; i < N; i++)
                 push_numbered(&agents[i], 1, 20);
         for (int i = 0; i < N; i++)
@@ -225,10 +230,7 @@ static void test_two_batches(void **state)
         int64_t ids[N];
 
         instance_start(&in, *state);
-        for (int i = 0; i < N; i++) {
-                ids[i] = make_server(in.pg);
-                agent_start(&agents[i], &in, ids[i], 1);
-        }
+        start_agents(&in, agents, ids, N);
         for (int i = 0; i < N; i++) {
                 if (i == BAD)
                         push(&agents[i], make_result("disk", STATUS_OK, "\xff\xfe", 100, "bad"));
