@@ -300,8 +300,10 @@ static void db_conn_read(DbConn *c)
                         db_conn_finish_head(c);
                 } else if (db_conn_took_preparation(c, res)) {
                         PQclear(res);
-                } else if (!c->queries->res || result_to_errno(res) < 0) {
-                        /* The commit comes with the sync, after the statement's own result, and may fail. */
+                } else if (!c->queries->res ||
+                           (result_to_errno(res) < 0 && PQresultStatus(res) != PGRES_PIPELINE_ABORTED)) {
+                        /* The commit comes with the sync, after the statement's own result, and may fail. What was not
+                         * run because the preparation failed says nothing of its own. */
                         PQclear(c->queries->res);
                         c->queries->res = res;
                 } else

@@ -8,7 +8,7 @@
 typedef struct Answer {
         bool done;
         int error;
-        char value[256];
+        char value[256], message[256];
         unsigned n;
 } Answer;
 
@@ -19,6 +19,8 @@ static void answered(PGresult *res, int error, void *userdata)
         a->done = true;
         a->error = error;
         a->n++;
+        if (error < 0)
+                snprintf(a->message, sizeof(a->message), "%s", db_result_message(res));
         if (error == 0 && PQntuples(res) > 0)
                 snprintf(a->value, sizeof(a->value), "%s", PQgetvalue(res, 0, 0));
 }
@@ -71,6 +73,7 @@ static void test_prepared(void **state)
         assert_return_code(db_query_prepared(db, "test", sql, 1, params, answered, &first), 0);
         loop_until(event, &first.done);
         assert_int_equal(first.error, -EIO);
+        assert_non_null(strstr(first.message, "\"prepared\" does not exist"));
         assert_return_code(db_query(db, "CREATE TABLE prepared AS SELECT '!' AS value", 0, NULL, answered, &made), 0);
         for (size_t i = 0; i < ELEMENTSOF(a); i++)
                 assert_return_code(db_query_prepared(db, "test", sql, 1, params, answered, &a[i]), 0);
