@@ -96,7 +96,8 @@ int json_parse(const char *s, size_t n, json_object **ret)
         t = json_tokener_new_ex(JSON_DEPTH_MAX);
         if (!t)
                 return -ENOMEM;
-        json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        /* Not JSON_TOKENER_VALIDATE_UTF8: that is done, and json-c would do it byte by byte. */
+        json_tokener_set_flags(t, JSON_TOKENER_STRICT);
         o = json_tokener_parse_ex(t, s, (int) n);
         end = json_tokener_get_parse_end(t);
 

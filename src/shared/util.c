@@ -57,8 +57,18 @@ static size_t utf8_char_length(const unsigned char *s, size_t n)
 bool utf8_is_valid(const char *s, size_t n)
 {
         for (size_t i = 0; i < n;) {
-                size_t len = utf8_char_length((const unsigned char *) s + i, n - i);
+                uint64_t word;
+                size_t len;
 
+                /* Most text is ASCII, which goes by words. */
+                if (n - i >= sizeof(word)) {
+                        memcpy(&word, s + i, sizeof(word));
+                        if (!(word & UINT64_C(0x8080808080808080))) {
+                                i += sizeof(word);
+                                continue;
+                        }
+                }
+                len = utf8_char_length((const unsigned char *) s + i, n - i);
                 if (len == 0)
                         return false;
                 i += len;

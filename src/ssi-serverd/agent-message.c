@@ -37,36 +37,39 @@ static bool is_given(json_object *o, const char *key)
         return json_object_object_get_ex(o, key, &v) && v;
 }
 
-static int get_text(Parser *p, json_object *o, const char *key, bool required, size_t max, char **ret)
+/* Borrowed from o; NULL when it is not given. */
+static int get_text(Parser *p, json_object *o, const char *key, bool required, size_t max, const char **ret)
 {
         const char *s = json_get_string(o, key);
-        char *copy;
 
         if (!s && (required || is_given(o, key)))
                 return refuse(p, -EBADMSG, is_given(o, key) ? "%s is not a string" : "%s is missing", key);
-        if (!s)
-                return 0;
-        if (strlen(s) > max)
+        if (s && strlen(s) > max)
                 return refuse(p, -EMSGSIZE, "%s is longer than %zu bytes", key, max);
-        copy = strdup(s);
-        if (!copy)
-                return -ENOMEM;
-        *ret = copy;
+        *ret = s;
         return 0;
 }
 
-static int get_slug(Parser *p, json_object *o, char **ret)
+static int copy_text(Parser *p, json_object *o, const char *key, bool required, size_t max, char **ret)
 {
-        _cleanup_free_ char *s = NULL;
+        const char *s = NULL;
         int r;
 
-        r = get_text(p, o, "service_name", true, SLUG_MAX, &s);
+        r = get_text(p, o, key, required, max, &s);
+        if (r < 0 || !s)
+                return r;
+        *ret = strdup(s);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int get_slug(Parser *p, json_object *o, const char **ret)
+{
+        int r;
+
+        r = get_text(p, o, "service_name", true, SLUG_MAX, ret);
         if (r < 0)
                 return r;
-        if (!slug_is_valid(s))
-                return refuse(p, -EBADMSG, "service_name may hold a-z, 0-9 and single inner dashes");
-        *ret = TAKE_PTR(s);
-        return 0;
+        return slug_is_valid(*ret) ? 0 : refuse(p, -EBADMSG, "service_name may hold a-z, 0-9 and single inner dashes");
 }
 
 static int get_time(Parser *p, json_object *o, const char *key, bool required, uint64_t *ret)
@@ -94,9 +97,9 @@ static int get_milliseconds(Parser *p, json_object *o, const char *key, int64_t 
         return 0;
 }
 
-static int get_invocation_id(Parser *p, json_object *o, char **ret)
+static int get_invocation_id(Parser *p, json_object *o, const char **ret)
 {
-        _cleanup_free_ char *s = NULL;
+        const char *s = NULL;
         int r;
 
         r = get_text(p, o, "invocation_id", false, 32, &s);
@@ -104,23 +107,23 @@ static int get_invocation_id(Parser *p, json_object *o, char **ret)
                 return r;
         if (s && (strlen(s) != 32 || strspn(s, "0123456789abcdef") != 32))
                 return refuse(p, -EBADMSG, "invocation_id is not 32 hexadecimal digits");
-        *ret = TAKE_PTR(s);
+        *ret = s;
         return 0;
 }
 
-static int get_status(Parser *p, json_object *o, IngestItem *item)
+static int get_status(Parser *p, json_object *o, Status *ret, const char **message)
 {
         const char *s = json_get_string(o, "status");
 
         if (!s)
                 return refuse(p, -EBADMSG, "status is missing");
-        item->status = status_from_string(s);
-        if (item->status < 0)
+        *ret = status_from_string(s);
+        if (*ret < 0)
                 return refuse(p, -EBADMSG, "status is not OK, UPDATE, WARNING or FAILURE");
-        return get_text(p, o, "message", true, AGENT_MESSAGE_MAX, &item->message);
+        return get_text(p, o, "message", true, AGENT_MESSAGE_MAX, message);
 }
 
-static int get_error(Parser *p, json_object *o, IngestItem *item)
+static int get_error(Parser *p, json_object *o, IngestText *text)
 {
         static const char *const kinds[] = {
                 "exit-code", "signal",    "core-dump",      "timeout", "oom-kill", "no-status-line",
@@ -131,45 +134,50 @@ static int get_error(Parser *p, json_object *o, IngestItem *item)
 
         if (!e)
                 return refuse(p, -EBADMSG, "error is not an object");
-        r = get_text(p, e, "kind", true, ID_LENGTH_MAX, &item->error_kind);
+        r = get_text(p, e, "kind", true, ID_LENGTH_MAX, &text->error_kind);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
-                if (streq(item->error_kind, kinds[i]))
-                        return get_text(p, e, "detail", false, AGENT_MESSAGE_MAX, &item->error_detail);
+                if (streq(text->error_kind, kinds[i]))
+                        return get_text(p, e, "detail", false, AGENT_MESSAGE_MAX, &text->error_detail);
         return refuse(p, -EBADMSG, "error.kind is none of the kinds");
 }
 
 /* Appends one result or execution error to the list. */
 static int parse_item(Parser *p, json_object *o, IngestKind kind, IngestItem **list)
 {
-        _cleanup_(ingest_item_freep) IngestItem *item = NULL;
-        IngestItem *taken;
+        Status status = _STATUS_INVALID;
+        uint64_t timestamp = 0;
+        int64_t duration = -1;
+        IngestText text = {};
+        IngestItem *item;
         int r;
 
-        item = ingest_item_new(kind);
+        r = get_slug(p, o, &text.service);
+        if (r < 0)
+                return r;
+        r = get_time(p, o, "timestamp", true, &timestamp);
+        if (r < 0)
+                return r;
+        r = kind == INGEST_ERROR ? get_error(p, o, &text) : get_status(p, o, &status, &text.message);
+        if (r < 0)
+                return r;
+        r = get_text(p, o, "cursor", false, CURSOR_LENGTH_MAX, &text.cursor);
+        if (r < 0)
+                return r;
+        r = get_invocation_id(p, o, &text.invocation_id);
+        if (r < 0)
+                return r;
+        r = get_milliseconds(p, o, "duration_ms", &duration);
+        if (r < 0)
+                return r;
+        item = ingest_item_new(kind, &text);
         if (!item)
                 return -ENOMEM;
-        r = get_slug(p, o, &item->service);
-        if (r < 0)
-                return r;
-        r = get_time(p, o, "timestamp", true, &item->timestamp);
-        if (r < 0)
-                return r;
-        r = kind == INGEST_ERROR ? get_error(p, o, item) : get_status(p, o, item);
-        if (r < 0)
-                return r;
-        r = get_text(p, o, "cursor", false, CURSOR_LENGTH_MAX, &item->cursor);
-        if (r < 0)
-                return r;
-        r = get_invocation_id(p, o, &item->invocation_id);
-        if (r < 0)
-                return r;
-        r = get_milliseconds(p, o, "duration_ms", &item->duration_ms);
-        if (r < 0)
-                return r;
-        taken = TAKE_PTR(item);
-        DL_APPEND(*list, taken);
+        item->status = status;
+        item->timestamp = timestamp;
+        item->duration_ms = duration;
+        DL_APPEND(*list, item);
         return 0;
 }
 
@@ -198,24 +206,26 @@ static int parse_batch(Parser *p, json_object *payload, IngestItem **list)
 
 static int parse_gap(Parser *p, json_object *payload, IngestItem **list)
 {
-        _cleanup_(ingest_item_freep) IngestItem *item = NULL;
-        IngestItem *taken;
+        uint64_t from = USEC_INFINITY, to = 0;
+        IngestText text = {};
+        IngestItem *item;
         int r;
 
-        item = ingest_item_new(INGEST_GAP);
+        r = get_text(p, payload, "cursor", false, CURSOR_LENGTH_MAX, &text.cursor);
+        if (r < 0)
+                return r;
+        r = get_time(p, payload, "from", false, &from);
+        if (r < 0)
+                return r;
+        r = get_time(p, payload, "to", true, &to);
+        if (r < 0)
+                return r;
+        item = ingest_item_new(INGEST_GAP, &text);
         if (!item)
                 return -ENOMEM;
-        r = get_text(p, payload, "cursor", false, CURSOR_LENGTH_MAX, &item->cursor);
-        if (r < 0)
-                return r;
-        r = get_time(p, payload, "from", false, &item->gap_from);
-        if (r < 0)
-                return r;
-        r = get_time(p, payload, "to", true, &item->timestamp);
-        if (r < 0)
-                return r;
-        taken = TAKE_PTR(item);
-        DL_APPEND(*list, taken);
+        item->gap_from = from;
+        item->timestamp = to;
+        DL_APPEND(*list, item);
         return 0;
 }
 
@@ -271,24 +281,28 @@ static int get_watches(Parser *p, json_object *o, char **ret)
 
 static int parse_inventory_service(Parser *p, json_object *o, InventoryService *s)
 {
+        const char *name = NULL;
         int r;
 
         s->timeout_ms = -1;
         s->next_run = USEC_INFINITY;
         s->enabled = true;
-        r = get_slug(p, o, &s->name);
+        r = get_slug(p, o, &name);
         if (r < 0)
                 return r;
-        r = get_text(p, o, "title", false, NAME_LENGTH_MAX, &s->title);
+        s->name = strdup(name);
+        if (!s->name)
+                return -ENOMEM;
+        r = copy_text(p, o, "title", false, NAME_LENGTH_MAX, &s->title);
         if (r < 0)
                 return r;
-        r = get_text(p, o, "description", false, AGENT_MESSAGE_MAX, &s->description);
+        r = copy_text(p, o, "description", false, AGENT_MESSAGE_MAX, &s->description);
         if (r < 0)
                 return r;
-        r = get_text(p, o, "version", false, NAME_LENGTH_MAX, &s->version);
+        r = copy_text(p, o, "version", false, NAME_LENGTH_MAX, &s->version);
         if (r < 0)
                 return r;
-        r = get_text(p, o, "schedule", false, AGENT_MESSAGE_MAX, &s->schedule);
+        r = copy_text(p, o, "schedule", false, AGENT_MESSAGE_MAX, &s->schedule);
         if (r < 0)
                 return r;
         r = get_milliseconds(p, o, "timeout_ms", &s->timeout_ms);
@@ -392,7 +406,7 @@ static int parse_inventory(Parser *p, json_object *payload, IngestItem **list)
         n = json_object_array_length(services);
         if (n > AGENT_INVENTORY_MAX)
                 return refuse(p, -EMSGSIZE, "services has more than %d elements", AGENT_INVENTORY_MAX);
-        item = ingest_item_new(INGEST_INVENTORY);
+        item = ingest_item_new(INGEST_INVENTORY, NULL);
         if (!item)
                 return -ENOMEM;
         item->services = calloc(n + 1, sizeof(*item->services));
@@ -423,22 +437,22 @@ static int parse_auth(Parser *p, json_object *payload, AgentMessage *m)
 {
         int r;
 
-        r = get_text(p, payload, "agent_id", true, ID_LENGTH_MAX, &m->agent_id);
+        r = copy_text(p, payload, "agent_id", true, ID_LENGTH_MAX, &m->agent_id);
         if (r < 0)
                 return r;
-        r = get_text(p, payload, "api_key", true, KEY_LENGTH_MAX, &m->api_key);
+        r = copy_text(p, payload, "api_key", true, KEY_LENGTH_MAX, &m->api_key);
         if (r < 0)
                 return r;
-        r = get_text(p, payload, "version", false, NAME_LENGTH_MAX, &m->version);
+        r = copy_text(p, payload, "version", false, NAME_LENGTH_MAX, &m->version);
         if (r < 0)
                 return r;
-        return get_text(p, payload, "hostname", false, NAME_LENGTH_MAX, &m->hostname);
+        return copy_text(p, payload, "hostname", false, NAME_LENGTH_MAX, &m->hostname);
 }
 
 /* An item that says no more than what it is. */
 static int add_mark(IngestKind kind, IngestItem **list)
 {
-        IngestItem *item = ingest_item_new(kind);
+        IngestItem *item = ingest_item_new(kind, NULL);
 
         if (!item)
                 return -ENOMEM;

@@ -21,15 +21,15 @@ static void add_service(DbArray a[static _SVC_MAX], const ServiceState *s)
         db_array_int(&a[SVC_PART], (int64_t) s->key.part + 1);
         db_array_text(&a[SVC_NAME], s->key.name);
         db_array_text(&a[SVC_STATUS], result ? status_to_string(result->status) : NULL);
-        db_array_text(&a[SVC_MESSAGE], result ? result->message : NULL);
+        db_array_text(&a[SVC_MESSAGE], result ? result->text.message : NULL);
         db_array_time(&a[SVC_STATUS_AT], result ? result->timestamp : USEC_INFINITY);
         db_array_time(&a[SVC_CHANGED_AT], result ? s->changed_at : USEC_INFINITY);
         db_array_bool(&a[SVC_FLIPPED], s->flipped);
         db_array_bool(&a[SVC_LIVE], !last->replay);
         add_optional_int(&a[SVC_DURATION], last->duration_ms);
-        db_array_text(&a[SVC_INVOCATION], last->invocation_id);
-        db_array_text(&a[SVC_ERROR_KIND], error ? last->error_kind : NULL);
-        db_array_text(&a[SVC_ERROR_DETAIL], error ? last->error_detail : NULL);
+        db_array_text(&a[SVC_INVOCATION], last->text.invocation_id);
+        db_array_text(&a[SVC_ERROR_KIND], error ? last->text.error_kind : NULL);
+        db_array_text(&a[SVC_ERROR_DETAIL], error ? last->text.error_detail : NULL);
         db_array_time(&a[SVC_ERROR_AT], error ? last->timestamp : USEC_INFINITY);
 }
 
@@ -42,15 +42,15 @@ static void add_event(DbArray a[static _EV_MAX], size_t part, const IngestItem *
         };
 
         db_array_int(&a[EV_PART], (int64_t) part + 1);
-        db_array_text(&a[EV_SERVICE], item->service);
+        db_array_text(&a[EV_SERVICE], item->text.service);
         db_array_text(&a[EV_KIND], kinds[item->kind]);
         db_array_time(&a[EV_AT], item->timestamp);
         db_array_text(&a[EV_STATUS], status_to_string(item->status));
-        db_array_text(&a[EV_MESSAGE], item->message);
-        db_array_text(&a[EV_ERROR_KIND], item->error_kind);
-        db_array_text(&a[EV_ERROR_DETAIL], item->error_detail);
+        db_array_text(&a[EV_MESSAGE], item->text.message);
+        db_array_text(&a[EV_ERROR_KIND], item->text.error_kind);
+        db_array_text(&a[EV_ERROR_DETAIL], item->text.error_detail);
         add_optional_int(&a[EV_DURATION], item->duration_ms);
-        db_array_text(&a[EV_INVOCATION], item->invocation_id);
+        db_array_text(&a[EV_INVOCATION], item->text.invocation_id);
         db_array_time(&a[EV_GAP_FROM], item->gap_from);
 }
 
@@ -84,11 +84,11 @@ static void add_inventory(DbArray a[static _INV_MAX], const Batch *b, size_t par
  * it ends. */
 static int item_changes(const Batch *b, bool accepted_only, Changes *changes)
 {
-        ServiceState *s, *tmp;
         size_t told = SIZE_MAX;
         int r = 0;
 
-        HASH_ITER(hh, b->states, s, tmp) {
+        for (size_t k = 0; k < b->n_states; k++) {
+                const ServiceState *s = &b->states[k];
                 const BatchPart *p = &b->parts[s->key.part];
 
                 if (!s->write || s->last->replay || (accepted_only && !p->accepted))
@@ -126,8 +126,6 @@ static int add_notifications(const Batch *b, const char *instance, DbArray *a)
 
 static int fill_items(const Batch *b, const char *instance, DbArray a[static ITEMS_PARAMS])
 {
-        ServiceState *s, *tmp;
-
         for (size_t k = 0; k < b->n_parts; k++) {
                 const IngestItem *item;
 
@@ -135,9 +133,9 @@ static int fill_items(const Batch *b, const char *instance, DbArray a[static ITE
                         if (item->keep)
                                 add_event(a + ITEMS_EVENTS, k, item);
         }
-        HASH_ITER(hh, b->states, s, tmp)
-                if (s->write)
-                        add_service(a + ITEMS_SERVICES, s);
+        for (size_t k = 0; k < b->n_states; k++)
+                if (b->states[k].write)
+                        add_service(a + ITEMS_SERVICES, &b->states[k]);
         return add_notifications(b, instance, &a[ITEMS_NOTIFY]);
 }
 

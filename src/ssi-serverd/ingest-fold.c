@@ -14,12 +14,9 @@ uint64_t ingest_now(clockid_t clock)
 
 void batch_fold_done(Batch *b)
 {
-        ServiceState *s, *tmp;
-
-        HASH_ITER(hh, b->states, s, tmp) {
-                HASH_DEL(b->states, s);
-                free(s);
-        }
+        HASH_CLEAR(hh, b->by_key);
+        free(TAKE_PTR(b->states));
+        b->n_states = 0;
 }
 
 static ServiceState *service_state_get(Batch *b, size_t part, const char *name)
@@ -30,15 +27,13 @@ static ServiceState *service_state_get(Batch *b, size_t part, const char *name)
         memset(&key, 0, sizeof(key)); /* padding is part of the hash */
         key.part = part;
         strncpy(key.name, name, sizeof(key.name) - 1);
-        HASH_FIND(hh, b->states, &key, sizeof(key), s);
+        HASH_FIND(hh, b->by_key, &key, sizeof(key), s);
         if (s)
                 return s;
-        s = calloc(1, sizeof(*s));
-        if (!s)
-                return NULL;
+        s = &b->states[b->n_states++];
         memcpy(&s->key, &key, sizeof(key));
         s->known = known_find(&b->parts[part].source->known, name);
-        HASH_ADD(hh, b->states, key, sizeof(key), s);
+        HASH_ADD(hh, b->by_key, key, sizeof(key), s);
         return s;
 }
 
@@ -52,9 +47,9 @@ static bool is_same(const ServiceState *s, const IngestItem *item)
         if (last->kind != item->kind)
                 return false;
         if (item->kind == INGEST_ERROR)
-                return streq_ptr(last->error_kind, item->error_kind) &&
-                       streq_ptr(last->error_detail, item->error_detail);
-        return last->status == item->status && streq_ptr(last->message, item->message);
+                return streq_ptr(last->text.error_kind, item->text.error_kind) &&
+                       streq_ptr(last->text.error_detail, item->text.error_detail);
+        return last->status == item->status && streq_ptr(last->text.message, item->text.message);
 }
 
 static void fold_item(ServiceState *s, IngestItem *item, bool changes_only)
@@ -76,8 +71,10 @@ static void fold_item(ServiceState *s, IngestItem *item, bool changes_only)
 static int fold_results(Batch *b, const IngestSettings *settings)
 {
         uint64_t now = ingest_now(CLOCK_MONOTONIC);
-        ServiceState *s, *tmp;
 
+        b->states = calloc(b->n_items, sizeof(*b->states));
+        if (!b->states)
+                return -ENOMEM;
         for (size_t k = 0; k < b->n_parts; k++) {
                 IngestItem *item;
 
@@ -85,14 +82,14 @@ static int fold_results(Batch *b, const IngestSettings *settings)
                         item->keep = true;
                         if (item->kind == INGEST_GAP)
                                 continue;
-                        s = service_state_get(b, k, item->service);
-                        if (!s)
-                                return -ENOMEM;
-                        fold_item(s, item, settings->history_changes_only);
+                        fold_item(service_state_get(b, k, item->text.service), item, settings->history_changes_only);
                 }
         }
-        HASH_ITER(hh, b->states, s, tmp)
+        for (size_t k = 0; k < b->n_states; k++) {
+                ServiceState *s = &b->states[k];
+
                 s->write = s->changed || s->known->written + settings->refresh_usec <= now;
+        }
         return 1;
 }
 
@@ -100,11 +97,11 @@ static int learn_state(const ServiceState *s, KnownService *k)
 {
         if (s->result) {
                 k->status = s->result->status;
-                if (free_and_strdup(&k->message, s->result->message) < 0)
+                if (free_and_strdup(&k->message, s->result->text.message) < 0)
                         return -ENOMEM;
         }
-        if (free_and_strdup(&k->error_kind, s->last->error_kind) < 0 ||
-            free_and_strdup(&k->error_detail, s->last->error_detail) < 0)
+        if (free_and_strdup(&k->error_kind, s->last->text.error_kind) < 0 ||
+            free_and_strdup(&k->error_detail, s->last->text.error_detail) < 0)
                 return -ENOMEM;
         return 0;
 }
@@ -112,9 +109,9 @@ static int learn_state(const ServiceState *s, KnownService *k)
 static void learn_results(Batch *b)
 {
         uint64_t now = ingest_now(CLOCK_MONOTONIC), heard = ingest_now(CLOCK_REALTIME);
-        ServiceState *s, *tmp;
 
-        HASH_ITER(hh, b->states, s, tmp) {
+        for (size_t i = 0; i < b->n_states; i++) {
+                const ServiceState *s = &b->states[i];
                 BatchPart *p = &b->parts[s->key.part];
                 KnownService *k;
 

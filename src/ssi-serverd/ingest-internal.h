@@ -64,7 +64,9 @@ typedef struct Batch {
         size_t n_parts, n_items, size;
         unsigned n_retries;
         uint64_t sent;          /* CLOCK_MONOTONIC, usec */
-        ServiceState *states;   /* of BATCH_ITEMS */
+        ServiceState *states;   /* of BATCH_ITEMS, in the order in which they came */
+        size_t n_states;
+        ServiceState *by_key;
 } Batch;
 
 struct Ingest {

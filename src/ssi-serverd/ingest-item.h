@@ -24,30 +24,37 @@ typedef struct InventoryService {
         bool write;                                     /* ingestion's: not in the database yet */
 } InventoryService;
 
-/* Owns its strings. */
+/* What an item says in words, each or NULL. */
+typedef struct IngestText {
+        const char *service;    /* results and errors */
+        const char *message;    /* results */
+        const char *error_kind; /* errors */
+        const char *error_detail;
+        const char *invocation_id;
+        const char *cursor;
+} IngestText;
+
+/* Its strings are a part of it: one piece of memory per result, which is next to what is read with it. */
 typedef struct IngestItem {
         IngestKind kind;
-        char *service;       /* results and errors */
         Status status;       /* results */
-        char *message;
-        char *error_kind;    /* errors */
-        char *error_detail;
+        IngestText text;
         uint64_t timestamp;  /* usec; for a gap its end */
         uint64_t gap_from;   /* usec; USEC_INFINITY: unknown */
         int64_t duration_ms; /* -1: unknown */
-        char *invocation_id; /* or NULL */
-        char *cursor;        /* or NULL */
         InventoryService *services;
         size_t n_services;
 
         bool replay;         /* ingestion's: comes between RESUME and LIVE */
         bool keep;           /* belongs into the history */
         bool whole;          /* an inventory that may remove services */
+        size_t size;         /* with its strings */
         struct IngestItem *prev, *next;
+        char strings[];
 } IngestItem;
 
-/* NULL when out of memory. */
-IngestItem *ingest_item_new(IngestKind kind);
+/* Copies text, which may be NULL. NULL when out of memory. */
+IngestItem *ingest_item_new(IngestKind kind, const IngestText *text);
 IngestItem *ingest_item_free(IngestItem *item);
 DEFINE_CLEANUP(IngestItem *, ingest_item_free);
 

@@ -37,8 +37,8 @@ static void batch_take(Batch *b, IngestSource *s)
                 b->size += size;
                 p->n_items++;
                 b->n_items++;
-                if (item->cursor) {
-                        p->cursor = item->cursor;
+                if (item->text.cursor) {
+                        p->cursor = item->text.cursor;
                         p->gap = item->kind == INGEST_GAP;
                 }
                 if (b->kind != BATCH_ITEMS)
@@ -139,16 +139,14 @@ static void batch_finish(Ingest *i, Batch *b)
 
 static void count_batch(Ingest *i, const Batch *b)
 {
-        const ServiceState *s;
-
         i->failing = false;
         i->stats.batches++;
         i->stats.items += b->n_items;
         histogram_add(&i->stats.commit, ingest_now(CLOCK_MONOTONIC) - b->sent);
         /* What is left came after this batch had been formed. */
         i->waiting_since = b->sent;
-        for (s = b->states; s; s = s->hh.next)
-                i->stats.unchanged += !s->write;
+        for (size_t k = 0; k < b->n_states; k++)
+                i->stats.unchanged += !b->states[k].write;
 }
 
 static void batch_committed(Ingest *i, Batch *b, PGresult *res)

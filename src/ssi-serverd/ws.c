@@ -240,7 +240,9 @@ static int flush_queue(WsConn *w)
 {
         struct lws *wsi = w->conn->wsi;
 
-        for (unsigned i = 0; w->queue && i < WS_BURST && !lws_send_pipe_choked(wsi); i++) {
+        /* lws keeps what the socket does not take, and says so here. Asking the socket before each message would be a
+         * system call more. */
+        for (unsigned i = 0; w->queue && i < WS_BURST && !lws_partial_buffered(wsi); i++) {
                 if (lws_write(wsi, w->queue->data + LWS_PRE, w->queue->size, LWS_WRITE_TEXT) < 0)
                         return -EPIPE;
                 queue_pop(w);

@@ -32,27 +32,27 @@ static void check_inventory(const IngestItem *item)
 
 static void check_item(const IngestItem *item)
 {
-        check_text(item->message, AGENT_MESSAGE_MAX);
-        check_text(item->error_detail, AGENT_MESSAGE_MAX);
-        check_text(item->cursor, AGENT_MESSAGE_MAX);
+        check_text(item->text.message, AGENT_MESSAGE_MAX);
+        check_text(item->text.error_detail, AGENT_MESSAGE_MAX);
+        check_text(item->text.cursor, AGENT_MESSAGE_MAX);
         check(item->timestamp < YEAR_10000);
         check(item->gap_from == USEC_INFINITY || item->gap_from < YEAR_10000);
         check(item->duration_ms >= -1);
-        check(!item->invocation_id || strlen(item->invocation_id) == 32);
+        check(!item->text.invocation_id || strlen(item->text.invocation_id) == 32);
         switch (item->kind) {
         case INGEST_RESULT:
-                check(slug_is_valid(item->service) && item->message && !item->error_kind);
+                check(slug_is_valid(item->text.service) && item->text.message && !item->text.error_kind);
                 check(item->status >= 0 && item->status < _STATUS_MAX);
                 break;
         case INGEST_ERROR:
-                check(slug_is_valid(item->service) && item->error_kind && !item->message);
+                check(slug_is_valid(item->text.service) && item->text.error_kind && !item->text.message);
                 check(item->status == _STATUS_INVALID);
                 break;
         case INGEST_INVENTORY:
                 check_inventory(item);
                 break;
         default:
-                check(!item->service);
+                check(!item->text.service);
         }
 }
 

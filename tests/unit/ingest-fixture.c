@@ -129,25 +129,21 @@ void agent_stop(Agent *a)
 
 IngestItem *make_result(const char *service, Status status, const char *message, uint64_t t, const char *cursor)
 {
-        IngestItem *item = ingest_item_new(INGEST_RESULT);
+        IngestItem *item = ingest_item_new(
+                INGEST_RESULT, &(IngestText){ .service = service, .message = message, .cursor = cursor });
 
-        item->service = strdup(service);
         item->status = status;
-        item->message = strdup(message);
         item->timestamp = t * USEC_PER_SEC;
-        item->cursor = cursor ? strdup(cursor) : NULL;
         return item;
 }
 
 IngestItem *make_error(const char *service, const char *kind, uint64_t t, const char *cursor)
 {
-        IngestItem *item = ingest_item_new(INGEST_ERROR);
+        IngestItem *item = ingest_item_new(
+                INGEST_ERROR, &(IngestText){ .service = service, .error_kind = kind,
+                                             .error_detail = "it did \"not\" work\\", .cursor = cursor });
 
-        item->service = strdup(service);
-        item->error_kind = strdup(kind);
-        item->error_detail = strdup("it did \"not\" work\\");
         item->timestamp = t * USEC_PER_SEC;
-        item->cursor = cursor ? strdup(cursor) : NULL;
         return item;
 }
 
@@ -188,7 +184,7 @@ const char *query_server(Instance *in, int64_t server, const char *column)
 
 IngestItem *make_inventory(unsigned n, const char *const *names)
 {
-        IngestItem *item = ingest_item_new(INGEST_INVENTORY);
+        IngestItem *item = ingest_item_new(INGEST_INVENTORY, NULL);
 
         item->services = calloc(n, sizeof(*item->services));
         item->n_services = n;

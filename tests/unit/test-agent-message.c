@@ -41,12 +41,12 @@ static void test_status_update(void **state)
                            0);
         assert_int_equal(m.type, AGENT_MESSAGE_ITEMS);
         assert_int_equal(m.items->kind, INGEST_RESULT);
-        assert_string_equal(m.items->service, "system-updates");
+        assert_string_equal(m.items->text.service, "system-updates");
         assert_int_equal(m.items->status, STATUS_OK);
-        assert_string_equal(m.items->message, "System is up to date");
+        assert_string_equal(m.items->text.message, "System is up to date");
         assert_int_equal(m.items->timestamp, TIME);
         assert_int_equal(m.items->duration_ms, -1);
-        assert_null(m.items->cursor);
+        assert_null(m.items->text.cursor);
         agent_message_done(&m);
 
         assert_return_code(parse("{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"FAILURE\","
@@ -54,7 +54,7 @@ static void test_status_update(void **state)
                                  "\"invocation_id\":\"0123456789abcdef0123456789abcdef\",\"unknown\":[1]}}",
                                  &m),
                            0);
-        assert_string_equal(m.items->cursor, "s=1;i=2");
+        assert_string_equal(m.items->text.cursor, "s=1;i=2");
         assert_int_equal(m.items->duration_ms, 12);
         assert_int_equal(m.items->status, STATUS_FAILURE);
         agent_message_done(&m);
@@ -73,11 +73,11 @@ static void test_batch(void **state)
                                  &m),
                            0);
         DL_FOREACH(m.items, item) {
-                assert_int_equal(item->cursor[0] - '0', ++n);
+                assert_int_equal(item->text.cursor[0] - '0', ++n);
                 assert_int_equal(item->kind, n == 2 ? INGEST_ERROR : INGEST_RESULT);
         }
         assert_int_equal(n, 3);
-        assert_string_equal(m.items->next->error_kind, "timeout");
+        assert_string_equal(m.items->next->text.error_kind, "timeout");
         agent_message_done(&m);
 
         assert_return_code(parse("{\"type\":\"status_batch\",\"payload\":{\"items\":[]}}", &m), 0);

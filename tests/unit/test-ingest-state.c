@@ -185,14 +185,14 @@ static void test_replay(void **state)
 
         /* Neither while it lasts, nor what was there and back. */
         take_over(&in, &a, id, 2);
-        push(&a, ingest_item_new(INGEST_RESUME));
+        push(&a, ingest_item_new(INGEST_RESUME, NULL));
         in.n_changed = 0;
         settle(&in, &a, make_result("disk", STATUS_FAILURE, "", 101, "1"));
         settle(&in, &a, make_result("cpu", STATUS_FAILURE, "", 101, "2"));
         settle(&in, &a, make_result("disk", STATUS_OK, "", 102, "3"));
         assert_int_equal(in.n_changed, 0);
         assert_query(&in, id, transitions, "");
-        settle(&in, &a, ingest_item_new(INGEST_LIVE));
+        settle(&in, &a, ingest_item_new(INGEST_LIVE, NULL));
         assert_query(&in, id, transitions, "cpu status OK>FAILURE");
         assert_true(in.n_changed >= 3); /* the server, and both services */
         assert_query(&in, id, n_events, "5");
@@ -203,16 +203,16 @@ static void test_replay(void **state)
         /* Cut off in the middle, and ended by the next session. */
         postgres_query(in.pg, clear);
         take_over(&in, &a, id, 3);
-        push(&a, ingest_item_new(INGEST_RESUME));
+        push(&a, ingest_item_new(INGEST_RESUME, NULL));
         settle(&in, &a, make_result("disk", STATUS_OK, "", 104, "5"));
         take_over(&in, &a, id, 4);
-        push(&a, ingest_item_new(INGEST_RESUME));
-        settle(&in, &a, ingest_item_new(INGEST_LIVE));
+        push(&a, ingest_item_new(INGEST_RESUME, NULL));
+        settle(&in, &a, ingest_item_new(INGEST_LIVE, NULL));
         assert_query(&in, id, transitions, "disk status WARNING>OK");
 
         /* Without a replay there is no end of one. */
         unsigned before = in.n_committed;
-        push(&a, ingest_item_new(INGEST_LIVE));
+        push(&a, ingest_item_new(INGEST_LIVE, NULL));
         loop_for(in.event, 10 * USEC_PER_MSEC);
         assert_int_equal(in.n_committed, before);
         agent_stop(&a);
@@ -221,7 +221,7 @@ static void test_replay(void **state)
 
 static void test_gap_is_remembered(void **state)
 {
-        IngestItem *item = ingest_item_new(INGEST_GAP);
+        IngestItem *item = ingest_item_new(INGEST_GAP, &(IngestText){ .cursor = "1" });
         Instance in;
         Agent a;
         int64_t id;
@@ -232,7 +232,6 @@ static void test_gap_is_remembered(void **state)
         settle(&in, &a, make_result("disk", STATUS_OK, "", 100, "1"));
         assert_string_equal(query_server(&in, id, "gap_told"), "f");
         item->timestamp = 200 * USEC_PER_SEC;
-        item->cursor = strdup("1");
         settle(&in, &a, item);
         assert_string_equal(query_server(&in, id, "gap_told"), "t");
         settle(&in, &a, make_result("disk", STATUS_OK, "", 100, NULL));
@@ -416,14 +415,14 @@ static void model_apply(Model *m, const IngestItem *item)
 {
         m->there = true;
         if (item->kind == INGEST_ERROR) {
-                snprintf(m->error, sizeof(m->error), "%s", item->error_kind);
+                snprintf(m->error, sizeof(m->error), "%s", item->text.error_kind);
                 return;
         }
         if (m->status != item->status)
                 m->changed_at = item->timestamp / USEC_PER_SEC;
         m->status = item->status;
         m->error[0] = '\0';
-        snprintf(m->message, sizeof(m->message), "%s", item->message);
+        snprintf(m->message, sizeof(m->message), "%s", item->text.message);
 }
 
 static void model_compare(Instance *in, int64_t id, const Model *models)
@@ -481,7 +480,7 @@ static void test_equivalence(void **state)
                         agent_stop(&old);
                 }
                 if (random_below(&seed, 8) == 0) {
-                        push(&a, ingest_item_new(replay ? INGEST_LIVE : INGEST_RESUME));
+                        push(&a, ingest_item_new(replay ? INGEST_LIVE : INGEST_RESUME, NULL));
                         if (replay)
                                 for (unsigned i = 0; i < N_SERVICES; i++)
                                         models[i].told = models[i].status;

@@ -170,11 +170,10 @@ static void test_gap_once(void **state)
         id = make_server(in.pg);
         agent_start(&a, &in, id, 1);
         for (int i = 0; i < 2; i++) {
-                IngestItem *item = ingest_item_new(INGEST_GAP);
+                IngestItem *item = ingest_item_new(INGEST_GAP, &(IngestText){ .cursor = "c1" });
 
                 item->gap_from = 100 * USEC_PER_SEC;
                 item->timestamp = (200 + (uint64_t) i) * USEC_PER_SEC;
-                item->cursor = strdup("c1");
                 push(&a, item);
                 loop_until(in.event, &a.drained);
         }

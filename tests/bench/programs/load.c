@@ -45,6 +45,7 @@ typedef struct Agent {
         uint64_t sequence;
         char *out;
         size_t out_n, out_done;
+        uint32_t watched; /* epoll's events */
         char in[INPUT_MAX];
         size_t in_n;
 } Agent;
@@ -74,6 +75,9 @@ static void agent_watch(Agent *a)
         struct epoll_event event = { .events = EPOLLIN | (a->out_done < a->out_n || a->state == AGENT_CONNECTING ? EPOLLOUT : 0),
                                      .data.ptr = a };
 
+        if (event.events == a->watched)
+                return;
+        a->watched = event.events;
         if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, a->fd, &event) < 0)
                 die("epoll_ctl: %s", strerror(errno));
 }
@@ -199,6 +203,7 @@ static void agent_connect(Agent *a)
         struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t) opt.port) };
         struct epoll_event event = { .events = EPOLLIN | EPOLLOUT, .data.ptr = a };
 
+        a->watched = event.events;
         inet_pton(AF_INET, opt.address, &in.sin_addr);
         a->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         if (a->fd < 0)
@@ -348,10 +353,11 @@ static bool agent_upgraded(Agent *a)
 static void agent_read(Agent *a)
 {
         for (;;) {
+                size_t room = sizeof(a->in) - a->in_n;
                 ssize_t n;
 
                 if (a->ssl) {
-                        n = SSL_read(a->ssl, a->in + a->in_n, (int) (sizeof(a->in) - a->in_n));
+                        n = SSL_read(a->ssl, a->in + a->in_n, (int) room);
                         if (n <= 0) {
                                 int e = SSL_get_error(a->ssl, (int) n);
 
@@ -360,7 +366,7 @@ static void agent_read(Agent *a)
                                 return agent_lost(a, "TLS read failed");
                         }
                 } else {
-                        n = recv(a->fd, a->in + a->in_n, sizeof(a->in) - a->in_n, 0);
+                        n = recv(a->fd, a->in + a->in_n, room, 0);
                         if (n < 0 && errno == EAGAIN)
                                 return;
                         if (n <= 0)
@@ -368,6 +374,9 @@ static void agent_read(Agent *a)
                 }
                 a->in_n += (size_t) n;
                 if (!(a->state == AGENT_UPGRADING ? agent_upgraded(a) : agent_frames(a)))
+                        return;
+                /* The socket had no more; an end comes as an event of its own. */
+                if (!a->ssl && (size_t) n < room)
                         return;
         }
 }
