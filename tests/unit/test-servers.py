@@ -336,11 +336,15 @@ class ManyRows(unittest.TestCase):
                  "/servers/srv-m500/events": "events", "/servers/srv-m500/services/v5/events": "events"}
         for path, table in lists.items():
             deep = path + ("&" if "?" in path else "?") + "limit=5"
-            several = pages(deep, user.token)
-            next(several)
-            with backend.explained() as plans:
-                self.assertLessEqual(len(next(several)), 5)
-            plan = [p for p in plans if "json_build_array" in p][-1]
+            found = []
+            # A connection of the pool that has not read the setting yet logs no plan.
+            while not found:
+                several = pages(deep, user.token)
+                next(several)
+                with backend.explained() as plans:
+                    self.assertLessEqual(len(next(several)), 5)
+                found = [p for p in plans if "json_build_array" in p]
+            plan = found[-1]
             self.assertIn("Index", plan)
             for scanned in filled + ["services", "servers"]:
                 self.assertNotIn(f"Seq Scan on {scanned} ", plan, plan)
