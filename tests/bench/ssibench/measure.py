@@ -87,13 +87,18 @@ def quantile(values, q):
     return values[min(len(values) - 1, int(len(values) * q))] if values else None
 
 
+def descriptors(pids):
+    return sum(len(os.listdir(f"/proc/{p}/fd")) for p in pids)
+
+
 class Sampler:
-    """The memory of processes over a time: `with Sampler({"serverd": [pid]}) as s`, with s.look() called now and then."""
+    """The memory and the open files of processes over a time: `with Sampler({"serverd": [pid]}) as s`, with s.look() called now and then."""
 
     def __init__(self, named):
         self.named = named
         self.samples = {name: [] for name in named}
         self.own = {name: [] for name in named}  # without the files that are mapped, as the journal is
+        self.files = {name: [] for name in named}
         self.last = 0
 
     def look(self, every=0.5):
@@ -102,6 +107,7 @@ class Sampler:
             for name, pids in self.named.items():
                 self.samples[name].append(pss(pids))
                 self.own[name].append(sum(smaps(p, "Pss_Anon") for p in pids))
+                self.files[name].append(descriptors(pids))
 
     def figures(self):
         """Of each: at the beginning, the middle and the end of the time, and the most."""
@@ -111,6 +117,9 @@ class Sampler:
                 if s:
                     out.update({f"{name}_{kind}_begin_kb": s[0], f"{name}_{kind}_middle_kb": s[len(s) // 2],
                                 f"{name}_{kind}_end_kb": s[-1], f"{name}_{kind}_most_kb": max(s)})
+        for name, s in self.files.items():
+            if s:
+                out.update({f"{name}_files_begin": s[0], f"{name}_files_end": s[-1], f"{name}_files_most": max(s)})
         return out
 
 
