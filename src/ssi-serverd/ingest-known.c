@@ -53,7 +53,8 @@ bool known_is_same(const KnownService *s, const IngestItem *item)
         if (!s || !s->has_state)
                 return false;
         if (item->kind == INGEST_ERROR)
-                return streq_ptr(s->error_kind, item->text.error_kind) && streq_ptr(s->error_detail, item->text.error_detail);
+                return streq_ptr(s->error_kind, item->text.error_kind) &&
+                       streq_ptr(s->error_detail, item->text.error_detail);
         return s->status == item->status && !s->error_kind && streq_ptr(s->message, item->text.message);
 }
 

@@ -336,14 +336,15 @@ class ManyRows(unittest.TestCase):
                  "/servers/srv-m500/events": "events", "/servers/srv-m500/services/v5/events": "events"}
         for path, table in lists.items():
             deep = path + ("&" if "?" in path else "?") + "limit=5"
-            found = []
             # A connection of the pool that has not read the setting yet logs no plan.
-            while not found:
+            for _ in range(10):
                 several = pages(deep, user.token)
                 next(several)
                 with backend.explained() as plans:
                     self.assertLessEqual(len(next(several)), 5)
                 found = [p for p in plans if "json_build_array" in p]
+                if found:
+                    break
             plan = found[-1]
             self.assertIn("Index", plan)
             for scanned in filled + ["services", "servers"]:

@@ -52,7 +52,7 @@ def part_ingest(bench):
     """First 5 % of the results change something besides their times, then all of them do."""
     report, o = bench.report, bench.options
     with Database() as db:
-        ours, bare = {}, {}
+        ours = {}
         with Backend(bench, db) as b:
             b.seed(o.agents)
             make_services(b, o.agents)
@@ -63,8 +63,8 @@ def part_ingest(bench):
                 ours[changes] = figures["per_second"]
                 # At once after it: a machine's speed changes with the hour.
                 b.forget_history()
-                bare[changes] = libpq(bench, db, o.seconds, changes, report, f"bare libpq loop, {changes} % change")
-                report.row("ingest", f"ssi-serverd / libpq, {changes} %", ratio=round(ours[changes] / bare[changes], 3))
+                bare = libpq(bench, db, o.seconds, changes, report, f"bare libpq loop, {changes} % change")
+                report.row("ingest", f"ssi-serverd / libpq, {changes} %", ratio=round(ours[changes] / bare, 3))
             b.forget_history()
             _, figures = measured(b, [f"--rate={ours[5] // 2}", "--changes=5"], o.agents, max(3, o.seconds // 3))
             report.row("ingest", "ssi-serverd, half of that", **figures)

@@ -88,11 +88,19 @@ def quantile(values, q):
 
 
 def descriptors(pids):
-    return sum(len(os.listdir(f"/proc/{p}/fd")) for p in pids)
+    """Open files; none of a process that has gone."""
+    total = 0
+    for pid in pids:
+        try:
+            total += len(os.listdir(f"/proc/{pid}/fd"))
+        except OSError:
+            pass
+    return total
 
 
 class Sampler:
-    """The memory and the open files of processes over a time: `with Sampler({"serverd": [pid]}) as s`, with s.look() called now and then."""
+    """The memory and the open files of processes over a time: `with Sampler({"serverd": [pid]}) as s`, with s.look() called
+    now and then."""
 
     def __init__(self, named):
         self.named = named
