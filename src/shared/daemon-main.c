@@ -1,9 +1,13 @@
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 
 #include "daemon-main.h"
 #include "log.h"
+
+/* Started, connected, and read what there was. */
+#define SETTLED_USEC (10 * USEC_PER_SEC)
 
 static int help(const DaemonInfo *d)
 {
@@ -54,6 +58,13 @@ static int parse_argv(int argc, char *argv[], const DaemonInfo *d)
         return 1;
 }
 
+/* What starting took and freed lies between what stays. */
+static int on_settled(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        (void) malloc_trim(0);
+        return 0;
+}
+
 static int run(const DaemonInfo *d)
 {
         sd_event *event;
@@ -71,7 +82,9 @@ static int run(const DaemonInfo *d)
         r = d->start(&manager, &event);
         if (r < 0)
                 return r;
-        r = sd_event_loop(event);
+        r = sd_event_add_time_relative(event, NULL, CLOCK_MONOTONIC, SETTLED_USEC, SETTLED_USEC, on_settled, NULL);
+        if (r >= 0)
+                r = sd_event_loop(event);
         (void) sd_notify(false, "STOPPING=1");
         d->stop(manager);
         return r < 0 ? log_error_errno(r, "The event loop failed") : r;

@@ -125,6 +125,7 @@ static int dispatch(NetConn *c, struct lws *wsi, enum lws_callback_reasons reaso
         case LWS_CALLBACK_COMPLETED_CLIENT_HTTP:
                 return on_answer(c);
         case LWS_CALLBACK_CLIENT_ESTABLISHED:
+                c->settled = true;
                 c->ops->opened(c->userdata);
                 return 0;
         case LWS_CALLBACK_CLIENT_RECEIVE:
@@ -133,6 +134,7 @@ static int dispatch(NetConn *c, struct lws *wsi, enum lws_callback_reasons reaso
                 c->ops->writable(c->userdata);
                 return 0;
         case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+                c->settled = false;
                 return on_close_frame(c, in, length);
         default:
                 return 0;
@@ -167,6 +169,7 @@ static void on_connection_error(NetConn *c, struct lws *wsi, const char *reason)
         if (!c->wsi || c->connecting)
                 return;
         c->wsi = NULL;
+        net_unwatch(c);
         lws_set_opaque_user_data(wsi, NULL);
         conn_connect_next(c, c->close_reason);
 }
@@ -196,6 +199,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
         case LWS_CALLBACK_WSI_DESTROY:
                 conn_over(c, c->close_code, c->close_reason[0] ? c->close_reason : "the connection was lost");
                 c->wsi = NULL;
+                net_unwatch(c);
                 break;
         default:
                 if (!c->detached && !c->over)
@@ -203,6 +207,8 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
                 if (c->detached && reason != LWS_CALLBACK_WS_PEER_INITIATED_CLOSE)
                         r = -1;
         }
+        if (r != 0)
+                c->settled = false;
         c->callbacks--;
         conn_unref(c);
         return r;

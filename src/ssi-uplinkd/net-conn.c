@@ -1,16 +1,22 @@
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <time.h>
 
 #include "net-internal.h"
 
-/* Who holds a NetConn: its owner until net_conn_close() or closed(), the resolver while it works, lws while there is a
- * wsi, and each callback under way. conn_unref() looks at all of them. */
+/* Who holds a NetConn: its owner until net_conn_close() or closed(), lws while there is a wsi, and each callback under
+ * way. conn_unref() looks at all of them. */
 
 static void conn_free(NetConn *c)
 {
+        for (NetConn **p = &c->net->conns; *p; p = &(*p)->next)
+                if (*p == c) {
+                        *p = c->next;
+                        break;
+                }
+        net_unwatch(c);
+        resolve_cancel(c->resolve);
         if (c->addresses)
-                uv_freeaddrinfo(c->addresses);
+                freeaddrinfo(c->addresses);
         free(c->host);
         free(c->authority);
         free(c->path);
@@ -21,7 +27,7 @@ static void conn_free(NetConn *c)
 
 void conn_unref(NetConn *c)
 {
-        if (c->detached && !c->resolving && !c->connecting && !c->wsi && c->callbacks == 0)
+        if (c->detached && !c->connecting && !c->wsi && c->callbacks == 0)
                 conn_free(c);
 }
 
@@ -58,6 +64,7 @@ static int connect_address(NetConn *c, const struct sockaddr *sa)
                 .pwsi = &c->wsi,
                 .ietf_version_or_minus_one = -1,
         };
+        int r;
 
         /* A name is plain only on this machine, whatever the resolver says. */
         if (!c->tls && !is_loopback(sa))
@@ -77,8 +84,18 @@ static int connect_address(NetConn *c, const struct sockaddr *sa)
         if (!lws_client_connect_via_info(&info))
                 c->wsi = NULL;
         c->connecting = false;
-        uv_bridge_kick(c->net->uv);
-        return c->wsi ? 0 : -ECONNREFUSED;
+        net_kick(c->net);
+        if (!c->wsi)
+                return -ECONNREFUSED;
+        r = net_watch(c);
+        if (r < 0) {
+                struct lws *wsi = TAKE_PTR(c->wsi);
+
+                net_unwatch(c);
+                lws_set_opaque_user_data(wsi, NULL);
+                lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
+        }
+        return r;
 }
 
 void conn_connect_next(NetConn *c, const char *reason)
@@ -101,23 +118,20 @@ void conn_connect_next(NetConn *c, const char *reason)
         conn_over(c, 0, reason);
 }
 
-static void on_resolved(uv_getaddrinfo_t *req, int status, struct addrinfo *res)
+static void on_resolved(int error, struct addrinfo *addresses, void *userdata)
 {
-        NetConn *c = req->data;
+        NetConn *c = userdata;
 
-        c->resolving = false;
-        c->net->uv->jobs--;
-        c->addresses = c->next_address = res;
+        c->resolve = NULL;
+        c->addresses = c->next_address = addresses;
         c->callbacks++;
-        if (!c->detached) {
-                if (status < 0) {
-                        char reason[256];
+        if (error != 0) {
+                char reason[256];
 
-                        snprintf(reason, sizeof(reason), "cannot look up %s: %s", c->host, uv_strerror(status));
-                        conn_over(c, 0, reason);
-                } else
-                        conn_connect_next(c, "no address");
-        }
+                snprintf(reason, sizeof(reason), "cannot look up %s: %s", c->host, gai_strerror(error));
+                conn_over(c, 0, reason);
+        } else
+                conn_connect_next(c, "no address");
         c->callbacks--;
         conn_unref(c);
 }
@@ -130,6 +144,8 @@ static int conn_new(Net *n, const ServerUrl *url, const char *path, const NetOps
         if (!c)
                 return -ENOMEM;
         c->net = n;
+        c->next = n->conns;
+        n->conns = c;
         c->ops = ops;
         c->userdata = userdata;
         c->tls = url->tls;
@@ -148,25 +164,14 @@ static int conn_new(Net *n, const ServerUrl *url, const char *path, const NetOps
 
 static int conn_resolve(NetConn *c)
 {
-        static const struct addrinfo hints = {
-                .ai_socktype = SOCK_STREAM,
-                .ai_flags = AI_ADDRCONFIG,
-        };
-        static const struct addrinfo numeric = {
-                .ai_socktype = SOCK_STREAM,
-                .ai_flags = AI_NUMERICHOST,
-        };
-        int r;
+        int flags;
 
-        c->resolver.data = c;
-        r = uv_getaddrinfo(uv_bridge_loop(c->net->uv), &c->resolver, on_resolved, c->host, NULL,
-                           c->is_address || !c->tls ? (c->is_address ? &numeric : NULL) : &hints);
-        if (r < 0)
-                return r;
-        c->resolving = true;
-        c->net->uv->jobs++;
-        uv_bridge_kick(c->net->uv);
-        return 0;
+        if (c->is_address)
+                flags = AI_NUMERICHOST;
+        else
+                /* Without TLS it is this machine, which has its addresses without a network, too. */
+                flags = c->tls ? AI_ADDRCONFIG : 0;
+        return resolve_start(c->net->event, c->host, flags, on_resolved, c, &c->resolve);
 }
 
 int net_post(Net *n, const ServerUrl *url, const char *path, const char *body, const NetOps *ops, void *userdata,
@@ -214,15 +219,15 @@ NetConn *net_conn_close(NetConn *c)
                 return NULL;
         n = c->net;
         c->detached = true;
-        if (c->resolving)
-                (void) uv_cancel((uv_req_t *) &c->resolver);
+        c->settled = false;
+        c->resolve = resolve_cancel(c->resolve);
         /* Inside one of its own callbacks, that callback's return value ends it. The callback that tells of its end
          * frees it. */
         if (c->wsi && c->callbacks == 0)
                 lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
         else
                 conn_unref(c);
-        uv_bridge_kick(n->uv);
+        net_kick(n);
         return NULL;
 }
 
@@ -231,7 +236,7 @@ void net_conn_want_write(NetConn *c)
         if (!c->wsi || c->over)
                 return;
         lws_callback_on_writable(c->wsi);
-        uv_bridge_kick(c->net->uv);
+        net_kick(c->net);
 }
 
 static int conn_write(NetConn *c, const char *text, size_t length, enum lws_write_protocol protocol)

@@ -1,13 +1,14 @@
 #pragma once
 
-#include "../ssi-serverd/uv-loop-internal.h"
-
 #include <libwebsockets.h>
 
 #include "net.h"
+#include "resolve.h"
 
 struct Net {
-        UvBridge *uv;
+        sd_event *event;
+        sd_event_source *kick, *tick;
+        NetConn *conns;
         struct lws_context *context;
         struct lws_vhost *vhost;
         int ca_fd; /* the authorities, as the file that lws wants */
@@ -15,17 +16,20 @@ struct Net {
 
 struct NetConn {
         Net *net;
+        NetConn *next;
         const NetOps *ops;
         void *userdata;
         bool websocket, tls, is_address;
         char *host, *authority, *path, *body;
         uint16_t port;
 
-        uv_getaddrinfo_t resolver;
+        Resolve *resolve;
         struct addrinfo *addresses, *next_address;
-        bool resolving, connecting;
+        bool connecting;
 
         struct lws *wsi;
+        sd_event_source *input, *output; /* its socket */
+        bool settled;       /* open, so that lws waits for nothing but the peer */
         unsigned callbacks; /* depth */
         bool detached;      /* nobody wants to hear of it any more */
         bool over;          /* closed() was told */
@@ -37,6 +41,15 @@ struct NetConn {
 };
 
 extern const struct lws_protocols net_protocols[];
+
+/* net-loop.c: when lws gets its turns. */
+int net_loop_setup(Net *n);
+void net_loop_done(Net *n);
+/* lws has something to do, beside what its sockets tell. To be called after whatever asks it for something. */
+void net_kick(Net *n);
+/* Follows the socket of c->wsi. _unwatch() before lws closes it. */
+int net_watch(NetConn *c);
+void net_unwatch(NetConn *c);
 
 /* Tries the addresses that are left; tells closed() when there are none. */
 void conn_connect_next(NetConn *c, const char *reason);

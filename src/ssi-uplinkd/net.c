@@ -5,6 +5,9 @@
 
 #define CA_SIZE_MAX (256U * 1024)
 
+/* Of lws: one connection, or two while one goes, and its own pipe. */
+#define FDS_MAX 16
+
 /* lws' own pings are scheduled where sd-event does not see it; the session has its own. */
 static const lws_retry_bo_t no_pings = {};
 
@@ -90,7 +93,7 @@ int net_set_ca(Net *n, const char *pem)
         n->vhost = vhost;
         safe_close(n->ca_fd);
         n->ca_fd = TAKE_FD(fd);
-        uv_bridge_kick(n->uv);
+        net_kick(n);
         return 0;
 }
 
@@ -99,27 +102,26 @@ int net_new(sd_event *event, Net **ret)
         _cleanup_(net_freep) Net *n = NULL;
         struct lws_context_creation_info info = {
                 .port = CONTEXT_PORT_NO_LISTEN,
-                .options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS |
-                           LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
+                .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
                 .gid = (gid_t) -1,
                 .uid = (uid_t) -1,
-                .fd_limit_per_thread = 0,
+                .fd_limit_per_thread = FDS_MAX,
                 .retry_and_idle_policy = &no_pings,
         };
-        void *loops[1];
         int r;
 
         n = calloc(1, sizeof(*n));
         if (!n)
                 return -ENOMEM;
         n->ca_fd = -EBADF;
-        r = uv_bridge_new(event, &n->uv);
+        n->event = sd_event_ref(event);
+        r = net_loop_setup(n);
         if (r < 0)
                 return r;
+        /* What goes wrong in TLS has its texts in libssl; those of libcrypto are thousands in memory for nothing. */
+        if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL) != 1)
+                return -ENOMEM;
         lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
-        loops[0] = uv_bridge_loop(n->uv);
-        info.foreign_loops = loops;
-        info.pcontext = &n->context;
         n->context = lws_create_context(&info);
         if (!n->context)
                 return -ENOMEM;
@@ -131,12 +133,10 @@ Net *net_free(Net *n)
 {
         if (!n)
                 return NULL;
-        /* On a foreign loop the context goes in steps, with turns of the loop between them. */
-        for (int i = 0; i < 1000 && n->context; i++) {
+        if (n->context)
                 lws_context_destroy(n->context);
-                uv_bridge_pump(n->uv);
-        }
-        uv_bridge_free(n->uv);
+        net_loop_done(n);
+        sd_event_unref(n->event);
         safe_close(n->ca_fd);
         free(n);
         return NULL;

@@ -55,6 +55,8 @@ static int read_file(const char *dir, const char *name, size_t max, char **ret, 
                 return -errno;
         if (!S_ISREG(st.st_mode))
                 return -ENOENT;
+        /* What is added meanwhile is read when its change is noticed. */
+        max = MIN(max, (size_t) st.st_size);
         buffer = malloc(max + 1);
         if (!buffer)
                 return -ENOMEM;

@@ -8,7 +8,11 @@
 
 struct SystemdQuery {
         SystemdQueries *queries;
-        sd_bus_message *call; /* NULL once sent */
+        /* A message takes a kilobyte: that of a property is made when it is sent. */
+        sd_bus_message *call;
+        char *path;
+        const char *interface, *property;
+        bool waits;
         sd_bus_slot *slot;
         sd_bus_message_handler_t callback;
         void *userdata;
@@ -53,16 +57,29 @@ static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         return query->callback(reply, query->userdata, error);
 }
 
+static int make_call(SystemdQuery *query)
+{
+        int r;
+
+        if (query->call)
+                return 0;
+        r = sd_bus_message_new_method_call(query->queries->bus, &query->call, "org.freedesktop.systemd1", query->path,
+                                           "org.freedesktop.DBus.Properties", "Get");
+        return r < 0 ? r : sd_bus_message_append(query->call, "ss", query->interface, query->property);
+}
+
 static void send_waiting(SystemdQueries *q)
 {
         while (q->waiting && q->n_in_flight < IN_FLIGHT_MAX) {
-                _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
                 SystemdQuery *query = q->waiting;
                 int r;
 
                 DL_DELETE(q->waiting, query);
-                call = TAKE_PTR(query->call);
-                r = systemd_send_async(q->bus, call, on_reply, query, &query->slot);
+                query->waits = false;
+                r = make_call(query);
+                if (r >= 0)
+                        r = systemd_send_async(q->bus, query->call, on_reply, query, &query->slot);
+                query->call = sd_bus_message_unref(query->call);
                 if (r < 0)
                         log_warning_errno(r, "Cannot ask systemd");
                 else
@@ -70,35 +87,46 @@ static void send_waiting(SystemdQueries *q)
         }
 }
 
-int systemd_query_new(
-        SystemdQueries *q, sd_bus_message *call, sd_bus_message_handler_t callback, void *userdata, SystemdQuery **ret)
+static int enqueue(SystemdQueries *q, const SystemdQuery *what, SystemdQuery **ret)
 {
-        SystemdQuery *query = calloc(1, sizeof(*query));
+        SystemdQuery *query = malloc(sizeof(*query));
 
         if (!query)
                 return -ENOMEM;
+        *query = *what;
         query->queries = q;
-        query->call = sd_bus_message_ref(call);
-        query->callback = callback;
-        query->userdata = userdata;
+        query->waits = true;
         DL_APPEND(q->waiting, query);
         *ret = query;
         send_waiting(q);
         return 0;
 }
 
+int systemd_query_new(
+        SystemdQueries *q, sd_bus_message *call, sd_bus_message_handler_t callback, void *userdata, SystemdQuery **ret)
+{
+        const SystemdQuery query = { .call = call, .callback = callback, .userdata = userdata };
+        int r;
+
+        sd_bus_message_ref(call);
+        r = enqueue(q, &query, ret);
+        if (r < 0)
+                sd_bus_message_unref(call);
+        return r;
+}
+
 SystemdQuery *systemd_query_free(SystemdQuery *query)
 {
         if (!query)
                 return NULL;
-        if (query->call) {
+        if (query->waits)
                 DL_DELETE(query->queries->waiting, query);
-                sd_bus_message_unref(query->call);
-        }
+        sd_bus_message_unref(query->call);
         if (query->slot) {
                 sd_bus_slot_unref(query->slot);
                 query->queries->n_in_flight--;
         }
+        free(query->path);
         free(query);
         return NULL;
 }
@@ -112,17 +140,17 @@ int systemd_query_property(
         void *userdata,
         SystemdQuery **ret)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_free_ char *copy = strdup(path);
+        const SystemdQuery query = {
+                .path = copy, .interface = interface, .property = property, .callback = callback, .userdata = userdata };
         int r;
 
-        r = sd_bus_message_new_method_call(
-                q->bus, &call, "org.freedesktop.systemd1", path, "org.freedesktop.DBus.Properties", "Get");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_append(call, "ss", interface, property);
-        if (r < 0)
-                return r;
-        return systemd_query_new(q, call, callback, userdata, ret);
+        if (!copy)
+                return -ENOMEM;
+        r = enqueue(q, &query, ret);
+        if (r >= 0)
+                (void) TAKE_PTR(copy);
+        return r;
 }
 
 int systemd_query_unit_property(

@@ -21,7 +21,8 @@ int systemd_query_new(SystemdQueries *q, sd_bus_message *call, sd_bus_message_ha
                       SystemdQuery **ret);
 SystemdQuery *systemd_query_free(SystemdQuery *query);
 
-/* A property of the unit whose object this is; the answer is a variant. */
+/* A property of the unit whose object this is; the answer is a variant. interface and property have to live as long as
+ * the query. */
 int systemd_query_property(SystemdQueries *q, const char *path, const char *interface, const char *property,
                            sd_bus_message_handler_t callback, void *userdata, SystemdQuery **ret);
 /* The same by the unit's name. It need not be loaded. */

@@ -1,0 +1,116 @@
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+#include "net-internal.h"
+
+/* libwebsockets in the sd-event loop, without an event library: lws keeps its poll(2), which is as good as any for one
+ * connection, and is given a turn whenever the socket has something for it. It does not tell what it waits for, so the
+ * loop is told of all that could be: of input as long as there is some, and of room for output when that is new (each of
+ * the two is a descriptor of its own, because a descriptor has one trigger). */
+
+/* What is asked for in one turn is done in the next, and a new connection takes several. */
+#define TURNS 4
+
+/* While lws has timeouts of its own under way: connecting, and closing. */
+#define TICK_USEC USEC_PER_SEC
+
+static bool has_timeouts(const Net *n)
+{
+        for (const NetConn *c = n->conns; c; c = c->next)
+                if (c->wsi && !c->settled)
+                        return true;
+        return false;
+}
+
+static int arm_tick(Net *n)
+{
+        int r;
+
+        if (!has_timeouts(n))
+                return sd_event_source_set_enabled(n->tick, SD_EVENT_OFF);
+        r = sd_event_source_set_time_relative(n->tick, TICK_USEC);
+        return r < 0 ? r : sd_event_source_set_enabled(n->tick, SD_EVENT_ONESHOT);
+}
+
+static int give_turns(Net *n)
+{
+        for (unsigned i = 0; i < TURNS; i++)
+                lws_service(n->context, -1);
+        /* Decrypted, but not taken yet. */
+        if (lws_service_adjust_timeout(n->context, 1, 0) == 0)
+                net_kick(n);
+        return arm_tick(n);
+}
+
+static int on_kick(sd_event_source *source, void *userdata)
+{
+        return give_turns(userdata);
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        return give_turns(userdata);
+}
+
+static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+        return give_turns(userdata);
+}
+
+void net_kick(Net *n)
+{
+        (void) sd_event_source_set_enabled(n->kick, SD_EVENT_ONESHOT);
+}
+
+static int watch(NetConn *c, uint32_t events, sd_event_source **ret)
+{
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        fd = fcntl(lws_get_socket_fd(c->wsi), F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+                return -errno;
+        r = sd_event_add_io(c->net->event, ret, fd, events, on_socket, c->net);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_io_fd_own(*ret, true);
+        if (r >= 0)
+                (void) TAKE_FD(fd);
+        return r;
+}
+
+int net_watch(NetConn *c)
+{
+        int r;
+
+        net_unwatch(c);
+        r = watch(c, EPOLLIN, &c->input);
+        return r < 0 ? r : watch(c, EPOLLOUT | EPOLLET, &c->output);
+}
+
+void net_unwatch(NetConn *c)
+{
+        c->input = sd_event_source_disable_unref(c->input);
+        c->output = sd_event_source_disable_unref(c->output);
+}
+
+int net_loop_setup(Net *n)
+{
+        int r;
+
+        r = sd_event_add_defer(n->event, &n->kick, on_kick, n);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(n->kick, "net-kick");
+        r = sd_event_source_set_enabled(n->kick, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time(n->event, &n->tick, CLOCK_MONOTONIC, UINT64_MAX, 0, on_tick, n);
+        return r < 0 ? r : sd_event_source_set_enabled(n->tick, SD_EVENT_OFF);
+}
+
+void net_loop_done(Net *n)
+{
+        n->kick = sd_event_source_disable_unref(n->kick);
+        n->tick = sd_event_source_disable_unref(n->tick);
+}
