@@ -15,6 +15,8 @@ struct JournalFollow {
         sd_event_source *io, *journal_timer, *work, *grace_timer, *expect_timer;
         uint64_t expect_delay; /* until the next look for what is expected */
         bool paused, caught_up;
+        char asked_slug[SLUG_MAX + 1]; /* whose answer of is_installed() is known, in this turn */
+        bool asked_answer;
         size_t muted_left; /* entries up to the cursor */
 
         char *gap_cursor; /* a gap that is yet to be told */

@@ -106,13 +106,23 @@ static int give_out(JournalFollow *f)
         return 0;
 }
 
+/* Entries of a service come together. */
+static bool is_installed(JournalFollow *f, const char *slug)
+{
+        if (!streq(f->asked_slug, slug)) {
+                memcpy(f->asked_slug, slug, strlen(slug) + 1);
+                f->asked_answer = f->ops->is_installed(slug, f->userdata);
+        }
+        return f->asked_answer;
+}
+
 static int read_one(JournalFollow *f)
 {
         JournalEntry e = {};
         int r;
 
         r = journal_entry_read_unit(f->journal, f->unit, &e);
-        if (r > 0 && (f->unit || f->ops->is_installed(e.slug, f->userdata))) {
+        if (r > 0 && (f->unit || is_installed(f, e.slug))) {
                 if (f->ops->entry)
                         f->ops->entry(&e.entry, f->userdata);
                 r = run_tracker_feed(f->tracker, &e.entry);
@@ -167,6 +177,7 @@ static int work(JournalFollow *f)
                 if (f->ops->gap)
                         f->ops->gap(cursor, f->gap_from, f->gap_to, f->userdata);
         }
+        f->asked_slug[0] = '\0';
         for (unsigned i = 0; f->journal && !f->paused; i++) {
                 /* Nothing is given out before the cursor is reached. */
                 if (f->muted_left == 0) {

@@ -16,7 +16,7 @@ typedef struct JournalFollow JournalFollow;
 /* Called from the event loop, never from within a journal_follow_ function. A callback may call _pause() and _stop(),
  * but must not free the object. */
 typedef struct JournalFollowOps {
-        /* Whether entries of this service count. Asked for each entry: keep it cheap. */
+        /* Whether entries of this service count. Asked for nearly each entry: keep it cheap. */
         bool (*is_installed)(const char *slug, void *userdata);
 
         /* A concluded run. e is borrowed; its strings may be taken with TAKE_PTR(). Negative errno: as failed(). */

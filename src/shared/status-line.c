@@ -56,11 +56,48 @@ static int64_t distance(time_t t, uint64_t usec)
         return d < 0 ? -d : d;
 }
 
+static int second_of_day(const struct tm *tm)
+{
+        return (tm->tm_hour * 60 + tm->tm_min) * 60 + tm->tm_sec;
+}
+
+/* A stamp is seldom far from the journal's time, and the smallest clock change there is, of half an hour, leaves no other
+ * reading nearer within a quarter of one: a conversion or two instead of mktime(3)'s dozen, which was a third of reading a
+ * backlog. */
+static bool near_to_utc(const struct tm *stamp, uint64_t received, time_t *ret)
+{
+        time_t t = (time_t) (received / USEC_PER_SEC);
+        struct tm tm;
+        int d;
+
+        /* mktime(3) looks whether the zone was set anew; localtime_r(3) does not. */
+        tzset();
+        if (received > (uint64_t) TIME_MAX * USEC_PER_SEC || !localtime_r(&t, &tm) || !same_day(&tm, stamp))
+                return false;
+        d = second_of_day(stamp) - second_of_day(&tm);
+        if (d <= -15 * 60 || d >= 15 * 60)
+                return false;
+        t += d;
+        if (stamp->tm_hour != tm.tm_hour || stamp->tm_min != tm.tm_min) {
+                /* A clock change may lie between the two. */
+                if (!localtime_r(&t, &tm) || !same_day(&tm, stamp) || second_of_day(&tm) != second_of_day(stamp))
+                        return false;
+        }
+        *ret = t;
+        return t >= 0;
+}
+
 /* Both readings of an ambiguous local time are tried, and the one nearer to the journal's time is taken. */
 static int local_to_utc(const struct tm *stamp, uint64_t received, uint64_t *ret)
 {
         time_t best = -1;
 
+        if (near_to_utc(stamp, received, &best)) {
+                if (best > TIME_MAX)
+                        return -EBADMSG;
+                *ret = (uint64_t) best * USEC_PER_SEC;
+                return 0;
+        }
         for (int dst = 0; dst <= 1; dst++) {
                 struct tm tm = *stamp;
                 time_t t;

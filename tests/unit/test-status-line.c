@@ -96,6 +96,50 @@ static void test_clock_change(void **state)
         tzset();
 }
 
+/* Around both clock changes, of an hour and of half an hour: of all instants whose local time is the stamp, the one nearest
+ * to when the line came. The slow and the quick way are the same then. */
+static void test_nearest_reading(void **state)
+{
+        static const struct {
+                const char *zone;
+                time_t change;
+        } cases[] = {
+                {"Europe/Berlin", 1743296400},
+                {"Europe/Berlin", 1761440400},
+                {"Australia/Lord_Howe", 1743865200},
+                {"Australia/Lord_Howe", 1759591800},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                setenv("TZ", cases[i].zone, 1);
+                tzset();
+                for (time_t received = cases[i].change - 4000; received <= cases[i].change + 4000; received += 401)
+                        for (time_t said = received - 5400; said <= received + 5400; said += 301) {
+                                char stamp[20], other[20], line[32];
+                                time_t best = said;
+                                StatusLine l;
+                                struct tm tm;
+
+                                localtime_r(&said, &tm);
+                                strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &tm);
+                                for (int shift = -3600; shift <= 3600; shift += 1800) {
+                                        time_t t = said + shift;
+
+                                        localtime_r(&t, &tm);
+                                        strftime(other, sizeof(other), "%Y-%m-%d %H:%M:%S", &tm);
+                                        if (streq(stamp, other) && labs(t - received) < labs(best - received))
+                                                best = t;
+                                }
+                                snprintf(line, sizeof(line), "%s, OK, x", stamp);
+                                assert_int_equal(status_line_parse(line, strlen(line), (uint64_t) received * USEC_PER_SEC, &l), 0);
+                                assert_int_equal(l.timestamp / USEC_PER_SEC, best);
+                                status_line_done(&l);
+                        }
+        }
+        setenv("TZ", "UTC", 1);
+        tzset();
+}
+
 static void test_rfc3339(void **state)
 {
         char buf[RFC3339_MAX];
@@ -130,6 +174,7 @@ int main(void)
                 cmocka_unit_test(test_invalid),
                 cmocka_unit_test(test_nul_and_cut),
                 cmocka_unit_test(test_clock_change),
+                cmocka_unit_test(test_nearest_reading),
                 cmocka_unit_test(test_rfc3339),
         };
 
