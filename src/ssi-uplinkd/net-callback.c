@@ -160,8 +160,8 @@ static int verify_certificate(NetConn *c, X509_STORE_CTX *x, bool ok)
 
 static void on_connection_error(NetConn *c, struct lws *wsi, const char *reason)
 {
-        /* That is what lws says of a connection that nobody takes. */
-        if (isempty(reason) || streq(reason, "closed before established"))
+        /* That is what lws says of a connection that nobody takes, at once or later. */
+        if (isempty(reason) || streq(reason, "Unable to connect") || streq(reason, "closed before established"))
                 reason = "nobody answers there";
         if (c->close_reason[0] == '\0')
                 snprintf(c->close_reason, sizeof(c->close_reason), "%s", reason);

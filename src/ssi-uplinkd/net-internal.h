@@ -29,6 +29,7 @@ struct NetConn {
 
         struct lws *wsi;
         sd_event_source *input, *output; /* its socket */
+        bool holds_output;  /* lws does, for when the socket takes it */
         bool settled;       /* open, so that lws waits for nothing but the peer */
         unsigned callbacks; /* depth */
         bool detached;      /* nobody wants to hear of it any more */

@@ -5,8 +5,8 @@
 
 /* libwebsockets in the sd-event loop, without an event library: lws keeps its poll(2), which is as good as any for one
  * connection, and is given a turn whenever the socket has something for it. It does not tell what it waits for, so the
- * loop is told of all that could be: of input as long as there is some, and of room for output when that is new (each of
- * the two is a descriptor of its own, because a descriptor has one trigger). */
+ * loop is told of all that could be: of input as long as there is some, and of room for output when that is new, or as
+ * long as lws is known to hold some (each of the two is a descriptor of its own, because a descriptor has one trigger). */
 
 /* What is asked for in one turn is done in the next, and a new connection takes several. */
 #define TURNS 4
@@ -32,10 +32,30 @@ static int arm_tick(Net *n)
         return r < 0 ? r : sd_event_source_set_enabled(n->tick, SD_EVENT_ONESHOT);
 }
 
+static int watch_output(NetConn *c)
+{
+        bool holds = c->wsi && lws_partial_buffered(c->wsi);
+        int r;
+
+        if (!c->output || holds == c->holds_output)
+                return 0;
+        r = sd_event_source_set_io_events(c->output, holds ? EPOLLOUT : EPOLLOUT | EPOLLET);
+        if (r >= 0)
+                c->holds_output = holds;
+        return r;
+}
+
 static int give_turns(Net *n)
 {
+        int r;
+
         for (unsigned i = 0; i < TURNS; i++)
                 lws_service(n->context, -1);
+        for (NetConn *c = n->conns; c; c = c->next) {
+                r = watch_output(c);
+                if (r < 0)
+                        return r;
+        }
         /* Decrypted, but not taken yet. */
         if (lws_service_adjust_timeout(n->context, 1, 0) == 0)
                 net_kick(n);
@@ -85,6 +105,7 @@ int net_watch(NetConn *c)
 
         net_unwatch(c);
         r = watch(c, EPOLLIN, &c->input);
+        c->holds_output = false;
         return r < 0 ? r : watch(c, EPOLLOUT | EPOLLET, &c->output);
 }
 
