@@ -11,6 +11,7 @@ struct JournalFollow {
         sd_id128_t boot_id;
 
         sd_journal *journal; /* NULL while stopped */
+        unsigned n_read;     /* entries since it was opened */
         RunTracker *tracker;
         sd_event_source *io, *journal_timer, *work, *grace_timer, *expect_timer;
         uint64_t expect_delay; /* until the next look for what is expected */

@@ -6,6 +6,9 @@
 /* Entries read before the event loop gets its turn. */
 #define ENTRIES_PER_TURN 256
 
+/* sd-journal keeps what it has read mapped, a gigabyte of a long backlog, until it is closed. */
+#define ENTRIES_PER_OPENING 10000U
+
 /* An entry may become visible this much later than its stamp says. */
 #define SLACK_USEC (200 * USEC_PER_MSEC)
 
@@ -167,6 +170,8 @@ static int at_tail(JournalFollow *f)
         return 0;
 }
 
+static int reopen(JournalFollow *f);
+
 static int work(JournalFollow *f)
 {
         int r;
@@ -196,6 +201,8 @@ static int work(JournalFollow *f)
                 if (r <= 0)
                         return r < 0 ? r : at_tail(f);
                 r = read_one(f);
+                if (r >= 0 && ++f->n_read >= ENTRIES_PER_OPENING)
+                        r = reopen(f);
                 if (r < 0)
                         return r;
         }
@@ -311,7 +318,7 @@ int journal_follow_expect(JournalFollow *f)
         return r < 0 ? r : look_again(f);
 }
 
-static int begin(JournalFollow *f, const char *after_cursor, uint64_t since)
+static int attach(JournalFollow *f)
 {
         int r, fd;
 
@@ -321,15 +328,56 @@ static int begin(JournalFollow *f, const char *after_cursor, uint64_t since)
         r = f->unit ? journal_match_unit(f->journal, f->unit) : journal_match_all(f->journal);
         if (r < 0)
                 return r;
-        r = run_tracker_new(on_lookup, f, &f->tracker);
-        if (r < 0)
-                return r;
-
         /* Watch before looking, so that nothing falls between the two. */
         fd = sd_journal_get_fd(f->journal);
         if (fd < 0)
                 return fd;
         r = sd_event_add_io(f->event, &f->io, fd, (uint32_t) sd_journal_get_events(f->journal), on_io, f);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_description(f->io, "journal");
+        f->n_read = 0;
+        return 0;
+}
+
+static void detach(JournalFollow *f)
+{
+        f->io = sd_event_source_disable_unref(f->io);
+        sd_journal_close(f->journal);
+        f->journal = NULL;
+}
+
+/* Stands where it stood. -ESTALE when that entry is no longer there. */
+static int reopen(JournalFollow *f)
+{
+        _cleanup_free_ char *cursor = NULL;
+        int r;
+
+        r = sd_journal_get_cursor(f->journal, &cursor);
+        if (r < 0)
+                return r;
+        detach(f);
+        r = attach(f);
+        if (r < 0)
+                return r;
+        r = sd_journal_seek_cursor(f->journal, cursor);
+        if (r >= 0)
+                r = sd_journal_next(f->journal);
+        if (r > 0)
+                r = sd_journal_test_cursor(f->journal, cursor);
+        if (r <= 0)
+                return r < 0 ? r : -ESTALE;
+        return process(f);
+}
+
+static int begin(JournalFollow *f, const char *after_cursor, uint64_t since)
+{
+        int r;
+
+        r = attach(f);
+        if (r < 0)
+                return r;
+        r = run_tracker_new(on_lookup, f, &f->tracker);
         if (r < 0)
                 return r;
         r = sd_event_add_time(f->event, &f->journal_timer, CLOCK_MONOTONIC, UINT64_MAX, 0, on_journal_timer, f);
@@ -344,7 +392,6 @@ static int begin(JournalFollow *f, const char *after_cursor, uint64_t since)
         r = sd_event_add_defer(f->event, &f->work, on_work, f);
         if (r < 0)
                 return r;
-        (void) sd_event_source_set_description(f->io, "journal");
         (void) sd_event_source_set_description(f->work, "journal-work");
         r = sd_event_source_set_enabled(f->work, f->paused ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
         if (r < 0)
@@ -378,10 +425,8 @@ void journal_follow_stop(JournalFollow *f)
         f->grace_timer = sd_event_source_disable_unref(f->grace_timer);
         f->expect_timer = sd_event_source_disable_unref(f->expect_timer);
         f->journal_timer = sd_event_source_disable_unref(f->journal_timer);
-        f->io = sd_event_source_disable_unref(f->io);
         f->tracker = run_tracker_free(f->tracker);
-        sd_journal_close(f->journal);
-        f->journal = NULL;
+        detach(f);
         sd_journal_close(f->lookup);
         f->lookup = NULL;
         free(TAKE_PTR(f->gap_cursor));
