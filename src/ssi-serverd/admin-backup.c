@@ -225,6 +225,7 @@ static int start_backup(AdminJob *j, int fd, int error_fd)
 
 static int start_restore(AdminJob *j, int fd, int error_fd)
 {
+        static const char before[] = RESTORE_BEFORE, after[] = RESTORE_AFTER, terminate[] = RESTORE_TERMINATE;
         static const char *const restore_args[] = { "--no-owner", "--no-privileges", "--verbose", "--file=-", NULL };
         _cleanup_close_ int read_end = -EBADF;
         char known[64];
@@ -233,8 +234,8 @@ static int start_restore(AdminJob *j, int fd, int error_fd)
         snprintf(known, sizeof(known), "SET ssi.known = '%d'", server_schema_version(j->admin->server));
 
         const char *psql_args[] = { "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1",
-                                    "-c", "BEGIN", "-c", known, "-c", RESTORE_BEFORE, "--file=-",
-                                    "-c", RESTORE_AFTER, "-c", "COMMIT", "-c", RESTORE_TERMINATE, NULL };
+                                    "-c", "BEGIN", "-c", known, "-c", before, "--file=-",
+                                    "-c", after, "-c", "COMMIT", "-c", terminate, NULL };
 
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;

@@ -90,7 +90,7 @@ enum {
         AUTH_HASH,
         AUTH_VERSION,
         AUTH_HOSTNAME,
-        _AUTH_MAX,
+        AUTH_COLUMNS,
 };
 
 struct AuthBatch {
@@ -110,6 +110,7 @@ void agent_session_leave_queue(AgentSession *s)
 {
         if (!s->in_queue)
                 return;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is on that list */
         DL_DELETE2(*s->in_queue, s, auth_prev, auth_next);
         s->in_queue = NULL;
 }
@@ -224,8 +225,8 @@ static void auth_done(PGresult *res, int error, void *userdata)
 static int batch_send(AuthBatch *b)
 {
         Server *server = b->owner->server;
-        DbArray columns[_AUTH_MAX] = {};
-        const char *params[_AUTH_MAX + 2];
+        DbArray columns[AUTH_COLUMNS] = {};
+        const char *params[AUTH_COLUMNS + 2];
         char grace[16];
         int r = 0;
 
@@ -237,17 +238,17 @@ static int batch_send(AuthBatch *b)
                 db_array_text(&columns[AUTH_VERSION], m->version);
                 db_array_text(&columns[AUTH_HOSTNAME], m->hostname);
         }
-        for (size_t k = 0; k < _AUTH_MAX && r >= 0; k++) {
+        for (size_t k = 0; k < AUTH_COLUMNS && r >= 0; k++) {
                 params[k] = db_array_done(&columns[k]);
                 if (!params[k])
                         r = -ENOMEM;
         }
         snprintf(grace, sizeof(grace), "%u", server->settings.ingest.grace_seconds);
-        params[_AUTH_MAX] = server->instance;
-        params[_AUTH_MAX + 1] = grace;
+        params[AUTH_COLUMNS] = server->instance;
+        params[AUTH_COLUMNS + 1] = grace;
         if (r >= 0)
                 r = server_query(server, sql_auth, ELEMENTSOF(params), params, auth_done, b);
-        db_arrays_free(columns, _AUTH_MAX);
+        db_arrays_free(columns, AUTH_COLUMNS);
         return r;
 }
 

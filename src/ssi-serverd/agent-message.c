@@ -290,6 +290,7 @@ static int parse_inventory_service(Parser *p, json_object *o, InventoryService *
         r = get_slug(p, o, &name);
         if (r < 0)
                 return r;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): set when r >= 0 */
         s->name = strdup(name);
         if (!s->name)
                 return -ENOMEM;

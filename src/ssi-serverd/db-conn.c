@@ -298,10 +298,9 @@ static void db_conn_read(DbConn *c)
                 if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
                         PQclear(res);
                         db_conn_finish_head(c);
-                } else if (db_conn_took_preparation(c, res)) {
-                        PQclear(res);
-                } else if (!c->queries->res ||
-                           (result_to_errno(res) < 0 && PQresultStatus(res) != PGRES_PIPELINE_ABORTED)) {
+                } else if (!db_conn_took_preparation(c, res) &&
+                           (!c->queries->res ||
+                            (result_to_errno(res) < 0 && PQresultStatus(res) != PGRES_PIPELINE_ABORTED))) {
                         /* The commit comes with the sync, after the statement's own result, and may fail. What was not
                          * run because the preparation failed says nothing of its own. */
                         PQclear(c->queries->res);

@@ -110,6 +110,7 @@ int resolve_start(sd_event *event, const char *host, int flags, resolve_done_t d
         k = lookup_new(host, flags, &l);
         if (k < 0)
                 return k;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set when k >= 0 */
         k = sd_event_add_io(event, &r->source, l->ready_fd, EPOLLIN, on_ready, r);
         if (k < 0)
                 return k;
