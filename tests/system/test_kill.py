@@ -36,6 +36,7 @@ def settled(host, timeout=90):
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.expect_error(r"FATAL: .*(starting up|not yet accepting|recovery mode|shutting down|terminating|interrupted)")
 @pytest.mark.expect_error(r"database system was (interrupted|not properly shut down)")
+@pytest.mark.expect_error(r"FATAL: .*connection to client lost")
 def test_sigkill_while_results_flow(flow, victim):
     before = len(tick_messages(flow))
     for _ in range(3):
@@ -50,6 +51,7 @@ def test_sigkill_while_results_flow(flow, victim):
 
 
 @pytest.mark.expect_error(r"FATAL: .*(starting up|not yet accepting|recovery mode|shutting down|terminating|interrupted)")
+@pytest.mark.expect_error(r"FATAL: .*connection to client lost")
 def test_sigkill_all_at_once(flow):
     pids = [str(flow.pid(f"{v}.service")) for v in VICTIMS]
     assert "0" not in pids

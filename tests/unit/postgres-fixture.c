@@ -26,6 +26,7 @@ static uint64_t now_usec(void)
 /* PostgreSQL refuses to run as root. */
 static struct passwd *unprivileged_user(void)
 {
+        /* cppcheck-suppress getpwnamCalled ; no threads yet */
         return getpwnam(MAYBE_USER) ?: getpwnam("nobody");
 }
 

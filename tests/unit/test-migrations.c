@@ -235,7 +235,7 @@ static void test_at_once(void **state)
 {
         Postgres *p = *state;
         pthread_t threads[4];
-        Starter starters[ELEMENTSOF(threads)];
+        Starter starters[ELEMENTSOF(threads)] = {};
         int sum = 0;
 
         postgres_query(p, "CREATE DATABASE at_once");

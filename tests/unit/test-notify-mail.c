@@ -34,7 +34,7 @@ static void test_headers(void **state)
         /* Words are short, and no character is cut in two: 41 letters, and then one of four bytes. */
         assert_return_code(asprintf(&text, "%041d\xf0\x9f\x98\x80%0200d", 0, 0), errno);
         got = mail_header_encode(text);
-        for (char *line = strtok(got, "\r\n"); line; line = strtok(NULL, "\r\n"))
+        for (char *rest, *line = strtok_r(got, "\r\n", &rest); line; line = strtok_r(NULL, "\r\n", &rest))
                 assert_in_range(strlen(line), 1, 76);
         got[0] = '\0';
 }

@@ -752,6 +752,7 @@ static void random_journal(Journal *j, unsigned *seed, unsigned services, unsign
                         line_at = line_at > end + 400000 ? end + 400000 : line_at;
                 }
         }
+        /* cppcheck-suppress uninitvar ; n of them are set */
         qsort(items, n, sizeof(items[0]), compare_items);
         j->n = 0;
         for (size_t i = 0; i < n; i++) {

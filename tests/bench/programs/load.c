@@ -105,8 +105,8 @@ static void agent_lost(Agent *a, const char *why)
         n_dead++;
         n_lost++;
         /* As docs/protocol.md asks of agents: full jitter, from a second to five minutes. */
-        a->failures = MIN(a->failures + 1, 9);
-        a->again_at = now_usec() + (uint64_t) (drand48() * MIN(300, 1 << (a->failures - 1)) * 1e6);
+        a->again_at = now_usec() + (uint64_t) (drand48() * MIN(300, 1 << a->failures) * 1e6);
+        a->failures = MIN(a->failures + 1, 8);
 }
 
 static void agent_flush(Agent *a)
