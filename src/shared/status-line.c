@@ -63,8 +63,8 @@ static int second_of_day(const struct tm *tm)
 
 /* A stamp is seldom far from the journal's time, and the smallest clock change there is, of half an hour, leaves no other
  * reading nearer within a quarter of one: a conversion or two instead of mktime(3)'s dozen, which was a third of reading a
- * backlog. */
-static bool near_to_utc(const struct tm *stamp, uint64_t received, time_t *ret)
+ * backlog. -1 when it may be far. */
+static time_t near_reading(const struct tm *stamp, uint64_t received)
 {
         time_t t = (time_t) (received / USEC_PER_SEC);
         struct tm tm;
@@ -73,35 +73,29 @@ static bool near_to_utc(const struct tm *stamp, uint64_t received, time_t *ret)
         /* mktime(3) looks whether the zone was set anew; localtime_r(3) does not. */
         tzset();
         if (received > (uint64_t) TIME_MAX * USEC_PER_SEC || !localtime_r(&t, &tm) || !same_day(&tm, stamp))
-                return false;
+                return -1;
         d = second_of_day(stamp) - second_of_day(&tm);
         if (d <= -15 * 60 || d >= 15 * 60)
-                return false;
+                return -1;
         t += d;
         if (stamp->tm_hour != tm.tm_hour || stamp->tm_min != tm.tm_min) {
                 /* A clock change may lie between the two. */
                 if (!localtime_r(&t, &tm) || !same_day(&tm, stamp) || second_of_day(&tm) != second_of_day(stamp))
-                        return false;
+                        return -1;
         }
-        *ret = t;
-        return t >= 0;
+        return t;
 }
 
 /* Both readings of an ambiguous local time are tried, and the one nearer to the journal's time is taken. */
-static int local_to_utc(const struct tm *stamp, uint64_t received, uint64_t *ret)
+static time_t nearest_reading(const struct tm *stamp, uint64_t received)
 {
         time_t best = -1;
+        struct tm tm;
 
-        if (near_to_utc(stamp, received, &best)) {
-                if (best > TIME_MAX)
-                        return -EBADMSG;
-                *ret = (uint64_t) best * USEC_PER_SEC;
-                return 0;
-        }
         for (int dst = 0; dst <= 1; dst++) {
-                struct tm tm = *stamp;
                 time_t t;
 
+                tm = *stamp;
                 tm.tm_isdst = dst;
                 t = mktime(&tm);
                 if (t < 0 || tm.tm_isdst != dst || !same_day(&tm, stamp))
@@ -109,17 +103,24 @@ static int local_to_utc(const struct tm *stamp, uint64_t received, uint64_t *ret
                 if (best < 0 || distance(t, received) < distance(best, received))
                         best = t;
         }
-        if (best < 0) {
-                /* The hour that a clock change skips: mktime() with -1 gives a usable reading. */
-                struct tm tm = *stamp;
+        if (best >= 0)
+                return best;
+        /* The hour that a clock change skips: mktime() with -1 gives a usable reading. */
+        tm = *stamp;
+        best = mktime(&tm);
+        return same_day(&tm, stamp) ? best : -1;
+}
 
-                best = mktime(&tm);
-                if (best < 0 || !same_day(&tm, stamp))
-                        return -EBADMSG;
-        }
-        if (best > TIME_MAX)
+static int local_to_utc(const struct tm *stamp, uint64_t received, uint64_t *ret)
+{
+        time_t t;
+
+        t = near_reading(stamp, received);
+        if (t < 0)
+                t = nearest_reading(stamp, received);
+        if (t < 0 || t > TIME_MAX)
                 return -EBADMSG;
-        *ret = (uint64_t) best * USEC_PER_SEC;
+        *ret = (uint64_t) t * USEC_PER_SEC;
         return 0;
 }
 

@@ -1,6 +1,5 @@
 #include <netinet/in.h>
 #include <openssl/evp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <systemd/sd-event.h>
@@ -8,8 +7,8 @@
 #include "net.h"
 #include "test.h"
 
-/* Nothing but the network wakes the loop here, so what lws waits for and nobody knows of stands still. This long, and it
- * did; far less than the second that the session's own timers would take to hide it. */
+/* Nothing but the network wakes the loop here, so what lws waits for and nobody knows of stands still: in the agent until
+ * the session's heartbeat, after 35 s. */
 #define STUCK_USEC (15 * USEC_PER_SEC)
 
 /* ---- a WebSocket server as small as it can be, in a thread ---- */
