@@ -109,6 +109,16 @@ static void agent_lost(Agent *a, const char *why)
         a->failures = MIN(a->failures + 1, 8);
 }
 
+/* What ssi-uplinkd does as well (session.c): a backend that says that it goes is back at once. */
+static void agent_closed(Agent *a, unsigned code)
+{
+        agent_lost(a, code == 1001 ? "the server goes away" : "closed by the server");
+        if (code == 1001) {
+                a->failures = 0;
+                a->again_at = now_usec() + (uint64_t) (drand48() * 0.5e6);
+        }
+}
+
 static void agent_flush(Agent *a)
 {
         while (a->out_done < a->out_n) {
@@ -299,6 +309,7 @@ static bool agent_frames(Agent *a)
         for (;;) {
                 unsigned char *p = (unsigned char *) a->in;
                 size_t n, head = 2;
+                unsigned code;
                 int opcode;
                 char *text;
 
@@ -313,6 +324,7 @@ static bool agent_frames(Agent *a)
                 if (a->in_n < head + n)
                         return a->in_n < sizeof(a->in) ? true : (agent_lost(a, "a frame too long"), false);
                 opcode = p[0] & 15;
+                code = n >= 2 ? (unsigned) p[head] << 8 | p[head + 1] : 0;
                 text = strndup(a->in + head, n);
                 if (!text)
                         die("Out of memory.");
@@ -324,7 +336,7 @@ static bool agent_frames(Agent *a)
                         agent_frame(a, 10, text, n);
                 free(text);
                 if (opcode == 8)
-                        return agent_lost(a, "closed by the server"), false;
+                        return agent_closed(a, code), false;
                 if (a->state == AGENT_DEAD)
                         return false;
         }

@@ -38,7 +38,7 @@ class Backend:
         self.port = free_port() if not host else 8443 if tls else 8080
         # Its processes are nsenter's own: it executes what follows.
         self.prefix = ["nsenter", f"--net=/proc/{host.leader}/ns/net", "--"] if host else []
-        self.process = None
+        self.process = self.socket = None
         self.loads = []
 
     def __enter__(self):
@@ -54,6 +54,8 @@ class Backend:
                 p.kill()
                 p.wait()
         self.stop()
+        if self.socket:
+            self.socket.close()
 
     @property
     def pid(self):
@@ -64,11 +66,19 @@ class Backend:
         os.makedirs(tls_dir, exist_ok=True)
         env = dict(os.environ, SSI_DATABASE_URL=self.db.conninfo(), SSI_RATE_LIMIT="0",
                    SSI_MIGRATIONS_DIR=str(TOP / "src/ssi-serverd/migrations"))
+        argv = [str(self.bench.build / "src/ssi-serverd/ssi-serverd"), f"--tls-dir={tls_dir}", f"--key-dir={self.db.dir}/keys",
+                f"--web-dir={self.db.dir}"]
         # Only a loopback address may be plain.
-        listen = ("0.0.0.0" if self.tls else "127.0.0.1") + f":{self.port}"
-        self.process = subprocess.Popen([*self.prefix, str(self.bench.build / "src/ssi-serverd/ssi-serverd"), f"--listen={listen}",
-                                         f"--tls-dir={tls_dir}", f"--key-dir={self.db.dir}/keys", f"--web-dir={self.db.dir}"],
-                                        env=env, stdout=self.db.log, stderr=self.db.log, start_new_session=True)
+        address = "0.0.0.0" if self.tls else "127.0.0.1"
+        if self.host:
+            argv = [*self.prefix, *argv, f"--listen={address}:{self.port}"]
+        else:
+            # The socket outlives the server, as ssi-serverd.socket does (sd_listen_fds(3)).
+            if not self.socket:
+                self.socket = socket.create_server((address, self.port), backlog=4096)
+            argv = ["/bin/sh", "-c", f'exec 3<&{self.socket.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", *argv]
+        self.process = subprocess.Popen(argv, env=env, stdout=self.db.log, stderr=self.db.log, start_new_session=True,
+                                        pass_fds=[self.socket.fileno()] if self.socket else [])
         end = time.monotonic() + 60
         while time.monotonic() < end and self.process.poll() is None:
             try:
