@@ -12,6 +12,7 @@ struct JournalFollow {
 
         sd_journal *journal; /* NULL while stopped */
         unsigned n_read;     /* entries since it was opened */
+        unsigned entries_per_opening;
         RunTracker *tracker;
         sd_event_source *io, *journal_timer, *work, *grace_timer, *expect_timer;
         uint64_t expect_delay; /* until the next look for what is expected */

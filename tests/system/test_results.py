@@ -1,7 +1,11 @@
 """What services print arrives in the backend's database: everything, once, in order."""
+import os
 import re
+from pathlib import Path
 
-from hosts import NOW, prints, script, wait_until
+from hosts import NOW, TOP, prints, script, wait_until
+
+BUILD = Path(os.environ.get("SSI_BUILD_DIR", TOP / "build"))
 
 
 def test_every_line_is_an_event_once(stack, add):
@@ -12,6 +16,17 @@ def test_every_line_is_an_event_once(stack, add):
     messages = [line.split(", ", 2)[2] for line in lines]
     wait_until(lambda: len(stack.events("counted")) >= 100, timeout=30)
     assert stack.events("counted") == messages
+
+
+def test_a_journal_that_is_opened_anew_is_read_on_where_it_stood(stack, add):
+    """As it is in the middle of a long backlog: sd-journal maps more and more until then."""
+    add(stack, script("Backlog", prints("OK", "run $INVOCATION_ID")))
+    stack.run("for i in $(seq 20); do systemctl start ssi-backlog.service; done; journalctl --sync", timeout=60)
+    probe = stack.write("/usr/local/bin/journal-probe", (BUILD / "tests/system/journal-probe").read_bytes(), "0755")
+    read = {n: [line for line in stack.run([probe, str(n)]).stdout.splitlines() if line.startswith("backlog ")]
+            for n in (1, 2, 7, 1000000)}
+    assert len(read[1]) == len(stack.lines("backlog")) == 20
+    assert all(lines == read[1000000] for lines in read.values())
 
 
 def test_many_services_at_once(stack, add):
