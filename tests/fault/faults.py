@@ -98,7 +98,7 @@ def vacuum(fleet, random):
 
 
 def step_clock(fleet, random):
-    random.choice(fleet.agents).host.run(f"echo {random.choice((0, -3600, 3600, -5, 86400))} >/run/clock-offset")
+    random.choice(fleet.hosts).set_clock(random.choice((0, -3600, 3600, -5, 86400)))
 
 
 # Kind and weight.

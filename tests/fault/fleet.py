@@ -1,21 +1,25 @@
 """A backend and agents, each in a throwaway host of its own, services that never stop running, and what all of them must
 agree on in the end."""
+import os
 import re
+import struct
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
-from hosts import Account, Host, script, wait_until  # noqa: E402
+from hosts import TOP, Account, Host, script, wait_until  # noqa: E402
 from wire import PORT, Wire  # noqa: E402
 
 SERVICES = ("tick", "tock")
 CA = "/tmp/ca.pem"
 
-# The line's own time steps about, as a clock that is set does; nothing may be ordered by it. The number says which run.
-BODY = """read -r n </run/{slug}.n
-read -r offset </run/clock-offset
-echo "$(date -d "$offset seconds" '+%Y-%m-%d %H:%M:%S'), $([[ $((n % 9)) == 0 ]] && echo WARNING || echo OK), number $n"
+CLOCK = "/usr/local/lib/ssi-clock.so"
+CLOCK_FILE = "/run/clock"
+
+# The number says which run: nothing may be ordered by times, as the clock steps.
+BODY = f"""read -r n </run/{{slug}}.n
+echo "$(LD_PRELOAD={CLOCK} date '+%Y-%m-%d %H:%M:%S'), $([[ $((n % 9)) == 0 ]] && echo WARNING || echo OK), number $n"
 """
 DRIVER = """
 n=$(cat /run/{slug}.n)
@@ -27,16 +31,37 @@ done
 """
 
 
+class SteppingHost(Host):
+    """One whose clock can be set, as far as these units are concerned: the rest of it keeps this machine's (clock.c)."""
+
+    def take_clock(self, *units):
+        library = Path(os.environ.get("SSI_BUILD_DIR", TOP / "build"), "tests/fault/clock.so")
+        self.write(CLOCK, library.read_bytes(), "0755")
+        self.write(CLOCK_FILE, struct.pack("q", 0))
+        for unit in units:
+            self.write(f"/etc/systemd/system/{unit}.service.d/60-clock.conf", f"[Service]\nEnvironment=LD_PRELOAD={CLOCK}\n")
+        self.run(["systemctl", "daemon-reload"])
+        self.run(["systemctl", "restart", *units])
+        for unit in units:
+            assert CLOCK_FILE in self.run(["cat", f"/proc/{self.pid(unit + '.service')}/maps"]).stdout, unit
+
+    def set_clock(self, seconds):
+        # In place: it is mapped.
+        with open(f"/proc/{self.leader}/root{CLOCK_FILE}", "r+b", buffering=0) as f:
+            f.write(struct.pack("q", seconds * 1000000))
+
+
 class Agent:
     def __init__(self, name, fleet):
         self.fleet = fleet
-        self.host = Host(name, "--agent")
+        self.host = SteppingHost(name, "--agent")
         self.wire = None
-        self.kept = {slug: {} for slug in SERVICES}  # number -> journald's time; what it ever held
+        self.kept = {slug: set() for slug in SERVICES}  # the numbers that the journal ever held
         self.drivers = []
 
     def up(self):
         self.host.up()
+        self.host.take_clock("systemd-journald", "ssid", "ssi-uplinkd")
         self.wire = Wire(self.host, self.fleet.server)
         created = self.fleet.account.new_server(self.host.name)
         self.server_id = created["server_id"]
@@ -44,7 +69,6 @@ class Agent:
         self.host.run(["ssictl", "register", f"https://localhost:{PORT}", created["claim_token"], "--ca", CA])
 
     def begin(self):
-        self.host.run("echo 0 >/run/clock-offset; chmod 644 /run/clock-offset")
         for slug in SERVICES:
             self.host.run(f"echo 0 >/run/{slug}.n")
             self.host.run(["ssictl", "add", self.host.write(f"/tmp/{slug}.bash",
@@ -63,54 +87,54 @@ class Agent:
             for e in self.host.journal(f"_SYSTEMD_UNIT=ssi-{slug}.service", "_TRANSPORT=stdout", fields=("MESSAGE",)):
                 m = re.search(r", number (\d+)$", str(e["MESSAGE"]))
                 if m:
-                    self.kept[slug][int(m[1])] = int(e["__REALTIME_TIMESTAMP"]) / 1e6
+                    self.kept[slug].add(int(m[1]))
 
-    def stored(self, slug):
-        """The numbers in the database, in the order of their commits."""
-        return [int(row[0].split()[1]) for row in self.fleet.server.sql(
-            "SELECT e.message FROM events e JOIN servers s ON s.id = e.server_id"
-            f" WHERE s.public_id = '{self.server_id}' AND e.service = '{slug}' AND e.kind = 'result' ORDER BY e.id")]
-
-    def gaps(self):
-        """The times that the agent said it cannot tell of; from None: since ever."""
-        return [(float(a) if a else None, float(b)) for a, b in self.fleet.server.sql(
-            "SELECT extract(epoch FROM e.gap_from), extract(epoch FROM e.at) FROM events e JOIN servers s"
-            f" ON s.id = e.server_id WHERE s.public_id = '{self.server_id}' AND e.kind = 'gap'")]
+    def stored(self):
+        """What the database has, in the order of the commits: (slug, number) of a result, None for a gap."""
+        return [(slug, int(message.split()[1])) if kind == "result" else None for kind, slug, message in self.fleet.server.sql(
+            "SELECT e.kind, e.service, e.message FROM events e JOIN servers s ON s.id = e.server_id"
+            f" WHERE s.public_id = '{self.server_id}' AND e.kind IN ('result', 'gap') ORDER BY e.id")]
 
     def check(self):
-        """What is wrong, as text; and counts."""
+        """What is wrong, as text; and counts. A line that is missing must lie where the agent has told of a gap: by the order
+        of what came before and after, since the clock that times lines and gaps steps about."""
         self.note_kept()
-        wrong, counts = [], dict.fromkeys(("kept", "stored", "in_gaps"), 0)
-        gaps = self.gaps()
-        counts["gaps"] = len(gaps)
+        wrong, counts, stored = [], dict.fromkeys(("kept", "stored", "in_gaps"), 0), self.stored()
+        counts["gaps"] = stored.count(None)
         for slug in SERVICES:
-            kept, stored = self.kept[slug], self.stored(slug)
-            counts["kept"] += len(kept)
-            counts["stored"] += len(stored)
-            for a, b in zip(stored, stored[1:]):
-                if b <= a:
-                    wrong.append(f"{self.host.name} {slug}: {b} comes after {a}: {'twice' if b == a else 'out of order or twice'}")
-            for n in sorted(set(kept) - set(stored)):
-                # journald's time and the wire's have millisecond precision.
-                if any((a is None or a - 0.002 <= kept[n]) and kept[n] <= b + 0.002 for a, b in gaps):
-                    counts["in_gaps"] += 1
-                else:
-                    wrong.append(f"{self.host.name} {slug}: {n} was in the journal and is not in the database")
+            missing, last, gap = self.kept[slug] - {e[1] for e in stored if e and e[0] == slug}, 0, False
+            counts["kept"] += len(self.kept[slug])
+            for entry in [*stored, (slug, max(self.kept[slug], default=0) + 1)]:
+                if entry is None:
+                    gap = True
+                elif entry[0] == slug:
+                    n = entry[1]
+                    if n <= last:
+                        wrong.append(f"{self.host.name} {slug}: {n} comes after {last}: {'twice' if n == last else 'out of order or twice'}")
+                    lost = {m for m in missing if last < m < n}
+                    if gap:
+                        counts["in_gaps"] += len(lost)
+                    else:
+                        wrong += [f"{self.host.name} {slug}: {m} was in the journal and is not in the database" for m in sorted(lost)]
+                    last, gap = max(n, last), False
+            counts["stored"] += sum(1 for e in stored if e and e[0] == slug)
         return wrong, counts
 
     def settled(self):
         self.note_kept()
-        return all(not self.kept[slug] or max(self.kept[slug]) in self.stored(slug)[-50:] for slug in SERVICES)
+        stored = set(self.stored())
+        return all(not self.kept[slug] or (slug, max(self.kept[slug])) in stored for slug in SERVICES)
 
 
 class Fleet:
     def __init__(self, name, agents):
-        self.server = Host(f"{name}-server", "--server")
+        self.server = SteppingHost(f"{name}-server", "--server")
         self.agents = [Agent(f"{name}-agent{k + 1}", self) for k in range(agents)]
 
     def up(self):
         self.server.up()
         self.small_disk()
+        self.server.take_clock("ssi-postgres", "ssi-serverd")
         self.account = Account(self.server)
         self.ca = self.server.run("cat /var/lib/ssi-server/tls/ca.pem").stdout
         for agent in self.agents:

@@ -35,18 +35,21 @@ def test_attacks():
                                          "header_flood", "log_ins", "agent_flood")
 
 
-@pytest.mark.parametrize("kept, stored, gaps, wrong", [
-    ((1, 2, 3), (1, 2, 3), (), 0),
-    ((1, 2, 3), (1, 3), (), 1),                 # lost
-    ((1, 2, 3), (1, 2, 2, 3), (), 1),           # twice
-    ((1, 2, 3), (2, 1, 3), (), 1),              # out of order
-    ((2, 3), (1, 2, 3), (), 0),                 # rotated away after it was sent
-    ((1, 2, 3), (3,), ((1.0, 2.0),), 0),        # owned up to
-    ((1, 2, 3), (3,), ((None, 1.5),), 1),       # too little
+@pytest.mark.parametrize("kept, stored, wrong", [
+    ((1, 2, 3), (1, 2, 3), 0),
+    ((1, 2, 3), (1, 3), 1),           # lost
+    ((1, 2, 3), (1, 2), 1),           # at the end
+    ((1, 2, 3), (1, 2, 2, 3), 1),     # twice
+    ((1, 2, 3), (2, 1, 3), 1),        # out of order
+    ((2, 3), (1, 2, 3), 0),           # rotated away after it was sent
+    ((1, 2, 3), (None, 3), 0),        # owned up to
+    ((1, 2, 3, 4), (1, None, 3), 1),  # too little: 2 only
+    ((1, 2, 3, 4), (1, 3, None), 1),  # too late: 4 only
 ])
-def test_the_check_finds(kept, stored, gaps, wrong, monkeypatch):
+def test_the_check_finds(kept, stored, wrong, monkeypatch):
     agent = fleet_.Agent("none", None)
-    monkeypatch.setattr(agent, "note_kept", lambda: agent.kept.update({s: {n: float(n) for n in kept} for s in fleet_.SERVICES}))
-    monkeypatch.setattr(agent, "stored", lambda slug: list(stored))
-    monkeypatch.setattr(agent, "gaps", lambda: list(gaps))
-    assert len(agent.check()[0]) == wrong * len(fleet_.SERVICES)
+    monkeypatch.setattr(agent, "note_kept", lambda: agent.kept.update({s: set(kept) for s in fleet_.SERVICES}))
+    monkeypatch.setattr(agent, "stored", lambda: [n and (s, n) for n in stored for s in fleet_.SERVICES])
+    found, counts = agent.check()
+    assert len(found) == wrong * len(fleet_.SERVICES)
+    assert counts["stored"] == sum(n is not None for n in stored) * len(fleet_.SERVICES)
