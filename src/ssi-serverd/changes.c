@@ -1,3 +1,5 @@
+#include <utlist.h>
+
 #include "changes.h"
 
 #define PAYLOAD_MAX 7900
@@ -5,10 +7,51 @@
 /* A payload is the instance's name and then a line per change: kind, user, server and argument (or "-") with one space
  * between. Neither ids nor slugs hold spaces. */
 
+/* One allocation for many strings: a change has three, and every commit of results makes some hundreds of them. */
+#define TEXT_SIZE 8000
+
+struct ChangesText {
+        ChangesText *next;
+        size_t used, size;
+        char text[];
+};
+
+/* A copy, or the string of the change before where that is the same. NULL: out of memory. */
+static const char *keep(Changes *c, const char *before, const char *s)
+{
+        size_t n = strlen(s) + 1;
+        ChangesText *t = c->texts;
+        char *copy;
+
+        if (before && streq(before, s))
+                return before;
+        if (!t || t->size - t->used < n) {
+                size_t size = MAX(n, (size_t) TEXT_SIZE);
+
+                t = malloc(sizeof(*t) + size);
+                if (!t)
+                        return NULL;
+                t->used = 0;
+                t->size = size;
+                LL_PREPEND(c->texts, t);
+        }
+        copy = memcpy(t->text + t->used, s, n);
+        t->used += n;
+        return copy;
+}
+
 int changes_add(Changes *c, ChangeKind kind, const char *user, const char *server, const char *arg)
 {
-        Change change = { .kind = kind };
+        const Change *before = c->n > 0 ? &c->items[c->n - 1] : NULL;
+        Change change = {
+                .kind = kind,
+                .user = keep(c, before ? before->user : NULL, user),
+                .server = keep(c, before ? before->server : NULL, server),
+                .arg = arg ? keep(c, NULL, arg) : NULL,
+        };
 
+        if (!change.user || !change.server || (arg && !change.arg))
+                return -ENOMEM;
         if (c->n == c->allocated) {
                 size_t want = MAX(c->allocated * 2, (size_t) 16);
                 Change *p = reallocarray(c->items, want, sizeof(*p));
@@ -18,26 +61,16 @@ int changes_add(Changes *c, ChangeKind kind, const char *user, const char *serve
                 c->items = p;
                 c->allocated = want;
         }
-        change.user = strdup(user);
-        change.server = strdup(server);
-        change.arg = arg ? strdup(arg) : NULL;
-        if (!change.user || !change.server || (arg && !change.arg)) {
-                free(change.user);
-                free(change.server);
-                free(change.arg);
-                return -ENOMEM;
-        }
         c->items[c->n++] = change;
         return 0;
 }
 
 void changes_clear(Changes *c)
 {
-        for (size_t i = 0; i < c->n; i++) {
-                free(c->items[i].user);
-                free(c->items[i].server);
-                free(c->items[i].arg);
-        }
+        ChangesText *t, *next;
+
+        LL_FOREACH_SAFE(c->texts, t, next)
+                free(t);
         free(c->items);
         *c = (Changes){};
 }
@@ -93,6 +126,13 @@ int changes_encode(const Changes *c, const char *instance, char ***ret, size_t *
         *ret = payloads;
         *ret_n = n;
         return 0;
+}
+
+bool changes_is_from(const char *payload, const char *instance)
+{
+        size_t n = strlen(instance);
+
+        return strncmp(payload, instance, n) == 0 && (payload[n] == '\n' || payload[n] == '\0');
 }
 
 static bool is_kind(char c)

@@ -20,14 +20,17 @@ typedef enum ChangeKind {
 
 typedef struct Change {
         ChangeKind kind;
-        char *user;   /* public ids */
-        char *server;
-        char *arg;    /* or NULL */
+        const char *user;   /* public ids */
+        const char *server;
+        const char *arg;    /* or NULL */
 } Change;
+
+typedef struct ChangesText ChangesText;
 
 typedef struct Changes {
         Change *items;
         size_t n, allocated;
+        ChangesText *texts; /* what the items point to */
 } Changes;
 
 /* Copies. -ENOMEM. */
@@ -38,6 +41,9 @@ void changes_clear(Changes *c);
  * strings are the caller's: payloads_free(). */
 int changes_encode(const Changes *c, const char *instance, char ***ret, size_t *ret_n);
 void payloads_free(char **payloads, size_t n);
+
+/* Whether this instance sent the payload. */
+bool changes_is_from(const char *payload, const char *instance);
 
 /* Replaces *ret. -EBADMSG when the payload is none of ours. instance has room for INSTANCE_ID_MAX bytes. */
 #define INSTANCE_ID_MAX 40

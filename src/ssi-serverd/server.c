@@ -116,9 +116,12 @@ static void on_notified(const char *payload, void *userdata)
         char instance[INSTANCE_ID_MAX];
         Server *s = userdata;
 
+        /* What we sent was told when it was committed. */
+        if (changes_is_from(payload, s->instance))
+                return;
         if (changes_decode(payload, instance, &changes) < 0)
                 log_debug("Ignoring a notification that is none of ours");
-        else if (!streq(instance, s->instance))
+        else
                 publish_here(s, &changes);
 }
 

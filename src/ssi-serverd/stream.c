@@ -35,6 +35,7 @@ struct Streams {
         Server *server;
         StreamUser *users;
         Pending *pending;
+        Changes pending_changes; /* what it points to */
         bool reading;
 };
 
@@ -50,41 +51,38 @@ static const char sql_read[] =
 
 static void streams_flush(Streams *s);
 
-static void pending_free(Streams *s, Pending *p)
+static void pending_clear(Streams *s)
 {
-        HASH_DEL(s->pending, p);
-        free(p->change.user);
-        free(p->change.server);
-        free(p->change.arg);
-        free(p->key);
-        free(p);
+        Pending *p, *tmp;
+
+        HASH_ITER(hh, s->pending, p, tmp) {
+                HASH_DEL(s->pending, p);
+                free(p->key);
+                free(p);
+        }
+        changes_clear(&s->pending_changes);
 }
 
 static int pending_add(Streams *s, const Change *change)
 {
         _cleanup_free_ char *key = NULL;
         Pending *p;
+        int r;
 
         if (asprintf(&key, "%c %s %s", change->kind, change->server, strempty(change->arg)) < 0)
                 return -ENOMEM;
         HASH_FIND_STR(s->pending, key, p);
         if (p)
                 return 0;
+        r = changes_add(&s->pending_changes, change->kind, change->user, change->server, change->arg);
+        if (r < 0)
+                return r;
         p = calloc(1, sizeof(*p));
         if (!p)
                 return -ENOMEM;
-        p->change = (Change){
-                .kind = change->kind,
-                .user = strdup(change->user),
-                .server = strdup(change->server),
-                .arg = change->arg ? strdup(change->arg) : NULL,
-        };
+        p->change = s->pending_changes.items[s->pending_changes.n - 1];
         p->key = TAKE_PTR(key);
         HASH_ADD_KEYPTR(hh, s->pending, p->key, strlen(p->key), p);
-        if (!p->change.user || !p->change.server || (change->arg && !p->change.arg)) {
-                pending_free(s, p);
-                return -ENOMEM;
-        }
         return 0;
 }
 
@@ -152,8 +150,8 @@ static void streams_flush(Streams *s)
                         any = true;
                 } else if (u)
                         user_send_removed(u, &p->change);
-                pending_free(s, p);
         }
+        pending_clear(s);
         if (any) {
                 const char *params[] = { db_array_done(&servers), db_array_done(&names), db_array_done(&counted) };
 
@@ -213,10 +211,8 @@ size_t streams_count(Streams *s)
 void streams_close_all(Streams *s)
 {
         StreamUser *u, *tmp;
-        Pending *p, *ptmp;
 
-        HASH_ITER(hh, s->pending, p, ptmp)
-                pending_free(s, p);
+        pending_clear(s);
         HASH_ITER(hh, s->users, u, tmp)
                 user_close(u);
 }
@@ -327,12 +323,9 @@ int streams_new(Server *server, Streams **ret)
 
 Streams *streams_free(Streams *s)
 {
-        Pending *p, *tmp;
-
         if (!s)
                 return NULL;
-        HASH_ITER(hh, s->pending, p, tmp)
-                pending_free(s, p);
+        pending_clear(s);
         free(s);
         return NULL;
 }

@@ -380,6 +380,15 @@ static void test_changes(void **state)
                 assert_true(strlen(payloads[i]) < 8000);
                 assert_return_code(changes_decode(payloads[i], instance, &decoded), 0);
                 assert_string_equal(instance, "me");
+                assert_true(changes_is_from(payloads[i], "me"));
+                assert_false(changes_is_from(payloads[i], "m"));
+                assert_false(changes_is_from(payloads[i], "me2"));
+                for (size_t k = 0; k < decoded.n && decoded.items[k].arg; k++) {
+                        snprintf(name, sizeof(name), "service-%zu", total + k);
+                        assert_string_equal(decoded.items[k].arg, name);
+                        assert_string_equal(decoded.items[k].user, "usr-1");
+                        assert_string_equal(decoded.items[k].server, "srv-1");
+                }
                 total += decoded.n;
         }
         assert_int_equal(total, 501);
