@@ -54,7 +54,7 @@ def test_one_alert_for_the_cause(own_stack, add):
         for name in UNITS:
             add(host, check(name))
             host.run(f"systemctl start ssi-{name}.service")
-        wait_until(lambda: services()["top"]["depends_on"] == ["base", "middle"], timeout=20)
+        wait_until(lambda: services().get("top", {}).get("depends_on") == ["base", "middle"], timeout=20)
         assert services()["middle"]["depends_on"] == ["base"] and services()["base"]["depends_on"] == []
         assert services()["top"]["watches"] == ["top.service"]
         wait_until(stand(base="OK", middle="OK", top="OK"), timeout=20)
