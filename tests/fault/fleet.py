@@ -1,6 +1,6 @@
 """A backend and agents, each in a throwaway host of its own, services that never stop running, and what all of them must
 agree on in the end."""
-import os
+import math
 import re
 import struct
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
-from hosts import TOP, Account, Host, script, wait_until  # noqa: E402
+from hosts import BUILD, Account, Host, script, wait_until  # noqa: E402
 from wire import PORT, Wire  # noqa: E402
 
 SERVICES = ("tick", "tock")
@@ -35,8 +35,7 @@ class SteppingHost(Host):
     """One whose clock can be set, as far as these units are concerned: the rest of it keeps this machine's (clock.c)."""
 
     def take_clock(self, *units):
-        library = Path(os.environ.get("SSI_BUILD_DIR", TOP / "build"), "tests/fault/clock.so")
-        self.write(CLOCK, library.read_bytes(), "0755")
+        self.write(CLOCK, (BUILD / "tests/fault/clock.so").read_bytes(), "0755")
         self.write(CLOCK_FILE, struct.pack("q", 0))
         for unit in units:
             self.write(f"/etc/systemd/system/{unit}.service.d/60-clock.conf", f"[Service]\nEnvironment=LD_PRELOAD={CLOCK}\n")
@@ -102,9 +101,11 @@ class Agent:
         wrong, counts, stored = [], dict.fromkeys(("kept", "stored", "in_gaps"), 0), self.stored()
         counts["gaps"] = stored.count(None)
         for slug in SERVICES:
-            missing, last, gap = self.kept[slug] - {e[1] for e in stored if e and e[0] == slug}, 0, False
+            numbers = [e[1] for e in stored if e and e[0] == slug]
+            missing, last, gap = self.kept[slug] - set(numbers), 0, False
             counts["kept"] += len(self.kept[slug])
-            for entry in [*stored, (slug, max(self.kept[slug], default=0) + 1)]:
+            counts["stored"] += len(numbers)
+            for entry in [*stored, (slug, math.inf)]:
                 if entry is None:
                     gap = True
                 elif entry[0] == slug:
@@ -117,7 +118,6 @@ class Agent:
                     else:
                         wrong += [f"{self.host.name} {slug}: {m} was in the journal and is not in the database" for m in sorted(lost)]
                     last, gap = max(n, last), False
-            counts["stored"] += sum(1 for e in stored if e and e[0] == slug)
         return wrong, counts
 
     def settled(self):

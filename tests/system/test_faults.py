@@ -42,6 +42,7 @@ def test_attacks():
     ((1, 2, 3), (1, 2, 2, 3), 1),     # twice
     ((1, 2, 3), (2, 1, 3), 1),        # out of order
     ((2, 3), (1, 2, 3), 0),           # rotated away after it was sent
+    ((1, 2), (1, 2, 3), 0),           # so was the last one
     ((1, 2, 3), (None, 3), 0),        # owned up to
     ((1, 2, 3, 4), (1, None, 3), 1),  # too little: 2 only
     ((1, 2, 3, 4), (1, 3, None), 1),  # too late: 4 only

@@ -1,11 +1,7 @@
 """What services print arrives in the backend's database: everything, once, in order."""
-import os
 import re
-from pathlib import Path
 
-from hosts import NOW, TOP, prints, script, wait_until
-
-BUILD = Path(os.environ.get("SSI_BUILD_DIR", TOP / "build"))
+from hosts import BUILD, NOW, prints, script, wait_until
 
 
 def test_every_line_is_an_event_once(stack, add):
