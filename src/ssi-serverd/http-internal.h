@@ -4,8 +4,8 @@
  *
  * The life of a request on libwebsockets (4.1):
  *
- * 1. The listener hands an accepted socket to lws; on_lws_event() (http-server.c) gets its first callback and makes an
- *    HttpConn, which lives until lws says WSI_DESTROY.
+ * 1. An accepted socket is handed to lws once there is something to read; on_lws_event() (http-server.c) gets its first
+ *    callback and makes an HttpConn, which lives until lws says WSI_DESTROY.
  * 2. LWS_CALLBACK_HTTP: the headers are there. lws sits in its state ESTABLISHED (this is why the vhosts have a mount
  *    that calls back: without one the state would be DOING_TRANSACTION, in which lws does not read and a readable
  *    socket spins). request_new() copies what is needed, since lws drops the headers early.
@@ -24,6 +24,7 @@
 #include <libwebsockets.h>
 #include <utlist.h>
 
+#include "accept-filter.h"
 #include "http.h"
 #include "http-wheel.h"
 #include "listen.h"
@@ -52,7 +53,8 @@ typedef struct HttpListener HttpListener;
 struct HttpListener {
         HttpListener *next;
         HttpServer *server;
-        Listener *listener;
+        Listener *listener;   /* NULL once the server shuts down */
+        AcceptFilter *silent; /* of its own, so that a queue of handshakes does not stand before what needs none */
         bool tls;
 };
 
@@ -223,6 +225,8 @@ void request_identify(HttpRequest *req, struct lws *wsi);
 void request_answered(HttpRequest *req);
 
 /* http-server.c */
+/* Whether lws has heard of them or not. */
+unsigned server_count_conns(HttpServer *s);
 void server_conn_gone(HttpServer *s);
 
 /* sse.c */

@@ -1,5 +1,4 @@
 #include <malloc.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 
 #include "http-internal.h"
@@ -11,11 +10,6 @@
 
 /* As many at once that the memory they took is worth a look: some 30 MB. */
 #define CONNS_TRIM_MIN 1000
-
-/* For a request that was on its way when the shutdown began: on a connection that has carried some already, and on a
- * new one, which the kernel may just have accepted for us. */
-#define SHUTDOWN_IDLE_USEC  (300 * USEC_PER_MSEC)
-#define SHUTDOWN_FRESH_USEC (2 * USEC_PER_SEC)
 
 static void on_lws_log(int level, const char *line)
 {
@@ -195,6 +189,16 @@ static int create_context(HttpServer *s)
         return create_vhost(s, true, &s->tls);
 }
 
+unsigned server_count_conns(HttpServer *s)
+{
+        unsigned n = s->n_conns;
+        HttpListener *l;
+
+        LL_FOREACH(s->listeners, l)
+                n += accept_filter_count(l->silent);
+        return n;
+}
+
 static void after_uv(void *userdata)
 {
         conns_run_deferred(userdata);
@@ -242,14 +246,21 @@ int http_server_new(sd_event *event, const HttpConfig *config, HttpServer **ret)
         return 0;
 }
 
+static HttpListener *http_listener_free(HttpListener *l)
+{
+        listener_free(l->listener);
+        accept_filter_free(l->silent);
+        free(l);
+        return NULL;
+}
+DEFINE_CLEANUP(HttpListener *, http_listener_free);
+
 static void free_listeners(HttpServer *s)
 {
         HttpListener *l, *next;
 
-        LL_FOREACH_SAFE(s->listeners, l, next) {
-                listener_free(l->listener);
-                free(l);
-        }
+        LL_FOREACH_SAFE(s->listeners, l, next)
+                http_listener_free(l);
         s->listeners = NULL;
 }
 
@@ -319,7 +330,7 @@ static void pause_listeners(HttpServer *s, bool pause)
                 listener_pause(l->listener, pause);
 }
 
-static void on_accepted(int fd, void *userdata)
+static void on_request_begun(int fd, void *userdata)
 {
         HttpListener *l = userdata;
         HttpServer *s = l->server;
@@ -327,16 +338,36 @@ static void on_accepted(int fd, void *userdata)
 
         /* lws closes fd when it does not take it. */
         wsi = lws_adopt_socket_vhost(l->tls ? s->tls : s->plain, fd);
-        if (wsi)
+        if (wsi) {
+                /* lws makes a table for the headers at once, and looks through all of them when a connection ends. It makes
+                 * another when it reads the first. */
+                if (l->tls)
+                        (void) lws_http_headers_detach(wsi);
                 conn_await_request(lws_get_opaque_user_data(wsi), HTTP_HEAD_SECONDS);
+        }
         uv_bridge_kick(s->uv);
-        if (s->n_conns >= s->max_conns)
+}
+
+static void on_silent_gone(void *userdata)
+{
+        HttpListener *l = userdata;
+
+        server_conn_gone(l->server);
+}
+
+static void on_accepted(int fd, void *userdata)
+{
+        HttpListener *l = userdata;
+        HttpServer *s = l->server;
+
+        (void) accept_filter_add(l->silent, fd);
+        if (server_count_conns(s) >= s->max_conns)
                 pause_listeners(s, true);
 }
 
 int http_server_add_listener(HttpServer *s, int fd, bool tls)
 {
-        HttpListener *l;
+        _cleanup_(http_listener_freep) HttpListener *l = NULL;
         int r;
 
         if (tls && !s->tls)
@@ -346,18 +377,20 @@ int http_server_add_listener(HttpServer *s, int fd, bool tls)
                 return -ENOMEM;
         l->server = s;
         l->tls = tls;
-        r = listener_new(s->event, fd, on_accepted, l, &l->listener);
-        if (r < 0) {
-                free(l);
+        r = accept_filter_new(s->event, s->wheel, HTTP_HEAD_SECONDS, on_request_begun, on_silent_gone, l, &l->silent);
+        if (r < 0)
                 return r;
-        }
+        r = listener_new(s->event, fd, on_accepted, l, &l->listener);
+        if (r < 0)
+                return r;
         LL_PREPEND(s->listeners, l);
+        TAKE_PTR(l);
         return 0;
 }
 
 void http_server_set_accepting(HttpServer *s, bool accepting)
 {
-        if (!s->shutting_down && s->n_conns < s->max_conns)
+        if (!s->shutting_down && server_count_conns(s) < s->max_conns)
                 pause_listeners(s, !accepting);
 }
 
@@ -373,58 +406,6 @@ int http_server_set_websocket(HttpServer *s, const char *path, const WsHandler *
         return 0;
 }
 
-/* ---- Shutdown: streams and WebSockets are told, requests may finish, and what is idle goes after a moment: a request that
- * its client has just sent would otherwise end in a reset. The listening sockets are the service manager's, where further
- * clients wait for the next instance. ---- */
-
-static void shutdown_finish(HttpServer *s)
-{
-        void (*done)(void *userdata) = s->shutdown_done;
-
-        s->shutdown_done = NULL;
-        s->shutdown_timer = sd_event_source_disable_unref(s->shutdown_timer);
-        s->shutdown_idle_timer = sd_event_source_disable_unref(s->shutdown_idle_timer);
-        s->shutdown_defer = sd_event_source_disable_unref(s->shutdown_defer);
-        if (done)
-                done(s->shutdown_userdata);
-}
-
-static int on_shutdown_timeout(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        shutdown_finish(userdata);
-        return 0;
-}
-
-static bool has_unread(HttpConn *c)
-{
-        int n = 0;
-
-        return ioctl(lws_get_socket_fd(c->wsi), FIONREAD, &n) >= 0 && n > 0;
-}
-
-static int on_shutdown_idle(sd_event_source *source, uint64_t usec, void *userdata)
-{
-        HttpServer *s = userdata;
-        bool last = s->shutdown_idle_passed;
-        HttpConn *c;
-
-        DL_FOREACH(s->conns, c)
-                if (c->wsi && !c->request && !c->sse && !c->ws && !c->lingering && (c->used || last) &&
-                    !lws_partial_buffered(c->wsi) && !has_unread(c))
-                        conn_kill(c);
-        if (last)
-                return 0;
-        s->shutdown_idle_passed = true;
-        (void) sd_event_source_set_time_relative(source, SHUTDOWN_FRESH_USEC - SHUTDOWN_IDLE_USEC);
-        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
-}
-
-static int on_shutdown_defer(sd_event_source *source, void *userdata)
-{
-        shutdown_finish(userdata);
-        return 0;
-}
-
 void server_conn_gone(HttpServer *s)
 {
         /* Thousands of connections leave holes that malloc keeps for the next ones; give them back when most are gone. */
@@ -432,43 +413,9 @@ void server_conn_gone(HttpServer *s)
                 (void) malloc_trim(0);
                 s->peak_conns = s->n_conns;
         }
-        if (s->listeners_paused && !s->shutting_down && s->n_conns < s->max_conns)
+        if (s->listeners_paused && !s->shutting_down && server_count_conns(s) < s->max_conns)
                 pause_listeners(s, false);
         /* From a source of its own: done may free the server, and lws is above us on the stack. */
-        if (s->shutdown_defer && s->n_conns == 0)
+        if (s->shutdown_defer && server_count_conns(s) == 0)
                 (void) sd_event_source_set_enabled(s->shutdown_defer, SD_EVENT_ONESHOT);
-}
-
-int http_server_shutdown(HttpServer *s, uint64_t timeout_usec, void (*done)(void *userdata), void *userdata)
-{
-        HttpConn *c;
-        int r;
-
-        if (s->shutting_down)
-                return -EALREADY;
-        r = sd_event_add_time_relative(s->event, &s->shutdown_timer, CLOCK_MONOTONIC, timeout_usec, 0,
-                                       on_shutdown_timeout, s);
-        if (r < 0)
-                return r;
-        r = sd_event_add_time_relative(s->event, &s->shutdown_idle_timer, CLOCK_MONOTONIC, SHUTDOWN_IDLE_USEC, 0,
-                                       on_shutdown_idle, s);
-        if (r < 0)
-                return r;
-        r = sd_event_add_defer(s->event, &s->shutdown_defer, on_shutdown_defer, s);
-        if (r < 0)
-                return r;
-        (void) sd_event_source_set_enabled(s->shutdown_defer, s->n_conns == 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
-        s->shutdown_done = done;
-        s->shutdown_userdata = userdata;
-        s->shutting_down = true;
-        free_listeners(s);
-        DL_FOREACH(s->conns, c) {
-                if (c->ws)
-                        ws_close(c->ws, WS_CLOSE_RESTART, "restarting");
-                else if (c->sse)
-                        sse_close(c->sse);
-                else if (c->request)
-                        c->request->close = true;
-        }
-        return 0;
 }

@@ -5,6 +5,7 @@ Does its worst for so long and prints what came of it, as a line of JSON.
 import asyncio
 import json
 import resource
+import ssl
 import sys
 import time
 
@@ -61,11 +62,21 @@ async def slow_loris(n="1000"):
     await many(int(n), drip)
 
 
-async def silent(port):
+async def open_slowly(attempts):
+    tasks = []
+    for k, attempt in enumerate(attempts):
+        tasks.append(asyncio.create_task(attempt))
+        if k % 200 == 199:
+            await asyncio.sleep(0.02)
+    await asyncio.gather(*tasks)
+
+
+async def silent(port, first=b""):
     reader, writer = await connect(port)
     count("connections")
+    writer.write(first)
     try:
-        await asyncio.wait_for(reader.read(1), max(0.1, end - time.monotonic()))
+        await asyncio.wait_for(reader.read(), max(0.1, end - time.monotonic()))
         count("ended_by_server")
     except (asyncio.TimeoutError, OSError):
         pass
@@ -75,12 +86,23 @@ async def silent(port):
 
 async def half_open(n="10000"):
     """Connections that never say anything, half of them where TLS should begin."""
-    tasks = []
-    for k in range(int(n)):
-        tasks.append(asyncio.create_task(silent(TLS if k % 2 else PLAIN)))
-        if k % 200 == 199:
-            await asyncio.sleep(0.02)
-    await asyncio.gather(*tasks)
+    await open_slowly(silent(TLS if k % 2 else PLAIN) for k in range(int(n)))
+
+
+def client_hello():
+    outgoing = ssl.MemoryBIO()
+    context = ssl.create_default_context()
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost").do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read()
+
+
+async def half_handshake(n="3000"):
+    """Each costs the server a key exchange, and is left there."""
+    hello = client_hello()
+    await open_slowly(silent(TLS, hello) for _ in range(int(n)))
 
 
 async def huge_body(size=str(1 << 30)):
@@ -167,7 +189,7 @@ async def agent_flood(agent_id, api_key):
         reader.cancel()
 
 
-KINDS = {f.__name__: f for f in (slow_loris, half_open, huge_body, deep_json, header_flood, log_ins, agent_flood)}
+KINDS = {f.__name__: f for f in (slow_loris, half_open, half_handshake, huge_body, deep_json, header_flood, log_ins, agent_flood)}
 
 if __name__ == "__main__":
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

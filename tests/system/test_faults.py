@@ -31,7 +31,7 @@ def test_fuzzing_the_live_daemons():
 
 
 def test_attacks():
-    assert " 0 things are wrong" in tool(TOP / "tests/attack/run", "--seconds", 2, "slow_loris", "huge_body", "deep_json",
+    assert " 0 things are wrong" in tool(TOP / "tests/attack/run", "--seconds", 2, "slow_loris", "half_open", "huge_body", "deep_json",
                                          "header_flood", "log_ins", "agent_flood")
 
 

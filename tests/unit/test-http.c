@@ -834,7 +834,7 @@ static void test_ws_refused(void **state)
 /* Whatever is still open when the server ends: the teardown checks that it ends cleanly. */
 static void test_left_open(void **state)
 {
-        int fd = ws_dial(*state), fd2 = dial(*state), fd3 = dial(*state);
+        int fd = ws_dial(*state), fd2 = dial(*state), fd3 = dial(*state), silent = dial(*state);
         const char *stream = "GET /api/v1/stream HTTP/1.1\r\nHost: h\r\n\r\n";
         const char *half = "POST /api/v1/echo HTTP/1.1\r\nContent-Length: 100\r\n\r\n{";
         Answer a = {};
@@ -844,6 +844,7 @@ static void test_left_open(void **state)
         send_all(fd3, half, strlen(half));
         ws_frame(fd, 0x01, "unfinished", 10);
         usleep(50000);
+        assert_true(silent >= 0);
 }
 
 /* Connections that never come to a request end after HTTP_HEAD_SECONDS, whether they say nothing or a byte now and then;
