@@ -2,6 +2,7 @@
 #include <utlist.h>
 
 #include "password.h"
+#include "uv-loop-internal.h"
 #include "worker.h"
 
 #define OPSLIMIT crypto_pwhash_OPSLIMIT_INTERACTIVE
@@ -134,7 +135,7 @@ int password_pool_new(UvBridge *uv, unsigned concurrency, PasswordPool **ret)
         if (!p)
                 return -ENOMEM;
         p->uv = uv;
-        p->concurrency = concurrency;
+        p->concurrency = MAX(1U, MIN(concurrency, uv_available_parallelism() / 2));
         *ret = p;
         return 0;
 }

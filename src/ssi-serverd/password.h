@@ -13,7 +13,7 @@ typedef struct PasswordPool PasswordPool;
  * -ENOMEM. */
 typedef void (*password_callback_t)(int r, const char *hash, void *userdata);
 
-/* concurrency: hashes at once. */
+/* concurrency: hashes at once, at most; never on more than half of the processors, for the sake of the other requests. */
 int password_pool_new(UvBridge *uv, unsigned concurrency, PasswordPool **ret);
 /* Only when nothing runs any more: after uv_bridge_free(). Drops what waits, without a call. */
 PasswordPool *password_pool_free(PasswordPool *p);
