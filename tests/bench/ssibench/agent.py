@@ -6,7 +6,7 @@ import time
 from hosts import crowd
 
 from .hostkit import agent_and_backend, host_pids
-from .measure import cpu, cpu_fine, family, pss, smaps, switches, threads
+from .measure import Sampler, cpu, cpu_fine, family, pss, smaps, switches, threads
 from .packages import Missing, fetch, install_in
 
 # As the distribution configures them.
@@ -49,6 +49,7 @@ def part_agent(bench):
         if missing:
             bench.report.row("agent", "peers", missing=missing)
         cost_of_runs(bench, host, b, 20 if bench.short else 300)
+        many_runs(bench, host, b, 100 if bench.short else 3000)
 
 
 def idle(bench, host, peers, seconds):
@@ -90,3 +91,14 @@ systemctl daemon-reload""")
         used = {k: round((v - before[k]) / runs * 1000, 3) for k, v in now().items()}
         bench.report.row("agent", name, runs=runs, host_cpu_ms=round(sum(v for k, v in used.items() if k != "backend"), 2),
                          **{k + "_ms": v for k, v in used.items()})
+
+
+def many_runs(bench, host, b, runs):
+    """Whether memory or open files grow with the runs."""
+    s = Sampler({"ssid": host_pids(host, "ssid.service"), "uplinkd": host_pids(host, "ssi-uplinkd.service"), "serverd": [b.pid]})
+    s.look()
+    for _ in range(10):
+        host.run(f"for ((i = 0; i < {runs // 10}; i++)); do systemctl start ssi-model.service; done", timeout=300)
+        time.sleep(1)
+        s.look()
+    bench.report.row("agent", f"{runs} runs, one after the other", runs=runs, **s.figures())
