@@ -344,7 +344,8 @@ static void on_request_begun(int fd, void *userdata)
                 if (l->tls)
                         (void) lws_http_headers_detach(wsi);
                 conn_await_request(lws_get_opaque_user_data(wsi), HTTP_HEAD_SECONDS);
-        }
+        } else
+                server_conn_gone(s);
         uv_bridge_kick(s->uv);
 }
 
