@@ -149,10 +149,11 @@ unsigned accept_filter_count(AcceptFilter *f)
         return f->n_waiting;
 }
 
-void accept_filter_close(AcceptFilter *f)
+void accept_filter_close_silent(AcceptFilter *f)
 {
         Waiting *w, *next;
 
         DL_FOREACH_SAFE(f->waiting, w, next)
-                waiting_close(w);
+                if (peek(w->fd) <= 0)
+                        waiting_close(w);
 }

@@ -24,5 +24,5 @@ int accept_filter_add(AcceptFilter *f, int fd);
 /* How many wait. */
 unsigned accept_filter_count(AcceptFilter *f);
 
-/* Closes all, as if their time were over. */
-void accept_filter_close(AcceptFilter *f);
+/* Closes, as if their time were over, all of which nothing can be read: what has come meanwhile still gets its turn. */
+void accept_filter_close_silent(AcceptFilter *f);

@@ -225,7 +225,7 @@ void request_identify(HttpRequest *req, struct lws *wsi);
 void request_answered(HttpRequest *req);
 
 /* http-server.c */
-/* Whether lws has heard of them or not. */
+/* Open connections, whether lws has heard of them or not. */
 unsigned server_count_conns(HttpServer *s);
 void server_conn_gone(HttpServer *s);
 

@@ -49,7 +49,7 @@ static int on_shutdown_idle(sd_event_source *source, uint64_t usec, void *userda
                         conn_kill(c);
         if (last) {
                 LL_FOREACH(s->listeners, l)
-                        accept_filter_close(l->silent);
+                        accept_filter_close_silent(l->silent);
                 return 0;
         }
         s->shutdown_idle_passed = true;

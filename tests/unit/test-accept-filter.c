@@ -109,13 +109,17 @@ static void test_silence(void **state)
 static void test_close(void **state)
 {
         Fixture *f = *state;
-        _cleanup_close_ int a = add(f), b = add(f);
+        _cleanup_close_ int a = add(f), b = add(f), c = add(f);
 
-        accept_filter_close(f->filter);
+        /* Not looked at yet, but not silent either. */
+        assert_int_equal(send(c, "x", 1, 0), 1);
+        accept_filter_close_silent(f->filter);
         assert_int_equal(f->n_gone, 2);
-        assert_int_equal(accept_filter_count(f->filter), 0);
-        run(f);
+        assert_int_equal(accept_filter_count(f->filter), 1);
         assert_int_equal(f->n_ready, 0);
+        run(f);
+        assert_int_equal(f->n_ready, 1);
+        assert_int_equal(accept_filter_count(f->filter), 0);
         assert_true(a >= 0 && b >= 0);
 }
 
