@@ -15,6 +15,11 @@ typedef struct JournalEntry {
         char *cursor; /* owned */
 } JournalEntry;
 
+/* The boot that the newest entry of this machine's journal is of: the present one, under the id that journald stamps. What
+ * sd_id128_get_boot() gives can be another in a container: systemd-nspawn mounts the container's own id over the file in /proc, and
+ * a daemon that ProtectProc= gives a /proc of its own reads the outer machine's there. -ENODATA when the journal is empty. */
+int journal_newest_boot(sd_id128_t *ret);
+
 /* Matches what the manager says about all units, and the output of all services. */
 int journal_match_all(sd_journal *j);
 /* Matches one service's. */
