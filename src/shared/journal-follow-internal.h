@@ -8,7 +8,7 @@ struct JournalFollow {
         const JournalFollowOps *ops;
         void *userdata;
         char *unit; /* the only one that is followed, or NULL */
-        sd_id128_t boot_id;
+        sd_id128_t boot_id; /* that is now, as journald knows it; SD_ID128_NULL while it was not needed */
 
         sd_journal *journal; /* NULL while stopped */
         unsigned n_read;     /* entries since it was opened */

@@ -126,6 +126,9 @@ static int read_one(JournalFollow *f)
         int r;
 
         r = journal_entry_read_unit(f->journal, f->unit, &e);
+        /* What has only just been written is of the boot that is now. */
+        if (r > 0 && f->caught_up)
+                f->boot_id = e.entry.boot_id;
         if (r > 0 && (f->unit || is_installed(f, e.slug))) {
                 if (f->ops->entry)
                         f->ops->entry(&e.entry, f->userdata);
@@ -147,7 +150,9 @@ static int at_tail(JournalFollow *f)
         int r;
 
         if (run_tracker_deadline(f->tracker, &boot, &due) > 0 && now >= SLACK_USEC) {
-                r = run_tracker_advance(f->tracker, f->boot_id, now - SLACK_USEC);
+                r = sd_id128_is_null(f->boot_id) ? journal_newest_boot(&f->boot_id) : 0;
+                if (r >= 0)
+                        r = run_tracker_advance(f->tracker, f->boot_id, now - SLACK_USEC);
                 if (r < 0)
                         return r;
         }
@@ -161,6 +166,8 @@ static int at_tail(JournalFollow *f)
                 if (r < 0)
                         return r;
         }
+        if (!f->unit)
+                run_tracker_sweep(f->tracker, f->ops->is_installed, f->userdata);
         sd_journal_close(f->lookup);
         f->lookup = NULL;
         if (!f->caught_up) {
@@ -414,6 +421,7 @@ int journal_follow_start(JournalFollow *f, const char *after_cursor, uint64_t si
 
         journal_follow_stop(f);
         f->caught_up = false;
+        f->boot_id = SD_ID128_NULL;
         r = begin(f, after_cursor, since);
         if (r < 0)
                 journal_follow_stop(f);
@@ -449,7 +457,6 @@ int journal_follow_pause(JournalFollow *f, bool pause)
 int journal_follow_new(sd_event *event, const JournalFollowOps *ops, void *userdata, JournalFollow **ret)
 {
         _cleanup_(journal_follow_freep) JournalFollow *f = NULL;
-        int r;
 
         f = calloc(1, sizeof(*f));
         if (!f)
@@ -458,9 +465,6 @@ int journal_follow_new(sd_event *event, const JournalFollowOps *ops, void *userd
         f->ops = ops;
         f->userdata = userdata;
         f->entries_per_opening = ENTRIES_PER_OPENING;
-        r = sd_id128_get_boot(&f->boot_id);
-        if (r < 0)
-                return r;
         *ret = TAKE_PTR(f);
         return 0;
 }

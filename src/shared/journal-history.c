@@ -10,15 +10,17 @@
 /* A status line is shorter; what is longer need not be unpacked. */
 #define DATA_THRESHOLD (8 * 1024)
 
-#define LAST_ENTRIES_FEW  64U
-#define LAST_ENTRIES_MANY 512U
+/* Entries that are read: so few first, then this many times as many while runs are missing, up to so many, which takes a quarter
+ * of a second. A run that printed much has many. */
+#define ENTRIES_FEW  64U
+#define ENTRIES_STEP 8U
+#define ENTRIES_MAX  32768U
 
 /* A run has a start, an end, a line and some more. */
 #define ENTRIES_PER_RUN 6U
 
 struct JournalHistory {
         sd_journal *journal;
-        sd_id128_t boot_id;
 };
 
 /* Takes what it wants of e. */
@@ -32,9 +34,6 @@ int journal_history_new(JournalHistory **ret)
         h = calloc(1, sizeof(*h));
         if (!h)
                 return -ENOMEM;
-        r = sd_id128_get_boot(&h->boot_id);
-        if (r < 0)
-                return r;
         r = sd_journal_open(&h->journal, SD_JOURNAL_LOCAL_ONLY);
         if (r < 0)
                 return r;
@@ -73,7 +72,8 @@ static int go_back(JournalHistory *h, unsigned limit)
 static int feed(JournalHistory *h, RunTracker *t)
 {
         struct timespec ts;
-        uint64_t now;
+        uint64_t now, due;
+        sd_id128_t boot;
         int r;
 
         while ((r = sd_journal_next(h->journal)) > 0) {
@@ -86,11 +86,14 @@ static int feed(JournalHistory *h, RunTracker *t)
                 if (r < 0)
                         return r;
         }
+        if (r < 0 || run_tracker_deadline(t, &boot, &due) == 0)
+                return r;
+        r = journal_newest_boot(&boot);
         if (r < 0)
                 return r;
         clock_gettime(CLOCK_MONOTONIC, &ts);
         now = (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-        return run_tracker_advance(t, h->boot_id, MAX(now, SLACK_USEC) - SLACK_USEC);
+        return run_tracker_advance(t, boot, MAX(now, SLACK_USEC) - SLACK_USEC);
 }
 
 /* Finds the runs in the last entries, oldest first. 1 when there is nothing before them. */
@@ -148,17 +151,13 @@ static int found_last(RunEvent *e, void *userdata)
 
 int journal_history_last(JournalHistory *h, const char *slug, RunEvent *ret_last, RunEvent *ret_result)
 {
-        static const unsigned limits[] = { LAST_ENTRIES_FEW, LAST_ENTRIES_MANY };
         Last l = { RUN_EVENT_INIT, RUN_EVENT_INIT };
         int r;
 
         r = journal_match_service(h->journal, slug);
-        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(limits); i++) {
+        for (unsigned n = ENTRIES_FEW; r == 0 && n <= ENTRIES_MAX && !l.result.slug; n *= ENTRIES_STEP) {
                 run_event_done(&l.last);
-                run_event_done(&l.result);
-                r = find_runs(h, limits[i], found_last, &l);
-                if (r != 0 || l.result.slug)
-                        break;
+                r = find_runs(h, n, found_last, &l);
         }
         if (r < 0) {
                 run_event_done(&l.last);
@@ -281,6 +280,13 @@ static int found_run(RunEvent *e, void *userdata)
         return 0;
 }
 
+static void clear_runs(Runs *runs)
+{
+        for (size_t i = 0; i < runs->n; i++)
+                run_event_done(runs->events + i);
+        runs->n = runs->next = 0;
+}
+
 void run_events_free(RunEvent *events, size_t n)
 {
         for (size_t i = 0; i < n; i++)
@@ -305,7 +311,13 @@ int journal_history_runs(JournalHistory *h, const char *slug, unsigned limit, Ru
         runs.events = calloc(runs.limit, sizeof(*runs.events));
         if (!runs.events)
                 return -ENOMEM;
-        r = find_runs(h, (unsigned) runs.limit * ENTRIES_PER_RUN + LAST_ENTRIES_FEW, found_run, &runs);
+        r = 0;
+        for (unsigned n = (unsigned) runs.limit * ENTRIES_PER_RUN + ENTRIES_FEW;
+             r == 0 && n <= ENTRIES_MAX && runs.n < runs.limit;
+             n *= ENTRIES_STEP) {
+                clear_runs(&runs);
+                r = find_runs(h, n, found_run, &runs);
+        }
         sorted = r < 0 ? NULL : calloc(runs.limit, sizeof(*sorted));
         if (!sorted) {
                 run_events_free(runs.events, runs.n);

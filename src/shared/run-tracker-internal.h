@@ -78,6 +78,7 @@ struct RunTracker {
         void *userdata;
         Run *looking_up;
         Service *services;
+        unsigned n_kept; /* services left by the last sweep */
         Hold *holds;
         Slot *slots;
         size_t n_slots, slot_bytes;

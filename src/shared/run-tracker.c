@@ -26,6 +26,9 @@
 /* How much later than its run's end a line may come and still correct it. */
 #define LATE_USEC (10 * USEC_PER_SEC)
 
+/* So few services are not worth a sweep. */
+#define SWEEP_SERVICES_MIN 16U
+
 /* Past this the oldest held event is concluded before its time. */
 #define SLOTS_MAX 16384
 #define SLOT_BYTES_MAX (32U * 1024 * 1024)
@@ -459,6 +462,18 @@ void run_tracker_forget(RunTracker *t, const char *slug)
         HASH_FIND_STR(t->services, slug, s);
         if (s)
                 service_free(t, s);
+}
+
+void run_tracker_sweep(RunTracker *t, bool (*keep)(const char *slug, void *userdata), void *userdata)
+{
+        Service *s, *tmp;
+
+        if (HASH_COUNT(t->services) <= 2 * t->n_kept + SWEEP_SERVICES_MIN)
+                return;
+        HASH_ITER(hh, t->services, s, tmp)
+                if (!keep(s->slug, userdata))
+                        service_free(t, s);
+        t->n_kept = HASH_COUNT(t->services);
 }
 
 int run_tracker_new(run_tracker_lookup_t lookup, void *userdata, RunTracker **ret)

@@ -670,6 +670,43 @@ static void test_forget(void **state)
         assert_int_equal(run_tracker_next(t, &e), 0);
 }
 
+static bool is_kept(const char *slug, void *userdata)
+{
+        unsigned *asked = userdata;
+
+        (*asked)++;
+        return streq(slug, "kept");
+}
+
+/* A host on which services come and go for years must not remember each of them. */
+static void test_sweep(void **state)
+{
+        _cleanup_(run_tracker_freep) RunTracker *t = NULL;
+        Journal *j = JOURNAL(state);
+        unsigned asked = 0, swept = 0;
+        RunEvent e = RUN_EVENT_INIT;
+
+        assert_int_equal(run_tracker_new(NULL, NULL, &t), 0);
+        assert_int_equal(run_tracker_feed(t, entry(add(j, RUN_ENTRY_START, "kept", 1000, 1))), 0);
+        for (unsigned i = 0; i < 1000; i++) {
+                char slug[16];
+                unsigned before = asked;
+
+                snprintf(slug, sizeof(slug), "gone-%u", i);
+                assert_int_equal(run_tracker_feed(t, entry(add(j, RUN_ENTRY_START, slug, 1001, 2 + i))), 0);
+                run_tracker_sweep(t, is_kept, &asked);
+                assert_true(asked - before < 20); /* of the thousand */
+                swept += asked > before;
+        }
+        assert_in_range(swept, 1000 / 20, 1000 / 10);
+        assert_int_equal(run_tracker_feed(t, entry(add_line(j, "kept", 1010, 1, 1, 7))), 0);
+        assert_int_equal(run_tracker_feed(t, entry(add(j, RUN_ENTRY_SUCCESS, "kept", 1020, 1))), 0);
+        assert_int_equal(run_tracker_next(t, &e), 1);
+        assert_string_equal(e.message, "7");
+        assert_int_equal(e.duration, 20 * MSEC);
+        run_event_done(&e);
+}
+
 /* Memory is bounded: what is held longest is concluded before its time, and nothing is lost. */
 static void test_flood(void **state)
 {
@@ -814,6 +851,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_long_run_and_busy_manager, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_boots, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_forget, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_random, setup, teardown),
         };
