@@ -91,7 +91,7 @@ static int print_text(Ctl *c, sd_bus_message *m, const char *name)
         if (r < 0)
                 return -CTL_EXIT_FAILURE;
         if (!any && c->lines != 0)
-                printf("%s has no result yet.\n", name);
+                printf("The journal holds no finished run of %s.\n", name);
         return CTL_EXIT_OK;
 }
 
