@@ -42,16 +42,14 @@ static int add_message_ids(sd_journal *j, bool manager, bool lines)
         return r;
 }
 
-int journal_newest_boot(sd_id128_t *ret)
+/* The boot of the last entry that the journal's matches find. -ENODATA when there is none. */
+static int last_boot(sd_journal *j, sd_id128_t *ret)
 {
-        _cleanup_(sd_journal_closep) sd_journal *j = NULL;
         sd_id128_t boot;
         uint64_t usec;
         int r;
 
-        r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
-        if (r >= 0)
-                r = sd_journal_seek_tail(j);
+        r = sd_journal_seek_tail(j);
         if (r >= 0)
                 r = sd_journal_previous(j);
         if (r <= 0)
@@ -61,6 +59,24 @@ int journal_newest_boot(sd_id128_t *ret)
                 return r;
         *ret = boot;
         return 0;
+}
+
+int journal_boot_id(sd_id128_t *ret)
+{
+        _cleanup_(sd_journal_closep) sd_journal *j = NULL;
+        sd_id128_t invocation;
+        int r;
+
+        r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
+        if (r < 0)
+                return r;
+        /* The manager has said in this boot that it starts us. */
+        if (sd_id128_get_invocation(&invocation) >= 0 && add_match(j, "_PID", "1") >= 0 &&
+            add_match_id(j, "INVOCATION_ID", invocation) >= 0 && last_boot(j, ret) >= 0)
+                return 0;
+        /* Not started by it, or the entry is gone. After a clock that went back, the last entry can be of another boot. */
+        sd_journal_flush_matches(j);
+        return last_boot(j, ret);
 }
 
 int journal_match_all(sd_journal *j)
@@ -381,17 +397,23 @@ int journal_entry_read_unit(sd_journal *j, const char *unit, JournalEntry *ret)
                 /* Whatever else is wrong is wrong with this entry only. */
                 return r == -ENOMEM ? r : 0;
         }
-        *ret = e;
-        ret->entry.slug = ret->slug;
-        ret->entry.cursor = ret->cursor;
-        ret->entry.exit_code = e.entry.exit_code ? ret->exit_code : NULL;
-        ret->entry.result = e.entry.result ? ret->result : NULL;
+        journal_entry_move(&e, ret);
         return 1;
 }
 
 int journal_entry_read(sd_journal *j, JournalEntry *ret)
 {
         return journal_entry_read_unit(j, NULL, ret);
+}
+
+void journal_entry_move(JournalEntry *e, JournalEntry *ret)
+{
+        *ret = *e;
+        *e = (JournalEntry){};
+        ret->entry.slug = ret->slug;
+        ret->entry.cursor = ret->cursor;
+        ret->entry.exit_code = ret->entry.exit_code ? ret->exit_code : NULL;
+        ret->entry.result = ret->entry.result ? ret->result : NULL;
 }
 
 void journal_entry_done(JournalEntry *e)

@@ -15,10 +15,10 @@ typedef struct JournalEntry {
         char *cursor; /* owned */
 } JournalEntry;
 
-/* The boot that the newest entry of this machine's journal is of: the present one, under the id that journald stamps. What
- * sd_id128_get_boot() gives can be another in a container: systemd-nspawn mounts the container's own id over the file in /proc, and
- * a daemon that ProtectProc= gives a /proc of its own reads the outer machine's there. -ENODATA when the journal is empty. */
-int journal_newest_boot(sd_id128_t *ret);
+/* The present boot, under the id that journald stamps. What sd_id128_get_boot() gives can be another in a container:
+ * systemd-nspawn mounts the container's own id over the file in /proc, and a daemon that ProtectProc= gives a /proc of its own
+ * reads the outer machine's there. -ENODATA when the journal is empty. */
+int journal_boot_id(sd_id128_t *ret);
 
 /* Matches what the manager says about all units, and the output of all services. */
 int journal_match_all(sd_journal *j);
@@ -35,3 +35,5 @@ int journal_entry_read(sd_journal *j, JournalEntry *ret);
 /* The same for entries of this unit alone, which need not be a service's: ret->slug is empty then. */
 int journal_entry_read_unit(sd_journal *j, const char *unit, JournalEntry *ret);
 void journal_entry_done(JournalEntry *e);
+/* Moves *e to *ret; ret->entry.text remains borrowed. */
+void journal_entry_move(JournalEntry *e, JournalEntry *ret);

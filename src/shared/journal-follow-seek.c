@@ -22,6 +22,19 @@ static uint64_t cursor_realtime(const char *cursor)
         return p ? strtoull(p + 3, NULL, 16) : 0;
 }
 
+/* A damaged entry is of no boot. */
+static int get_monotonic(sd_journal *j, uint64_t *ret, sd_id128_t *ret_boot)
+{
+        int r;
+
+        r = sd_journal_get_monotonic_usec(j, ret, ret_boot);
+        if (r != -EBADMSG)
+                return r;
+        *ret = 0;
+        *ret_boot = SD_ID128_NULL;
+        return 0;
+}
+
 /* The journal stands at the entry of the cursor: goes back so that this is entry number muted_left from there. */
 static int begin_before(JournalFollow *f)
 {
@@ -30,7 +43,7 @@ static int begin_before(JournalFollow *f)
         size_t n = 1;
         int r;
 
-        r = sd_journal_get_monotonic_usec(f->journal, &at, &boot);
+        r = get_monotonic(f->journal, &at, &boot);
         if (r < 0)
                 return r;
         for (; n < WARM_UP_ENTRIES_MAX; n++) {
@@ -44,7 +57,7 @@ static int begin_before(JournalFollow *f)
                         f->muted_left = n;
                         return 0;
                 }
-                r = sd_journal_get_monotonic_usec(f->journal, &t, &b);
+                r = get_monotonic(f->journal, &t, &b);
                 if (r < 0)
                         return r;
                 if (!sd_id128_equal(boot, b) || t + WARM_UP_USEC < at)

@@ -150,7 +150,7 @@ static int at_tail(JournalFollow *f)
         int r;
 
         if (run_tracker_deadline(f->tracker, &boot, &due) > 0 && now >= SLACK_USEC) {
-                r = sd_id128_is_null(f->boot_id) ? journal_newest_boot(&f->boot_id) : 0;
+                r = sd_id128_is_null(f->boot_id) ? journal_boot_id(&f->boot_id) : 0;
                 if (r >= 0)
                         r = run_tracker_advance(f->tracker, f->boot_id, now - SLACK_USEC);
                 if (r < 0)

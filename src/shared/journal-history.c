@@ -3,6 +3,7 @@
 
 #include "journal-entry.h"
 #include "journal-history.h"
+#include "journal-runs.h"
 
 /* An entry may become visible this much later than its stamp says. */
 #define SLACK_USEC (200 * USEC_PER_MSEC)
@@ -10,14 +11,10 @@
 /* A status line is shorter; what is longer need not be unpacked. */
 #define DATA_THRESHOLD (8 * 1024)
 
-/* Entries that are read: so few first, then this many times as many while runs are missing, up to so many, which takes a quarter
- * of a second. A run that printed much has many. */
-#define ENTRIES_FEW  64U
-#define ENTRIES_STEP 8U
-#define ENTRIES_MAX  32768U
-
-/* A run has a start, an end, a line and some more. */
-#define ENTRIES_PER_RUN 6U
+/* Where the last result is sought: among so few runs first, then among so many times as many, up to so many. */
+#define RUNS_FEW  4U
+#define RUNS_STEP 8U
+#define RUNS_MAX  256U
 
 struct JournalHistory {
         sd_journal *journal;
@@ -53,42 +50,17 @@ JournalHistory *journal_history_free(JournalHistory *h)
         return NULL;
 }
 
-/* 1 when there is nothing before where it stands then. */
-static int go_back(JournalHistory *h, unsigned limit)
-{
-        int r;
-
-        r = sd_journal_seek_tail(h->journal);
-        for (unsigned n = 0; r >= 0 && n < limit; n++) {
-                r = sd_journal_previous(h->journal);
-                if (r == 0) {
-                        r = sd_journal_seek_head(h->journal);
-                        return r < 0 ? r : 1;
-                }
-        }
-        return MIN(r, 0);
-}
-
-static int feed(JournalHistory *h, RunTracker *t)
+/* Nothing more comes for what is held past its grace. */
+static int conclude(RunTracker *t)
 {
         struct timespec ts;
         uint64_t now, due;
         sd_id128_t boot;
         int r;
 
-        while ((r = sd_journal_next(h->journal)) > 0) {
-                JournalEntry e = {};
-
-                r = journal_entry_read(h->journal, &e);
-                if (r > 0)
-                        r = run_tracker_feed(t, &e.entry);
-                journal_entry_done(&e);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0 || run_tracker_deadline(t, &boot, &due) == 0)
-                return r;
-        r = journal_newest_boot(&boot);
+        if (run_tracker_deadline(t, &boot, &due) == 0)
+                return 0;
+        r = journal_boot_id(&boot);
         if (r < 0)
                 return r;
         clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -96,8 +68,27 @@ static int feed(JournalHistory *h, RunTracker *t)
         return run_tracker_advance(t, boot, MAX(now, SLACK_USEC) - SLACK_USEC);
 }
 
-/* Finds the runs in the last entries, oldest first. 1 when there is nothing before them. */
-static int find_runs(JournalHistory *h, unsigned limit, run_found_t found, void *userdata)
+/* Gives out the runs, oldest first. all: there is nothing before what the tracker was fed. */
+static int give_out(RunTracker *t, bool all, run_found_t found, void *userdata)
+{
+        int r;
+
+        r = conclude(t);
+        while (r >= 0) {
+                _cleanup_(run_event_done) RunEvent e = RUN_EVENT_INIT;
+
+                r = run_tracker_next(t, &e);
+                if (r <= 0)
+                        return r;
+                /* Of a run that began before what was read, the line may lie there too. */
+                if (all || e.started > 0)
+                        r = found(&e, userdata);
+        }
+        return r;
+}
+
+/* Finds the last runs of a service. 1 when there are no others. */
+static int find_runs(JournalHistory *h, const char *slug, unsigned n, run_found_t found, void *userdata)
 {
         _cleanup_(run_tracker_freep) RunTracker *t = NULL;
         int r, all;
@@ -105,27 +96,11 @@ static int find_runs(JournalHistory *h, unsigned limit, run_found_t found, void 
         r = run_tracker_new(NULL, NULL, &t);
         if (r < 0)
                 return r;
-        all = go_back(h, limit);
+        all = journal_runs_feed(h->journal, slug, n, t);
         if (all < 0)
                 return all;
-        if (!all)
-                run_tracker_begin_midway(t, SD_ID128_NULL, 0);
-        r = feed(h, t);
-        if (r < 0)
-                return r;
-        for (;;) {
-                _cleanup_(run_event_done) RunEvent e = RUN_EVENT_INIT;
-
-                r = run_tracker_next(t, &e);
-                if (r <= 0)
-                        return r < 0 ? r : all;
-                /* Of a run that began before these entries, the line may lie there too. */
-                if (!all && e.started == 0)
-                        continue;
-                r = found(&e, userdata);
-                if (r < 0)
-                        return r;
-        }
+        r = give_out(t, all, found, userdata);
+        return r < 0 ? r : all;
 }
 
 /* ---- The last run ---- */
@@ -152,12 +127,11 @@ static int found_last(RunEvent *e, void *userdata)
 int journal_history_last(JournalHistory *h, const char *slug, RunEvent *ret_last, RunEvent *ret_result)
 {
         Last l = { RUN_EVENT_INIT, RUN_EVENT_INIT };
-        int r;
+        int r = 0;
 
-        r = journal_match_service(h->journal, slug);
-        for (unsigned n = ENTRIES_FEW; r == 0 && n <= ENTRIES_MAX && !l.result.slug; n *= ENTRIES_STEP) {
+        for (unsigned n = RUNS_FEW; r == 0 && n <= RUNS_MAX && !l.result.slug; n *= RUNS_STEP) {
                 run_event_done(&l.last);
-                r = find_runs(h, n, found_last, &l);
+                r = find_runs(h, slug, n, found_last, &l);
         }
         if (r < 0) {
                 run_event_done(&l.last);
@@ -170,6 +144,39 @@ int journal_history_last(JournalHistory *h, const char *slug, RunEvent *ret_last
 }
 
 /* ---- The last run of each ---- */
+
+/* 1 when there is nothing before where it stands then. */
+static int go_back(JournalHistory *h, unsigned limit)
+{
+        int r;
+
+        r = sd_journal_seek_tail(h->journal);
+        for (unsigned n = 0; r >= 0 && n < limit; n++) {
+                r = sd_journal_previous(h->journal);
+                if (r == 0) {
+                        r = sd_journal_seek_head(h->journal);
+                        return r < 0 ? r : 1;
+                }
+        }
+        return MIN(r, 0);
+}
+
+static int feed(JournalHistory *h, RunTracker *t)
+{
+        int r;
+
+        while ((r = sd_journal_next(h->journal)) > 0) {
+                JournalEntry e = {};
+
+                r = journal_entry_read(h->journal, &e);
+                if (r > 0)
+                        r = run_tracker_feed(t, &e.entry);
+                journal_entry_done(&e);
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
 
 typedef struct ServiceLast {
         char slug[SLUG_MAX + 1];
@@ -201,18 +208,28 @@ static int found_any(RunEvent *e, void *userdata)
 
 int journal_history_last_runs(JournalHistory *h, unsigned limit, LastRuns **ret)
 {
+        _cleanup_(run_tracker_freep) RunTracker *t = NULL;
         _cleanup_(last_runs_freep) LastRuns *l = NULL;
         int r;
 
         l = calloc(1, sizeof(*l));
         if (!l)
                 return -ENOMEM;
-        r = journal_match_all(h->journal);
+        r = run_tracker_new(NULL, NULL, &t);
         if (r >= 0)
-                r = find_runs(h, limit, found_any, l);
+                r = journal_match_all(h->journal);
+        if (r >= 0)
+                r = go_back(h, limit);
         if (r < 0)
                 return r;
         l->all = r > 0;
+        if (!l->all)
+                run_tracker_begin_midway(t, SD_ID128_NULL, 0);
+        r = feed(h, t);
+        if (r >= 0)
+                r = give_out(t, l->all, found_any, l);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(l);
         return 0;
 }
@@ -280,13 +297,6 @@ static int found_run(RunEvent *e, void *userdata)
         return 0;
 }
 
-static void clear_runs(Runs *runs)
-{
-        for (size_t i = 0; i < runs->n; i++)
-                run_event_done(runs->events + i);
-        runs->n = runs->next = 0;
-}
-
 void run_events_free(RunEvent *events, size_t n)
 {
         for (size_t i = 0; i < n; i++)
@@ -305,19 +315,11 @@ int journal_history_runs(JournalHistory *h, const char *slug, unsigned limit, Ru
                 *ret_n = 0;
                 return 0;
         }
-        r = journal_match_service(h->journal, slug);
-        if (r < 0)
-                return r;
         runs.events = calloc(runs.limit, sizeof(*runs.events));
         if (!runs.events)
                 return -ENOMEM;
-        r = 0;
-        for (unsigned n = (unsigned) runs.limit * ENTRIES_PER_RUN + ENTRIES_FEW;
-             r == 0 && n <= ENTRIES_MAX && runs.n < runs.limit;
-             n *= ENTRIES_STEP) {
-                clear_runs(&runs);
-                r = find_runs(h, n, found_run, &runs);
-        }
+        /* One that is under way is no run yet. */
+        r = find_runs(h, slug, (unsigned) runs.limit + 1, found_run, &runs);
         sorted = r < 0 ? NULL : calloc(runs.limit, sizeof(*sorted));
         if (!sorted) {
                 run_events_free(runs.events, runs.n);

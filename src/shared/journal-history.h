@@ -30,7 +30,6 @@ DEFINE_CLEANUP(LastRuns *, last_runs_free);
  * itself then. Both become RUN_EVENT_INIT when there is none. */
 bool last_runs_take(LastRuns *l, const char *slug, RunEvent *ret_last, RunEvent *ret_result);
 
-/* The last concluded runs, newest first: at most limit, and no more than are found in a number of entries that is in
- * proportion to it. */
+/* The last concluded runs, newest first: at most limit. How far back it looks is bounded (journal-runs.h). */
 int journal_history_runs(JournalHistory *h, const char *slug, unsigned limit, RunEvent **ret, size_t *ret_n);
 void run_events_free(RunEvent *events, size_t n);

@@ -1,3 +1,5 @@
+#include <systemd/sd-messages.h>
+
 #include "journal-log.h"
 
 #define LINE_MAX_BYTES 4096
@@ -16,6 +18,31 @@ static int get_field(sd_journal *j, const char *field, const char **ret, size_t 
         return 0;
 }
 
+/* In place of lines that journald did not keep, as it says when it keeps some again. */
+static char *dropped_text(sd_journal *j)
+{
+        static const char format[] = "[journald dropped %.*s lines here: RateLimitBurst= in journald.conf]";
+        const char *s;
+        char *text;
+        size_t n;
+
+        if (get_field(j, "N_DROPPED", &s, &n) < 0) {
+                s = "some";
+                n = strlen(s);
+        }
+        return asprintf(&text, format, (int) MIN(n, 20U), s) < 0 ? NULL : text;
+}
+
+static char *line_text(sd_journal *j)
+{
+        const char *s;
+        size_t n;
+
+        if (get_field(j, "_TRANSPORT", &s, &n) >= 0 && n == strlen("driver") && memcmp(s, "driver", n) == 0)
+                return dropped_text(j);
+        return get_field(j, "MESSAGE", &s, &n) < 0 ? strdup("") : utf8_sanitize(s, n, LINE_MAX_BYTES, NULL);
+}
+
 static int append_entry(sd_bus_message *reply, sd_journal *j)
 {
         _cleanup_free_ char *text = NULL, *invocation = NULL;
@@ -29,29 +56,32 @@ static int append_entry(sd_bus_message *reply, sd_journal *j)
                 return r;
         r = get_field(j, "_SYSTEMD_INVOCATION_ID", &s, &n);
         invocation = r < 0 ? strdup("") : utf8_sanitize(s, n, 32, NULL);
-        r = get_field(j, "MESSAGE", &s, &n);
-        text = r < 0 ? strdup("") : utf8_sanitize(s, n, LINE_MAX_BYTES, NULL);
+        text = line_text(j);
         if (!invocation || !text)
                 return -ENOMEM;
         return sd_bus_message_append(reply, "(tss)", usec, invocation, text);
 }
 
+static int add_match(sd_journal *j, const char *field, const char *value)
+{
+        _cleanup_free_ char *match = NULL;
+
+        return asprintf(&match, "%s=%s", field, value) < 0 ? -ENOMEM : sd_journal_add_match(j, match, 0);
+}
+
 int journal_log_open(const char *unit, sd_journal **ret)
 {
         _cleanup_(sd_journal_closep) sd_journal *j = NULL;
-        _cleanup_free_ char *match = NULL;
         int r;
 
-        if (asprintf(&match, "_SYSTEMD_UNIT=%s", unit) < 0)
-                return -ENOMEM;
-        r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+        /* Not SD_JOURNAL_SYSTEM: what a person's process prints is in a file of theirs. */
+        r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
         if (r < 0)
                 return r;
-        r = sd_journal_add_match(j, match, 0);
-        if (r < 0)
-                return r;
-        r = sd_journal_add_match(j, "_TRANSPORT=stdout", 0);
-        if (r < 0)
+        if ((r = add_match(j, "_SYSTEMD_UNIT", unit)) < 0 || (r = add_match(j, "_TRANSPORT", "stdout")) < 0 ||
+            (r = sd_journal_add_disjunction(j)) < 0 || (r = add_match(j, "OBJECT_SYSTEMD_UNIT", unit)) < 0 ||
+            (r = add_match(j, "_TRANSPORT", "driver")) < 0 ||
+            (r = add_match(j, "MESSAGE_ID", SD_MESSAGE_JOURNAL_DROPPED_STR)) < 0)
                 return r;
         *ret = TAKE_PTR(j);
         return 0;

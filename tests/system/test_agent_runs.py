@@ -1,6 +1,7 @@
 """What the agent tells about services and runs: their history, their cost, and whether they are enabled."""
 import json
 import os
+import re
 import time
 
 import pytest
@@ -172,3 +173,39 @@ def test_ten_thousand_runs(agent, add):
     assert len(lines) == count
     assert results == [line.split(", ", 2)[2] for line in lines]
     assert len(set(results)) == count
+
+
+def test_history_reads_over_what_runs_printed(agent, add):
+    """However much that is: each run's result stands in its last line but a few."""
+    add(agent, script("Chatty", f'n=$(cat /run/n); for ((i = 0; i < 4000; i++)); do echo "line $i"; done; '
+                      f'[ "$n" = 5 ] && exit 1; {prints("UPDATE", "run $n")}; echo "and more"'))
+    agent.write("/etc/systemd/system/ssi-chatty.service.d/rate.conf",
+                "[Service]\nLogRateLimitIntervalSec=1s\nLogRateLimitBurst=10000000\n")
+    agent.run("systemctl daemon-reload; for n in {1..11}; do echo $n > /run/n; systemctl start ssi-chatty.service; done; true",
+              timeout=120)
+    wait_until(lambda: prop(agent, "chatty", "Message") == "run 11")
+    began = time.monotonic()
+    runs = history(agent, "chatty", 20)
+    print(f"11 runs of 4,000 lines in {time.monotonic() - began:.3f} s")
+    assert [r[1:4] for r in runs] == [["", "", "exit-code"] if n == 5 else ["UPDATE", f"run {n}", ""] for n in range(11, 0, -1)]
+    # A program that starts anew finds the last result, too.
+    agent.run("systemctl restart ssid.service")
+    assert prop(agent, "chatty", "Message") == "run 11"
+
+
+def test_what_journald_dropped_is_told(agent, add):
+    add(agent, script("Limited", f'for i in {{1..100}}; do echo "line $i"; done; {prints("OK", "unseen")}'))
+    agent.write("/etc/systemd/system/ssi-limited.service.d/rate.conf",
+                "[Service]\nLogRateLimitIntervalSec=2s\nLogRateLimitBurst=10\n")
+    agent.run("systemctl daemon-reload; systemctl start ssi-limited.service; sleep 2.1; systemctl start ssi-limited.service")
+    log = agent.run(["ssictl", "log", "limited", "-n", "100"]).stdout
+    assert re.search(r"\[journald dropped \d+ lines here: RateLimitBurst= in journald.conf\]", log), log
+
+
+def test_what_a_person_prints_is_found(agent, add):
+    """journald keeps it in a file of that person's."""
+    agent.add_user("carol")
+    add(agent, script("Personal", prints("OK", "mine"), timeout="20\n# user: carol"))
+    agent.run(["ssictl", "run", "personal"])
+    assert "OK, mine" in agent.run(["ssictl", "log", "personal"]).stdout
+    assert [r[1:3] for r in history(agent, "personal", 5)] == [["OK", "mine"]]
