@@ -31,6 +31,7 @@
 #define AGENT_ERROR_CHANGE_FAILED   "org.ssi.Agent1.Error.ChangeFailed"
 #define AGENT_ERROR_TEST_FAILED     "org.ssi.Agent1.Error.TestFailed"
 #define AGENT_ERROR_RUN_FAILED      "org.ssi.Agent1.Error.RunFailed"
+#define AGENT_ERROR_TIMED_OUT       "org.ssi.Agent1.Error.TimedOut"
 #define AGENT_ERROR_READ_FAILED     "org.ssi.Agent1.Error.ReadFailed"
 #define AGENT_ERROR_VALIDATION_FAILED "org.ssi.Agent1.Error.ValidationFailed"
 

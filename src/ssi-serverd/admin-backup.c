@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 
 #include "admin-internal.h"
+#include "bus-owner.h"
 #include "log.h"
 #include "pg-program.h"
 #include "restore-sql.h"
@@ -34,7 +35,7 @@ struct AdminJob {
         bool ended; /* restored; waits for the server to be ready */
         pid_t pids[CHILDREN_MAX];
         sd_event_source *children[CHILDREN_MAX];
-        sd_bus_track *caller;
+        BusOwner *caller;
 
         int pipe_fd; /* to psql */
         sd_event_source *pipe_source;
@@ -67,7 +68,7 @@ static AdminJob *job_free(AdminJob *j)
         sd_event_source_disable_unref(j->error_source);
         safe_close(j->pipe_fd);
         safe_close(j->error_fd);
-        sd_bus_track_unref(j->caller);
+        bus_owner_free(j->caller);
         admin_call_free(j->call);
         free(j);
         return NULL;
@@ -200,10 +201,16 @@ static int on_child(sd_event_source *s, const siginfo_t *si, void *userdata)
         return 0;
 }
 
-static int on_caller_gone(sd_bus_track *track, void *userdata)
+static void on_caller(const char *owner, void *userdata)
 {
-        kill_children(userdata);
-        return 0;
+        if (!owner)
+                kill_children(userdata);
+}
+
+void admin_job_abandon(AdminJob *j)
+{
+        if (j)
+                kill_children(j);
 }
 
 /* ---- The beginning ---- */
@@ -265,9 +272,7 @@ static int job_new(Admin *a, sd_bus_message *m, bool restore, int fd, AdminJob *
         r = admin_call_new(a, m, &j->call);
         if (r < 0)
                 return r;
-        r = sd_bus_track_new(a->bus, &j->caller, on_caller_gone, j);
-        if (r >= 0)
-                r = sd_bus_track_add_sender(j->caller, m);
+        r = bus_owner_new(a->bus, sd_bus_message_get_sender(m), on_caller, j, &j->caller);
         if (r < 0)
                 return r;
         if (pipe2(fds, O_CLOEXEC) < 0)

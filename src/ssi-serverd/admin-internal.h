@@ -84,6 +84,8 @@ int admin_method_restore(sd_bus_message *m, void *userdata, sd_bus_error *error)
 AdminJob *admin_job_free(AdminJob *j);
 /* Whether the server is ready has changed: a restore may be done. j: may be NULL. */
 void admin_job_ready_changed(AdminJob *j);
+/* The bus has gone, and with it who waits for the job. */
+void admin_job_abandon(AdminJob *j);
 
 /* Options of a method that has none yet. */
 int admin_read_no_options(sd_bus_message *m, sd_bus_error *error);

@@ -198,6 +198,7 @@ void admin_ready_changed(Admin *a)
 
 static void disconnect(Admin *a)
 {
+        admin_job_abandon(a->job);
         a->polkit = polkit_registry_free(a->polkit);
         a->bus = sd_bus_close_unref(a->bus);
 }
@@ -206,6 +207,9 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *erro
 {
         Admin *a = userdata;
 
+        /* sd-bus says it itself, once the connection has ended; no bus passes it on. */
+        if (sd_bus_is_open(a->bus) > 0)
+                return 0;
         log_notice("The system bus went away, serving without.");
         (void) sd_event_source_set_time_relative(a->retry_timer, USEC_PER_SEC);
         return sd_event_source_set_enabled(a->retry_timer, SD_EVENT_ONESHOT);

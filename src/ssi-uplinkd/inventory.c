@@ -1,19 +1,32 @@
 #include <uthash.h>
 
+#include "bus-owner.h"
 #include "bus-util.h"
 #include "inventory.h"
 #include "log.h"
+#include "service-property.h"
 #include "slug.h"
 
 #define SERVICES_MAX 4096U
+
+/* Changes that come together are read once. */
+#define READ_DELAY_USEC  (50 * USEC_PER_MSEC)
+/* When ssid has not answered. */
+#define READ_AGAIN_USEC  (5 * USEC_PER_SEC)
+/* The bus allows 128 unanswered calls of a connection by default. */
+#define READS_MAX        32U
 
 #define DELAY_SOON_USEC  (200 * USEC_PER_MSEC)
 #define DELAY_LATER_USEC (5 * USEC_PER_SEC)
 
 typedef struct Entry {
+        Inventory *inventory;
         char *path;
         ServiceInfo info;
-        bool seen; /* in the list that is being read */
+        bool known;  /* info has been read */
+        bool hinted; /* something has changed since */
+        bool seen;   /* in the list that is being read */
+        sd_bus_slot *call;
         UT_hash_handle hh;
 } Entry;
 
@@ -24,8 +37,11 @@ struct Inventory {
         Entry *entries;
         bool known;
         bool soon; /* the timer that runs is the short one */
-        sd_bus_slot *call, *name_match, *manager_match, *properties_match;
-        sd_event_source *timer;
+        BusOwner *agent;
+        sd_bus_slot *call, *manager_match, *properties_match;
+        sd_event_source *timer, *read_timer;
+        bool list_hinted; /* the whole list is to be read again */
+        unsigned n_hinted, n_reads;
 };
 
 /* --- telling of changes --- */
@@ -59,10 +75,23 @@ static void schedule(Inventory *i, bool soon)
 static Entry *entry_free(Inventory *i, Entry *e)
 {
         HASH_DEL(i->entries, e);
+        if (e->call) {
+                sd_bus_slot_unref(e->call);
+                i->n_reads--;
+        }
+        i->n_hinted -= e->hinted;
         service_info_done(&e->info);
         free(e->path);
         free(e);
         return NULL;
+}
+
+/* The service is not there any more, or was none in the first place. */
+static void forget(Inventory *i, Entry *e)
+{
+        if (e->known)
+                schedule(i, true);
+        entry_free(i, e);
 }
 
 static int entry_get(Inventory *i, const char *path, Entry **ret)
@@ -76,6 +105,7 @@ static int entry_get(Inventory *i, const char *path, Entry **ret)
                 e = calloc(1, sizeof(*e));
                 if (!e)
                         return -ENOMEM;
+                e->inventory = i;
                 e->path = strdup(path);
                 if (!e->path) {
                         free(e);
@@ -85,97 +115,6 @@ static int entry_get(Inventory *i, const char *path, Entry **ret)
         }
         *ret = e;
         return 0;
-}
-
-static int read_string(sd_bus_message *m, char **field)
-{
-        const char *s;
-        int r;
-
-        r = sd_bus_message_read(m, "v", "s", &s);
-        return r < 0 ? r : free_and_strdup(field, s);
-}
-
-/* Words are kept with commas between them. */
-static int read_words(sd_bus_message *m, char **field)
-{
-        _cleanup_free_ char *words = NULL;
-        const char *word;
-        int r;
-
-        r = sd_bus_message_enter_container(m, 'v', "as");
-        if (r >= 0)
-                r = sd_bus_message_enter_container(m, 'a', "s");
-        while (r >= 0 && (r = sd_bus_message_read(m, "s", &word)) > 0) {
-                char *longer;
-
-                if (asprintf(&longer, "%s%s%s", strempty(words), words ? ", " : "", word) < 0)
-                        return -ENOMEM;
-                free(words);
-                words = longer;
-        }
-        if (r >= 0)
-                r = sd_bus_message_exit_container(m);
-        if (r >= 0)
-                r = sd_bus_message_exit_container(m);
-        return r < 0 ? r : free_and_strdup(field, words);
-}
-
-static int read_usec(sd_bus_message *m, uint64_t *field)
-{
-        uint64_t v;
-        int r;
-
-        r = sd_bus_message_read(m, "v", "t", &v);
-        if (r < 0)
-                return r;
-        r = v != *field;
-        *field = v;
-        return r;
-}
-
-static int read_bool(sd_bus_message *m, bool *field)
-{
-        int r, v;
-
-        r = sd_bus_message_read(m, "v", "b", &v);
-        if (r < 0)
-                return r;
-        r = v != *field;
-        *field = v;
-        return r;
-}
-
-/* 1 when the value changed something that the inventory tells. */
-static int read_property(sd_bus_message *m, const char *name, ServiceInfo *s, bool *ret_next_run)
-{
-        int r;
-
-        if (streq(name, "Name"))
-                return read_string(m, &s->slug);
-        if (streq(name, "Title"))
-                return read_string(m, &s->title);
-        if (streq(name, "Description"))
-                return read_string(m, &s->description);
-        if (streq(name, "ScriptVersion"))
-                return read_string(m, &s->version);
-        if (streq(name, "Schedule"))
-                return read_string(m, &s->schedule);
-        if (streq(name, "Watches"))
-                return read_words(m, &s->watches);
-        if (streq(name, "DependsOn"))
-                return read_words(m, &s->depends_on);
-        if (streq(name, "TimeoutUSec"))
-                return read_usec(m, &s->timeout_usec);
-        if (streq(name, "Enabled"))
-                return read_bool(m, &s->enabled);
-        if (streq(name, "NextRunUSec")) {
-                r = read_usec(m, &s->next_run);
-                *ret_next_run |= r > 0;
-                return MIN(r, 0);
-        }
-        r = sd_bus_message_skip(m, "v");
-        return MIN(r, 0);
 }
 
 /* An a{sv} of the service interface. */
@@ -190,7 +129,7 @@ static int read_properties(Inventory *i, sd_bus_message *m, Entry *e)
 
                 r = sd_bus_message_read(m, "s", &name);
                 if (r >= 0)
-                        r = read_property(m, name, &e->info, &next_run);
+                        r = service_property_read(m, name, &e->info, &next_run);
                 changed |= r > 0;
                 if (r >= 0)
                         r = sd_bus_message_exit_container(m);
@@ -219,7 +158,7 @@ static int read_object(Inventory *i, sd_bus_message *m)
 
                         r = entry_get(i, path, &e);
                         if (r >= 0) {
-                                e->seen = true;
+                                e->seen = e->known = true;
                                 r = read_properties(i, m, e);
                         }
                 } else if (r >= 0)
@@ -246,106 +185,213 @@ static int read_objects(Inventory *i, sd_bus_message *m)
         if (r < 0)
                 return r;
         HASH_ITER(hh, i->entries, e, tmp)
-                if (!e->seen) {
-                        entry_free(i, e);
-                        schedule(i, true);
-                }
+                /* One that has come meanwhile is being read by itself. */
+                if (!e->seen && !e->hinted && !e->call)
+                        forget(i, e);
         if (!i->known)
                 schedule(i, true);
         i->known = true;
         return 0;
 }
 
-/* --- ssid on the bus --- */
+/* --- asking ssid --- */
+
+/* Signals say that something may have changed, and where. What it is now, ssid is asked. */
+
+static int on_time_to_read(sd_event_source *s, uint64_t usec, void *userdata);
+
+static void read_later(Inventory *i, uint64_t delay)
+{
+        int r;
+
+        if (i->read_timer)
+                return;
+        r = sd_event_add_time_relative(
+                sd_bus_get_event(i->bus), &i->read_timer, CLOCK_MONOTONIC, delay, 0, on_time_to_read, i);
+        if (r < 0)
+                log_error_errno(r, "Cannot set a timer for the inventory");
+}
+
+static void hint(Inventory *i, Entry *e, uint64_t delay)
+{
+        i->n_hinted += !e->hinted;
+        e->hinted = true;
+        read_later(i, delay);
+}
+
+/* When ssid comes back, everything is read in any case. */
+static bool is_away(const sd_bus_error *error)
+{
+        return sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER);
+}
+
+static int on_service(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const sd_bus_error *failed = sd_bus_message_get_error(m);
+        Entry *e = userdata;
+        Inventory *i = e->inventory;
+        int r = 0;
+
+        e->call = sd_bus_slot_unref(e->call);
+        i->n_reads--;
+        if (sd_bus_error_has_names(failed, SD_BUS_ERROR_UNKNOWN_OBJECT, SD_BUS_ERROR_UNKNOWN_INTERFACE))
+                forget(i, e);
+        else if (failed) {
+                log_debug("ssid does not tell of %s: %s", e->path, failed->message);
+                if (!is_away(failed))
+                        hint(i, e, READ_AGAIN_USEC);
+        } else {
+                e->known = true;
+                r = read_properties(i, m, e);
+        }
+        if (r < 0)
+                log_warning_errno(r, "Cannot read what ssid tells of a service");
+        if (i->n_hinted > 0)
+                read_later(i, READ_DELAY_USEC);
+        return 0;
+}
 
 static int on_objects(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
+        const sd_bus_error *failed = sd_bus_message_get_error(m);
         Inventory *i = userdata;
         int r;
 
         i->call = sd_bus_slot_unref(i->call);
-        if (sd_bus_message_is_method_error(m, NULL)) {
-                log_debug("ssid does not list its services: %s", sd_bus_message_get_error(m)->message);
-                return 0;
+        if (failed) {
+                log_debug("ssid does not list its services: %s", failed->message);
+                i->list_hinted = i->list_hinted || !is_away(failed);
+        } else {
+                r = read_objects(i, m);
+                if (r < 0)
+                        log_warning_errno(r, "Cannot read the list of services");
         }
-        r = read_objects(i, m);
-        if (r < 0)
-                log_warning_errno(r, "Cannot read the list of services");
+        if (i->list_hinted)
+                read_later(i, failed ? READ_AGAIN_USEC : READ_DELAY_USEC);
         return 0;
 }
 
 /* ssid is not started for this: when it comes, its name tells. */
-static int fetch(Inventory *i)
+static int call_agent(
+        Inventory *i, const char *path, const char *interface, const char *member, const char *argument,
+        sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        i->call = sd_bus_slot_unref(i->call);
-        r = sd_bus_message_new_method_call(i->bus, &m, AGENT_BUS_NAME, AGENT_PATH,
-                                           "org.freedesktop.DBus.ObjectManager", "GetManagedObjects");
-        if (r < 0)
-                return r;
-        r = sd_bus_message_set_auto_start(m, false);
-        return r < 0 ? r : sd_bus_call_async(i->bus, &i->call, m, on_objects, i, 0);
+        r = sd_bus_message_new_method_call(i->bus, &m, AGENT_BUS_NAME, path, interface, member);
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(m, false);
+        if (r >= 0 && argument)
+                r = sd_bus_message_append(m, "s", argument);
+        return r < 0 ? r : sd_bus_call_async(i->bus, ret, m, callback, userdata, 0);
 }
 
-static int on_name_owner(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static int read_list(Inventory *i)
 {
-        Inventory *i = userdata;
-        const char *owner;
+        if (i->call)
+                return 0;
+        i->list_hinted = false;
+        return call_agent(i, AGENT_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", NULL, on_objects, i,
+                          &i->call);
+}
+
+static int read_entry(Inventory *i, Entry *e)
+{
         int r;
 
-        r = sd_bus_message_read(m, "sss", NULL, NULL, &owner);
-        if (r >= 0 && !isempty(owner))
-                r = fetch(i);
+        i->n_hinted--;
+        e->hinted = false;
+        r = call_agent(i, e->path, "org.freedesktop.DBus.Properties", "GetAll", AGENT_SERVICE_INTERFACE, on_service, e,
+                       &e->call);
+        if (r >= 0)
+                i->n_reads++;
+        return r;
+}
+
+/* Those for which there is no room now follow when the others have been answered. */
+static int on_time_to_read(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        Inventory *i = userdata;
+        Entry *e, *tmp;
+        int r;
+
+        i->read_timer = sd_event_source_unref(i->read_timer);
+        r = i->list_hinted ? read_list(i) : 0;
+        HASH_ITER(hh, i->entries, e, tmp)
+                if (r >= 0 && e->hinted && !e->call && i->n_reads < READS_MAX)
+                        r = read_entry(i, e);
         if (r < 0)
                 log_warning_errno(r, "Cannot ask ssid for its services");
         return 0;
 }
 
+static void on_agent(const char *owner, void *userdata)
+{
+        Inventory *i = userdata;
+        int r;
+
+        if (!owner)
+                return;
+        i->list_hinted = true;
+        r = read_list(i);
+        if (r < 0)
+                log_warning_errno(r, "Cannot ask ssid for its services");
+}
+
+/* --- what its signals hint at --- */
+
+static void hint_path(Inventory *i, const char *path)
+{
+        Entry *e = NULL;
+        int r;
+
+        r = entry_get(i, path, &e);
+        if (r < 0)
+                log_warning_errno(r, "Cannot follow the service %s", path);
+        else
+                hint(i, e, READ_DELAY_USEC);
+}
+
+/* Services that came or went. */
 static int on_manager_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Inventory *i = userdata;
         const char *path;
-        Entry *e;
-        int r = 0;
 
-        if (!i->known)
-                return 0;
-        if (sd_bus_message_is_signal(m, NULL, "InterfacesAdded"))
-                r = read_object(i, m);
-        else if (sd_bus_message_is_signal(m, NULL, "InterfacesRemoved")) {
-                r = sd_bus_message_read(m, "o", &path);
-                if (r >= 0) {
-                        HASH_FIND_STR(i->entries, path, e);
-                        if (e) {
-                                entry_free(i, e);
-                                schedule(i, true);
-                        }
-                }
-        }
-        if (r < 0)
-                log_warning_errno(r, "Cannot read a change of the services");
+        if (bus_owner_sent(i->agent, m) && sd_bus_message_read(m, "o", &path) >= 0 &&
+            startswith(path, AGENT_SERVICE_PATH "/"))
+                hint_path(i, path);
         return 0;
+}
+
+static bool names_what_is_told(sd_bus_message *m)
+{
+        const char *interface, *name;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &interface);
+        if (r < 0 || !streq(interface, AGENT_SERVICE_INTERFACE))
+                return false;
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(m, "s", &name);
+                if (r >= 0 && service_property_is_told(name))
+                        return true;
+                if (r >= 0)
+                        r = sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return false;
 }
 
 static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        const char *path = sd_bus_message_get_path(m), *interface;
         Inventory *i = userdata;
-        Entry *e;
-        int r;
 
-        if (!i->known || !path)
-                return 0;
-        HASH_FIND_STR(i->entries, path, e);
-        if (!e)
-                return 0;
-        r = sd_bus_message_read(m, "s", &interface);
-        if (r >= 0 && streq(interface, AGENT_SERVICE_INTERFACE))
-                r = read_properties(i, m, e);
-        if (r < 0)
-                log_warning_errno(r, "Cannot read a change of a service");
+        if (bus_owner_sent(i->agent, m) && names_what_is_told(m))
+                hint_path(i, sd_bus_message_get_path(m));
         return 0;
 }
 
@@ -379,13 +425,6 @@ int inventory_new(sd_bus *bus, void (*changed)(void *userdata), void *userdata, 
         i->bus = sd_bus_ref(bus);
         i->changed = changed;
         i->userdata = userdata;
-        r = sd_bus_add_match_async(bus, &i->name_match,
-                                   "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
-                                   "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
-                                   "arg0='" AGENT_BUS_NAME "'",
-                                   on_name_owner, NULL, i);
-        if (r < 0)
-                return r;
         r = sd_bus_add_match_async(bus, &i->manager_match,
                                    "type='signal',sender='" AGENT_BUS_NAME "',path='" AGENT_PATH "',"
                                    "interface='org.freedesktop.DBus.ObjectManager'",
@@ -398,7 +437,7 @@ int inventory_new(sd_bus *bus, void (*changed)(void *userdata), void *userdata, 
                                    on_properties, NULL, i);
         if (r < 0)
                 return r;
-        r = fetch(i);
+        r = bus_owner_new(bus, AGENT_BUS_NAME, on_agent, i, &i->agent);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(i);
@@ -412,10 +451,11 @@ Inventory *inventory_free(Inventory *i)
         if (!i)
                 return NULL;
         sd_bus_slot_unref(i->call);
-        sd_bus_slot_unref(i->name_match);
+        bus_owner_free(i->agent);
         sd_bus_slot_unref(i->manager_match);
         sd_bus_slot_unref(i->properties_match);
         sd_event_source_disable_unref(i->timer);
+        sd_event_source_disable_unref(i->read_timer);
         HASH_ITER(hh, i->entries, e, tmp)
                 entry_free(i, e);
         sd_bus_unref(i->bus);

@@ -1,5 +1,6 @@
 #include <systemd/sd-daemon.h>
 
+#include "bus-owner.h"
 #include "bus-util.h"
 #include "log.h"
 #include "manager.h"
@@ -220,7 +221,8 @@ static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error 
         Manager *m = userdata;
         const char *unit;
 
-        if (sd_bus_message_read(message, "uos", NULL, NULL, &unit) >= 0 && slug_from_service_unit(unit, slug) >= 0)
+        if (bus_owner_sent(m->systemd, message) && sd_bus_message_read(message, "uos", NULL, NULL, &unit) >= 0 &&
+            slug_from_service_unit(unit, slug) >= 0)
                 session_expect(m->session);
         return 0;
 }
@@ -245,6 +247,9 @@ int manager_start(Manager *m)
                                       "org.freedesktop.systemd1.Manager", "JobRemoved", on_job_removed, NULL, m);
         if (r < 0)
                 return log_error_errno(r, "Cannot watch for the ends of runs");
+        r = bus_owner_new(m->bus, "org.freedesktop.systemd1", NULL, NULL, &m->systemd);
+        if (r < 0)
+                return log_error_errno(r, "Cannot watch who systemd is on the bus");
         r = load(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot begin to connect");
@@ -265,6 +270,7 @@ Manager *manager_free(Manager *m)
         net_free(m->net);
         inventory_free(m->inventory);
         shutdown_free(m->shutdown);
+        bus_owner_free(m->systemd);
         polkit_registry_free(m->polkit);
         sd_event_source_disable_unref(m->changed);
         credentials_done(&m->credentials);

@@ -10,11 +10,13 @@
 
 #define UPLINK_ERROR(name) "org.ssi.Uplink1.Error." name
 
+typedef struct BusOwner BusOwner;
 typedef struct Registration Registration;
 
 typedef struct Manager {
         sd_event *event;
         sd_bus *bus;
+        BusOwner *systemd; /* whose signals count */
         PolkitRegistry *polkit;
         Net *net;
         Inventory *inventory;

@@ -1,5 +1,6 @@
 #include <fcntl.h>
 
+#include "bus-owner.h"
 #include "bus-util.h"
 #include "log.h"
 #include "shutdown.h"
@@ -10,7 +11,9 @@ struct Shutdown {
         void *userdata;
         bool active;
         int lock;
-        sd_bus_slot *properties_match, *name_match, *get_call, *lock_call;
+        bool again; /* something has changed since ssid was asked */
+        BusOwner *agent;
+        sd_bus_slot *properties_match, *get_call, *lock_call;
 };
 
 /* ---- logind's lock ---- */
@@ -74,6 +77,8 @@ static void set_active(Shutdown *s, bool active)
         s->changed(active, s->userdata);
 }
 
+static void look(Shutdown *s);
+
 static int on_got(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Shutdown *s = userdata;
@@ -82,6 +87,8 @@ static int on_got(sd_bus_message *m, void *userdata, sd_bus_error *error)
         s->get_call = sd_bus_slot_unref(s->get_call);
         if (!sd_bus_message_is_method_error(m, NULL) && sd_bus_message_read(m, "v", "b", &active) >= 0)
                 set_active(s, active);
+        if (s->again)
+                look(s);
         return 0;
 }
 
@@ -90,7 +97,6 @@ static int ask(Shutdown *s)
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        s->get_call = sd_bus_slot_unref(s->get_call);
         r = sd_bus_message_new_method_call(s->bus, &m, AGENT_BUS_NAME, AGENT_PATH, "org.freedesktop.DBus.Properties",
                                            "Get");
         if (r < 0)
@@ -102,48 +108,51 @@ static int ask(Shutdown *s)
         return r < 0 ? r : sd_bus_call_async(s->bus, &s->get_call, m, on_got, s, 0);
 }
 
-static int on_name_owner(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        const char *owner;
-
-        /* That ssid goes says nothing: at a shutdown it may be the first. */
-        if (sd_bus_message_read(m, "sss", NULL, NULL, &owner) >= 0 && !isempty(owner))
-                (void) ask(userdata);
-        return 0;
-}
-
-static int read_properties(Shutdown *s, sd_bus_message *m)
+static void look(Shutdown *s)
 {
         int r;
 
+        s->again = s->get_call;
+        r = s->get_call ? 0 : ask(s);
+        if (r < 0)
+                log_warning_errno(r, "Cannot ask ssid whether the host goes down");
+}
+
+/* That ssid goes says nothing: at a shutdown it may be the first. */
+static void on_agent(const char *owner, void *userdata)
+{
+        if (owner)
+                look(userdata);
+}
+
+/* Whether the change is about the shutdown; it is not about what it is now. */
+static bool names_shutdown(sd_bus_message *m)
+{
+        const char *interface, *name;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &interface);
+        if (r < 0 || !streq(interface, AGENT_MANAGER_INTERFACE))
+                return false;
         r = sd_bus_message_enter_container(m, 'a', "{sv}");
         while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                const char *name;
-                int active;
-
                 r = sd_bus_message_read(m, "s", &name);
-                if (r >= 0 && streq(name, "ShuttingDown")) {
-                        r = sd_bus_message_read(m, "v", "b", &active);
-                        if (r >= 0)
-                                set_active(s, active);
-                } else if (r >= 0)
+                if (r >= 0 && streq(name, "ShuttingDown"))
+                        return true;
+                if (r >= 0)
                         r = sd_bus_message_skip(m, "v");
                 if (r >= 0)
                         r = sd_bus_message_exit_container(m);
         }
-        return r;
+        return false;
 }
 
 static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        const char *interface;
-        int r;
+        Shutdown *s = userdata;
 
-        r = sd_bus_message_read(m, "s", &interface);
-        if (r >= 0 && streq(interface, AGENT_MANAGER_INTERFACE))
-                r = read_properties(userdata, m);
-        if (r < 0)
-                log_warning_errno(r, "Cannot read a change of ssid");
+        if (bus_owner_sent(s->agent, m) && names_shutdown(m))
+                look(s);
         return 0;
 }
 
@@ -160,14 +169,7 @@ int shutdown_new(sd_bus *bus, void (*changed)(bool active, void *userdata), void
                                       "org.freedesktop.DBus.Properties", "PropertiesChanged", on_properties, NULL, s);
         if (r < 0)
                 return r;
-        r = sd_bus_add_match_async(bus, &s->name_match,
-                                   "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
-                                   "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
-                                   "arg0='" AGENT_BUS_NAME "'",
-                                   on_name_owner, NULL, s);
-        if (r < 0)
-                return r;
-        r = ask(s);
+        r = bus_owner_new(bus, AGENT_BUS_NAME, on_agent, s, &s->agent);
         if (r >= 0)
                 r = take_lock(s);
         if (r < 0)
@@ -181,7 +183,7 @@ Shutdown *shutdown_free(Shutdown *s)
         if (!s)
                 return NULL;
         sd_bus_slot_unref(s->properties_match);
-        sd_bus_slot_unref(s->name_match);
+        bus_owner_free(s->agent);
         sd_bus_slot_unref(s->get_call);
         sd_bus_slot_unref(s->lock_call);
         safe_close(s->lock);

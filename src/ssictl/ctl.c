@@ -26,6 +26,8 @@ int ctl_bus_error(const sd_bus_error *error, int r)
                 { AGENT_ERROR_NO_SUCH_SERVICE, CTL_EXIT_NO_SERVICE },
                 { SD_BUS_ERROR_ACCESS_DENIED, CTL_EXIT_DENIED },
                 { SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED, CTL_EXIT_DENIED },
+                { SD_BUS_ERROR_TIMEOUT, CTL_EXIT_TIMED_OUT },
+                { AGENT_ERROR_TIMED_OUT, CTL_EXIT_TIMED_OUT },
         };
 
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
@@ -36,6 +38,8 @@ int ctl_bus_error(const sd_bus_error *error, int r)
                 ctl_say_error("The agent is too old for this command; upgrade it (\"ssictl show --property=Version\" tells its "
                               "version): %s",
                               error->message);
+        else if (sd_bus_error_has_name(error, SD_BUS_ERROR_TIMEOUT))
+                ctl_say_error("The agent does not answer. Restart it if that lasts. (systemctl status ssid ssi-uplinkd)");
         else
                 ctl_say_error("%s", error && error->message ? error->message : strerror(-r));
         for (size_t i = 0; error && i < ELEMENTSOF(codes); i++)
@@ -246,6 +250,14 @@ uint64_t ctl_now(void)
         struct timespec ts;
 
         clock_gettime(CLOCK_REALTIME, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+uint64_t ctl_monotonic(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
         return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
 }
 

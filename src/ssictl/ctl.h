@@ -9,11 +9,6 @@
 #include "polkit-agent.h"
 #include "util.h"
 
-/* That the agent comes and goes. */
-#define CTL_MATCH_AGENT_OWNER                                                                                   \
-        "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                             \
-        "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" AGENT_BUS_NAME "'"
-
 typedef struct Ctl {
         const char *host;    /* -H */
         const char *machine; /* -M */
@@ -44,6 +39,7 @@ enum {
         CTL_EXIT_NOT_OK = 3,     /* status, run: the result is worse than UPDATE, or the run was an execution error */
         CTL_EXIT_NO_SERVICE = 4, /* no such service */
         CTL_EXIT_DENIED = 5,     /* not authorized */
+        CTL_EXIT_TIMED_OUT = 6,  /* no answer, or no end of a run, in time */
 };
 
 /* Verbs return an exit code, or a negative errno for which everything has been said. */
@@ -76,6 +72,10 @@ int ctl_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply);
 /* The same for a method that polkit guards: asks for passwords on the terminal, too. */
 int ctl_call_authorized(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply);
 void ctl_open_polkit_agent(Ctl *c);
+/* For a method that takes as long as it takes: waits for the answer without a limit of its own, but now and then asks the callee
+ * whether it still answers anything. -ETIMEDOUT when it does not; the error is always filled in on failure. Signals are
+ * dispatched meanwhile. */
+int ctl_call_patiently(Ctl *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **ret_reply);
 int ctl_new_call(Ctl *c, sd_bus_message **ret, const char *name, const char *path, const char *interface, const char *member);
 
 /* The path of a service's object. */
@@ -104,6 +104,8 @@ int ctl_print_done(Ctl *c, const char *action, const char *what, const char *sen
 
 /* Since the epoch. */
 uint64_t ctl_now(void);
+/* For spans: no step of the clock moves it. */
+uint64_t ctl_monotonic(void);
 
 /* "3min ago", "in 20s", "-" for 0. */
 char *ctl_relative_time(uint64_t usec, char buf[static 64]);

@@ -1,3 +1,4 @@
+#include "bus-owner.h"
 #include "log-lines.h"
 
 /* Reading on as the agent has more. It authorises once, at FollowLog; ReadLog answers when there is a line. An agent that
@@ -80,21 +81,18 @@ static int read_on(Follow *f, sd_bus_error *error)
                 if (r >= 0)
                         r = sd_bus_message_append(m, "u", f->id);
                 if (r >= 0)
-                        r = sd_bus_call(f->c->bus, m, UINT64_MAX, error, &reply);
+                        r = ctl_call_patiently(f->c, m, error, &reply);
                 if (r >= 0)
                         r = print(f, reply);
         } while (r >= 0);
         return r;
 }
 
-static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void on_agent(const char *owner, void *userdata)
 {
-        const char *name, *old_owner, *new_owner;
         Follow *f = userdata;
 
-        if (sd_bus_message_read(m, "sss", &name, &old_owner, &new_owner) >= 0)
-                f->agent_came = !isempty(new_owner);
-        return 0;
+        f->agent_came = owner;
 }
 
 static int wait_for_agent(Follow *f)
@@ -140,10 +138,11 @@ static int follow(Follow *f)
 
 int log_follow(Ctl *c, const char *name, unsigned n)
 {
+        _cleanup_(bus_owner_freep) BusOwner *agent = NULL;
         Follow f = { .c = c, .name = name, .lines = n };
         int r;
 
-        r = sd_bus_add_match(c->bus, NULL, CTL_MATCH_AGENT_OWNER, on_owner_changed, &f);
+        r = bus_owner_new(c->bus, AGENT_BUS_NAME, on_agent, &f, &agent);
         if (r < 0) {
                 ctl_say_error("Cannot watch the agent: %s", strerror(-r));
                 return -CTL_EXIT_FAILURE;

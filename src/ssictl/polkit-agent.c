@@ -11,6 +11,9 @@
 
 /* How long it may take to register. */
 #define READY_TIMEOUT_MSEC 10000
+/* 5 s. */
+#define CLOSE_LOOKS     500U
+#define CLOSE_LOOK_USEC 10000U
 
 static _Noreturn void become_agent(int notify_fd, pid_t parent, bool in_session)
 {
@@ -63,7 +66,11 @@ void polkit_agent_close(PolkitAgent *a)
                 return;
         (void) kill(a->pid, SIGTERM);
         (void) kill(a->pid, SIGCONT);
-        while (waitpid(a->pid, NULL, 0) < 0 && errno == EINTR)
-                ;
+        for (unsigned n = 0; n < CLOSE_LOOKS && waitpid(a->pid, NULL, WNOHANG) == 0; n++) {
+                /* It gives the terminal back before it ends. */
+                if (n == CLOSE_LOOKS - 1)
+                        (void) kill(a->pid, SIGKILL);
+                usleep(CLOSE_LOOK_USEC);
+        }
         a->pid = 0;
 }

@@ -1,13 +1,12 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "bus-owner.h"
 #include "server.h"
 #include "text.h"
 
 typedef struct Transfer {
-        Ctl *ctl;
-        bool done;
-        int r; /* an exit code, negative after a failure */
+        BusOwner *backend;
         bool shown;
 } Transfer;
 
@@ -18,7 +17,7 @@ static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
         const char *operation, *step;
         Transfer *t = userdata;
 
-        if (!isatty(STDERR_FILENO) || sd_bus_message_read(m, "ss", &operation, &step) < 0)
+        if (!bus_owner_sent(t->backend, m) || !isatty(STDERR_FILENO) || sd_bus_message_read(m, "ss", &operation, &step) < 0)
                 return 0;
         line = text_cut(step, 78);
         fprintf(stderr, "\r\x1b[K%s", strempty(line));
@@ -26,23 +25,13 @@ static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
-{
-        const sd_bus_error *e = sd_bus_message_get_error(m);
-        Transfer *t = userdata;
-
-        t->done = true;
-        if (t->shown)
-                fputs("\r\x1b[K", stderr);
-        t->r = e ? server_bus_error(e, -sd_bus_message_get_errno(m)) : CTL_EXIT_OK;
-        return 0;
-}
-
-/* However long it takes. */
+/* However long it takes, as long as the backend is alive. */
 static int transfer(Ctl *c, const char *member, int fd)
 {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        Transfer t = { .ctl = c };
+        _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
+        Transfer t = {};
         int r;
 
         if (c->host) {
@@ -54,21 +43,17 @@ static int transfer(Ctl *c, const char *member, int fd)
                 return r;
         r = sd_bus_message_append(m, "ha{sv}", fd, 0);
         if (r >= 0)
-                r = sd_bus_match_signal(c->bus, NULL, SERVER_BUS_NAME, SERVER_PATH, SERVER_INTERFACE, "Progress",
+                r = bus_owner_new(c->bus, SERVER_BUS_NAME, NULL, NULL, &t.backend);
+        if (r >= 0)
+                r = sd_bus_match_signal(c->bus, &slot, SERVER_BUS_NAME, SERVER_PATH, SERVER_INTERFACE, "Progress",
                                         on_progress, &t);
         ctl_open_polkit_agent(c);
         if (r >= 0)
-                r = sd_bus_call_async(c->bus, NULL, m, on_reply, &t, UINT64_MAX);
-        while (r >= 0 && !t.done) {
-                r = sd_bus_process(c->bus, NULL);
-                if (r == 0)
-                        r = sd_bus_wait(c->bus, UINT64_MAX);
-        }
-        if (r < 0 && !t.done) {
-                ctl_say_error("Lost the connection to the backend: %s", strerror(-r));
-                return -CTL_EXIT_FAILURE;
-        }
-        return t.r;
+                r = ctl_call_patiently(c, m, &error, NULL);
+        if (t.shown)
+                fputs("\r\x1b[K", stderr);
+        bus_owner_free(t.backend);
+        return r < 0 ? server_bus_error(&error, r) : CTL_EXIT_OK;
 }
 
 /* A backup appears under its name when it is complete. */

@@ -22,7 +22,7 @@ static int64_t figure(json_object *all, const char *name)
 /* Asking for the properties starts the backend, if it is enabled. */
 static int wait_ready(Ctl *c, json_object **ret)
 {
-        uint64_t end = ctl_now() + READY_TIMEOUT_USEC;
+        uint64_t end = ctl_monotonic() + READY_TIMEOUT_USEC;
         bool said = false;
 
         for (;;) {
@@ -36,7 +36,7 @@ static int wait_ready(Ctl *c, json_object **ret)
                         *ret = TAKE_PTR(all);
                         return 0;
                 }
-                if (ctl_now() > end) {
+                if (ctl_monotonic() > end) {
                         ctl_say_error("The backend runs but its database does not get ready; see "
                                       "\"journalctl -u ssi-serverd -u ssi-postgres\".");
                         return -CTL_EXIT_FAILURE;

@@ -1,30 +1,41 @@
+#include "bus-owner.h"
 #include "service-info.h"
 #include "text.h"
 
 /* Waiting for the end of a run.
  *
- * The agent changes LastRunUSec when a run has ended; a run that was under way already serves as well. Two things can
- * come between. The service may be removed. And the agent may end: then it may be starting again, so that we wait a
- * little, and look for a result that it found in the journal instead of telling it. */
+ * The agent changes LastRunUSec when a run has ended; a run that was under way already serves as well. Its signals say when to
+ * look; what is true, the agent is asked. Three things can come between. The service may be removed. The agent may end: then it
+ * may be starting again, so that we wait a little. And the end may never be told, whatever the reason: so systemd is asked now
+ * and then whether the service still runs, and nobody waits for longer than its timeout and some time to spare. A service without
+ * a timeout is waited for as long as systemd says that it runs. */
 
 /* How long an agent may take to come back. */
 #define AGENT_RETURN_USEC (15 * USEC_PER_SEC)
+/* How often systemd is asked, and how long after the end of the run the agent may still owe its result. */
+#define CHECK_USEC        (5 * USEC_PER_SEC)
+#define RESULT_USEC       (15 * USEC_PER_SEC)
+/* How long after its timeout the service may take to be gone: systemd waits for TimeoutStopSec= twice. */
+#define GRACE_USEC        (30 * USEC_PER_SEC)
 
 typedef struct RunWait {
         const char *path;
+        char *unit;
+        BusOwner *agent;       /* whose signals count */
         uint64_t previous_run; /* LastRunUSec before */
+        /* On the monotonic clock: */
+        uint64_t deadline;     /* USEC_INFINITY for none */
+        uint64_t check_at;     /* when systemd is asked */
+        uint64_t idle_since;   /* when it said first that nothing runs; 0 while something does */
         uint64_t lost_at;      /* when the agent ended; 0 while it is there */
-        bool ended, removed, returned;
+        bool ended, removed, look;
 } RunWait;
 
 static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        ServiceInfo i = { .last_run = USEC_INFINITY };
         RunWait *w = userdata;
 
-        if (sd_bus_message_skip(m, "s") >= 0 && service_info_read(m, &i) >= 0 && i.last_run != USEC_INFINITY)
-                w->ended = true;
-        service_info_done(&i);
+        w->look = w->look || bus_owner_sent(w->agent, m);
         return 0;
 }
 
@@ -33,24 +44,20 @@ static int on_removed(sd_bus_message *m, void *userdata, sd_bus_error *error)
         RunWait *w = userdata;
         const char *path;
 
-        if (sd_bus_message_read(m, "o", &path) >= 0 && streq(path, w->path))
-                w->removed = true;
+        if (bus_owner_sent(w->agent, m) && sd_bus_message_read(m, "o", &path) >= 0 && streq(path, w->path))
+                w->look = true;
         return 0;
 }
 
-static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void on_agent(const char *owner, void *userdata)
 {
-        const char *name, *old_owner, *new_owner;
         RunWait *w = userdata;
 
-        if (sd_bus_message_read(m, "sss", &name, &old_owner, &new_owner) < 0)
-                return 0;
-        w->lost_at = isempty(new_owner) ? ctl_now() : 0;
-        w->returned = !isempty(new_owner);
-        return 0;
+        w->lost_at = owner ? 0 : ctl_monotonic();
+        w->look = owner;
 }
 
-static int watch_run(Ctl *c, RunWait *w, sd_bus_slot *slots[static 3])
+static int watch_run(Ctl *c, RunWait *w, sd_bus_slot *slots[static 2])
 {
         int r;
 
@@ -67,30 +74,57 @@ static int watch_run(Ctl *c, RunWait *w, sd_bus_slot *slots[static 3])
                 "InterfacesRemoved",
                 on_removed,
                 w);
-        if (r < 0)
-                return r;
-        return sd_bus_add_match(c->bus, slots + 2, CTL_MATCH_AGENT_OWNER, on_owner_changed, w);
+        return r < 0 ? r : bus_owner_new(c->bus, AGENT_BUS_NAME, on_agent, w, &w->agent);
 }
 
-/* An agent that came back: has it found the run's result meanwhile? */
-static int look_again(Ctl *c, RunWait *w)
+/* Has the run ended? */
+static int look(Ctl *c, RunWait *w)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         ServiceInfo i = {};
         int r;
 
-        w->returned = false;
+        w->look = false;
         r = ctl_try_get_service_info(c, w->path, &i, &error);
         if (sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_OBJECT)) {
                 w->removed = true;
                 return 0;
         }
+        /* It has ended meanwhile: that is told as well. */
+        if (sd_bus_error_has_names(&error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER, SD_BUS_ERROR_NO_REPLY))
+                return 0;
         if (r < 0)
                 return ctl_bus_error(&error, r);
         if (i.last_run != w->previous_run)
                 w->ended = true;
         service_info_done(&i);
         return 0;
+}
+
+/* Whether systemd has the unit running, or about to. When it does not say, it may. */
+static bool is_running(Ctl *c, const char *unit)
+{
+        static const char interface[] = "org.freedesktop.systemd1.Unit", systemd[] = "org.freedesktop.systemd1";
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_free_ char *path = NULL, *state = NULL;
+        uint32_t job;
+
+        if (sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) < 0 ||
+            sd_bus_get_property(c->bus, systemd, path, interface, "Job", NULL, &reply, "(uo)") < 0 ||
+            sd_bus_message_read(reply, "(uo)", &job, NULL) < 0 || job != 0 ||
+            sd_bus_get_property_string(c->bus, systemd, path, interface, "ActiveState", NULL, &state) < 0)
+                return true;
+        return !streq(state, "inactive") && !streq(state, "failed");
+}
+
+static void check(Ctl *c, RunWait *w)
+{
+        w->check_at = ctl_monotonic() + CHECK_USEC;
+        if (is_running(c, w->unit))
+                w->idle_since = 0;
+        else if (w->idle_since == 0)
+                w->idle_since = ctl_monotonic();
+        w->look = w->lost_at == 0;
 }
 
 static int process(Ctl *c, uint64_t timeout)
@@ -107,22 +141,44 @@ static int process(Ctl *c, uint64_t timeout)
         return 0;
 }
 
+static int give_up(const RunWait *w, const char *name)
+{
+        if (w->idle_since > 0)
+                ctl_say_error("%s does not run any more, but the agent does not tell how the run ended. "
+                              "(journalctl -u %s; systemctl status ssid)",
+                              name,
+                              w->unit);
+        else
+                ctl_say_error("%s has not ended, though its timeout has passed; not waiting any longer. (systemctl status %s)",
+                              name,
+                              w->unit);
+        return -CTL_EXIT_TIMED_OUT;
+}
+
 static int wait_for_end(Ctl *c, RunWait *w, const char *name)
 {
         while (!w->ended) {
-                int r;
+                uint64_t now = ctl_monotonic();
+                int r = 0;
 
                 if (w->removed) {
                         ctl_say_error("%s was removed while it ran.", name);
                         return -CTL_EXIT_NO_SERVICE;
                 }
-                if (w->lost_at > 0 && ctl_now() > w->lost_at + AGENT_RETURN_USEC) {
+                if (w->lost_at > 0 && now > w->lost_at + AGENT_RETURN_USEC) {
                         ctl_say_error("The agent has ended and does not come back; the run of %s goes on without it. "
                                       "(systemctl status ssid)",
                                       name);
                         return -CTL_EXIT_FAILURE;
                 }
-                r = w->returned ? look_again(c, w) : process(c, w->lost_at > 0 ? USEC_PER_SEC : UINT64_MAX);
+                if (w->look)
+                        r = look(c, w);
+                else if (now > w->deadline || (w->idle_since > 0 && now > w->idle_since + RESULT_USEC))
+                        r = give_up(w, name);
+                else if (now >= w->check_at)
+                        check(c, w);
+                else
+                        r = process(c, w->lost_at > 0 ? USEC_PER_SEC : w->check_at - now);
                 if (r < 0)
                         return r;
         }
@@ -177,11 +233,27 @@ static int start(Ctl *c, const char *path)
         return r < 0 ? r : ctl_call_authorized(c, m, NULL);
 }
 
+/* Before the run begins. */
+static int prepare(Ctl *c, RunWait *w, uint64_t *ret_timeout)
+{
+        ServiceInfo i = {};
+        int r;
+
+        r = ctl_get_service_info(c, w->path, &i);
+        if (r < 0)
+                return r;
+        w->previous_run = i.last_run;
+        w->unit = TAKE_PTR(i.unit);
+        *ret_timeout = i.timeout_usec;
+        service_info_done(&i);
+        return w->unit ? 0 : -CTL_EXIT_FAILURE;
+}
+
 static int run_and_wait(Ctl *c, const char *name, const char *path)
 {
-        sd_bus_slot *slots[3] = {};
+        sd_bus_slot *slots[2] = {};
         RunWait w = { .path = path };
-        ServiceInfo i = {};
+        uint64_t timeout = 0;
         int r;
 
         r = watch_run(c, &w, slots);
@@ -189,16 +261,20 @@ static int run_and_wait(Ctl *c, const char *name, const char *path)
                 ctl_say_error("Cannot watch the agent: %s", strerror(-r));
                 r = -CTL_EXIT_FAILURE;
         } else
-                r = ctl_get_service_info(c, path, &i);
-        if (r >= 0) {
-                w.previous_run = i.last_run;
-                service_info_done(&i);
-                r = start(c, path);
-        }
+                r = prepare(c, &w, &timeout);
         if (r >= 0)
+                r = start(c, path);
+        if (r >= 0) {
+                uint64_t now = ctl_monotonic();
+
+                w.check_at = now + CHECK_USEC;
+                w.deadline = timeout < USEC_INFINITY - now - GRACE_USEC ? now + timeout + GRACE_USEC : USEC_INFINITY;
                 r = wait_for_end(c, &w, name);
+        }
         for (size_t k = 0; k < ELEMENTSOF(slots); k++)
                 sd_bus_slot_unref(slots[k]);
+        bus_owner_free(w.agent);
+        free(w.unit);
         return r < 0 ? r : print_result(c, path);
 }
 

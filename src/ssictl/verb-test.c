@@ -64,6 +64,7 @@ static void print_text(Ctl *c, const char *path, const char *status, const char 
 static int test_one(Ctl *c, const char *path)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_json_ json_object *run = NULL;
         const char *status, *message;
         Status s;
@@ -72,9 +73,11 @@ static int test_one(Ctl *c, const char *path)
         r = ctl_new_script_call(c, path, "TestScript", &m);
         if (r < 0)
                 return r;
-        r = ctl_call_authorized(c, m, &reply);
+        ctl_open_polkit_agent(c);
+        /* A script may take its time. The agent ends it at its timeout. */
+        r = ctl_call_patiently(c, m, &error, &reply);
         if (r < 0)
-                return r;
+                return ctl_bus_error(&error, r);
         r = sd_bus_message_read(reply, "ss", &status, &message);
         if (r >= 0)
                 r = bus_read_json_dictionary(reply, &run);
@@ -96,8 +99,6 @@ int verb_test(Ctl *c, int argc, char *argv[])
 {
         int result = 0;
 
-        /* A script may take its time; an agent that ends is noticed in any case. */
-        c->call_timeout = UINT64_MAX;
         for (int i = 0; i < argc; i++) {
                 int r = test_one(c, argv[i]);
 

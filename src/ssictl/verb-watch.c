@@ -1,16 +1,19 @@
 #include <time.h>
 
+#include "bus-owner.h"
 #include "service-info.h"
 #include "status-line.h"
 #include "text.h"
 
 /* Shows results as the agent reports them, for as long as there is a bus: an agent that ends and comes back is waited
- * for. Execution errors are no statuses and not reported as such; they are seen in the properties that change. */
+ * for. Execution errors are no statuses and not reported as such: when a run has ended, the agent is asked. */
 
 typedef struct Watch {
         Ctl *c;
         char **paths; /* of the services asked for; NULL for all */
         size_t n_paths;
+        BusOwner *agent; /* whose signals count */
+        bool agent_went;
 } Watch;
 
 typedef struct Report {
@@ -79,7 +82,7 @@ static int on_reported(sd_bus_message *m, void *userdata, sd_bus_error *error)
         const Watch *w = userdata;
         Report p = {};
 
-        if (sd_bus_message_read(m, "ssst", &p.name, &p.status, &p.message, &p.usec) >= 0 && is_watched(w, p.name))
+        if (bus_owner_sent(w->agent, m) && sd_bus_message_read(m, "ssst", &p.name, &p.status, &p.message, &p.usec) >= 0 && is_watched(w, p.name))
                 print_report(w->c, &p);
         return 0;
 }
@@ -106,24 +109,22 @@ static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
         const Watch *w = userdata;
         const char *interface;
 
-        if (sd_bus_message_read(m, "s", &interface) >= 0 && streq(interface, AGENT_SERVICE_INTERFACE) &&
+        if (bus_owner_sent(w->agent, m) && sd_bus_message_read(m, "s", &interface) >= 0 && streq(interface, AGENT_SERVICE_INTERFACE) &&
             service_info_read(m, &i) >= 0 && i.last_run != USEC_INFINITY)
                 on_run_ended(w, sd_bus_message_get_path(m));
         service_info_done(&i);
         return 0;
 }
 
-static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
+static void on_agent(const char *owner, void *userdata)
 {
-        const char *name, *old_owner, *new_owner;
+        Watch *w = userdata;
 
-        if (sd_bus_message_read(m, "sss", &name, &old_owner, &new_owner) < 0)
-                return 0;
-        if (isempty(new_owner))
+        if (!owner)
                 ctl_say_error("The agent has ended; waiting for it.");
-        else if (isempty(old_owner))
+        else if (w->agent_went)
                 ctl_say_error("The agent is back.");
-        return 0;
+        w->agent_went = !owner;
 }
 
 static int add_matches(Watch *w)
@@ -144,7 +145,7 @@ static int add_matches(Watch *w)
                 w);
         if (r < 0)
                 return r;
-        return sd_bus_add_match(bus, NULL, CTL_MATCH_AGENT_OWNER, on_owner_changed, w);
+        return bus_owner_new(bus, AGENT_BUS_NAME, on_agent, w, &w->agent);
 }
 
 /* Ends only with the bus. */
@@ -191,6 +192,7 @@ int verb_watch(Ctl *c, int argc, char *argv[])
         }
         if (r >= 0)
                 r = process_forever(c->bus);
+        bus_owner_free(w.agent);
         for (size_t i = 0; i < w.n_paths; i++)
                 free(w.paths[i]);
         free(w.paths);

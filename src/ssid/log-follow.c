@@ -1,5 +1,6 @@
 #include <utlist.h>
 
+#include "bus-owner.h"
 #include "bus-util.h"
 #include "journal-log.h"
 #include "log.h"
@@ -15,7 +16,7 @@ struct LogFollow {
         Manager *manager;
         uint32_t id;
         char *slug;
-        sd_bus_track *caller;
+        BusOwner *caller;
         sd_journal *journal;
         sd_event_source *io;
         sd_bus_message *request; /* waits for a line */
@@ -27,7 +28,7 @@ static LogFollow *log_follow_free(LogFollow *f)
         if (!f)
                 return NULL;
         sd_bus_message_unref(f->request);
-        sd_bus_track_unref(f->caller);
+        bus_owner_free(f->caller);
         sd_event_source_disable_unref(f->io);
         sd_journal_close(f->journal);
         free(f->slug);
@@ -85,11 +86,10 @@ static int on_journal(sd_event_source *source, int fd, uint32_t events, void *us
         return 0;
 }
 
-static int on_caller_left(sd_bus_track *track, void *userdata)
+static void on_caller(const char *owner, void *userdata)
 {
-        drop(userdata);
-        /* 0 would queue the track again, which is gone. */
-        return 1;
+        if (!owner)
+                drop(userdata);
 }
 
 static int seek(LogFollow *f, const Service *s, unsigned lines, const char *after, sd_bus_error *error)
@@ -158,9 +158,7 @@ int log_follow_new(
         if (r >= 0)
                 r = watch_journal(f);
         if (r >= 0)
-                r = sd_bus_track_new(m->bus, &f->caller, on_caller_left, f);
-        if (r >= 0)
-                r = sd_bus_track_add_sender(f->caller, request);
+                r = bus_owner_new(m->bus, sd_bus_message_get_sender(request), on_caller, f, &f->caller);
         if (r < 0)
                 return r;
         do
@@ -177,7 +175,7 @@ static int find_own(Manager *m, sd_bus_message *request, uint32_t id, LogFollow 
 {
         LogFollow *f = find(m, id);
 
-        if (!f || sd_bus_track_count_sender(f->caller, request) <= 0)
+        if (!f || !bus_owner_sent(f->caller, request))
                 return sd_bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS, "You follow no log with the id %" PRIu32 "; call FollowLog first.", id);
         *ret = f;

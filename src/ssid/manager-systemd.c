@@ -1,14 +1,19 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
+#include "bus-owner.h"
 #include "depend.h"
 #include "log.h"
 #include "manager.h"
 #include "operation.h"
 #include "systemd-client.h"
 #include "test-run.h"
+#include "watch.h"
 
 #define QUERY_DELAY_USEC (200 * USEC_PER_MSEC)
+#define HINT_DELAY_USEC  (20 * USEC_PER_MSEC)
+
+#define LOGIND_NAME "org.freedesktop.login1"
 
 #define TIMER_INTERFACE "org.freedesktop.systemd1.Timer"
 
@@ -90,6 +95,56 @@ int manager_read_enabled(Manager *m)
         return 0;
 }
 
+/* ---- What signals hint at ---- */
+
+/* A signal says that something may have changed, and never what: that is read from disk or asked of systemd, a moment later, once
+ * for all that come together. */
+static int on_hints(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Manager *m = userdata;
+        bool links = m->links_hinted, timers = m->timers_hinted;
+        Service *s, *tmp;
+        int r = 0;
+
+        m->links_hinted = m->timers_hinted = false;
+        if (links) {
+                r = manager_read_enabled(m);
+                if (r < 0)
+                        log_warning_errno(r, "Cannot read which timers are enabled");
+                r = dependencies_update(m);
+        }
+        HASH_ITER(hh, m->services, s, tmp)
+        {
+                if (!timers || !s->next_run_hinted)
+                        continue;
+                s->next_run_hinted = false;
+                if (r >= 0)
+                        r = service_query_next_run(s);
+        }
+        if (r < 0)
+                log_warning_errno(r, "Cannot ask systemd about units");
+        return 0;
+}
+
+static int hint(Manager *m)
+{
+        int r, enabled = SD_EVENT_OFF;
+
+        if (!m->hints)
+                return sd_event_add_time_relative(m->event, &m->hints, CLOCK_MONOTONIC, HINT_DELAY_USEC, 0, on_hints, m);
+        r = sd_event_source_get_enabled(m->hints, &enabled);
+        if (r < 0 || enabled != SD_EVENT_OFF)
+                return r;
+        r = sd_event_source_set_time_relative(m->hints, HINT_DELAY_USEC);
+        return r < 0 ? r : sd_event_source_set_enabled(m->hints, SD_EVENT_ONESHOT);
+}
+
+static void say_not_asked(int r)
+{
+        if (r < 0)
+                log_warning_errno(r, "Cannot ask systemd about the units of services");
+}
+
 /* ---- daemon-reload ---- */
 
 static int on_query(sd_event_source *source, uint64_t usec, void *userdata)
@@ -101,21 +156,16 @@ static int on_query(sd_event_source *source, uint64_t usec, void *userdata)
         HASH_ITER(hh, m->services, s, tmp)
                 if (r >= 0)
                         r = service_query_units(s);
-        if (r < 0)
-                log_warning_errno(r, "Cannot ask systemd about the units of services");
+        say_not_asked(r);
         return 0;
 }
 
 /* Units and drop-ins that were edited by hand count from now on. Many services may be added one after another, each with
  * a reload: one look after the last is enough. */
-static int on_reloading(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int query_all(Manager *m)
 {
-        Manager *m = userdata;
-        int active, r;
+        int r;
 
-        r = sd_bus_message_read(message, "b", &active);
-        if (r < 0 || active)
-                return 0;
         if (!m->query)
                 r = sd_event_add_time_relative(m->event, &m->query, CLOCK_MONOTONIC, QUERY_DELAY_USEC, 0, on_query, m);
         else {
@@ -123,22 +173,28 @@ static int on_reloading(sd_bus_message *message, void *userdata, sd_bus_error *e
                 if (r >= 0)
                         r = sd_event_source_set_enabled(m->query, SD_EVENT_ONESHOT);
         }
-        if (r >= 0)
-                r = dependencies_update(m);
-        if (r < 0)
-                log_warning_errno(r, "Cannot ask systemd about the units of services");
+        return r < 0 ? r : dependencies_update(m);
+}
+
+static int on_reloading(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+        int active;
+
+        /* At its begin there is nothing new to ask for. */
+        if (bus_owner_sent(m->systemd, message) && sd_bus_message_read(message, "b", &active) >= 0 && !active)
+                say_not_asked(query_all(m));
         return 0;
 }
 
 static int on_unit_files_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        int r = manager_read_enabled(userdata);
+        Manager *m = userdata;
 
-        if (r < 0)
-                log_warning_errno(r, "Cannot read which timers are enabled");
-        r = dependencies_update(userdata);
-        if (r < 0)
-                log_warning_errno(r, "Cannot ask systemd what services depend on");
+        if (!bus_owner_sent(m->systemd, message))
+                return 0;
+        m->links_hinted = true;
+        say_not_asked(hint(m));
         return 0;
 }
 
@@ -147,35 +203,27 @@ static int on_timer_changed(sd_bus_message *message, void *userdata, sd_bus_erro
 {
         _cleanup_free_ char *unit = NULL;
         Manager *m = userdata;
-        const char *name;
-        uint64_t usec;
         Service *s;
 
-        if (sd_bus_path_decode(sd_bus_message_get_path(message), SYSTEMD_UNIT_PATH, &unit) <= 0)
+        if (!bus_owner_sent(m->systemd, message) ||
+            sd_bus_path_decode(sd_bus_message_get_path(message), SYSTEMD_UNIT_PATH, &unit) <= 0)
                 return 0;
         s = find_by_timer(m, unit);
-        if (!s || sd_bus_message_skip(message, "s") < 0 || sd_bus_message_enter_container(message, 'a', "{sv}") < 0)
+        if (!s)
                 return 0;
-        while (sd_bus_message_enter_container(message, 'e', "sv") > 0) {
-                if (sd_bus_message_read(message, "s", &name) < 0)
-                        return 0;
-                if (streq(name, "NextElapseUSecRealtime") && sd_bus_message_read(message, "v", "t", &usec) >= 0)
-                        service_set_next_run(s, usec);
-                else if (sd_bus_message_skip(message, "v") < 0)
-                        return 0;
-                if (sd_bus_message_exit_container(message) < 0)
-                        return 0;
-        }
+        s->next_run_hinted = m->timers_hinted = true;
+        say_not_asked(hint(m));
         return 0;
 }
 
 static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        const char *job, *result;
+        Manager *m = userdata;
+        const char *job;
 
-        if (sd_bus_message_read(message, "uoss", NULL, &job, NULL, &result) >= 0) {
-                operation_job_removed(userdata, job, result);
-                test_runs_job_removed(userdata, job);
+        if (bus_owner_sent(m->systemd, message) && sd_bus_message_read(message, "uoss", NULL, &job, NULL, NULL) >= 0) {
+                operation_job_hint(m, job);
+                test_runs_job_hint(m, job);
         }
         return 0;
 }
@@ -189,7 +237,31 @@ static int on_installed(sd_bus_message *message, void *userdata, sd_bus_error *e
         return 0;
 }
 
+/* PID 1 gets another name on the bus when it executes itself anew. What it said meanwhile was not heard. At the start nothing is
+ * missed: who owns the name is asked first, and systemd for everything after it. */
+static void on_systemd(const char *owner, void *userdata)
+{
+        Manager *m = userdata;
+        bool first = !m->systemd_known;
+        int r;
+
+        m->systemd_known = true;
+        if (!owner || first)
+                return;
+        r = systemd_call_no_reply(m->bus, "Subscribe", "");
+        if (r >= 0)
+                r = query_all(m);
+        if (r >= 0)
+                r = watches_look(m);
+        m->links_hinted = true;
+        if (r >= 0)
+                r = hint(m);
+        say_not_asked(r);
+}
+
 /* ---- logind ---- */
+
+static int ask_preparing(Manager *m);
 
 static void set_shutting_down(Manager *m, int value)
 {
@@ -200,59 +272,80 @@ static void set_shutting_down(Manager *m, int value)
         manager_queue_emit(m);
 }
 
-static int on_prepare_for_shutdown(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        int active;
-
-        if (sd_bus_message_read(message, "b", &active) >= 0)
-                set_shutting_down(userdata, active);
-        return 0;
-}
-
 static int on_preparing(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
+        Manager *m = userdata;
         int active;
 
+        m->preparing_call = sd_bus_slot_unref(m->preparing_call);
         if (!sd_bus_message_is_method_error(reply, NULL) && sd_bus_message_read(reply, "v", "b", &active) >= 0)
-                set_shutting_down(userdata, active);
+                set_shutting_down(m, active);
+        if (m->preparing_again)
+                (void) ask_preparing(m);
         return 0;
 }
 
 /* logind need not be there: it is not started for this. */
-static int watch_logind(Manager *m)
+static int ask_preparing(Manager *m)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         int r;
 
-        r = sd_bus_match_signal_async(
-                m->bus,
-                NULL,
-                "org.freedesktop.login1",
-                "/org/freedesktop/login1",
-                "org.freedesktop.login1.Manager",
-                "PrepareForShutdown",
-                on_prepare_for_shutdown,
-                NULL,
-                m);
-        if (r < 0)
-                return r;
+        m->preparing_again = m->preparing_call;
+        if (m->preparing_call)
+                return 0;
         r = sd_bus_message_new_method_call(
-                m->bus,
-                &call,
-                "org.freedesktop.login1",
-                "/org/freedesktop/login1",
-                "org.freedesktop.DBus.Properties",
-                "Get");
+                m->bus, &call, LOGIND_NAME, "/org/freedesktop/login1", "org.freedesktop.DBus.Properties", "Get");
         if (r < 0)
                 return r;
         r = sd_bus_message_set_auto_start(call, false);
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(call, "ss", "org.freedesktop.login1.Manager", "PreparingForShutdown");
+        r = sd_bus_message_append(call, "ss", LOGIND_NAME ".Manager", "PreparingForShutdown");
         if (r < 0)
                 return r;
-        r = sd_bus_call_async(m->bus, NULL, call, on_preparing, m, 0);
+        r = sd_bus_call_async(m->bus, &m->preparing_call, call, on_preparing, m, 0);
         return MIN(r, 0);
+}
+
+static void look_at_logind(Manager *m)
+{
+        int r = ask_preparing(m);
+
+        if (r < 0)
+                log_warning_errno(r, "Cannot ask logind whether the host goes down");
+}
+
+static int on_prepare_for_shutdown(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+
+        if (bus_owner_sent(m->logind, message))
+                look_at_logind(m);
+        return 0;
+}
+
+static void on_logind(const char *owner, void *userdata)
+{
+        if (owner)
+                look_at_logind(userdata);
+}
+
+static int watch_logind(Manager *m)
+{
+        int r;
+
+        r = sd_bus_match_signal_async(
+                m->bus,
+                NULL,
+                LOGIND_NAME,
+                "/org/freedesktop/login1",
+                LOGIND_NAME ".Manager",
+                "PrepareForShutdown",
+                on_prepare_for_shutdown,
+                NULL,
+                m);
+        return r < 0 ? r : bus_owner_new(m->bus, LOGIND_NAME, on_logind, m, &m->logind);
 }
 
 /* ---- Listening ---- */
@@ -293,6 +386,18 @@ int manager_watch_systemd(Manager *m)
                 m);
         if (r < 0)
                 return r;
+        r = bus_owner_new(m->bus, "org.freedesktop.systemd1", on_systemd, m, &m->systemd);
+        if (r < 0)
+                return r;
         r = systemd_call_async(m->bus, "Subscribe", on_installed, m, NULL, NULL);
         return r < 0 ? r : watch_logind(m);
+}
+
+void manager_unwatch_systemd(Manager *m)
+{
+        m->systemd = bus_owner_free(m->systemd);
+        m->logind = bus_owner_free(m->logind);
+        m->preparing_call = sd_bus_slot_unref(m->preparing_call);
+        m->hints = sd_event_source_disable_unref(m->hints);
+        m->query = sd_event_source_disable_unref(m->query);
 }

@@ -102,6 +102,7 @@ Manager *manager_free(Manager *m)
         log_follows_free(m);
         m->announced = false;
         m->follow = journal_follow_free(m->follow);
+        manager_unwatch_systemd(m);
         watches_free(m);
         m->dependencies = dependencies_free(m->dependencies);
         HASH_ITER(hh, m->services, s, tmp)
@@ -109,7 +110,6 @@ Manager *manager_free(Manager *m)
         polkit_registry_free(m->polkit);
         sd_event_source_disable_unref(m->emit);
         sd_event_source_disable_unref(m->rescan);
-        sd_event_source_disable_unref(m->query);
         systemd_queries_free(m->queries);
         sd_bus_flush_close_unref(m->bus);
         sd_event_unref(m->event);

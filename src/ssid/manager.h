@@ -13,6 +13,7 @@
 #include "status.h"
 #include "systemd-query.h"
 
+typedef struct BusOwner BusOwner;
 typedef struct Dependencies Dependencies;
 typedef struct LogFollow LogFollow;
 typedef struct Operation Operation;
@@ -32,6 +33,7 @@ typedef struct Manager {
         sd_event *event;
         sd_bus *bus;
         PolkitRegistry *polkit;
+        BusOwner *systemd, *logind; /* whose signals count */
         SystemdQueries *queries;
         JournalFollow *follow;
 
@@ -51,6 +53,12 @@ typedef struct Manager {
         sd_event_source *emit;   /* sends the changes that piled up */
         sd_event_source *rescan; /* looks at the disk when it has been quiet for a moment */
         sd_event_source *query;  /* likewise asks systemd about the units */
+        sd_event_source *hints;  /* looks at what signals have hinted at: the two that follow */
+        bool systemd_known;
+        bool links_hinted;
+        bool timers_hinted;
+        sd_bus_slot *preparing_call; /* logind is being asked, and again when it has answered */
+        bool preparing_again;
         Status overall;
         unsigned counts[_STATUS_MAX];
         bool totals_dirty;
@@ -84,6 +92,7 @@ void manager_update_totals(Manager *m);
 
 /* manager-systemd.c */
 int manager_watch_systemd(Manager *m);
+void manager_unwatch_systemd(Manager *m);
 /* Looks which timers are enabled. */
 int manager_read_enabled(Manager *m);
 

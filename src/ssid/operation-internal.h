@@ -3,6 +3,7 @@
 #include "fileset.h"
 #include "manager.h"
 #include "operation.h"
+#include "systemd-job.h"
 #include "validate.h"
 
 /* A step sends one call and returns 0: the answer leads to the next. 1: the next one follows at once. Negative errno:
@@ -31,7 +32,8 @@ struct Operation {
         sd_bus_error error; /* what the request is answered with */
         sd_bus_slot *slot;
         SystemdQuery *query;
-        char *job; /* whose end leads to the next step */
+        SystemdJob *job; /* whose end leads to the next step */
+        bool job_starts; /* it starts the timer */
         sd_event_source *defer;
         bool existed;     /* the service was installed before */
         bool was_enabled; /* its timer was */
@@ -58,6 +60,9 @@ void operation_finish(Operation *o);
 /* Answers with o->error and ends. */
 void operation_refuse(Operation *o);
 void operation_fail_errno(Operation *o, int error);
+void operation_fail_systemd(Operation *o, const sd_bus_error *error);
+/* The answer to a call that is a step. */
+int operation_on_step_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error);
 /* For an undo: rolls back. */
 void operation_restore_files(Operation *o);
 /* Of an undo, its last: tells the failure and what has become of the service. */
@@ -67,11 +72,13 @@ int step_undone(Operation *o);
 int step_reload(Operation *o);
 int step_enable(Operation *o);
 int step_disable(Operation *o);
-int step_start_timer(Operation *o);
 int step_stop_timer(Operation *o);
-int step_stop_timer_and_wait(Operation *o);
 int step_clean_timer(Operation *o);
 int step_stop_service(Operation *o);
 int step_start_service(Operation *o);
 int step_get_next_run(Operation *o);
 int step_get_timeout(Operation *o);
+
+/* operation-job.c: steps that wait until systemd has done the job. */
+int step_start_timer(Operation *o);
+int step_stop_timer_and_wait(Operation *o);

@@ -12,6 +12,7 @@ Operation *operation_free(Operation *o)
         sd_bus_slot_unref(o->slot);
         systemd_query_free(o->query);
         sd_event_source_disable_unref(o->defer);
+        systemd_job_free(o->job);
         validation_free(o->validation);
         metadata_free(o->metadata);
         fileset_free(o->fileset);
@@ -22,7 +23,6 @@ Operation *operation_free(Operation *o)
         free(o->timer);
         free(o->filename);
         free(o->content);
-        free(o->job);
         free(o);
         return NULL;
 }
@@ -186,7 +186,7 @@ static void operation_fail(Operation *o, const sd_bus_error *error, const char *
                 refuse_failed(o);
 }
 
-static void operation_fail_systemd(Operation *o, const sd_bus_error *error)
+void operation_fail_systemd(Operation *o, const sd_bus_error *error)
 {
         operation_fail(
                 o,
@@ -236,7 +236,7 @@ static bool is_no_such_unit(const sd_bus_error *e)
         return sd_bus_error_has_name(e, "org.freedesktop.systemd1.NoSuchUnit");
 }
 
-static int on_step_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+int operation_on_step_reply(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         Operation *o = userdata;
         const sd_bus_error *e = sd_bus_message_get_error(reply);
@@ -254,7 +254,7 @@ static int on_reloaded(sd_bus_message *reply, void *userdata, sd_bus_error *ret_
         Operation *o = userdata;
 
         o->reloaded = o->reloaded || !sd_bus_message_is_method_error(reply, NULL);
-        return on_step_reply(reply, userdata, ret_error);
+        return operation_on_step_reply(reply, userdata, ret_error);
 }
 
 int step_reload(Operation *o)
@@ -265,72 +265,23 @@ int step_reload(Operation *o)
 int step_enable(Operation *o)
 {
         return systemd_call_async(
-                o->manager->bus, "EnableUnitFiles", on_step_reply, o, &o->slot, "asbb", 1, o->timer, false, true);
+                o->manager->bus, "EnableUnitFiles", operation_on_step_reply, o, &o->slot, "asbb", 1, o->timer, false, true);
 }
 
 int step_disable(Operation *o)
 {
         return systemd_call_async(
-                o->manager->bus, "DisableUnitFiles", on_step_reply, o, &o->slot, "asb", 1, o->timer, false);
+                o->manager->bus, "DisableUnitFiles", operation_on_step_reply, o, &o->slot, "asb", 1, o->timer, false);
 }
 
 static int call_unit(Operation *o, const char *member, const char *unit)
 {
-        return systemd_call_async(o->manager->bus, member, on_step_reply, o, &o->slot, "ss", unit, "replace");
-}
-
-/* The job comes to its end after this answer, never before: systemd runs its jobs from its loop. */
-static int on_job_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
-{
-        const sd_bus_error *e = sd_bus_message_get_error(reply);
-        Operation *o = userdata;
-        const char *job;
-        int r;
-
-        if (e)
-                return on_step_reply(reply, userdata, ret_error);
-        o->slot = sd_bus_slot_unref(o->slot);
-        r = sd_bus_message_read(reply, "o", &job);
-        if (r >= 0)
-                r = free_and_strdup(&o->job, job);
-        if (r < 0)
-                operation_fail_errno(o, r);
-        return 0;
-}
-
-void operation_job_removed(Manager *m, const char *job, const char *result)
-{
-        Operation *o = m->operations;
-
-        if (!o || !streq_ptr(o->job, job))
-                return;
-        free(TAKE_PTR(o->job));
-        if (streq(result, "done"))
-                operation_continue(o);
-        else {
-                _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
-
-                sd_bus_error_setf(&e, SD_BUS_ERROR_FAILED, "systemd's job for %s ended with \"%s\"", o->timer, result);
-                operation_fail_systemd(o, &e);
-        }
-}
-
-/* Restart: a replaced timer keeps its old schedule otherwise. Waits for it: only then is the next elapse known. */
-int step_start_timer(Operation *o)
-{
-        return systemd_call_async(
-                o->manager->bus, "RestartUnit", on_job_started, o, &o->slot, "ss", o->timer, "replace");
+        return systemd_call_async(o->manager->bus, member, operation_on_step_reply, o, &o->slot, "ss", unit, "replace");
 }
 
 int step_stop_timer(Operation *o)
 {
         return call_unit(o, "StopUnit", o->timer);
-}
-
-int step_stop_timer_and_wait(Operation *o)
-{
-        return systemd_call_async(
-                o->manager->bus, "StopUnit", on_job_started, o, &o->slot, "ss", o->timer, "replace");
 }
 
 static int on_cleaned(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)

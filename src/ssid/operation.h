@@ -32,8 +32,8 @@ int operation_add(Manager *m, sd_bus_message *request, const char *filename, con
 int operation_remove(Manager *m, sd_bus_message *request, const char *slug, sd_bus_error *error);
 int operation_set_enabled(Manager *m, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error);
 
-/* systemd's JobRemoved. */
-void operation_job_removed(Manager *m, const char *job, const char *result);
+/* systemd may have done a job: its JobRemoved says so. */
+void operation_job_hint(Manager *m, const char *job);
 
 /* For the manager's end. */
 Operation *operation_free(Operation *o);

@@ -192,6 +192,11 @@ static int on_run_started(sd_bus_message *reply, void *userdata, sd_bus_error *r
 
         if (!e)
                 return sd_bus_reply_method_return(request, NULL);
+        if (sd_bus_error_has_names(e, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT))
+                return sd_bus_reply_method_errorf(
+                        request,
+                        AGENT_ERROR_TIMED_OUT,
+                        "systemd does not say whether it starts the service. Try again; \"systemctl status\" may tell more.");
         return sd_bus_reply_method_errorf(
                 request,
                 AGENT_ERROR_RUN_FAILED,

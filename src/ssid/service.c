@@ -382,17 +382,21 @@ static int on_timeout(sd_bus_message *reply, void *userdata, sd_bus_error *error
         return 0;
 }
 
+int service_query_next_run(Service *s)
+{
+        s->next_run_query = systemd_query_free(s->next_run_query);
+        return systemd_query_unit_property(s->manager->queries, s->timer, "org.freedesktop.systemd1.Timer",
+                                           "NextElapseUSecRealtime", on_next_run, s, &s->next_run_query);
+}
+
 int service_query_units(Service *s)
 {
-        SystemdQueries *q = s->manager->queries;
         int r;
 
-        s->next_run_query = systemd_query_free(s->next_run_query);
-        r = systemd_query_unit_property(
-                q, s->timer, "org.freedesktop.systemd1.Timer", "NextElapseUSecRealtime", on_next_run, s, &s->next_run_query);
+        r = service_query_next_run(s);
         if (r < 0)
                 return r;
         s->timeout_query = systemd_query_free(s->timeout_query);
         return systemd_query_unit_property(
-                q, s->unit, "org.freedesktop.systemd1.Service", "TimeoutStartUSec", on_timeout, s, &s->timeout_query);
+                s->manager->queries, s->unit, "org.freedesktop.systemd1.Service", "TimeoutStartUSec", on_timeout, s, &s->timeout_query);
 }

@@ -59,6 +59,7 @@ typedef struct Service {
         uint64_t triggered;  /* when last, on the monotonic clock */
         bool trigger_again;  /* when the run under way has ended */
 
+        bool next_run_hinted; /* systemd has changed the timer */
         bool linked;    /* its timer is named in a target's folder */
         bool seen;      /* by the scan under way */
         SystemdQuery *next_run_query, *timeout_query, *cpu_query, *memory_peak_query;
@@ -100,6 +101,8 @@ void service_mark(Service *s, ServiceProperty p);
 
 /* Asks systemd for what it makes of the units, drop-ins included: the timer's next elapse, the service's timeout. */
 int service_query_units(Service *s);
+/* The first of them alone. */
+int service_query_next_run(Service *s);
 
 /* service-bus.c */
 int service_bus_setup(Manager *m);

@@ -3,10 +3,12 @@
 #include <sys/stat.h>
 #include <utlist.h>
 
+#include "bus-owner.h"
 #include "bus-util.h"
 #include "log.h"
 #include "manager.h"
 #include "systemd-client.h"
+#include "systemd-job.h"
 #include "test-run.h"
 #include "unit-file.h"
 #include "validate.h"
@@ -20,16 +22,21 @@
 /* How long the journal may owe the result of a run that has ended. */
 #define RESULT_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
+/* How long after its timeout the unit may take to be gone: systemd waits for TimeoutStopSec= twice, and has other things
+ * to do. */
+#define GRACE_USEC (30 * USEC_PER_SEC)
+
 struct TestRun {
         Manager *manager;
         sd_bus_message *request;
-        sd_bus_track *caller;
+        BusOwner *caller;
         char *filename, *content;
         Validation *validation;
 
         char *unit, *dir, *path;
         sd_bus_slot *starting; /* while systemd has not answered */
-        char *job;
+        uint64_t timeout_usec; /* of the script */
+        SystemdJob *job;       /* that runs it */
         bool started, ended, abandoned;
 
         JournalFollow *follow;
@@ -58,7 +65,8 @@ static TestRun *test_run_free(TestRun *t)
         journal_follow_free(t->follow);
         sd_event_source_disable_unref(t->answer_timer);
         sd_bus_slot_unref(t->starting);
-        sd_bus_track_unref(t->caller);
+        systemd_job_free(t->job);
+        bus_owner_free(t->caller);
         validation_free(t->validation);
         remove_script(t);
         sd_bus_message_unref(t->request);
@@ -70,7 +78,6 @@ static TestRun *test_run_free(TestRun *t)
         free(t->unit);
         free(t->dir);
         free(t->path);
-        free(t->job);
         free(t);
         return NULL;
 }
@@ -198,20 +205,31 @@ static int schedule_answer(TestRun *t)
         return r < 0 ? r : sd_event_source_set_enabled(t->answer_timer, SD_EVENT_ONESHOT);
 }
 
-void test_runs_job_removed(Manager *m, const char *job)
+/* systemd is done with the unit, or should be. */
+static void on_job_done(int r, void *userdata)
 {
-        TestRun *t;
-        int r;
+        TestRun *t = userdata;
 
-        DL_FOREACH(m->tests, t)
-                if (streq_ptr(t->job, job))
-                        break;
-        if (!t)
+        t->job = systemd_job_free(t->job);
+        if (r == -ETIMEDOUT) {
+                test_run_fail(t, AGENT_ERROR_TIMED_OUT,
+                              "The script has not ended, though its timeout has passed. Try again; \"journalctl -b _PID=1\" may "
+                              "tell why systemd does not end it.");
                 return;
-        t->ended = true;
-        r = schedule_answer(t);
+        }
+        t->ended = r >= 0;
+        if (r >= 0)
+                r = schedule_answer(t);
         if (r < 0)
                 test_run_fail_errno(t, r);
+}
+
+void test_runs_job_hint(Manager *m, const char *job)
+{
+        TestRun *t, *tmp;
+
+        DL_FOREACH_SAFE(m->tests, t, tmp)
+                systemd_job_hint(t->job, job);
 }
 
 /* ---- What the journal says ---- */
@@ -349,7 +367,8 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *error
         }
         r = sd_bus_message_read(reply, "o", &job);
         if (r >= 0)
-                r = free_and_strdup(&t->job, job);
+                r = systemd_job_new(t->manager->event, t->manager->queries, t->unit, job, t->timeout_usec + GRACE_USEC,
+                                    on_job_done, t, &t->job);
         if (r >= 0)
                 r = follow(t);
         if (r < 0)
@@ -368,6 +387,7 @@ static int start_unit(TestRun *t, const Verdict *verdict)
         sd_bus *bus = t->manager->bus;
         int r;
 
+        t->timeout_usec = verdict->timeout_usec;
         r = systemd_new_call(bus, "StartTransientUnit", &call);
         if (r < 0)
                 return r;
@@ -403,16 +423,16 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
 }
 
 /* Nobody waits for the result any more. */
-static int on_caller_left(sd_bus_track *track, void *userdata)
+static void on_caller(const char *owner, void *userdata)
 {
         TestRun *t = userdata;
 
+        if (owner)
+                return;
         if (t->starting)
                 t->abandoned = true;
         else
                 test_run_stop(t);
-        /* 0 would queue the track again, which may be gone. */
-        return 1;
 }
 
 int test_run_start(
@@ -444,10 +464,7 @@ int test_run_start(
         t->content = strdup(content);
         if (!t->filename || !t->content)
                 return -ENOMEM;
-        r = sd_bus_track_new(m->bus, &t->caller, on_caller_left, t);
-        if (r < 0)
-                return r;
-        r = sd_bus_track_add_sender(t->caller, request);
+        r = bus_owner_new(m->bus, sd_bus_message_get_sender(request), on_caller, t, &t->caller);
         if (r < 0)
                 return r;
         r = validation_start(m->event, TAKE_PTR(metadata), content, strlen(content), on_validated, t, &t->validation);

@@ -5,8 +5,10 @@
  *
  * 1. The script is judged, as for an installation.
  * 2. It is written below ssid's runtime directory, and StartTransientUnit runs it.
- * 3. The journal of that unit gives lines and result; JobRemoved says that systemd is done with it.
- * 4. The request is answered when both have come, and the journal has been quiet for a moment.
+ * 3. The journal of that unit gives lines and result; systemd is asked, at each JobRemoved and now and then, whether
+ *    it is done with it.
+ * 4. The request is answered when both have come, and the journal has been quiet for a moment; with an error when the unit
+ *    has not ended some time after its timeout, or the journal says nothing.
  *
  * Nothing is left: the unit collects itself and is bound to ssid.service, which ends with its runtime directory. When
  * the caller leaves the bus, the unit is stopped. */
@@ -24,8 +26,8 @@ typedef struct Manager Manager;
 int test_run_start(Manager *m, sd_bus_message *request, const char *filename, const char *content,
                    Metadata *metadata_taken, sd_bus_error *error);
 
-/* systemd's JobRemoved. */
-void test_runs_job_removed(Manager *m, const char *job);
+/* systemd may have done a job: its JobRemoved says so. */
+void test_runs_job_hint(Manager *m, const char *job);
 
 /* For the manager's end: stops those under way. */
 void test_runs_abandon(Manager *m);

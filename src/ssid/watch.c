@@ -1,6 +1,7 @@
 #include <time.h>
 #include <utlist.h>
 
+#include "bus-owner.h"
 #include "depend.h"
 #include "log.h"
 #include "manager.h"
@@ -19,7 +20,9 @@ struct Watch {
         char *unit;
         char *path;  /* of systemd's object; of the unit itself when the name is an alias */
         char *state; /* NULL until it is known */
+        uint64_t entered; /* when it last came into any of them, on the monotonic clock; 0 while it is not loaded */
         SystemdQuery *query;
+        bool again;       /* something has changed since the query was sent */
         bool wanted;
         struct Watch *prev, *next;
 };
@@ -144,14 +147,15 @@ static bool service_watches(const Service *s, const char *unit)
 
 /* ---- What systemd says ---- */
 
-static int set_state(Watch *w, const char *state)
+static int set_state(Watch *w, const char *state, uint64_t entered)
 {
-        bool known = w->state;
+        bool known = w->state, moved = entered > w->entered;
         Service *s, *tmp;
         int r;
 
+        w->entered = MAX(w->entered, entered);
         r = free_and_strdup(&w->state, state);
-        if (r <= 0 || !known)
+        if (r < 0 || !known || (r == 0 && !moved))
                 return r;
         log_debug("%s is %s.", w->unit, state);
         HASH_ITER(hh, w->manager->services, s, tmp)
@@ -165,56 +169,56 @@ static int set_state(Watch *w, const char *state)
         return 0;
 }
 
-static int read_state(sd_bus_message *message, const char **ret)
+static int query_state(Watch *w);
+
+/* A unit that was restarted is as it was before by the time that we ask: when it came into its states tells it. */
+static bool is_entry(const char *property)
 {
+        return streq(property, "InactiveEnterTimestampMonotonic") || streq(property, "InactiveExitTimestampMonotonic") ||
+               streq(property, "ActiveEnterTimestampMonotonic") || streq(property, "ActiveExitTimestampMonotonic");
+}
+
+static int read_state(sd_bus_message *reply, const char **ret_state, uint64_t *ret_entered)
+{
+        uint64_t entered = 0, usec;
         const char *name;
         int r;
 
-        r = sd_bus_message_skip(message, "s");
-        if (r >= 0)
-                r = sd_bus_message_enter_container(message, 'a', "{sv}");
-        while (r >= 0 && (r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-                r = sd_bus_message_read(message, "s", &name);
+        r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(reply, "s", &name);
                 if (r < 0)
                         return r;
                 if (streq(name, "ActiveState"))
-                        return sd_bus_message_read(message, "v", "s", ret);
-                r = sd_bus_message_skip(message, "v");
+                        r = sd_bus_message_read(reply, "v", "s", ret_state);
+                else if (is_entry(name)) {
+                        r = sd_bus_message_read(reply, "v", "t", &usec);
+                        if (r >= 0)
+                                entered = MAX(entered, usec);
+                } else
+                        r = sd_bus_message_skip(reply, "v");
                 if (r >= 0)
-                        r = sd_bus_message_exit_container(message);
+                        r = sd_bus_message_exit_container(reply);
         }
+        if (r >= 0)
+                *ret_entered = entered;
         return r;
-}
-
-static int on_unit_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        const char *path = sd_bus_message_get_path(message), *state = NULL;
-        Manager *m = userdata;
-        Watch *w;
-        int r;
-
-        DL_FOREACH(m->watches, w) {
-                if (!streq(w->path, path))
-                        continue;
-                r = state ? 0 : read_state(message, &state);
-                if (r >= 0 && state)
-                        r = set_state(w, state);
-                if (r < 0)
-                        log_warning_errno(r, "Cannot follow the state of %s", w->unit);
-        }
-        return 0;
 }
 
 static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         const char *state = "inactive";
+        uint64_t entered = 0;
         Watch *w = userdata;
-        int r;
+        int r = 0;
 
         w->query = systemd_query_free(w->query);
         if (!sd_bus_message_is_method_error(reply, NULL))
-                (void) sd_bus_message_read(reply, "v", "s", &state);
-        r = set_state(w, state);
+                r = read_state(reply, &state, &entered);
+        if (r >= 0)
+                r = set_state(w, state, entered);
+        if (r >= 0 && w->again)
+                r = query_state(w);
         if (r < 0)
                 log_warning_errno(r, "Cannot follow the state of %s", w->unit);
         return 0;
@@ -222,8 +226,47 @@ static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
 static int query_state(Watch *w)
 {
-        return systemd_query_property(
-                w->manager->queries, w->path, UNIT_INTERFACE, "ActiveState", on_state, w, &w->query);
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        int r;
+
+        w->again = w->query;
+        if (w->query)
+                return 0;
+        r = sd_bus_message_new_method_call(w->manager->bus, &call, "org.freedesktop.systemd1", w->path,
+                                           "org.freedesktop.DBus.Properties", "GetAll");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", UNIT_INTERFACE);
+        return r < 0 ? r : systemd_query_new(w->manager->queries, call, on_state, w, &w->query);
+}
+
+static int on_unit_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        const char *path = sd_bus_message_get_path(message);
+        Manager *m = userdata;
+        Watch *w;
+        int r;
+
+        if (!bus_owner_sent(m->systemd, message))
+                return 0;
+        DL_FOREACH(m->watches, w) {
+                if (!streq(w->path, path))
+                        continue;
+                r = query_state(w);
+                if (r < 0)
+                        log_warning_errno(r, "Cannot follow the state of %s", w->unit);
+        }
+        return 0;
+}
+
+int watches_look(Manager *m)
+{
+        Watch *w;
+        int r = 0;
+
+        DL_FOREACH(m->watches, w)
+                if (r >= 0)
+                        r = query_state(w);
+        return r;
 }
 
 /* An alias leads to the unit, which alone sends signals. */

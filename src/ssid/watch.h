@@ -2,8 +2,8 @@
 
 /* watches: in a script's header. A change of a watched unit's ActiveState starts the services that watch it.
  *
- * One match for the properties of all units serves all watches, and is only there while there are any. The state that is
- * known is the measure: systemd repeats itself, as after a daemon-reload. Changes within a moment are one (a stop is
+ * One match for the properties of all units serves all watches, and is only there while there are any. It says when to look;
+ * what systemd answers, beside what is known, is the measure. Changes within a moment are one (a stop is
  * deactivating, then inactive), and a service is triggered once per second at most. A change during a run leads to
  * another run after it, since the one under way may have looked before. */
 
@@ -13,6 +13,9 @@ typedef struct Service Service;
 /* Watches what the services name now, and nothing else. */
 int watches_update(Manager *m);
 void watches_free(Manager *m);
+
+/* Looks at the states of all of them again. */
+int watches_look(Manager *m);
 
 /* A run of the service has ended. */
 int watches_run_ended(Service *s);

@@ -103,19 +103,19 @@ def get(data, at, t):
 
 
 class Bus:
-    """A connection of root's to the system bus of a host."""
+    """A connection to the system bus: of a host, by root; or, inside of it, by whoever calls (host is None)."""
 
     def __init__(self, host, timeout=60):
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(timeout)
-        self.socket.connect(f"/proc/{host.leader}/root/run/dbus/system_bus_socket")
+        self.socket.connect((f"/proc/{host.leader}/root" if host else "") + "/run/dbus/system_bus_socket")
         self.socket.sendall(b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode() + b"\r\nBEGIN\r\n")
         self.buffer, self.serial = b"", 0
         while b"\r\n" not in self.buffer:
             self.receive()
         answer, _, self.buffer = self.buffer.partition(b"\r\n")
         assert answer.startswith(b"OK"), answer
-        self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")
+        self.name = self.bus("Hello")[0]
 
     def __enter__(self):
         return self
@@ -146,19 +146,31 @@ class Bus:
             values.append(value)
         return data[1], fields, values
 
-    def send(self, destination, path, interface, member, signature="", *args):
+    def encode(self, kind, destination, path, interface, member, signature="", *args, flags=0, reply_to=0):
+        """A message as bytes, with a serial of its own. destination: None for a broadcast. reply_to: the serial that it answers;
+        an error has its name for a member."""
         self.serial += 1
         body = bytearray()
         for t, value in zip(split(signature), args):
             put(body, t, value)
-        fields = [(PATH, Variant("o", path)), (INTERFACE, Variant("s", interface)), (MEMBER, Variant("s", member)),
-                  (DESTINATION, Variant("s", destination))]
+        if kind in (METHOD_CALL, SIGNAL):
+            fields = [(PATH, Variant("o", path)), (INTERFACE, Variant("s", interface)), (MEMBER, Variant("s", member))]
+        else:
+            fields = [(ERROR_NAME, Variant("s", member))] if kind == ERROR else []
+        if reply_to:
+            fields.append((REPLY_SERIAL, Variant("u", reply_to)))
+        if destination:
+            fields.append((DESTINATION, Variant("s", destination)))
         if signature:
             fields.append((SIGNATURE, Variant("g", signature)))
-        head = bytearray(struct.pack("<cBBBII", b"l", METHOD_CALL, 0, 1, len(body), self.serial))
+        head = bytearray(struct.pack("<cBBBII", b"l", kind, flags, 1, len(body), self.serial))
         put(head, "a(yv)", fields)
         pad(head, 8)
-        self.socket.sendall(bytes(head + body))
+        return bytes(head + body)
+
+    def send(self, *args):
+        """A method call. Its serial."""
+        self.socket.sendall(self.encode(METHOD_CALL, *args))
         return self.serial
 
     def call(self, *args):
@@ -171,6 +183,9 @@ class Bus:
             if kind == ERROR:
                 raise BusError(fields[ERROR_NAME], values[0] if values else "")
             return values
+
+    def bus(self, member, signature="", *args):
+        return self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", member, signature, *args)
 
     def manager(self, member, signature="", *args):
         return self.call("org.ssi.Agent1", "/org/ssi/Agent1", "org.ssi.Agent1.Manager", member, signature, *args)

@@ -7,7 +7,7 @@ from rawbus import Bus, BusError, Variant
 OWN = "org.ssi.Agent1.Error."
 DOCUMENTED = {OWN + n for n in ("InvalidScript", "InvalidName", "InvalidOption", "NoSuchService", "AlreadyExists", "TooLarge",
                                 "InstallFailed", "RemoveFailed", "ChangeFailed", "TestFailed", "RunFailed", "ReadFailed",
-                                "ValidationFailed")}
+                                "ValidationFailed", "TimedOut")}
 SCRIPT = script("Hostile", prints("OK", "x"))
 
 

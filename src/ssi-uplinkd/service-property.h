@@ -1,0 +1,13 @@
+#pragma once
+
+/* The properties of org.ssi.Agent1.Service that the backend is told of. */
+
+#include <systemd/sd-bus.h>
+
+#include "messages.h"
+
+bool service_property_is_told(const char *name);
+
+/* Reads the variant of the named property, also one that is not told of. 1 when it changed something other than when the service
+ * runs next; that sets *ret_next_run. */
+int service_property_read(sd_bus_message *m, const char *name, ServiceInfo *s, bool *ret_next_run);

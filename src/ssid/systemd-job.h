@@ -1,0 +1,25 @@
+#pragma once
+
+/* Waiting for the end of one of systemd's jobs.
+ *
+ * JobRemoved hints at it, and may be lost, or forged by whoever gets it past the bus: so it, and the time, only lead to a look at the
+ * unit's property Job, which says whether the job is still to be done. How it ended is for the caller to read. */
+
+#include <systemd/sd-event.h>
+
+#include "systemd-query.h"
+
+typedef struct SystemdJob SystemdJob;
+
+/* r: 0 when the job is done, whatever came of it; -ETIMEDOUT when that took too long; or another negative errno. Called once, from
+ * the loop, after which nothing happens any more; it may free the SystemdJob. */
+typedef void (*systemd_job_done_t)(int r, void *userdata);
+
+/* job: the path of its object. */
+int systemd_job_new(sd_event *event, SystemdQueries *queries, const char *unit, const char *job, uint64_t timeout_usec,
+                    systemd_job_done_t done, void *userdata, SystemdJob **ret);
+SystemdJob *systemd_job_free(SystemdJob *j);
+DEFINE_CLEANUP(SystemdJob *, systemd_job_free);
+
+/* This job may be done. j: may be NULL, or about another job. */
+void systemd_job_hint(SystemdJob *j, const char *job);
