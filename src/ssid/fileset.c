@@ -294,6 +294,28 @@ int fileset_put_aside(Fileset *f)
         return sync_dirs(f);
 }
 
+int fileset_replace_timer(const char *unit_dir, const char *slug, const char *data, size_t size)
+{
+        _cleanup_free_ char *name = slug_to_unit(slug, ".timer"), *new_name = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        if (!name || asprintf(&new_name, ".%s" SUFFIX_NEW, name) < 0)
+                return -ENOMEM;
+        fd = open_dir(unit_dir, false);
+        if (fd < 0)
+                return fd;
+        r = write_synced(fd, new_name, 0644, data, size);
+        if (r < 0)
+                return r;
+        if (renameat(fd, new_name, fd, name) < 0) {
+                r = -errno;
+                (void) unlink_if_there(fd, new_name);
+                return r;
+        }
+        return fsync(fd) < 0 ? -errno : 0;
+}
+
 int fileset_commit(Fileset *f)
 {
         int r;

@@ -232,6 +232,7 @@ static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *
         r = manager_rescan(m);
         if (r < 0)
                 return bus_read_failed(SSI_UNIT_DIR, r, error);
+        operation_check_zone(m);
         return sd_bus_reply_method_return(message, NULL);
 }
 

@@ -110,6 +110,7 @@ Manager *manager_free(Manager *m)
         polkit_registry_free(m->polkit);
         sd_event_source_disable_unref(m->emit);
         sd_event_source_disable_unref(m->rescan);
+        sd_event_source_disable_unref(m->zone_check);
         systemd_queries_free(m->queries);
         sd_bus_flush_close_unref(m->bus);
         sd_event_unref(m->event);
@@ -414,6 +415,9 @@ int manager_start(Manager *m)
         r = manager_rescan(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot read the installed services");
+        r = manager_watch_zone(m);
+        if (r < 0)
+                return log_error_errno(r, "Cannot watch /etc/localtime");
         m->announced = true;
         r = bus_request_name(m->bus, AGENT_BUS_NAME);
         if (r < 0)

@@ -59,6 +59,8 @@ typedef struct Manager {
         bool timers_hinted;
         sd_bus_slot *preparing_call; /* logind is being asked, and again when it has answered */
         bool preparing_again;
+        sd_event_source *zone_check; /* likewise looks at the timers */
+        bool zone_checking;      /* a look is queued, and has not begun */
         Status overall;
         unsigned counts[_STATUS_MAX];
         bool totals_dirty;

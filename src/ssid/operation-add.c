@@ -1,6 +1,7 @@
 #include "bus-util.h"
 #include "log.h"
 #include "operation-internal.h"
+#include "schedule.h"
 #include "unit-file.h"
 
 /* What a service has left that was removed by hand in part is not foreign. */
@@ -27,6 +28,8 @@ static int install_files(Operation *o, const Verdict *verdict)
                 .metadata = verdict->metadata,
                 .timeout_usec = verdict->timeout_usec,
                 .random_delay_usec = verdict->random_delay_usec,
+                .normalized = verdict->normalized,
+                .zone_minutes = schedule_host_minutes(),
         };
         _cleanup_free_ char *service = NULL, *timer = NULL;
 

@@ -4,6 +4,7 @@
 #include "manager.h"
 #include "operation.h"
 #include "systemd-job.h"
+#include "subprocess.h"
 #include "validate.h"
 
 /* A step sends one call and returns 0: the answer leads to the next. 1: the next one follows at once. Negative errno:
@@ -47,6 +48,12 @@ struct Operation {
         AddOptions options;
         Validation *validation;
 
+        /* For a look at the timers. */
+        Subprocess *process;
+        char *asked; /* slug of the service that it asks for */
+        uint64_t zone_minutes;
+        size_t n_changed;
+
         Operation *prev, *next;
 };
 
@@ -56,6 +63,8 @@ DEFINE_CLEANUP(Operation *, operation_free);
 /* Takes the operation; it begins when those before it have ended. */
 void operation_enqueue(Operation *o_taken);
 void operation_continue(Operation *o);
+/* The same, but when the loop comes to it. */
+void operation_schedule(Operation *o);
 void operation_finish(Operation *o);
 /* Answers with o->error and ends. */
 void operation_refuse(Operation *o);

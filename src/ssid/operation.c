@@ -23,6 +23,8 @@ Operation *operation_free(Operation *o)
         free(o->timer);
         free(o->filename);
         free(o->content);
+        free(o->asked);
+        subprocess_free(o->process);
         free(o);
         return NULL;
 }
@@ -45,7 +47,7 @@ int operation_new(
         Operation *i;
 
         DL_COUNT(m->operations, i, n);
-        if (n >= OPERATIONS_MAX)
+        if (n >= OPERATIONS_MAX && request)
                 return sd_bus_error_set(
                         error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many changes are waiting; try again in a moment.");
         o = calloc(1, sizeof(*o));
@@ -75,7 +77,7 @@ static int on_continue(sd_event_source *s, void *userdata)
         return 0;
 }
 
-static void operation_schedule(Operation *o)
+void operation_schedule(Operation *o)
 {
         int r = sd_event_add_defer(o->manager->event, &o->defer, on_continue, o);
 
@@ -106,7 +108,7 @@ void operation_finish(Operation *o)
 
 void operation_refuse(Operation *o)
 {
-        int r = sd_bus_reply_method_error(o->request, &o->error);
+        int r = o->request ? sd_bus_reply_method_error(o->request, &o->error) : 0;
 
         if (r < 0)
                 log_warning_errno(r, "Cannot answer a request");

@@ -8,6 +8,7 @@
  *   remove:  StopUnit timer, CleanUnit timer, put files aside, DisableUnitFiles, StopUnit service, Reload, commit
  *   enable:  EnableUnitFiles, start the timer
  *   disable: DisableUnitFiles, StopUnit timer
+ *   zone:    rewrite the timers that are wrong for the host's zone, Reload, restart those; nobody asks for it
  *
  * Until the commit, the record of the fileset lets a restarted ssid undo an add and finish a removal. */
 
@@ -34,6 +35,11 @@ int operation_set_enabled(Manager *m, sd_bus_message *request, const char *slug,
 
 /* systemd may have done a job: its JobRemoved says so. */
 void operation_job_hint(Manager *m, const char *job);
+
+/* operation-zone.c. Soon looks at each timer, whether it is right for the host's zone (schedule.h); */
+void operation_check_zone(Manager *m);
+/* does so once, and from now on whenever /etc/localtime changes. */
+int manager_watch_zone(Manager *m);
 
 /* For the manager's end. */
 Operation *operation_free(Operation *o);

@@ -141,6 +141,11 @@ static int load_header(Service *s)
         return 0;
 }
 
+int unit_file_read(const char *unit, size_t max, char **ret)
+{
+        return read_file(SSI_UNIT_DIR, unit, max, ret, NULL);
+}
+
 UnitFileOwner unit_file_find(const char *unit)
 {
         _cleanup_free_ char *path = NULL, *content = NULL;
@@ -149,7 +154,7 @@ UnitFileOwner unit_file_find(const char *unit)
 
         if (asprintf(&path, SSI_UNIT_DIR "/%s", unit) >= 0 && lstat(path, &st) < 0 && errno == ENOENT)
                 return UNIT_FILE_NONE;
-        r = read_file(SSI_UNIT_DIR, unit, strlen(UNIT_FILE_MARK), &content, NULL);
+        r = unit_file_read(unit, strlen(UNIT_FILE_MARK), &content);
         return r >= 0 && streq(content, UNIT_FILE_MARK) ? UNIT_FILE_OURS : UNIT_FILE_FOREIGN;
 }
 
@@ -167,7 +172,7 @@ static int load_unit(Service *s)
         const char *timeout;
         int r;
 
-        r = read_file(SSI_UNIT_DIR, s->unit, 64 * 1024, &content, NULL);
+        r = unit_file_read(s->unit, UNIT_FILE_SIZE_MAX, &content);
         if (r < 0)
                 return r;
         if (!startswith(content, UNIT_FILE_MARK))

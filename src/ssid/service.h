@@ -62,6 +62,7 @@ typedef struct Service {
         bool next_run_hinted; /* systemd has changed the timer */
         bool linked;    /* its timer is named in a target's folder */
         bool seen;      /* by the scan under way */
+        bool zone_checked, zone_changed; /* by the look at the timers under way */
         SystemdQuery *next_run_query, *timeout_query, *cpu_query, *memory_peak_query;
         UT_hash_handle hh;
 } Service;
@@ -82,6 +83,9 @@ typedef enum UnitFileOwner {
 
 /* Whose file there is of this name in the unit folder. */
 UnitFileOwner unit_file_find(const char *unit);
+
+/* A file of the unit folder: its beginning, as a string. -ENOENT also for what is no regular file. */
+int unit_file_read(const char *unit, size_t max, char **ret);
 
 /* The installed script; NUL-terminated besides. */
 int service_read_script(const char *slug, char **ret, size_t *ret_n);

@@ -7,6 +7,9 @@
 
 #include "util.h"
 
+/* What judges calendar expressions and time spans. */
+#define SYSTEMD_ANALYZE "/usr/bin/systemd-analyze"
+
 typedef struct Subprocess Subprocess;
 
 /* status: the exit status (0–255), or a negative errno: -ETIME when it took longer than 10 s, -EIO when a signal ended

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 
+#include "schedule.h"
 #include "unit-file.h"
 
 /* systemd.unit(5): '%' begins a specifier, a backslash at the end continues the line. */
@@ -175,6 +176,26 @@ int unit_file_append_properties(const UnitSpec *spec, sd_bus_message *m)
 
 /* ---- The timer ---- */
 
+static void put_calendar(FILE *f, const char *schedule, const char *normalized, uint64_t zone_minutes)
+{
+        if (schedule_is_same_in_utc(normalized, zone_minutes))
+                fprintf(f, "OnCalendar=%s UTC\n", normalized);
+        else
+                put_setting(f, "OnCalendar", schedule);
+}
+
+/* systemd ignores the section. When the zone of the host changes, it tells what was asked for. */
+#define RECORD            "\n[X-SSI]\n"
+#define RECORD_SCHEDULE   "Schedule="
+#define RECORD_NORMALIZED "Normalized="
+
+static void put_record(FILE *f, const char *schedule, const char *normalized)
+{
+        fputs(RECORD, f);
+        put_setting(f, "Schedule", schedule);
+        put_setting(f, "Normalized", normalized);
+}
+
 char *unit_file_timer(const UnitSpec *spec)
 {
         const Metadata *m = spec->metadata;
@@ -193,7 +214,7 @@ char *unit_file_timer(const UnitSpec *spec)
               "ConditionPathExists=" SSI_PKGLIB_DIR "/library.bash\n"
               "\n[Timer]\n",
               f);
-        put_setting(f, "OnCalendar", m->value[METADATA_SCHEDULE]);
+        put_calendar(f, m->value[METADATA_SCHEDULE], spec->normalized, spec->zone_minutes);
         fputs("Persistent=yes\n"
               "AccuracySec=1s\n",
               f);
@@ -205,7 +226,74 @@ char *unit_file_timer(const UnitSpec *spec)
         fputs("\n[Install]\n"
               "WantedBy=timers.target\n",
               f);
+        if (spec->normalized)
+                put_record(f, m->value[METADATA_SCHEDULE], spec->normalized);
         if (fclose(TAKE_PTR(f)) != 0)
                 return NULL;
         return TAKE_PTR(text);
+}
+
+static char *line_after(const char *text, const char *prefix)
+{
+        const char *s = text ? strstr(text, prefix) : NULL;
+
+        return s ? memdup_string(s + strlen(prefix), strcspn(s + strlen(prefix), "\n")) : NULL;
+}
+
+/* No expression that systemd takes needs an escape. */
+static bool is_escaped(const char *s)
+{
+        return strpbrk(s, "%\\");
+}
+
+/* As ssid writes it: the schedule itself, or the normalized one in UTC. */
+static bool is_written_by_us(const char *calendar, const char *schedule, const char *normalized)
+{
+        const char *zone = startswith(calendar, normalized);
+
+        return streq(calendar, schedule) || (zone && streq(zone, " UTC"));
+}
+
+int unit_file_timer_update(const char *text, const char *normalized, uint64_t zone_minutes, char **ret)
+{
+        static const char key[] = "\nOnCalendar=";
+        const char *record = strstr(text, RECORD RECORD_SCHEDULE), *place = strstr(text, key);
+        _cleanup_free_ char *calendar = line_after(text, key), *schedule = NULL, *known = NULL, *result = NULL;
+        _cleanup_fclose_ FILE *f = NULL;
+        const char *rest;
+        bool utc;
+        size_t n;
+
+        if (!startswith(text, UNIT_FILE_MARK) || !place || strstr(place + 1, key))
+                return TIMER_UPDATE_NONE;
+        if (!calendar)
+                return -ENOMEM;
+        rest = place + strlen(key) + strlen(calendar);
+        if (is_escaped(calendar) || *rest == '\0')
+                return TIMER_UPDATE_NONE;
+        schedule = record ? line_after(record, "\n" RECORD_SCHEDULE) : strdup(calendar);
+        known = record ? line_after(record, "\n" RECORD_NORMALIZED) : normalized ? strdup(normalized) : NULL;
+        if (!schedule || (!record && normalized && !known))
+                return -ENOMEM;
+        if (!known) {
+                if (record)
+                        return TIMER_UPDATE_NONE;
+                *ret = TAKE_PTR(schedule);
+                return TIMER_UPDATE_UNKNOWN;
+        }
+        utc = schedule_is_same_in_utc(known, zone_minutes);
+        if (!is_written_by_us(calendar, schedule, known) || (record && utc == !streq(calendar, schedule)))
+                return TIMER_UPDATE_NONE;
+        f = open_memstream(&result, &n);
+        if (!f)
+                return -ENOMEM;
+        fprintf(f, "%.*s\n", (int) (place - text), text);
+        put_calendar(f, schedule, known, zone_minutes);
+        fputs(rest + 1, f);
+        if (!record)
+                put_record(f, schedule, known);
+        if (fclose(TAKE_PTR(f)) != 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(result);
+        return TIMER_UPDATE_TEXT;
 }

@@ -9,6 +9,8 @@ typedef struct UnitSpec {
         const Metadata *metadata;
         uint64_t timeout_usec;
         uint64_t random_delay_usec; /* 0: none */
+        const char *normalized;     /* the schedule as systemd writes it; NULL when unknown */
+        uint64_t zone_minutes;      /* of the host (schedule.h) */
         const char *test_path;      /* the script, when it is tried without being installed; NULL for an installed one */
 } UnitSpec;
 

@@ -1,11 +1,11 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "schedule.h"
 #include "subprocess.h"
 #include "validate.h"
 
-#define SYSTEMD_ANALYZE "/usr/bin/systemd-analyze"
-#define BASH            "/bin/bash"
+#define BASH "/bin/bash"
 
 #define TIMEOUT_MAX_USEC      (24 * 60 * 60 * USEC_PER_SEC)
 #define RANDOM_DELAY_MAX_USEC (30 * USEC_PER_SEC)
@@ -40,6 +40,7 @@ Validation *validation_free(Validation *v)
         subprocess_free(v->process);
         sd_event_source_disable_unref(v->defer);
         metadata_free(v->verdict.metadata);
+        free(v->verdict.normalized);
         free(v->content);
         free(v);
         return NULL;
@@ -104,9 +105,13 @@ static bool read_elapse(const char *output, const char *label, uint64_t *ret)
 static int judge_schedule(Validation *v, int status, const char *output)
 {
         uint64_t first, second;
+        int r;
 
         if (status != 0)
                 return add_helper_problem(v, METADATA_SCHEDULE, "a systemd calendar expression (systemd.time(7))", output);
+        r = schedule_read_normalized(output, &v->verdict.normalized);
+        if (r < 0 && r != -ENODATA)
+                return r;
         if (strstr(output, "Next elapse: never"))
                 return metadata_add_problem(
                         v->verdict.metadata,

@@ -12,6 +12,7 @@ typedef struct Validation Validation;
 typedef struct Verdict {
         Metadata *metadata;         /* with all problems; the receiver takes it or leaves it to be freed */
         uint64_t timeout_usec;      /* valid without errors only */
+        char *normalized;           /* the schedule as systemd writes it; likewise; freed with the verdict */
         uint64_t random_delay_usec; /* a small part of the schedule's period, so that fleets do not fire at once */
 } Verdict;
 

@@ -110,6 +110,99 @@ static void test_timer(void **state)
         assert_has(b, "FixedRandomDelay=yes");
 }
 
+static char *timer(const char *normalized, uint64_t zone_minutes)
+{
+        _cleanup_(metadata_freep) Metadata *m = header("");
+        const UnitSpec spec = { .metadata = m, .timeout_usec = 1, .normalized = normalized, .zone_minutes = zone_minutes };
+        char *text = unit_file_timer(&spec);
+
+        assert_non_null(text);
+        return text;
+}
+
+#define HOURLY    "*-*-* *:00:00"
+#define ATHENS    UINT64_C(1)
+#define KOLKATA   (UINT64_C(1) << 30)
+
+static void test_timer_in_utc(void **state)
+{
+        _cleanup_free_ char *athens = timer(HOURLY, ATHENS), *kolkata = timer(HOURLY, KOLKATA), *unknown = timer(NULL, ATHENS);
+
+        assert_has(athens, "OnCalendar=" HOURLY " UTC");
+        assert_has(athens, "Schedule=hourly");
+        assert_has(athens, "Normalized=" HOURLY);
+        assert_has(kolkata, "OnCalendar=hourly");
+        assert_has(kolkata, "Normalized=" HOURLY);
+        assert_has(unknown, "OnCalendar=hourly");
+        assert_null(strstr(unknown, "X-SSI"));
+}
+
+static void assert_update(const char *text, const char *normalized, uint64_t zone_minutes, const char *expected)
+{
+        _cleanup_free_ char *result = NULL;
+        int r = unit_file_timer_update(text, normalized, zone_minutes, &result);
+
+        assert_int_equal(r, expected ? TIMER_UPDATE_TEXT : TIMER_UPDATE_NONE);
+        if (expected)
+                assert_string_equal(result, expected);
+        else
+                assert_null(result);
+}
+
+/* The zone of the host changes: the timer becomes what it would have been. */
+static void test_timer_moves(void **state)
+{
+        _cleanup_free_ char *athens = timer(HOURLY, ATHENS), *kolkata = timer(HOURLY, KOLKATA);
+
+        assert_update(athens, NULL, KOLKATA, kolkata);
+        assert_update(kolkata, NULL, ATHENS, athens);
+        assert_update(athens, NULL, ATHENS, NULL);
+        assert_update(kolkata, NULL, KOLKATA, NULL);
+        assert_update(athens, NULL, 0, kolkata);
+}
+
+/* Of a version that did not write what systemd makes of the schedule. */
+static void test_timer_of_old(void **state)
+{
+        _cleanup_free_ char *old = timer(NULL, ATHENS), *athens = timer(HOURLY, ATHENS), *kolkata = timer(HOURLY, KOLKATA);
+        _cleanup_free_ char *schedule = NULL;
+
+        assert_int_equal(unit_file_timer_update(old, NULL, ATHENS, &schedule), TIMER_UPDATE_UNKNOWN);
+        assert_string_equal(schedule, "hourly");
+        assert_update(old, HOURLY, ATHENS, athens);
+        assert_update(old, HOURLY, KOLKATA, kolkata);
+}
+
+static char *replaced(const char *text, const char *old, const char *new)
+{
+        const char *s = strstr(text, old);
+        char *result;
+
+        assert_non_null(s);
+        assert_true(asprintf(&result, "%.*s%s%s", (int) (s - text), text, new, s + strlen(old)) >= 0);
+        return result;
+}
+
+static void test_timer_by_hand(void **state)
+{
+        _cleanup_free_ char *text = timer(HOURLY, ATHENS);
+        _cleanup_free_ char *edited = replaced(text, "OnCalendar=" HOURLY " UTC", "OnCalendar=daily");
+        _cleanup_free_ char *second = replaced(text, "Persistent=yes", "OnCalendar=daily");
+        _cleanup_free_ char *foreign = replaced(text, UNIT_FILE_MARK, "");
+        _cleanup_free_ char *none = replaced(text, "OnCalendar=" HOURLY " UTC\n", "");
+        _cleanup_free_ char *half = replaced(text, "Normalized=", "X=");
+
+        assert_update(edited, NULL, KOLKATA, NULL);
+        assert_update(second, NULL, KOLKATA, NULL);
+        assert_update(foreign, NULL, KOLKATA, NULL);
+        assert_update(none, NULL, KOLKATA, NULL);
+        assert_update(half, NULL, KOLKATA, NULL);
+        assert_update(UNIT_FILE_MARK "[Timer]\nOnCalendar=hourly", HOURLY, ATHENS, NULL);
+        assert_update(UNIT_FILE_MARK "[Timer]\nOnCalendar=100%%\n", HOURLY, ATHENS, NULL);
+        assert_update(UNIT_FILE_MARK, HOURLY, ATHENS, NULL);
+        assert_update("", HOURLY, ATHENS, NULL);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -117,6 +210,10 @@ int main(void)
                 cmocka_unit_test(test_user),
                 cmocka_unit_test(test_no_sandbox),
                 cmocka_unit_test(test_timer),
+                cmocka_unit_test(test_timer_in_utc),
+                cmocka_unit_test(test_timer_moves),
+                cmocka_unit_test(test_timer_of_old),
+                cmocka_unit_test(test_timer_by_hand),
                 cmocka_unit_test(test_tried),
         };
 

@@ -1,5 +1,6 @@
 #include <signal.h>
 
+#include "schedule.h"
 #include "test.h"
 #include "validate.h"
 
@@ -10,6 +11,7 @@ typedef struct Outcome {
         int r;
         Metadata *metadata;
         uint64_t timeout_usec, random_delay_usec;
+        char *normalized;
 } Outcome;
 
 static void on_done(int r, Verdict *v, void *userdata)
@@ -19,6 +21,7 @@ static void on_done(int r, Verdict *v, void *userdata)
         o->r = r;
         o->metadata = TAKE_PTR(v->metadata);
         o->timeout_usec = v->timeout_usec;
+        o->normalized = TAKE_PTR(v->normalized);
         o->random_delay_usec = v->random_delay_usec;
         sd_event_exit(o->event, 0);
 }
@@ -56,6 +59,7 @@ static void assert_judged(const char *schedule, const char *timeout, const char 
         } else
                 assert_int_equal(o.metadata->n_problems, 0);
         metadata_free(o.metadata);
+        free(o.normalized);
 }
 
 static void test_good(void **state)
@@ -66,11 +70,13 @@ static void test_good(void **state)
         assert_true(o.timeout_usec == 20 * USEC_PER_SEC);
         assert_true(o.random_delay_usec == 3 * USEC_PER_SEC);
         metadata_free(o.metadata);
+        free(o.normalized);
 
         o = judge("daily", "1min 30s", "echo\n");
         assert_true(o.timeout_usec == 90 * USEC_PER_SEC);
         assert_true(o.random_delay_usec == 30 * USEC_PER_SEC);
         metadata_free(o.metadata);
+        free(o.normalized);
 }
 
 static void test_bad(void **state)
@@ -92,6 +98,54 @@ static void test_never(void **state)
         assert_int_equal(o.metadata->n_problems, 1);
         assert_true(o.metadata->problems[0].warning);
         metadata_free(o.metadata);
+        free(o.normalized);
+}
+
+/* Which schedules mean the same in UTC, by what systemd makes of them: in Athens (whole hours), Kolkata (half an hour, all
+ * year) and Lord Howe (now half an hour, now whole hours). */
+static void test_utc(void **state)
+{
+        static const uint64_t athens = 1, kolkata = UINT64_C(1) << 30, lord_howe = athens | kolkata;
+        static const struct {
+                const char *schedule;
+                bool athens, kolkata, lord_howe;
+        } table[] = {
+                { "*:0/5", true, true, true },
+                { "*:10", true, false, false },
+                { "hourly", true, false, false },
+                { "minutely", true, true, true },
+                { "*:*:0/10", true, true, true },
+                { "*:0/7", true, false, false },
+                { "*:10,40", true, true, true },
+                { "*:10,20", true, false, false },
+                { "*:0..59/2", true, true, true },
+                { "*:0..29", true, false, false },
+                { "*:10..20", true, false, false },
+                { "*:0/15:30", true, true, true },
+                { "*:00:0/0.5", true, false, false },
+                { "Mon..Sun *:0/5", true, true, true }, /* every day, says systemd */
+                { "Mon..Fri *:0/5", false, false, false },
+                { "*-*-1 *:0/5", false, false, false },
+                { "0/2:00", false, false, false },
+                { "daily", false, false, false },
+                { "Sat 04:00", false, false, false },
+                { "*:0/5 UTC", false, false, false },
+                { "hourly UTC", false, false, false },
+                { "*:0/5 Europe/Athens", false, false, false },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                Outcome o = judge(table[i].schedule, "20", "echo\n");
+
+                assert_int_equal(o.metadata->n_errors, 0);
+                assert_non_null(o.normalized);
+                if (schedule_is_same_in_utc(o.normalized, athens) != table[i].athens ||
+                    schedule_is_same_in_utc(o.normalized, kolkata) != table[i].kolkata ||
+                    schedule_is_same_in_utc(o.normalized, lord_howe) != table[i].lord_howe)
+                        fail_msg("%s (%s)", table[i].schedule, o.normalized);
+                metadata_free(o.metadata);
+                free(o.normalized);
+        }
 }
 
 /* Freed while the helper runs: nobody is called, nothing is left. */
@@ -117,6 +171,7 @@ int main(void)
                 cmocka_unit_test(test_good),
                 cmocka_unit_test(test_bad),
                 cmocka_unit_test(test_never),
+                cmocka_unit_test(test_utc),
                 cmocka_unit_test(test_cancel),
         };
         sigset_t mask;

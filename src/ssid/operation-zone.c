@@ -1,0 +1,204 @@
+#include <sys/inotify.h>
+
+#include "log.h"
+#include "operation-internal.h"
+#include "schedule.h"
+#include "systemd-client.h"
+#include "unit-file.h"
+
+/* A change of the zone takes several steps, and a start has more important things to do. */
+#define DELAY_USEC (200 * USEC_PER_MSEC)
+
+/* Timers that are read before the loop has its turn. */
+#define SLICE 64U
+
+/* ---- One timer ---- */
+
+/* *ret_schedule is set only with TIMER_UPDATE_UNKNOWN. */
+static int update_timer(Operation *o, Service *s, const char *normalized, char **ret_schedule)
+{
+        _cleanup_free_ char *text = NULL, *result = NULL;
+        int update, r;
+
+        r = unit_file_read(s->timer, UNIT_FILE_SIZE_MAX, &text);
+        if (r < 0)
+                return r == -ENOENT ? TIMER_UPDATE_NONE : r;
+        update = unit_file_timer_update(text, normalized, o->zone_minutes, &result);
+        if (update == TIMER_UPDATE_UNKNOWN)
+                *ret_schedule = TAKE_PTR(result);
+        if (update != TIMER_UPDATE_TEXT)
+                return update;
+        r = fileset_replace_timer(SSI_UNIT_DIR, s->slug, result, strlen(result));
+        if (r < 0)
+                return r;
+        s->zone_changed = true;
+        o->n_changed++;
+        return update;
+}
+
+/* What has been written so far is put to use; the rest waits for the next look. */
+static void give_up(Operation *o, const Service *s, int error)
+{
+        Service *i, *tmp;
+
+        log_warning_errno(
+                error, "Cannot make the timer of service %s, and those after it, right for this host's time zone", s->slug);
+        HASH_ITER(hh, o->manager->services, i, tmp)
+                i->zone_checked = true;
+}
+
+/* ---- Steps ---- */
+
+static void on_normalized(int status, const char *output, void *userdata)
+{
+        _cleanup_free_ char *normalized = NULL, *schedule = NULL;
+        Operation *o = userdata;
+        Service *s = manager_find(o->manager, o->asked);
+        int r = 0;
+
+        o->process = NULL;
+        /* Another than systemd takes: it stays as it is, and systemd has said so. */
+        if (s && status == 0 && schedule_read_normalized(output, &normalized) >= 0)
+                r = update_timer(o, s, normalized, &schedule);
+        else
+                log_debug("systemd-analyze does not tell the schedule of service %s", o->asked);
+        if (r < 0)
+                give_up(o, s, r);
+        operation_continue(o);
+}
+
+static int ask(Operation *o, const Service *s, const char *schedule)
+{
+        const char *argv[] = { SYSTEMD_ANALYZE, "calendar", "--", schedule, NULL };
+        int r;
+
+        r = free_and_strdup(&o->asked, s->slug);
+        return r < 0 ? r : subprocess_start(o->manager->event, argv, NULL, 0, on_normalized, o, &o->process);
+}
+
+static int step_begin(Operation *o)
+{
+        Service *s, *tmp;
+
+        o->manager->zone_checking = false;
+        o->zone_minutes = schedule_host_minutes();
+        HASH_ITER(hh, o->manager->services, s, tmp)
+                s->zone_checked = s->zone_changed = false;
+        return 1;
+}
+
+/* Comes back to itself until each service has been looked at. Services come and go meanwhile. */
+static int step_look(Operation *o)
+{
+        Service *s, *tmp;
+        unsigned n = 0;
+
+        HASH_ITER(hh, o->manager->services, s, tmp)
+        {
+                _cleanup_free_ char *schedule = NULL;
+                int r;
+
+                if (s->zone_checked)
+                        continue;
+                if (n++ == SLICE) {
+                        o->steps--;
+                        operation_schedule(o);
+                        return 0;
+                }
+                s->zone_checked = true;
+                r = update_timer(o, s, NULL, &schedule);
+                if (r == TIMER_UPDATE_UNKNOWN) {
+                        r = ask(o, s, schedule);
+                        if (r >= 0) {
+                                o->steps--;
+                                return 0;
+                        }
+                }
+                if (r < 0)
+                        give_up(o, s, r);
+        }
+        return 1;
+}
+
+static int on_reloaded(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
+{
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        Operation *o = userdata;
+
+        o->slot = sd_bus_slot_unref(o->slot);
+        if (e)
+                log_warning("systemd does not read the timers that were written for this host's time zone: %s", e->message);
+        operation_continue(o);
+        return 0;
+}
+
+static int step_reload_timers(Operation *o)
+{
+        return o->n_changed == 0 ? 1 : systemd_call_async(o->manager->bus, "Reload", on_reloaded, o, &o->slot, NULL);
+}
+
+/* A timer keeps its schedule until it is started again. One that does not run stays so. */
+static int step_restart_timers(Operation *o)
+{
+        Service *s, *tmp;
+        int r = 0;
+
+        HASH_ITER(hh, o->manager->services, s, tmp)
+                if (s->zone_changed && r >= 0)
+                        r = systemd_call_no_reply(o->manager->bus, "TryRestartUnit", "ss", s->timer, "replace");
+        if (r < 0)
+                log_warning_errno(r, "Cannot restart the timers that were written for this host's time zone");
+        if (o->n_changed > 0)
+                log_info("Wrote the timers of %zu services for this host's time zone.", o->n_changed);
+        operation_finish(o);
+        return 0;
+}
+
+/* ---- When ---- */
+
+static int on_zone_check(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        static const step_t steps[] = { step_begin, step_look, step_reload_timers, step_restart_timers, NULL };
+        static const OperationKind kind = { .verb = "schedule", .error_name = SD_BUS_ERROR_FAILED, .steps = steps };
+        Manager *m = userdata;
+        Operation *o;
+        int r;
+
+        if (m->zone_checking)
+                return 0;
+        r = operation_new(m, &kind, NULL, "all", NULL, &o);
+        if (r < 0) {
+                log_warning_errno(r, "Cannot look at the timers");
+                return 0;
+        }
+        m->zone_checking = true;
+        operation_enqueue(o);
+        return 0;
+}
+
+void operation_check_zone(Manager *m)
+{
+        if (!m->zone_check)
+                return;
+        (void) sd_event_source_set_time_relative(m->zone_check, DELAY_USEC);
+        (void) sd_event_source_set_enabled(m->zone_check, SD_EVENT_ONESHOT);
+}
+
+static int on_etc_changed(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+        if ((event->mask & IN_Q_OVERFLOW) || (event->len > 0 && streq(event->name, "localtime")))
+                operation_check_zone(userdata);
+        return 0;
+}
+
+/* timedated renames a link into place; ln(1) makes one, others write the file itself. */
+int manager_watch_zone(Manager *m)
+{
+        const uint32_t mask = IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_CLOSE_WRITE | IN_ONLYDIR;
+        int r;
+
+        r = sd_event_add_time_relative(m->event, &m->zone_check, CLOCK_MONOTONIC, DELAY_USEC, 0, on_zone_check, m);
+        if (r < 0)
+                return r;
+        return sd_event_add_inotify(m->event, NULL, "/etc", mask, on_etc_changed, m);
+}
