@@ -37,5 +37,35 @@ ssi_nagios() {
         esac
 }
 
+# ssi_unit_active UNIT: whether the unit is active, as systemd says. Where systemd cannot be asked, or knows no such unit, the
+# run ends as an execution error: who could not look says nothing. In a script with "# user: ssi-script", or another that
+# the system bus knows.
+ssi_unit_active() {
+        local output line active='' loaded='' reason
+
+        # A pattern would be answered by units that nobody named.
+        if (($# != 1)) || [[ -z $1 || $1 == *[*?[]* ]]; then
+                reason='it takes the name of one unit'
+        elif ! output=$(systemctl show --property=LoadState,ActiveState -- "$1" 2>&1); then
+                reason="systemd cannot be asked: ${output%%$'\n'*}"
+                # Dynamic users are in this range (systemd.exec(5)).
+                ((UID >= 61184 && UID <= 65519)) && reason+=' (it takes "# user: ssi-script" in the header)'
+        else
+                while IFS= read -r line; do
+                        case $line in
+                                ActiveState=*) active=${line#*=} ;;
+                                LoadState=*) loaded=${line#*=} ;;
+                        esac
+                done <<<"$output"
+                case $active in
+                        active | reloading | refreshing) return 0 ;;
+                esac
+                [[ -z $active || -z $loaded || $loaded == not-found ]] || return 1
+                reason='there is no such unit'
+        fi
+        printf 'ssi_unit_active %s: %s\n' "$*" "$reason" >&2
+        exit 3
+}
+
 # Says where a command failed, for `ssictl log`; it changes nothing else. A script's own ERR trap replaces it.
 trap 'printf "%s: line %d: \"%s\" ended with status %d\n" "${0##*/}" "$LINENO" "$BASH_COMMAND" "$?" >&2' ERR

@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "command-check.h"
 #include "schedule.h"
 #include "subprocess.h"
 #include "validate.h"
@@ -219,6 +220,7 @@ int validation_start(
 {
         _cleanup_(metadata_freep) Metadata *metadata = metadata_taken;
         _cleanup_(validation_freep) Validation *v = NULL;
+        int r;
 
         v = calloc(1, sizeof(*v));
         if (!v)
@@ -232,6 +234,9 @@ int validation_start(
         v->event = event;
         v->done = done;
         v->userdata = userdata;
+        r = commands_check(metadata, content, n);
+        if (r < 0)
+                return r;
         v->verdict.metadata = TAKE_PTR(metadata);
         next_step(v);
         *ret = TAKE_PTR(v);

@@ -1,6 +1,6 @@
 #pragma once
 
-/* Judging a service-script: the header by metadata.h, the schedule and the time span by systemd-analyze(1), the syntax
+/* Judging a service-script: the header by metadata.h, its commands by command-check.h, the schedule and the time span by systemd-analyze(1), the syntax
  * by `bash -n`. Asynchronous; the helpers run unprivileged. */
 
 #include <systemd/sd-event.h>

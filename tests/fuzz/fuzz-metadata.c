@@ -1,3 +1,4 @@
+#include "command-check.h"
 #include "fuzz.h"
 #include "metadata.h"
 #include "slug.h"
@@ -51,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         size_t lines = 1;
 
         check(metadata_parse((const char *) data, n, &m) == 0);
+        check(commands_check(m, (const char *) data, n) == 0);
         for (size_t i = 0; i < n; i++)
                 lines += data[i] == '\n';
         check_values(m, lines);

@@ -180,3 +180,92 @@ def test_it_is_no_result_of_a_service(agent, add):
     time.sleep(0.5)
     assert agent.lines("also-installed") == before
     assert "tried" not in agent.run(["ssictl", "list"]).stdout
+
+
+# ---- ssi_unit_active, and what `validate` says of commands ----
+
+UNIT_STATES = {
+    "dbus.socket": "active",
+    "dbus": "active",
+    "is-reloading.service": "active",
+    "is-down.service": "down",
+    "has-failed.service": "down",
+    "is-masked.service": "down",
+    "starts-for-ever.service": "down",
+    "there-is-none.service": None,
+    "ssi*": None,
+    "": None,
+    "no unit": None,
+}
+
+
+@pytest.fixture
+def units(agent):
+    reloading = "[Service]\nType=notify\nNotifyAccess=all\nExecStart=bash -c 'systemd-notify --ready; systemd-notify RELOADING=1; sleep 999'\n"
+    agent.write("/run/systemd/system/is-reloading.service", reloading)
+    agent.write("/run/systemd/system/is-down.service", "[Service]\nExecStart=sleep 999\n")
+    agent.write("/run/systemd/system/has-failed.service", "[Service]\nExecStart=false\n")
+    agent.write("/run/systemd/system/starts-for-ever.service", "[Service]\nType=notify\nExecStart=sleep 999\n")
+    agent.run("ln -sf /dev/null /run/systemd/system/is-masked.service; systemctl daemon-reload;"
+              "systemctl start is-reloading.service has-failed.service; systemctl start --no-block starts-for-ever.service", check=False)
+    wait_until(lambda: agent.run("systemctl is-active starts-for-ever.service is-reloading.service has-failed.service",
+                                 check=False).stdout.split() == ["activating", "reloading", "failed"])
+    yield
+    agent.run("systemctl stop is-reloading.service starts-for-ever.service; systemctl reset-failed;"
+              "rm /run/systemd/system/is-* /run/systemd/system/has-* /run/systemd/system/starts-*; systemctl daemon-reload", check=False)
+
+
+def asks(unit, user):
+    text = script("Asks", f"if ssi_unit_active '{unit}'; then ssi_ok active; else ssi_failure down; fi")
+    return text.replace("# timeout", f"# user: {user}\n# timeout") if user else text
+
+
+def test_whether_a_unit_is_active(agent, units):
+    for unit, expected in UNIT_STATES.items():
+        status, message, run = try_script(agent, asks(unit, "ssi-script"))
+        if expected:
+            assert (status, message) == ("OK" if expected == "active" else "FAILURE", expected), unit
+        else:
+            assert (status, run["error"], run["exit_status"]) == ("", "exit-code", 3), unit
+            assert f"ssi_unit_active {unit}: " in run["output"][0]
+
+
+def test_a_unit_that_cannot_be_asked_for_is_not_down(agent):
+    status, _, run = try_script(agent, asks("dbus.socket", None))
+    assert (status, run["error"], run["exit_status"]) == ("", "exit-code", 3)
+    assert "systemd cannot be asked" in run["output"][0] and '"# user: ssi-script"' in run["output"][0]
+
+
+# What `validate` warns of does not work, and what it does not warn of does.
+COMMANDS = {
+    "systemctl": "systemctl is-active dbus.socket",
+    "busctl": "busctl list",
+    "loginctl": "loginctl list-users",
+    "timedatectl": "timedatectl show",
+    "hostnamectl": "hostnamectl",
+    "localectl": "localectl",
+    "journalctl": "journalctl --quiet --lines=1 --unit=ssid.service | grep .",
+    "ping": "ping -c 1 -W 1 127.0.0.1",
+    "sudo": "sudo -n true",
+}
+
+
+@pytest.mark.parametrize("user", [None, "ssi-script", "ssi-journal", "root"])
+def test_validate_warns_of_commands_that_cannot_work(agent, user):
+    there = [c for c in COMMANDS if agent.run(["which", c], check=False).returncode == 0]
+    body = "\n".join(f"{{ {COMMANDS[c]}; }} >/dev/null 2>&1 && echo works: {c}" for c in there)
+    text = script("Commands", f"{body}\nssi_ok x", timeout="60")
+    if user:
+        text = text.replace("# timeout", f"# user: {user}\n# timeout")
+    valid, problems, _ = busctl(agent, "ValidateScript", "ss", "x.bash", text)
+    assert valid
+    lines = text.splitlines()
+    warned = set()
+    for line, severity, problem in problems:
+        name = problem.split('"')[1]
+        assert severity == "warning" and f"works: {name}" in lines[line - 1], (line, problem)
+        warned.add(name)
+    status, _, run = try_script(agent, text)
+    assert status == "OK"
+    works = {line.removeprefix("works: ") for line in run["output"] if line.startswith("works: ")}
+    assert works == set(there) - warned

@@ -52,6 +52,20 @@ def reason(command):
     return next((why for pattern, why in ELSEWHERE.items() if re.search(pattern, command)), None)
 
 
+# The scripts that the documents show, by the file that shows them. Each of them can run here; one that cannot would be
+# named, with the reason.
+SCRIPTS = [(d, text) for d in DOCUMENTS for language, text in fences(d) if language == "bash"]
+SCRIPTS += [(page, text) for page in PAGES for text in examples(page) if text.startswith("#!")]
+# What the text promises. Of the others any status will do: they look at this host.
+PROMISED = {"web-server": ("OK", "nginx is running"), "root-password": ("OK", "The password is locked")}
+# What the scripts ask; a script that uses none of these is not known to say nothing when it cannot look.
+ASKED = ("df", "passwd", "systemctl", "ssi_unit_active")
+
+
+def name_of(text):
+    return re.search(r"^# name: (.*)$", text, re.MULTILINE)[1].lower().replace(" ", "-")
+
+
 class Reader:
     """Somebody who types what is written, in a folder with the files that the text speaks of."""
 
@@ -60,8 +74,7 @@ class Reader:
         self.host.run("mkdir -p /root/reader && cp /var/lib/ssi-server/tls/ca.pem /root/reader")
 
     def script(self, text):
-        name = re.search(r"^# name: (.*)$", text, re.MULTILINE)[1]
-        self.host.write(f"/root/reader/{name.lower().replace(' ', '-')}.bash", text)
+        self.host.write(f"/root/reader/{name_of(text)}.bash", text)
         self.host.run(["ssictl", "validate", "-"], input=text)
 
     def type(self, command):
@@ -107,6 +120,55 @@ def test_examples_of_pages(reader, page):
         for command in commands(text):
             if re.match(r"ssictl |journalctl ", command) and not reason(command):
                 reader.type(command)
+
+
+def tried(host, path):
+    """(status, message, run) of one run in the script's sandbox."""
+    o = json.loads(host.run(["ssictl", "--json", "test", path], check=False).stdout)
+    return o["status"], o["message"], o["run"]
+
+
+@pytest.fixture
+def nginx(host):
+    """A web server as systemd sees it."""
+    host.write("/etc/systemd/system/nginx.service", "[Service]\nExecStart=sleep infinity\n")
+    host.run("systemctl daemon-reload && systemctl start nginx")
+    yield
+    host.run("systemctl stop nginx && rm /etc/systemd/system/nginx.service && systemctl daemon-reload")
+
+
+@pytest.mark.parametrize("where, text", SCRIPTS, ids=lambda s: s.split("\n")[0] if s.startswith("#!") else s)
+def test_scripts_run_in_the_sandbox_they_get(host, reader, nginx, where, text):
+    assert text.startswith("#!/bin/bash\n"), f"{where}: no script"
+    slug = name_of(text)
+    path = host.write(f"/root/reader/{slug}.bash", text)
+    assert host.run(["ssictl", "validate", path]).stdout == f"{path}: is a valid service-script\n"
+    host.run(["ssictl", "add", path])
+    assert host.run(["ssictl", "run", slug], check=False).returncode in (0, 3)
+    o = json.loads(host.run(["ssictl", "--json", "show", slug]).stdout)
+    assert o["LastRunResult"] == "success" and o["Status"] in ("OK", "UPDATE", "WARNING", "FAILURE"), o
+    assert slug not in PROMISED or (o["Status"], o["Message"]) == PROMISED[slug]
+    # A check that cannot look says nothing.
+    asked = [command for command in ASKED if re.search(rf"\b{command} ", text)]
+    assert asked, f"{where}: what does it look at?"
+    for command in ("systemctl",) if asked == ["ssi_unit_active"] else asked:
+        broken = re.sub(r"\n\n(?!#)", f"\n\n{command}() {{ return 1; }}\n", text, count=1)
+        assert broken != text
+        status, message, run = tried(host, host.write("/root/reader/broken.bash", broken))
+        assert (status, run.get("error")) in ((None, "exit-code"), (None, "no-status-line")), (command, status, message, run)
+
+
+def test_a_web_server_that_is_down(host, reader, nginx):
+    """The first example of docs/service-scripts.md, to the letter."""
+    path = host.write("/root/reader/web-server.bash", next(text for _, text in SCRIPTS if name_of(text) == "web-server"))
+    assert tried(host, path)[:2] == ("OK", "nginx is running")
+    host.run("systemctl stop nginx")
+    assert tried(host, path)[:2] == ("FAILURE", "nginx is down")
+    # As a user whom the bus does not know.
+    host.run(f"sed -i /ssi-script/d {path}")
+    status, _, run = tried(host, path)
+    assert (status, run["error"], run["exit_status"]) == (None, "exit-code", 3)
+    assert "user: ssi-script" in run["output"][0]
 
 
 def test_what_is_not_run_is_there():

@@ -1,0 +1,485 @@
+#include "bash-scan.h"
+
+#define DEPTH_MAX    64U
+#define HEREDOCS_MAX 8U
+
+typedef enum Inside {
+        INSIDE_SCRIPT,
+        INSIDE_PARENS,     /* "( … )" */
+        INSIDE_SUBSTITUTE, /* "$( … )", "<( … )" */
+        INSIDE_BACKTICKS,
+        INSIDE_DOUBLE_QUOTES,
+        INSIDE_BRACES,     /* "${ … }" */
+        INSIDE_ARRAY,      /* "x=( … )" */
+        INSIDE_ARITHMETIC, /* "(( … ))", "$(( … ))" */
+} Inside;
+
+typedef struct Level {
+        Inside inside;
+        unsigned n_cases;  /* cases that have not ended */
+        bool case_begun;   /* its "in" is yet to come */
+        bool pattern;      /* up to its ")" */
+        bool test;         /* "[[ … ]]" */
+        unsigned n_parens; /* open ones of arithmetic */
+        bool resume_start; /* whether a command may begin after it */
+} Level;
+
+typedef struct Heredoc {
+        const char *word;
+        size_t n;
+        bool tabs;
+} Heredoc;
+
+typedef struct Scan {
+        const char *begin, *s, *end;
+        unsigned line;
+        bool start; /* a command may begin here */
+        Level levels[DEPTH_MAX];
+        size_t depth;
+        Heredoc heredocs[HEREDOCS_MAX];
+        size_t n_heredocs;
+        bool function; /* the next word is the name of one */
+        bool confused;
+        bash_scan_visit_t visit;
+        void *userdata;
+} Scan;
+
+static Level *top(Scan *c)
+{
+        return c->levels + c->depth;
+}
+
+static void push(Scan *c, Inside inside, bool start)
+{
+        if (c->depth + 1 == DEPTH_MAX) {
+                c->confused = true;
+                return;
+        }
+        c->levels[++c->depth] = (Level){ .inside = inside, .resume_start = c->start };
+        c->start = start;
+}
+
+static void pop(Scan *c)
+{
+        if (c->depth == 0) {
+                c->confused = true;
+                return;
+        }
+        c->start = top(c)->resume_start;
+        c->depth--;
+}
+
+static void set_start(Scan *c, bool start)
+{
+        c->start = start && !top(c)->pattern && !top(c)->test;
+}
+
+static bool looking_at(const Scan *c, const char *what)
+{
+        size_t n = strlen(what);
+
+        return (size_t) (c->end - c->s) >= n && memcmp(c->s, what, n) == 0;
+}
+
+static bool is_name(char ch)
+{
+        return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_';
+}
+
+static bool is_word(char ch)
+{
+        return is_name(ch) || (ch && strchr("-./+=!{}[],:%@~", ch));
+}
+
+static void skip_single_quotes(Scan *c)
+{
+        for (c->s++; c->s < c->end && *c->s != '\''; c->s++)
+                c->line += *c->s == '\n';
+        c->s += c->s < c->end;
+}
+
+/* $'…', in which a backslash escapes. */
+static void skip_ansi_quotes(Scan *c)
+{
+        for (c->s += 2; c->s < c->end && *c->s != '\''; c->s++) {
+                if (*c->s == '\\' && c->s + 1 < c->end)
+                        c->s++;
+                c->line += *c->s == '\n';
+        }
+        c->s += c->s < c->end;
+}
+
+/* ---- Here-documents ---- */
+
+static void note_heredoc(Scan *c)
+{
+        Heredoc h = {};
+        char quote = 0;
+
+        c->s += 2;
+        if (c->s < c->end && *c->s == '<') {
+                c->s++; /* <<< */
+                return;
+        }
+        if (c->s < c->end && *c->s == '-') {
+                h.tabs = true;
+                c->s++;
+        }
+        while (c->s < c->end && (*c->s == ' ' || *c->s == '\t'))
+                c->s++;
+        if (c->s < c->end && strchr("'\"\\", *c->s))
+                quote = *c->s++;
+        h.word = c->s;
+        while (c->s < c->end && is_word(*c->s))
+                c->s++;
+        h.n = (size_t) (c->s - h.word);
+        if (quote && quote != '\\') {
+                if (c->s == c->end || *c->s != quote)
+                        c->confused = true;
+                else
+                        c->s++;
+        }
+        if (h.n == 0 || c->n_heredocs == HEREDOCS_MAX)
+                c->confused = true;
+        else
+                c->heredocs[c->n_heredocs++] = h;
+}
+
+/* At the beginning of a line: passes the bodies of the here-documents that the one before has announced. */
+static void skip_heredocs(Scan *c)
+{
+        for (size_t i = 0; i < c->n_heredocs; i++) {
+                const Heredoc *h = c->heredocs + i;
+                bool ended = false;
+
+                while (!ended && c->s < c->end) {
+                        const char *eol = memchr(c->s, '\n', (size_t) (c->end - c->s)) ?: c->end, *text = c->s;
+
+                        while (h->tabs && text < eol && *text == '\t')
+                                text++;
+                        ended = (size_t) (eol - text) == h->n && memcmp(text, h->word, h->n) == 0;
+                        c->s = eol + (eol < c->end);
+                        c->line += eol < c->end;
+                }
+        }
+        c->n_heredocs = 0;
+}
+
+/* ---- Words ---- */
+
+static bool equals(const char *s, size_t n, const char *word)
+{
+        return n == strlen(word) && memcmp(s, word, n) == 0;
+}
+
+/* After these a command begins. */
+static bool is_prefix(const char *s, size_t n)
+{
+        static const char *const words[] = {
+                "if", "then", "elif", "else", "while", "until", "do", "!", "{", "time", "exec", "command", "nohup", "ssi_nagios",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(words); i++)
+                if (equals(s, n, words[i]))
+                        return true;
+        return false;
+}
+
+/* "x=…", "x+=…", "x[1]=…" */
+static bool is_assignment(const char *s, size_t n)
+{
+        const char *equal = memchr(s, '=', n);
+
+        return equal && equal > s && ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || *s == '_');
+}
+
+static bool is_followed_by_parens(const Scan *c)
+{
+        const char *s = c->s;
+
+        while (s < c->end && (*s == ' ' || *s == '\t'))
+                s++;
+        return s < c->end && *s == '(';
+}
+
+/* What may follow the name of a command. Not ")" or "|" at once, as in a pattern. */
+static bool is_ended(Scan *c)
+{
+        return c->s == c->end || strchr(" \t\n;&<>`", *c->s) || (*c->s == ')' && top(c)->inside == INSIDE_SUBSTITUTE);
+}
+
+static void tell(Scan *c, const char *s, size_t n)
+{
+        const BashWord word = { .s = s, .n = n, .line = c->line, .function = c->function || is_followed_by_parens(c) };
+
+        if (word.function || (c->start && is_ended(c)))
+                c->visit(&word, c->userdata);
+}
+
+/* case WORD in PATTERN) … ;; esac, and [[ … ]] */
+static void take_keyword(Scan *c, const char *s, size_t n)
+{
+        Level *l = top(c);
+
+        if (c->start && equals(s, n, "case")) {
+                l->n_cases++;
+                l->case_begun = true;
+        } else if (l->case_begun && equals(s, n, "in")) {
+                l->case_begun = false;
+                l->pattern = true;
+        } else if (l->n_cases > 0 && (c->start || l->pattern) && equals(s, n, "esac")) {
+                l->n_cases--;
+                l->pattern = false;
+        } else if (c->start && equals(s, n, "[["))
+                l->test = true;
+        else if (l->test && equals(s, n, "]]"))
+                l->test = false;
+}
+
+static void read_word(Scan *c)
+{
+        const char *s = c->s;
+        size_t n;
+
+        while (c->s < c->end && is_word(*c->s))
+                c->s++;
+        n = (size_t) (c->s - s);
+        if (is_assignment(s, n)) {
+                if (s[n - 1] == '=' && c->s < c->end && *c->s == '(') {
+                        c->s++;
+                        push(c, INSIDE_ARRAY, false);
+                }
+                /* The rest of the value is no command: "x=$y", "x='a b'". */
+                return;
+        }
+        tell(c, s, n);
+        c->function = c->start && equals(s, n, "function");
+        take_keyword(c, s, n);
+        c->start = c->start && is_prefix(s, n);
+}
+
+/* ---- The scan ---- */
+
+static void close_paren(Scan *c)
+{
+        Level *l = top(c);
+
+        c->s++;
+        if (l->pattern) {
+                l->pattern = false;
+                c->start = true;
+        } else if (l->inside == INSIDE_PARENS || l->inside == INSIDE_SUBSTITUTE || l->inside == INSIDE_ARRAY)
+                pop(c);
+        else
+                c->confused = true;
+}
+
+static void open_paren(Scan *c)
+{
+        bool test = top(c)->test;
+
+        if (looking_at(c, "((")) {
+                c->s += 2;
+                c->start = false;
+                push(c, INSIDE_ARITHMETIC, false);
+        } else if (looking_at(c, "()")) {
+                /* The body of a function follows. */
+                c->s += 2;
+                set_start(c, true);
+        } else if (top(c)->pattern)
+                c->s++;
+        else {
+                c->s++;
+                c->start = false;
+                push(c, INSIDE_PARENS, !test);
+                top(c)->test = test;
+        }
+}
+
+static void step_arithmetic(Scan *c)
+{
+        Level *l = top(c);
+
+        if (*c->s == '(')
+                l->n_parens++;
+        else if (*c->s == ')' && l->n_parens > 0)
+                l->n_parens--;
+        else if (looking_at(c, "))")) {
+                c->s += 2;
+                pop(c);
+                return;
+        }
+        c->line += *c->s++ == '\n';
+}
+
+/* "$…", inside of quotes or not. After the value of an assignment a command may begin, after any other word none. */
+static void dollar(Scan *c, bool word_goes_on)
+{
+        c->start = c->start && word_goes_on;
+        if (looking_at(c, "$((")) {
+                c->s += 3;
+                push(c, INSIDE_ARITHMETIC, false);
+        } else if (looking_at(c, "$(")) {
+                c->s += 2;
+                push(c, INSIDE_SUBSTITUTE, true);
+        } else if (looking_at(c, "${")) {
+                c->s += 2;
+                push(c, INSIDE_BRACES, false);
+        } else if (looking_at(c, "$'") && top(c)->inside != INSIDE_DOUBLE_QUOTES)
+                skip_ansi_quotes(c);
+        else if (looking_at(c, "$#") || looking_at(c, "$$"))
+                c->s += 2; /* no comment, and no other variable */
+        else
+                for (c->s++; c->s < c->end && is_name(*c->s);)
+                        c->s++;
+}
+
+static void backtick(Scan *c, bool word_goes_on)
+{
+        c->s++;
+        for (size_t i = c->depth + 1; i-- > 0;)
+                if (c->levels[i].inside == INSIDE_BACKTICKS) {
+                        c->depth = i;
+                        pop(c);
+                        return;
+                }
+        c->start = c->start && word_goes_on;
+        push(c, INSIDE_BACKTICKS, true);
+}
+
+static void newline(Scan *c)
+{
+        Inside inside = top(c)->inside;
+
+        c->s++;
+        c->line++;
+        c->function = false;
+        if (inside != INSIDE_ARRAY)
+                set_start(c, true);
+        if (c->n_heredocs > 0)
+                skip_heredocs(c);
+}
+
+/* In double quotes, or in "${…}", which may be in some. */
+static void step_quoted(Scan *c)
+{
+        Inside inside = top(c)->inside;
+
+        if (*c->s == '"') {
+                c->s++;
+                if (inside == INSIDE_DOUBLE_QUOTES)
+                        pop(c);
+                else
+                        push(c, INSIDE_DOUBLE_QUOTES, false);
+        } else if (*c->s == '}' && inside == INSIDE_BRACES) {
+                c->s++;
+                pop(c);
+        } else if (*c->s == '\'' && inside == INSIDE_BRACES && top(c)[-1].inside != INSIDE_DOUBLE_QUOTES)
+                skip_single_quotes(c);
+        else
+                c->line += *c->s++ == '\n';
+}
+
+/* ";", "|", "&" */
+static void operator(Scan *c)
+{
+        if (looking_at(c, ";;") || looking_at(c, ";&")) {
+                top(c)->pattern = top(c)->n_cases > 0;
+                c->s++;
+        }
+        /* Not the "&" of ">&2" and "&>". */
+        set_start(c, !(*c->s == '&' && ((c->s > c->begin && strchr("<>", c->s[-1])) || looking_at(c, "&>"))));
+        c->s++;
+}
+
+static void step_code(Scan *c, bool word_goes_on)
+{
+        switch (*c->s) {
+        case '\n':
+                newline(c);
+                return;
+        case '#':
+                if (word_goes_on)
+                        c->s++;
+                else
+                        c->s = memchr(c->s, '\n', (size_t) (c->end - c->s)) ?: c->end;
+                return;
+        case '\'':
+                c->start = c->start && word_goes_on;
+                skip_single_quotes(c);
+                return;
+        case '"':
+                c->start = c->start && word_goes_on;
+                c->s++;
+                push(c, INSIDE_DOUBLE_QUOTES, false);
+                return;
+        case '(':
+                open_paren(c);
+                return;
+        case ')':
+                close_paren(c);
+                return;
+        case '<':
+                if (looking_at(c, "<<"))
+                        note_heredoc(c);
+                else
+                        c->s++;
+                return;
+        case ';':
+        case '|':
+        case '&':
+                operator(c);
+                return;
+        default:
+                if (is_word(*c->s) && !word_goes_on)
+                        read_word(c);
+                else {
+                        /* The rest of a word that is more than a name. */
+                        if (is_word(*c->s))
+                                c->start = false;
+                        c->s++;
+                }
+                return;
+        }
+}
+
+static void scan(Scan *c)
+{
+        while (c->s < c->end && !c->confused) {
+                /* Whether what begins here belongs to the word before it. */
+                bool word_goes_on = c->s > c->begin && !strchr(" \t\n;|&()<>`", c->s[-1]);
+                Inside inside = top(c)->inside;
+
+                if (*c->s == '\\') {
+                        bool continued = looking_at(c, "\\\n");
+
+                        c->line += continued;
+                        c->start = c->start && continued;
+                        c->s += c->end - c->s > 1 ? 2 : 1;
+                } else if (inside == INSIDE_ARITHMETIC)
+                        step_arithmetic(c);
+                else if (*c->s == '$')
+                        dollar(c, word_goes_on);
+                else if (*c->s == '`')
+                        backtick(c, word_goes_on);
+                else if (inside == INSIDE_DOUBLE_QUOTES || inside == INSIDE_BRACES)
+                        step_quoted(c);
+                else
+                        step_code(c, word_goes_on);
+        }
+}
+
+void bash_scan(const char *content, size_t n, bash_scan_visit_t visit, void *userdata)
+{
+        Scan c = {
+                .begin = content,
+                .s = content,
+                .end = content + n,
+                .line = 1,
+                .start = true,
+                .visit = visit,
+                .userdata = userdata,
+        };
+
+        scan(&c);
+}

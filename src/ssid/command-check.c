@@ -1,0 +1,112 @@
+#include "bash-scan.h"
+#include "command-check.h"
+
+#define FOUND_MAX 100U
+
+typedef enum Need {
+        NEED_BUS,
+        NEED_JOURNAL,
+        NEED_SOCKET,
+        NEED_PACKETS,
+        NEED_RIGHTS,
+} Need;
+
+static const struct {
+        const char *name;
+        Need need;
+} commands[] = {
+        { "systemctl", NEED_BUS },   { "busctl", NEED_BUS },         { "loginctl", NEED_BUS },     { "timedatectl", NEED_BUS },
+        { "hostnamectl", NEED_BUS }, { "localectl", NEED_BUS },      { "journalctl", NEED_JOURNAL }, { "docker", NEED_SOCKET },
+        { "ping", NEED_PACKETS },    { "check_ping", NEED_PACKETS }, { "check_icmp", NEED_PACKETS }, { "sudo", NEED_RIGHTS },
+        { "ssi_unit_active", NEED_BUS },
+};
+
+/* What of other users is not known: they may be in any group. */
+static bool works(const Metadata *m, Need need)
+{
+        const char *user = m->value[METADATA_USER];
+
+        if (m->sandbox_off || streq_ptr(user, "root"))
+                return true;
+        switch (need) {
+        case NEED_BUS:
+                return user;
+        case NEED_JOURNAL:
+        case NEED_SOCKET:
+                return user && !streq(user, "ssi-script") && (need == NEED_JOURNAL || !streq(user, "ssi-journal"));
+        default:
+                return false;
+        }
+}
+
+static int warn(Metadata *m, unsigned line, const char *name, Need need)
+{
+        static const char *const texts[] = {
+                [NEED_BUS] = "asks over the system bus, which turns dynamic users away; add \"# user: ssi-script\" to the header",
+                [NEED_JOURNAL] = "does not see the system's journal as this user; add \"# user: ssi-journal\" to the header",
+                [NEED_SOCKET] = "cannot reach its daemon as this user; add \"# user: NAME\" of one who can to the header",
+                [NEED_PACKETS] = "may not send ICMP packets in this sandbox, unless the host lets everybody; \"# user: root\" can",
+                [NEED_RIGHTS] = "gives no rights in the sandbox; add \"# user: NAME\" of who has them to the header",
+        };
+
+        return metadata_add_problem(m, line, true, "\"%s\" %s", name, texts[need]);
+}
+
+static bool equals(const char *s, size_t n, const char *word)
+{
+        return n == strlen(word) && memcmp(s, word, n) == 0;
+}
+
+/* By its name, or in the folders in which it is. */
+static int find_command(const char *s, size_t n)
+{
+        static const char *const folders[] = { "", "/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib/nagios/plugins/" };
+
+        for (size_t i = 0; i < ELEMENTSOF(commands); i++)
+                for (size_t k = 0; k < ELEMENTSOF(folders); k++) {
+                        size_t m = strlen(folders[k]);
+
+                        if (n > m && memcmp(s, folders[k], m) == 0 && equals(s + m, n - m, commands[i].name))
+                                return (int) i;
+                }
+        return -1;
+}
+
+typedef struct Found {
+        struct {
+                unsigned line;
+                int command;
+        } calls[FOUND_MAX];
+        size_t n_calls;
+        bool own[ELEMENTSOF(commands)]; /* a function of the script has the name */
+} Found;
+
+static void on_word(const BashWord *word, void *userdata)
+{
+        int i = find_command(word->s, word->n);
+        Found *f = userdata;
+
+        if (i < 0)
+                return;
+        if (word->function)
+                f->own[i] = true;
+        else if (f->n_calls < FOUND_MAX) {
+                f->calls[f->n_calls].line = word->line;
+                f->calls[f->n_calls++].command = i;
+        }
+}
+
+int commands_check(Metadata *m, const char *content, size_t n)
+{
+        Found f = {};
+        int r = 0;
+
+        bash_scan(content, n, on_word, &f);
+        for (size_t i = 0; i < f.n_calls && r >= 0; i++) {
+                int k = f.calls[i].command;
+
+                if (!f.own[k] && !works(m, commands[k].need))
+                        r = warn(m, f.calls[i].line, commands[k].name, commands[k].need);
+        }
+        return r;
+}
