@@ -123,3 +123,35 @@ int schedule_read_normalized(const char *output, char **ret)
         *ret = memdup_string(s, n);
         return *ret ? 0 : -ENOMEM;
 }
+
+static bool read_elapse(const char *output, const char *label, time_t *ret)
+{
+        const char *s = strstr(output, label);
+        struct tm tm = {};
+        int year, mon;
+
+        if (!s || sscanf(s + strlen(label),
+                         " %*3s %d-%d-%d %d:%d:%d",
+                         &year,
+                         &mon,
+                         &tm.tm_mday,
+                         &tm.tm_hour,
+                         &tm.tm_min,
+                         &tm.tm_sec) != 6)
+                return false;
+        tm.tm_year = year - 1900;
+        tm.tm_mon = mon - 1;
+        *ret = timegm(&tm);
+        return true;
+}
+
+bool schedule_read_interval(const char *output, uint64_t *ret)
+{
+        time_t first, second;
+
+        /* "Iter. #2:" until systemd 253, "Iteration #2:" since. No expression has a "#". */
+        if (!read_elapse(output, "Next elapse:", &first) || !read_elapse(output, "#2:", &second) || second <= first)
+                return false;
+        *ret = (uint64_t) (second - first) * USEC_PER_SEC;
+        return true;
+}

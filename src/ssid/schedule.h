@@ -23,3 +23,7 @@ bool schedule_is_same_in_utc(const char *normalized, uint64_t zone_minutes);
 
 /* The normalized form in what `systemd-analyze calendar` has printed of one expression. -ENODATA, -ENOMEM. */
 int schedule_read_normalized(const char *output, char **ret);
+
+/* The time between its next two elapses, in usec, in what `systemd-analyze calendar --iterations=2` has printed with TZ=UTC. Only ever
+ * a hint: false when it does not say. */
+bool schedule_read_interval(const char *output, uint64_t *ret);

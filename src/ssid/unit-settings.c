@@ -35,7 +35,6 @@ static const UnitSetting service_settings[] = {
 };
 
 static const UnitSetting limits[] = {
-        SERVICE("CPUAccounting", YES),
         SERVICE("MemoryAccounting", YES),
         SERVICE("MemoryMax", .type = UNIT_SETTING_BYTES, .number = UINT64_C(512) * 1024 * 1024),
         SERVICE("TasksMax", .type = UNIT_SETTING_COUNT, .number = 256),

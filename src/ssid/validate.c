@@ -80,32 +80,9 @@ static int add_helper_problem(Validation *v, MetadataKey key, const char *what, 
                 output);
 }
 
-/* "    Next elapse: Mon 2026-11-23 17:00:00 UTC" or "       Iter. #2: …", as `systemd-analyze calendar` prints them
- * with TZ=UTC. Only ever a hint. */
-static bool read_elapse(const char *output, const char *label, uint64_t *ret)
-{
-        const char *s = strstr(output, label);
-        struct tm tm = {};
-        int year, mon;
-
-        if (!s || sscanf(s + strlen(label),
-                         " %*3s %d-%d-%d %d:%d:%d",
-                         &year,
-                         &mon,
-                         &tm.tm_mday,
-                         &tm.tm_hour,
-                         &tm.tm_min,
-                         &tm.tm_sec) != 6)
-                return false;
-        tm.tm_year = year - 1900;
-        tm.tm_mon = mon - 1;
-        *ret = (uint64_t) timegm(&tm) * USEC_PER_SEC;
-        return true;
-}
-
 static int judge_schedule(Validation *v, int status, const char *output)
 {
-        uint64_t first, second;
+        uint64_t interval;
         int r;
 
         if (status != 0)
@@ -119,9 +96,8 @@ static int judge_schedule(Validation *v, int status, const char *output)
                         v->verdict.metadata->line[METADATA_SCHEDULE],
                         true,
                         "the schedule never elapses again; the script will run only when it is asked for");
-        if (read_elapse(output, "Next elapse:", &first) && read_elapse(output, "Iter. #2:", &second) && second > first)
-                v->verdict.random_delay_usec =
-                        MIN((second - first) / RANDOM_DELAY_DIVISOR, RANDOM_DELAY_MAX_USEC);
+        if (schedule_read_interval(output, &interval))
+                v->verdict.random_delay_usec = MIN(interval / RANDOM_DELAY_DIVISOR, RANDOM_DELAY_MAX_USEC);
         return 0;
 }
 

@@ -84,7 +84,7 @@ def test_an_invalid_script_is_not_run(agent):
 
 
 PROPERTIES = """
-Type TimeoutStartUSec TimeoutStopUSec StandardInput StandardOutput StandardError Environment CPUAccounting MemoryAccounting MemoryMax
+Type TimeoutStartUSec TimeoutStopUSec StandardInput StandardOutput StandardError Environment MemoryAccounting MemoryMax
 TasksMax User DynamicUser NoNewPrivileges ProtectSystem ProtectHome PrivateTmp PrivateDevices ProtectClock ProtectHostname
 ProtectKernelTunables ProtectKernelModules ProtectKernelLogs ProtectControlGroups RestrictSUIDSGID RestrictRealtime
 RestrictNamespaces RestrictAddressFamilies LockPersonality RemoveIPC UMask SystemCallArchitectures SystemCallFilter

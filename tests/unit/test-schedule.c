@@ -88,11 +88,33 @@ static void test_output(void **state)
         assert_int_equal(schedule_read_normalized("", &s), -ENODATA);
 }
 
+/* As systemd 252 prints it, and 257 and later. */
+static void test_interval(void **state)
+{
+        static const char *const printed[] = {
+                "  Original form: *:0/15\nNormalized form: *-*-* *:00/15:00\n    Next elapse: Mon 2026-11-23 17:00:00 UTC\n"
+                "       From now: 4min left\n       Iter. #2: Mon 2026-11-23 17:15:00 UTC\n       From now: 19min left\n",
+                "  Original form: *:0/15\nNormalized form: *-*-* *:00/15:00\n    Next elapse: Mon 2026-11-23 17:00:00 UTC\n"
+                "       From now: 4min left\n   Iteration #2: Mon 2026-11-23 17:15:00 UTC\n       From now: 19min left\n",
+        };
+        uint64_t usec;
+
+        for (size_t i = 0; i < ELEMENTSOF(printed); i++) {
+                usec = 0;
+                assert_true(schedule_read_interval(printed[i], &usec));
+                assert_int_equal(usec, 15 * 60 * USEC_PER_SEC);
+        }
+        assert_false(schedule_read_interval("    Next elapse: Mon 2026-11-23 17:00:00 UTC\n", &usec));
+        assert_false(schedule_read_interval("    Next elapse: never\n", &usec));
+        assert_false(schedule_read_interval("", &usec));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_zones), cmocka_unit_test(test_own_zone), cmocka_unit_test(test_same),
                 cmocka_unit_test(test_other), cmocka_unit_test(test_output),
+                cmocka_unit_test(test_interval),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
