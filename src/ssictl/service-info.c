@@ -153,22 +153,20 @@ json_object *service_info_to_json(const ServiceInfo *i)
         return TAKE_PTR(o);
 }
 
-int ctl_try_get_service_info(Ctl *c, const char *path, ServiceInfo *ret, sd_bus_error *error)
+static int get_service_info(Ctl *c, const char *path, bool start, ServiceInfo *ret, sd_bus_error *error)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
         ServiceInfo i = {};
         int r;
 
-        r = sd_bus_call_method(
-                c->bus,
-                AGENT_BUS_NAME,
-                path,
-                "org.freedesktop.DBus.Properties",
-                "GetAll",
-                error,
-                &reply,
-                "s",
-                AGENT_SERVICE_INTERFACE);
+        r = sd_bus_message_new_method_call(
+                c->bus, &m, AGENT_BUS_NAME, path, "org.freedesktop.DBus.Properties", "GetAll");
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(m, start);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "s", AGENT_SERVICE_INTERFACE);
+        if (r >= 0)
+                r = sd_bus_call(c->bus, m, 0, error, &reply);
         if (r < 0)
                 return r;
         i.path = strdup(path);
@@ -181,6 +179,11 @@ int ctl_try_get_service_info(Ctl *c, const char *path, ServiceInfo *ret, sd_bus_
         return 0;
 }
 
+int ctl_try_get_service_info(Ctl *c, const char *path, ServiceInfo *ret, sd_bus_error *error)
+{
+        return get_service_info(c, path, false, ret, error);
+}
+
 int ctl_get_service_info(Ctl *c, const char *path, ServiceInfo *ret)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -189,6 +192,6 @@ int ctl_get_service_info(Ctl *c, const char *path, ServiceInfo *ret)
         r = ctl_bus(c);
         if (r < 0)
                 return r;
-        r = ctl_try_get_service_info(c, path, ret, &error);
+        r = get_service_info(c, path, true, ret, &error);
         return r < 0 ? ctl_bus_error(&error, r) : 0;
 }

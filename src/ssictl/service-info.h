@@ -19,7 +19,8 @@ int service_info_read(sd_bus_message *m, ServiceInfo *i);
 
 /* Says what failed. */
 int ctl_get_service_info(Ctl *c, const char *path, ServiceInfo *ret);
-/* The same without a word, on a connection that stands: a negative errno, with the error that came. */
+/* The same without a word, on a connection that stands, of an agent that is there: a negative errno, with the error that
+ * came. */
 int ctl_try_get_service_info(Ctl *c, const char *path, ServiceInfo *ret, sd_bus_error *error);
 
 /* As in --json; NULL when out of memory. Times are RFC 3339 or null. */
