@@ -273,6 +273,8 @@ Manager *manager_free(Manager *m)
         bus_owner_free(m->systemd);
         polkit_registry_free(m->polkit);
         sd_event_source_disable_unref(m->changed);
+        for (size_t i = 0; i < UPLINK_STRINGS; i++)
+                free(m->announced.strings[i]);
         credentials_done(&m->credentials);
         server_url_done(&m->url);
         sd_bus_flush_close_unref(m->bus);

@@ -10,6 +10,9 @@
 
 #define UPLINK_ERROR(name) "org.ssi.Uplink1.Error." name
 
+#define UPLINK_STRINGS 3
+#define UPLINK_FIGURES 5
+
 typedef struct BusOwner BusOwner;
 typedef struct Registration Registration;
 
@@ -31,6 +34,11 @@ typedef struct Manager {
         Credentials credentials;
         ServerUrl url;
         char last_error[512];
+        struct {
+                bool connected;
+                char *strings[UPLINK_STRINGS];
+                uint64_t figures[UPLINK_FIGURES];
+        } announced; /* on the bus, of the properties */
 } Manager;
 
 int manager_new(Manager **ret);

@@ -59,6 +59,29 @@ static int method_unregister(sd_bus_message *message, void *userdata, sd_bus_err
         return sd_bus_reply_method_return(message, NULL);
 }
 
+/* ---- Properties ---- */
+
+static const char *const string_names[UPLINK_STRINGS] = { "ServerURL", "AgentID", "LastError" };
+static const char *const figure_names[UPLINK_FIGURES] = { "LastAckUSec", "BacklogEntries", "Sent", "Failed", "Reconnects" };
+
+static const char *string_of(const Manager *m, const char *property)
+{
+        return strempty(streq(property, "ServerURL") ? m->credentials.server_url :
+                        streq(property, "AgentID")   ? m->credentials.agent_id :
+                                                       m->last_error);
+}
+
+static uint64_t figure_of(const Manager *m, const char *property)
+{
+        const SessionStats *stats = session_stats(m->session);
+
+        return streq(property, "LastAckUSec")    ? stats->last_ack :
+               streq(property, "BacklogEntries") ? session_backlog(m->session) :
+               streq(property, "Sent")           ? stats->sent :
+               streq(property, "Failed")         ? stats->failed :
+                                                   stats->reconnects;
+}
+
 static int get_connected(sd_bus *bus, const char *path, const char *interface, const char *property,
                          sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
@@ -70,26 +93,13 @@ static int get_connected(sd_bus *bus, const char *path, const char *interface, c
 static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-        Manager *m = userdata;
-        const char *s = streq(property, "ServerURL") ? m->credentials.server_url :
-                        streq(property, "AgentID")   ? m->credentials.agent_id :
-                                                       m->last_error;
-
-        return sd_bus_message_append(reply, "s", strempty(s));
+        return sd_bus_message_append(reply, "s", string_of(userdata, property));
 }
 
 static int get_figure(sd_bus *bus, const char *path, const char *interface, const char *property,
                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
-        Manager *m = userdata;
-        const SessionStats *stats = session_stats(m->session);
-        uint64_t v = streq(property, "LastAckUSec")      ? stats->last_ack :
-                     streq(property, "BacklogEntries")   ? session_backlog(m->session) :
-                     streq(property, "Sent")             ? stats->sent :
-                     streq(property, "Failed")           ? stats->failed :
-                                                           stats->reconnects;
-
-        return sd_bus_message_append(reply, "t", v);
+        return sd_bus_message_append(reply, "t", figure_of(userdata, property));
 }
 
 #define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
@@ -120,15 +130,44 @@ int manager_add_object(Manager *m)
         return sd_bus_add_object_vtable(m->bus, NULL, UPLINK_PATH, UPLINK_INTERFACE, uplink_vtable, m);
 }
 
+/* The names of those that are not what was announced last. */
+static int list_changed(Manager *m, char *names[static 1 + UPLINK_STRINGS + UPLINK_FIGURES + 1])
+{
+        bool connected = session_is_connected(m->session);
+        size_t n = 0;
+
+        if (connected != m->announced.connected)
+                names[n++] = (char *) "Connected";
+        m->announced.connected = connected;
+        for (size_t i = 0; i < UPLINK_STRINGS; i++) {
+                const char *value = string_of(m, string_names[i]);
+
+                if (streq(value, strempty(m->announced.strings[i])))
+                        continue;
+                if (free_and_strdup(m->announced.strings + i, value) < 0)
+                        return -ENOMEM;
+                names[n++] = (char *) string_names[i];
+        }
+        for (size_t i = 0; i < UPLINK_FIGURES; i++) {
+                uint64_t value = figure_of(m, figure_names[i]);
+
+                if (value != m->announced.figures[i])
+                        names[n++] = (char *) figure_names[i];
+                m->announced.figures[i] = value;
+        }
+        return (int) n;
+}
+
 void manager_emit_changed(Manager *m)
 {
+        char *names[1 + UPLINK_STRINGS + UPLINK_FIGURES + 1] = {};
         int r;
 
         if (!m->bus)
                 return;
-        r = sd_bus_emit_properties_changed(m->bus, UPLINK_PATH, UPLINK_INTERFACE, "Connected", "ServerURL", "AgentID",
-                                           "LastError", "LastAckUSec", "BacklogEntries", "Sent", "Failed", "Reconnects",
-                                           NULL);
+        r = list_changed(m, names);
+        if (r > 0)
+                r = sd_bus_emit_properties_changed_strv(m->bus, UPLINK_PATH, UPLINK_INTERFACE, names);
         if (r < 0)
                 log_debug_errno(r, "Cannot announce changed properties");
 }

@@ -385,7 +385,9 @@ int manager_emit_status_reported(Manager *m, const Service *s)
 
 int manager_bus_emit(Manager *m)
 {
+        char *names[4] = {};
         Service *s, *tmp;
+        size_t n = 0;
         int r;
 
         HASH_ITER(hh, m->services, s, tmp)
@@ -394,15 +396,12 @@ int manager_bus_emit(Manager *m)
                 if (r < 0)
                         return r;
         }
-        if (m->shutting_down_dirty) {
-                m->shutting_down_dirty = false;
-                r = sd_bus_emit_properties_changed(m->bus, AGENT_PATH, AGENT_MANAGER_INTERFACE, "ShuttingDown", NULL);
-                if (r < 0)
-                        return r;
-        }
-        if (!m->totals_dirty)
-                return 0;
-        m->totals_dirty = false;
-        return sd_bus_emit_properties_changed(
-                m->bus, AGENT_PATH, AGENT_MANAGER_INTERFACE, "OverallStatus", "StatusCounts", NULL);
+        if (m->overall_dirty)
+                names[n++] = (char *) "OverallStatus";
+        if (m->counts_dirty)
+                names[n++] = (char *) "StatusCounts";
+        if (m->shutting_down_dirty)
+                names[n++] = (char *) "ShuttingDown";
+        m->overall_dirty = m->counts_dirty = m->shutting_down_dirty = false;
+        return n == 0 ? 0 : sd_bus_emit_properties_changed_strv(m->bus, AGENT_PATH, AGENT_MANAGER_INTERFACE, names);
 }

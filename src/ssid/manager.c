@@ -133,19 +133,23 @@ Service *manager_find(Manager *m, const char *name)
 
 void manager_update_totals(Manager *m)
 {
+        Status overall = _STATUS_INVALID;
+        unsigned counts[_STATUS_MAX] = {};
         Service *s, *tmp;
 
-        m->overall = _STATUS_INVALID;
-        memset(m->counts, 0, sizeof(m->counts));
         HASH_ITER(hh, m->services, s, tmp)
         {
                 if (s->status < 0)
                         continue;
-                m->counts[s->status]++;
-                m->overall = MAX(m->overall, s->status);
+                counts[s->status]++;
+                overall = MAX(overall, s->status);
         }
-        m->totals_dirty = true;
-        manager_queue_emit(m);
+        m->overall_dirty = m->overall_dirty || overall != m->overall;
+        m->counts_dirty = m->counts_dirty || memcmp(counts, m->counts, sizeof(counts)) != 0;
+        m->overall = overall;
+        memcpy(m->counts, counts, sizeof(counts));
+        if (m->overall_dirty || m->counts_dirty)
+                manager_queue_emit(m);
 }
 
 /* ---- What the disk says ---- */

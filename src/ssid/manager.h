@@ -63,7 +63,7 @@ typedef struct Manager {
         bool zone_checking;      /* a look is queued, and has not begun */
         Status overall;
         unsigned counts[_STATUS_MAX];
-        bool totals_dirty;
+        bool overall_dirty, counts_dirty;
         int shutting_down; /* an int, as D-Bus booleans are read */
         bool shutting_down_dirty;
         bool no_memory_peak; /* systemd is too old to tell it */

@@ -152,7 +152,10 @@ int operation_set_enabled(Manager *m, sd_bus_message *request, const char *slug,
         static const step_t steps_enable[] = {
                 step_timer_still_there, step_enable, step_start_timer, step_get_next_run, step_enabled, NULL,
         };
-        static const step_t steps_disable[] = { step_still_there, step_disable, step_stop_timer, step_disabled, NULL };
+        /* Waits: while the timer is being stopped, systemd goes on telling its next elapse. */
+        static const step_t steps_disable[] = {
+                step_still_there, step_disable, step_stop_timer_and_wait, step_get_next_run, step_disabled, NULL,
+        };
         static const OperationKind kinds[] = {
                 { .verb = "disable", .error_name = AGENT_ERROR_CHANGE_FAILED, .steps = steps_disable },
                 { .verb = "enable", .error_name = AGENT_ERROR_CHANGE_FAILED, .steps = steps_enable },
