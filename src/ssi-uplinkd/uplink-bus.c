@@ -13,6 +13,20 @@ static int read_option(sd_bus_message *m, const char *name, void *userdata)
         return streq(name, "ca") ? sd_bus_message_read(m, "v", "s", ca) : -ENOENT;
 }
 
+/* Then there is nothing to do, and the token is not used. A certificate authority that is not named may be any. */
+static bool is_registered_with(const Manager *m, const char *server_url, const char *ca)
+{
+        ServerUrl url = {};
+        bool same;
+
+        if (server_url_parse(server_url, &url) < 0)
+                return false;
+        same = m->url.host && url.tls == m->url.tls && url.port == m->url.port && strcasecmp(url.host, m->url.host) == 0 &&
+                (!ca || streq_ptr(ca, m->credentials.ca));
+        server_url_done(&url);
+        return same;
+}
+
 static int method_register(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         const char *server_url, *claim_token, *ca = NULL;
@@ -32,11 +46,16 @@ static int method_register(sd_bus_message *message, void *userdata, sd_bus_error
                 return sd_bus_error_set(error, UPLINK_ERROR("InvalidCA"), "The certificate authority is too large.");
         if (m->registration)
                 return sd_bus_error_set(error, UPLINK_ERROR("InProgress"), "Another registration is under way.");
-        if (m->registered && !m->rejected)
+        ca = isempty(ca) ? NULL : ca;
+        if (m->registered && !m->rejected) {
+                if (is_registered_with(m, server_url, ca))
+                        return sd_bus_reply_method_return(message, NULL);
                 return sd_bus_error_setf(error, UPLINK_ERROR("AlreadyRegistered"),
-                                         "This host is registered with %s. Unregister it first.",
-                                         m->credentials.server_url);
-        r = registration_start(m, message, server_url, claim_token, isempty(ca) ? NULL : ca, error);
+                                         "This host is registered with %s%s. Unregister it first.",
+                                         m->credentials.server_url, is_registered_with(m, server_url, NULL) ?
+                                                 " and another certificate authority" : "");
+        }
+        r = registration_start(m, message, server_url, claim_token, ca, error);
         return r < 0 ? r : 1;
 }
 

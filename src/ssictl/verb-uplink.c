@@ -36,10 +36,35 @@ static int read_token(const char *arg, char **ret)
         return r;
 }
 
+/* The agent's id tells whether the host was registered anew. Empty when nothing is known. */
+static char *get_agent_id(Ctl *c)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        char *id = NULL;
+        UplinkInfo i = {};
+
+        if (ctl_bus(c) >= 0 && uplink_info_get(c, true, &i, &error) >= 0)
+                id = TAKE_PTR(i.agent_id);
+        uplink_info_done(&i);
+        return id ?: strdup("");
+}
+
+static int print_registered(Ctl *c, const char *url, const char *id_before)
+{
+        _cleanup_free_ char *sentence = NULL, *id = get_agent_id(c);
+        bool unchanged = !isempty(id) && !isempty(id_before) && streq(id, id_before);
+
+        if (asprintf(&sentence,
+                     unchanged ? "Already registered with %s; the token was not used." : "Registered with %s and connected.",
+                     url) < 0)
+                return -CTL_EXIT_FAILURE;
+        return ctl_print_done(c, unchanged ? "unchanged" : "registered", url, sentence);
+}
+
 int verb_register(Ctl *c, int argc, char *argv[])
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        _cleanup_free_ char *token = NULL, *ca = NULL, *sentence = NULL;
+        _cleanup_free_ char *token = NULL, *ca = NULL, *id_before = NULL;
         int r;
 
         r = read_token(argv[1], &token);
@@ -57,12 +82,9 @@ int verb_register(Ctl *c, int argc, char *argv[])
                 ctl_say_error("The address or the token is not usable text.");
                 return -CTL_EXIT_FAILURE;
         }
+        id_before = get_agent_id(c);
         r = ctl_call_authorized(c, m, NULL);
-        if (r < 0)
-                return r;
-        if (asprintf(&sentence, "Registered with %s and connected.", argv[0]) < 0)
-                return -CTL_EXIT_FAILURE;
-        return ctl_print_done(c, "registered", argv[0], sentence);
+        return r < 0 ? r : print_registered(c, argv[0], id_before);
 }
 
 int verb_unregister(Ctl *c, int argc, char *argv[])

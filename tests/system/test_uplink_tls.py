@@ -43,6 +43,37 @@ def test_plain_text_stays_on_this_machine(host):
     assert r.returncode != 0 and "needs https://" in r.stderr, r.stderr
 
 
+def test_registering_again(host):
+    """As configuration management does, each time with the token that was used long ago."""
+    token = host.account.new_server("again")["claim_token"]
+    host.run("ssictl unregister", check=False)
+
+    def again(url="https://localhost:8443", options=("--ca", CA), check=True):
+        return host.run(["ssictl", *options[2:], "register", url, token, *options[:2]], check=check)
+
+    assert again().stdout == "Registered with https://localhost:8443 and connected.\n"
+    id_ = json.loads(host.run("ssictl --json uplink").stdout)["agent_id"]
+    assert again().stdout == "Already registered with https://localhost:8443; the token was not used.\n"
+    assert json.loads(again(options=("--ca", CA, "--json")).stdout) == {"action": "unchanged", "name": "https://localhost:8443"}
+    assert again(url="https://LOCALHOST:8443").returncode == 0
+    assert again(options=()).returncode == 0
+    # Another backend, or another authority, is another matter.
+    for url, options, says in (("https://localhost:8444", ("--ca", CA), "https://localhost:8443. Unregister it first"),
+                               ("https://localhost:8443", ("--ca", "/tmp/other.pem"), "another certificate authority. Unregister it first")):
+        r = again(url, options, check=False)
+        assert r.returncode == 1 and says in r.stderr, r.stderr
+    # Without the backend as well: it is the registration that is wanted.
+    host.run("systemctl stop ssi-serverd.socket ssi-serverd.service")
+    try:
+        wait_until(lambda: not connected(host))
+        assert again().returncode == 0
+    finally:
+        host.run("systemctl start ssi-serverd.socket ssi-serverd.service")
+    wait_until(lambda: connected(host), timeout=60)
+    assert json.loads(host.run("ssictl --json uplink").stdout)["agent_id"] == id_
+    host.run("ssictl unregister")
+
+
 def test_a_certificate_that_was_exchanged(host):
     """Somebody else answers at the backend's address: nothing is sent, and it says why; and all is well again afterwards."""
     assert register(host, "--ca", CA).returncode == 0
