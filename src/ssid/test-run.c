@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <utlist.h>
 
@@ -234,6 +235,41 @@ void test_runs_job_hint(Manager *m, const char *job)
 
 /* ---- What the journal says ---- */
 
+/* Bash and the script itself name it by the place where it is tried: the caller knows it by another name. NULL when out of
+ * memory. */
+static char *with_own_name(const TestRun *t, const char *text)
+{
+        /* A name that makes much of little is not taken. */
+        const char *name = strlen(t->filename) <= NAME_MAX ? t->filename : strrchr(t->path, '/') + 1, *place;
+        _cleanup_free_ char *result = NULL;
+        _cleanup_fclose_ FILE *f = NULL;
+        size_t n;
+
+        f = open_memstream(&result, &n);
+        if (!f)
+                return NULL;
+        while ((place = strstr(text, t->path))) {
+                fprintf(f, "%.*s%s", (int) (place - text), text, name);
+                text = place + strlen(t->path);
+        }
+        fputs(text, f);
+        return fclose(TAKE_PTR(f)) == 0 ? TAKE_PTR(result) : NULL;
+}
+
+static int use_own_name(const TestRun *t, char **text)
+{
+        char *named;
+
+        if (!*text || !strstr(*text, t->path))
+                return 0;
+        named = with_own_name(t, *text);
+        if (!named)
+                return -ENOMEM;
+        free(*text);
+        *text = named;
+        return 0;
+}
+
 static void add_line(TestRun *t, const RunEntry *e)
 {
         char *line;
@@ -244,8 +280,10 @@ static void add_line(TestRun *t, const RunEntry *e)
                 return;
         }
         line = utf8_sanitize(e->text, e->length, LINE_BYTES_MAX, &cut);
-        if (!line)
+        if (!line || use_own_name(t, &line) < 0) {
+                free(line);
                 cut = true;
+        }
         else {
                 t->output[t->n_output++] = line;
                 t->output_bytes += strlen(line);
@@ -279,10 +317,13 @@ static void on_entry(const RunEntry *e, void *userdata)
 static int on_event(RunEvent *e, void *userdata)
 {
         TestRun *t = userdata;
+        int r;
 
         run_event_done(&t->result);
         t->result = *e;
         *e = RUN_EVENT_INIT;
+        if ((r = use_own_name(t, &t->result.message)) < 0 || (r = use_own_name(t, &t->result.detail)) < 0)
+                return r;
         return schedule_answer(t);
 }
 

@@ -50,6 +50,18 @@ def test_the_conventions_hold(agent):
     assert any("conventions: line 9: \"false\" ended with status 1" in line for line in run["output"]), run
 
 
+def test_it_is_named_as_the_caller_names_it(agent):
+    """Not by where it is tried, in what Bash says of it, in what it says of itself, and in its message."""
+    body = 'no-such-command\necho "$0" "${BASH_SOURCE[0]}" >&2\nssi_ok "said by $0"'
+    status, message, run = try_script(agent, script("Named", body))
+    assert (status, message) == ("OK", "said by script.bash")
+    assert "script.bash: line 9: no-such-command: command not found" in run["output"]
+    assert "script.bash script.bash" in run["output"]
+    assert "/run/ssid" not in str(run)
+    path = agent.write("/tmp/other-name.bash", script("Named", body))
+    assert "other-name.bash: line 9: no-such-command" in agent.run(["ssictl", "test", path]).stdout
+
+
 @pytest.mark.parametrize("body, error, more", [
     ("exit 3", "exit-code", {"exit_status": 3, "detail": "exited with status 3"}),
     (f'{prints("OK", "x")}; exit 1', "exit-code", {"exit_status": 1}),
