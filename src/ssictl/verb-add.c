@@ -29,7 +29,16 @@ int ctl_new_script_call(Ctl *c, const char *path, const char *member, sd_bus_mes
         return 0;
 }
 
-static int print_added(Ctl *c, const char *path)
+static int print_added_json(const ServiceInfo *i, const char *change)
+{
+        _cleanup_json_ json_object *o = service_info_to_json(i);
+
+        if (!o || json_add_string(o, "change", change) < 0)
+                return ctl_print_json(NULL);
+        return ctl_print_json(TAKE_PTR(o));
+}
+
+static int print_added(Ctl *c, const char *path, const char *change)
 {
         ServiceInfo i = {};
         char in[64];
@@ -39,11 +48,17 @@ static int print_added(Ctl *c, const char *path)
         if (r < 0)
                 return r;
         if (c->json) {
-                r = ctl_print_json(service_info_to_json(&i));
+                r = print_added_json(&i, change);
                 service_info_done(&i);
                 return r;
         }
-        printf("Added %s (%s, version %s)", i.name, i.title, i.version);
+        printf("%s %s (%s, version %s)",
+               streq(change, "unchanged") ? "Unchanged:" :
+               streq(change, "replaced")  ? "Replaced" :
+                                            "Added",
+               i.name,
+               i.title,
+               i.version);
         if (i.next_run > 0)
                 printf(", next run %s", service_info_next(&i, in));
         printf(".\n");
@@ -54,7 +69,7 @@ static int print_added(Ctl *c, const char *path)
 static int add_one(Ctl *c, const char *path)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-        const char *object;
+        const char *object, *change;
         int r;
 
         r = ctl_new_script_call(c, path, "AddService", &m);
@@ -67,7 +82,12 @@ static int add_one(Ctl *c, const char *path)
         if (r < 0)
                 return r;
         r = sd_bus_message_read(reply, "o", &object);
-        return r < 0 ? -CTL_EXIT_FAILURE : print_added(c, object);
+        if (r < 0)
+                return -CTL_EXIT_FAILURE;
+        /* An older agent does not tell. */
+        if (sd_bus_message_read(reply, "s", &change) <= 0)
+                change = "added";
+        return print_added(c, object, change);
 }
 
 int verb_add(Ctl *c, int argc, char *argv[])

@@ -22,6 +22,55 @@ static bool foreign_unit_exists(const char *unit)
         return false;
 }
 
+static int step_run(Operation *o);
+static int step_commit(Operation *o);
+
+static const step_t steps_unchanged[] = {
+        step_start_stopped_timer, step_get_next_run, step_get_timeout, step_run, step_commit, NULL,
+};
+
+/* The delay of a timer is passed over: of an uneven schedule it depends on when it was computed. */
+static const char *next_line(const char **s, size_t *ret_n)
+{
+        const char *line;
+
+        do {
+                line = *s;
+                *ret_n = strcspn(line, "\n");
+                *s = line + *ret_n + (line[*ret_n] == '\n');
+        } while (startswith(line, "RandomizedDelaySec="));
+        return line;
+}
+
+static bool unit_is(const char *unit, const char *text)
+{
+        _cleanup_free_ char *installed = NULL;
+        const char *a, *b = text;
+
+        if (unit_file_read(unit, UNIT_FILE_SIZE_MAX, &installed) < 0)
+                return false;
+        a = installed;
+        while (*a || *b) {
+                size_t n, m;
+                const char *x = next_line(&a, &n), *y = next_line(&b, &m);
+
+                if (n != m || memcmp(x, y, n) != 0)
+                        return false;
+        }
+        return true;
+}
+
+static bool is_installed(const Operation *o, const char *service, const char *timer)
+{
+        _cleanup_free_ char *script = NULL;
+        size_t n;
+
+        return o->existed && o->was_enabled && service_read_script(o->slug, &script, &n) >= 0 &&
+                n == strlen(o->content) && memcmp(script, o->content, n) == 0 && unit_is(o->unit, service) &&
+                unit_is(o->timer, timer);
+}
+
+/* Nothing is written when all of it is there; only what was stopped by hand is started. */
 static int install_files(Operation *o, const Verdict *verdict)
 {
         const UnitSpec spec = {
@@ -37,6 +86,11 @@ static int install_files(Operation *o, const Verdict *verdict)
         timer = unit_file_timer(&spec);
         if (!service || !timer)
                 return -ENOMEM;
+        if (is_installed(o, service, timer)) {
+                o->unchanged = true;
+                o->steps = steps_unchanged;
+                return 0;
+        }
 
         const FilesetContent content[_FILESET_MAX] = {
                 [FILESET_SCRIPT] = { o->content, strlen(o->content) },
@@ -117,10 +171,11 @@ static int step_run(Operation *o)
 
 static int step_commit(Operation *o)
 {
+        const char *change = o->unchanged ? "unchanged" : o->existed ? "replaced" : "added";
         Service *s;
         int r;
 
-        r = fileset_commit(o->fileset);
+        r = o->unchanged ? 0 : fileset_commit(o->fileset);
         if (r < 0)
                 return r;
         r = manager_rescan_one(o->manager, o->slug);
@@ -132,8 +187,9 @@ static int step_commit(Operation *o)
         service_set_enabled(s, true);
         service_set_next_run(s, o->next_run);
         service_set_timeout(s, o->timeout);
-        log_info("%s service %s (%s) version %s.", o->existed ? "Replaced" : "Added", s->slug, s->title, s->version);
-        r = sd_bus_reply_method_return(o->request, "o", s->path);
+        if (!o->unchanged)
+                log_info("%s service %s (%s) version %s.", o->existed ? "Replaced" : "Added", s->slug, s->title, s->version);
+        r = sd_bus_reply_method_return(o->request, "os", s->path, change);
         if (r < 0)
                 log_warning_errno(r, "Cannot answer a request");
         operation_finish(o);

@@ -37,6 +37,7 @@ struct Operation {
         bool job_starts; /* it starts the timer */
         sd_event_source *defer;
         bool existed;     /* the service was installed before */
+        bool unchanged;   /* and is to be just what it is */
         bool was_enabled; /* its timer was */
         Fileset *fileset;
         uint64_t next_run;
@@ -90,4 +91,5 @@ int step_get_timeout(Operation *o);
 
 /* operation-job.c: steps that wait until systemd has done the job. */
 int step_start_timer(Operation *o);
+int step_start_stopped_timer(Operation *o);
 int step_stop_timer_and_wait(Operation *o);

@@ -82,6 +82,11 @@ int step_start_timer(Operation *o)
         return call(o, "RestartUnit", true);
 }
 
+int step_start_stopped_timer(Operation *o)
+{
+        return call(o, "StartUnit", true);
+}
+
 int step_stop_timer_and_wait(Operation *o)
 {
         return call(o, "StopUnit", false);

@@ -154,6 +154,36 @@ def test_a_second_script_of_the_same_slug_needs_replace(agent, add):
     wait_until(lambda: show(agent, "same-slug")["Message"] == "second")
 
 
+def test_add_says_what_it_has_done(agent, add):
+    text = script("Says It", prints("OK", "x"), schedule="*:0/7")
+    path = "/tmp/says-it.bash"
+    assert add(agent, text, filename="says-it.bash").stdout.startswith("Added says-it (Says It, version 1.0), next run ")
+
+    def again(*options):
+        return agent.run(["ssictl", *options, "add", "--replace", path]).stdout
+
+    started = agent.show("ssi-says-it.timer", "ActiveEnterTimestampMonotonic")
+    assert again().startswith("Unchanged: says-it (Says It, version 1.0), next run ")
+    assert json.loads(again("--json"))["change"] == "unchanged"
+    assert agent.show("ssi-says-it.timer", "ActiveEnterTimestampMonotonic") == started
+
+    agent.write(path, text.replace("version: 1.0", "version: 1.1"))
+    assert again().startswith("Replaced says-it (Says It, version 1.1), next run ")
+    assert again().startswith("Unchanged: ")
+    # By hand: a unit, the schedule, the timer.
+    agent.run(f"sed -i s/TasksMax=256/TasksMax=2/ {UNITS}/ssi-says-it.service")
+    assert json.loads(again("--json"))["change"] == "replaced"
+    assert "TasksMax=256" in agent.run(["cat", f"{UNITS}/ssi-says-it.service"]).stdout
+    agent.run(["ssictl", "disable", "says-it"])
+    assert again().startswith("Replaced ") and show(agent, "says-it")["Enabled"]
+    agent.run("systemctl stop ssi-says-it.timer")
+    assert again().startswith("Unchanged: says-it (Says It, version 1.1), next run ")
+    assert agent.run("systemctl is-active ssi-says-it.timer").stdout == "active\n"
+    # What is to be run is run.
+    assert agent.run(["ssictl", "add", "--replace", "--run", path]).stdout.startswith("Unchanged: ")
+    wait_until(lambda: show(agent, "says-it")["Status"] == "OK")
+
+
 def test_the_blueprints_example_unchanged(agent, add):
     from hosts import TOP
     add(agent, (TOP / "tests/fixtures/check-system-updates.bash").read_text(), filename="check-system-updates.bash")
