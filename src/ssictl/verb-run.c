@@ -5,16 +5,15 @@
 /* Waiting for the end of a run.
  *
  * The agent changes LastRunUSec when a run has ended; a run that was under way already serves as well. Its signals say when to
- * look; what is true, the agent is asked. Three things can come between. The service may be removed. The agent may end: then it
- * may be starting again, so that we wait a little. And the end may never be told, whatever the reason: so systemd is asked now
- * and then whether the service still runs, and nobody waits for longer than its timeout and some time to spare. A service without
- * a timeout is waited for as long as systemd says that it runs. */
+ * look; what is true, the agent is asked, now and then without a signal, too. Three things can come between. The service may be
+ * removed. The agent may end: then it may be starting again, so that we wait a little. And the end may never be told, whatever
+ * the reason: nobody waits for longer than the service's timeout and some time to spare. A service that an administrator has
+ * given no timeout is waited for until it ends, or the agent does. */
 
 /* How long an agent may take to come back. */
 #define AGENT_RETURN_USEC (15 * USEC_PER_SEC)
-/* How often systemd is asked, and how long after the end of the run the agent may still owe its result. */
+/* How often it is asked without a signal. */
 #define CHECK_USEC        (5 * USEC_PER_SEC)
-#define RESULT_USEC       (15 * USEC_PER_SEC)
 /* How long after its timeout the service may take to be gone: systemd waits for TimeoutStopSec= twice. */
 #define GRACE_USEC        (30 * USEC_PER_SEC)
 
@@ -25,8 +24,7 @@ typedef struct RunWait {
         uint64_t previous_run; /* LastRunUSec before */
         /* On the monotonic clock: */
         uint64_t deadline;     /* USEC_INFINITY for none */
-        uint64_t check_at;     /* when systemd is asked */
-        uint64_t idle_since;   /* when it said first that nothing runs; 0 while something does */
+        uint64_t check_at;     /* when the agent is asked next */
         uint64_t lost_at;      /* when the agent ended; 0 while it is there */
         bool ended, removed, look;
 } RunWait;
@@ -101,32 +99,6 @@ static int look(Ctl *c, RunWait *w)
         return 0;
 }
 
-/* Whether systemd has the unit running, or about to. When it does not say, it may. */
-static bool is_running(Ctl *c, const char *unit)
-{
-        static const char interface[] = "org.freedesktop.systemd1.Unit", systemd[] = "org.freedesktop.systemd1";
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_free_ char *path = NULL, *state = NULL;
-        uint32_t job;
-
-        if (sd_bus_path_encode("/org/freedesktop/systemd1/unit", unit, &path) < 0 ||
-            sd_bus_get_property(c->bus, systemd, path, interface, "Job", NULL, &reply, "(uo)") < 0 ||
-            sd_bus_message_read(reply, "(uo)", &job, NULL) < 0 || job != 0 ||
-            sd_bus_get_property_string(c->bus, systemd, path, interface, "ActiveState", NULL, &state) < 0)
-                return true;
-        return !streq(state, "inactive") && !streq(state, "failed");
-}
-
-static void check(Ctl *c, RunWait *w)
-{
-        w->check_at = ctl_monotonic() + CHECK_USEC;
-        if (is_running(c, w->unit))
-                w->idle_since = 0;
-        else if (w->idle_since == 0)
-                w->idle_since = ctl_monotonic();
-        w->look = w->lost_at == 0;
-}
-
 static int process(Ctl *c, uint64_t timeout)
 {
         int r;
@@ -143,15 +115,10 @@ static int process(Ctl *c, uint64_t timeout)
 
 static int give_up(const RunWait *w, const char *name)
 {
-        if (w->idle_since > 0)
-                ctl_say_error("%s does not run any more, but the agent does not tell how the run ended. "
-                              "(journalctl -u %s; systemctl status ssid)",
-                              name,
-                              w->unit);
-        else
-                ctl_say_error("%s has not ended, though its timeout has passed; not waiting any longer. (systemctl status %s)",
-                              name,
-                              w->unit);
+        ctl_say_error("The agent has not told how %s ended, though its timeout has passed; not waiting any longer. "
+                      "(systemctl status %s ssid)",
+                      name,
+                      w->unit);
         return -CTL_EXIT_TIMED_OUT;
 }
 
@@ -173,11 +140,12 @@ static int wait_for_end(Ctl *c, RunWait *w, const char *name)
                 }
                 if (w->look)
                         r = look(c, w);
-                else if (now > w->deadline || (w->idle_since > 0 && now > w->idle_since + RESULT_USEC))
+                else if (now > w->deadline)
                         r = give_up(w, name);
-                else if (now >= w->check_at)
-                        check(c, w);
-                else
+                else if (now >= w->check_at) {
+                        w->check_at = now + CHECK_USEC;
+                        w->look = w->lost_at == 0;
+                } else
                         r = process(c, w->lost_at > 0 ? USEC_PER_SEC : w->check_at - now);
                 if (r < 0)
                         return r;
