@@ -46,7 +46,7 @@ def test_all_bash_is_clean():
     if not shutil.which("shellcheck"):
         pytest.skip("needs shellcheck")
     files = [*SCRIPTS, TOP / "tests/testhost", TOP / "tests/run", TOP / ".ci/run", TOP / "tools/demo", TOP / "tools/install-deps",
-             TOP / "tests/fixtures/apt-check",
+             TOP / "tools/debian-root", TOP / "tests/release-build", TOP / "tests/fixtures/apt-check",
              TOP / "tests/fuzz/smoke"]
     r = subprocess.run(["shellcheck", "-x", "-P", str(TOP), *map(str, files)], capture_output=True, text=True)
     assert r.stdout == ""
