@@ -17,7 +17,8 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 TESTHOST = str(TOP / "tests" / "testhost")
-BUILD = Path(os.environ.get("SSI_BUILD_DIR", TOP / "build"))  # as tests/testhost has it
+RELEASE = os.environ.get("SSI_TEST_RELEASE", "")
+BUILD = Path(os.environ.get("SSI_BUILD_DIR", str(TOP / "build")) + (f"-{RELEASE}" if RELEASE else ""))  # as tests/testhost has it
 STATE = Path(os.environ.get("SSI_TESTHOST_DIR", "/run/ssi-testhost"))
 
 DAEMONS = ("ssid.service", "ssi-uplinkd.service", "ssi-serverd.service", "ssi-serverd.socket", "ssi-postgres.service",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hosts import STATE, TESTHOST, Host, wait_until
+from hosts import RELEASE, STATE, TESTHOST, TOP, Host, wait_until
 
 
 def traces(name):
@@ -125,10 +125,54 @@ def test_two_hosts_at_once(name):
     assert traces(name) == traces(name + "-b") == []
 
 
+@pytest.mark.essential
+@pytest.mark.skipif(not RELEASE, reason="SSI_TEST_RELEASE names no release")
+def test_another_release(name):
+    with Host(name, "--agent") as host:
+        assert host.run("systemctl is-system-running", check=False).stdout == "running\n"
+        release = dict(line.split("=", 1) for line in host.run("cat /etc/os-release").stdout.splitlines())
+        assert RELEASE in ("sid", "unstable") or release["VERSION_CODENAME"] == RELEASE
+        # The suite is linked with this release's libraries, and the checkout is there to read.
+        assert "not found" not in host.run("ldd /usr/lib/ssi/ssid /usr/lib/ssi/ssi-uplinkd /usr/lib/ssi/ssi-serverd /usr/bin/ssictl").stdout
+        assert host.run(f"cmp {TOP}/tests/testhost /proc/self/fd/0", input=Path(TESTHOST).read_text()).returncode == 0
+        assert host.run(f"touch {TOP}/a-file", check=False).returncode != 0
+    assert traces(name) == []
+
+
+# What a daemon sees whose sandbox gives it a /proc of its own.
+SANDBOXED_BOOT_ID = "systemd-run --quiet --wait --pipe -p ProtectProc=invisible cat /proc/sys/kernel/random/boot_id"
+
+
+@pytest.mark.essential
+@pytest.mark.parametrize("real", [False, True], ids=["hidden", "real"])
+def test_boot_id(name, real):
+    machine = Path("/proc/sys/kernel/random/boot_id").read_text()
+    with Host(name, *(["--real-boot-id"] if real else [])) as host:
+        # systemd 257's sandbox keeps nspawn's mount, 252's does not.
+        if real or not RELEASE:
+            assert host.run(SANDBOXED_BOOT_ID).stdout == machine
+        journals = {e["_BOOT_ID"] for e in host.journal(fields=("_BOOT_ID",))}
+        assert len(journals) == 1
+        assert (journals == {machine.strip().replace("-", "")}) == real
+        assert (host.run("cat /proc/sys/kernel/random/boot_id").stdout == machine) == real
+        assert host.run("systemctl is-system-running", check=False).stdout == "running\n"
+    assert traces(name) == []
+
+
+@pytest.mark.essential
+def test_control_groups_of_version_2_alone(name):
+    with Host(name, "--unified") as host:
+        assert host.run("stat --file-system --format=%T /sys/fs/cgroup").stdout == "cgroup2fs\n"
+        assert host.run("systemctl is-system-running", check=False).stdout == "running\n"
+        host.run("systemd-run --unit=sleeper sleep 100; systemctl stop sleeper")
+    assert traces(name) == []
+
+
 def test_clear_messages(name):
     assert "no host" in call("down", name).stderr
     assert "a host's name" in call("up", "No/Good").stderr
     assert "--surprise" in call("up", name, "--surprise").stderr
+    assert "not the name of a Debian release" in call("up", name, "--release=No/Good").stderr
     assert call().returncode == 2
     assert "Usage" in call("--help").stdout
     assert traces(name) == []
