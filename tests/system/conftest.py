@@ -1,5 +1,5 @@
 """Fixtures. `stack` is a host with agent and server, registered, which tests share; `boot` makes hosts of one's own,
-`boot_for_module` those of a file.
+`boot_for_module` those of a file. SSI_TEST_RELEASE names the Debian release that they run, where it is not this machine's.
 
 After each test, each host's journal is read: an error that a daemon logged, or a report of a sanitizer, fails the test
 unless the test declared it with host.expect_error(regex) or @pytest.mark.expect_error(regex).
@@ -17,6 +17,7 @@ hosts_up = []
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "expect_error(regex): a daemon may log errors like this in this test")
+    config.addinivalue_line("markers", "essential: also runs on hosts of other Debian releases (tests/run --release)")
 
 
 def pytest_collection_modifyitems(items):

@@ -8,6 +8,8 @@ from hosts import prints, script
 from rawbus import SIGNAL, Bus, BusError
 from rawbus import PATH as PATH_FIELD
 
+pytestmark = pytest.mark.essential
+
 DROP_INS = "/etc/systemd/system/ssi-breaks-timeout.service.d"
 
 # What breaks, and what is said about it.

@@ -2,7 +2,11 @@
 and none is an execution error."""
 import time
 
+import pytest
+
 from hosts import prints, script, wait_until
+
+pytestmark = pytest.mark.essential
 
 
 def add_flood(host, add, name, lines):

@@ -9,6 +9,8 @@ import pytest
 from hosts import NOW, crowd, prints, script, wait_until
 from rawbus import SIGNAL, Bus
 
+pytestmark = pytest.mark.essential
+
 UNKNOWN = 2**64 - 1
 
 

@@ -4,6 +4,8 @@ import pytest
 from hosts import prints, script, wait_until
 from rawbus import Bus
 
+pytestmark = pytest.mark.essential
+
 UNITS = "/etc/systemd/system"
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from hosts import NOW, prints, script, wait_until
 
+pytestmark = pytest.mark.essential
+
 # Stands in the journal entries of each generated unit (LogExtraFields).
 FIELDS = "SSI_SERVICE=genuine\nSYSLOG_IDENTIFIER=ssi-genuine\nUNIT=ssi-genuine.service\n_SYSTEMD_UNIT=ssi-genuine.service\n" \
          "_TRANSPORT=stdout\nPRIORITY=6\n"

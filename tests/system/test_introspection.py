@@ -5,6 +5,8 @@ import pytest
 
 from hosts import prints, script
 
+pytestmark = pytest.mark.essential
+
 MANAGER = {
     "ValidateScript": "ss", "TestScript": "ss", "AddService": "ssa{sv}", "RemoveService": "s", "GetService": "s", "ListServices": "", "Reload": "",
 }

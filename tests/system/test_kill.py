@@ -6,6 +6,8 @@ import pytest
 from conftest import register
 from hosts import NOW, script, wait_until
 
+pytestmark = pytest.mark.essential
+
 VICTIMS = ["ssi-serverd", "ssi-uplinkd", "ssid", "ssi-postgres"]
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from hosts import NOW, prints, script, wait_until
 
+pytestmark = pytest.mark.essential
+
 BIN = "/usr/local/bin/ssi"
 UNITS = "/etc/systemd/system"
 

@@ -5,6 +5,8 @@ import pytest
 
 from hosts import wait_until
 
+pytestmark = pytest.mark.essential
+
 CLIENT = Path(__file__).with_name("minimal_client.py")
 
 

@@ -3,6 +3,8 @@ import pytest
 
 from hosts import prints, script, wait_until
 
+pytestmark = pytest.mark.essential
+
 RULES = "/etc/polkit-1/rules.d"
 
 

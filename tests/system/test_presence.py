@@ -2,8 +2,12 @@
 import json
 import time
 
+import pytest
+
 from conftest import register
 from hosts import prints, script, wait_until
+
+pytestmark = pytest.mark.essential
 
 
 def state(host):

@@ -1,7 +1,11 @@
 """What services print arrives in the backend's database: everything, once, in order."""
 import re
 
+import pytest
+
 from hosts import BUILD, NOW, prints, script, wait_until
+
+pytestmark = pytest.mark.essential
 
 
 def test_every_line_is_an_event_once(stack, add):

@@ -6,6 +6,8 @@ import pytest
 from conftest import register
 from hosts import TOP
 
+pytestmark = pytest.mark.essential
+
 # What each may, of what the probe tries. All else is refused.
 MAY = {
     # It is root.

@@ -5,6 +5,8 @@ import pytest
 
 from hosts import Account, wait_until
 
+pytestmark = pytest.mark.essential
+
 CA = "/var/lib/ssi-server/tls/ca.pem"
 
 
