@@ -8,6 +8,7 @@ import urllib.request
 import pytest
 
 from hosts import TOP, wait_until
+from programs import program
 
 
 @pytest.fixture
@@ -30,15 +31,12 @@ def change(path, old, new):
 
 def test_changes_arrive(clone, tmp_path):
     log = tmp_path / "log"
-    with open(log, "w") as out:
-        dev = subprocess.Popen([clone / "tools/dev"], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                               start_new_session=True)
 
     def says(text, count=1):
-        assert dev.poll() is None, log.read_text()
+        assert dev.poll() is None
         return len(re.findall(text, log.read_text())) >= count
 
-    try:
+    with program([clone / "tools/dev"], log) as dev:
         wait_until(lambda: says("Ctrl-C ends the demo"), timeout=400, interval=0.5)
 
         assert fetch("/healthz") == '{"status":"ok"}'
@@ -55,8 +53,6 @@ def test_changes_arrive(clone, tmp_path):
         assert "--changed-in-web" in fetch("/app.css")
         change(clone / "src/ssid/main.c", "#error not C\n", "")
         wait_until(lambda: says("the host has it now", 3), timeout=120)
-    finally:
         dev.send_signal(signal.SIGINT)
-        code = dev.wait(timeout=120)
-    assert code == 130
-    assert not [p for p in os.listdir("/run") if p.startswith("ssi-demo.")], log.read_text()
+        assert dev.wait(timeout=120) == 130
+    assert not [p for p in os.listdir("/run") if p.startswith("ssi-demo.")]

@@ -15,6 +15,8 @@ import threading
 import time
 from pathlib import Path
 
+from programs import heed_signals
+
 TOP = Path(__file__).resolve().parents[2]
 TESTHOST = str(TOP / "tests" / "testhost")
 RELEASE = os.environ.get("SSI_TEST_RELEASE", "")
@@ -265,9 +267,14 @@ class Terminal:
         self.master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.process = subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+                                        preexec_fn=self._take_terminal,
                                         env={**os.environ, "TERM": "xterm", **(env or {})})
         os.close(slave)
+
+    @staticmethod
+    def _take_terminal():
+        heed_signals()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     def __enter__(self):
         return self

@@ -1,15 +1,16 @@
 """tools/demo shows what it promises, and leaves nothing behind however it ends."""
+import contextlib
 import os
 import re
 import signal
 import socket
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from hosts import TOP, wait_until
+from programs import program
 
 DEMO = str(TOP / "tools" / "demo")
 PORTS = (8080, 8443)
@@ -35,34 +36,19 @@ def traces(pid, tmp_path):
     return found + [f"port {port}" for port in PORTS if listening(port)]
 
 
-def heed_signals():
-    """Who started the tests may have had them ignored, as a shell's background and nohup do."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
 @pytest.fixture
 def demo(tmp_path):
-    """Starts the demo in a session of its own, without a terminal."""
+    """Starts the demo."""
     if any(listening(port) for port in PORTS):
         pytest.skip("ports 8080 and 8443 are in use")
-    log = (tmp_path.parent / (tmp_path.name + ".log"))
-    process = None
+    log = tmp_path.parent / (tmp_path.name + ".log")
+    with contextlib.ExitStack() as stack:
+        def start(*args):
+            process = stack.enter_context(program([DEMO, *args], log, env={**os.environ, "TMPDIR": str(tmp_path)}))
+            process.log = log
+            return process
 
-    def start(*args):
-        nonlocal process
-        with open(log, "w") as out:
-            process = subprocess.Popen([DEMO, *args], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                                       env={**os.environ, "TMPDIR": str(tmp_path)}, start_new_session=True,
-                                       preexec_fn=heed_signals)
-        process.log = log
-        return process
-
-    yield start
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-    print(log.read_text())
+        yield start
     log.unlink()
 
 
