@@ -1,4 +1,4 @@
-"""The Debian packages, in bare Debian 12 roots that are booted: SSI_PACKAGES names the folder that ./prepare made."""
+"""The Debian packages, in bare Debian roots that are booted: SSI_PACKAGES names the folder that ./prepare made."""
 import http.client
 import os
 import re
@@ -55,6 +55,11 @@ def apt(host, command):
 
 def install(host, *names, version="new"):
     return apt(host, "install " + " ".join(f"/packages/{version}/{name}_*.deb" for name in names))
+
+
+def version():
+    package, = (FOLDER / "new").glob("ssictl_*.deb")
+    return package.name.split("_")[1]
 
 
 def join(a, b, network="10.83.0."):
@@ -209,7 +214,8 @@ def test_an_upgrade_keeps_data_and_connections(boot):
     assert polling.errors == []
     print(f"{polling.answers} requests during the upgrade")
 
-    assert host.run("dpkg-query -W -f '${Version} ' ssi-agent ssi-server ssictl").stdout == "0.1.0 0.1.0 0.1.0 "
+    versions = host.run("dpkg-query -W -f '${Version} ' ssi-agent ssi-server ssictl").stdout.split()
+    assert len(versions) == 3 and set(versions) == {version()} and version().startswith("0.1.0+deb")
     now = [host.pid(f"{unit}.service") for unit in ("ssi-serverd", "ssi-serverd@2", "ssid", "ssi-uplinkd", "ssi-postgres")]
     assert all(a != b for a, b in zip(pids[:4], now)) and pids[4] == now[4]
     assert message(account, server_id, "old-check") == "before"
@@ -230,6 +236,23 @@ def test_an_upgrade_respects_what_was_disabled(boot):
     assert r.returncode == 1 and "systemctl enable --now ssi-serverd.socket ssi-serverd.service" in r.stderr
 
 
+def test_no_upgrade_leaves_the_backend_with_another_plugin(boot):
+    """libwebsockets loads its event library by a name that is the same in each of its versions."""
+    host = boot("pkg-evlib")
+    install(host, "ssi-server", "ssictl")
+    now = host.run("dpkg-query -W -f '${Version}' libwebsockets-evlib-uv").stdout
+    for newer, fits in ((f"{now}+fix1", True), ("99.0-1", False)):
+        host.write("/root/fake/DEBIAN/control", f"""Package: libwebsockets-evlib-uv
+Version: {newer}
+Architecture: amd64
+Maintainer: Nobody <nobody@example.org>
+Description: stands in for a newer one
+""")
+        host.run("dpkg-deb --build /root/fake /root/fake.deb")
+        r = host.run("apt-get -q --simulate --no-remove install /root/fake.deb", check=False)
+        assert (r.returncode == 0) == fits, r.stdout + r.stderr
+
+
 def test_from_the_private_database_to_another_one(boot):
     """As the administrator's guide has it; then the program alone, as in a container: no systemd, no bus, no state of its own."""
     host = boot("pkg-ext")
@@ -238,7 +261,8 @@ def test_from_the_private_database_to_another_one(boot):
     host.run("ssictl server backup /root/ssi.backup")
 
     sql = re.search(r"^```sql\n(.*?)^```$", (TOP / "docs/administration.md").read_text(), re.MULTILINE | re.DOTALL)[1]
-    host.run("pg_ctlcluster 15 main start", timeout=120)
+    # The release's own version: 15 on Debian 12, 17 on Debian 13.
+    host.run("pg_ctlcluster $(pg_lsclusters -h | cut -d ' ' -f 1) main start", timeout=120)
     host.run("runuser -u postgres -- psql -X -v ON_ERROR_STOP=1", input=sql)
     url = "postgresql://ssi:secret@localhost/ssi"
     host.write("/etc/ssi/serverd.conf", f"SSI_DATABASE_URL={url}\n", mode="0600")

@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import queue
+import shlex
 import shutil
 import signal
 import socket
@@ -38,7 +39,9 @@ class Backend:
     """PostgreSQL and two instances of the server, in a temporary folder."""
 
     def __init__(self, program, migrations):
-        self.program, self.migrations = program, migrations
+        # Of another architecture, it is emulated.
+        self.command = [*shlex.split(os.environ.get("MESON_EXE_WRAPPER", "")), program]
+        self.migrations = migrations
         self.dir = tempfile.mkdtemp(prefix="ssi-test-api-")
         self.user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         if self.user:
@@ -108,7 +111,7 @@ class Backend:
         env = dict({"SSI_RATE_LIMIT": "0"}, **os.environ, SSI_DATABASE_URL=f"host={self.dir} user=ssi dbname=postgres",
                    SSI_MIGRATIONS_DIR=self.migrations)
         env.setdefault("SSI_PUSH_KEY", os.path.join(self.dir, "vapid.pem"))
-        self.servers[i] = subprocess.Popen([self.program, f"--listen=127.0.0.1:{self.ports[i]}", f"--tls-dir={tls}",
+        self.servers[i] = subprocess.Popen([*self.command, f"--listen=127.0.0.1:{self.ports[i]}", f"--tls-dir={tls}",
                                             f"--key-dir={self.dir}/keys{i}",
                                             f"--web-dir={self.dir}"], env=env, stdout=self.log, stderr=self.log)
         wait_until(lambda: request("GET", "/readyz", i=i)[0] == 200)

@@ -117,7 +117,7 @@ class Walk(unittest.TestCase):
         return {k: values[k] for k in op.body["properties"]} if op.body else {} if op.method in ("POST", "PUT") else None
 
     def test_routes(self):
-        listed = subprocess.run([serverd.backend.program, "--list-routes"], check=True, capture_output=True, text=True).stdout
+        listed = subprocess.run([*serverd.backend.command, "--list-routes"], check=True, capture_output=True, text=True).stdout
         routes = {(m, "/".join("{%s}" % s[1:] if s.startswith(":") else s for s in p.split("/")), a)
                   for m, p, a in map(str.split, listed.splitlines())}
         self.assertEqual(routes, {(op.method, op.path, op.access) for op in self.operations})
