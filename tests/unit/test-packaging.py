@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Packaging, containers, chart and workflow agree with the tree and with each other. None of them is run here.
+"""Packaging, containers, chart and workflow agree with the tree and with each other. None of them is run here: see tests/packages and
+tests/container.
 
 Usage: test-packaging.py TOP SSI-SERVERD [unittest arguments]
 """
@@ -44,11 +45,12 @@ class Dependencies(unittest.TestCase):
         dynamic = subprocess.run(["readelf", "-d", SERVERD], check=True, capture_output=True, text=True).stdout
         names = [n for n in re.findall(r"NEEDED.*\[(.*)\]", dynamic) if not re.match(r"lib(c|m|asan|ubsan|gcc_s)\.so", n)]
         self.assertTrue(names)
-        image = read("packaging/container/Containerfile").split("FROM debian:12-slim\n")[1]
+        listed = subprocess.run([TOP / "packaging/container/libraries", SERVERD], check=True, capture_output=True, text=True).stdout
         owners = subprocess.run(["dpkg-query", "--search", *(f"*/{name}" for name in names)], check=True, capture_output=True,
                                 text=True).stdout
         packages = {line.split(":")[0] for line in owners.splitlines()}
-        self.assertEqual(packages - set(image.split()), set())
+        self.assertEqual(packages - set(listed.split()), set())
+        self.assertIn("$(cat /usr/share/ssi/libraries)", read("packaging/container/Containerfile"))
 
 
 class Container(unittest.TestCase):
