@@ -28,6 +28,9 @@ struct JournalFollow {
         uint64_t lookup_opened;
 };
 
+/* What is wanted of the journal. */
+int journal_follow_add_matches(JournalFollow *f);
+
 /* journal-follow-seek.c: where reading begins. Each leaves the journal before the first entry that is wanted, tells the
  * tracker, and sets muted_left. */
 int journal_follow_seek_after(JournalFollow *f, const char *cursor);

@@ -14,12 +14,17 @@ static uint64_t now_realtime(void)
         return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
 }
 
-/* A cursor tells its entry's time in its field t, in hexadecimal. 0 when not. */
-static uint64_t cursor_realtime(const char *cursor)
-{
-        const char *p = strstr(cursor, ";t=");
+/* What a cursor tells of when its entry was. */
+typedef struct Moment {
+        sd_id128_t boot_id;
+        uint64_t monotonic, realtime; /* 0 when not told */
+} Moment;
 
-        return p ? strtoull(p + 3, NULL, 16) : 0;
+static uint64_t cursor_number(const char *cursor, const char *field)
+{
+        const char *p = strstr(cursor, field);
+
+        return p ? strtoull(p + strlen(field), NULL, 16) : 0;
 }
 
 /* A damaged entry is of no boot. */
@@ -33,6 +38,23 @@ static int get_monotonic(sd_journal *j, uint64_t *ret, sd_id128_t *ret_boot)
         *ret = 0;
         *ret_boot = SD_ID128_NULL;
         return 0;
+}
+
+static Moment cursor_moment(const char *cursor)
+{
+        const char *boot = strstr(cursor, ";b=");
+        Moment m = {
+                .monotonic = cursor_number(cursor, ";m="),
+                .realtime = cursor_number(cursor, ";t="),
+        };
+        char id[SD_ID128_STRING_MAX];
+
+        if (boot) {
+                snprintf(id, sizeof(id), "%s", boot + 3);
+                if (sd_id128_from_string(id, &m.boot_id) < 0)
+                        m.boot_id = SD_ID128_NULL;
+        }
+        return m;
 }
 
 /* The journal stands at the entry of the cursor: goes back so that this is entry number muted_left from there. */
@@ -69,37 +91,98 @@ static int begin_before(JournalFollow *f)
         return 0;
 }
 
+/* 1 when the journal stands at its newest entry, 0 when it has none. */
+static int seek_newest(sd_journal *j)
+{
+        int r;
+
+        r = sd_journal_seek_tail(j);
+        return r < 0 ? r : sd_journal_previous(j);
+}
+
+/* Whether the entry that the journal stands at came after the moment. */
+static int came_after(sd_journal *j, const Moment *m, sd_id128_t newest_boot)
+{
+        uint64_t monotonic, realtime;
+        sd_id128_t boot;
+        int r;
+
+        r = get_monotonic(j, &monotonic, &boot);
+        if (r >= 0)
+                r = sd_journal_get_realtime_usec(j, &realtime);
+        /* A damaged entry tells nothing: those before it do. */
+        if (r < 0)
+                return r == -EBADMSG ? 1 : r;
+        if (sd_id128_equal(boot, m->boot_id))
+                return monotonic > m->monotonic;
+        /* Between other boots there is only the clock, which can have been set. */
+        return sd_id128_equal(boot, newest_boot) || realtime > m->realtime;
+}
+
+/* From the entry that the journal stands at, back to before the first that came after the moment. */
+static int go_back(sd_journal *j, const Moment *m, sd_id128_t newest_boot, uint64_t *to)
+{
+        int r;
+
+        do {
+                r = came_after(j, m, newest_boot);
+                if (r <= 0)
+                        return r;
+                (void) sd_journal_get_realtime_usec(j, to);
+                r = sd_journal_previous(j);
+        } while (r > 0);
+        return r < 0 ? r : sd_journal_seek_head(j);
+}
+
+/* Before the first entry that came after the one that the cursor names, which is not there. Looking for it by its number may lead
+ * far behind that: after a power cut journald (not of systemd 252) numbers on from the last entry that had reached the disk, so
+ * that the numbers of what was lost come again. As many as were lost are gone back. *to becomes the time of that first entry, if
+ * there is one. */
+static int seek_after_lost(JournalFollow *f, const char *cursor, const Moment *m, uint64_t *to)
+{
+        sd_id128_t newest_boot;
+        uint64_t usec;
+        int r;
+
+        /* All entries tell what was when, not only the wanted ones. */
+        sd_journal_flush_matches(f->journal);
+        r = seek_newest(f->journal);
+        if (r > 0) {
+                r = get_monotonic(f->journal, &usec, &newest_boot);
+                if (r >= 0)
+                        r = sd_journal_seek_cursor(f->journal, cursor);
+                if (r >= 0)
+                        r = sd_journal_next(f->journal);
+                if (r == 0)
+                        r = seek_newest(f->journal);
+                if (r > 0)
+                        r = go_back(f->journal, m, newest_boot, to);
+        }
+        return r < 0 ? r : journal_follow_add_matches(f);
+}
+
 int journal_follow_seek_after(JournalFollow *f, const char *cursor)
 {
         uint64_t to = now_realtime();
-        int r, found;
+        Moment m;
+        int r;
 
         r = sd_journal_seek_cursor(f->journal, cursor);
+        if (r >= 0)
+                r = sd_journal_next(f->journal);
+        if (r > 0)
+                r = sd_journal_test_cursor(f->journal, cursor);
+        if (r != 0)
+                return r < 0 ? r : begin_before(f);
+
+        m = cursor_moment(cursor);
+        r = seek_after_lost(f, cursor, &m, &to);
         if (r < 0)
                 return r;
-        found = sd_journal_next(f->journal);
-        if (found < 0)
-                return found;
-        if (found > 0) {
-                r = sd_journal_test_cursor(f->journal, cursor);
-                if (r < 0)
-                        return r;
-                if (r > 0)
-                        return begin_before(f);
-                (void) sd_journal_get_realtime_usec(f->journal, &to);
-                r = sd_journal_previous(f->journal);
-                if (r < 0)
-                        return r;
-                if (r == 0) {
-                        r = sd_journal_seek_head(f->journal);
-                        if (r < 0)
-                                return r;
-                }
-        }
         f->gap_cursor = strdup(cursor);
         if (!f->gap_cursor)
                 return -ENOMEM;
-        f->gap_from = cursor_realtime(cursor);
+        f->gap_from = m.realtime;
         f->gap_to = to;
         run_tracker_begin_midway(f->tracker, SD_ID128_NULL, 0);
         return 0;

@@ -326,6 +326,11 @@ int journal_follow_expect(JournalFollow *f)
         return r < 0 ? r : look_again(f);
 }
 
+int journal_follow_add_matches(JournalFollow *f)
+{
+        return f->unit ? journal_match_unit(f->journal, f->unit) : journal_match_all(f->journal);
+}
+
 static int attach(JournalFollow *f)
 {
         int r, fd;
@@ -333,7 +338,7 @@ static int attach(JournalFollow *f)
         r = open_journal(&f->journal);
         if (r < 0)
                 return r;
-        r = f->unit ? journal_match_unit(f->journal, f->unit) : journal_match_all(f->journal);
+        r = journal_follow_add_matches(f);
         if (r < 0)
                 return r;
         /* Watch before looking, so that nothing falls between the two. */
