@@ -160,9 +160,13 @@ static int verify_certificate(NetConn *c, X509_STORE_CTX *x, bool ok)
 
 static void on_connection_error(NetConn *c, struct lws *wsi, const char *reason)
 {
-        /* That is what lws says of a connection that nobody takes, at once or later. */
+        int error;
+
+        /* That is what lws says of a connection that nobody takes, at once or later; newer ones tell errno. */
         if (isempty(reason) || streq(reason, "Unable to connect") || streq(reason, "closed before established"))
                 reason = "nobody answers there";
+        else if (sscanf(reason, "conn fail: %i", &error) == 1 || sscanf(reason, "conn fail: errno %i", &error) == 1) /* NOLINT(cert-err34-c) */
+                reason = error == ECONNREFUSED ? "nobody answers there" : strerror(error);
         if (c->close_reason[0] == '\0')
                 snprintf(c->close_reason, sizeof(c->close_reason), "%s", reason);
         /* Within connect_address() that goes on itself. */
@@ -174,11 +178,29 @@ static void on_connection_error(NetConn *c, struct lws *wsi, const char *reason)
         conn_connect_next(c, c->close_reason);
 }
 
+/* A libwebsockets that is built for an external poll (Debian 13's is) tells of each change to what is polled, and takes an answer
+ * other than 0 for a refusal: the connection that goes would stay in its table. */
+static bool is_of_poll(enum lws_callback_reasons reason)
+{
+        switch (reason) {
+        case LWS_CALLBACK_LOCK_POLL:
+        case LWS_CALLBACK_UNLOCK_POLL:
+        case LWS_CALLBACK_ADD_POLL_FD:
+        case LWS_CALLBACK_DEL_POLL_FD:
+        case LWS_CALLBACK_CHANGE_MODE_POLL_FD:
+                return true;
+        default:
+                return false;
+        }
+}
+
 static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t length)
 {
         NetConn *c;
         int r = 0;
 
+        if (is_of_poll(reason))
+                return 0;
         /* The certificate comes with the SSL object as in, and whether it is good so far as length. */
         c = wsi ? lws_get_opaque_user_data(wsi) : NULL;
         if (!c)
