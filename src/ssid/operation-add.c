@@ -62,12 +62,12 @@ static bool unit_is(const char *unit, const char *text)
 
 static bool is_installed(const Operation *o, const char *service, const char *timer)
 {
-        _cleanup_free_ char *script = NULL;
+        _cleanup_free_ char *script = NULL, *path = NULL;
         size_t n;
 
         return o->existed && o->was_enabled && service_read_script(o->slug, &script, &n) >= 0 &&
                 n == strlen(o->content) && memcmp(script, o->content, n) == 0 && unit_is(o->unit, service) &&
-                unit_is(o->timer, timer);
+                unit_is(o->timer, timer) && asprintf(&path, SSI_SCRIPT_DIR "/%s", o->slug) >= 0 && access(path, X_OK) >= 0;
 }
 
 /* Nothing is written when all of it is there; only what was stopped by hand is started. */

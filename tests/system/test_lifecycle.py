@@ -172,10 +172,12 @@ def test_add_says_what_it_has_done(agent, add):
     agent.write(path, text.replace("version: 1.0", "version: 1.1"))
     assert again().startswith("Replaced says-it (Says It, version 1.1), next run ")
     assert again().startswith("Unchanged: ")
-    # By hand: a unit, the schedule, the timer.
+    # By hand: a unit, the script's mode, the schedule, the timer.
     agent.run(f"sed -i s/TasksMax=256/TasksMax=2/ {UNITS}/ssi-says-it.service")
     assert json.loads(again("--json"))["change"] == "replaced"
     assert "TasksMax=256" in agent.run(["cat", f"{UNITS}/ssi-says-it.service"]).stdout
+    agent.run(f"chmod -x {BIN}/says-it")
+    assert json.loads(again("--json"))["change"] == "replaced"
     agent.run(["ssictl", "disable", "says-it"])
     assert again().startswith("Replaced ") and show(agent, "says-it")["Enabled"]
     agent.run("systemctl stop ssi-says-it.timer")
