@@ -51,10 +51,11 @@ class SteppingHost(Host):
 
 
 class Agent:
-    def __init__(self, name, fleet):
+    def __init__(self, name, fleet, *options):
         self.fleet = fleet
-        self.host = SteppingHost(name, "--agent")
+        self.host = SteppingHost(name, "--agent", *options)
         self.wire = None
+        self.heard = set()  # the runs of whose lines the journal ever held one, by invocation id
         self.kept = {slug: set() for slug in SERVICES}  # the numbers that the journal ever held
         self.drivers = []
 
@@ -83,10 +84,11 @@ class Agent:
         """Adds what the journal holds now."""
         self.host.run("journalctl --sync")
         for slug in SERVICES:
-            for e in self.host.journal(f"_SYSTEMD_UNIT=ssi-{slug}.service", "_TRANSPORT=stdout", fields=("MESSAGE",)):
+            for e in self.host.journal(f"_SYSTEMD_UNIT=ssi-{slug}.service", "_TRANSPORT=stdout", fields=("MESSAGE", "_SYSTEMD_INVOCATION_ID")):
                 m = re.search(r", number (\d+)$", str(e["MESSAGE"]))
                 if m:
                     self.kept[slug].add(int(m[1]))
+                    self.heard.add(e.get("_SYSTEMD_INVOCATION_ID"))
 
     def stored(self):
         """What the database has, in the order of the commits: (slug, number) of a result, None for a gap."""
@@ -94,12 +96,19 @@ class Agent:
             "SELECT e.kind, e.service, e.message FROM events e JOIN servers s ON s.id = e.server_id"
             f" WHERE s.public_id = '{self.server_id}' AND e.kind IN ('result', 'gap') ORDER BY e.id")]
 
+    def silent(self):
+        """The runs that are errors since no line of theirs was seen, by invocation id."""
+        return {row[0] for row in self.fleet.server.sql(
+            "SELECT e.invocation_id FROM events e JOIN servers s ON s.id = e.server_id"
+            f" WHERE s.public_id = '{self.server_id}' AND e.kind = 'error' AND e.error_kind = 'no-status-line'")}
+
     def check(self):
         """What is wrong, as text; and counts. A line that is missing must lie where the agent has told of a gap: by the order
         of what came before and after, since the clock that times lines and gaps steps about."""
         self.note_kept()
         wrong, counts, stored = [], dict.fromkeys(("kept", "stored", "in_gaps"), 0), self.stored()
         counts["gaps"] = stored.count(None)
+        wrong += [f"{self.host.name}: the run {i} is an error, and its line was in the journal" for i in self.silent() & self.heard]
         for slug in SERVICES:
             numbers = [e[1] for e in stored if e and e[0] == slug]
             missing, last, gap = self.kept[slug] - set(numbers), 0, False
@@ -127,9 +136,10 @@ class Agent:
 
 
 class Fleet:
-    def __init__(self, name, agents):
+    def __init__(self, name, agents, agent_release=None):
+        options = [f"--release={agent_release}"] if agent_release else []
         self.server = SteppingHost(f"{name}-server", "--server")
-        self.agents = [Agent(f"{name}-agent{k + 1}", self) for k in range(agents)]
+        self.agents = [Agent(f"{name}-agent{k + 1}", self, *options) for k in range(agents)]
 
     def up(self):
         self.server.up()

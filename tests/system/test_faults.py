@@ -51,6 +51,16 @@ def test_the_check_finds(kept, stored, wrong, monkeypatch):
     agent = fleet_.Agent("none", None)
     monkeypatch.setattr(agent, "note_kept", lambda: agent.kept.update({s: set(kept) for s in fleet_.SERVICES}))
     monkeypatch.setattr(agent, "stored", lambda: [n and (s, n) for n in stored for s in fleet_.SERVICES])
+    monkeypatch.setattr(agent, "silent", set)
     found, counts = agent.check()
     assert len(found) == wrong * len(fleet_.SERVICES)
     assert counts["stored"] == sum(n is not None for n in stored) * len(fleet_.SERVICES)
+
+
+def test_the_check_finds_runs_that_are_falsely_errors(monkeypatch):
+    agent = fleet_.Agent("none", None)
+    monkeypatch.setattr(agent, "note_kept", lambda: agent.heard.update("ab"))
+    monkeypatch.setattr(agent, "stored", list)
+    monkeypatch.setattr(agent, "silent", lambda: set("bc"))
+    found, _ = agent.check()
+    assert len(found) == 1 and " b " in found[0]
