@@ -5,6 +5,9 @@
 
 #define CA_SIZE_MAX (256U * 1024)
 
+/* Of lws: one connection, or two while one goes, and its own pipe. */
+#define FDS_MAX 16
+
 /* lws' own pings are scheduled where sd-event does not see it; the session has its own. */
 static const lws_retry_bo_t no_pings = {};
 
@@ -102,8 +105,7 @@ int net_new(sd_event *event, Net **ret)
                 .options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
                 .gid = (gid_t) -1,
                 .uid = (uid_t) -1,
-                /* Not fd_limit_per_thread, though we have few: with a table of its own size lws 4.3 keeps a connection in it while it
-                 * goes from one address of a name to the next, and then fails an assertion. */
+                .fd_limit_per_thread = FDS_MAX,
                 .retry_and_idle_policy = &no_pings,
         };
         int r;
