@@ -10,6 +10,8 @@ from conftest import register
 from hosts import NOW, prints, script, wait_until
 from rawbus import REPLY_SERIAL, SIGNAL, Bus, Variant
 
+pytestmark = pytest.mark.essential
+
 HERE = Path(__file__).resolve().parent
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
 DAEMONS = ("ssid.service", "ssi-uplinkd.service", "ssi-serverd.service")

@@ -5,6 +5,8 @@ import pytest
 
 from hosts import NOW, prints, script
 
+pytestmark = pytest.mark.essential
+
 TIMED_OUT = 6
 STUBBORN = "trap '' TERM; while :; do sleep 1; done"
 
