@@ -82,6 +82,9 @@ static const UnitSetting sandbox_root[] = {
                 MASK("CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_KILL CAP_SETGID CAP_SETUID CAP_NET_BIND_SERVICE "
                      "CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE CAP_SYS_ADMIN CAP_SYS_RESOURCE CAP_AUDIT_WRITE",
                      ROOT_CAPABILITIES)),
+        /* Newer systemd (seen with 257) drops it when it sets User= and a filter, also for root, unless it is named here. Whoever becomes
+         * another user has no ambient capabilities any more (capabilities(7)). */
+        SERVICE("AmbientCapabilities", MASK("CAP_SETUID", CAP(CAP_SETUID))),
 };
 
 typedef struct Visitor {

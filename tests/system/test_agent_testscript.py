@@ -100,7 +100,7 @@ Type TimeoutStartUSec TimeoutStopUSec StandardInput StandardOutput StandardError
 TasksMax User DynamicUser NoNewPrivileges ProtectSystem ProtectHome PrivateTmp PrivateDevices ProtectClock ProtectHostname
 ProtectKernelTunables ProtectKernelModules ProtectKernelLogs ProtectControlGroups RestrictSUIDSGID RestrictRealtime
 RestrictNamespaces RestrictAddressFamilies LockPersonality RemoveIPC UMask SystemCallArchitectures SystemCallFilter
-SystemCallErrorNumber CapabilityBoundingSet StartLimitIntervalUSec Description Documentation
+SystemCallErrorNumber CapabilityBoundingSet AmbientCapabilities StartLimitIntervalUSec Description Documentation
 """.split()
 
 

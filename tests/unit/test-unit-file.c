@@ -66,6 +66,8 @@ static void test_user(void **state)
         assert_has(root, "User=root");
         assert_has(root, "ProtectSystem=strict");
         assert_non_null(strstr(root, "\nCapabilityBoundingSet=CAP_DAC_OVERRIDE "));
+        assert_has(root, "AmbientCapabilities=CAP_SETUID");
+        assert_null(strstr(named, "AmbientCapabilities"));
         assert_null(strstr(root, "CAP_SYS_BOOT"));
 }
 
