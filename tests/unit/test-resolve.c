@@ -54,9 +54,16 @@ static unsigned count_threads(void)
         return n;
 }
 
-static void wait_for_threads(void)
+/* An emulator (qemu-user) has threads of its own. */
+static int count_at_rest(void **state)
 {
-        for (unsigned i = 0; count_threads() > 1; i++) {
+        *state = (void *)(uintptr_t)count_threads();
+        return 0;
+}
+
+static void wait_for_threads(void **state)
+{
+        for (unsigned i = 0; count_threads() > (uintptr_t)*state; i++) {
                 assert_true(i < 1000);
                 usleep(10000);
         }
@@ -76,7 +83,7 @@ static void test_addresses(void **state)
 static void test_name(void **state)
 {
         assert_int_equal(ask("localhost", 0).error, 0);
-        wait_for_threads();
+        wait_for_threads(state);
 }
 
 /* Whatever the thread is at, nobody hears of it and nothing is lost. */
@@ -96,7 +103,7 @@ static void test_cancel(void **state)
                         usleep(i);
                 assert_null(resolve_cancel(r));
         }
-        wait_for_threads();
+        wait_for_threads(state);
         assert_true(sd_event_run(a.event, 0) >= 0);
         assert_int_equal(a.n, 0);
         assert_null(resolve_cancel(NULL));
@@ -111,5 +118,5 @@ int main(void)
                 cmocka_unit_test(test_cancel),
         };
 
-        return cmocka_run_group_tests(tests, NULL, NULL);
+        return cmocka_run_group_tests(tests, count_at_rest, NULL);
 }
