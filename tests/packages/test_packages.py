@@ -184,6 +184,18 @@ def test_three_commands_then_removal_and_purge(boot):
     assert host.run("grep ^ssi- /etc/passwd | cut -d: -f1 | sort").stdout.split() == USERS
 
 
+def test_a_removal_in_the_midst_of_a_run_leaves_no_failed_unit(boot):
+    host = boot("pkg-run")
+    install(host, "ssi-agent", "ssictl")
+    path = host.write("/root/script.bash", script("Slow Check", "sleep 50", timeout="60"))
+    host.run(["ssictl", "add", path])
+    host.run("systemctl start --no-block ssi-slow-check.service")
+    wait_until(lambda: host.show("ssi-slow-check.service", "ActiveState") == {"ActiveState": "activating"})
+    apt(host, "remove ssi-agent")
+    assert host.show("ssi-slow-check.service", "ActiveState") == {"ActiveState": "inactive"}
+    assert failed(host) == ""
+
+
 def test_what_root_wrote_by_hand_survives_a_purge(boot):
     host = boot("pkg-own")
     install(host, "ssi-agent", "ssictl")
