@@ -119,6 +119,7 @@ static int fill_error(RunTracker *t, Slot *slot, Run *run, RunErrorKind kind, ch
         if (r < 0)
                 return r;
         slot->event.error = kind;
+        slot->event.stopped = run->stopping;
         slot->event.timestamp = run->ended_at ?: slot->realtime;
         run_line_clear(run);
         return 0;
@@ -133,6 +134,12 @@ int fill_failure(RunTracker *t, Slot *slot, Run *run, const char *result)
         r = run_failure_describe(result, run->exit_code, run->exit_status, &kind, &detail);
         if (r < 0)
                 return r;
+        if (run->stopping) {
+                free(detail);
+                detail = strdup("was stopped before it ended");
+                if (!detail)
+                        return -ENOMEM;
+        }
         return fill_error(t, slot, run, kind, detail);
 }
 

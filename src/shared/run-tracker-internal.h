@@ -40,6 +40,7 @@ typedef struct Run {
         Service *service;
         sd_id128_t invocation_id, stream_id;
         bool start_seen, has_stream, has_line;
+        bool stopping; /* it was told to end */
         bool ended, failed;
         bool concluded;  /* its event is in the output */
         bool superseded; /* held, since a line of a later run came before this one's end */

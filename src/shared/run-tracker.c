@@ -19,7 +19,8 @@
  * 5. Where runs follow each other closely, journald may even stamp a line with the invocation id of the next run. So an
  *    ended run without a stream also takes that of the next one, when it came before the next one's start; and when a
  *    second stream comes with one id, the first was of an earlier run.
- * 6. A run whose end was not logged (log level, full socket) ends when the next run shows itself.
+ * 6. A run that was told to stop before it failed is an error that says so: whoever stops it, or the host, knows.
+ * 7. A run whose end was not logged (log level, full socket) ends when the next run shows itself.
  *
  * Every decision depends on the entries and their times only. */
 
@@ -322,6 +323,9 @@ static int feed_manager(RunTracker *t, Service *s, const RunEntry *e)
                 hold_end(t, &run->hold);
                 slot_cancel(&run->slot);
                 return 0;
+        case RUN_ENTRY_STOP:
+                run->stopping = true;
+                return 0;
         case RUN_ENTRY_EXIT:
                 snprintf(run->exit_code, sizeof(run->exit_code), "%s", strempty(e->exit_code));
                 run->exit_status = e->exit_status;
@@ -351,6 +355,11 @@ int run_tracker_add_earlier_start(RunTracker *t, const RunEntry *start)
         t->looking_up->start_seen = true;
         t->looking_up->started = start->source_realtime;
         return 0;
+}
+
+void run_tracker_add_earlier_stop(RunTracker *t)
+{
+        t->looking_up->stopping = true;
 }
 
 int run_tracker_add_earlier_line(RunTracker *t, const RunEntry *e)

@@ -111,6 +111,9 @@ static int on_run(RunEvent *e, void *userdata)
         Session *s = userdata;
         int r;
 
+        /* What an administrator or the host's end has stopped is nobody's alarm; the next event moves the cursor on. */
+        if (e->stopped)
+                return 0;
         r = message_item(e, &json);
         if (r < 0)
                 return r;

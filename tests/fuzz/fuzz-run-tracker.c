@@ -89,6 +89,9 @@ static void make_step(Step *s, size_t serial, const uint8_t b[static 4], uint64_
                 e->type = RUN_ENTRY_LINE;
                 e->invocation_id = SD_ID128_NULL;
                 fill_text(s, serial, b[3] & 7);
+        } else if (kind == 7 && b[2] & 1) {
+                s->op = OP_FEED;
+                e->type = RUN_ENTRY_STOP;
         } else
                 s->op = kind == 6 ? OP_ADVANCE : OP_FORGET;
 }
@@ -121,6 +124,8 @@ static int lookup(RunTracker *t, const RunEntry *end, void *userdata)
                         r = run_tracker_add_earlier_line(t, e);
                 else if (e->type == RUN_ENTRY_START)
                         r = run_tracker_add_earlier_start(t, e);
+                else if (e->type == RUN_ENTRY_STOP)
+                        run_tracker_add_earlier_stop(t);
                 if (r < 0)
                         return r;
         }

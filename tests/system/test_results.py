@@ -58,6 +58,18 @@ def test_a_run_without_a_line_is_an_execution_error(stack, add):
     assert rows == [["error", "", "no-status-line"]]
 
 
+def test_a_run_that_is_stopped_is_nobodys_alarm(stack, add):
+    """As systemd stops it when the host goes down; on the host it shows."""
+    add(stack, script("Stopped", f'[[ -e /run/stop-me ]] && sleep 15; {prints("OK", "later")}'))
+    stack.run("touch /run/stop-me; systemctl start --no-block ssi-stopped.service")
+    wait_until(lambda: stack.show("ssi-stopped.service", "SubState")["SubState"] == "start")
+    stack.run("systemctl stop ssi-stopped.service; rm /run/stop-me")
+    wait_until(lambda: "was stopped before it ended" in stack.run(["ssictl", "history", "stopped"]).stdout)
+    stack.run(["ssictl", "run", "stopped"])
+    wait_until(lambda: stack.events("stopped") == ["later"])
+    assert stack.sql("SELECT kind FROM events WHERE service = 'stopped'") == [["result"]]
+
+
 def test_an_exit_code_is_an_execution_error(stack, add):
     add(stack, script("Exits", f'{prints("OK", "but")}; exit 3'))
     stack.run(["ssictl", "run", "exits"], check=False)

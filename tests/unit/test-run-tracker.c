@@ -98,6 +98,8 @@ static int lookup(RunTracker *t, const RunEntry *end, void *userdata)
                         r = run_tracker_add_earlier_line(t, e);
                 else if (e->type == RUN_ENTRY_START)
                         r = run_tracker_add_earlier_start(t, e);
+                else if (e->type == RUN_ENTRY_STOP)
+                        run_tracker_add_earlier_stop(t);
         }
         return r;
 }
@@ -670,6 +672,42 @@ static void test_forget(void **state)
         assert_int_equal(run_tracker_next(t, &e), 0);
 }
 
+/* By an administrator, or since the host goes down: no alarm for anybody. A status that was said by then counts. */
+static void test_stopped(void **state)
+{
+        Journal *j = JOURNAL(state);
+        Events *ev = EVENTS(state);
+
+        add(j, RUN_ENTRY_START, "a", 1000, 1);
+        add(j, RUN_ENTRY_STOP, "a", 1010, 1);
+        add(j, RUN_ENTRY_FAILURE, "a", 1020, 1)->e.result = "signal";
+        add(j, RUN_ENTRY_START, "b", 1030, 2);
+        add(j, RUN_ENTRY_STOP, "b", 1040, 2);
+        add(j, RUN_ENTRY_SUCCESS, "b", 1050, 2);
+        add(j, RUN_ENTRY_START, "c", 1060, 3);
+        add_line(j, "c", 1070, 3, 3, 3);
+        add(j, RUN_ENTRY_STOP, "c", 1080, 3);
+        add(j, RUN_ENTRY_SUCCESS, "c", 1090, 3);
+        add(j, RUN_ENTRY_START, "a", 1100, 4);
+        add(j, RUN_ENTRY_FAILURE, "a", 1110, 4)->e.result = "signal";
+        play(j, 0, SIZE_MAX, ev);
+        assert_int_equal(ev->n, 4);
+        expect_error(&ev->e[0], 1, RUN_ERROR_SIGNAL);
+        assert_true(ev->e[0].stopped);
+        assert_string_equal(ev->e[0].detail, "was stopped before it ended");
+        expect_error(&ev->e[1], 2, RUN_ERROR_NO_STATUS_LINE);
+        assert_true(ev->e[1].stopped);
+        expect_result(&ev->e[2], 3, "3");
+        assert_false(ev->e[2].stopped);
+        expect_error(&ev->e[3], 4, RUN_ERROR_SIGNAL);
+        assert_false(ev->e[3].stopped);
+        events_done(ev);
+        /* Begun after the stop: what came before is looked up. */
+        play(j, 2, SIZE_MAX, ev);
+        assert_true(ev->n > 0 && ev->e[0].stopped);
+        events_done(ev);
+}
+
 static bool is_kept(const char *slug, void *userdata)
 {
         unsigned *asked = userdata;
@@ -852,6 +890,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_boots, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_forget, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_sweep, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_stopped, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_random, setup, teardown),
         };
