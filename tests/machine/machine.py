@@ -1,9 +1,7 @@
 """A machine that qemu emulates, with the face of a throwaway host: commands, files, the journal; and its power."""
 import contextlib
 import datetime
-import os
 import re
-import socket
 import subprocess
 import time
 from pathlib import Path
