@@ -87,11 +87,8 @@ def test_reboot(machine, services):
     settle(machine, "tick", "busy")
     assert lost(machine, "tick") == lost(machine, "busy") == []
     assert machine.gaps() == gaps, "a gap"
-    alarms, cut_short = machine.server.told()[len(told):], machine.errors()[len(errors):]
-    assert [a for a in alarms if a[0] != "error"] == []
-    assert set(cut_short) <= {"signal"}
-    if cut_short or alarms:
-        pytest.xfail(f"what the reboot cut short is told as errors: {[a[1] for a in alarms]}")
+    # What the reboot cut short, too.
+    assert machine.server.told() == told and machine.errors() == errors
 
 
 def test_power_cut_in_the_midst_of_results(machine, services):
