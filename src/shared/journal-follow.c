@@ -85,8 +85,6 @@ static int on_lookup(RunTracker *t, const RunEntry *end, void *userdata)
                         r = run_tracker_add_earlier_line(t, &e.entry);
                 else if (streq(e.slug, end->slug) && e.entry.type == RUN_ENTRY_START)
                         r = run_tracker_add_earlier_start(t, &e.entry);
-                else if (streq(e.slug, end->slug) && e.entry.type == RUN_ENTRY_STOP)
-                        run_tracker_add_earlier_stop(t);
                 journal_entry_done(&e);
         }
         return r;

@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include "run-tracker-internal.h"
 
 /* Which stream is which run's. run-tracker.c says how. */
@@ -52,7 +54,7 @@ int run_new(RunTracker *t, Service *s, sd_id128_t invocation_id, Run **ret)
         return 0;
 }
 
-static Run *find_by_invocation(Service *s, sd_id128_t id)
+Run *run_find_by_invocation(Service *s, sd_id128_t id)
 {
         Run *run, *found = NULL;
 
@@ -186,7 +188,10 @@ int run_end(RunTracker *t, Run *run, const RunEntry *e, bool failed)
         run->failed = failed;
         run->ended_monotonic = t->now;
 
-        if (failed) {
+        if (failed && streq_ptr(e->result, "signal") && streq(run->exit_code, "killed") && run->exit_status == SIGTERM) {
+                run->undecided = true;
+                hold_begin(t, &run->hold);
+        } else if (failed) {
                 Slot *slot = TAKE_PTR(run->slot);
 
                 run->concluded = true;
@@ -236,7 +241,7 @@ int run_get(RunTracker *t, Service *s, const RunEntry *e, Run **ret)
         Run *run;
         int r;
 
-        run = find_by_invocation(s, e->invocation_id);
+        run = run_find_by_invocation(s, e->invocation_id);
         if (!run) {
                 r = run_new(t, s, e->invocation_id, &run);
                 if (r < 0)

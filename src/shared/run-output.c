@@ -119,7 +119,7 @@ static int fill_error(RunTracker *t, Slot *slot, Run *run, RunErrorKind kind, ch
         if (r < 0)
                 return r;
         slot->event.error = kind;
-        slot->event.stopped = run->stopping;
+        slot->event.stopped = run->stopped;
         slot->event.timestamp = run->ended_at ?: slot->realtime;
         run_line_clear(run);
         return 0;
@@ -134,13 +134,22 @@ int fill_failure(RunTracker *t, Slot *slot, Run *run, const char *result)
         r = run_failure_describe(result, run->exit_code, run->exit_status, &kind, &detail);
         if (r < 0)
                 return r;
-        if (run->stopping) {
+        if (run->stopped) {
                 free(detail);
                 detail = strdup("was stopped before it ended");
                 if (!detail)
                         return -ENOMEM;
         }
         return fill_error(t, slot, run, kind, detail);
+}
+
+int run_conclude_failure(RunTracker *t, Run *run)
+{
+        Slot *slot = TAKE_PTR(run->slot);
+
+        run->undecided = false;
+        run->concluded = true;
+        return fill_failure(t, slot, run, "signal");
 }
 
 int run_conclude(RunTracker *t, Run *run)

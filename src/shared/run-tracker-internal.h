@@ -40,8 +40,9 @@ typedef struct Run {
         Service *service;
         sd_id128_t invocation_id, stream_id;
         bool start_seen, has_stream, has_line;
-        bool stopping; /* it was told to end */
         bool ended, failed;
+        bool undecided; /* it failed, and may have been stopped: held */
+        bool stopped;
         bool concluded;  /* its event is in the output */
         bool superseded; /* held, since a line of a later run came before this one's end */
         bool early;      /* its stream was seen before its start */
@@ -119,12 +120,15 @@ int fill_result(RunTracker *t, Slot *slot, Run *run);
 int fill_failure(RunTracker *t, Slot *slot, Run *run, const char *result);
 /* Fills the run's own slot, for a run that ended well: its line, or that there was none. Ends the hold. */
 int run_conclude(RunTracker *t, Run *run);
+/* The same of one that is undecided, which it no longer is. The hold goes on. */
+int run_conclude_failure(RunTracker *t, Run *run);
 
 int run_new(RunTracker *t, Service *s, sd_id128_t invocation_id, Run **ret);
 void run_free(RunTracker *t, Run *run);
 /* The run that e speaks of, which may be new. Others that had not been seen to end then have. */
 int run_get(RunTracker *t, Service *s, const RunEntry *e, Run **ret);
 Run *run_find_by_stream(Service *s, sd_id128_t id);
+Run *run_find_by_invocation(Service *s, sd_id128_t id);
 
 void run_bind(Run *run, sd_id128_t stream_id);
 /* Takes the line. e, the entry being fed, is needed only where the run can be concluded: a correction stands at it. */

@@ -19,7 +19,7 @@
  * 5. Where runs follow each other closely, journald may even stamp a line with the invocation id of the next run. So an
  *    ended run without a stream also takes that of the next one, when it came before the next one's start; and when a
  *    second stream comes with one id, the first was of an earlier run.
- * 6. A run that was told to stop before it failed is an error that says so: whoever stops it, or the host, knows.
+ * 6. One that SIGTERM has ended is held as well: of a unit that it was told to stop, the manager says so right after that it failed.
  * 7. A run whose end was not logged (log level, full socket) ends when the next run shows itself.
  *
  * Every decision depends on the entries and their times only. */
@@ -45,6 +45,11 @@ static int decide_failed(RunTracker *t, Run *run)
         Run *i;
         int r;
 
+        if (run->undecided) {
+                r = run_conclude_failure(t, run);
+                if (r < 0)
+                        return r;
+        }
         DL_FOREACH(s->runs, i)
                 claims += run_claims(i);
         DL_COUNT(s->unclaimed, m, streams);
@@ -59,7 +64,7 @@ static int decide_failed(RunTracker *t, Run *run)
 
 static int run_due(RunTracker *t, Run *run)
 {
-        if (run->concluded)
+        if (run->concluded || run->undecided)
                 return decide_failed(t, run);
         run->ended = true;
         return run_conclude(t, run);
@@ -302,6 +307,20 @@ fail:
         return r;
 }
 
+static int feed_stop(RunTracker *t, Service *s, const RunEntry *e)
+{
+        Run *run = run_find_by_invocation(s, e->invocation_id);
+        int r;
+
+        if (!run || !run->undecided)
+                return 0;
+        run->stopped = true;
+        r = run_conclude_failure(t, run);
+        if (r >= 0 && run->has_stream)
+                hold_end(t, &run->hold);
+        return r;
+}
+
 static int feed_manager(RunTracker *t, Service *s, const RunEntry *e)
 {
         Stream *m;
@@ -310,6 +329,8 @@ static int feed_manager(RunTracker *t, Service *s, const RunEntry *e)
 
         if (sd_id128_is_null(e->invocation_id))
                 return 0;
+        if (e->type == RUN_ENTRY_STOP)
+                return feed_stop(t, s, e);
         r = run_get(t, s, e, &run);
         if (r < 0 || run->ended)
                 return r;
@@ -322,9 +343,6 @@ static int feed_manager(RunTracker *t, Service *s, const RunEntry *e)
                 run->superseded = false;
                 hold_end(t, &run->hold);
                 slot_cancel(&run->slot);
-                return 0;
-        case RUN_ENTRY_STOP:
-                run->stopping = true;
                 return 0;
         case RUN_ENTRY_EXIT:
                 snprintf(run->exit_code, sizeof(run->exit_code), "%s", strempty(e->exit_code));
@@ -355,11 +373,6 @@ int run_tracker_add_earlier_start(RunTracker *t, const RunEntry *start)
         t->looking_up->start_seen = true;
         t->looking_up->started = start->source_realtime;
         return 0;
-}
-
-void run_tracker_add_earlier_stop(RunTracker *t)
-{
-        t->looking_up->stopping = true;
 }
 
 int run_tracker_add_earlier_line(RunTracker *t, const RunEntry *e)

@@ -40,7 +40,7 @@ typedef enum RunEntryType {
         RUN_ENTRY_SUCCESS, /* the unit ended well */
         RUN_ENTRY_FAILURE, /* the unit failed; result is set */
         RUN_ENTRY_LINE,    /* a line of output; stream_id, text and length are set */
-        RUN_ENTRY_STOP,    /* the manager stops the unit, as it was told to */
+        RUN_ENTRY_STOP,    /* the manager has stopped the unit, as it was told to */
 } RunEntryType;
 
 /* One journal entry, its trusted fields checked by the caller. All pointers are borrowed for the call. */
@@ -86,8 +86,8 @@ void run_event_done(RunEvent *e);
 int run_event_copy(const RunEvent *e, RunEvent *ret);
 
 /* Called at the end of a run whose start the tracker has not seen: gives every earlier line of that invocation, oldest
- * first, through run_tracker_add_earlier_line(), and the run's start and stop through run_tracker_add_earlier_start() and _stop().
- * Negative errno fails the feed. */
+ * first, through run_tracker_add_earlier_line(), and the run's start through run_tracker_add_earlier_start(). Negative
+ * errno fails the feed. */
 typedef struct RunTracker RunTracker;
 typedef int (*run_tracker_lookup_t)(RunTracker *t, const RunEntry *end, void *userdata);
 
@@ -100,7 +100,6 @@ DEFINE_CLEANUP(RunTracker *, run_tracker_free);
 int run_tracker_feed(RunTracker *t, const RunEntry *e);
 int run_tracker_add_earlier_line(RunTracker *t, const RunEntry *line);
 int run_tracker_add_earlier_start(RunTracker *t, const RunEntry *start);
-void run_tracker_add_earlier_stop(RunTracker *t);
 
 /* To be called first when there are entries that will not be fed, and all that are younger than this time will be.
  * SD_ID128_NULL when it is not known: it is the first entry's then. */

@@ -124,8 +124,6 @@ static int lookup(RunTracker *t, const RunEntry *end, void *userdata)
                         r = run_tracker_add_earlier_line(t, e);
                 else if (e->type == RUN_ENTRY_START)
                         r = run_tracker_add_earlier_start(t, e);
-                else if (e->type == RUN_ENTRY_STOP)
-                        run_tracker_add_earlier_stop(t);
                 if (r < 0)
                         return r;
         }

@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include "test.h"
 #include "run-tracker.h"
 
@@ -98,8 +100,6 @@ static int lookup(RunTracker *t, const RunEntry *end, void *userdata)
                         r = run_tracker_add_earlier_line(t, e);
                 else if (e->type == RUN_ENTRY_START)
                         r = run_tracker_add_earlier_start(t, e);
-                else if (e->type == RUN_ENTRY_STOP)
-                        run_tracker_add_earlier_stop(t);
         }
         return r;
 }
@@ -672,39 +672,45 @@ static void test_forget(void **state)
         assert_int_equal(run_tracker_next(t, &e), 0);
 }
 
-/* By an administrator, or since the host goes down: no alarm for anybody. A status that was said by then counts. */
+static void add_terminated(Journal *j, uint64_t ms, unsigned run)
+{
+        Entry *x;
+
+        add(j, RUN_ENTRY_START, "a", ms, run);
+        x = add(j, RUN_ENTRY_EXIT, "a", ms + 10, run);
+        x->e.exit_code = "killed";
+        x->e.exit_status = SIGTERM;
+        add(j, RUN_ENTRY_FAILURE, "a", ms + 20, run)->e.result = "signal";
+}
+
+/* By an administrator, or since the host goes down: no alarm for anybody. */
 static void test_stopped(void **state)
 {
         Journal *j = JOURNAL(state);
         Events *ev = EVENTS(state);
 
-        add(j, RUN_ENTRY_START, "a", 1000, 1);
-        add(j, RUN_ENTRY_STOP, "a", 1010, 1);
-        add(j, RUN_ENTRY_FAILURE, "a", 1020, 1)->e.result = "signal";
-        add(j, RUN_ENTRY_START, "b", 1030, 2);
-        add(j, RUN_ENTRY_STOP, "b", 1040, 2);
-        add(j, RUN_ENTRY_SUCCESS, "b", 1050, 2);
-        add(j, RUN_ENTRY_START, "c", 1060, 3);
-        add_line(j, "c", 1070, 3, 3, 3);
-        add(j, RUN_ENTRY_STOP, "c", 1080, 3);
-        add(j, RUN_ENTRY_SUCCESS, "c", 1090, 3);
-        add(j, RUN_ENTRY_START, "a", 1100, 4);
-        add(j, RUN_ENTRY_FAILURE, "a", 1110, 4)->e.result = "signal";
+        add_terminated(j, 1000, 1);
+        add(j, RUN_ENTRY_STOP, "a", 1021, 1);
+        add_terminated(j, 1100, 2); /* by somebody else */
+        add(j, RUN_ENTRY_START, "a", 3000, 3);
+        add_line(j, "a", 3010, 3, 3, 3);
+        add(j, RUN_ENTRY_SUCCESS, "a", 3020, 3);
+        add(j, RUN_ENTRY_STOP, "a", 3030, 3);
+        add_line(j, "a", 4000, 4, 4, 4);
+        add_terminated(j, 4001, 4);
+        add(j, RUN_ENTRY_STOP, "a", 4022, 4);
+        add(j, RUN_ENTRY_STOP, "a", 4023, 99); /* of a run that nobody has seen */
         play(j, 0, SIZE_MAX, ev);
         assert_int_equal(ev->n, 4);
         expect_error(&ev->e[0], 1, RUN_ERROR_SIGNAL);
         assert_true(ev->e[0].stopped);
         assert_string_equal(ev->e[0].detail, "was stopped before it ended");
-        expect_error(&ev->e[1], 2, RUN_ERROR_NO_STATUS_LINE);
-        assert_true(ev->e[1].stopped);
+        expect_error(&ev->e[1], 2, RUN_ERROR_SIGNAL);
+        assert_false(ev->e[1].stopped);
         expect_result(&ev->e[2], 3, "3");
-        assert_false(ev->e[2].stopped);
         expect_error(&ev->e[3], 4, RUN_ERROR_SIGNAL);
-        assert_false(ev->e[3].stopped);
-        events_done(ev);
-        /* Begun after the stop: what came before is looked up. */
-        play(j, 2, SIZE_MAX, ev);
-        assert_true(ev->n > 0 && ev->e[0].stopped);
+        assert_true(ev->e[3].stopped);
+        check_resume(j, ev, 2 * USEC_PER_SEC);
         events_done(ev);
 }
 
