@@ -313,16 +313,17 @@ def test_two_hosts_over_tls_with_a_private_ca(boot):
     install(server, "ssi-agent", "ssi-server", "ssictl")
     install(agent, "ssi-agent", "ssictl")
     account = set_up(server)
+    ca = agent.write("/root/ca.pem", server.run("cat /var/lib/ssi-server/tls/ca.pem").stdout)
+    # The name has to be one of the certificate, and its authority has to be given.
+    for url, options in ((f"https://{server.name}:8443", []), ("https://10.83.0.9:8443", [f"--ca={ca}"])):
+        token = account.new_server("no")["claim_token"]
+        r = agent.run(["ssictl", "register", url, token, *options], check=False)
+        assert r.returncode == 1 and r.stderr, url
     ids = {}
     for host in (server, agent):
         ids[host.name] = register(host, server, account, f"https://{server.name}:8443")
         add(host, "Check", f"from {host.name}")
         wait_until(lambda: message(account, ids[host.name], "check") == f"from {host.name}", timeout=20)
-    # The name has to be one of the certificate, and its authority has to be given.
-    for url, options in ((f"https://{server.name}:8443", []), ("https://10.83.0.9:8443", ["--ca=/root/ca.pem"])):
-        token = account.new_server("no")["claim_token"]
-        r = agent.run(["ssictl", "register", url, token, *options], check=False)
-        assert r.returncode == 1 and r.stderr, url
     assert {s["name"] for s in account.get("/api/v1/servers") if s["state"] == "online"} == {server.name, agent.name}
 
     # The cable is pulled and put back: what happened meanwhile arrives.
