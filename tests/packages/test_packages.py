@@ -50,7 +50,7 @@ def boot():
 
 
 def apt(host, command):
-    return host.run(f"DEBIAN_FRONTEND=noninteractive apt-get -y -q {command}", timeout=300)
+    return host.run(f"DEBIAN_FRONTEND=noninteractive apt-get -y -q {command}", timeout=900)
 
 
 def install(host, *names, version="new"):
