@@ -55,33 +55,36 @@ static const char *skip_number(const char *s, const char *end)
         return s;
 }
 
-/* json-c's strict mode still takes single quotes, NaN, "1.", "01.5", control characters in strings and NUL bytes at the end.
- * It judges how the tokens are put together, this what is one. */
+static const char *skip_token(const char *s, const char *end)
+{
+        switch (*s) {
+        case ' ': case '\t': case '\r': case '\n':
+        case '{': case '}': case '[': case ']': case ',': case ':':
+                return s + 1;
+        case '"':
+                return skip_string(s, end);
+        case 't':
+                return skip_word(s, end, "true");
+        case 'f':
+                return skip_word(s, end, "false");
+        case 'n':
+                return skip_word(s, end, "null");
+        default:
+                return skip_number(s, end);
+        }
+}
+
+/* json-c judges how the tokens are put together, this what is one. Not by json-c's strict mode: that still takes single quotes, NaN,
+ * "1.", "01.5", control characters in strings and NUL bytes at the end, and that of json-c 0.18 takes nothing in strings but ASCII.
+ * Without it a comma may stand before the end of an array or object. */
 static bool tokens_are_valid(const char *s, size_t n)
 {
         const char *end = s + n;
+        char last = '\0';
 
-        while (s && s < end)
-                switch (*s) {
-                case ' ': case '\t': case '\r': case '\n':
-                case '{': case '}': case '[': case ']': case ',': case ':':
-                        s++;
-                        break;
-                case '"':
-                        s = skip_string(s, end);
-                        break;
-                case 't':
-                        s = skip_word(s, end, "true");
-                        break;
-                case 'f':
-                        s = skip_word(s, end, "false");
-                        break;
-                case 'n':
-                        s = skip_word(s, end, "null");
-                        break;
-                default:
-                        s = skip_number(s, end);
-                }
+        for (; s && s < end; last = strchr(" \t\r\n", *s) ? last : *s, s = skip_token(s, end))
+                if (last == ',' && (*s == ']' || *s == '}'))
+                        return false;
         return s;
 }
 
@@ -96,8 +99,6 @@ int json_parse(const char *s, size_t n, json_object **ret)
         t = json_tokener_new_ex(JSON_DEPTH_MAX);
         if (!t)
                 return -ENOMEM;
-        /* Not JSON_TOKENER_VALIDATE_UTF8: that is done, and json-c would do it byte by byte. */
-        json_tokener_set_flags(t, JSON_TOKENER_STRICT);
         o = json_tokener_parse_ex(t, s, (int) n);
         end = json_tokener_get_parse_end(t);
 
