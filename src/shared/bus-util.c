@@ -92,3 +92,24 @@ int bus_request_name(sd_bus *bus, const char *name)
         return sd_bus_request_name_async(
                 bus, NULL, name, SD_BUS_NAME_QUEUE, NULL, NULL);
 }
+
+bool bus_change_names(sd_bus_message *m, const char *interface, bool (*wanted)(const char *property))
+{
+        const char *changed, *name;
+        int r;
+
+        r = sd_bus_message_read(m, "s", &changed);
+        if (r < 0 || !streq(changed, interface))
+                return false;
+        r = sd_bus_message_enter_container(m, 'a', "{sv}");
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(m, "s", &name);
+                if (r >= 0 && wanted(name))
+                        return true;
+                if (r >= 0)
+                        r = sd_bus_message_skip(m, "v");
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return false;
+}

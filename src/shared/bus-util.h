@@ -51,3 +51,6 @@ int bus_read_options(sd_bus_message *m, int (*read)(sd_bus_message *m, const cha
  * requested (queued, so that an upgrade's two instances hand over). */
 int bus_open_daemon(sd_event *event, sd_bus **ret);
 int bus_request_name(sd_bus *bus, const char *name);
+
+/* Whether a PropertiesChanged is of this interface, and gives a value for a property that is wanted. */
+bool bus_change_names(sd_bus_message *m, const char *interface, bool (*wanted)(const char *property));

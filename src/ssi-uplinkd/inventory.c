@@ -365,32 +365,11 @@ static int on_manager_signal(sd_bus_message *m, void *userdata, sd_bus_error *er
         return 0;
 }
 
-static bool names_what_is_told(sd_bus_message *m)
-{
-        const char *interface, *name;
-        int r;
-
-        r = sd_bus_message_read(m, "s", &interface);
-        if (r < 0 || !streq(interface, AGENT_SERVICE_INTERFACE))
-                return false;
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = sd_bus_message_read(m, "s", &name);
-                if (r >= 0 && service_property_is_told(name))
-                        return true;
-                if (r >= 0)
-                        r = sd_bus_message_skip(m, "v");
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(m);
-        }
-        return false;
-}
-
 static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Inventory *i = userdata;
 
-        if (bus_owner_sent(i->agent, m) && names_what_is_told(m))
+        if (bus_owner_sent(i->agent, m) && bus_change_names(m, AGENT_SERVICE_INTERFACE, service_property_is_told))
                 hint_path(i, sd_bus_message_get_path(m));
         return 0;
 }

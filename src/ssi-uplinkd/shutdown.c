@@ -125,33 +125,17 @@ static void on_agent(const char *owner, void *userdata)
                 look(userdata);
 }
 
-/* Whether the change is about the shutdown; it is not about what it is now. */
-static bool names_shutdown(sd_bus_message *m)
+/* It tells of the change alone, not of what it is now. */
+static bool is_of_shutdown(const char *property)
 {
-        const char *interface, *name;
-        int r;
-
-        r = sd_bus_message_read(m, "s", &interface);
-        if (r < 0 || !streq(interface, AGENT_MANAGER_INTERFACE))
-                return false;
-        r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
-                r = sd_bus_message_read(m, "s", &name);
-                if (r >= 0 && streq(name, "ShuttingDown"))
-                        return true;
-                if (r >= 0)
-                        r = sd_bus_message_skip(m, "v");
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(m);
-        }
-        return false;
+        return streq(property, "ShuttingDown");
 }
 
 static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Shutdown *s = userdata;
 
-        if (bus_owner_sent(s->agent, m) && names_shutdown(m))
+        if (bus_owner_sent(s->agent, m) && bus_change_names(m, AGENT_MANAGER_INTERFACE, is_of_shutdown))
                 look(s);
         return 0;
 }
