@@ -223,7 +223,7 @@ int operation_add(
         sd_bus_error *error)
 {
         static const step_t steps[] = {
-                step_validate,     step_reload, step_enable, step_clean_new_timer, step_start_timer,
+                step_validate,     step_enable, step_reload, step_clean_new_timer, step_start_timer,
                 step_get_next_run, step_get_timeout, step_run, step_commit, NULL,
         };
         static const OperationKind kind = {

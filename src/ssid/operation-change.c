@@ -105,16 +105,21 @@ int operation_remove(Manager *m, sd_bus_message *request, const char *slug, sd_b
 
 static int step_still_there(Operation *o)
 {
-        return find(o) ? 1 : 0;
+        const Service *s = find(o);
+
+        if (!s)
+                return 0;
+        o->was_enabled = s->enabled;
+        return 1;
 }
 
 /* systemd would enable a timer that is not there, by what is left of it. */
 static int step_timer_still_there(Operation *o)
 {
-        if (!find(o))
-                return 0;
-        if (unit_file_find(o->timer) != UNIT_FILE_NONE)
-                return 1;
+        int r = step_still_there(o);
+
+        if (r <= 0 || unit_file_find(o->timer) != UNIT_FILE_NONE)
+                return r;
         sd_bus_error_setf(
                 &o->error,
                 AGENT_ERROR_CHANGE_FAILED,
@@ -147,18 +152,27 @@ static int step_disabled(Operation *o)
         return finish_enabling(o, false);
 }
 
+static bool undo_change(Operation *o)
+{
+        static const step_t steps_enabled[] = { step_enable, step_reload, step_start_timer, step_undone, NULL };
+        static const step_t steps_disabled[] = { step_disable, step_stop_timer, step_reload, step_undone, NULL };
+
+        o->steps = o->was_enabled ? steps_enabled : steps_disabled;
+        return true;
+}
+
 int operation_set_enabled(Manager *m, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error)
 {
         static const step_t steps_enable[] = {
-                step_timer_still_there, step_enable, step_start_timer, step_get_next_run, step_enabled, NULL,
+                step_timer_still_there, step_enable, step_reload, step_start_timer, step_get_next_run, step_enabled, NULL,
         };
         /* Waits: while the timer is being stopped, systemd goes on telling its next elapse. */
         static const step_t steps_disable[] = {
-                step_still_there, step_disable, step_stop_timer_and_wait, step_get_next_run, step_disabled, NULL,
+                step_still_there, step_disable, step_reload, step_stop_timer_and_wait, step_get_next_run, step_disabled, NULL,
         };
         static const OperationKind kinds[] = {
-                { .verb = "disable", .error_name = AGENT_ERROR_CHANGE_FAILED, .steps = steps_disable },
-                { .verb = "enable", .error_name = AGENT_ERROR_CHANGE_FAILED, .steps = steps_enable },
+                { .verb = "disable", .error_name = AGENT_ERROR_CHANGE_FAILED, .steps = steps_disable, .undo = undo_change },
+                { .verb = "enable", .error_name = AGENT_ERROR_CHANGE_FAILED, .steps = steps_enable, .undo = undo_change },
         };
 
         return enqueue(m, kinds + enable, request, slug, error);

@@ -4,12 +4,13 @@
  * authorised the request, which is answered later. A failure at any step is what it is answered with; an unfinished
  * installation or removal is taken back.
  *
- *   add:     validate, write files, Reload, EnableUnitFiles, [CleanUnit timer], start the timer, [start the service], commit
+ *   add:     validate, write files, EnableUnitFiles, Reload, [CleanUnit timer], start the timer, [start the service], commit
  *   remove:  StopUnit timer, CleanUnit timer, put files aside, DisableUnitFiles, StopUnit service, Reload, commit
- *   enable:  EnableUnitFiles, start the timer
- *   disable: DisableUnitFiles, StopUnit timer
+ *   enable:  EnableUnitFiles, Reload, start the timer
+ *   disable: DisableUnitFiles, Reload, StopUnit timer
  *   zone:    rewrite the timers that are wrong for the host's zone, Reload, restart those; nobody asks for it
  *
+ * Reload comes after each change to what is enabled: until then systemd (254 and later) says of every unit that a reload is due.
  * Until the commit, the record of the fileset lets a restarted ssid undo an add and finish a removal. */
 
 #include <systemd/sd-bus.h>

@@ -192,6 +192,21 @@ def test_remove(host, bus, former, fault, enabled):
     assert host.show("ssi-former.timer", "ActiveState")["ActiveState"] == ("active" if enabled else "inactive")
 
 
+@pytest.mark.parametrize("fault", ["Reload is denied", "systemd refuses Reload"])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_enable_and_disable(host, bus, former, fault, enabled):
+    context, what, hint = FAULTS[fault]
+    if not enabled:
+        bus.service("former", "Disable")
+    before = state(host)
+    with context(host):
+        error = refused(bus.service, "former", "Disable" if enabled else "Enable")
+        assert state(host) == before
+    check(error, "ChangeFailed", what, hint)
+    assert bus.properties("former")["Enabled"] == enabled
+    assert host.show("ssi-former.timer", "ActiveState")["ActiveState"] == ("active" if enabled else "inactive")
+
+
 def test_what_ssictl_says(host, former):
     path = host.write("/tmp/latter.bash", script("Latter", prints("OK", "x")))
     with ReadOnly(host, UNITS):

@@ -164,6 +164,10 @@ def test_add_says_what_it_has_done(agent, add):
     def again(*options):
         return agent.run(["ssictl", *options, "add", "--replace", path]).stdout
 
+    def up_to_date():
+        """Or systemctl would warn at each command, about whatever unit."""
+        return agent.show("dbus.service", "NeedDaemonReload")["NeedDaemonReload"] == "no"
+
     started = agent.show("ssi-says-it.timer", "ActiveEnterTimestampMonotonic")
     assert again().startswith("Unchanged: says-it (Says It, version 1.0), next run ")
     assert json.loads(again("--json"))["change"] == "unchanged"
@@ -178,6 +182,10 @@ def test_add_says_what_it_has_done(agent, add):
     assert "TasksMax=256" in agent.run(["cat", f"{UNITS}/ssi-says-it.service"]).stdout
     agent.run(f"chmod -x {BIN}/says-it")
     assert json.loads(again("--json"))["change"] == "replaced"
+    agent.run(["ssictl", "disable", "says-it"])
+    assert up_to_date()
+    agent.run(["ssictl", "enable", "says-it"])
+    assert up_to_date()
     agent.run(["ssictl", "disable", "says-it"])
     assert again().startswith("Replaced ") and show(agent, "says-it")["Enabled"]
     agent.run("systemctl stop ssi-says-it.timer")
