@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # Completion of ssictl(1) for bash.                                                              -*- shell-script -*-
 
 # The installed services. Another host is not asked: a key shall not wait for ssh.

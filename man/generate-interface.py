@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes the manual page of a D-Bus API from its interface files, whose comments are its text.
 
 generate-interface.py BUS-NAME DESCRIPTION SEE-ALSO FILE… prints the page. A comment stands directly before what it is about.

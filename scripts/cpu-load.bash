@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT-0
 
 # name: CPU Load
 # description: Load average of the last five minutes, per processor

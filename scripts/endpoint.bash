@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT-0
 
 # name: Endpoint
 # description: Whether TCP and HTTP endpoints answer, and how fast

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT-0
 
 # name: Failed Units
 # description: systemd units that have failed

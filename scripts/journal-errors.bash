@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT-0
 
 # name: Journal Errors
 # description: How many errors are logged, and by whom

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT-0
 
 # name: PostgreSQL
 # description: Whether PostgreSQL answers, and how near it is to its limits

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT-0
 
 # name: RAID
 # description: Linux software RAID arrays and ZFS pools

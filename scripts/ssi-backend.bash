@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT-0
 
 # name: SSI Backend
 # description: Whether this host's SSI backend stores results in time and gets its notifications out

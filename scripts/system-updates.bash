@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT-0
 
 # name: Package Updates
 # description: Updates that APT or DNF would install

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT-0
 
 # name: Time Synchronization
 # description: Whether the clock is synchronized, and by how much it is off

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT-0
 
 # name: Uptime
 # description: How long the system runs, and whether it must be rebooted

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # Makes a script end at the first command that fails, and say which one that was; to be sourced at its top. A command that may
 # fail, or whose failure is told in better words, is followed by "||". One inside of ( ) or a function is named from the
 # inside out.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # For scripts that run long steps and must leave nothing behind however they end; to be sourced. The script defines
 # tidy_up(), which removes what the steps have made, and calls steps_begin before the first.
 

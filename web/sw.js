@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The service worker: the page itself while there is no network, and notifications. It never sees or keeps answers of the
 // API; what was last known of an account is kept by the page (js/vault.js), which forgets it at log-out.
 

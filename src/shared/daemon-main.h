@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* What the main() of the agent's daemons has in common: options, signals, the event loop, the log. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* From an sd_journal's current entry to a RunEntry, with the forgery check: only fields that journald itself stamps say

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Follows the journal for the runs of installed services, inside an sd-event loop. */

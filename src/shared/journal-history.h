@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* What the journal holds of a service's runs, looked up aside from following it. Blocks for reads of mapped files. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "json-util.h"
 
 #define JSON_DEPTH_MAX 16

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Logging to standard error, with sd-daemon(3) level prefixes when that is the journal. Only programs log above

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdarg.h>
 
 #include "metadata.h"
@@ -142,6 +143,9 @@ static int take_value(Metadata *m, unsigned line, const char *key, size_t key_le
 {
         MetadataKey k = key_from_string(key, key_len);
 
+        /* How the author licenses the script is no setting, and no mistake. */
+        if (k == _METADATA_KEY_MAX && key_len > 5 && memcmp(key, "SPDX-", 5) == 0)
+                return 0;
         if (k == _METADATA_KEY_MAX)
                 return metadata_add_problem(
                         m, line, true, "unknown key \"%.*s\", ignored", (int) MIN(key_len, 64U), key);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The metadata header of a service-script: "# key: value" lines in the first comment block that has any. Reading it is

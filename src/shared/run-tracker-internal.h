@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Inside the run tracker: the entries and the clock (run-tracker.c), whose stream is whose (run-match.c), and what

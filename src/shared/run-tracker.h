@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* From journal entries to concluded runs. Pure logic: no journal, no clock, no I/O. The same entries always give the

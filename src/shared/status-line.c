@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "status-line.h"
 
 #define STAMP_LEN 19 /* "YYYY-MM-DD HH:MM:SS" */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* A status line as a service-script prints it: "YYYY-MM-DD HH:MM:SS, STATUS, MESSAGE". The message may hold commas. */

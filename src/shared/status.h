@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The four statuses of the blueprint, in order of severity. An execution error is not one of them. */

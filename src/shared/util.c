@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "util.h"
 
 int free_and_strdup(char **p, const char *s)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Ownership in the systemd way: a variable says with _cleanup_ how it is freed, TAKE_PTR() hands it on.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Accepted connections of which nothing has been heard yet, as FreeBSD's accf_data(9) keeps them in the kernel (Linux'

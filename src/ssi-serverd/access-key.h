@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* This instance's own key for signing access tokens: ECDSA on P-256. The private half never leaves the machine, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Whom the backend may call on behalf of a user. Judged by the address that a name resolved to, when it is connected

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "admin-internal.h"
 #include "db-array.h"
 #include "token.h"

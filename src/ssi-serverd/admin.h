@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Local administration: org.ssi.Server1 on the system bus, where there is one. Without a bus (as in a container) the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The checks of what clients send, all in one place: types, sizes, characters. A function that returns NULL or false has

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api-page.h"
 #include "api-sql.h"
 #include "api.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Lists come in pages: ?limit= says how many, and ?after= holds the key of the last element of the page before, as the

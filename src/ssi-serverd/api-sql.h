@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The objects of the API as SQL expressions, so that the lists, the single objects and the stream have one shape. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* How a service stood over the last days, as stretches of time instead of single results: a check that runs each minute
  * has ten thousand results in a week, but few changes. */
 

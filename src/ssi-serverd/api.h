@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* What the REST handlers share: routes, authentication, queries that continue in the event loop. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* What was committed, told to the streams of this instance and, by NOTIFY, to the other instances. A change only says

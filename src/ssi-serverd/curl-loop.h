@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* libcurl's transfers in the sd-event loop. Names are resolved in threads of libcurl's own. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Text forms of PostgreSQL arrays, for statements that unnest() many rows at once. */

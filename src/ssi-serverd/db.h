@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* PostgreSQL through libpq's non-blocking interface in the sd-event loop: a small pool of connections, statements

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Sends one message to one place, once: by HTTP or SMTP, through libcurl in the event loop. Retries are the caller's. */

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes a file as the initialiser of a C array. Usage: embed.py INPUT OUTPUT"""
 
 import sys

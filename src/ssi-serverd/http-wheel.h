@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* A timer wheel of one-second slots: arming and disarming cost the same with ten timers as with a hundred thousand.

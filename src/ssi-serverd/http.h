@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* HTTP/1.1, WebSocket and server-sent events on libwebsockets, driven by sd-event. This layer knows nothing of SSI:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* What the owner of an agent's session knows of its services: the state that is in the database for certain, because

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The statements of ingestion, each a transaction of its own. The order of a parameter's arrays is that of the enums. */

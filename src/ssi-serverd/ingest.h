@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Ingestion by group commit. Each agent session is a source with a queue of its own, kept in order. While one

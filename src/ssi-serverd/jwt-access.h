@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Access tokens: JSON Web Tokens (RFC 7519) signed with ES256 and nothing else, with the user's public id as subject,

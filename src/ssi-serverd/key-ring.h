@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The keys that access tokens are signed with: this instance's own, published in the database, and the public ones of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The backend's manager: owns the event loop, the HTTP server and the application on it. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* GET /metrics: what operators watch, in Prometheus' text format (version 0.0.4). For this machine, and for who has the

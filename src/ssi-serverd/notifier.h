@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Tells people. Evaluates what the database's transitions mean to each channel (0004-notifications.sql), claims messages

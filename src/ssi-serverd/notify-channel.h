@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The types of channels: what each needs to be told, and how a message becomes a request to it. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "notify-message.h"
 
 #define DIGEST_LINES_MAX 50

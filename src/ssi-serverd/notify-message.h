@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* What people read of a change: the payload of the outbox (0004-notifications.sql) as texts. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "notify-channel.h"
 
 #define TITLE_MAX     ((size_t) 200)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Texts with {{placeholders}}. There is nothing else in them: no conditions, no loops, no calls. A placeholder is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Passwords: argon2id in worker threads, a few at once because each takes 64 MiB. */

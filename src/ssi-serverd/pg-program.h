@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* PostgreSQL's own programs as children of the event loop's process. How they find the database travels in their

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The settings that a reload takes over. systemd hands over the environment file once, at the start; a reload reads it

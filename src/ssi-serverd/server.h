@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The backend above HTTP: REST, agent sessions, ingestion and streams on one database. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "http-internal.h"
 
 /* What one write to the socket takes from the queue. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The files of the dashboard. Never leaves its folder, follows no symlink, shows no hidden file. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Server-sent events: what was committed, to the streams of the user that it belongs to. Changes only name what to read

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Where the certificate comes from: named by the administrator, else made here under a private CA. Blocking; all of it

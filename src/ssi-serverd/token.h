@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Identifiers and secrets. A secret is 256 random bits, shown once and kept only as a hash: there is nothing to guess,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* libuv brings the MIN and MAX of sys/param.h, which must come second. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* A libuv loop inside the sd-event loop: libwebsockets hangs its sockets on the former, everything else of the daemon

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <curl/curl.h>
 #include <fcntl.h>
 #include <jwt.h>

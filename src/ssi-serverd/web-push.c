@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Web push: message encryption (RFC 8291 on RFC 8188's aes128gcm) and the server's voluntary identification (VAPID,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Blocking or CPU-bound work in libuv's thread pool (4 threads unless $UV_THREADPOOL_SIZE says otherwise). */

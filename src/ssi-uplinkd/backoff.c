@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backoff.h"
 
 /* Even the luckiest draw leaves the other side a moment. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* A mirror of the services that ssid has on the bus. While ssid is away it keeps what it knew. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The messages of docs/protocol.md, as JSON text that the caller owns. -ENOMEM. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The network: one HTTP request or WebSocket at a time is a NetConn. Names are looked up off the loop; TLS checks the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>

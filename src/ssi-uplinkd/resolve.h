@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* getaddrinfo(3) off the event loop: a thread of its own for each name, gone with the answer. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service-property.h"
 
 static int read_string(sd_bus_message *m, char **field)

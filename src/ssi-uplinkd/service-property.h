@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The properties of org.ssi.Agent1.Service that the backend is told of. */

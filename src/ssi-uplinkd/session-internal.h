@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* session.c is the life of a connection, session-messages.c what is said on it. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "json-util.h"
 #include "messages.h"
 #include "session-internal.h"

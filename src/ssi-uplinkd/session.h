@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The connection to the backend: connects, says who it is, reads the journal from where the backend asks and sends what

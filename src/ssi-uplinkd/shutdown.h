@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Whether the host is about to go down, as ssid has it from logind. While it is not, a delay lock of logind is held, so

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus-util.h"
 #include "log.h"
 #include "manager.h"

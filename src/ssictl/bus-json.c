@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus-json.h"
 
 static int read_basic(sd_bus_message *m, char type, json_object **ret)

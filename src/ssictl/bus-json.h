@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Any D-Bus value as JSON or as text, for what ssictl shows without knowing its type beforehand. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
 
 /* How often it is asked whether it answers, and how long that may take: its loop may be busy with somebody else. */

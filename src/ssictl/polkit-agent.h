@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* A program that asks for passwords on the terminal, for as long as a call may need one. */

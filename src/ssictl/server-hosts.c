@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server.h"
 
 int server_list(Ctl *c, int argc, char *argv[])

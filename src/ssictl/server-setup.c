@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server.h"
 
 /* A first start makes a database cluster, which takes its time. */

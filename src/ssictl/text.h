@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Text on a terminal: widths are columns, as wcwidth(3) counts them, so that tables stay aligned whatever is in them. What

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "uplink-info.h"
 
 void uplink_info_done(UplinkInfo *i)

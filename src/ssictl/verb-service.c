@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service-info.h"
 
 static int change_one(Ctl *c, const char *name, const char *member, const char *done)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Where commands begin in a Bash script. This is no parser: it passes over comments, quotes, here-documents, arrays, patterns

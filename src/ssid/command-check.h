@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Commands that cannot work in the sandbox that a script will get: `systemctl` of a dynamic user, `sudo`, `ping`, … Cheap, and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* What services depend on: the other services whose watched units their own watched units need (Requires=, Requisite=,

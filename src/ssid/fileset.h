@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The three files of one service (script, service unit, timer unit), written or removed as a whole.

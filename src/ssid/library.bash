@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # Read by every service-script before its first line (BASH_ENV of its unit); see ssi-service-script(7).
 # shellcheck shell=bash
 

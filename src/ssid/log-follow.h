@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Following what a service prints. The caller reads when it is ready for more, so that a slow one holds up nobody and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The agent's manager: owns the event loop, the bus and everything that ssid keeps. The services are what the disk says;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Changing services: one change at a time, in the order of the requests, each in asynchronous steps. The caller has

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Schedules in the hour that comes twice in autumn. systemd evaluates a calendar expression without a zone in local time,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Runs a helper program without blocking the loop: as an unprivileged user, with standard input given and standard

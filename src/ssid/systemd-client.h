@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Asynchronous calls of systemd's manager over D-Bus (org.freedesktop.systemd1(5)). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Questions to systemd, of which there may be one for each service at a time. The bus allows 128 unanswered calls per

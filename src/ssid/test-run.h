@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Trying a script without installing it: a transient unit with the settings of an installed one, whose result is read

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* The units of a service-script: the text of those that are installed, the properties of one that is transient. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Which units need which others, and which services watch them. Says which services depend on which: the watched units

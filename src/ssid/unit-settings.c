@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <linux/capability.h>
 
 #include "journal-follow.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* What a service-script's unit says, as one table: unit-file.h writes it as the text of an installed unit, and as the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* Judging a service-script: the header by metadata.h, its commands by command-check.h, the schedule and the time span by systemd-analyze(1), the syntax

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* watches: in a script's header. A change of a watched unit's ActiveState starts the services that watch it.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """One attacker, inside the backend's host:  attacker.py KIND SECONDS [ARGUMENT…]
 
 Does its worst for so long and prints what came of it, as a line of JSON.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Every method and property of a live daemon's interfaces, called with arguments of their types that are as odd as they can
 be, and of other types."""
 import xml.etree.ElementTree as ET

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Requests and WebSocket frames to a live server, made from good ones by breaking them. Runs inside a host:
 
     python3 fuzz_http.py SECONDS SEED [AGENT_ID API_KEY]

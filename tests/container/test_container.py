@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The image as its users run it: by compose.yaml, with agents that are elsewhere. Called by ./run, in a network of its own."""
 import http.client
 import json

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A throwaway host has its machine's clock, which a test must not set. Preloaded into a host's daemons, this adds to
  * CLOCK_REALTIME what CLOCK_FILE says (microseconds, signed, of this machine's byte order), so that all of them see the clock
  * step at once, and no other clock. libfaketime(1) reads its file with every call or after seconds, takes over waiting as

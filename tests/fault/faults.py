@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What can go wrong, one function per kind. Each does it at once, and gives what undoes it later, with the time until then;
 or None. All draw from the given random.Random alone."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """A backend and agents, each in a throwaway host of its own, services that never stop running, and what all of them must
 agree on in the end."""
 import math

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The network between an agent and the backend, as far as a test can bend it: a TCP relay of our own.
 
 It listens on 127.0.0.1:8443 inside the agent's host and goes on to the same address inside the backend's, so TLS passes

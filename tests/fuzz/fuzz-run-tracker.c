@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A byte string becomes a journal: each four bytes are one entry (or something else that a reader does). The same
  * journal goes to several trackers, which must agree. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* A target reads bytes and ends the program when something that must hold does not. The same sources make fuzzers (with

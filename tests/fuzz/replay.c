@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Replays files through a target without libFuzzer: replay FILE-OR-FOLDER… */
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Fixtures. `server` is the backend, in a throwaway host of this machine; `machine` the emulated one, registered with it. All
 tests share both, in the order of the files' names: whoever breaks the machine mends it.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """A machine that qemu emulates, with the face of a throwaway host: commands, files, the journal; and its power."""
 import contextlib
 import datetime

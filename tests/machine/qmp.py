@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The monitor of a qemu, by its JSON protocol (QMP)."""
 import json
 import socket

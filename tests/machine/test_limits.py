@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The limits of a service's unit, on cgroup v2 with its controllers."""
 from hosts import prints, script
 from machine import say

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Suspended to memory for two hours, of which the machine's clock tells on waking up. It comes last: the clock stays ahead."""
 import time
 

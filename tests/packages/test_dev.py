@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """A contributor's way: a clone, one command, and what is changed there shows up."""
 import os
 import re

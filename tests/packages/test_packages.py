@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The Debian packages, in bare Debian roots that are booted: SSI_PACKAGES names the folder that ./prepare made."""
 import http.client
 import os

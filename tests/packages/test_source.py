@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Installing from source, as CONTRIBUTING.md has it, in a bare Debian that has nothing of what a build needs."""
 import os
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Fixtures. `stack` is a host with agent and server, registered, which tests share; `boot` makes hosts of one's own,
 `boot_for_module` those of a file. SSI_TEST_RELEASE names the Debian release that they run, where it is not this machine's.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Forges signals and replies, inside a host and as whoever runs it:  forger.py SECONDS RATE [SERVICE…]
 
 Sends to each of SSI's programs on the bus, by its unique and its well-known name, everything that any of them listens to, with contents

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Throwaway hosts as Python objects: commands, the journal, REST and the database inside of them."""
 import ctypes
 import fcntl

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Prints every run that the journal tells of, reading it as the daemons do, but opening it anew after so many entries. */
 #include <stdio.h>
 #include <stdlib.h>

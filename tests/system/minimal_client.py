@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """All that a client must speak: minimal_client.py URL AGENT_ID API_KEY SERVICE STATUS MESSAGE"""
 import asyncio
 import datetime

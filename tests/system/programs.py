@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Programs of the tree that end, and tidy up, on Ctrl-C, started as a person at a terminal starts them."""
 import contextlib
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The D-Bus protocol by hand (D-Bus Specification, "Message Protocol"): errors with their names, and messages that no
 library would send."""
 import os

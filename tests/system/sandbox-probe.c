@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tries, as the process of a unit, what its sandbox must refuse. Prints a line for each: the name, then "done", "denied" and
  * the error, or "killed" and the signal. Each in a process of its own, because a filter may kill. */
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What is on disk is what the API tells, whoever changed it: without a restart, and the same after one."""
 import pytest
 

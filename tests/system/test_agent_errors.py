@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Each way in which a run can fail is told apart: by the properties, their signal, the history and ssictl."""
 import re
 import time

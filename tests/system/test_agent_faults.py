@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Changes of services on a host that fails them in the middle: all or nothing, and an error that says what to do."""
 import pytest
 

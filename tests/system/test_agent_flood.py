@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs whose output comes late to the journal, since there is much of it or since journald is slow: each is what it printed last,
 and none is an execution error."""
 import time

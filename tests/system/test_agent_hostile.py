@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What a caller on the bus may send: every method refuses it by name and says what is wrong, and ssid goes on."""
 import pytest
 

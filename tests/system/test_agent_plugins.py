@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """ssi_nagios with Debian's own plugins (monitoring-plugins-basic), in the sandbox of an installed service."""
 import re
 

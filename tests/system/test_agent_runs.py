@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What the agent tells about services and runs: their history, their cost, and whether they are enabled."""
 import json
 import os

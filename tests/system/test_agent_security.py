@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """How exposed the units are, as `systemd-analyze security` rates them (0 is best, 10 worst)."""
 import pytest
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """TestScript: a script runs as an installed one does, and leaves nothing."""
 import json
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """watches: a change of a unit's state runs the checks that are about it; and what logind says of a shutdown."""
 import json
 import re

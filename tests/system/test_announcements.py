@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """PropertiesChanged tells what has changed, once, and nothing else."""
 import json
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """PostgreSQL in trouble while results flow: the backend keeps its sockets, says so, acknowledges nothing that is not
 committed, and goes on by itself with nothing lost or repeated."""
 import json

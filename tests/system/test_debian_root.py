@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """tools/debian-root, which makes and keeps the roots of other Debian releases, as far as that goes without the network."""
 import fcntl
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """tools/demo shows what it promises, and leaves nothing behind however it ends."""
 import contextlib
 import os

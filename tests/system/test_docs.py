@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What README, docs and man pages tell people to type works, in the order in which they tell it."""
 import json
 import re
@@ -209,7 +210,7 @@ def test_decisions_have_their_parts():
     for path in sorted(TOP.glob("docs/adr/*.md")):
         text = path.read_text()
         number = int(path.name[:4])
-        assert text.startswith(f"# {number}. "), path
+        assert text.split("\n")[1].startswith(f"# {number}. "), path
         assert re.findall(r"^## (.*)$", text, re.MULTILINE)[:3] == ["Context", "Decision", "Consequences"], path
         numbers.append(number)
     assert len(set(numbers)) == len(numbers)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Short forms of tests/fault, tests/attack and their fuzzers; and that the check of the history finds what it should."""
 import os
 import subprocess

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Signals that a local user sends to the agent, the backend and ssictl, as if they were systemd's, logind's, the bus' or our own: nothing
 comes of them. With our bus policy, which lets none pass; and without, when each program is alone with them."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Journal entries that look like results, written by those who must not."""
 import time
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The interfaces on the bus are those of the design, and the installed XML says the same."""
 import xml.etree.ElementTree as ET
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Each daemon is killed while results flow: nothing is lost, nothing is repeated, the order stays."""
 import time
 

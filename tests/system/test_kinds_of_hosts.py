@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What depends on the kind of host: a container whose sandboxed daemons see another boot id than the journal, one in which they see the
 same, as on a machine that is no container, and one with control groups of version 2 alone."""
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """A service-script's way through ssictl: what is made, shown, run and removed."""
 import json
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """A client that speaks only what the blueprint sketches is served."""
 from pathlib import Path
 

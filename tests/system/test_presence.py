@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What the backend shows of a host's being there."""
 import json
 import time

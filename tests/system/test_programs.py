@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """programs.py, and what the Bash of tools/ and tests/ says when it fails."""
 import re
 import shutil
@@ -53,6 +54,25 @@ def test_all_bash_is_clean():
     assert {TOP / "tests/testhost", TOP / "tests/packages/prepare", TOP / "tools/steps.bash"} <= set(files)
     r = subprocess.run(["shellcheck", "-x", "-P", str(TOP), *map(str, files)], capture_output=True, text=True)
     assert r.stdout == ""
+
+
+def test_each_file_says_its_licence():
+    r = subprocess.run([TOP / "tools/spdx", "--check"], capture_output=True, text=True)
+    assert (r.returncode, r.stderr) == (0, "")
+
+
+def test_one_command_changes_the_licence(tmp_path):
+    spdx = tmp_path / "tree/tools/spdx"
+    subprocess.run(["git", "clone", "-q", TOP, tmp_path / "tree"], check=True)
+    r = subprocess.run([spdx, "--suite=Apache-2.0"], capture_output=True, text=True)
+    assert r.returncode == 1 and "LICENSES/Apache-2.0.txt first" in r.stderr
+    (tmp_path / "tree/LICENSES/Apache-2.0.txt").write_text("…\n")
+    subprocess.run([spdx, "--suite=Apache-2.0"], check=True)
+    subprocess.run([spdx, "--check"], check=True)
+    left = subprocess.run(["git", "grep", "-l", "LGPL-2.1", "--", ".", ":!LICENSES", ":!docs/adr", ":!.reuse", ":!tests"], cwd=tmp_path / "tree", capture_output=True,
+                          text=True).stdout.split()
+    # The Debian package has the text of the licence, which is for whoever changes it.
+    assert left == ["packaging/debian/copyright"], left
 
 
 def test_who_ends_at_a_failure_says_where():

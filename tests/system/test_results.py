@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What services print arrives in the backend's database: everything, once, in order."""
 import re
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The root cause before its dependants: real units, real checks, and what arrives at a webhook."""
 import json
 import time

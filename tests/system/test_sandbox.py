@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Each daemon's sandbox from inside: a probe takes the daemon's place in its own unit, and tries what must fail."""
 import subprocess
 

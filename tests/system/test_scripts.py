@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The first-party service-scripts, run by hand in a host as root: what they say, and that they do not guess."""
 import re
 import shlex

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The administration of the backend: org.ssi.Server1, and "ssictl server"."""
 import json
 import secrets

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """A backup is taken while everything runs; after a restore the agent sends again what the backup lacks."""
 
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Several instances on one database and one set of sockets: upgrades, deaths, reloads, roles."""
 import http.client
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Certificates and settings that are taken over while the backend runs, and what it serves in which role."""
 import ssl
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The manual pages and the completions say what the programs do."""
 import re
 import xml.etree.ElementTree as ET

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """ssictl -H and -M inside of one host: what they reach is the same agent.
 
 -H goes through a real sshd where there is one. It is no package that the tests install, because on a machine with systemd

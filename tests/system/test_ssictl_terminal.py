@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """ssictl on a terminal: widths, colors, passwords."""
 import re
 import time

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What each verb of ssictl says, prints as JSON, and exits with."""
 import json
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Status lines at their edges: what scripts may print, as it comes out of the journal, the agent and ssictl."""
 import json
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The throwaway hosts themselves."""
 import os
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Schedules on hosts with daylight saving: nothing is skipped in the hour that comes twice, and a change of the zone changes
 the timers that have to."""
 import datetime

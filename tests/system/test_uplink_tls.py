@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The agent talks to the backend that it was told to trust, and to no other."""
 import json
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Nobody waits for ever: whatever keeps the end of a run from being told, ssictl says so and ends with 6."""
 import time
 

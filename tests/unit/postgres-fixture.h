@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
 /* A throwaway PostgreSQL of a test's own, on a Unix socket in a temporary folder. */

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Two real ssi-serverd on one real PostgreSQL, and what tests need to speak to them: REST, WebSocket, event stream.
 
 A test file calls main(), which makes `backend` and runs the file's tests.

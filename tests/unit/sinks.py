@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Where notifications go in tests: an HTTP receiver that can misbehave, a browser behind a push service, a mail server."""
 
 import base64

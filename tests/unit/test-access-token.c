@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <jwt.h>
 #include <sodium.h>
 #include <sys/stat.h>

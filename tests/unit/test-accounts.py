@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Accounts from outside: passwords, sessions, access, refresh and API tokens, and what a stolen database gives away.
 
 Usage: test-accounts.py SSI-SERVERD MIGRATIONS [unittest arguments]

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What agents say to the backend, well-formed or not, and what is shown of their being there.
 
 Usage: test-agents.py SSI-SERVERD MIGRATIONS [unittest arguments]

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Agents from outside: the WebSocket, what it changes and who hears of it.
 
 Usage: test-api.py SSI-SERVERD MIGRATIONS [unittest arguments]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
 #include "auth-throttle.h"
 #include "util.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <openssl/x509v3.h>
 #include <sys/stat.h>
 

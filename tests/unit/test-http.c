@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The real HTTP server in a child process, driven through raw sockets. */
 
 #include <arpa/inet.h>

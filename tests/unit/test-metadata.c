@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
 #include "metadata.h"
 
@@ -40,6 +41,22 @@ static void test_good(void **state)
         assert_string_equal(m->value[METADATA_SCHEDULE], "*:0/01:00");
         assert_string_equal(m->value[METADATA_TIMEOUT], "20");
         assert_false(metadata_is_privileged(m));
+}
+
+static void test_licence_is_no_unknown_key(void **state)
+{
+        _cleanup_(metadata_freep) Metadata *m = parse(
+                "#!/bin/bash\n"
+                "# SPDX-" "License-Identifier: MIT-0\n"
+                "# SPDX-FileCopyrightText: somebody\n"
+                "# name: A\n"
+                "# description: B\n"
+                "# version: 1\n"
+                "# schedule: daily\n"
+                "# timeout: 1s\n"
+                "true\n");
+
+        assert_int_equal(m->n_problems, 0);
 }
 
 static void test_missing_repeated_unknown(void **state)
@@ -176,6 +193,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_good),
+                cmocka_unit_test(test_licence_is_no_unknown_key),
                 cmocka_unit_test(test_missing_repeated_unknown),
                 cmocka_unit_test(test_privileged),
                 cmocka_unit_test(test_hostile),

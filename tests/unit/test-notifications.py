@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Notifications, from a status change to what arrives: two ssi-serverd on one PostgreSQL, and real receivers.
 
 Usage: test-notifications.py SSI-SERVERD MIGRATIONS [unittest arguments]

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Walks the OpenAPI document against the live server: valid input, each field missing, of the wrong type, huge or hostile;
 and every route without a token, with a bad one, with somebody else's and with too small a scope.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What operators rely on: /metrics, /readyz, the history's partitions, and that idleness costs nothing.
 
 Usage: test-operation.py SSI-SERVERD MIGRATIONS [unittest arguments]

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Packaging, containers, chart and workflow agree with the tree and with each other. None of them is run here: see tests/packages and
 tests/container.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What the dashboard's routes read does not grow with the tables: the plans that PostgreSQL really ran, and how many pages
 they touched, of one account among few and then among many.
 

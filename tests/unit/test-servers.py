@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Servers, services and events over REST: whose they are, how they change, and lists with filters and pages.
 
 Usage: test-servers.py SSI-SERVERD MIGRATIONS [unittest arguments]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Chromium as Debian has it, and pages that remember what went wrong in them.
 
 import {chromium} from 'playwright-core';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The dashboard in Chromium against the real server and the real agent. The tests build on one another, in order.
 
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // fleet.py: servers and services by the hundred, which report what they are told to.
 
 import {Helper} from './helper.js';

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Many servers with many services for the dashboard's tests, through the protocols that everybody speaks.
 
 fleet.py URL ACCESS_TOKEN (plain HTTP). Each line on stdin is a JSON object, answered by one on stdout when it is done:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // What the test files share: a browser profile that is logged in, steps that build on one another, looks at the pages.
 
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // A Python program that is told what to do: a JSON object per line in, one out.
 
 import {spawn} from 'node:child_process';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The throwaway host in which the real server and the real agent run (see tests/testhost --help).
 //   SSI_URL   a server that is there already; then SSI_HOST names its testhost, if it has one
 

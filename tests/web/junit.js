@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // A reporter for `node --test`: JUnit's XML. Debian 12's Node.js has none of its own.
 
 import {basename} from 'node:path';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // What a person changes: the account, servers, silences, notifications. And what is seen without an account.
 
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The dashboard's modules by themselves, in the browser, without a server.
 
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // What a person is told, to the end: a server that sends mail, to receivers that the tests run, and with little patience
 // for results that are late. Chromium's own subscriptions need its maker's push service, so the browser's part of that is
 // played here; what the server sends to it is decrypted and delivered to the real service worker.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The pages with many servers behind them: what is found, how it looks, what is left while there is no connection.
 
 import assert from 'node:assert/strict';

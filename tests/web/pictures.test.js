@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The pictures of the README. Draws them only when SSI_WEB_PICTURES is set, into docs/images:
 //   SSI_WEB_PICTURES=1 npm test pictures.test.js
 

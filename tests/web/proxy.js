@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // A way to the server that can be cut.
 
 import {connect, createServer} from 'node:net';

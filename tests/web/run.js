@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Boots the host that the tests share, runs `node --test` and ends the host. Writes JUnit's XML too when $SSI_JUNIT names
 // a file. Arguments are test files. $SSI_URL names a server that is there already (see host.js).
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // How the dashboard bears an account with 500 servers and a server with 1,000 services. Runs only when SSI_WEB_SCALE is
 // set, because it takes minutes and fails on a machine that is busy with other things:
 //   SSI_WEB_SCALE=1 npm test scale.test.js

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Where notifications go in the dashboard's tests: an HTTP receiver, a push service that decrypts, a mail server.
 
 sinks.py. Its first line on stdout says where they are; then each line on stdin is a JSON object, answered by one:

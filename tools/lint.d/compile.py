@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """compile.py BUILD OPTION… FILE: compiles one file as the build does, with further options, and keeps nothing of it."""
 import json
 import os

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // HTTP to the backend: JSON in, JSON out, every failure an ApiError.
 
 import {learnServerTime} from './time.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // What frames every page: theme, account, the state of the live connection, announcements.
 
 import {h, setAttribute, setHidden, setText} from './dom.js';

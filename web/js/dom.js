@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Building and updating the page. Text only ever arrives as text nodes; there is deliberately no way to pass markup.
 
 const SVG = 'http://www.w3.org/2000/svg';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Which part of a list is shown: words to look for, a label, one kind of trouble. It is kept in the address, so that a
 // reload, the way back and a link to somebody else show the same.
 

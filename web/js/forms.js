@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Fields, forms and dialogs that say what is wrong where it is wrong.
 
 import {h, setAttribute, setHidden, setText} from './dom.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Puts the parts together: session -> stream -> store -> the view that the address names.
 
 import {Api} from './api.js';

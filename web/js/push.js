@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Notifications of this browser (Push API): subscribed with the server's key, shown by the service worker.
 
 export function canPush() {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Addresses to views, with the History API.
 
 export class Router {

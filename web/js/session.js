@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Who is logged in. The access token lives in memory. The refresh token is shared by all tabs and rotated at each use,
 // and using a spent one ends the session: so one tab at a time renews, with the token that is stored *then*.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Silencing and acknowledging: the dialogs that ask for what they need.
 
 import {dialog, field, select} from './forms.js';

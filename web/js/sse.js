@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The parser of server-sent events (WHATWG HTML, 9.2.6). EventSource itself cannot send an Authorization header.
 
 export class SseParser {

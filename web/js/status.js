@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The four statuses, what stands beside them, and which of two things needs attention first.
 
 import {h, setText} from './dom.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // What the page knows: the servers, and the services of those that were looked at. Lists are read over HTTP and kept
 // up to date by the stream. An event that arrives while a list is being read may be newer or older than that list:
 // it is applied at once, and again when the list has come. The stream keeps its order, so the last word is the newest.

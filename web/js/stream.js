@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The live connection: keeps one event stream open and says how it stands.
 //   connecting    the first attempt
 //   live          events arrive

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Points in time, shown relative to now and kept ticking.
 
 import {h, setAttribute, setText} from './dom.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // How a service stood over the last days: a lane per day, in which the height of a bar tells how bad it was, so that none
 // depends on its colour; execution errors have a lane of their own below, because they are no status.
 

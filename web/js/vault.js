@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // What this browser keeps for all tabs, in IndexedDB: the refresh token, and what was last known of the account, to be
 // shown while there is no connection. What one tab has put is what the next tab gets. localStorage promises no such
 // thing, because each process of a browser may read a copy of its own that lags behind.

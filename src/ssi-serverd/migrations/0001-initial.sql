@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Inside, rows are named by bigint keys; what the outside sees are the opaque ids (usr-…, srv-…, agt-…).
 -- Secrets are here only as hashes: passwords as argon2id, tokens and keys (256 random bits) as BLAKE2b.
 

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
 -- What is shown beside the status (stale, offline, rebooting), what has been told of it, and the history's upkeep.
 
 -- Each instance of the backend says here that it lives; the agents that it holds are as alive as it is. An idle agent

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
 -- The public halves of the keys that access tokens are signed with, one per instance. There is no secret here any more:
 -- the key that the settings held signs nothing.
 CREATE TABLE access_token_keys (

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Who is told of what, and how it leaves.
 --
 -- transitions -> notifications_evaluate() -> notification_outbox -> whichever instance claims a row.

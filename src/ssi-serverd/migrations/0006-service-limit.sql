@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
 -- As many services as an inventory can name, however their names come: the agent that makes more is refused.
 CREATE FUNCTION services_limit() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

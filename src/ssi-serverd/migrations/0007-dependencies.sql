@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
 -- What depends on what, so that the root cause is told and shown first (docs/adr/0027).
 
 -- watches: the units that the script is about. depends_on: the other services that it depends on, also by way of others,

@@ -1,3 +1,4 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
 -- A fleet whose every result changes something writes as many transitions, a row and a call of the trigger each, and each
 -- is looked at once more to see whom it is told. They are written by one statement now for all rows of a statement, and
 -- only those that somebody may be told of: of an account with a channel, or of a service whose trouble is acknowledged.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Thousands of agents in one process: a client of the agents' protocol (docs/protocol.md) that measures how long the
  * backend takes from a batch to its acknowledgement, which follows the commit.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What PostgreSQL takes when nothing is around the statement: a bare libpq loop that sends ingestion's own statement with
  * parameters that were made before, a transaction each, on one connection. The measure for the backend's ingestion. */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Agents that report to a Zabbix trapper as its own senders do: a connection per report, so many at once. The peer of
  * load.c. A thread per connection, whose report is made before the clock runs but for the values that change. */
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The agent beside others in one host: what it holds while nothing happens, and what a run costs."""
 import shutil
 import tempfile

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """ssi-serverd on a Database, its metrics, its seeded agents, and the load generator."""
 import base64
 import hashlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Idle TLS agents on one server process, and their return after its restart."""
 import time
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """A PostgreSQL of the run's own, with fsync and synchronous_commit on, on the file system of /var/tmp."""
 import glob
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Throwaway hosts with an agent, whose backend runs beside them on this machine's disk."""
 import os
 from contextlib import contextmanager

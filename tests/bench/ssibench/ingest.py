@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Ingestion beside a bare libpq loop and Zabbix's trapper; bursts; the cost of an update at 10 to 10,000 agents."""
 import json
 import statistics

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """From a script's line to the event in an open stream, with everything real: unit, journal, agent, TLS, database, stream."""
 import http.client
 import json

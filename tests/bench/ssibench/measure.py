@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What /proc says of processes, and the figures of a run."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Peers from the distribution's archive, kept away from the machine: fetched into a folder, never installed on it."""
 import glob
 import os

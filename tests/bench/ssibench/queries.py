@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """What the dashboard's routes read, at a million services: tests/unit/test-query-plans.py, with its figures kept."""
 import json
 import os

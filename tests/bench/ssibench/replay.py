@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """A long backlog after an outage: a real agent reads it from a real journal and sends it to a real backend.
 
 What is made up: the runs. The journal entries of one real run are taken as they are and written again with numbers and

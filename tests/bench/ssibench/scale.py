@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """The database's side of more agents than one machine can play: rows as they would be, written by the bare libpq loop."""
 import json
 import subprocess

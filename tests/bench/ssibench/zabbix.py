@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 """Zabbix's trapper, from the distribution's package, on the same PostgreSQL."""
 import gzip
 import json

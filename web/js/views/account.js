@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The account: where it is logged in, tokens for programs, the password, the end.
 
 import {copyText, foreign, h, setText} from '../dom.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Log in and sign up.
 
 import {h, setHidden, setText} from '../dom.js';

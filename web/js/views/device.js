@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // A second device: the code that a logged-in browser shows, and the page that its link opens. The code stands in the
 // fragment of the link, which browsers send to nobody.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The field to search in, the labels to choose from, and what is left of the list.
 
 import {h, setAttribute, setHidden, setText} from '../dom.js';

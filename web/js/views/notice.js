@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Small pieces that several views show: loading, trouble, nothing there.
 
 import {h} from '../dom.js';

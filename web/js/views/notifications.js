@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Who is told of what, and when: this browser, the channels, quiet hours, and what was told lately.
 
 import {foreign, h, setHidden} from '../dom.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // All servers, the one that needs attention most first.
 
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The public page of one server: for whoever knows its address, without an account.
 
 import {json, send} from '../api.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // A forgotten password, and the addresses that mails lead to.
 
 import {send} from '../api.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Register a server: name and labels in, the line to run on it out, and then wait for it together.
 
 import {copyText, foreign, h, setAttribute, setHidden, setText} from '../dom.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // A part of a page that is read from the server when it is shown, and again after a change.
 
 import {h} from '../dom.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // One server: its services, the one that needs attention most first.
 
 import {ApiError} from '../api.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // One service: how it stands, what is known of it, and what it reported lately.
 
 import {ApiError} from '../api.js';

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
 // What is silenced now, and the way to end it.
 
 import {foreign, h, setAttribute, setText} from '../dom.js';
