@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "bus-owner.h"
-#include "log.h"
+#include "shared/bus-owner.h"
+#include "shared/log.h"
 
 #define BUS_NAME      "org.freedesktop.DBus"
 #define BUS_PATH      "/org/freedesktop/DBus"

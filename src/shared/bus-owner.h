@@ -12,7 +12,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "util.h"
+#include "shared/util.h"
 
 typedef struct BusOwner BusOwner;
 

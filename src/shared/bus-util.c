@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "bus-util.h"
+#include "shared/bus-util.h"
 
 #define QUOTE_MAX 64
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+/* What the programs share on D-Bus: the names of the interfaces and errors, and short forms of sd-bus calls. */
+
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "util.h"
+#include "shared/util.h"
 
 #define AGENT_BUS_NAME          "org.ssi.Agent1"
 #define AGENT_PATH              "/org/ssi/Agent1"

@@ -4,8 +4,8 @@
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 
-#include "daemon-main.h"
-#include "log.h"
+#include "shared/daemon-main.h"
+#include "shared/log.h"
 
 /* Started, connected, and read what there was. */
 #define SETTLED_USEC (10 * USEC_PER_SEC)

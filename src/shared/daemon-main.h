@@ -5,7 +5,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "util.h"
+#include "shared/util.h"
 
 typedef struct DaemonInfo {
         const char *name;     /* of the program */

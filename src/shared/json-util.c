@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "json-util.h"
+#include "shared/json-util.h"
 
 #define JSON_DEPTH_MAX 16
 

@@ -5,7 +5,7 @@
 
 #include <json-c/json.h>
 
-#include "util.h"
+#include "shared/util.h"
 
 static inline void json_object_putp(json_object **o)
 {

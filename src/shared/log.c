@@ -6,7 +6,7 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
-#include "log.h"
+#include "shared/log.h"
 
 static int max_level = LOG_INFO;
 static bool to_journal = false;

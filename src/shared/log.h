@@ -6,7 +6,7 @@
 
 #include <syslog.h>
 
-#include "util.h"
+#include "shared/util.h"
 
 /* Reads $SSI_LOG_LEVEL (a name of syslog(3) such as "debug", or a number 0–7; default "info") and looks whether
  * standard error is connected to the journal ($JOURNAL_STREAM). */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdarg.h>
 
-#include "metadata.h"
-#include "slug.h"
+#include "shared/metadata.h"
+#include "shared/slug.h"
 
 #define PROBLEMS_MAX 100
 

@@ -4,7 +4,7 @@
 /* The metadata header of a service-script: "# key: value" lines in the first comment block that has any. Reading it is
  * pure: whether a schedule or time span is one is for systemd to say, and asked elsewhere. */
 
-#include "util.h"
+#include "shared/util.h"
 
 /* In bytes. */
 #define SCRIPT_SIZE_MAX          (1024U * 1024U)

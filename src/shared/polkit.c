@@ -2,7 +2,7 @@
 #include <systemd/sd-event.h>
 #include <utlist.h>
 
-#include "polkit.h"
+#include "shared/polkit.h"
 
 /* Below the 128 unanswered calls that the bus allows a connection by default. */
 #define QUERIES_MAX          64

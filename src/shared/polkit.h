@@ -10,7 +10,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "util.h"
+#include "shared/util.h"
 
 typedef struct PolkitRegistry PolkitRegistry;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "slug.h"
+#include "shared/slug.h"
 
 #define UNIT_PREFIX "ssi-"
 

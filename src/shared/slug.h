@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "util.h"
+/* Slugs: what a service is called in unit names, on D-Bus and on the wire. */
+
+#include "shared/util.h"
 
 #define SLUG_MAX 64
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "status-line.h"
+#include "shared/status-line.h"
 
 #define STAMP_LEN 19 /* "YYYY-MM-DD HH:MM:SS" */
 

@@ -5,8 +5,8 @@
 
 #include <time.h>
 
-#include "status.h"
-#include "util.h"
+#include "shared/status.h"
+#include "shared/util.h"
 
 /* In bytes of UTF-8. A longer message is cut, and ends with STATUS_MESSAGE_CUT then. */
 #define STATUS_MESSAGE_MAX 4096

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "status.h"
-#include "util.h"
+#include "shared/status.h"
+#include "shared/util.h"
 
 static const char *const status_names[_STATUS_MAX] = {
         [STATUS_OK] = "OK",

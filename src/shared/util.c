@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "util.h"
+#include "shared/util.h"
 
 int free_and_strdup(char **p, const char *s)
 {

@@ -2,8 +2,8 @@
 #include <getopt.h>
 #include <signal.h>
 
-#include "api.h"
-#include "log.h"
+#include "api/api.h"
+#include "shared/log.h"
 #include "manager.h"
 
 #define DEFAULT_DATABASE "host=/run/ssi-postgres dbname=ssi user=ssi-server"
@@ -28,17 +28,17 @@ static int help(void)
         return 0;
 }
 
-static int parse_role(const char *s, ServerRole *ret)
+static int parse_role(const char *s, BackendRole *ret)
 {
         static const char *const names[] = {
-                [SERVER_ROLE_INGEST] = "ingest",
-                [SERVER_ROLE_API] = "api",
-                [SERVER_ROLE_ALL] = "all",
+                [BACKEND_ROLE_INGEST] = "ingest",
+                [BACKEND_ROLE_API] = "api",
+                [BACKEND_ROLE_ALL] = "all",
         };
 
-        for (size_t i = SERVER_ROLE_INGEST; i < ELEMENTSOF(names); i++)
+        for (size_t i = BACKEND_ROLE_INGEST; i < ELEMENTSOF(names); i++)
                 if (streq(s, names[i])) {
-                        *ret = (ServerRole) i;
+                        *ret = (BackendRole) i;
                         return 0;
                 }
         return -EINVAL;
@@ -145,7 +145,7 @@ int main(int argc, char *argv[])
                 .web_dir = SSI_WEB_DIR,
                 .tls_dir = SSI_SERVER_TLS_DIR,
                 .key_dir = SSI_SERVER_KEY_DIR,
-                .role = SERVER_ROLE_ALL,
+                .role = BACKEND_ROLE_ALL,
         };
         int r;
 

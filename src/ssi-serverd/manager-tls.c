@@ -2,9 +2,9 @@
 #include <libgen.h>
 #include <sys/inotify.h>
 
-#include "log.h"
+#include "shared/log.h"
 #include "manager.h"
-#include "worker.h"
+#include "loop/worker.h"
 
 #define RENEW_USEC   (12 * 3600 * USEC_PER_SEC)
 

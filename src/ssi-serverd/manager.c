@@ -5,8 +5,8 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
-#include "listen.h"
-#include "log.h"
+#include "http/listen.h"
+#include "shared/log.h"
 #include "manager.h"
 
 #define BODY_MAX           ((size_t) 64 * 1024)
@@ -27,7 +27,7 @@ Manager *manager_free(Manager *m)
         sd_event_source_disable_unref(m->drain_timer);
         /* First: streams, sessions and jobs of the server end through it. */
         http_server_free(m->http);
-        server_free(m->server);
+        backend_free(m->backend);
         access_key_done(&m->access_key);
         admin_free(m->admin);
         tls_files_done(&m->tls);
@@ -116,7 +116,7 @@ static int on_drain(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Manager *m = userdata;
 
-        if (usec >= m->drain_until || server_is_idle(m->server) ||
+        if (usec >= m->drain_until || backend_is_idle(m->backend) ||
             sd_event_source_set_time_relative(source, DRAIN_LOOK_USEC) < 0 ||
             sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
                 return sd_event_exit(m->event, 0);
@@ -145,7 +145,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
                 return sd_event_exit(m->event, 0);
         m->stopping = true;
         (void) sd_notify(false, "STOPPING=1\nSTATUS=Shutting down.");
-        server_prepare_stop(m->server);
+        backend_prepare_stop(m->backend);
         if (http_server_shutdown(m->http, SHUTDOWN_USEC, on_shutdown_done, m) < 0)
                 return sd_event_exit(m->event, 0);
         return 0;
@@ -191,7 +191,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
         (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=Reloading.",
                           (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000);
         manager_reload(m);
-        (void) sd_notify(false, server_is_ready(m->server) ? "READY=1\nSTATUS=Serving." :
+        (void) sd_notify(false, backend_is_ready(m->backend) ? "READY=1\nSTATUS=Serving." :
                                                              "READY=1\nSTATUS=Waiting for the database.");
         return 0;
 }
@@ -222,7 +222,7 @@ static int setup_http(Manager *m, const ManagerConfig *config)
         };
         int r;
 
-        if (!(config->role & SERVER_ROLE_API))
+        if (!(config->role & BACKEND_ROLE_API))
                 http.web_dir = NULL;
         else if (access(config->web_dir, F_OK) < 0) {
                 log_notice("No dashboard in %s, serving without.", config->web_dir);
@@ -244,7 +244,7 @@ static int setup_admin(Manager *m)
                 ca = NULL;
                 return -ENOMEM;
         }
-        return admin_new(m->server, ca, &m->admin);
+        return admin_new(m->backend, ca, &m->admin);
 }
 
 int manager_new(const ManagerConfig *config, Manager **ret)
@@ -271,7 +271,7 @@ int manager_new(const ManagerConfig *config, Manager **ret)
         r = access_key_load(config->key_dir, &m->access_key);
         if (r < 0)
                 return log_error_errno(r, "Cannot load the private key of the access tokens");
-        r = server_new(m->event, m->http, config->conninfo, config->role, &m->access_key, &m->server);
+        r = backend_new(m->event, m->http, config->conninfo, config->role, &m->access_key, &m->backend);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the server");
         r = setup_admin(m);

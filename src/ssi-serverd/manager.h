@@ -5,12 +5,12 @@
 
 #include <systemd/sd-event.h>
 
-#include "access-key.h"
-#include "admin.h"
-#include "http.h"
-#include "server.h"
+#include "auth/access-key.h"
+#include "admin/admin.h"
+#include "http/http.h"
+#include "start.h"
 #include "reloadable.h"
-#include "tls.h"
+#include "tls/tls.h"
 
 #define LISTEN_MAX 16
 
@@ -21,14 +21,14 @@ typedef struct ManagerConfig {
         const char *web_dir;
         const char *tls_dir;
         const char *key_dir;
-        ServerRole role;
+        BackendRole role;
         bool debug;
 } ManagerConfig;
 
 typedef struct Manager {
         sd_event *event;
         HttpServer *http;
-        Server *server;
+        Backend *backend;
         Admin *admin;
 
         Reloadable settings;

@@ -4,7 +4,7 @@
 /* The settings that a reload takes over. systemd hands over the environment file once, at the start; a reload reads it
  * here. */
 
-#include "util.h"
+#include "shared/util.h"
 
 typedef struct Reloadable {
         int log_level;

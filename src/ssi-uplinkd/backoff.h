@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "util.h"
+/* Exponential backoff with full jitter: the n-th wait is anything up to 2^n seconds, at most five minutes, so that a
+ * fleet that lost its server together does not come back together. */
+
+#include "shared/util.h"
 
 #define BACKOFF_BASE_USEC USEC_PER_SEC
 #define BACKOFF_CAP_USEC  (300 * USEC_PER_SEC)
 
-/* Exponential backoff with full jitter: the n-th wait is anything up to 2^n seconds, at most five minutes, so that a
- * fleet that lost its server together does not come back together. */
 typedef struct Backoff {
         unsigned attempts;
 } Backoff;

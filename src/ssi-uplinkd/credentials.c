@@ -3,7 +3,7 @@
 #include <sys/stat.h>
 
 #include "credentials.h"
-#include "json-util.h"
+#include "shared/json-util.h"
 
 #define FILE_NAME     "credentials.json"
 #define FILE_NAME_NEW "credentials.json.new"

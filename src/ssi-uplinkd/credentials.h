@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "util.h"
-
 /* The only thing that the uplink keeps: who this host is to which backend. */
+
+#include "shared/util.h"
+
 typedef struct Credentials {
         char *server_url, *agent_id, *api_key;
         char *ca; /* PEM, or NULL for the system's authorities */

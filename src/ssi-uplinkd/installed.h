@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "util.h"
-
 /* Whether a service of this name is installed: its unit and its script are there. Looks at the disk each time, so that
  * it is never behind. userdata is not used. */
+
+#include "shared/util.h"
+
 bool installed_check(const char *slug, void *userdata);

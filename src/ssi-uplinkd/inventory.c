@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <uthash.h>
 
-#include "bus-owner.h"
-#include "bus-util.h"
+#include "shared/bus-owner.h"
+#include "shared/bus-util.h"
 #include "inventory.h"
-#include "log.h"
+#include "shared/log.h"
 #include "service-property.h"
-#include "slug.h"
+#include "shared/slug.h"
 
 #define SERVICES_MAX 4096U
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "daemon-main.h"
-#include "log.h"
+#include "shared/daemon-main.h"
+#include "shared/log.h"
 #include "manager.h"
 
 static int start(void **ret_manager, sd_event **ret_event)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <systemd/sd-daemon.h>
 
-#include "bus-owner.h"
-#include "bus-util.h"
-#include "log.h"
+#include "shared/bus-owner.h"
+#include "shared/bus-util.h"
+#include "shared/log.h"
 #include "manager.h"
-#include "slug.h"
+#include "shared/slug.h"
 
 #define ANNOUNCE_DELAY_USEC (100 * USEC_PER_MSEC)
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+/* The uplink: its registration, its session with the backend, and org.ssi.Uplink1 on the bus. */
+
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
 #include "inventory.h"
-#include "polkit.h"
+#include "shared/polkit.h"
 #include "session.h"
 #include "shutdown.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "json-util.h"
+#include "shared/json-util.h"
 #include "messages.h"
-#include "metadata.h"
-#include "slug.h"
-#include "status-line.h"
+#include "shared/metadata.h"
+#include "shared/slug.h"
+#include "shared/status-line.h"
 
 void service_info_done(ServiceInfo *s)
 {

@@ -4,7 +4,7 @@
 /* The messages of docs/protocol.md, as JSON text that the caller owns. -ENOMEM. */
 
 #include "credentials.h"
-#include "run-tracker.h"
+#include "shared/journal/run-tracker.h"
 
 /* Bytes of one message that the backend takes. */
 #define MESSAGE_MAX ((size_t) 1024 * 1024)

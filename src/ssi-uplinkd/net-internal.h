@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+/* What the files net-*.c share: one connection on libwebsockets. */
+
 #include <libwebsockets.h>
 
 #include "net.h"

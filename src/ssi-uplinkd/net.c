@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <sys/mman.h>
 
-#include "log.h"
+#include "shared/log.h"
 #include "net-internal.h"
 
 #define CA_SIZE_MAX (256U * 1024)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "util.h"
-
 /* What is on its way to the backend: items that wait, in the journal's order, and frames that wait for their ack. */
+
+#include "shared/util.h"
+
 typedef struct Outbox Outbox;
 
 /* Of one frame. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "json-util.h"
-#include "log.h"
+#include "shared/json-util.h"
+#include "shared/log.h"
 #include "manager.h"
 #include "messages.h"
 

@@ -6,7 +6,7 @@
 #include <netdb.h>
 #include <systemd/sd-event.h>
 
-#include "util.h"
+#include "shared/util.h"
 
 typedef struct Resolve Resolve;
 

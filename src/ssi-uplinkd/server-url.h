@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "util.h"
-
 /* Where the backend is: "https://host[:port]". Plain "http://" is for this machine's loopback only. wss:// and ws://
  * say the same. */
+
+#include "shared/util.h"
+
 typedef struct ServerUrl {
         bool tls;
         bool is_address; /* host is a numeric address */

@@ -4,7 +4,7 @@
 /* session.c is the life of a connection, session-messages.c what is said on it. */
 
 #include "backoff.h"
-#include "journal-follow.h"
+#include "shared/journal/follow.h"
 #include "outbox.h"
 #include "session.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "json-util.h"
+#include "shared/json-util.h"
 #include "messages.h"
 #include "session-internal.h"
-#include "status-line.h"
+#include "shared/status-line.h"
 
 /* What is sent to a backend that has nothing of this agent. */
 #define FIRST_HISTORY_USEC (7 * 24 * 3600 * USEC_PER_SEC)

@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "installed.h"
-#include "log.h"
+#include "shared/log.h"
 #include "messages.h"
 #include "session-internal.h"
 

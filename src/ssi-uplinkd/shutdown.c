@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 
-#include "bus-owner.h"
-#include "bus-util.h"
-#include "log.h"
+#include "shared/bus-owner.h"
+#include "shared/bus-util.h"
+#include "shared/log.h"
 #include "shutdown.h"
 
 struct Shutdown {

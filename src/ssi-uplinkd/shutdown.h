@@ -6,7 +6,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "util.h"
+#include "shared/util.h"
 
 typedef struct Shutdown Shutdown;
 

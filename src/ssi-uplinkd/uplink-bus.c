@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "bus-util.h"
-#include "log.h"
+#include "shared/bus-util.h"
+#include "shared/log.h"
 #include "manager.h"
 
 #define ACTION_MANAGE "org.ssi.uplink1.manage-registration"

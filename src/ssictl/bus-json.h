@@ -5,7 +5,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "json-util.h"
+#include "shared/json-util.h"
 
 /* Reads one value (a variant's content for a variant). Numbers keep all of their 64 bits; the largest uint64, which
  * stands for "unknown", becomes null. -EOPNOTSUPP for a type that JSON has no form for. */

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "ctl.h"
-#include "metadata.h"
+#include "shared/metadata.h"
 
 void ctl_say_error(const char *format, ...)
 {

@@ -5,10 +5,10 @@
 
 #include <systemd/sd-bus.h>
 
-#include "bus-util.h"
-#include "json-util.h"
+#include "shared/bus-util.h"
+#include "shared/json-util.h"
 #include "polkit-agent.h"
-#include "util.h"
+#include "shared/util.h"
 
 typedef struct Ctl {
         const char *host;    /* -H */

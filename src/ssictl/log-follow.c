@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "bus-owner.h"
+#include "shared/bus-owner.h"
 #include "log-lines.h"
 
 /* Reading on as the agent has more. It authorises once, at FollowLog; ReadLog answers when there is a line. An agent that

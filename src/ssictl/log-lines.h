@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+/* A line that a service printed; the strings live as long as the message. */
+
 #include "ctl.h"
 
-/* A line that a service printed; the strings live as long as the message. */
 typedef struct LogLine {
         uint64_t usec;
         const char *invocation_id, *text;

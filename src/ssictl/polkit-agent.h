@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "util.h"
+#include "shared/util.h"
 
 typedef struct PolkitAgent {
         pid_t pid; /* 0 while there is none */

@@ -2,7 +2,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "bus-owner.h"
+#include "shared/bus-owner.h"
 #include "server.h"
 #include "text.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service-info.h"
-#include "status.h"
-#include "status-line.h"
+#include "shared/status.h"
+#include "shared/status-line.h"
 
 void service_info_done(ServiceInfo *i)
 {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "ctl.h"
-#include "json-util.h"
-
 /* What the agent says of one service. Strings are owned. */
+
+#include "ctl.h"
+#include "shared/json-util.h"
+
 typedef struct ServiceInfo {
         char *path, *name, *title, *description, *version, *schedule, *unit, *user, *status, *message, *last_run_result,
                 *last_run_detail;

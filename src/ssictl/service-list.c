@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service-list.h"
-#include "status.h"
+#include "shared/status.h"
 
 void service_list_done(ServiceList *l)
 {

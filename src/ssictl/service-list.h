@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+/* All services of the agent, sorted: worst first, then by name. */
+
 #include "service-info.h"
 
-/* All services of the agent, sorted: worst first, then by name. */
 typedef struct ServiceList {
         ServiceInfo *infos;
         size_t n;

@@ -4,7 +4,7 @@
 /* Text on a terminal: widths are columns, as wcwidth(3) counts them, so that tables stay aligned whatever is in them. What
  * is printed through here cannot steer the terminal, also when it comes from another host's agent. */
 
-#include "util.h"
+#include "shared/util.h"
 
 /* No width that a text could have. */
 #define TEXT_WIDTH_MAX (UINT32_MAX - 1)

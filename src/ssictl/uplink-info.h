@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+/* What the uplink says of the connection to the backend. Strings are owned. */
+
 #include "ctl.h"
 
-/* What the uplink says of the connection to the backend. Strings are owned. */
 typedef struct UplinkInfo {
         int connected;
         char *server_url, *agent_id, *last_error;

@@ -2,7 +2,7 @@
 #include <limits.h>
 
 #include "log-lines.h"
-#include "status-line.h"
+#include "shared/status-line.h"
 #include "text.h"
 
 #define LINES_DEFAULT 20U

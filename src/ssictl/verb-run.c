@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "bus-owner.h"
+#include "shared/bus-owner.h"
 #include "service-info.h"
 #include "text.h"
 

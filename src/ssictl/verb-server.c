@@ -3,7 +3,7 @@
 
 #include "bus-json.h"
 #include "server.h"
-#include "status-line.h"
+#include "shared/status-line.h"
 #include "text.h"
 
 typedef struct ServerVerb {

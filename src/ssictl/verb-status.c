@@ -3,7 +3,7 @@
 
 #include "log-lines.h"
 #include "service-list.h"
-#include "status.h"
+#include "shared/status.h"
 #include "table.h"
 #include "text.h"
 #include "uplink-info.h"

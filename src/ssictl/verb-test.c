@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus-json.h"
 #include "ctl.h"
-#include "status.h"
+#include "shared/status.h"
 #include "text.h"
 
 static int print_json(const char *path, const char *status, const char *message, json_object *run)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
 
-#include "status-line.h"
+#include "shared/status-line.h"
 #include "uplink-info.h"
 
 #define CA_SIZE_MAX    (256U * 1024U)

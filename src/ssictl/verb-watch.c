@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <time.h>
 
-#include "bus-owner.h"
+#include "shared/bus-owner.h"
 #include "service-info.h"
-#include "status-line.h"
+#include "shared/status-line.h"
 #include "text.h"
 
 /* Shows results as the agent reports them, for as long as there is a bus: an agent that ends and comes back is waited

@@ -5,7 +5,7 @@
  * and arithmetic, follows substitutions into them, and ends where it does not understand something. So nearly all that it
  * finds are commands, and some commands are not found. */
 
-#include "util.h"
+#include "shared/util.h"
 
 typedef struct BashWord {
         const char *s; /* as it is written, without quotes and expansions in it; n bytes */

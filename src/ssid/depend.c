@@ -3,10 +3,10 @@
 #include <utlist.h>
 
 #include "depend.h"
-#include "log.h"
+#include "shared/log.h"
 #include "manager.h"
-#include "metadata.h"
-#include "slug.h"
+#include "shared/metadata.h"
+#include "shared/slug.h"
 #include "systemd-query.h"
 #include "unit-graph.h"
 

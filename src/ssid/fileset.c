@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "fileset.h"
-#include "slug.h"
+#include "shared/slug.h"
 
 #define SUFFIX_NEW ".ssi-new"
 #define SUFFIX_OLD ".ssi-old"

@@ -13,7 +13,7 @@
  * A process that is killed anywhere leaves the record; fileset_recover() at the next start rolls an unfinished
  * installation back, and an unfinished removal forward. Taking back needs no room on the disk. */
 
-#include "util.h"
+#include "shared/util.h"
 
 typedef struct Fileset Fileset;
 

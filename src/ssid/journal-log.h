@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+/* What a unit's processes printed. */
+
 #include <systemd/sd-bus.h>
 #include <systemd/sd-journal.h>
 
-#include "util.h"
+#include "shared/util.h"
 
-/* What a unit's processes printed. */
 int journal_log_open(const char *unit, sd_journal **ret);
 
 /* Goes to the last lines: sd_journal_next() gives the first of them, or what is printed from now on. */

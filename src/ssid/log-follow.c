@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <utlist.h>
 
-#include "bus-owner.h"
-#include "bus-util.h"
+#include "shared/bus-owner.h"
+#include "shared/bus-util.h"
 #include "journal-log.h"
-#include "log.h"
+#include "shared/log.h"
 #include "log-follow.h"
 #include "manager.h"
 

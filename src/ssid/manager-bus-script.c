@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <systemd/sd-bus.h>
 
-#include "bus-util.h"
+#include "shared/bus-util.h"
 #include "manager-bus-script.h"
 #include "operation.h"
 #include "test-run.h"

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <systemd/sd-bus.h>
 
-#include "bus-util.h"
+#include "shared/bus-util.h"
 #include "journal-log.h"
 #include "log-follow.h"
 #include "manager-bus-script.h"
 #include "manager.h"
 #include "operation.h"
-#include "slug.h"
+#include "shared/slug.h"
 
 #define LOG_LINES_MAX 1000U
 

@@ -2,9 +2,9 @@
 #include <dirent.h>
 #include <sys/stat.h>
 
-#include "bus-owner.h"
+#include "shared/bus-owner.h"
 #include "depend.h"
-#include "log.h"
+#include "shared/log.h"
 #include "manager.h"
 #include "operation.h"
 #include "systemd-client.h"

@@ -5,10 +5,10 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
-#include "bus-util.h"
+#include "shared/bus-util.h"
 #include "depend.h"
 #include "fileset.h"
-#include "log.h"
+#include "shared/log.h"
 #include "log-follow.h"
 #include "manager.h"
 #include "operation.h"

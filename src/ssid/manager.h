@@ -7,11 +7,11 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#include "journal-follow.h"
-#include "journal-history.h"
-#include "polkit.h"
+#include "shared/journal/follow.h"
+#include "shared/journal/history.h"
+#include "shared/polkit.h"
 #include "service.h"
-#include "status.h"
+#include "shared/status.h"
 #include "systemd-query.h"
 
 typedef struct BusOwner BusOwner;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+/* What the files operation-*.c share: one change and its steps. */
+
 #include "fileset.h"
 #include "manager.h"
 #include "operation.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <sys/inotify.h>
 
-#include "log.h"
+#include "shared/log.h"
 #include "operation-internal.h"
 #include "schedule.h"
 #include "systemd-client.h"

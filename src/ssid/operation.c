@@ -2,7 +2,7 @@
 #include <systemd/sd-event.h>
 #include <utlist.h>
 
-#include "log.h"
+#include "shared/log.h"
 #include "operation-internal.h"
 #include "systemd-client.h"
 

@@ -16,7 +16,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "metadata.h"
+#include "shared/metadata.h"
 
 typedef struct Manager Manager;
 typedef struct Operation Operation;

@@ -10,7 +10,7 @@
 
 #include <time.h>
 
-#include "util.h"
+#include "shared/util.h"
 
 /* By how many minutes within the hour local time differs from UTC, from then on, as bits: bit 0 for whole hours, bit 30
  * for Kolkata, both 0 and 30 for Lord Howe. 0 when it cannot be said in minutes. Of the zone that the process has. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <systemd/sd-bus.h>
 
-#include "bus-util.h"
+#include "shared/bus-util.h"
 #include "manager.h"
-#include "metadata.h"
+#include "shared/metadata.h"
 #include "operation.h"
 #include "systemd-client.h"
 

@@ -4,10 +4,10 @@
 #include <sys/stat.h>
 #include <systemd/sd-bus.h>
 
-#include "bus-util.h"
+#include "shared/bus-util.h"
 #include "fileset.h"
 #include "manager.h"
-#include "metadata.h"
+#include "shared/metadata.h"
 #include "systemd-client.h"
 #include "unit-file.h"
 #include "watch.h"

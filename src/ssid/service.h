@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+/* One installed service: what its script and units say, what its runs said, and its object on the bus. */
+
 #include <uthash.h>
 
-#include "run-tracker.h"
+#include "shared/journal/run-tracker.h"
 #include "systemd-query.h"
 
 typedef struct Manager Manager;

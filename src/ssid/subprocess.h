@@ -6,7 +6,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "util.h"
+#include "shared/util.h"
 
 /* What judges calendar expressions and time spans. */
 #define SYSTEMD_ANALYZE "/usr/bin/systemd-analyze"

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 
 #include "systemd-client.h"
-#include "util.h"
+#include "shared/util.h"
 
 #define SYSTEMD_NAME "org.freedesktop.systemd1"
 #define SYSTEMD_PATH "/org/freedesktop/systemd1"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <utlist.h>
 
-#include "log.h"
+#include "shared/log.h"
 #include "systemd-client.h"
 #include "systemd-query.h"
 

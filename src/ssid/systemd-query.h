@@ -7,7 +7,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "util.h"
+#include "shared/util.h"
 
 typedef struct SystemdQueries SystemdQueries;
 typedef struct SystemdQuery SystemdQuery;

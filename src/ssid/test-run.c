@@ -5,9 +5,9 @@
 #include <sys/stat.h>
 #include <utlist.h>
 
-#include "bus-owner.h"
-#include "bus-util.h"
-#include "log.h"
+#include "shared/bus-owner.h"
+#include "shared/bus-util.h"
+#include "shared/log.h"
 #include "manager.h"
 #include "systemd-client.h"
 #include "systemd-job.h"

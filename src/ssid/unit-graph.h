@@ -4,7 +4,7 @@
 /* Which units need which others, and which services watch them. Says which services depend on which: the watched units
  * of the one need, at any remove, a watched unit of the other. */
 
-#include "util.h"
+#include "shared/util.h"
 
 /* More units are not taken in. */
 #define UNIT_GRAPH_MAX 4096

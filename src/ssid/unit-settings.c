@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <linux/capability.h>
 
-#include "journal-follow.h"
-#include "status.h"
+#include "shared/journal/follow.h"
+#include "shared/status.h"
 #include "unit-settings.h"
+#include "shared/journal/entry.h"
 
 #define UNIT(k, ...)    { .section = UNIT_SECTION_UNIT, .key = k, __VA_ARGS__ }
 #define SERVICE(k, ...) { .section = UNIT_SECTION_SERVICE, .key = k, __VA_ARGS__ }

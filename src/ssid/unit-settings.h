@@ -4,7 +4,7 @@
 /* What a service-script's unit says, as one table: unit-file.h writes it as the text of an installed unit, and as the
  * properties of a transient one. */
 
-#include "metadata.h"
+#include "shared/metadata.h"
 
 typedef struct UnitSpec {
         const Metadata *metadata;

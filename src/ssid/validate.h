@@ -6,7 +6,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "metadata.h"
+#include "shared/metadata.h"
 
 typedef struct Validation Validation;
 

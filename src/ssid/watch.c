@@ -2,11 +2,11 @@
 #include <time.h>
 #include <utlist.h>
 
-#include "bus-owner.h"
+#include "shared/bus-owner.h"
 #include "depend.h"
-#include "log.h"
+#include "shared/log.h"
 #include "manager.h"
-#include "metadata.h"
+#include "shared/metadata.h"
 #include "systemd-client.h"
 #include "systemd-query.h"
 #include "watch.h"

@@ -3,8 +3,8 @@
 
 #include <utlist.h>
 
-#include "agent-message.h"
-#include "slug.h"
+#include "agent/message.h"
+#include "shared/slug.h"
 
 #define YEAR_10000 (UINT64_C(253402300800) * USEC_PER_SEC)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fuzz.h"
-#include "json-util.h"
+#include "shared/json-util.h"
 
 #define DEPTH_MAX 64
 

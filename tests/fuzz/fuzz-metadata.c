@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "command-check.h"
 #include "fuzz.h"
-#include "metadata.h"
-#include "slug.h"
+#include "shared/metadata.h"
+#include "shared/slug.h"
 
 static void check_values(const Metadata *m, size_t lines)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fuzz.h"
-#include "json-util.h"
-#include "notify-template.h"
+#include "shared/json-util.h"
+#include "notify/template.h"
 
 /* Up to the first NUL byte the input is a template, what follows is what its placeholder becomes. */
 

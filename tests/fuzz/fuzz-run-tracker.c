@@ -3,7 +3,7 @@
  * journal goes to several trackers, which must agree. */
 
 #include "fuzz.h"
-#include "run-tracker.h"
+#include "shared/journal/run-tracker.h"
 
 #define ENTRIES_MAX 512
 #define SERVICES    3

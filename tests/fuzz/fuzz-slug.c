@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fuzz.h"
-#include "slug.h"
+#include "shared/slug.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

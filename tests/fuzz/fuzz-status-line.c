@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fuzz.h"
-#include "status-line.h"
+#include "shared/status-line.h"
 
 /* On both sides of the end of summer time of 2026 in Berlin: 02:30 comes twice. */
 #define BEFORE_CHANGE (UINT64_C(1792888200) * USEC_PER_SEC)

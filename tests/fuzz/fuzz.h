@@ -4,7 +4,7 @@
 /* A target reads bytes and ends the program when something that must hold does not. The same sources make fuzzers (with
  * libFuzzer) and tests that replay the kept corpora (with replay.c). */
 
-#include "util.h"
+#include "shared/util.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

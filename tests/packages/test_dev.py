@@ -41,7 +41,7 @@ def test_changes_arrive(clone, tmp_path):
         wait_until(lambda: says("Ctrl-C ends the demo"), timeout=400, interval=0.5)
 
         assert fetch("/healthz") == '{"status":"ok"}'
-        change(clone / "src/ssi-serverd/api.c", r'"{\"status\":\"ok\"}", strlen("{\"status\":\"ok\"}")', '"changed in C", strlen("changed in C")')
+        change(clone / "src/ssi-serverd/api/api.c", r'"{\"status\":\"ok\"}", strlen("{\"status\":\"ok\"}")', '"changed in C", strlen("changed in C")')
         wait_until(lambda: fetch("/healthz") == "changed in C", timeout=120, interval=0.5)
         wait_until(lambda: says("the host has it now", 1), timeout=60)
 

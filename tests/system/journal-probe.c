@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Prints every run that the journal tells of, reading it as the daemons do, but opening it anew after so many entries. */
+/* journal-probe [ENTRIES [CURSOR]]: prints every run that the journal tells of, or those after the cursor, reading it as the daemons do, but
+ * opening it anew after so many entries. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "journal-follow-internal.h"
+#include "shared/journal/follow-internal.h"
 
 static bool is_installed(const char *slug, void *userdata)
 {
@@ -45,7 +46,7 @@ int main(int argc, char **argv)
                 return EXIT_FAILURE;
         if (argc > 1)
                 f->entries_per_opening = (unsigned) atoi(argv[1]);
-        r = journal_follow_start(f, NULL, 0);
+        r = journal_follow_start(f, argc > 2 ? argv[2] : NULL, 0);
         if (r >= 0)
                 r = sd_event_loop(event);
         if (r < 0)

@@ -3,7 +3,7 @@
 
 /* Instances of ingestion and agents that report to them, for tests. */
 
-#include "ingest.h"
+#include "ingest/ingest.h"
 #include "postgres-fixture.h"
 
 /* One instance of the backend, as far as ingestion goes. */

@@ -10,9 +10,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "db.h"
+#include "db/db.h"
+#include "db/migrate.h"
 #include "postgres-fixture.h"
-#include "util.h"
+#include "shared/util.h"
 
 #define MAYBE_USER "postgres"
 

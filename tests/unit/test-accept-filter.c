@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <sys/socket.h>
 
-#include "accept-filter.h"
+#include "http/accept-filter.h"
 #include "test.h"
 
 #define MANY    300

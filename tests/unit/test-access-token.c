@@ -5,8 +5,8 @@
 #include <time.h>
 #include <utime.h>
 
-#include "access-key.h"
-#include "jwt-access.h"
+#include "auth/access-key.h"
+#include "auth/jwt-access.h"
 #include "test.h"
 
 #define NOW UINT64_C(1800000000)

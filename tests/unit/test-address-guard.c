@@ -3,7 +3,7 @@
 #include <netinet/in.h>
 
 #include "test.h"
-#include "address-guard.h"
+#include "notify/address-guard.h"
 
 static bool is_public(const char *text)
 {

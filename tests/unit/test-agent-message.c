@@ -3,7 +3,7 @@
 
 #include <utlist.h>
 
-#include "agent-message.h"
+#include "agent/message.h"
 
 #define ITEM "\"service_name\":\"disk\",\"timestamp\":\"2025-09-02T16:06:37Z\""
 #define TIME (UINT64_C(1756829197) * USEC_PER_SEC)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
-#include "auth-throttle.h"
-#include "util.h"
+#include "auth/throttle.h"
+#include "shared/util.h"
 
 #define NOW UINT64_C(1000000)
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
 
-#include "db-array.h"
-#include "db.h"
-#include "changes.h"
+#include "db/array.h"
+#include "db/db.h"
+#include "db/migrate.h"
+#include "core/changes.h"
 #include "postgres-fixture.h"
 
 typedef struct Answer {

@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 
 #include "test.h"
-#include "tls.h"
-#include "tls-issue.h"
+#include "tls/tls.h"
+#include "tls/issue.h"
 
 static char dir[] = "/tmp/test-http-tls-XXXXXX";
 

@@ -11,12 +11,12 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "http.h"
-#include "json-util.h"
-#include "listen.h"
-#include "log.h"
+#include "http/http.h"
+#include "shared/json-util.h"
+#include "http/listen.h"
+#include "shared/log.h"
 #include "test.h"
-#include "worker.h"
+#include "loop/worker.h"
 
 #define BIG_SIZE  ((size_t) 6 * 1024 * 1024)
 #define BODY_MAX  ((size_t) 64 * 1024)

@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "test.h"
-#include "journal-entry.h"
-#include "journal-follow.h"
+#include "shared/journal/entry.h"
+#include "shared/journal/follow.h"
 
 /* Real journal files: systemd-journal-remote(8) writes them from the export format, with whatever fields it is given, those
  * of other releases of systemd, too. */

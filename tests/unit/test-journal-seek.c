@@ -3,7 +3,8 @@
 #include <unistd.h>
 
 #include "test.h"
-#include "journal-follow-internal.h"
+#include "shared/journal/follow-internal.h"
+#include "shared/journal/entry.h"
 
 /* Where reading goes on when the entry of the cursor is gone, in files that systemd-journal-remote(8) has
  * written. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
-#include "metadata.h"
+#include "shared/metadata.h"
 
 static const char good[] =
         "#!/bin/bash\n"

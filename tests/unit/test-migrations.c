@@ -6,11 +6,12 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
-#include "db.h"
+#include "db/db.h"
+#include "db/migrate.h"
 #include "postgres-fixture.h"
-#include "util.h"
+#include "shared/util.h"
 
-#define TEST_SCHEMA_FIXTURES TEST_MIGRATIONS_DIR "/../../../tests/fixtures/schema"
+#define TEST_SCHEMA_FIXTURES TEST_MIGRATIONS_DIR "/../../../../tests/fixtures/schema"
 
 /* For each version N of the schema: a database is brought to it step by step, with the data of tests/fixtures/schema/NNNN.sql
  * put in at each step as that version would have, and is then migrated to the newest at once. All that was there must be

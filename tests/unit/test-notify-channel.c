@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
-#include "notify-channel.h"
+#include "notify/channel.h"
 
 /* What a script may print to break out. */
 #define NASTY "</script><img src=x onerror=alert(1)> \\\"quoted\\\" \\\\ <!channel> \\r\\nBcc: x \xd7\xa9\xf0\x9f\x98\x80"

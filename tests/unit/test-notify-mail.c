@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
-#include "delivery.h"
-#include "mail-header.h"
+#include "notify/delivery.h"
+#include "notify/mail-header.h"
 
 static void test_addresses(void **state)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
-#include "notify-template.h"
+#include "notify/template.h"
 
 static const char *lookup(const char *name, void *userdata)
 {

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 import serverd
 from serverd import PASSWORD, User, post, request, update
 
-SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/ssi-serverd/openapi.json")
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/ssi-serverd/api/openapi.json")
 HOSTILE = ["' OR 1=1 --", "\"; DROP TABLE users; --", "{read}", "\\x00", "%s%n", "../../etc/passwd", "\u202e\ufeff", "<script>",
            "💥" * 10, "null", "x" * 5000]
 WRONG = {"string": [5, True, [], {}, None], "integer": ["1", 1.5, [], -1, 10 ** 30], "array": ["x", 5, {}, [[]], [None]]}

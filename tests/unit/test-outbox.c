@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
-#include "json-util.h"
+#include "shared/json-util.h"
 #include "outbox.h"
 
 static void push(Outbox *o, unsigned n, unsigned cursor)

@@ -4,8 +4,8 @@
 #include <systemd/sd-event.h>
 #include <time.h>
 
-#include "password.h"
-#include "util.h"
+#include "auth/password.h"
+#include "shared/util.h"
 
 typedef struct Outcome {
         unsigned n;

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "qr.h"
+#include "api/qr-code.h"
 
 /* What a reader looks for first: the rings of seven modules in three corners, inside the quiet zone. That the text is
  * in it is for a real reader to say, in the tests of the dashboard. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <sodium.h>
 
-#include "rate-limit.h"
+#include "http/rate-limit.h"
 #include "test.h"
 
 #define RATE 5

@@ -2,7 +2,7 @@
 #include <signal.h>
 
 #include "test.h"
-#include "run-tracker.h"
+#include "shared/journal/run-tracker.h"
 
 #define MSEC USEC_PER_MSEC
 

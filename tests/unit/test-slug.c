@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
-#include "slug.h"
+#include "shared/slug.h"
 
 static void assert_slug(const char *name, const char *slug)
 {

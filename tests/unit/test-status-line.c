@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
-#include "status-line.h"
+#include "shared/status-line.h"
 
 /* 2025-09-02 16:06:37 UTC */
 #define STAMP (UINT64_C(1756829197) * USEC_PER_SEC)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
 
-#include "token.h"
+#include "auth/token.h"
 
 static void test_ids_and_tokens(void **state)
 {

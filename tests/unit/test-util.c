@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
-#include "util.h"
+#include "shared/util.h"
 
 static void test_utf8_is_valid(void **state)
 {

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "test.h"
-#include "web-push.h"
+#include "notify/web-push.h"
 
 /* RFC 8291, appendix A. */
 #define TEXT           "When I grow up, I want to be a watermelon"

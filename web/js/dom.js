@@ -105,7 +105,7 @@ const calm = matchMedia('(prefers-reduced-motion: reduce)');
 // Lets one change of an element be seen for a moment.
 export function flash(el) {
   if (!calm.matches)
-    el.animate([{backgroundColor: 'color-mix(in oklab, var(--accent) 24%, transparent)', offset: 0}], {duration: 1600, easing: 'ease-out'});
+    el.animate([{backgroundColor: 'color-mix(in oklab, var(--accent) 10%, transparent)', offset: 0}], {duration: 1600, easing: 'ease-out'});
 }
 
 export async function copyText(text, source) {

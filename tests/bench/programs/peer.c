@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "db-array.h"
-#include "histogram.h"
-#include "ingest-sql.h"
+#include "db/array.h"
+#include "core/histogram.h"
+#include "ingest/sql.h"
 
 static _Noreturn void die(const char *what)
 {

@@ -66,7 +66,7 @@ class Backend:
         tls_dir = os.path.join(self.db.dir, "tls")
         os.makedirs(tls_dir, exist_ok=True)
         env = dict(os.environ, SSI_DATABASE_URL=self.db.conninfo(), SSI_RATE_LIMIT="0",
-                   SSI_MIGRATIONS_DIR=str(TOP / "src/ssi-serverd/migrations"))
+                   SSI_MIGRATIONS_DIR=str(TOP / "src/ssi-serverd/db/migrations"))
         argv = [str(self.bench.build / "src/ssi-serverd/ssi-serverd"), f"--tls-dir={tls_dir}", f"--key-dir={self.db.dir}/keys",
                 f"--web-dir={self.db.dir}"]
         # Only a loopback address may be plain.

@@ -12,7 +12,7 @@ def part_queries(bench):
     with tempfile.NamedTemporaryFile() as f:
         env = dict(os.environ, SSI_QUERY_ROWS=str(bench.options.rows), SSI_QUERY_JSON=f.name)
         r = subprocess.run(["/usr/bin/python3", "-B", str(TOP / "tests/unit/test-query-plans.py"),
-                            str(bench.build / "src/ssi-serverd/ssi-serverd"), str(TOP / "src/ssi-serverd/migrations")],
+                            str(bench.build / "src/ssi-serverd/ssi-serverd"), str(TOP / "src/ssi-serverd/db/migrations")],
                            env=env, capture_output=True, text=True, check=False)
         figures = json.loads(f.read() or b"{}")
     for path, values in figures.items():

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <time.h>
+#include <uthash.h>
+
+#include "shared/journal/entry.h"
+#include "shared/journal/history.h"
+#include "shared/journal/runs.h"
+
+/* An entry may become visible this much later than its stamp says. */
+#define SLACK_USEC (200 * USEC_PER_MSEC)
+
+/* A status line is shorter; what is longer need not be unpacked. */
+#define DATA_THRESHOLD (8 * 1024)
+
+/* Where the last result is sought: among so few runs first, then among so many times as many, up to so many. */
+#define RUNS_FEW  4U
+#define RUNS_STEP 8U
+#define RUNS_MAX  256U
+
+struct JournalHistory {
+        sd_journal *journal;
+};
+
+/* Takes what it wants of e. */
+typedef int (*run_found_t)(RunEvent *e, void *userdata);
+
+int journal_history_new(JournalHistory **ret)
+{
+        _cleanup_(journal_history_freep) JournalHistory *h = NULL;
+        int r;
+
+        h = calloc(1, sizeof(*h));
+        if (!h)
+                return -ENOMEM;
+        r = sd_journal_open(&h->journal, SD_JOURNAL_LOCAL_ONLY);
+        if (r < 0)
+                return r;
+        r = sd_journal_set_data_threshold(h->journal, DATA_THRESHOLD);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(h);
+        return 0;
+}
+
+JournalHistory *journal_history_free(JournalHistory *h)
+{
+        if (!h)
+                return NULL;
+        sd_journal_close(h->journal);
+        free(h);
+        return NULL;
+}
+
+/* Nothing more comes for what is held past its grace. */
+static int conclude(RunTracker *t)
+{
+        struct timespec ts;
+        uint64_t now, due;
+        sd_id128_t boot;
+        int r;
+
+        if (run_tracker_deadline(t, &boot, &due) == 0)
+                return 0;
+        r = journal_boot_id(&boot);
+        if (r < 0)
+                return r;
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        now = (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+        return run_tracker_advance(t, boot, MAX(now, SLACK_USEC) - SLACK_USEC);
+}
+
+/* Gives out the runs, oldest first. all: there is nothing before what the tracker was fed. */
+static int give_out(RunTracker *t, bool all, run_found_t found, void *userdata)
+{
+        int r;
+
+        r = conclude(t);
+        while (r >= 0) {
+                _cleanup_(run_event_done) RunEvent e = RUN_EVENT_INIT;
+
+                r = run_tracker_next(t, &e);
+                if (r <= 0)
+                        return r;
+                /* Of a run that began before what was read, the line may lie there too. */
+                if (all || e.started > 0)
+                        r = found(&e, userdata);
+        }
+        return r;
+}
+
+/* Finds the last runs of a service. 1 when there are no others. */
+static int find_runs(JournalHistory *h, const char *slug, unsigned n, run_found_t found, void *userdata)
+{
+        _cleanup_(run_tracker_freep) RunTracker *t = NULL;
+        int r, all;
+
+        r = run_tracker_new(NULL, NULL, &t);
+        if (r < 0)
+                return r;
+        all = journal_runs_feed(h->journal, slug, n, t);
+        if (all < 0)
+                return all;
+        r = give_out(t, all, found, userdata);
+        return r < 0 ? r : all;
+}
+
+/* ---- The last run ---- */
+
+typedef struct Last {
+        RunEvent last, result;
+} Last;
+
+static int found_last(RunEvent *e, void *userdata)
+{
+        Last *l = userdata;
+        int r = 0;
+
+        if (e->status >= 0) {
+                run_event_done(&l->result);
+                r = run_event_copy(e, &l->result);
+        }
+        run_event_done(&l->last);
+        l->last = *e;
+        *e = RUN_EVENT_INIT;
+        return r;
+}
+
+int journal_history_last(JournalHistory *h, const char *slug, RunEvent *ret_last, RunEvent *ret_result)
+{
+        Last l = { RUN_EVENT_INIT, RUN_EVENT_INIT };
+        int r = 0;
+
+        for (unsigned n = RUNS_FEW; r == 0 && n <= RUNS_MAX && !l.result.slug; n *= RUNS_STEP) {
+                run_event_done(&l.last);
+                r = find_runs(h, slug, n, found_last, &l);
+        }
+        if (r < 0) {
+                run_event_done(&l.last);
+                run_event_done(&l.result);
+                return r;
+        }
+        *ret_last = l.last;
+        *ret_result = l.result;
+        return l.last.slug ? 1 : 0;
+}
+
+/* ---- The last run of each ---- */
+
+/* 1 when there is nothing before where it stands then. */
+static int go_back(JournalHistory *h, unsigned limit)
+{
+        int r;
+
+        r = sd_journal_seek_tail(h->journal);
+        for (unsigned n = 0; r >= 0 && n < limit; n++) {
+                r = sd_journal_previous(h->journal);
+                if (r == 0) {
+                        r = sd_journal_seek_head(h->journal);
+                        return r < 0 ? r : 1;
+                }
+        }
+        return MIN(r, 0);
+}
+
+static int feed(JournalHistory *h, RunTracker *t)
+{
+        int r;
+
+        while ((r = sd_journal_next(h->journal)) > 0) {
+                JournalEntry e = {};
+
+                r = journal_entry_read(h->journal, &e);
+                if (r > 0)
+                        r = run_tracker_feed(t, &e.entry);
+                journal_entry_done(&e);
+                if (r < 0)
+                        return r;
+        }
+        return r;
+}
+
+typedef struct ServiceLast {
+        char slug[SLUG_MAX + 1];
+        Last last;
+        UT_hash_handle hh;
+} ServiceLast;
+
+struct LastRuns {
+        ServiceLast *services;
+        bool all; /* there is nothing before what was read */
+};
+
+static int found_any(RunEvent *e, void *userdata)
+{
+        LastRuns *l = userdata;
+        ServiceLast *s;
+
+        HASH_FIND_STR(l->services, e->slug, s);
+        if (!s) {
+                s = calloc(1, sizeof(*s));
+                if (!s)
+                        return -ENOMEM;
+                snprintf(s->slug, sizeof(s->slug), "%s", e->slug);
+                s->last = (Last){ RUN_EVENT_INIT, RUN_EVENT_INIT };
+                HASH_ADD_STR(l->services, slug, s);
+        }
+        return found_last(e, &s->last);
+}
+
+int journal_history_last_runs(JournalHistory *h, unsigned limit, LastRuns **ret)
+{
+        _cleanup_(run_tracker_freep) RunTracker *t = NULL;
+        _cleanup_(last_runs_freep) LastRuns *l = NULL;
+        int r;
+
+        l = calloc(1, sizeof(*l));
+        if (!l)
+                return -ENOMEM;
+        r = run_tracker_new(NULL, NULL, &t);
+        if (r >= 0)
+                r = journal_match_all(h->journal);
+        if (r >= 0)
+                r = go_back(h, limit);
+        if (r < 0)
+                return r;
+        l->all = r > 0;
+        if (!l->all)
+                run_tracker_begin_midway(t, SD_ID128_NULL, 0);
+        r = feed(h, t);
+        if (r >= 0)
+                r = give_out(t, l->all, found_any, l);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+bool last_runs_take(LastRuns *l, const char *slug, RunEvent *ret_last, RunEvent *ret_result)
+{
+        ServiceLast *s;
+
+        HASH_FIND_STR(l->services, slug, s);
+        if (!l->all && (!s || !s->last.result.slug))
+                return false;
+        *ret_last = s ? s->last.last : RUN_EVENT_INIT;
+        *ret_result = s ? s->last.result : RUN_EVENT_INIT;
+        if (s)
+                HASH_DEL(l->services, s);
+        free(s);
+        return true;
+}
+
+LastRuns *last_runs_free(LastRuns *l)
+{
+        ServiceLast *s, *tmp;
+
+        if (!l)
+                return NULL;
+        HASH_ITER(hh, l->services, s, tmp) {
+                HASH_DEL(l->services, s);
+                run_event_done(&s->last.last);
+                run_event_done(&s->last.result);
+                free(s);
+        }
+        free(l);
+        return NULL;
+}
+
+/* ---- The last runs ---- */
+
+typedef struct Runs {
+        RunEvent *events; /* a ring */
+        size_t n, next, limit;
+} Runs;
+
+static int found_run(RunEvent *e, void *userdata)
+{
+        Runs *runs = userdata;
+        RunEvent *slot;
+
+        /* What a late line corrects is one run. */
+        for (size_t i = 0; e->correction && i < runs->n; i++)
+                if (sd_id128_equal(runs->events[i].invocation_id, e->invocation_id)) {
+                        run_event_done(runs->events + i);
+                        runs->events[i] = *e;
+                        *e = RUN_EVENT_INIT;
+                        return 0;
+                }
+        slot = runs->events + runs->next;
+        runs->next = (runs->next + 1) % runs->limit;
+        if (runs->n < runs->limit) {
+                *slot = RUN_EVENT_INIT;
+                runs->n++;
+        }
+        run_event_done(slot);
+        *slot = *e;
+        *e = RUN_EVENT_INIT;
+        return 0;
+}
+
+void run_events_free(RunEvent *events, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                run_event_done(events + i);
+        free(events);
+}
+
+int journal_history_runs(JournalHistory *h, const char *slug, unsigned limit, RunEvent **ret, size_t *ret_n)
+{
+        Runs runs = { .limit = MIN(limit, JOURNAL_HISTORY_RUNS_MAX) };
+        RunEvent *sorted;
+        int r;
+
+        if (runs.limit == 0) {
+                *ret = NULL;
+                *ret_n = 0;
+                return 0;
+        }
+        runs.events = calloc(runs.limit, sizeof(*runs.events));
+        if (!runs.events)
+                return -ENOMEM;
+        /* One that is under way is no run yet. */
+        r = find_runs(h, slug, (unsigned) runs.limit + 1, found_run, &runs);
+        sorted = r < 0 ? NULL : calloc(runs.limit, sizeof(*sorted));
+        if (!sorted) {
+                run_events_free(runs.events, runs.n);
+                return r < 0 ? r : -ENOMEM;
+        }
+        for (size_t i = 0; i < runs.n; i++)
+                sorted[i] = runs.events[(runs.next + runs.limit - 1 - i) % runs.limit];
+        free(runs.events);
+        *ret = sorted;
+        *ret_n = runs.n;
+        return 0;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+#include <time.h>
+#include <utlist.h>
+
+#include "admin/internal.h"
+#include "shared/log.h"
+
+#define RETRY_USEC  (30 * USEC_PER_SEC)
+#define SAMPLE_USEC (10 * USEC_PER_SEC)
+
+/* ---- Calls ---- */
+
+int admin_call_new(Admin *a, sd_bus_message *m, AdminCall **ret)
+{
+        AdminCall *c = calloc(1, sizeof(*c));
+
+        if (!c)
+                return -ENOMEM;
+        c->admin = a;
+        c->m = sd_bus_message_ref(m);
+        DL_APPEND(a->calls, c);
+        *ret = c;
+        return 0;
+}
+
+AdminCall *admin_call_free(AdminCall *c)
+{
+        if (!c)
+                return NULL;
+        DL_DELETE(c->admin->calls, c);
+        sd_bus_message_unref(c->m);
+        for (size_t i = 0; i < ELEMENTSOF(c->text); i++)
+                free(c->text[i]);
+        free(c);
+        return NULL;
+}
+
+void admin_reply_error(AdminCall *c, const char *name, const char *format, ...)
+{
+        char full[96], message[512];
+        va_list ap;
+        int r;
+
+        snprintf(full, sizeof(full), SERVER_ERROR_PREFIX "%s", name);
+        va_start(ap, format);
+        vsnprintf(message, sizeof(message), format, ap);
+        va_end(ap);
+        r = sd_bus_reply_method_errorf(c->m, full, "%s", message);
+        if (r < 0)
+                log_debug_errno(r, "Cannot answer on the bus");
+}
+
+void admin_reply_failure(AdminCall *c, PGresult *res, int error)
+{
+        if (error == -ENOTCONN || error == -ECONNRESET || error == -ECANCELED || error == -EBUSY)
+                admin_reply_error(c, "NotReady", "The database is not available; see the journal of ssi-serverd.");
+        else
+                admin_reply_error(c, "Failed", "The database refuses: %s", db_result_message(res));
+}
+
+void admin_reply(AdminCall *c, const char *types, ...)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        va_list ap;
+        int r;
+
+        r = sd_bus_message_new_method_return(c->m, &reply);
+        if (r >= 0 && types[0]) {
+                va_start(ap, types);
+                r = sd_bus_message_appendv(reply, types, ap);
+                va_end(ap);
+        }
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        if (r < 0)
+                log_debug_errno(r, "Cannot answer on the bus");
+}
+
+static void query_done(PGresult *res, int error, void *userdata)
+{
+        _cleanup_(admin_call_freep) AdminCall *c = userdata;
+
+        c->done(c, res, error);
+}
+
+void admin_query(AdminCall *c_taken, const char *sql, unsigned n_params, const char *const *params,
+                 void (*done)(AdminCall *c, PGresult *res, int error))
+{
+        int r;
+
+        c_taken->done = done;
+        r = backend_query(c_taken->admin->backend, sql, n_params, params, query_done, c_taken);
+        if (r < 0)
+                query_done(NULL, r, c_taken);
+}
+
+int admin_method_begin(Admin *a, sd_bus_message *m, sd_bus_error *error)
+{
+        int r;
+
+        r = bus_verify_polkit_async(m, ADMIN_ACTION, a->polkit, error);
+        if (r <= 0)
+                return r;
+        if (!backend_is_ready(a->backend))
+                return sd_bus_error_set(error, SERVER_ERROR_PREFIX "NotReady",
+                                        "The database is not available; see the journal of ssi-serverd.");
+        return 1;
+}
+
+static int no_option(sd_bus_message *m, const char *name, void *userdata)
+{
+        return -ENOENT;
+}
+
+int admin_read_no_options(sd_bus_message *m, sd_bus_error *error)
+{
+        return bus_read_options(m, no_option, NULL, SERVER_ERROR_PREFIX "InvalidOption", error);
+}
+
+/* ---- Statistics ---- */
+
+static uint64_t monotonic(void)
+{
+        struct timespec ts;
+
+        clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+}
+
+static uint64_t figure(PGresult *res, int column)
+{
+        return strtoull(PQgetvalue(res, 0, column), NULL, 10);
+}
+
+static void sampled(PGresult *res, int error, void *userdata)
+{
+        Admin *a = userdata;
+        AdminStats old = a->stats, *s = &a->stats;
+
+        a->sampling = false;
+        if (error < 0 || PQntuples(res) != 1)
+                return;
+        *s = (AdminStats){
+                .users = figure(res, 0),
+                .servers = figure(res, 1),
+                .sessions = figure(res, 2),
+                .services = figure(res, 3),
+                .inserted = figure(res, 4),
+                .schema_version = figure(res, 5),
+                .inserted_at = monotonic(),
+                .events_per_second = old.events_per_second,
+        };
+        /* A count that went back is that of another database: of a restored one. */
+        if (old.inserted_at > 0 && s->inserted >= old.inserted && s->inserted_at > old.inserted_at + USEC_PER_SEC)
+                s->events_per_second = (double) (s->inserted - old.inserted) * USEC_PER_SEC /
+                                       (double) (s->inserted_at - old.inserted_at);
+        else if (old.inserted_at > 0 && s->inserted_at <= old.inserted_at + USEC_PER_SEC) {
+                s->inserted = old.inserted;
+                s->inserted_at = old.inserted_at;
+        }
+        admin_emit_changed(a);
+}
+
+/* The history is counted by PostgreSQL itself: a figure of all instances, without a scan. */
+void admin_sample(Admin *a)
+{
+        if (!a->bus || a->sampling || !backend_is_ready(a->backend))
+                return;
+        a->sampling = true;
+        if (backend_query(a->backend,
+                         "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM servers),"
+                         " (SELECT count(*) FROM servers WHERE connected),"
+                         " (SELECT count(*) FROM services),"
+                         " (SELECT coalesce(sum(n_tup_ins), 0)::bigint FROM pg_stat_user_tables"
+                         "  WHERE starts_with(relname, 'events_')),"
+                         " (SELECT max(version) FROM schema_migrations)",
+                         0, NULL, sampled, a) < 0)
+                a->sampling = false;
+}
+
+static int on_sample(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        admin_sample(userdata);
+        (void) sd_event_source_set_time_relative(source, SAMPLE_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+void admin_ready_changed(Admin *a)
+{
+        if (!a)
+                return;
+        admin_emit_changed(a);
+        admin_sample(a);
+        admin_job_ready_changed(a->job);
+}
+
+/* ---- The connection ---- */
+
+static void disconnect(Admin *a)
+{
+        admin_job_abandon(a->job);
+        a->polkit = polkit_registry_free(a->polkit);
+        a->bus = sd_bus_close_unref(a->bus);
+}
+
+static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Admin *a = userdata;
+
+        /* sd-bus says it itself, once the connection has ended; no bus passes it on. */
+        if (sd_bus_is_open(a->bus) > 0)
+                return 0;
+        log_notice("The system bus went away, serving without.");
+        (void) sd_event_source_set_time_relative(a->retry_timer, USEC_PER_SEC);
+        return sd_event_source_set_enabled(a->retry_timer, SD_EVENT_ONESHOT);
+}
+
+static int try_connect(Admin *a)
+{
+        int r;
+
+        r = polkit_registry_new(&a->polkit);
+        if (r < 0)
+                return r;
+        r = sd_bus_open_system(&a->bus);
+        if (r < 0)
+                return r;
+        r = sd_bus_match_signal(a->bus, NULL, NULL, "/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+                                "Disconnected", on_disconnected, a);
+        if (r < 0)
+                return r;
+        r = sd_bus_attach_event(a->bus, a->backend->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        r = admin_add_object(a);
+        if (r < 0)
+                return r;
+        return bus_request_name(a->bus, SERVER_BUS_NAME);
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Admin *a = userdata;
+        int r;
+
+        disconnect(a);
+        r = try_connect(a);
+        if (r >= 0) {
+                admin_sample(a);
+                return 0;
+        }
+        log_debug_errno(r, "No system bus");
+        disconnect(a);
+        (void) sd_event_source_set_time_relative(source, RETRY_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int make_url(char **ret)
+{
+        const char *url = secure_getenv("SSI_PUBLIC_URL");
+        char host[65] = "localhost";
+
+        if (!isempty(url)) {
+                *ret = strdup(url);
+                return *ret ? 0 : -ENOMEM;
+        }
+        (void) gethostname(host, sizeof(host) - 1);
+        if (asprintf(ret, "https://%s:8443", host) < 0) {
+                *ret = NULL;
+                return -ENOMEM;
+        }
+        return 0;
+}
+
+int admin_new(Backend *backend, const char *ca_file, Admin **ret)
+{
+        _cleanup_(admin_freep) Admin *a = NULL;
+        int r;
+
+        a = calloc(1, sizeof(*a));
+        if (!a)
+                return -ENOMEM;
+        a->backend = backend;
+        r = free_and_strdup(&a->ca_file, ca_file);
+        if (r < 0)
+                return r;
+        r = make_url(&a->url);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(backend->event, &a->retry_timer, CLOCK_MONOTONIC, 0, 0, on_retry, a);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(backend->event, &a->stats_timer, CLOCK_MONOTONIC, SAMPLE_USEC, USEC_PER_SEC,
+                                       on_sample, a);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(a);
+        return 0;
+}
+
+Admin *admin_free(Admin *a)
+{
+        if (!a)
+                return NULL;
+        sd_event_source_disable_unref(a->retry_timer);
+        sd_event_source_disable_unref(a->stats_timer);
+        admin_job_free(a->job);
+        while (a->calls)
+                admin_call_free(a->calls);
+        if (a->bus)
+                (void) sd_bus_flush(a->bus);
+        disconnect(a);
+        free(a->ca_file);
+        free(a->url);
+        free(a);
+        return NULL;
+}

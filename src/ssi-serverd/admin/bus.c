@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "admin/internal.h"
+#include "shared/log.h"
+
+static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        return sd_bus_message_append(reply, "s", SSI_VERSION);
+}
+
+static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Admin *a = userdata;
+
+        return sd_bus_message_append(reply, "s", strempty(streq(property, "URL") ? a->url : a->ca_file));
+}
+
+static int get_ready(sd_bus *bus, const char *path, const char *interface, const char *property,
+                     sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Admin *a = userdata;
+
+        return sd_bus_message_append(reply, "b", backend_is_ready(a->backend));
+}
+
+static int get_figure(sd_bus *bus, const char *path, const char *interface, const char *property,
+                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const AdminStats *s = &((Admin *) userdata)->stats;
+        uint64_t v = streq(property, "Users")    ? s->users :
+                     streq(property, "Servers")  ? s->servers :
+                     streq(property, "Services") ? s->services :
+                     streq(property, "Sessions") ? s->sessions :
+                                                   s->schema_version;
+
+        return sd_bus_message_append(reply, "t", v);
+}
+
+static int get_rate(sd_bus *bus, const char *path, const char *interface, const char *property,
+                    sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Admin *a = userdata;
+
+        return sd_bus_message_append(reply, "d", a->stats.events_per_second);
+}
+
+#define CONST SD_BUS_VTABLE_PROPERTY_CONST
+#define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
+#define ASKS  SD_BUS_VTABLE_UNPRIVILEGED /* polkit says who may */
+
+static const sd_bus_vtable server_vtable[] = {
+        SD_BUS_VTABLE_START(0),
+        SD_BUS_PROPERTY("Version", "s", get_version, 0, CONST),
+        SD_BUS_PROPERTY("URL", "s", get_string, 0, CONST),
+        SD_BUS_PROPERTY("CAFile", "s", get_string, 0, CONST),
+        SD_BUS_PROPERTY("DatabaseReady", "b", get_ready, 0, EMITS),
+        SD_BUS_PROPERTY("SchemaVersion", "t", get_figure, 0, EMITS),
+        SD_BUS_PROPERTY("Users", "t", get_figure, 0, EMITS),
+        SD_BUS_PROPERTY("Servers", "t", get_figure, 0, EMITS),
+        SD_BUS_PROPERTY("Services", "t", get_figure, 0, EMITS),
+        SD_BUS_PROPERTY("Sessions", "t", get_figure, 0, EMITS),
+        SD_BUS_PROPERTY("EventsPerSecond", "d", get_rate, 0, EMITS),
+        SD_BUS_METHOD_WITH_ARGS("ListUsers", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(sstu)", users),
+                                admin_method_list_users, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("AddUser", SD_BUS_ARGS("s", email, "s", password, "a{sv}", options),
+                                SD_BUS_RESULT("s", user), admin_method_add_user, ASKS | SD_BUS_VTABLE_SENSITIVE),
+        SD_BUS_METHOD_WITH_ARGS("SetPassword", SD_BUS_ARGS("s", user, "s", password, "a{sv}", options),
+                                SD_BUS_NO_RESULT, admin_method_set_password, ASKS | SD_BUS_VTABLE_SENSITIVE),
+        SD_BUS_METHOD_WITH_ARGS("RemoveUser", SD_BUS_ARGS("s", user, "a{sv}", options), SD_BUS_NO_RESULT,
+                                admin_method_remove_user, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("ListServers", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(sssstuas)", servers),
+                                admin_method_list_servers, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("AddServer", SD_BUS_ARGS("s", name, "s", user, "a{sv}", options),
+                                SD_BUS_RESULT("s", server, "s", claim_token, "t", expires_usec),
+                                admin_method_add_server, ASKS | SD_BUS_VTABLE_SENSITIVE),
+        SD_BUS_METHOD_WITH_ARGS("CreateClaimToken", SD_BUS_ARGS("s", server, "a{sv}", options),
+                                SD_BUS_RESULT("s", claim_token, "t", expires_usec), admin_method_create_claim_token,
+                                ASKS | SD_BUS_VTABLE_SENSITIVE),
+        SD_BUS_METHOD_WITH_ARGS("RemoveServer", SD_BUS_ARGS("s", server, "a{sv}", options), SD_BUS_NO_RESULT,
+                                admin_method_remove_server, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("Backup", SD_BUS_ARGS("h", file, "a{sv}", options), SD_BUS_NO_RESULT,
+                                admin_method_backup, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("Restore", SD_BUS_ARGS("h", file, "a{sv}", options), SD_BUS_NO_RESULT,
+                                admin_method_restore, ASKS),
+        SD_BUS_SIGNAL_WITH_ARGS("Progress", SD_BUS_ARGS("s", operation, "s", step), 0),
+        SD_BUS_VTABLE_END,
+};
+
+int admin_add_object(Admin *a)
+{
+        return sd_bus_add_object_vtable(a->bus, NULL, SERVER_PATH, SERVER_INTERFACE, server_vtable, a);
+}
+
+void admin_emit_changed(Admin *a)
+{
+        int r;
+
+        if (!a->bus || sd_bus_is_ready(a->bus) <= 0)
+                return;
+        r = sd_bus_emit_properties_changed(a->bus, SERVER_PATH, SERVER_INTERFACE, "DatabaseReady", "SchemaVersion",
+                                           "Users", "Servers", "Services", "Sessions", "EventsPerSecond", NULL);
+        if (r < 0)
+                log_debug_errno(r, "Cannot announce changed properties");
+}

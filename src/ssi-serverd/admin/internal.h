@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of admin/ share: one method call on its way, and who may make it. */
+
+#include "admin/admin.h"
+#include "shared/bus-util.h"
+#include "shared/polkit.h"
+#include "core/backend.h"
+
+#define ADMIN_ACTION "org.ssi.server1.administer"
+
+#define ADMIN_EMAIL_MAX       254U
+#define ADMIN_PASSWORD_MIN    10U
+#define ADMIN_PASSWORD_MAX    1024U
+#define ADMIN_SERVER_NAME_MAX 128U
+
+typedef struct AdminCall AdminCall;
+typedef struct AdminJob AdminJob;
+
+/* What the database said last. */
+typedef struct AdminStats {
+        uint64_t users, servers, services, sessions, schema_version;
+        uint64_t inserted, inserted_at; /* rows of the history so far, and when (monotonic usec) */
+        double events_per_second;
+} AdminStats;
+
+struct Admin {
+        Backend *backend;
+        sd_bus *bus; /* NULL while there is none */
+        PolkitRegistry *polkit;
+        sd_event_source *retry_timer, *stats_timer;
+        char *ca_file, *url;
+        AdminStats stats;
+        bool sampling;
+        AdminCall *calls;
+        AdminJob *job; /* the backup or restore under way */
+};
+
+/* One method call that is answered later. */
+struct AdminCall {
+        Admin *admin;
+        sd_bus_message *m;
+        char *text[2]; /* for the method's own use, freed with it */
+        void (*done)(AdminCall *c, PGresult *res, int error);
+        AdminCall *prev, *next;
+};
+
+/* Asks polkit and looks whether the database is there. 1: go on. 0: return 1 from the handler. Negative: refused. */
+int admin_method_begin(Admin *a, sd_bus_message *m, sd_bus_error *error);
+
+int admin_call_new(Admin *a, sd_bus_message *m, AdminCall **ret);
+AdminCall *admin_call_free(AdminCall *c);
+DEFINE_CLEANUP(AdminCall *, admin_call_free);
+
+/* Runs a statement, then done, which answers; then the call is freed. Takes c in any case. */
+void admin_query(AdminCall *c_taken, const char *sql, unsigned n_params, const char *const *params,
+                 void (*done)(AdminCall *c, PGresult *res, int error));
+
+/* Answers with an error: name is the last part of org.ssi.Server1.Error.<name>. */
+void admin_reply_error(AdminCall *c, const char *name, const char *format, ...) _printf_(3, 4);
+/* What the database failed at. */
+void admin_reply_failure(AdminCall *c, PGresult *res, int error);
+/* Answers, empty when types is "". */
+void admin_reply(AdminCall *c, const char *types, ...);
+
+/* admin-bus.c */
+int admin_add_object(Admin *a);
+void admin_emit_changed(Admin *a);
+
+/* admin.c: what changed is seen at once. */
+void admin_sample(Admin *a);
+
+/* admin-user.c, admin-server.c */
+int admin_method_list_users(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_add_user(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_set_password(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_remove_user(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_list_servers(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_create_claim_token(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* admin-backup.c */
+int admin_method_backup(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_restore(sd_bus_message *m, void *userdata, sd_bus_error *error);
+AdminJob *admin_job_free(AdminJob *j);
+/* Whether the server is ready has changed: a restore may be done. j: may be NULL. */
+void admin_job_ready_changed(AdminJob *j);
+/* The bus has gone, and with it who waits for the job. */
+void admin_job_abandon(AdminJob *j);
+
+/* Options of a method that has none yet. */
+int admin_read_no_options(sd_bus_message *m, sd_bus_error *error);

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "admin/internal.h"
+#include "db/array.h"
+#include "auth/token.h"
+
+#define CLAIM_LIFETIME "interval '1 hour'"
+#define LABELS_MAX     32U
+#define LABEL_MAX      64U
+
+/* The server named by a parameter: by id, or by a name that only one has. */
+#define SQL_SERVER_IS(param)                                                                                    \
+        "(s.public_id = " param " OR (s.name = " param " AND NOT EXISTS"                                        \
+        " (SELECT FROM servers o WHERE o.name = " param " AND o.id <> s.id)))"
+#define SQL_USEC(x) "(extract(epoch FROM " x ") * 1000000)::bigint"
+
+static bool is_printable(const char *s)
+{
+        for (; *s; s++)
+                if ((unsigned char) *s < 0x20 || *s == 0x7f)
+                        return false;
+        return true;
+}
+
+static void reply_no_server(AdminCall *c)
+{
+        admin_reply_error(c, "NoSuchServer", "There is no such server, or several have this name: name it by its id, as "
+                                             "\"ssictl server list\" shows it.");
+}
+
+static uint64_t number(PGresult *res, int row, int column)
+{
+        return strtoull(PQgetvalue(res, row, column), NULL, 10);
+}
+
+/* The labels come as one text, separated by a character that no label has. */
+static int append_labels(sd_bus_message *reply, char *text)
+{
+        char *save = NULL;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "s");
+        for (char *s = strtok_r(text, "\x1f", &save); s && r >= 0; s = strtok_r(NULL, "\x1f", &save))
+                r = sd_bus_message_append(reply, "s", s);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int append_server(sd_bus_message *reply, PGresult *res, int row)
+{
+        _cleanup_free_ char *labels = strdup(PQgetvalue(res, row, 6));
+        int r;
+
+        if (!labels)
+                return -ENOMEM;
+        r = sd_bus_message_open_container(reply, 'r', "sssstuas");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "sssstu", PQgetvalue(res, row, 0), PQgetvalue(res, row, 1),
+                                          PQgetvalue(res, row, 2), PQgetvalue(res, row, 3), number(res, row, 4),
+                                          (unsigned) number(res, row, 5));
+        if (r >= 0)
+                r = append_labels(reply, labels);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static void list_done(AdminCall *c, PGresult *res, int error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        if (error < 0) {
+                admin_reply_failure(c, res, error);
+                return;
+        }
+        r = sd_bus_message_new_method_return(c->m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(sssstuas)");
+        for (int i = 0; i < PQntuples(res) && r >= 0; i++)
+                r = append_server(reply, res, i);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        if (r < 0)
+                admin_reply_error(c, "Failed", "Cannot list the servers: %s", strerror(-r));
+}
+
+int admin_method_list_servers(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Admin *a = userdata;
+        AdminCall *c;
+        int r;
+
+        r = admin_method_begin(a, m, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = admin_read_no_options(m, error);
+        if (r < 0)
+                return r;
+        r = admin_call_new(a, m, &c);
+        if (r < 0)
+                return r;
+        admin_query(c,
+                    "SELECT s.public_id, s.name, u.email, server_state(s.claimed_at, s.connected, s.rebooting_until),"
+                    " coalesce(" SQL_USEC("s.last_seen") ", 0),"
+                    " (SELECT count(*) FROM services v WHERE v.server_id = s.id), array_to_string(s.labels, E'\\x1f')"
+                    " FROM servers s JOIN users u ON u.id = s.user_id ORDER BY s.name, s.id",
+                    0, NULL, list_done);
+        return 1;
+}
+
+static void add_done(AdminCall *c, PGresult *res, int error)
+{
+        if (error < 0) {
+                admin_reply_failure(c, res, error);
+                return;
+        }
+        if (PQntuples(res) == 0) {
+                admin_reply_error(c, "NoSuchUser", "There is no such user; \"ssictl server users\" lists them.");
+                return;
+        }
+        backend_publish_one(c->admin->backend, CHANGE_SERVER, PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 0), NULL);
+        admin_reply(c, "sst", PQgetvalue(res, 0, 0), c->text[0], number(res, 0, 1));
+        admin_sample(c->admin);
+}
+
+typedef struct AddOptions {
+        DbArray labels;
+        unsigned n_labels;
+        bool bad;
+} AddOptions;
+
+static int read_add_option(sd_bus_message *m, const char *name, void *userdata)
+{
+        AddOptions *o = userdata;
+        const char *label;
+        int r;
+
+        if (!streq(name, "labels"))
+                return -ENOENT;
+        r = sd_bus_message_enter_container(m, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "s");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_read(m, "s", &label)) > 0) {
+                o->bad |= ++o->n_labels > LABELS_MAX || isempty(label) || strlen(label) > LABEL_MAX ||
+                          !is_printable(label);
+                if (!o->bad)
+                        db_array_text(&o->labels, label);
+        }
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
+static int add_server(Admin *a, sd_bus_message *m, const char *name, const char *user, const char *labels)
+{
+        char id[ID_MAX], agent[ID_MAX], token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
+        _cleanup_(admin_call_freep) AdminCall *c = NULL;
+        int r;
+
+        r = admin_call_new(a, m, &c);
+        if (r < 0)
+                return r;
+        id_new("srv", id);
+        id_new("agt", agent);
+        token_new("claim", token);
+        token_hash(token, hash);
+        r = free_and_strdup(&c->text[0], token);
+        if (r < 0)
+                return r;
+
+        const char *params[] = { user, id, agent, name, labels, hash };
+
+        admin_query(TAKE_PTR(c),
+                    "WITH s AS (INSERT INTO servers (user_id, public_id, agent_id, name, labels)"
+                    "  SELECT u.id, $2, $3, $4, $5::text[] FROM users u"
+                    "  WHERE u.public_id = $1 OR lower(u.email) = lower($1) RETURNING id, public_id, user_id),"
+                    " t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)"
+                    "  SELECT $6::bytea, s.id, now() + " CLAIM_LIFETIME " FROM s RETURNING expires_at)"
+                    " SELECT s.public_id, " SQL_USEC("t.expires_at") ", u.public_id"
+                    " FROM s JOIN users u ON u.id = s.user_id, t",
+                    6, params, add_done);
+        return 1;
+}
+
+int admin_method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *name, *user, *labels;
+        Admin *a = userdata;
+        AddOptions o = {};
+        int r;
+
+        r = admin_method_begin(a, m, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = sd_bus_message_read(m, "ss", &name, &user);
+        if (r < 0)
+                return r;
+        r = bus_read_options(m, read_add_option, &o, SERVER_ERROR_PREFIX "InvalidOption", error);
+        if (r < 0)
+                ;
+        else if (isempty(name) || strlen(name) > ADMIN_SERVER_NAME_MAX || !is_printable(name))
+                r = sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidName",
+                                      "A server's name has 1 to %u bytes without control characters.",
+                                      ADMIN_SERVER_NAME_MAX);
+        else if (o.bad)
+                r = sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidOption",
+                                      "A label has 1 to %u bytes without control characters, and a server at most %u.",
+                                      LABEL_MAX, LABELS_MAX);
+        else {
+                labels = db_array_done(&o.labels);
+                r = labels ? add_server(a, m, name, user, labels) : -ENOMEM;
+        }
+        db_array_free(&o.labels);
+        return r;
+}
+
+static void token_done(AdminCall *c, PGresult *res, int error)
+{
+        if (error < 0)
+                admin_reply_failure(c, res, error);
+        else if (PQntuples(res) == 0)
+                reply_no_server(c);
+        else
+                admin_reply(c, "st", c->text[0], number(res, 0, 0));
+}
+
+/* Reads a server's name and the options of CreateClaimToken and RemoveServer. */
+static int begin_with_server(Admin *a, sd_bus_message *m, const char **ret, AdminCall **ret_call, sd_bus_error *error)
+{
+        int r;
+
+        r = admin_method_begin(a, m, error);
+        if (r <= 0)
+                return r;
+        r = sd_bus_message_read(m, "s", ret);
+        if (r < 0)
+                return r;
+        r = admin_read_no_options(m, error);
+        if (r < 0)
+                return r;
+        r = admin_call_new(a, m, ret_call);
+        return r < 0 ? r : 1;
+}
+
+int admin_method_create_claim_token(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(admin_call_freep) AdminCall *c = NULL;
+        char token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
+        const char *server;
+        int r;
+
+        r = begin_with_server(userdata, m, &server, &c, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        token_new("claim", token);
+        token_hash(token, hash);
+        r = free_and_strdup(&c->text[0], token);
+        if (r < 0)
+                return r;
+
+        const char *params[] = { server, hash };
+
+        admin_query(TAKE_PTR(c),
+                    "INSERT INTO claim_tokens (token_hash, server_id, expires_at)"
+                    " SELECT $2::bytea, s.id, now() + " CLAIM_LIFETIME " FROM servers s WHERE " SQL_SERVER_IS("$1")
+                    " RETURNING " SQL_USEC("expires_at"),
+                    2, params, token_done);
+        return 1;
+}
+
+static void remove_done(AdminCall *c, PGresult *res, int error)
+{
+        if (error < 0)
+                admin_reply_failure(c, res, error);
+        else if (PQntuples(res) == 0)
+                reply_no_server(c);
+        else {
+                backend_publish_one(c->admin->backend, CHANGE_SERVER_REMOVED, PQgetvalue(res, 0, 0),
+                                   PQgetvalue(res, 0, 1), NULL);
+                admin_reply(c, "");
+                admin_sample(c->admin);
+        }
+}
+
+int admin_method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        const char *server;
+        AdminCall *c;
+        int r;
+
+        r = begin_with_server(userdata, m, &server, &c, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        const char *params[] = { server };
+
+        admin_query(c,
+                    "WITH gone AS (DELETE FROM servers s WHERE " SQL_SERVER_IS("$1")
+                    "  RETURNING s.id, s.public_id, s.user_id),"
+                    " history AS (DELETE FROM events e USING gone WHERE e.server_id = gone.id)"
+                    " SELECT u.public_id, gone.public_id FROM gone JOIN users u ON u.id = gone.user_id",
+                    1, params, remove_done);
+        return 1;
+}

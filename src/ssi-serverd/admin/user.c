@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "admin/internal.h"
+#include "auth/token.h"
+#include "auth/password.h"
+
+/* The user named by a parameter: by id or by address. */
+#define SQL_USER_IS(param) "(u.public_id = " param " OR lower(u.email) = lower(" param "))"
+
+static int check_password(const char *password, sd_bus_error *error)
+{
+        size_t n = strlen(password);
+
+        if (n >= ADMIN_PASSWORD_MIN && n <= ADMIN_PASSWORD_MAX)
+                return 0;
+        return sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidPassword",
+                                 "A password has %u to %u bytes.", ADMIN_PASSWORD_MIN, ADMIN_PASSWORD_MAX);
+}
+
+static bool email_is_plausible(const char *s)
+{
+        const char *at = strchr(s, '@');
+
+        if (!at || at == s || at[1] == '\0' || strchr(at + 1, '@') || strlen(s) > ADMIN_EMAIL_MAX)
+                return false;
+        for (; *s; s++)
+                if ((unsigned char) *s <= 0x20 || *s == 0x7f)
+                        return false;
+        return true;
+}
+
+static void reply_no_user(AdminCall *c)
+{
+        admin_reply_error(c, "NoSuchUser", "There is no such user; \"ssictl server users\" lists them.");
+}
+
+static int append_user(sd_bus_message *reply, PGresult *res, int row)
+{
+        return sd_bus_message_append(reply, "(sstu)", PQgetvalue(res, row, 0), PQgetvalue(res, row, 1),
+                                     strtoull(PQgetvalue(res, row, 2), NULL, 10),
+                                     (unsigned) strtoul(PQgetvalue(res, row, 3), NULL, 10));
+}
+
+static void list_done(AdminCall *c, PGresult *res, int error)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        if (error < 0) {
+                admin_reply_failure(c, res, error);
+                return;
+        }
+        r = sd_bus_message_new_method_return(c->m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "(sstu)");
+        for (int i = 0; i < PQntuples(res) && r >= 0; i++)
+                r = append_user(reply, res, i);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        if (r < 0)
+                admin_reply_error(c, "Failed", "Cannot list the users: %s", strerror(-r));
+}
+
+int admin_method_list_users(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Admin *a = userdata;
+        AdminCall *c;
+        int r;
+
+        r = admin_method_begin(a, m, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = admin_read_no_options(m, error);
+        if (r < 0)
+                return r;
+        r = admin_call_new(a, m, &c);
+        if (r < 0)
+                return r;
+        admin_query(c,
+                    "SELECT u.public_id, u.email, (extract(epoch FROM u.created_at) * 1000000)::bigint,"
+                    " (SELECT count(*) FROM servers s WHERE s.user_id = u.id) FROM users u ORDER BY u.id",
+                    0, NULL, list_done);
+        return 1;
+}
+
+/* text[0]: the address. */
+static void add_done(AdminCall *c, PGresult *res, int error)
+{
+        if (error < 0)
+                admin_reply_failure(c, res, error);
+        else if (PQntuples(res) == 0)
+                admin_reply_error(c, "AlreadyExists", "There is an account with this address already.");
+        else {
+                admin_reply(c, "s", PQgetvalue(res, 0, 0));
+                admin_sample(c->admin);
+        }
+}
+
+static void reply_hash_failure(AdminCall *c, int r)
+{
+        admin_reply_error(c, "Failed", "Cannot hash the password: %s", strerror(-r));
+        admin_call_free(c);
+}
+
+static void add_hashed(int r, const char *hash, void *userdata)
+{
+        AdminCall *c = userdata;
+        char id[ID_MAX];
+
+        if (r < 0) {
+                reply_hash_failure(c, r);
+                return;
+        }
+        id_new("usr", id);
+
+        const char *params[] = { id, c->text[0], hash };
+
+        admin_query(c, "INSERT INTO users (public_id, email, password_hash) VALUES ($1, $2, $3)"
+                       " ON CONFLICT DO NOTHING RETURNING public_id",
+                    3, params, add_done);
+}
+
+static void password_done(AdminCall *c, PGresult *res, int error)
+{
+        if (error < 0)
+                admin_reply_failure(c, res, error);
+        else if (PQntuples(res) == 0)
+                reply_no_user(c);
+        else
+                admin_reply(c, "");
+}
+
+static void password_hashed(int r, const char *hash, void *userdata)
+{
+        AdminCall *c = userdata;
+
+        if (r < 0) {
+                reply_hash_failure(c, r);
+                return;
+        }
+
+        /* Who had the old password is logged out. */
+        const char *params[] = { c->text[0], hash };
+
+        admin_query(c,
+                    "WITH u AS (UPDATE users u SET password_hash = $2 WHERE " SQL_USER_IS("$1") " RETURNING u.id),"
+                    " ended AS (UPDATE login_sessions l SET revoked_at = now() FROM u"
+                    "  WHERE l.user_id = u.id AND l.revoked_at IS NULL)"
+                    " SELECT id FROM u",
+                    2, params, password_done);
+}
+
+/* AddUser and SetPassword take the same arguments. */
+static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, password_callback_t hashed,
+                         sd_bus_error *error)
+{
+        _cleanup_(admin_call_freep) AdminCall *c = NULL;
+        const char *user, *password;
+        int r;
+
+        r = sd_bus_message_read(m, "ss", &user, &password);
+        if (r < 0)
+                return r;
+        r = admin_read_no_options(m, error);
+        if (r < 0)
+                return r;
+        if (must_be_address && !email_is_plausible(user))
+                return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidEmail", "That is no e-mail address.");
+        r = check_password(password, error);
+        if (r < 0)
+                return r;
+        r = admin_call_new(a, m, &c);
+        if (r < 0)
+                return r;
+        r = free_and_strdup(&c->text[0], user);
+        if (r < 0)
+                return r;
+        r = password_hash(a->backend->passwords, password, hashed, c);
+        if (r == -EBUSY)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many passwords are being hashed; try again.");
+        if (r < 0)
+                return r;
+        TAKE_PTR(c);
+        return 1;
+}
+
+int admin_method_add_user(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Admin *a = userdata;
+        int r;
+
+        r = admin_method_begin(a, m, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        return start_hashing(m, a, true, add_hashed, error);
+}
+
+int admin_method_set_password(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Admin *a = userdata;
+        int r;
+
+        r = admin_method_begin(a, m, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        return start_hashing(m, a, false, password_hashed, error);
+}
+
+/* A row per server of the user, with nothing in it for none. */
+static void remove_done(AdminCall *c, PGresult *res, int error)
+{
+        if (error < 0) {
+                admin_reply_failure(c, res, error);
+                return;
+        }
+        if (PQntuples(res) == 0) {
+                reply_no_user(c);
+                return;
+        }
+        for (int i = 0; i < PQntuples(res); i++)
+                if (!PQgetisnull(res, i, 1))
+                        backend_publish_one(c->admin->backend, CHANGE_SERVER_REMOVED, PQgetvalue(res, i, 0),
+                                           PQgetvalue(res, i, 1), NULL);
+        admin_reply(c, "");
+        admin_sample(c->admin);
+}
+
+int admin_method_remove_user(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Admin *a = userdata;
+        const char *user;
+        AdminCall *c;
+        int r;
+
+        r = admin_method_begin(a, m, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = sd_bus_message_read(m, "s", &user);
+        if (r < 0)
+                return r;
+        r = admin_read_no_options(m, error);
+        if (r < 0)
+                return r;
+        r = admin_call_new(a, m, &c);
+        if (r < 0)
+                return r;
+
+        const char *params[] = { user };
+
+        admin_query(c,
+                    "WITH gone AS (DELETE FROM users u WHERE " SQL_USER_IS("$1") " RETURNING u.id, u.public_id),"
+                    " history AS (DELETE FROM events e USING gone, servers s"
+                    "  WHERE s.user_id = gone.id AND e.server_id = s.id)"
+                    " SELECT gone.public_id, s.public_id FROM gone LEFT JOIN servers s ON s.user_id = gone.id",
+                    1, params, remove_done);
+        return 1;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <uthash.h>
+#include <utlist.h>
+
+#include "agent/session-internal.h"
+#include "shared/json-util.h"
+#include "auth/token.h"
+#include "ingest/ingest.h"
+
+#define AUTH_BATCH_MAX 128U
+
+/* ---- One session ---- */
+
+static int session_take_row(AgentSession *s, PGresult *res, int row)
+{
+        s->id = strtoll(PQgetvalue(res, row, 0), NULL, 10);
+        s->epoch = strtoll(PQgetvalue(res, row, 1), NULL, 10);
+        s->server = strdup(PQgetvalue(res, row, 2));
+        s->user = strdup(PQgetvalue(res, row, 3));
+        if (!s->server || !s->user)
+                return -ENOMEM;
+        return ingest_source_new(s->owner->backend->ingest, s->id, s->epoch, s->server, s->user, &agent_session_source_handler, s,
+                                 &s->source);
+}
+
+static void announce(const AgentSession *s, Changes *changes)
+{
+        char epoch[32];
+
+        snprintf(epoch, sizeof(epoch), "%lld", (long long) s->epoch);
+        if (changes_add(changes, CHANGE_SERVER, s->user, s->server, NULL) >= 0)
+                (void) changes_add(changes, CHANGE_SESSION, s->user, s->server, epoch);
+}
+
+static void session_accept(AgentSession *s, PGresult *res, int row, Changes *changes)
+{
+        json_object *payload;
+        AgentSession *old;
+
+        if (session_take_row(s, res, row) < 0) {
+                agent_session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "Out of memory.");
+                return;
+        }
+        HASH_FIND(hh, s->owner->by_agent, s->auth.agent_id, strlen(s->auth.agent_id), old);
+        if (old && old->epoch > s->epoch) {
+                /* Two at once, answered in the other order: this one is the older. */
+                agent_session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
+                return;
+        }
+        if (old)
+                agent_session_supersede(old);
+        s->owner->backend->agent_sessions.accepted++;
+        s->owner->backend->agent_sessions.returned += s->epoch > 1;
+        s->state = SESSION_READY;
+        agent_session_enter(s);
+        agent_message_done(&s->auth);
+
+        payload = json_object_new_object();
+        if (payload) {
+                (void) json_add_string(payload, "server_id", s->server);
+                (void) json_add_string(payload, "server_name", PQgetvalue(res, row, 5));
+                (void) json_add_string(payload, "resume_after",
+                                       PQgetisnull(res, row, 4) ? NULL : PQgetvalue(res, row, 4));
+                (void) json_add_bool(payload, "gap_told", *PQgetvalue(res, row, 6) == 't');
+        }
+        agent_session_send(s, "auth_ok", payload);
+        if (s->ws)
+                ws_pause(s->ws, false);
+        else
+                agent_session_mark_offline(s);
+        announce(s, changes);
+}
+
+/* ---- The statement ---- */
+
+/* Rows of which session, and what it gets. What was due while the agent was away gets the grace anew: it may be on its
+ * way. */
+static const char sql_auth[] =
+        "WITH me AS (INSERT INTO instances (id) VALUES ($5) ON CONFLICT DO NOTHING),"
+        " session AS (UPDATE servers s SET session_epoch = s.session_epoch + 1, connected = true, instance = $5,"
+        "  rebooting_until = NULL, last_seen = now(), agent_version = a.version, hostname = a.hostname"
+        "  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY"
+        "   a(agent_id, hash, version, hostname, n)"
+        "  WHERE s.agent_id = a.agent_id AND s.api_key_hash = a.hash::bytea RETURNING s.*, a.n),"
+        " due AS (UPDATE services v SET due_at = now() + make_interval(secs => $6::int) FROM session s"
+        "  WHERE v.server_id = s.id AND v.due_at < now() + make_interval(secs => $6::int) AND v.stale_since IS NULL)"
+        " SELECT s.id, s.session_epoch, s.public_id, u.public_id, s.resume_cursor, s.name, s.gap_told, s.n - 1"
+        " FROM session s JOIN users u ON u.id = s.user_id";
+
+enum {
+        AUTH_AGENT_ID,
+        AUTH_HASH,
+        AUTH_VERSION,
+        AUTH_HOSTNAME,
+        AUTH_COLUMNS,
+};
+
+struct AuthBatch {
+        AgentSessions *owner;
+        size_t n;
+        AgentSession *sessions[AUTH_BATCH_MAX];
+        char hashes[AUTH_BATCH_MAX][TOKEN_HASH_MAX];
+};
+
+static void enqueue(AgentSession *s, AgentSession **queue)
+{
+        DL_APPEND2(*queue, s, auth_prev, auth_next);
+        s->in_queue = queue;
+}
+
+void agent_session_leave_queue(AgentSession *s)
+{
+        if (!s->in_queue)
+                return;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is on that list */
+        DL_DELETE2(*s->in_queue, s, auth_prev, auth_next);
+        s->in_queue = NULL;
+}
+
+static void batch_take(AuthBatch *b, AgentSession *s)
+{
+        token_hash(s->auth.api_key, b->hashes[b->n]);
+        b->sessions[b->n++] = s;
+}
+
+/* An agent's row is updated once by a statement. Who has another key is no reason to wait, since it may be a wrong one. */
+static bool batch_has_agent(const AuthBatch *b, const AgentSession *s)
+{
+        for (size_t k = 0; k < b->n; k++)
+                if (streq(b->sessions[k]->auth.agent_id, s->auth.agent_id) &&
+                    streq(b->sessions[k]->auth.api_key, s->auth.api_key))
+                        return true;
+        return false;
+}
+
+/* Takes the first of the queue. What cannot be in this batch goes to the end of it. */
+static void batch_fill(AuthBatch *b)
+{
+        AgentSession *s, *before, *later = NULL;
+        AgentSessions *a = b->owner;
+
+        for (size_t k = 0; k < AUTH_BATCH_MAX && (s = a->auth_queue) && !(s->alone && b->n > 0); k++) {
+                agent_session_leave_queue(s);
+                HASH_FIND(hh, a->by_agent, s->auth.agent_id, strlen(s->auth.agent_id), before);
+                if (before && !before->ws && ingest_source_pending(before->source) > 0)
+                        enqueue(s, &a->auth_waiting);
+                else if (batch_has_agent(b, s))
+                        enqueue(s, &later);
+                else
+                        batch_take(b, s);
+                if (s->alone)
+                        break;
+        }
+        while ((s = later)) {
+                agent_session_leave_queue(s);
+                enqueue(s, &a->auth_queue);
+        }
+}
+
+/* Something that one of them says may be what the database refuses: then each is asked for alone. */
+static bool is_worth_another_try(const AuthBatch *b, int error)
+{
+        return error == -EAGAIN ||
+               (b->n > 1 && error != -EBUSY && error != -ECONNRESET && error != -ENOTCONN && error != -ECANCELED);
+}
+
+static void batch_failed(AuthBatch *b, int error)
+{
+        for (size_t k = 0; k < b->n; k++) {
+                AgentSession *s = b->sessions[k];
+
+                s->querying = false;
+                if (s->ws && s->state != SESSION_ENDED && is_worth_another_try(b, error)) {
+                        s->alone |= error != -EAGAIN;
+                        enqueue(s, &b->owner->auth_queue);
+                        continue;
+                }
+                agent_session_refuse(s, CLOSE_UNAVAILABLE, "unavailable",
+                                     error == -EBUSY ? "Too much is asked of the database just now." :
+                                                       "The database is not available.");
+                agent_session_collect(s);
+        }
+}
+
+static void batch_answered(AuthBatch *b, PGresult *res)
+{
+        _cleanup_(changes_clear) Changes changes = {};
+
+        for (int row = 0; row < PQntuples(res); row++) {
+                size_t k = strtoul(PQgetvalue(res, row, 7), NULL, 10);
+
+                if (k >= b->n)
+                        continue;
+                if (b->sessions[k]->state == SESSION_ENDED)
+                        b->owner->recheck = true; /* the database takes it for connected */
+                else
+                        session_accept(b->sessions[k], res, row, &changes);
+        }
+        for (size_t k = 0; k < b->n; k++) {
+                AgentSession *s = b->sessions[k];
+
+                s->querying = false;
+                if (s->state == SESSION_AUTHENTICATING)
+                        agent_session_refuse(s, CLOSE_UNAUTHORIZED, "unauthorized",
+                                             "The agent is unknown or its key is wrong.");
+                agent_session_collect(s);
+        }
+        if (changes.n > 0)
+                backend_publish(b->owner->backend, &changes, false);
+}
+
+static void authenticate_next(AgentSessions *a);
+
+static void auth_done(PGresult *res, int error, void *userdata)
+{
+        _cleanup_free_ AuthBatch *b = userdata;
+
+        b->owner->auth_batch = NULL;
+        if (error < 0)
+                batch_failed(b, error);
+        else
+                batch_answered(b, res);
+        if (error != -ECANCELED)
+                authenticate_next(b->owner);
+}
+
+static int batch_send(AuthBatch *b)
+{
+        Backend *backend = b->owner->backend;
+        DbArray columns[AUTH_COLUMNS] = {};
+        const char *params[AUTH_COLUMNS + 2];
+        char grace[16];
+        int r = 0;
+
+        for (size_t k = 0; k < b->n; k++) {
+                const AgentMessage *m = &b->sessions[k]->auth;
+
+                db_array_text(&columns[AUTH_AGENT_ID], m->agent_id);
+                db_array_text(&columns[AUTH_HASH], b->hashes[k]);
+                db_array_text(&columns[AUTH_VERSION], m->version);
+                db_array_text(&columns[AUTH_HOSTNAME], m->hostname);
+        }
+        for (size_t k = 0; k < AUTH_COLUMNS && r >= 0; k++) {
+                params[k] = db_array_done(&columns[k]);
+                if (!params[k])
+                        r = -ENOMEM;
+        }
+        snprintf(grace, sizeof(grace), "%u", backend->settings.ingest.grace_seconds);
+        params[AUTH_COLUMNS] = backend->instance;
+        params[AUTH_COLUMNS + 1] = grace;
+        if (r >= 0)
+                r = backend_query(backend, sql_auth, ELEMENTSOF(params), params, auth_done, b);
+        db_arrays_free(columns, AUTH_COLUMNS);
+        return r;
+}
+
+/* One batch at a time, as with ingestion: what comes meanwhile is the next one, however many they are. */
+static void authenticate_next(AgentSessions *a)
+{
+        while (!a->auth_batch && a->auth_queue) {
+                AuthBatch *b = calloc(1, sizeof(*b));
+                int r = -ENOMEM;
+
+                if (!b) {
+                        AgentSession *s = a->auth_queue;
+
+                        agent_session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "Out of memory.");
+                        agent_session_collect(s);
+                        continue;
+                }
+                b->owner = a;
+                batch_fill(b);
+                r = b->n > 0 ? batch_send(b) : 0;
+                if (b->n > 0 && r >= 0) {
+                        for (size_t k = 0; k < b->n; k++)
+                                b->sessions[k]->querying = true;
+                        a->auth_batch = b;
+                        return;
+                }
+                if (r < 0)
+                        batch_failed(b, r == -EBUSY ? r : -ENOTCONN);
+                free(b);
+        }
+}
+
+void agent_session_authenticate(AgentSession *s)
+{
+        enqueue(s, &s->owner->auth_queue);
+        authenticate_next(s->owner);
+}

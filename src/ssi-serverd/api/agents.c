@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/server.h"
+#include "db/array.h"
+#include "auth/token.h"
+#include "api/field.h"
+
+#define SERVERS_MAX     "1000" /* per user */
+
+static void register_done(ApiCall *c, PGresult *res, int error)
+{
+        if (error < 0) {
+                api_fail(c, res, error);
+                return;
+        }
+        if (PQntuples(res) == 0) {
+                http_respond_problem(c->req, 409, "too-many-servers",
+                                     "An account holds at most " SERVERS_MAX " servers.");
+                return;
+        }
+        backend_publish_one(c->backend, CHANGE_SERVER, c->user, PQgetvalue(res, 0, 1), NULL);
+        http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0), (size_t) PQgetlength(res, 0, 0));
+}
+
+static void register_agent(ApiCall *c)
+{
+        char server[ID_MAX], agent[ID_MAX], token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
+        _cleanup_(db_array_free) DbArray labels = {};
+        json_object *body = http_request_json(c->req);
+        const char *name, *labels_text;
+
+        if (!body)
+                return;
+        name = api_body_line(c, body, "server_name", 1, SERVER_NAME_MAX);
+        if (!name || !api_body_labels(c, body, &labels))
+                return;
+        labels_text = db_array_done(&labels);
+        if (!labels_text) {
+                api_fail(c, NULL, -ENOMEM);
+                return;
+        }
+        id_new("srv", server);
+        id_new("agt", agent);
+        token_new("claim", token);
+        token_hash(token, hash);
+
+        const char *params[] = { c->user, server, agent, name, labels_text, hash, token };
+
+        api_query(c, "WITH s AS (INSERT INTO servers (user_id, public_id, agent_id, name, labels)"
+                     "  SELECT u.id, $2, $3, $4, $5::text[] FROM users u WHERE u.public_id = $1"
+                     "  AND (SELECT count(*) FROM servers o WHERE o.user_id = u.id) < " SERVERS_MAX
+                     "  RETURNING id, public_id, agent_id),"
+                     " t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)"
+                     "  SELECT $6::bytea, s.id, now() + " CLAIM_LIFETIME " FROM s RETURNING expires_at)"
+                     " SELECT json_build_object('agent_id', s.agent_id, 'server_id', s.public_id,"
+                     "  'claim_token', $7::text,"
+                     "  'expires_at', to_char(t.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')),"
+                     "  s.public_id FROM s, t",
+                  7, params, register_done);
+}
+
+static void claim_done(ApiCall *c, PGresult *res, int error)
+{
+        if (error < 0) {
+                api_fail(c, res, error);
+                return;
+        }
+        if (PQntuples(res) == 0) {
+                http_respond_problem(c->req, 401, "bad-claim-token",
+                                     "The claim token is unknown, has been used or has expired.");
+                return;
+        }
+        /* Who still has the key before is sent away. */
+        backend_publish_one(c->backend, CHANGE_SESSION, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 3));
+        backend_publish_one(c->backend, CHANGE_SERVER, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2), NULL);
+        http_respond_data(c->req, 200, "application/json", PQgetvalue(res, 0, 0), (size_t) PQgetlength(res, 0, 0));
+}
+
+static void claim_agent(ApiCall *c)
+{
+        char key[TOKEN_MAX], key_hash[TOKEN_HASH_MAX], hash[TOKEN_HASH_MAX];
+        json_object *body = http_request_json(c->req);
+        const char *token;
+
+        if (!body)
+                return;
+        token = api_body_string(c, body, "claim_token", 1, 256);
+        if (!token)
+                return;
+        token_hash(token, hash);
+        token_new("key", key);
+        token_hash(key, key_hash);
+
+        /* Of several at once, the first to lock the row wins; the others then see it used. */
+        const char *params[] = { hash, key_hash, key };
+
+        api_query(c, "WITH t AS (UPDATE claim_tokens SET used_at = now()"
+                     "  WHERE token_hash = $1::bytea AND used_at IS NULL AND expires_at > now() RETURNING server_id),"
+                     " s AS (UPDATE servers s SET api_key_hash = $2::bytea, claimed_at = now(),"
+                     "  session_epoch = s.session_epoch + 1 FROM t"
+                     "  WHERE s.id = t.server_id RETURNING s.user_id, s.public_id, s.agent_id, s.name, s.session_epoch)"
+                     " SELECT json_build_object('agent_id', s.agent_id, 'api_key', $3::text,"
+                     "  'server_id', s.public_id, 'server_name', s.name), u.public_id, s.public_id, s.session_epoch"
+                     " FROM s JOIN users u ON u.id = s.user_id",
+                  3, params, claim_done);
+}
+
+const ApiRoute api_agent_routes[] = {
+        { "POST", "/api/v1/agents/register", API_REGISTER, register_agent },
+        { "POST", "/api/v1/agents/claim", API_OPEN, claim_agent },
+        {},
+};

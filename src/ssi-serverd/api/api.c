@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/api.h"
+#include "api/auth.h"
+#include "api/stream.h"
+
+typedef struct RouteEntry {
+        Backend *backend;
+        const ApiRoute *route;
+} RouteEntry;
+
+struct ApiRoutes {
+        RouteEntry *entries;
+        size_t n;
+};
+
+static void dispatch(HttpRequest *req, void *userdata)
+{
+        const RouteEntry *e = userdata;
+        ApiCall *c;
+
+        c = api_call_new(e->backend, req, e->route);
+        if (!c)
+                http_respond_problem(req, 500, "out-of-memory", NULL);
+        else if (e->route->access == API_OPEN)
+                api_run(c);
+        else
+                api_authenticate(c);
+}
+
+static void get_healthz(ApiCall *c)
+{
+        http_respond_data(c->req, 200, "application/json", "{\"status\":\"ok\"}", strlen("{\"status\":\"ok\"}"));
+}
+
+static void readyz_done(ApiCall *c, PGresult *res, int error)
+{
+        if (error < 0 || !backend_is_ready(c->backend))
+                api_fail(c, res, -ENOTCONN);
+        else if (c->backend->trouble)
+                http_respond_problem(c->req, 503, "unavailable", "The database takes nothing.");
+        else
+                http_respond_data(c->req, 200, "application/json", "{\"status\":\"ready\"}",
+                                  strlen("{\"status\":\"ready\"}"));
+}
+
+static void get_readyz(ApiCall *c)
+{
+        api_query(c, "SELECT 1", 0, NULL, readyz_done);
+}
+
+static const ApiRoute api_common_routes[] = {
+        { "GET", "/healthz", API_OPEN, get_healthz },
+        { "GET", "/readyz", API_OPEN, get_readyz },
+        { "GET", "/api/v1/stream", API_READ, stream_open },
+        {},
+};
+
+static const ApiRoute *const tables[] = {
+        api_common_routes, api_openapi_routes, api_user_routes,    api_session_routes, api_token_routes,
+        api_agent_routes,  api_server_routes,  api_service_routes, api_event_routes,   api_public_routes,
+        api_qr_routes,     api_timeline_routes, api_mail_routes,  api_channel_routes,
+        api_notification_routes, api_push_routes, api_silence_routes, api_login_code_routes,
+};
+
+void api_list_routes(FILE *f)
+{
+        static const char *const names[] = {
+                [API_ACCOUNT] = "account",
+                [API_OPEN] = "open",
+                [API_READ] = "read",
+                [API_WRITE] = "write",
+                [API_REGISTER] = "servers:register",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(tables); i++)
+                for (const ApiRoute *t = tables[i]; t->method; t++)
+                        fprintf(f, "%s %s %s\n", t->method, t->pattern, names[t->access]);
+}
+
+/* What is below neither /api/ nor /public/ tells of the instance itself. */
+static bool is_served(const Backend *b, const ApiRoute *route)
+{
+        bool ingest = startswith(route->pattern, "/api/v1/agents/claim");
+
+        return (!startswith(route->pattern, "/api/") && !startswith(route->pattern, "/public/")) ||
+               (b->role & (ingest ? BACKEND_ROLE_INGEST : BACKEND_ROLE_API));
+}
+
+int api_register(Backend *b, ApiRoutes **ret)
+{
+        ApiRoutes *routes;
+        size_t n = 0;
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(tables); i++)
+                for (const ApiRoute *t = tables[i]; t->method; t++)
+                        n++;
+        routes = calloc(1, sizeof(*routes));
+        if (!routes)
+                return -ENOMEM;
+        routes->entries = calloc(n, sizeof(*routes->entries));
+        if (!routes->entries)
+                r = -ENOMEM;
+        for (size_t i = 0; i < ELEMENTSOF(tables) && r >= 0; i++)
+                for (const ApiRoute *t = tables[i]; t->method && r >= 0; t++) {
+                        RouteEntry *e = &routes->entries[routes->n++];
+
+                        if (!is_served(b, t))
+                                continue;
+                        *e = (RouteEntry){ .backend = b, .route = t };
+                        r = http_server_add_route(b->http, t->method, t->pattern, dispatch, e);
+                }
+        if (r < 0) {
+                api_routes_free(routes);
+                return r;
+        }
+        *ret = routes;
+        return 0;
+}
+
+ApiRoutes *api_routes_free(ApiRoutes *r)
+{
+        if (!r)
+                return NULL;
+        free(r->entries);
+        free(r);
+        return NULL;
+}

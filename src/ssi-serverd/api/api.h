@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The routes of the REST API. */
+
+#include "api/call.h"
+
+/* Of the file of that name. Each ends with an empty one. */
+extern const ApiRoute api_agent_routes[];
+extern const ApiRoute api_channel_routes[];
+extern const ApiRoute api_event_routes[];
+extern const ApiRoute api_login_code_routes[];
+extern const ApiRoute api_mail_routes[];
+extern const ApiRoute api_notification_routes[];
+extern const ApiRoute api_openapi_routes[];
+extern const ApiRoute api_public_routes[];
+extern const ApiRoute api_push_routes[];
+extern const ApiRoute api_qr_routes[];
+extern const ApiRoute api_server_routes[];
+extern const ApiRoute api_service_routes[];
+extern const ApiRoute api_session_routes[];
+extern const ApiRoute api_silence_routes[];
+extern const ApiRoute api_timeline_routes[];
+extern const ApiRoute api_token_routes[];
+extern const ApiRoute api_user_routes[];
+
+int api_register(Backend *b, ApiRoutes **ret);
+/* A line for each: method, pattern, who may (as in openapi.json). */
+void api_list_routes(FILE *f);
+ApiRoutes *api_routes_free(ApiRoutes *r);

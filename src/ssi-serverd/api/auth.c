@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/auth.h"
+#include "auth/token.h"
+#include "auth/key-ring.h"
+
+/* Two kinds of bearer:
+ *
+ * - An access token says by its signature who asks, and in which session. Then one statement sees whether that session
+ *   still lives: log-out, a changed password and a deleted account count at once, not when the token expires.
+ * - An API token is looked up by its hash, and has to have the scope of the route. */
+
+/* A stream that an API token opens is looked at again after this long, at the latest. */
+#define STREAM_MAX_SEC (24 * 3600)
+
+static void respond_unauthorized(ApiCall *c)
+{
+        (void) http_respond_add_header(c->req, "WWW-Authenticate", "Bearer");
+        http_respond_problem(c->req, 401, "unauthorized", "A valid access token is needed.");
+}
+
+static void respond_forbidden(ApiCall *c)
+{
+        (void) http_respond_add_header(c->req, "WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
+        http_respond_problem(c->req, 403, "insufficient-scope", "The API token does not have the scope for this.");
+}
+
+/* ---- API tokens ---- */
+
+/* The row: the user's id, the time when the token expires or null, whether it may. */
+static void api_token_found(ApiCall *c, PGresult *res, int error)
+{
+        uint64_t limit = api_now() + STREAM_MAX_SEC;
+
+        if (error < 0) {
+                api_fail(c, res, error);
+                return;
+        }
+        if (PQntuples(res) == 0) {
+                respond_unauthorized(c);
+                return;
+        }
+        if (!streq(PQgetvalue(res, 0, 2), "t")) {
+                respond_forbidden(c);
+                return;
+        }
+        c->user = strdup(PQgetvalue(res, 0, 0));
+        if (!c->user) {
+                api_fail(c, NULL, -ENOMEM);
+                return;
+        }
+        c->token_expires = PQgetisnull(res, 0, 1) ? limit : MIN(limit, strtoull(PQgetvalue(res, 0, 1), NULL, 10));
+        api_run(c);
+}
+
+static void authenticate_api_token(ApiCall *c, const char *token)
+{
+        static const char *const scopes[] = {
+                [API_ACCOUNT] = "{}",
+                [API_OPEN] = "{}",
+                [API_READ] = "{read}",
+                [API_WRITE] = "{write}",
+                [API_REGISTER] = "{write,servers:register}",
+        };
+        char hash[TOKEN_HASH_MAX];
+
+        token_hash(token, hash);
+
+        const char *params[] = { hash, scopes[c->route->access] };
+
+        api_query(c, "WITH t AS (SELECT k.id, u.public_id, extract(epoch FROM k.expires_at)::bigint AS expires,"
+                     "   k.scopes && $2::text[] AS allowed, k.last_used_at FROM api_tokens k JOIN users u ON u.id = k.user_id"
+                     "  WHERE k.token_hash = $1::bytea AND (k.expires_at IS NULL OR k.expires_at > now())),"
+                     " used AS (UPDATE api_tokens k SET last_used_at = now() FROM t WHERE k.id = t.id"
+                     "  AND (t.last_used_at IS NULL OR t.last_used_at < now() - interval '1 minute'))"
+                     " SELECT public_id, expires, allowed FROM t",
+                  2, params, api_token_found);
+}
+
+/* ---- Access tokens ---- */
+
+static void session_found(ApiCall *c, PGresult *res, int error)
+{
+        if (error < 0)
+                api_fail(c, res, error);
+        else if (PQntuples(res) == 0)
+                respond_unauthorized(c);
+        else
+                api_run(c);
+}
+
+static void look_up_session(ApiCall *c)
+{
+        const char *params[] = { c->session, c->user };
+
+        api_query(c, "SELECT 1 FROM login_sessions l JOIN users u ON u.id = l.user_id"
+                     " WHERE l.public_id = $1 AND u.public_id = $2 AND l.revoked_at IS NULL",
+                  2, params, session_found);
+}
+
+static void authenticate_access_token(ApiCall *c, const char *token, bool last);
+
+static void on_keys_read(int error, void *userdata)
+{
+        ApiCall *c = userdata;
+        HttpRequest *req = c->req;
+
+        if (error < 0)
+                api_fail(c, NULL, -ENOTCONN);
+        else
+                authenticate_access_token(c, api_bearer(c), true);
+        http_request_unref(req);
+}
+
+static void authenticate_access_token(ApiCall *c, const char *token, bool last)
+{
+        AccessToken t;
+        int r;
+
+        if (!key_ring_is_ready(c->backend->keys)) {
+                api_fail(c, NULL, -ENOTCONN);
+                return;
+        }
+        r = key_ring_check(c->backend->keys, token, last, api_now(), &t);
+        if (r == -EAGAIN) {
+                http_request_ref(c->req);
+                r = key_ring_wait(c->backend->keys, on_keys_read, c);
+                if (r < 0) {
+                        api_fail(c, NULL, -EBUSY);
+                        http_request_unref(c->req);
+                }
+        } else if (r == -EACCES)
+                respond_unauthorized(c);
+        else if (r < 0)
+                api_fail(c, NULL, r);
+        else {
+                c->user = t.user;
+                c->session = t.session;
+                c->token_expires = t.expires;
+                look_up_session(c);
+        }
+}
+
+const char *api_bearer(ApiCall *c)
+{
+        const char *header = http_request_authorization(c->req);
+
+        return header && strncasecmp(header, "Bearer ", strlen("Bearer ")) == 0 ? header + strlen("Bearer ") : NULL;
+}
+
+void api_authenticate(ApiCall *c)
+{
+        const char *token = api_bearer(c);
+
+        if (!token)
+                respond_unauthorized(c);
+        else if (startswith(token, "ssi_" API_TOKEN_KIND "_"))
+                authenticate_api_token(c, token);
+        else
+                authenticate_access_token(c, token, false);
+}

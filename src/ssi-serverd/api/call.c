@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <time.h>
+
+#include "api/call.h"
+#include "http/rate-limit.h"
+#include "shared/log.h"
+
+uint64_t api_now(void)
+{
+        return (uint64_t) time(NULL);
+}
+
+static void call_free(void *userdata)
+{
+        ApiCall *c = userdata;
+
+        free(c->user);
+        free(c->session);
+        json_object_put(c->page_key);
+        for (size_t i = 0; i < ELEMENTSOF(c->text); i++)
+                free(c->text[i]);
+        free(c);
+}
+
+void api_respond_busy(ApiCall *c, uint64_t seconds)
+{
+        char text[32];
+
+        snprintf(text, sizeof(text), "%llu", (unsigned long long) seconds);
+        (void) http_respond_add_header(c->req, "Retry-After", text);
+        http_respond_problem(c->req, 429, "too-many-requests", "Too many requests. Wait, then try again.");
+}
+
+/* Who is known counts for themselves, who is not by their address. What tells whether we live is never held up. */
+void api_run(ApiCall *c)
+{
+        bool counted = startswith(c->route->pattern, "/api/") || startswith(c->route->pattern, "/public/");
+        uint64_t now = 0, wait;
+
+        if (c->user)
+                http_request_set_user(c->req, c->user);
+        if (c->backend->rate_limit && counted && sd_event_now(c->backend->event, CLOCK_MONOTONIC, &now) >= 0) {
+                wait = rate_limit_take(c->backend->rate_limit, c->user ?: strempty(http_request_peer(c->req)), now);
+                if (wait > 0) {
+                        api_respond_busy(c, wait);
+                        return;
+                }
+        }
+        c->route->handler(c);
+}
+
+ApiCall *api_call_new(Backend *b, HttpRequest *req, const ApiRoute *route)
+{
+        ApiCall *c = calloc(1, sizeof(*c));
+
+        if (!c)
+                return NULL;
+        c->backend = b;
+        c->req = req;
+        c->route = route;
+        http_request_set_userdata(req, c, call_free);
+        return c;
+}
+
+static void query_done(PGresult *res, int error, void *userdata)
+{
+        ApiCall *c = userdata;
+        HttpRequest *req = c->req;
+        const char *const *before = http_request_log_enter(req);
+
+        c->done(c, res, error);
+        log_set_fields(before);
+        http_request_unref(req);
+}
+
+void api_query(ApiCall *c, const char *sql, unsigned n_params, const char *const *params,
+               void (*done)(ApiCall *c, PGresult *res, int error))
+{
+        int r;
+
+        c->done = done;
+        http_request_ref(c->req);
+        r = backend_query(c->backend, sql, n_params, params, query_done, c);
+        if (r < 0) {
+                api_fail(c, NULL, r);
+                http_request_unref(c->req);
+        }
+}
+
+void api_fail(ApiCall *c, PGresult *res, int error)
+{
+        switch (error) {
+        case -ENOTCONN:
+        case -ECONNRESET:
+        case -EBUSY:
+        case -EAGAIN:
+        case -ECANCELED:
+                (void) http_respond_add_header(c->req, "Retry-After", "1");
+                http_respond_problem(c->req, 503, "unavailable", "The database is not available.");
+                return;
+        case -ENOMEM:
+                http_respond_problem(c->req, 500, "out-of-memory", NULL);
+                return;
+        default:
+                log_warning("%s: %s", http_request_path(c->req), db_result_message(res));
+                http_respond_problem(c->req, 500, "internal", NULL);
+        }
+}
+
+void api_respond_not_found(ApiCall *c)
+{
+        http_respond_problem(c->req, 404, "not-found", "There is no such resource.");
+}
+
+void api_done_200(ApiCall *c, PGresult *res, int error)
+{
+        if (error < 0)
+                api_fail(c, res, error);
+        else if (PQntuples(res) == 0)
+                api_respond_not_found(c);
+        else
+                http_respond_data(c->req, 200, "application/json", PQgetvalue(res, 0, 0),
+                                  (size_t) PQgetlength(res, 0, 0));
+}
+
+void api_done_204(ApiCall *c, PGresult *res, int error)
+{
+        if (error < 0)
+                api_fail(c, res, error);
+        else if (PQntuples(res) == 0)
+                api_respond_not_found(c);
+        else
+                http_respond_empty(c->req, 204);
+}

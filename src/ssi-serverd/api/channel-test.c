@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/channel-test.h"
+#include "notify/notifier.h"
+#include "auth/token.h"
+
+/* The test button: sends at once, without the outbox, and answers what became of it. */
+
+typedef struct Test {
+        ApiCall *call;
+        HttpRequest *req;
+        NotifyMessage message;
+        unsigned pending;
+        unsigned n_targets, n_delivered;
+        char error[256]; /* of the first that failed */
+} Test;
+
+static void test_finish(Test *t)
+{
+        json_object *o = json_object_new_object();
+
+        if (o && (json_add_bool(o, "delivered", t->n_delivered == t->n_targets) < 0 ||
+                  json_add_int64(o, "targets", t->n_targets) < 0 ||
+                  json_add_string(o, "error", t->error[0] != '\0' ? t->error : NULL) < 0)) {
+                json_object_put(o);
+                o = NULL;
+        }
+        http_respond_json(t->req, 200, o);
+        http_request_unref(t->req);
+        notify_message_done(&t->message);
+        free(t);
+}
+
+static void test_unref(Test *t)
+{
+        if (--t->pending == 0)
+                test_finish(t);
+}
+
+static void target_done(const DeliveryResult *result, void *userdata)
+{
+        Test *t = userdata;
+
+        if (result->ok)
+                t->n_delivered++;
+        else if (t->error[0] == '\0')
+                snprintf(t->error, sizeof(t->error), "%s", result->detail);
+        test_unref(t);
+}
+
+static void target_start(Test *t, const NotifyTarget *target)
+{
+        DeliveryResult result = {};
+        int r;
+
+        t->n_targets++;
+        t->pending++;
+        r = notifier_send(t->call->backend->notifier, target, &t->message, target_done, t);
+        if (r >= 0)
+                return;
+        snprintf(result.detail, sizeof(result.detail), "%s",
+                 r == -EOPNOTSUPP ? "The server is not set up for it." : "The channel's settings cannot be used.");
+        target_done(&result, t);
+}
+
+static const char *value(PGresult *res, int row, int column)
+{
+        return PQgetisnull(res, row, column) ? NULL : PQgetvalue(res, row, column);
+}
+
+/* A row for each target: type, config, endpoint, p256dh, auth, verified, whether it was tested long enough ago. */
+static void test_found(ApiCall *c, PGresult *res, int error)
+{
+        char id[ID_MAX];
+        Test *t;
+        int r;
+
+        if (error < 0) {
+                api_fail(c, res, error);
+                return;
+        }
+        if (PQntuples(res) == 0) {
+                api_respond_not_found(c);
+                return;
+        }
+        if (*PQgetvalue(res, 0, 6) != 't') {
+                (void) http_respond_add_header(c->req, "Retry-After", "5");
+                http_respond_problem(c->req, 429, "too-many-requests", "The channel has just been tested.");
+                return;
+        }
+        if (*PQgetvalue(res, 0, 5) != 't') {
+                http_respond_problem(c->req, 409, "not-verified",
+                                     "The address is not confirmed yet: open the link in the mail that was sent to it.");
+                return;
+        }
+        if (streq(PQgetvalue(res, 0, 0), "push") && PQgetisnull(res, 0, 2)) {
+                http_respond_problem(c->req, 409, "no-subscription", "No browser of yours has subscribed.");
+                return;
+        }
+        t = calloc(1, sizeof(*t));
+        if (!t) {
+                api_fail(c, NULL, -ENOMEM);
+                return;
+        }
+        id_new("tst", id);
+        r = notify_message_new(id, "{\"kind\":\"test\",\"severity\":0}", notifier_config(c->backend->notifier)->public_url,
+                               &t->message);
+        if (r < 0) {
+                free(t);
+                api_fail(c, NULL, r);
+                return;
+        }
+        t->call = c;
+        t->req = http_request_ref(c->req);
+        t->pending = 1;
+        for (int row = 0; row < PQntuples(res); row++)
+                target_start(t, &(NotifyTarget){
+                                        .type = PQgetvalue(res, row, 0),
+                                        .config = PQgetvalue(res, row, 1),
+                                        .endpoint = value(res, row, 2),
+                                        .p256dh = value(res, row, 3),
+                                        .auth = value(res, row, 4),
+                                });
+        test_unref(t);
+}
+
+void channel_test(ApiCall *c)
+{
+        const char *params[] = { c->user, http_request_param(c->req, "id") };
+
+        api_query(c, "WITH found AS (SELECT c.id, c.tested_at FROM notification_channels c"
+                     "  WHERE c.user_id = (SELECT id FROM users WHERE public_id = $1) AND c.public_id = $2 FOR UPDATE),"
+                     " good AS (UPDATE notification_channels c SET tested_at = now() FROM found f WHERE c.id = f.id"
+                     "  AND (f.tested_at IS NULL OR f.tested_at < now() - interval '3 s') RETURNING c.id)"
+                     " SELECT c.type, c.config, p.endpoint, p.p256dh, p.auth, c.verified,"
+                     "  EXISTS (SELECT FROM good) FROM found f JOIN notification_channels c ON c.id = f.id"
+                     " LEFT JOIN push_subscriptions p ON c.type = 'push' AND p.user_id = c.user_id",
+                  2, params, test_found);
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+
+#include "api/call.h"
+#include "shared/status-line.h"
+#include "api/field.h"
+
+#define EMAIL_MAX    254
+#define PASSWORD_MIN 10
+#define PASSWORD_MAX 1024
+#define LABELS_MAX   32
+
+void api_invalid(ApiCall *c, const char *format, ...)
+{
+        char detail[256];
+        va_list ap;
+
+        va_start(ap, format);
+        vsnprintf(detail, sizeof(detail), format, ap);
+        va_end(ap);
+        http_respond_problem(c->req, 400, "invalid-request", detail);
+}
+
+bool text_is_line(const char *s)
+{
+        for (const unsigned char *p = (const unsigned char *) s; *p; p++)
+                if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) ||
+                    (p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)))
+                        return false;
+        return true;
+}
+
+const char *api_body_string(ApiCall *c, json_object *body, const char *key, size_t min, size_t max)
+{
+        const char *s = json_get_string(body, key);
+
+        if (!s)
+                api_invalid(c, "%s must be a string.", key);
+        else if (strlen(s) < min || strlen(s) > max) {
+                api_invalid(c, "%s must have %zu to %zu bytes.", key, min, max);
+                s = NULL;
+        }
+        return s;
+}
+
+const char *api_body_line(ApiCall *c, json_object *body, const char *key, size_t min, size_t max)
+{
+        const char *s = api_body_string(c, body, key, min, max);
+
+        if (s && !text_is_line(s)) {
+                api_invalid(c, "%s must not have control characters.", key);
+                s = NULL;
+        }
+        return s;
+}
+
+/* What can be an address at all; whether it is one, only a message to it shows. */
+static bool email_is_plausible(const char *s)
+{
+        const char *at = strchr(s, '@');
+
+        return at && at != s && at[1] != '\0' && !strchr(at + 1, '@') && !strchr(s, ' ') && text_is_line(s);
+}
+
+const char *api_body_email(ApiCall *c, json_object *body)
+{
+        const char *s = api_body_string(c, body, "email", 1, EMAIL_MAX);
+
+        if (s && !email_is_plausible(s)) {
+                api_invalid(c, "email is not an e-mail address.");
+                s = NULL;
+        }
+        return s;
+}
+
+const char *api_body_new_password(ApiCall *c, json_object *body, const char *key)
+{
+        return api_body_string(c, body, key, PASSWORD_MIN, PASSWORD_MAX);
+}
+
+const char *api_body_password(ApiCall *c, json_object *body, const char *key)
+{
+        return api_body_string(c, body, key, 1, PASSWORD_MAX);
+}
+
+bool api_body_labels(ApiCall *c, json_object *body, DbArray *ret)
+{
+        json_object *list = NULL;
+
+        if (!json_object_object_get_ex(body, "labels", &list) || !list)
+                return true;
+        if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) > LABELS_MAX) {
+                api_invalid(c, "labels must be an array of at most %d strings.", LABELS_MAX);
+                return false;
+        }
+        for (size_t i = 0; i < json_object_array_length(list); i++) {
+                json_object *o = json_object_array_get_idx(list, i);
+                const char *s = json_object_get_string(o);
+
+                if (!json_object_is_type(o, json_type_string) || isempty(s) || strlen(s) > LABEL_MAX ||
+                    strlen(s) != (size_t) json_object_get_string_len(o) || !text_is_line(s)) {
+                        api_invalid(c, "A label must be a string of 1 to %d bytes without control characters.",
+                                    LABEL_MAX);
+                        return false;
+                }
+                db_array_text(ret, s);
+        }
+        return true;
+}
+
+static bool is_known(const char *const *known, const char *s, size_t n)
+{
+        for (; *known; known++)
+                if (strlen(*known) == n && memcmp(*known, s, n) == 0)
+                        return true;
+        return false;
+}
+
+bool api_query_words(ApiCall *c, const char *key, const char *const *known, ApiWords *ret)
+{
+        const char *value = http_request_query(c->req, key), *s = value;
+
+        ret->array = NULL;
+        if (!value)
+                return true;
+        while (strlen(value) < sizeof(ret->text) - 2) {
+                size_t n = strcspn(s, ",");
+
+                if (!is_known(known, s, n))
+                        break;
+                if (s[n] == '\0') {
+                        snprintf(ret->text, sizeof(ret->text), "{%s}", value);
+                        ret->array = ret->text;
+                        return true;
+                }
+                s += n + 1;
+        }
+        api_invalid(c, "%s has a value that is not known.", key);
+        return false;
+}
+
+bool api_query_line(ApiCall *c, const char *key, size_t max, const char **ret)
+{
+        const char *s = http_request_query(c->req, key);
+
+        if (s && (strlen(s) > max || !text_is_line(s))) {
+                api_invalid(c, "%s must have at most %zu bytes and no control characters.", key, max);
+                return false;
+        }
+        *ret = s;
+        return true;
+}
+
+bool api_query_time(ApiCall *c, const char *key, const char **ret)
+{
+        const char *s = http_request_query(c->req, key);
+        uint64_t usec;
+
+        if (s && parse_rfc3339(s, &usec) < 0) {
+                api_invalid(c, "%s must be a time of RFC 3339.", key);
+                return false;
+        }
+        *ret = s;
+        return true;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/session.h"
+#include "auth/throttle.h"
+#include "auth/token.h"
+#include "api/field.h"
+
+/* How a second device logs in without the password: a logged-in browser asks for a code and shows it as a QR code, which
+ * the other device exchanges for a session of its own. A session has one code at a time, good for one use; it ends with
+ * the session, so that a log-out and a new password withdraw it as well. */
+
+#define CODE_LIFETIME 120 /* s */
+#define CODE_BYTES    256
+
+/* text[0]: the code. */
+static void code_made(ApiCall *c, PGresult *res, int error)
+{
+        _cleanup_json_ json_object *o = NULL;
+
+        if (error < 0) {
+                api_fail(c, res, error);
+                return;
+        }
+        o = json_object_new_object();
+        if (!o || json_add_string(o, "code", c->text[0]) < 0 || json_add_int64(o, "expires_in", CODE_LIFETIME) < 0)
+                api_fail(c, NULL, -ENOMEM);
+        else
+                http_respond_json(c->req, 201, TAKE_PTR(o));
+}
+
+static void make_code(ApiCall *c)
+{
+        char code[TOKEN_MAX], hash[TOKEN_HASH_MAX], lifetime[16];
+
+        token_new("login", code);
+        token_hash(code, hash);
+        snprintf(lifetime, sizeof(lifetime), "%d", CODE_LIFETIME);
+        c->text[0] = strdup(code);
+        if (!c->text[0]) {
+                api_fail(c, NULL, -ENOMEM);
+                return;
+        }
+
+        const char *params[] = { c->session, hash, lifetime };
+
+        api_query(c, "UPDATE login_sessions SET login_code_hash = $2::bytea,"
+                     " login_code_expires_at = now() + make_interval(secs => $3::int) WHERE public_id = $1",
+                  3, params, code_made);
+}
+
+/* Of several who come with it at once the first has locked the row, and the others find no such code any more. */
+static const char sql_session_of_code[] =
+        API_SQL_SESSION("UPDATE login_sessions SET login_code_hash = NULL, login_code_expires_at = NULL"
+                        " WHERE login_code_hash = $1::bytea AND login_code_expires_at > now()"
+                        " AND revoked_at IS NULL AND expires_at > now() RETURNING user_id");
+
+static void refuse_code(ApiCall *c)
+{
+        login_throttle_failed(c->backend->throttle, NULL, strempty(http_request_peer(c->req)), api_now());
+        http_respond_problem(c->req, 401, "bad-login-code", "The code is unknown, has been used or has expired.");
+}
+
+static void use_code(ApiCall *c)
+{
+        json_object *body = http_request_json(c->req);
+        char hash[TOKEN_HASH_MAX];
+        const char *code;
+        uint64_t wait;
+
+        if (!body)
+                return;
+        code = api_body_string(c, body, "code", 1, CODE_BYTES);
+        if (!code)
+                return;
+        wait = login_throttle_check(c->backend->throttle, NULL, strempty(http_request_peer(c->req)), api_now());
+        if (wait > 0) {
+                api_respond_busy(c, wait);
+                return;
+        }
+        token_hash(code, hash);
+        api_session_start(c, sql_session_of_code, hash, NULL, refuse_code);
+}
+
+const ApiRoute api_login_code_routes[] = {
+        { "POST", "/api/v1/users/login-codes", API_ACCOUNT, make_code },
+        { "POST", "/api/v1/users/login-code", API_OPEN, use_code },
+        {},
+};

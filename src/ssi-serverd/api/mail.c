@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/mail.h"
+#include "notify/mail-header.h"
+#include "notify/notifier.h"
+#include "auth/token.h"
+#include "auth/password.h"
+#include "api/field.h"
+
+/* What an account gets by mail: the question whether the address is its owner's, and the way back to a forgotten
+ * password. Requests only write into the outbox; the token is made when the mail is. */
+
+#define MAILS_PER_HOUR "5"
+#define PASSWORD_MIN   10
+#define PASSWORD_MAX   1024
+#define TOKEN_BYTES    256
+
+/* Asks for a mail of this kind to the account that the SQL condition on users u names, unless that was done often. */
+#define SQL_ASK(kind, condition)                                                                                \
+        API_SQL_MAIL(kind, "users u WHERE " condition)                                                          \
+        " AND (SELECT count(*) FROM notification_outbox o WHERE o.user_id = u.id"\
+        "  AND o.payload ->> 'kind' = '" kind "' AND o.created_at > now() - interval '1 hour') < " MAILS_PER_HOUR
+
+bool api_has_mail(ApiCall *c)
+{
+        const DeliveryConfig *config = notifier_config(c->backend->notifier);
+
+        return delivery_has_mail(config) && config->public_url;
+}
+
+/* Returns whether mail can be sent; else it has answered. */
+static bool have_mail(ApiCall *c)
+{
+        if (api_has_mail(c))
+                return true;
+        http_respond_problem(c->req, 409, "mail-not-configured",
+                             "This server sends no mail (SSI_SMTP_URL, SSI_SMTP_FROM and SSI_PUBLIC_URL).");
+        return false;
+}
+
+static void asked(ApiCall *c, PGresult *res, int error)
+{
+        if (error < 0) {
+                api_fail(c, res, error);
+                return;
+        }
+        notifier_kick(c->backend->notifier);
+        http_respond_empty(c->req, 202);
+}
+
+/* Says the same whether there is such an account. */
+static void ask_for_reset(ApiCall *c)
+{
+        json_object *body = http_request_json(c->req);
+        const char *email;
+
+        if (!body || !have_mail(c))
+                return;
+        email = api_body_string(c, body, "email", 1, EMAIL_ADDRESS_MAX);
+        if (!email)
+                return;
+
+        const char *params[] = { email };
+
+        api_query(c, SQL_ASK("reset", "lower(u.email) = lower($1)"), 1, params, asked);
+}
+
+static void ask_to_verify(ApiCall *c)
+{
+        const char *params[] = { c->user };
+
+        if (have_mail(c))
+                api_query(c, SQL_ASK("verify", "u.public_id = $1"), 1, params, asked);
+}
+
+/* The hash of the body's token; false when it has answered. */
+static bool parse_token(ApiCall *c, json_object *body, char hash[static TOKEN_HASH_MAX])
+{
+        const char *token = api_body_string(c, body, "token", 1, TOKEN_BYTES);
+
+        if (token)
+                token_hash(token, hash);
+        return token;
+}
+
+static void respond_bad_token(ApiCall *c)
+{
+        http_respond_problem(c->req, 400, "bad-mail-token", "The token is unknown, has been used or has expired.");
+}
+
+static void verified(ApiCall *c, PGresult *res, int error)
+{
+        if (error < 0)
+                api_fail(c, res, error);
+        else if (PQntuples(res) == 0)
+                respond_bad_token(c);
+        else
+                http_respond_empty(c->req, 204);
+}
+
+static void verify_email(ApiCall *c)
+{
+        json_object *body = http_request_json(c->req);
+        char hash[TOKEN_HASH_MAX];
+
+        if (!body || !parse_token(c, body, hash))
+                return;
+
+        const char *params[] = { hash };
+
+        api_query(c, "WITH t AS (DELETE FROM email_tokens WHERE token_hash = $1::bytea AND purpose = 'verify'"
+                     "   AND expires_at > now() RETURNING user_id, lower(email) AS email),"
+                     " v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t"
+                     "  ON CONFLICT DO NOTHING),"
+                     " c AS (UPDATE notification_channels c SET verified = true FROM t WHERE c.user_id = t.user_id"
+                     "  AND c.type = 'email' AND lower(c.config ->> 'address') = t.email)"
+                     " SELECT 1 FROM t",
+                  1, params, verified);
+}
+
+/* ---- A new password ---- */
+
+/* Answers what password_hash() returned. */
+static void respond_hash_failure(ApiCall *c, int r)
+{
+        if (r == -EBUSY)
+                api_respond_busy(c, 2);
+        else
+                api_fail(c, NULL, -ENOMEM);
+}
+
+/* The row: the account. */
+static void reset_done(ApiCall *c, PGresult *res, int error)
+{
+        if (error == 0 && PQntuples(res) > 0)
+                backend_publish_one(c->backend, CHANGE_ACCOUNT, PQgetvalue(res, 0, 0), "-", NULL);
+        verified(c, res, error);
+}
+
+/* text[0]: the token's hash. All of the account's tokens of this purpose go: of several mails one is enough. */
+static void reset_hashed(int r, const char *password, void *userdata)
+{
+        ApiCall *c = userdata;
+        HttpRequest *req = c->req;
+
+        if (r < 0)
+                respond_hash_failure(c, r);
+        else {
+                const char *params[] = { c->text[0], password };
+
+                api_query(c, "WITH t AS (DELETE FROM email_tokens WHERE token_hash = $1::bytea AND purpose = 'reset'"
+                             "   AND expires_at > now() RETURNING user_id, lower(email) AS email),"
+                             " others AS (DELETE FROM email_tokens o USING t WHERE o.user_id = t.user_id"
+                             "  AND o.purpose = 'reset' AND o.token_hash <> $1::bytea),"
+                             " l AS (UPDATE login_sessions l SET revoked_at = now() FROM t WHERE l.user_id = t.user_id"
+                             "  AND l.revoked_at IS NULL),"
+                             " v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t"
+                             "  ON CONFLICT DO NOTHING)"
+                             " UPDATE users u SET password_hash = $2 FROM t WHERE u.id = t.user_id AND lower(u.email) = t.email"
+                             " RETURNING u.public_id",
+                          2, params, reset_done);
+        }
+        http_request_unref(req);
+}
+
+/* Before the costly hash. */
+static void reset_found(ApiCall *c, PGresult *res, int error)
+{
+        int r;
+
+        if (error < 0 || PQntuples(res) == 0) {
+                verified(c, res, error);
+                return;
+        }
+        http_request_ref(c->req);
+        r = password_hash(c->backend->passwords, strempty(json_get_string(http_request_json(c->req), "password")),
+                          reset_hashed, c);
+        if (r < 0) {
+                respond_hash_failure(c, r);
+                http_request_unref(c->req);
+        }
+}
+
+static void confirm_reset(ApiCall *c)
+{
+        json_object *body = http_request_json(c->req);
+        char hash[TOKEN_HASH_MAX];
+
+        if (!body || !parse_token(c, body, hash) || !api_body_string(c, body, "password", PASSWORD_MIN, PASSWORD_MAX))
+                return;
+        c->text[0] = strdup(hash);
+        if (!c->text[0]) {
+                api_fail(c, NULL, -ENOMEM);
+                return;
+        }
+
+        const char *params[] = { hash };
+
+        api_query(c, "SELECT 1 FROM email_tokens WHERE token_hash = $1::bytea AND purpose = 'reset' AND expires_at > now()",
+                  1, params, reset_found);
+}
+
+const ApiRoute api_mail_routes[] = {
+        { "POST", "/api/v1/users/password-reset", API_OPEN, ask_for_reset },
+        { "POST", "/api/v1/users/password-reset/confirm", API_OPEN, confirm_reset },
+        { "POST", "/api/v1/users/verify-email", API_OPEN, verify_email },
+        { "POST", "/api/v1/users/verify-email/send", API_ACCOUNT, ask_to_verify },
+        {},
+};

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <sodium.h>
+#include <uthash.h>
+
+#include "api/metrics.h"
+#include "api/stream.h"
+#include "ingest/ingest.h"
+
+/* Routes times methods times codes; a handler would have to be odd to make more. */
+#define SERIES_MAX 1024
+
+typedef struct Series {
+        char *labels;
+        uint64_t n;
+        UT_hash_handle hh;
+} Series;
+
+struct Metrics {
+        Backend *backend;
+        Series *requests;
+        Histogram request_times;
+};
+
+/* One request for /metrics: what the database adds to it. */
+typedef struct Scrape {
+        Metrics *metrics;
+        HttpRequest *req;
+        char *outbox_items, *outbox_age; /* NULL: there is none */
+        char *stray_events;              /* in the default partition; NULL: unknown */
+} Scrape;
+
+/* ---- Counting ---- */
+
+static void on_answered(const char *method, const char *route, int status, uint64_t usec, void *userdata)
+{
+        _cleanup_free_ char *labels = NULL;
+        Metrics *m = userdata;
+        Series *s;
+
+        histogram_add(&m->request_times, usec);
+        if (asprintf(&labels, "method=\"%s\",route=\"%s\",code=\"%d\"", method, route, status) < 0) {
+                labels = NULL;
+                return;
+        }
+        HASH_FIND_STR(m->requests, labels, s);
+        if (!s) {
+                if (HASH_COUNT(m->requests) >= SERIES_MAX || !(s = calloc(1, sizeof(*s))))
+                        return;
+                s->labels = TAKE_PTR(labels);
+                HASH_ADD_KEYPTR(hh, m->requests, s->labels, strlen(s->labels), s);
+        }
+        s->n++;
+}
+
+/* ---- Writing ---- */
+
+static void put_head(FILE *f, const char *name, const char *type, const char *help)
+{
+        fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void put(FILE *f, const char *name, const char *type, const char *help, uint64_t value)
+{
+        put_head(f, name, type, help);
+        fprintf(f, "%s %llu\n", name, (unsigned long long) value);
+}
+
+static void put_histogram(FILE *f, const char *name, const char *help, const Histogram *h)
+{
+        static const uint64_t bounds[HISTOGRAM_BUCKETS] = HISTOGRAM_BOUNDS;
+        uint64_t n = 0;
+
+        put_head(f, name, "histogram", help);
+        for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+                n += h->counts[i];
+                fprintf(f, "%s_bucket{le=\"%g\"} %llu\n", name, (double) bounds[i] / USEC_PER_SEC,
+                        (unsigned long long) n);
+        }
+        fprintf(f, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.6f\n%s_count %llu\n", name, (unsigned long long) h->n, name,
+                (double) h->sum / USEC_PER_SEC, name, (unsigned long long) h->n);
+}
+
+static void put_ingestion(FILE *f, Ingest *i)
+{
+        const IngestStats *s = ingest_stats(i);
+
+        put(f, "ssi_ingest_items_total", "counter", "Items of agents that were committed.", s->items);
+        put(f, "ssi_ingest_batches_total", "counter", "Transactions that were committed.", s->batches);
+        put(f, "ssi_ingest_unchanged_total", "counter", "Services in batches whose row needed no update.",
+            s->unchanged);
+        put(f, "ssi_ingest_failed_batches_total", "counter", "Transactions that the database did not commit.",
+            s->failed);
+        put(f, "ssi_ingest_refused_total", "counter", "Sessions ended for an item that the database refused.",
+            s->refused);
+        put(f, "ssi_ingest_queue_items", "gauge", "Items that wait or are under way.", ingest_pending(i));
+        put_head(f, "ssi_ingest_lag_seconds", "gauge", "How long the oldest of them has waited at most.");
+        fprintf(f, "ssi_ingest_lag_seconds %.3f\n", (double) ingest_lag(i) / USEC_PER_SEC);
+        put_histogram(f, "ssi_ingest_commit_seconds", "From sending a batch to its commit.", &s->commit);
+}
+
+static void put_all(FILE *f, const Scrape *c)
+{
+        const Metrics *m = c->metrics;
+        Backend *s = m->backend;
+
+        put_head(f, "ssi_http_requests_total", "counter", "Requests that were answered, by route.");
+        for (const Series *r = m->requests; r; r = r->hh.next)
+                fprintf(f, "ssi_http_requests_total{%s} %llu\n", r->labels, (unsigned long long) r->n);
+        put_histogram(f, "ssi_http_request_duration_seconds", "From a whole request to its answer.",
+                      &m->request_times);
+        if (s->ingest)
+                put_ingestion(f, s->ingest);
+        put(f, "ssi_agent_sessions", "gauge", "Agents connected to this instance.",
+            s->agent_sessions.open);
+        put(f, "ssi_agent_sessions_total", "counter", "Sessions that were accepted.", s->agent_sessions.accepted);
+        put(f, "ssi_agent_reconnects_total", "counter", "Sessions of agents that had had one before.", s->agent_sessions.returned);
+        put(f, "ssi_streams", "gauge", "Event streams that are open.", streams_count(s->streams));
+        put(f, "ssi_database_up", "gauge", "Whether the database is connected.", backend_is_ready(s));
+        put(f, "ssi_database_writable", "gauge", "Whether the last thing written was taken.",
+            backend_is_ready(s) && !s->trouble);
+        if (c->stray_events) {
+                put_head(f, "ssi_history_stray_events", "gauge",
+                         "Events outside of the days' partitions, up to 1000; they are moved within the hour.");
+                fprintf(f, "ssi_history_stray_events %s\n", c->stray_events);
+        }
+        if (c->outbox_items) {
+                put_head(f, "ssi_notification_outbox_items", "gauge", "Notifications that wait.");
+                fprintf(f, "ssi_notification_outbox_items %s\n", c->outbox_items);
+                put_head(f, "ssi_notification_outbox_age_seconds", "gauge", "How long the oldest of them has waited.");
+                fprintf(f, "ssi_notification_outbox_age_seconds %s\n", c->outbox_age);
+        }
+}
+
+static void scrape_answer(Scrape *c)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t n = 0;
+        FILE *f;
+        bool ok;
+
+        f = open_memstream(&text, &n);
+        if (f)
+                put_all(f, c);
+        ok = f && !ferror(f);
+        ok = f && fclose(f) == 0 && ok;
+        if (ok)
+                http_respond_data(c->req, 200, "text/plain; version=0.0.4; charset=utf-8", text, n);
+        else
+                http_respond_problem(c->req, 500, "out-of-memory", NULL);
+        http_request_unref(c->req);
+        free(c->outbox_items);
+        free(c->outbox_age);
+        free(c->stray_events);
+        free(c);
+}
+
+/* ---- Asking the database ---- */
+
+static void outbox_done(PGresult *res, int error, void *userdata)
+{
+        Scrape *c = userdata;
+
+        if (error == 0) {
+                c->outbox_items = strdup(PQgetvalue(res, 0, 0));
+                c->outbox_age = strdup(PQgetvalue(res, 0, 1));
+        }
+        if (!c->outbox_age)
+                free(TAKE_PTR(c->outbox_items));
+        scrape_answer(c);
+}
+
+static void stray_done(PGresult *res, int error, void *userdata)
+{
+        Scrape *c = userdata;
+        bool outbox = error == 0 && *PQgetvalue(res, 0, 1) == 't';
+
+        if (error == 0)
+                c->stray_events = strdup(PQgetvalue(res, 0, 0));
+        if (!outbox || backend_query(c->metrics->backend,
+                                    "SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)"
+                                    " FROM notification_outbox WHERE state = 'queued'",
+                                    0, NULL, outbox_done, c) < 0)
+                scrape_answer(c);
+}
+
+/* ---- The route ---- */
+
+static bool is_allowed(const Backend *s, HttpRequest *req)
+{
+        const char *peer = strempty(http_request_peer(req)), *header = http_request_authorization(req);
+        const char *token = header ? startswith(header, "Bearer ") : NULL;
+
+        /* By a socket file there is no address. */
+        if (startswith(peer, "127.") || startswith(peer, "::ffff:127.") || streq(peer, "::1") ||
+            !strpbrk(peer, ".:"))
+                return true;
+        return s->settings.metrics_token && token && strlen(token) == strlen(s->settings.metrics_token) &&
+               sodium_memcmp(token, s->settings.metrics_token, strlen(token)) == 0;
+}
+
+static void get_metrics(HttpRequest *req, void *userdata)
+{
+        Metrics *m = userdata;
+        Scrape *c;
+
+        if (!is_allowed(m->backend, req)) {
+                http_respond_problem(req, 404, "not-found", "There is no such resource.");
+                return;
+        }
+        c = calloc(1, sizeof(*c));
+        if (!c) {
+                http_respond_problem(req, 500, "out-of-memory", NULL);
+                return;
+        }
+        *c = (Scrape){ .metrics = m, .req = http_request_ref(req) };
+        if (backend_query(m->backend,
+                         "SELECT (SELECT count(*) FROM (SELECT FROM events_default LIMIT 1000) d),"
+                         " to_regclass('notification_outbox') IS NOT NULL",
+                         0, NULL, stray_done, c) < 0)
+                scrape_answer(c);
+}
+
+int metrics_new(Backend *s, Metrics **ret)
+{
+        Metrics *m;
+        int r;
+
+        m = calloc(1, sizeof(*m));
+        if (!m)
+                return -ENOMEM;
+        m->backend = s;
+        r = http_server_add_route(s->http, "GET", "/metrics", get_metrics, m);
+        if (r < 0) {
+                free(m);
+                return r;
+        }
+        http_server_set_observer(s->http, on_answered, m);
+        *ret = m;
+        return 0;
+}
+
+Metrics *metrics_free(Metrics *m)
+{
+        Series *s, *tmp;
+
+        if (!m)
+                return NULL;
+        HASH_ITER(hh, m->requests, s, tmp) {
+                HASH_DEL(m->requests, s);
+                free(s->labels);
+                free(s);
+        }
+        free(m);
+        return NULL;
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <time.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#include "api/sql.h"
+#include "db/array.h"
+#include "api/stream.h"
+
+typedef struct StreamUser StreamUser;
+
+typedef struct StreamClient {
+        SseStream *sse;
+        StreamUser *user;
+        sd_event_source *expiry;
+        struct StreamClient *prev, *next;
+} StreamClient;
+
+/* A user with at least one stream. */
+struct StreamUser {
+        Streams *streams;
+        char *id;
+        StreamClient *clients;
+        unsigned n_clients;
+        UT_hash_handle hh;
+};
+
+/* What is to be sent or read again; each once. */
+typedef struct Pending {
+        Change change;
+        char *key;
+        UT_hash_handle hh;
+} Pending;
+
+struct Streams {
+        Backend *backend;
+        StreamUser *users;
+        Pending *pending;
+        Changes pending_changes; /* what it points to */
+        bool reading;
+};
+
+/* One row per event: user, event, data. */
+static const char sql_read[] =
+        "SELECT u.public_id, 'service', json_build_object('server_id', s.public_id, 'service', " SQL_SERVICE_JSON ")"
+        " FROM unnest($1::text[], $2::text[]) p(server, name) JOIN servers s ON s.public_id = p.server"
+        " JOIN users u ON u.id = s.user_id JOIN services v ON v.server_id = s.id AND v.name = p.name"
+        " UNION ALL"
+        " SELECT u.public_id, 'server', " SQL_SERVER_JSON
+        " FROM unnest($3::text[]) p(server) JOIN servers s ON s.public_id = p.server"
+        " JOIN users u ON u.id = s.user_id" SQL_SERVER_COUNTS;
+
+static void streams_flush(Streams *s);
+
+static void pending_clear(Streams *s)
+{
+        Pending *p, *tmp;
+
+        HASH_ITER(hh, s->pending, p, tmp) {
+                HASH_DEL(s->pending, p);
+                free(p->key);
+                free(p);
+        }
+        changes_clear(&s->pending_changes);
+}
+
+static int pending_add(Streams *s, const Change *change)
+{
+        _cleanup_free_ char *key = NULL;
+        Pending *p;
+        int r;
+
+        if (asprintf(&key, "%c %s %s", change->kind, change->server, strempty(change->arg)) < 0)
+                return -ENOMEM;
+        HASH_FIND_STR(s->pending, key, p);
+        if (p)
+                return 0;
+        r = changes_add(&s->pending_changes, change->kind, change->user, change->server, change->arg);
+        if (r < 0)
+                return r;
+        p = calloc(1, sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+        p->change = s->pending_changes.items[s->pending_changes.n - 1];
+        p->key = TAKE_PTR(key);
+        HASH_ADD_KEYPTR(hh, s->pending, p->key, strlen(p->key), p);
+        return 0;
+}
+
+static void user_send(StreamUser *u, const char *event, const char *data)
+{
+        StreamClient *c;
+        size_t n = strlen(data);
+
+        /* A stream that does not take it is closed, and says so later, from the loop. */
+        DL_FOREACH(u->clients, c)
+                (void) sse_send(c->sse, event, data, n);
+}
+
+static void user_send_removed(StreamUser *u, const Change *change)
+{
+        _cleanup_json_ json_object *o = json_object_new_object();
+        bool service = change->kind == CHANGE_SERVICE_REMOVED;
+
+        if (!o || json_add_string(o, "server_id", change->server) < 0 ||
+            (service && json_add_string(o, "name", change->arg) < 0))
+                return;
+        user_send(u, service ? "service-removed" : "server-removed",
+                  json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+}
+
+static void read_done(PGresult *res, int error, void *userdata)
+{
+        Streams *s = userdata;
+
+        s->reading = false;
+        if (error < 0) {
+                streams_close_all(s);
+                return;
+        }
+        for (int row = 0; row < PQntuples(res); row++) {
+                StreamUser *u;
+
+                HASH_FIND_STR(s->users, PQgetvalue(res, row, 0), u);
+                if (u)
+                        user_send(u, PQgetvalue(res, row, 1), PQgetvalue(res, row, 2));
+        }
+        streams_flush(s);
+}
+
+/* Sends the removals and reads the rest; what comes meanwhile waits, so that events are in the order of commits. */
+static void streams_flush(Streams *s)
+{
+        DbArray servers = {}, names = {}, counted = {};
+        Pending *p, *tmp;
+        bool any = false;
+        int r = 0;
+
+        if (s->reading)
+                return;
+        HASH_ITER(hh, s->pending, p, tmp) {
+                StreamUser *u;
+
+                HASH_FIND_STR(s->users, p->change.user, u);
+                if (u && p->change.kind == CHANGE_SERVICE) {
+                        db_array_text(&servers, p->change.server);
+                        db_array_text(&names, p->change.arg);
+                        any = true;
+                } else if (u && p->change.kind == CHANGE_SERVER) {
+                        db_array_text(&counted, p->change.server);
+                        any = true;
+                } else if (u)
+                        user_send_removed(u, &p->change);
+        }
+        pending_clear(s);
+        if (any) {
+                const char *params[] = { db_array_done(&servers), db_array_done(&names), db_array_done(&counted) };
+
+                r = params[0] && params[1] && params[2] ?
+                            backend_query(s->backend, sql_read, 3, params, read_done, s) :
+                            -ENOMEM;
+                s->reading = r >= 0;
+        }
+        db_array_free(&servers);
+        db_array_free(&names);
+        db_array_free(&counted);
+        if (r < 0)
+                streams_close_all(s);
+}
+
+/* Who still may comes back at once. */
+static void user_close(StreamUser *u)
+{
+        StreamClient *c;
+
+        DL_FOREACH(u->clients, c)
+                sse_close(c->sse);
+}
+
+void streams_changed(Streams *s, const Changes *changes)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < changes->n && r >= 0; i++) {
+                StreamUser *u;
+
+                if (changes->items[i].kind == CHANGE_SESSION)
+                        continue;
+                HASH_FIND_STR(s->users, changes->items[i].user, u);
+                if (u && changes->items[i].kind == CHANGE_ACCOUNT)
+                        user_close(u);
+                else if (u && changes->items[i].kind == CHANGE_LOGIN)
+                        user_send(u, "sessions", "{}");
+                else if (u)
+                        r = pending_add(s, &changes->items[i]);
+        }
+        if (r < 0)
+                streams_close_all(s);
+        else if (s->pending)
+                streams_flush(s);
+}
+
+size_t streams_count(Streams *s)
+{
+        size_t n = 0;
+
+        for (const StreamUser *u = s->users; u; u = u->hh.next)
+                n += u->n_clients;
+        return n;
+}
+
+void streams_close_all(Streams *s)
+{
+        StreamUser *u, *tmp;
+
+        pending_clear(s);
+        HASH_ITER(hh, s->users, u, tmp)
+                user_close(u);
+}
+
+static void user_remove(StreamUser *u)
+{
+        HASH_DEL(u->streams->users, u);
+        free(u->id);
+        free(u);
+}
+
+static void client_free(StreamClient *c)
+{
+        StreamUser *u = c->user;
+
+        sd_event_source_disable_unref(c->expiry);
+        DL_DELETE(u->clients, c);
+        free(c);
+        if (--u->n_clients == 0)
+                user_remove(u);
+}
+
+static void stream_closed(SseStream *stream, void *userdata)
+{
+        client_free(userdata);
+}
+
+static int stream_expired(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        StreamClient *c = userdata;
+
+        sse_close(c->sse);
+        return 0;
+}
+
+static StreamUser *user_get(Streams *s, const char *id)
+{
+        StreamUser *u;
+
+        HASH_FIND_STR(s->users, id, u);
+        if (u)
+                return u;
+        u = calloc(1, sizeof(*u));
+        if (!u)
+                return NULL;
+        u->streams = s;
+        u->id = strdup(id);
+        if (!u->id) {
+                free(u);
+                return NULL;
+        }
+        HASH_ADD_KEYPTR(hh, s->users, u->id, strlen(u->id), u);
+        return u;
+}
+
+void stream_open(ApiCall *call)
+{
+        Streams *s = call->backend->streams;
+        uint64_t now = api_now();
+        StreamClient *c;
+        StreamUser *u;
+
+        u = user_get(s, call->user);
+        if (!u) {
+                api_fail(call, NULL, -ENOMEM);
+                return;
+        }
+        if (u->n_clients >= STREAMS_PER_USER_MAX) {
+                http_respond_problem(call->req, 429, "too-many-requests", "Too many streams are open.");
+                return;
+        }
+        c = calloc(1, sizeof(*c));
+        if (!c) {
+                api_fail(call, NULL, -ENOMEM);
+                if (u->n_clients == 0)
+                        user_remove(u);
+                return;
+        }
+        c->user = u;
+        DL_APPEND(u->clients, c);
+        u->n_clients++;
+
+        if (sd_event_add_time_relative(s->backend->event, &c->expiry, CLOCK_MONOTONIC,
+                                       (call->token_expires - MIN(now, call->token_expires)) * USEC_PER_SEC,
+                                       USEC_PER_SEC, stream_expired, c) < 0) {
+                api_fail(call, NULL, -ENOMEM);
+                client_free(c);
+                return;
+        }
+        c->sse = http_respond_sse(call->req, stream_closed, c);
+        if (!c->sse) {
+                client_free(c);
+                return;
+        }
+        (void) sse_send(c->sse, "ready", "{}", 2);
+}
+
+int streams_new(Backend *backend, Streams **ret)
+{
+        Streams *s = calloc(1, sizeof(*s));
+
+        if (!s)
+                return -ENOMEM;
+        s->backend = backend;
+        *ret = s;
+        return 0;
+}
+
+Streams *streams_free(Streams *s)
+{
+        if (!s)
+                return NULL;
+        pending_clear(s);
+        free(s);
+        return NULL;
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <openssl/pem.h>
+#include <openssl/sha.h>
+#include <sodium.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "auth/access-key.h"
+#include "tls/pem-file.h"
+#include "tls/issue.h"
+
+#define KEY_FILE       "access-token.pem"
+#define KEY_CREDENTIAL "access-token.key"
+
+void access_key_done(AccessKey *k)
+{
+        if (k->private_pem)
+                sodium_memzero(k->private_pem, strlen(k->private_pem));
+        free(k->private_pem);
+        free(k->public_pem);
+        *k = (AccessKey){};
+}
+
+static bool is_p256(EVP_PKEY *key)
+{
+        char group[32];
+        size_t n;
+
+        return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+               EVP_PKEY_get_group_name(key, group, sizeof(group), &n) == 1 && streq(group, SN_X9_62_prime256v1);
+}
+
+static int pem_text(EVP_PKEY *key, bool private, char **ret)
+{
+        _cleanup_(bio_freep) BIO *b = BIO_new(BIO_s_secmem());
+        char *data, *copy;
+        long n;
+
+        if (!b || (private ? PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL) :
+                             PEM_write_bio_PUBKEY(b, key)) != 1)
+                return -EIO;
+        n = BIO_get_mem_data(b, &data);
+        if (n <= 0)
+                return -EIO;
+        copy = memdup_string(data, (size_t) n);
+        if (!copy)
+                return -ENOMEM;
+        *ret = copy;
+        return 0;
+}
+
+static int key_id(EVP_PKEY *key, char ret[static ACCESS_KEY_ID_LENGTH + 1])
+{
+        unsigned char hash[SHA256_DIGEST_LENGTH], *der = NULL;
+        int n;
+
+        n = i2d_PUBKEY(key, &der);
+        if (n <= 0)
+                return -EIO;
+        SHA256(der, (size_t) n, hash);
+        OPENSSL_free(der);
+        sodium_bin2base64(ret, ACCESS_KEY_ID_LENGTH + 1, hash, sizeof(hash), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+        return 0;
+}
+
+static int access_key_set(EVP_PKEY *key, AccessKey *ret)
+{
+        AccessKey k = {};
+        int r;
+
+        r = is_p256(key) ? key_id(key, k.id) : -EBADMSG;
+        if (r >= 0)
+                r = pem_text(key, true, &k.private_pem);
+        if (r >= 0)
+                r = pem_text(key, false, &k.public_pem);
+        if (r < 0) {
+                access_key_done(&k);
+                return r;
+        }
+        *ret = k;
+        return 0;
+}
+
+static int load_given(const char *path, AccessKey *ret)
+{
+        _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
+        int r;
+
+        r = pem_file_read(AT_FDCWD, path, NULL, &key);
+        return r < 0 ? r : access_key_set(key, ret);
+}
+
+/* 0 when there is no credential. */
+static int load_credential(AccessKey *ret)
+{
+        const char *dir = secure_getenv("CREDENTIALS_DIRECTORY");
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (isempty(dir) || dir[0] != '/')
+                return 0;
+        if (asprintf(&path, "%s/" KEY_CREDENTIAL, dir) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        r = load_given(path, ret);
+        return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+static bool is_old(int dir)
+{
+        struct stat st;
+
+        return fstatat(dir, KEY_FILE, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+               st.st_mtime + ACCESS_KEY_DAYS * 86400L < time(NULL);
+}
+
+int access_key_load(const char *path, AccessKey *ret)
+{
+        _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL, *made = NULL;
+        const char *given = secure_getenv("SSI_ACCESS_TOKEN_KEY");
+        _cleanup_close_ int dir = -EBADF;
+        int r;
+
+        if (!isempty(given))
+                return load_given(given, ret);
+        r = load_credential(ret);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir < 0)
+                return -errno;
+        r = pem_file_read(dir, KEY_FILE, NULL, &key);
+        if (r >= 0 && !is_old(dir) && is_p256(key))
+                return access_key_set(key, ret);
+        if (r < 0 && r != -ENOENT && r != -EBADMSG)
+                return r;
+
+        /* Two instances that do this at once in one folder each go on with the key that they made: both are published. */
+        r = tls_key_new(&made);
+        if (r >= 0)
+                r = pem_file_write(dir, KEY_FILE, 0600, NULL, made);
+        return r < 0 && r != -EEXIST && r != -ENOENT ? r : access_key_set(made, ret);
+}

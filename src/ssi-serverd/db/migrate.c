@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <libpq-fe.h>
+
+#include "db/migrate.h"
+
+/* Any number that nothing else in this database locks: "SSI" in ASCII. */
+#define MIGRATION_LOCK      "5461833"
+#define MIGRATION_FILE_MAX  (1024 * 1024)
+
+DEFINE_CLEANUP(PGconn *, PQfinish);
+DEFINE_CLEANUP(PGresult *, PQclear);
+
+static void strv_freep(char ***l)
+{
+        if (!*l)
+                return;
+        for (char **s = *l; *s; s++)
+                free(*s);
+        free(*l);
+}
+
+static int fail(PGconn *pg, int error, const char *what, char **ret_message)
+{
+        const char *message = pg ? PQerrorMessage(pg) : "out of memory";
+
+        if (ret_message && asprintf(ret_message, "%s: %.*s", what, (int) strcspn(message, "\n"), message) < 0)
+                *ret_message = NULL;
+        return error;
+}
+
+static int run(PGconn *pg, const char *sql)
+{
+        _cleanup_(PQclearp) PGresult *res = PQexec(pg, sql);
+        ExecStatusType status = PQresultStatus(res);
+
+        return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : -EIO;
+}
+
+static int is_migration(const struct dirent *d)
+{
+        for (int i = 0; i < 4; i++)
+                if (d->d_name[i] < '0' || d->d_name[i] > '9')
+                        return 0;
+        return d->d_name[4] == '-' && endswith(d->d_name, ".sql") != NULL;
+}
+
+/* The names in order, NULL at the end. */
+static int list_migrations(const char *dir, char ***ret)
+{
+        _cleanup_(strv_freep) char **names = NULL;
+        struct dirent **entries;
+        int n, r = 0;
+
+        n = scandir(dir, &entries, is_migration, alphasort);
+        if (n < 0)
+                return -errno;
+        names = calloc((size_t) n + 1, sizeof(*names));
+        for (int i = 0; i < n; i++) {
+                if (names && r == 0) {
+                        names[i] = strdup(entries[i]->d_name);
+                        if (!names[i])
+                                r = -ENOMEM;
+                }
+                free(entries[i]);
+        }
+        free(entries);
+        if (!names || r < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(names);
+        return 0;
+}
+
+int db_newest_migration(const char *migrations_dir)
+{
+        _cleanup_(strv_freep) char **names = NULL;
+        int r;
+
+        r = list_migrations(migrations_dir, &names);
+        if (r < 0)
+                return r;
+        for (char **name = names; *name; name++)
+                r = (int) strtol(*name, NULL, 10);
+        return r;
+}
+
+static int read_file(const char *dir, const char *name, char **ret)
+{
+        _cleanup_free_ char *path = NULL, *text = NULL;
+        _cleanup_fclose_ FILE *f = NULL;
+        size_t n;
+
+        if (asprintf(&path, "%s/%s", dir, name) < 0)
+                return -ENOMEM;
+        f = fopen(path, "re");
+        if (!f)
+                return -errno;
+        text = malloc(MIGRATION_FILE_MAX + 1);
+        if (!text)
+                return -ENOMEM;
+        n = fread(text, 1, MIGRATION_FILE_MAX + 1, f);
+        if (ferror(f))
+                return -EIO;
+        if (n > MIGRATION_FILE_MAX)
+                return -EFBIG;
+        text[n] = '\0';
+        *ret = TAKE_PTR(text);
+        return 0;
+}
+
+static int is_applied(PGconn *pg, const char *version)
+{
+        _cleanup_(PQclearp) PGresult *res = NULL;
+
+        res = PQexecParams(pg, "SELECT FROM schema_migrations WHERE version = $1::int", 1, NULL, &version, NULL, NULL,
+                           0);
+        if (PQresultStatus(res) != PGRES_TUPLES_OK)
+                return -EIO;
+        return PQntuples(res) > 0;
+}
+
+/* Returns 1 when it was applied now, 0 when it had been before. */
+static int apply(PGconn *pg, const char *dir, const char *name)
+{
+        const char version[] = { name[0], name[1], name[2], name[3], '\0' };
+        const char *const params[] = { version, name };
+        _cleanup_(PQclearp) PGresult *res = NULL;
+        _cleanup_free_ char *sql = NULL;
+        int r;
+
+        r = is_applied(pg, version);
+        if (r != 0)
+                return r < 0 ? r : 0;
+        r = read_file(dir, name, &sql);
+        if (r < 0)
+                return r;
+        if (run(pg, "BEGIN") < 0 || run(pg, sql) < 0)
+                return -EIO;
+        res = PQexecParams(pg, "INSERT INTO schema_migrations (version, name) VALUES ($1::int, $2)", 2, NULL, params,
+                           NULL, NULL, 0);
+        if (PQresultStatus(res) != PGRES_COMMAND_OK || run(pg, "COMMIT") < 0)
+                return -EIO;
+        return 1;
+}
+
+static void drop_notice(void *arg, const char *message)
+{
+}
+
+int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_message)
+{
+        const char *const keys[] = { "fallback_application_name", "connect_timeout", "dbname", NULL };
+        const char *const values[] = { "ssi-serverd-migrate", "10", conninfo, NULL };
+        _cleanup_(strv_freep) char **names = NULL;
+        _cleanup_(PQfinishp) PGconn *pg = NULL;
+        int r, n = 0;
+
+        r = list_migrations(migrations_dir, &names);
+        if (r < 0) {
+                if (ret_message && asprintf(ret_message, "Cannot read %s: %s", migrations_dir, strerror(-r)) < 0)
+                        *ret_message = NULL;
+                return r;
+        }
+
+        pg = PQconnectdbParams(keys, values, 1);
+        if (PQstatus(pg) != CONNECTION_OK)
+                return fail(pg, -ENOTCONN, "Cannot connect to the database", ret_message);
+        PQsetNoticeProcessor(pg, drop_notice, NULL);
+
+        /* The lock ends with the connection, whatever happens below. */
+        if (run(pg, "SELECT pg_advisory_lock(" MIGRATION_LOCK ")") < 0 ||
+            run(pg, "CREATE TABLE IF NOT EXISTS schema_migrations ("
+                    "version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())") < 0)
+                return fail(pg, -EIO, "Cannot prepare the migrations", ret_message);
+
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a list that ends with NULL, when r >= 0 */
+        for (char **name = names; *name; name++) {
+                r = apply(pg, migrations_dir, *name);
+                if (r < 0)
+                        return fail(pg, r, *name, ret_message);
+                n += r;
+        }
+        return n;
+}

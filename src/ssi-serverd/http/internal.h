@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of the HTTP layer share.
+ *
+ * The life of a request on libwebsockets (4.1):
+ *
+ * 1. An accepted socket is handed to lws once there is something to read; on_lws_event() (http-server.c) gets its first
+ *    callback and makes an HttpConn, which lives until lws says WSI_DESTROY.
+ * 2. LWS_CALLBACK_HTTP: the headers are there. lws sits in its state ESTABLISHED (this is why the vhosts have a mount
+ *    that calls back: without one the state would be DOING_TRANSACTION, in which lws does not read and a readable
+ *    socket spins). request_new() copies what is needed, since lws drops the headers early.
+ * 3. A body is collected in LWS_CALLBACK_HTTP_BODY; then, or at once without one, the request is queued.
+ * 4. It is dispatched when lws has returned to the loop, never from inside lws. This is a must with a body: when that
+ *    has been pipelined lws reads it from the wrong place, and would do so for ever once the transaction is over; as
+ *    long as it is not, our next callback notices and ends the connection.
+ * 5. Reading goes on while the handler thinks. The peer's end ends the request; bytes that come early (pipelining) are
+ *    dropped, and the answer says that it is the last. Turning reading off instead is no way: lws would look at no
+ *    event of the socket at all and spin on a writable one.
+ * 6. conn_answer() writes head and body in one go; what the socket does not take is kept by lws. Then lws is told that
+ *    the transaction is over, or, when the connection cannot be used any further, it lingers: the rest of the body is
+ *    read and dropped for a while, so that closing does not reset the connection under an answer yet unread.
+ */
+
+#include <libwebsockets.h>
+#include <utlist.h>
+
+#include "http/accept-filter.h"
+#include "http/http.h"
+#include "http/wheel.h"
+#include "http/listen.h"
+
+typedef struct StaticFiles StaticFiles;
+
+#define HTTP_HEAD_SECONDS     20                  /* for the handshake and the first request's head */
+#define HTTP_IDLE_SECONDS     60                  /* between requests, the next one's head with it */
+#define HTTP_REQUEST_SECONDS  60                  /* for a handler to answer, for an answer to be taken */
+#define HTTP_BODY_SECONDS     30                  /* for a body to arrive */
+#define HTTP_LINGER_SECONDS   3
+#define HTTP_LINGER_BYTES     ((size_t) 256 * 1024)
+#define HTTP_EARLY_MAX        16                  /* portions of early bytes */
+#define HTTP_PARAMS_MAX       8
+#define HTTP_USER_MAX         32
+#define SSE_QUEUE_MAX         ((size_t) 1024 * 1024)
+#define SSE_COMMENT_SECONDS   15
+#define WS_PING_SECONDS       30
+#define WS_SILENCE_SECONDS    45
+#define WS_CLOSE_SECONDS      10
+#define WS_PARTIAL_MAX        ((size_t) 256 * 1024 * 1024) /* unfinished messages of all connections */
+
+typedef struct HttpConn HttpConn;
+typedef struct Route Route;
+typedef struct HttpListener HttpListener;
+
+struct HttpListener {
+        HttpListener *next;
+        HttpServer *server;
+        Listener *listener;   /* NULL once the server shuts down */
+        AcceptFilter *silent; /* of its own, so that a queue of handshakes does not stand before what needs none */
+        bool tls;
+};
+
+struct HttpServer {
+        sd_event *event;
+        UvBridge *uv;
+        Wheel *wheel;
+        struct lws_context *context; /* set to NULL by lws itself at the end */
+        struct lws_vhost *plain, *tls;
+        StaticFiles *files;
+        char *cert_file, *key_file;
+        size_t body_max;
+        const char *unavailable;
+        void (*logged)(const HttpAnswer *a, void *userdata);
+        void *logged_userdata;
+        void (*available_changed)(bool available, void *userdata);
+        void *available_userdata;
+        void (*answered)(const char *method, const char *route, int status, uint64_t usec, void *userdata);
+        void *answered_userdata;
+
+        HttpListener *listeners;
+        Route *routes;
+        char *ws_path;
+        WsHandler ws_handler;
+        void *ws_userdata;
+        size_t ws_partial; /* bytes of unfinished messages */
+
+        HttpConn *deferred; /* each with something to do when lws has returned */
+
+        HttpConn *conns;
+        unsigned n_conns, max_conns;
+        unsigned peak_conns; /* the most since memory was last given back */
+        bool listeners_paused;
+
+        sd_event_source *shutdown_timer, *shutdown_idle_timer, *shutdown_defer;
+        void (*shutdown_done)(void *userdata);
+        void *shutdown_userdata;
+        bool shutting_down, shutdown_idle_passed;
+};
+
+/* One accepted socket. Exactly one of request, sse and ws is set while it is busy, none while it is idle. */
+struct HttpConn {
+        HttpConn *prev, *next;
+        HttpConn *deferred_prev, *deferred_next;
+        void (*deferred)(HttpConn *c);
+        HttpServer *server;
+        struct lws *wsi;       /* NULL once lws has closed it */
+        char *peer;
+        HttpRequest *request;  /* a reference */
+        SseStream *sse;
+        WsConn *ws;
+        WheelTimer timer;      /* of the request's phase */
+        size_t lingered;
+        unsigned early;
+        bool tls;
+        bool in_callback;      /* inside lws' callback for this socket */
+        bool lingering;
+        bool used;             /* it has carried a request */
+        bool close;            /* to be closed at the end of the callback */
+};
+
+typedef enum RequestState {
+        REQUEST_BODY,     /* the body is being read */
+        REQUEST_READY,    /* waits for its turn */
+        REQUEST_PENDING,  /* a handler has it */
+        REQUEST_ANSWERED,
+} RequestState;
+
+typedef struct Param {
+        char *name, *value;
+} Param;
+
+struct HttpRequest {
+        unsigned n_ref;
+        HttpConn *conn; /* NULL when it is gone */
+        RequestState state;
+        int method;     /* LWSHUMETH_… */
+        const char *route; /* a pattern, or a literal; NULL before it is dispatched */
+        uint64_t begun;    /* when it was dispatched; CLOCK_MONOTONIC, usec */
+        bool head;
+        bool close;     /* the answer is the connection's last */
+        bool embeddable;
+        char *path;
+        char *authorization, *content_type, *if_none_match, *user_agent;
+        char *peer;
+
+        Param params[HTTP_PARAMS_MAX];
+        size_t n_params;
+        Param *query;
+        size_t n_query;
+
+        char *body;
+        size_t body_size, body_length; /* so far, announced */
+        json_object *json;
+
+        char id[HTTP_REQUEST_ID_MAX + 1];
+        char user[HTTP_USER_MAX];
+        int status;          /* of the answer, once there is one */
+        const char *log_fields[4];
+        char log_id[HTTP_REQUEST_ID_MAX + 16], log_route[128], log_user[HTTP_USER_MAX + 16];
+
+        char *headers;  /* those added by the handler, each with its CRLF */
+        void *userdata;
+        void (*destroy)(void *userdata);
+};
+
+/* http-conn.c */
+HttpConn *conn_get(struct lws *wsi);
+/* The connection is gone for all but lws: tells whoever used it. */
+void conn_detach(HttpConn *c);
+void conn_free(HttpConn *c);
+/* Ends the connection when no request comes within so long. lws' own timers are a sorted list that is walked for each
+ * new one: with thousands of silent connections nothing else would be done. */
+void conn_await_request(HttpConn *c, unsigned seconds);
+/* Closes without ceremony, from anywhere. */
+void conn_kill(HttpConn *c);
+/* Closes in good order: what lws still has is sent. */
+void conn_close(HttpConn *c);
+/* Calls f once when lws has returned to the loop, unless the connection is gone by then. */
+void conn_defer(HttpConn *c, void (*f)(HttpConn *c));
+void conns_run_deferred(HttpServer *s);
+void conn_want_write(HttpConn *c);
+/* Whether the socket is read. For WebSockets only. */
+void conn_read(HttpConn *c, bool enable);
+/* Writes the answer to the current request and ends it; head is a whole header block. */
+void conn_answer(HttpConn *c, const char *head, size_t head_size, const void *body, size_t body_size, bool close);
+/* The body of a request that is already answered. Negative: close. */
+int conn_linger(HttpConn *c, size_t n);
+
+/* http-request.c */
+/* From the headers that lws has parsed. Answers bad ones itself. 0 when it is ready or waits for its body or has been
+ * answered; negative: close without an answer. */
+int request_begin(HttpConn *c, int method, const char *uri, size_t uri_size);
+int request_body(HttpConn *c, const void *data, size_t n);
+int request_body_complete(HttpConn *c);
+/* Ends the tie to the connection; drops its reference. */
+void request_detach(HttpConn *c);
+
+/* http-respond.c */
+/* Content-Type and -Length are left out for a NULL content_type. head gets the whole header block, NULL when out of
+ * memory. */
+char *respond_head(HttpRequest *req, HttpConn *c, int status, const char *content_type, size_t content_length,
+                   const char *cache_control, size_t *ret_size);
+void respond_bytes(HttpRequest *req, int status, const char *content_type, const char *cache_control,
+                   const void *data, size_t n);
+/* A problem without a request, as a whole answer that closes the connection. */
+void respond_refuse(HttpConn *c, int status, const char *type, const char *detail);
+const char *status_phrase(int status);
+/* The request goes to who answers it. route: borrowed, lives as long as the server. */
+void request_begun(HttpRequest *req, const char *route);
+/* Counts the answer that is being given. */
+void respond_observe(HttpRequest *req, int status);
+
+/* http-route.c */
+struct Route {
+        Route *next;
+        char *method, *pattern;
+        http_handler_t handler;
+        void *userdata;
+};
+void routes_free(Route *routes);
+/* Finds the handler and calls it, or answers 404, 405 or with a file. */
+void route_dispatch(HttpServer *s, HttpRequest *req);
+const char *method_name(int method);
+
+/* http-log.c */
+void request_identify(HttpRequest *req, struct lws *wsi);
+void request_answered(HttpRequest *req);
+
+/* http-server.c */
+/* Open connections, whether lws has heard of them or not. */
+unsigned server_count_conns(HttpServer *s);
+void server_conn_gone(HttpServer *s);
+
+/* sse.c */
+int sse_on_writable(SseStream *stream);
+void sse_detach(SseStream *stream); /* calls closed and frees it */
+
+/* ws.c */
+/* A request to upgrade to protocol. 0 lets lws go on with the handshake; negative: refused and answered. */
+int ws_on_upgrade(HttpConn *c, const char *protocol);
+void ws_on_established(WsConn *ws);
+int ws_on_receive(WsConn *ws, const char *data, size_t n);
+void ws_on_pong(WsConn *ws);
+int ws_on_writable(WsConn *ws);
+void ws_detach(WsConn *ws); /* calls closed and frees it */

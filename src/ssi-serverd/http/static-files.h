@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The files of the dashboard. Never leaves its folder, follows no symlink, shows no hidden file. */
+
+#include "http/http.h"
+
+typedef struct StaticFiles StaticFiles;
+
+int static_files_new(const char *dir, StaticFiles **ret);
+StaticFiles *static_files_free(StaticFiles *f);
+
+/* Answers a GET or HEAD for the request's path. A path without a dot in its last segment is a page of the dashboard's
+ * own: it gets index.html. */
+void static_files_serve(StaticFiles *f, HttpRequest *req);

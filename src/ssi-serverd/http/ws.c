@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "http/internal.h"
+
+/* Messages written in one turn, as long as the socket takes them. */
+#define WS_BURST 64
+
+typedef struct Message {
+        struct Message *next;
+        size_t size;
+        unsigned char data[]; /* begins with LWS_PRE bytes of room for lws */
+} Message;
+
+struct WsConn {
+        HttpConn *conn;
+        void *data;
+
+        char *partial; /* the message that is being received */
+        size_t partial_size, partial_allocated;
+
+        Message *queue, *queue_tail;
+        size_t queued; /* bytes */
+
+        WheelTimer timer;
+        uint64_t heard; /* seconds of the wheel */
+        bool established, paused;
+        bool pinged;    /* since something was heard */
+        bool want_ping;
+        bool closing;   /* nothing is delivered any more, the queue then the close frame go out */
+        bool goodbye;   /* lws has been told */
+        int close_code;
+        char close_reason[124];
+};
+
+void ws_set_data(WsConn *w, void *data)
+{
+        w->data = data;
+}
+
+void *ws_data(WsConn *w)
+{
+        return w->data;
+}
+
+const char *ws_peer(WsConn *w)
+{
+        return w->conn->peer;
+}
+
+static void partial_free(WsConn *w)
+{
+        w->conn->server->ws_partial -= w->partial_allocated;
+        free(w->partial);
+        w->partial = NULL;
+        w->partial_size = w->partial_allocated = 0;
+}
+
+static void queue_pop(WsConn *w)
+{
+        Message *m = w->queue;
+
+        w->queue = m->next;
+        if (!w->queue)
+                w->queue_tail = NULL;
+        w->queued -= m->size;
+        free(m);
+}
+
+static void on_close_timeout(WheelTimer *t, void *userdata)
+{
+        WsConn *w = userdata;
+
+        conn_kill(w->conn);
+}
+
+/* At the earliest time at which something could be due. */
+static void on_alive_timeout(WheelTimer *t, void *userdata)
+{
+        WsConn *w = userdata;
+        Wheel *wheel = w->conn->server->wheel;
+        /* Who is not listened to cannot be blamed for silence, and still wants to know that we are there. */
+        uint64_t silence = w->paused ? WS_PING_SECONDS : wheel_now(wheel) - w->heard;
+
+        if (silence >= WS_SILENCE_SECONDS) {
+                conn_kill(w->conn);
+                return;
+        }
+        if (silence < WS_PING_SECONDS) {
+                wheel_arm(wheel, &w->timer, (unsigned) (WS_PING_SECONDS - silence), on_alive_timeout, w);
+                return;
+        }
+        if (!w->pinged || w->paused) {
+                w->pinged = w->want_ping = true;
+                conn_want_write(w->conn);
+        }
+        wheel_arm(wheel, &w->timer, (unsigned) MIN(WS_SILENCE_SECONDS - silence, (uint64_t) WS_PING_SECONDS),
+                  on_alive_timeout, w);
+}
+
+static void heard(WsConn *w)
+{
+        w->heard = wheel_now(w->conn->server->wheel);
+        w->pinged = false;
+}
+
+int ws_on_upgrade(HttpConn *c, const char *protocol)
+{
+        HttpServer *s = c->server;
+        WsConn *w;
+        char *uri;
+        int size, method;
+
+        if (c->request || c->sse || c->ws)
+                return -EPROTO;
+        wheel_disarm(s->wheel, &c->timer);
+        method = lws_http_get_uri_and_method(c->wsi, &uri, &size);
+        if (method < 0)
+                return -EPROTO;
+        if (strcasecmp(protocol, "websocket") != 0) {
+                respond_refuse(c, 400, "bad-upgrade", "Only an upgrade to WebSocket is possible.");
+                return -EPROTO;
+        }
+        if (!s->ws_path || strlen(s->ws_path) != (size_t) size || memcmp(s->ws_path, uri, (size_t) size) != 0) {
+                if (s->unavailable)
+                        respond_refuse(c, 503, "unavailable", s->unavailable);
+                else
+                        respond_refuse(c, 404, "not-found", "There is no such WebSocket.");
+                return -ENOENT;
+        }
+        if (s->shutting_down || s->unavailable) {
+                respond_refuse(c, 503, "unavailable", s->unavailable ?: "The server is shutting down.");
+                return -ESHUTDOWN;
+        }
+        if (method != LWSHUMETH_GET) {
+                respond_refuse(c, 405, "method-not-allowed", "A WebSocket begins with GET.");
+                return -EPROTO;
+        }
+
+        w = calloc(1, sizeof(*w));
+        if (!w)
+                return -ENOMEM;
+        w->conn = c;
+        c->ws = w;
+        heard(w);
+        if (s->ws_handler.open && s->ws_handler.open(w, s->ws_userdata) < 0) {
+                c->ws = NULL;
+                while (w->queue)
+                        queue_pop(w);
+                wheel_disarm(s->wheel, &w->timer);
+                free(w);
+                respond_refuse(c, 503, "refused", "No further connection is taken now.");
+                return -ECONNREFUSED;
+        }
+        /* From here on closed() is owed, also when the handshake fails: ws_detach() sees to it. */
+        return 0;
+}
+
+void ws_on_established(WsConn *w)
+{
+        w->established = true;
+        heard(w);
+        if (!w->timer.armed)
+                wheel_arm(w->conn->server->wheel, &w->timer, WS_PING_SECONDS, on_alive_timeout, w);
+        if (w->queue || w->closing)
+                conn_want_write(w->conn);
+}
+
+static int partial_append(WsConn *w, const char *data, size_t n, size_t rest)
+{
+        HttpServer *s = w->conn->server;
+        size_t need = w->partial_size + n, want;
+        char *partial;
+
+        if (need > w->partial_allocated) {
+                /* As far as the frame is announced, but no more than double of what has arrived. */
+                want = MIN(MAX(need, MIN(need + rest, 2 * need + 4096)), WS_MESSAGE_MAX);
+                if (s->ws_partial + want - w->partial_allocated > WS_PARTIAL_MAX)
+                        return -ENOBUFS;
+                partial = realloc(w->partial, want);
+                if (!partial)
+                        return -ENOMEM;
+                s->ws_partial += want - w->partial_allocated;
+                w->partial = partial;
+                w->partial_allocated = want;
+        }
+        memcpy(w->partial + w->partial_size, data, n);
+        w->partial_size = need;
+        return 0;
+}
+
+static void deliver(WsConn *w, const char *text, size_t n)
+{
+        HttpServer *s = w->conn->server;
+
+        if (s->ws_handler.message)
+                s->ws_handler.message(w, text, n, s->ws_userdata);
+}
+
+int ws_on_receive(WsConn *w, const char *data, size_t n)
+{
+        size_t rest = lws_remaining_packet_payload(w->conn->wsi);
+        bool whole = lws_is_final_fragment(w->conn->wsi);
+        int r;
+
+        heard(w);
+        if (w->closing)
+                return 0;
+        if (lws_frame_is_binary(w->conn->wsi)) {
+                partial_free(w);
+                ws_close(w, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "text only");
+                return 0;
+        }
+        if (rest > WS_MESSAGE_MAX || w->partial_size + n + rest > WS_MESSAGE_MAX) {
+                partial_free(w);
+                ws_close(w, 4413, "too_large");
+                return 0;
+        }
+        /* The common case needs no copy. */
+        if (whole && w->partial_size == 0) {
+                deliver(w, data, n);
+                return 0;
+        }
+        r = partial_append(w, data, n, rest);
+        if (r < 0) {
+                partial_free(w);
+                ws_close(w, 4429, "slow_down");
+                return 0;
+        }
+        if (whole) {
+                deliver(w, w->partial, w->partial_size);
+                partial_free(w);
+        }
+        return 0;
+}
+
+void ws_on_pong(WsConn *w)
+{
+        heard(w);
+}
+
+static int flush_queue(WsConn *w)
+{
+        struct lws *wsi = w->conn->wsi;
+
+        /* lws keeps what the socket does not take, and says so here. Asking the socket before each message would be a
+         * system call more. */
+        for (unsigned i = 0; w->queue && i < WS_BURST && !lws_partial_buffered(wsi); i++) {
+                if (lws_write(wsi, w->queue->data + LWS_PRE, w->queue->size, LWS_WRITE_TEXT) < 0)
+                        return -EPIPE;
+                queue_pop(w);
+        }
+        return 0;
+}
+
+int ws_send(WsConn *w, const char *text, size_t n)
+{
+        Message *m;
+
+        if (w->closing)
+                return -ESHUTDOWN;
+        if (n > WS_QUEUE_MAX - w->queued) {
+                /* What is queued would not get through either. */
+                while (w->queue)
+                        queue_pop(w);
+                ws_close(w, 4429, "slow_down");
+                return -ENOBUFS;
+        }
+        m = malloc(sizeof(*m) + LWS_PRE + n);
+        if (!m)
+                return -ENOMEM;
+        m->next = NULL;
+        m->size = n;
+        memcpy(m->data + LWS_PRE, text, n);
+        if (w->queue_tail)
+                w->queue_tail->next = m;
+        else
+                w->queue = m;
+        w->queue_tail = m;
+        w->queued += n;
+        if (!w->established)
+                return 0;
+        /* At once when the socket takes it: each callback that lws is asked for costs it four calls of epoll_ctl(2). Not
+         * from within one, where what lws itself owes the peer comes first. */
+        if (w->queue == m && w->conn->wsi && !w->conn->in_callback && !w->conn->close && flush_queue(w) < 0) {
+                conn_kill(w->conn);
+                return 0;
+        }
+        if (w->queue)
+                conn_want_write(w->conn);
+        return 0;
+}
+
+void ws_close(WsConn *w, int code, const char *reason)
+{
+        if (w->closing)
+                return;
+        w->closing = true;
+        w->close_code = code;
+        snprintf(w->close_reason, sizeof(w->close_reason), "%s", strempty(reason));
+        /* The peer may have stopped reading. */
+        wheel_arm(w->conn->server->wheel, &w->timer, WS_CLOSE_SECONDS, on_close_timeout, w);
+        if (w->paused) {
+                w->paused = false;
+                conn_read(w->conn, true);
+        }
+        if (w->established)
+                conn_want_write(w->conn);
+}
+
+void ws_pause(WsConn *w, bool pause)
+{
+        if (w->closing || w->paused == pause)
+                return;
+        w->paused = pause;
+        heard(w);
+        conn_read(w->conn, !pause);
+}
+
+/* Not by an error from lws' callback: builds with its debugging on, as Debian's is, close twice then, and the second
+ * time drop the frame. */
+static void say_goodbye(HttpConn *c)
+{
+        WsConn *w = c->ws;
+
+        lws_close_reason(c->wsi, (enum lws_close_status) w->close_code, (unsigned char *) w->close_reason,
+                         strlen(w->close_reason));
+        conn_close(c);
+}
+
+int ws_on_writable(WsConn *w)
+{
+        struct lws *wsi = w->conn->wsi;
+        unsigned char ping[LWS_PRE + 1] = {};
+
+        if (w->want_ping && !w->closing) {
+                w->want_ping = false;
+                /* lws does not report a pong without a payload. */
+                if (lws_write(wsi, ping + LWS_PRE, 1, LWS_WRITE_PING) < 0)
+                        return -EPIPE;
+        }
+        if (flush_queue(w) < 0)
+                return -EPIPE;
+        if (w->queue) {
+                conn_want_write(w->conn);
+                return 0;
+        }
+        if (w->closing && !w->goodbye) {
+                w->goodbye = true;
+                conn_defer(w->conn, say_goodbye);
+        }
+        return 0;
+}
+
+void ws_detach(WsConn *w)
+{
+        HttpServer *s = w->conn->server;
+
+        w->conn->ws = NULL;
+        wheel_disarm(s->wheel, &w->timer);
+        if (s->ws_handler.closed)
+                s->ws_handler.closed(w, s->ws_userdata);
+        while (w->queue)
+                queue_pop(w);
+        partial_free(w);
+        free(w);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <limits.h>
+#include <utlist.h>
+
+#include "db/array.h"
+#include "ingest/internal.h"
+#include "ingest/sql.h"
+
+static void add_optional_int(DbArray *a, int64_t value)
+{
+        if (value < 0)
+                db_array_null(a);
+        else
+                db_array_int(a, value);
+}
+
+static void add_service(DbArray a[static _SVC_MAX], const ServiceState *s)
+{
+        const IngestItem *result = s->result, *last = s->last;
+        bool error = last->kind == INGEST_ERROR;
+
+        db_array_int(&a[SVC_PART], (int64_t) s->key.part + 1);
+        db_array_text(&a[SVC_NAME], s->key.name);
+        db_array_text(&a[SVC_STATUS], result ? status_to_string(result->status) : NULL);
+        db_array_text(&a[SVC_MESSAGE], result ? result->text.message : NULL);
+        db_array_time(&a[SVC_STATUS_AT], result ? result->timestamp : USEC_INFINITY);
+        db_array_time(&a[SVC_CHANGED_AT], result ? s->changed_at : USEC_INFINITY);
+        db_array_bool(&a[SVC_FLIPPED], s->flipped);
+        db_array_bool(&a[SVC_LIVE], !last->replay);
+        add_optional_int(&a[SVC_DURATION], last->duration_ms);
+        db_array_text(&a[SVC_INVOCATION], last->text.invocation_id);
+        db_array_text(&a[SVC_ERROR_KIND], error ? last->text.error_kind : NULL);
+        db_array_text(&a[SVC_ERROR_DETAIL], error ? last->text.error_detail : NULL);
+        db_array_time(&a[SVC_ERROR_AT], error ? last->timestamp : USEC_INFINITY);
+}
+
+static void add_event(DbArray a[static _EV_MAX], size_t part, const IngestItem *item)
+{
+        static const char *const kinds[] = {
+                [INGEST_RESULT] = "result",
+                [INGEST_ERROR] = "error",
+                [INGEST_GAP] = "gap",
+        };
+
+        db_array_int(&a[EV_PART], (int64_t) part + 1);
+        db_array_text(&a[EV_SERVICE], item->text.service);
+        db_array_text(&a[EV_KIND], kinds[item->kind]);
+        db_array_time(&a[EV_AT], item->timestamp);
+        db_array_text(&a[EV_STATUS], status_to_string(item->status));
+        db_array_text(&a[EV_MESSAGE], item->text.message);
+        db_array_text(&a[EV_ERROR_KIND], item->text.error_kind);
+        db_array_text(&a[EV_ERROR_DETAIL], item->text.error_detail);
+        add_optional_int(&a[EV_DURATION], item->duration_ms);
+        db_array_text(&a[EV_INVOCATION], item->text.invocation_id);
+        db_array_time(&a[EV_GAP_FROM], item->gap_from);
+}
+
+static void add_inventory(DbArray a[static _INV_MAX], const Batch *b, size_t part)
+{
+        const IngestItem *item = b->parts[part].items;
+
+        for (size_t k = 0; k < item->n_services; k++) {
+                const InventoryService *s = &item->services[k];
+                const KnownService *known;
+
+                if (!s->write)
+                        continue;
+                known = known_find(&b->parts[part].source->known, s->name);
+                db_array_int(&a[INV_PART], (int64_t) part + 1);
+                db_array_text(&a[INV_NAME], s->name);
+                db_array_text(&a[INV_TITLE], s->title);
+                db_array_text(&a[INV_DESCRIPTION], s->description);
+                db_array_text(&a[INV_VERSION], s->version);
+                db_array_text(&a[INV_SCHEDULE], s->schedule);
+                add_optional_int(&a[INV_TIMEOUT], s->timeout_ms);
+                db_array_bool(&a[INV_ENABLED], s->enabled);
+                db_array_time(&a[INV_NEXT_RUN], s->next_run);
+                db_array_text(&a[INV_WATCHES], s->watches);
+                db_array_text(&a[INV_DEPENDS_ON], s->depends_on);
+                db_array_time(&a[INV_HEARD_AT], known && known->heard > 0 ? known->heard : USEC_INFINITY);
+        }
+}
+
+/* The services whose state is written, and the servers of those whose state is another one. A replay is told of when
+ * it ends. */
+static int item_changes(const Batch *b, bool accepted_only, Changes *changes)
+{
+        size_t told = SIZE_MAX;
+        int r = 0;
+
+        for (size_t k = 0; k < b->n_states; k++) {
+                const ServiceState *s = &b->states[k];
+                const BatchPart *p = &b->parts[s->key.part];
+
+                if (!s->write || s->last->replay || (accepted_only && !p->accepted))
+                        continue;
+                /* States are in the order of the parts. */
+                if (s->changed && s->key.part != told) {
+                        r = changes_add(changes, CHANGE_SERVER, p->source->user, p->source->server, NULL);
+                        told = s->key.part;
+                }
+                if (r >= 0)
+                        r = changes_add(changes, CHANGE_SERVICE, p->source->user, p->source->server, s->key.name);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int add_notifications(const Batch *b, const char *instance, DbArray *a)
+{
+        _cleanup_(changes_clear) Changes changes = {};
+        char **payloads = NULL;
+        size_t n = 0;
+        int r;
+
+        r = item_changes(b, false, &changes);
+        if (r >= 0)
+                r = changes_encode(&changes, instance, &payloads, &n);
+        if (r < 0)
+                return r;
+        for (size_t k = 0; k < n; k++)
+                db_array_text(a, payloads[k]);
+        payloads_free(payloads, n);
+        return 0;
+}
+
+static int fill_items(const Batch *b, const char *instance, DbArray a[static ITEMS_PARAMS])
+{
+        for (size_t k = 0; k < b->n_parts; k++) {
+                const IngestItem *item;
+
+                DL_FOREACH(b->parts[k].items, item)
+                        if (item->keep)
+                                add_event(a + ITEMS_EVENTS, k, item);
+        }
+        for (size_t k = 0; k < b->n_states; k++)
+                if (b->states[k].write)
+                        add_service(a + ITEMS_SERVICES, &b->states[k]);
+        return add_notifications(b, instance, &a[ITEMS_NOTIFY]);
+}
+
+static int fill_params(const Batch *b, const char *instance, DbArray a[static ITEMS_PARAMS])
+{
+        for (size_t k = 0; k < b->n_parts; k++) {
+                const BatchPart *p = &b->parts[k];
+
+                db_array_int(&a[FENCE_ID], p->source->id);
+                db_array_int(&a[FENCE_EPOCH], p->source->epoch);
+                db_array_text(&a[FENCE_CURSOR], p->cursor);
+                db_array_bool(&a[FENCE_GAP], p->gap);
+                if (b->kind == BATCH_INVENTORY) {
+                        add_inventory(a + INVENTORY_SERVICES, b, k);
+                        db_array_bool(&a[INVENTORY_WHOLE], p->items->whole);
+                }
+        }
+        return b->kind == BATCH_ITEMS ? fill_items(b, instance, a) : 0;
+}
+
+int batch_send(Batch *b, Db *db, const char *instance, const IngestSettings *settings, db_callback_t callback,
+               void *userdata)
+{
+        static const struct {
+                const char *name, *sql;
+                unsigned n_params;
+                unsigned grace; /* the parameter that is the grace, or none */
+        } statements[] = {
+                [BATCH_ITEMS] = { "items", sql_items, ITEMS_PARAMS, ITEMS_GRACE },
+                [BATCH_INVENTORY] = { "inventory", sql_inventory, INVENTORY_PARAMS, INVENTORY_GRACE },
+                [BATCH_LIVE] = { "live", sql_live, _FENCE_MAX, UINT_MAX },
+        };
+        unsigned n_params = statements[b->kind].n_params;
+        const char *params[ITEMS_PARAMS];
+        DbArray a[ITEMS_PARAMS] = {};
+        char grace[16];
+        int r;
+
+        snprintf(grace, sizeof(grace), "%u", settings->grace_seconds);
+        r = fill_params(b, instance, a);
+        for (unsigned k = 0; k < n_params && r >= 0; k++) {
+                params[k] = k == statements[b->kind].grace ? grace : db_array_done(&a[k]);
+                if (!params[k])
+                        r = -ENOMEM;
+        }
+        if (r >= 0)
+                r = db_query_prepared(db, statements[b->kind].name, statements[b->kind].sql, n_params, params, callback,
+                                      userdata);
+        db_arrays_free(a, ITEMS_PARAMS);
+        return r;
+}
+
+static BatchPart *batch_part(const Batch *b, PGresult *res, int row)
+{
+        unsigned long part = strtoul(PQgetvalue(res, row, 0), NULL, 10);
+
+        return part >= 1 && part <= b->n_parts ? &b->parts[part - 1] : NULL;
+}
+
+void batch_mark_accepted(Batch *b, PGresult *res)
+{
+        for (int row = 0; row < PQntuples(res); row++) {
+                BatchPart *p = batch_part(b, res, row);
+
+                if (p)
+                        p->accepted = true;
+        }
+}
+
+/* What a replay changed, now that it is over. */
+static int untold_changes(const Batch *b, Changes *changes)
+{
+        int r = 0;
+
+        for (size_t k = 0; k < b->n_parts; k++) {
+                /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a batch has as many parts as it says */
+                const IngestSource *s = b->parts[k].source;
+
+                if (!b->parts[k].accepted)
+                        continue;
+                for (const KnownService *v = s->known.services; v && r >= 0; v = v->hh.next)
+                        if (v->untold)
+                                r = changes_add(changes, CHANGE_SERVICE, s->user, s->server, v->name);
+        }
+        return r;
+}
+
+int batch_changes(const Batch *b, PGresult *res, Changes *changes)
+{
+        int r = 0;
+
+        if (b->kind == BATCH_ITEMS)
+                return item_changes(b, true, changes);
+        for (int row = 0; row < PQntuples(res) && r >= 0; row++) {
+                const BatchPart *p = batch_part(b, res, row);
+                const char *what = PQgetvalue(res, row, 1);
+
+                if (p && !streq(what, "f"))
+                        r = changes_add(changes, (ChangeKind) *what, p->source->user, p->source->server,
+                                        PQgetisnull(res, row, 2) ? NULL : PQgetvalue(res, row, 2));
+        }
+        return r < 0 || b->kind != BATCH_LIVE ? r : untold_changes(b, changes);
+}

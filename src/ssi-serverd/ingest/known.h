@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the owner of an agent's session knows of its services: the state that is in the database for certain, because
+ * this session has committed it, and the epoch lets nobody else. It saves writing what is there already.
+ *
+ * Results that change nothing but times are written at most every `refresh` usec, and so is a next run, unless it is so
+ * far away that its successor would come late. */
+
+#include <uthash.h>
+
+#include "ingest/item.h"
+#include "shared/slug.h"
+
+#define INVENTORY_DIGEST_SIZE 16
+
+typedef struct KnownService {
+        char name[SLUG_MAX + 1];
+        bool has_state;         /* the fields up to written are known */
+        Status status;
+        char *message;
+        char *error_kind, *error_detail;
+        uint64_t written;       /* when the state was written; CLOCK_MONOTONIC, usec */
+        uint64_t heard;         /* when the last result or error came; usec since the epoch, 0 for never */
+        bool untold;            /* changed by a replay */
+        bool listed;            /* in the last inventory; the fields below are known */
+        unsigned char digest[INVENTORY_DIGEST_SIZE];
+        uint64_t next_run, next_run_written;
+        UT_hash_handle hh;
+} KnownService;
+
+typedef struct Known {
+        KnownService *services;
+        bool inventory; /* one has been committed */
+} Known;
+
+void known_clear(Known *k);
+KnownService *known_find(const Known *k, const char *name);
+/* Adds it when it is not there; NULL when out of memory. */
+KnownService *known_get(Known *k, const char *name);
+void known_remove(Known *k, KnownService *s);
+
+/* Whether a result (error NULL) or execution error after the known state leaves it as it is but for times. */
+bool known_is_same(const KnownService *s, const IngestItem *item);
+
+/* Of what an inventory says, next run aside. */
+void inventory_digest(const InventoryService *s, unsigned char digest[static INVENTORY_DIGEST_SIZE]);

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <sodium.h>
+
+#include "notify/delivery.h"
+#include "shared/log.h"
+#include "notify/mail-header.h"
+
+#define TIMEOUT_DEFAULT 20
+#define TIMEOUT_MAX     300
+#define SECRET_MAX      1024
+
+DEFINE_CLEANUP(CURLU *, curl_url_cleanup);
+
+void delivery_config_done(DeliveryConfig *c)
+{
+        if (c->smtp_password)
+                sodium_memzero(c->smtp_password, strlen(c->smtp_password));
+        free(c->smtp_url);
+        free(c->smtp_user);
+        free(c->smtp_password);
+        free(c->smtp_from);
+        free(c->smtp_ca);
+        free(c->public_url);
+        *c = (DeliveryConfig){};
+}
+
+/* The systemd credential smtp.password, without the line break at its end; NULL when there is none. */
+static int load_password(char **ret)
+{
+        const char *dir = secure_getenv("CREDENTIALS_DIRECTORY");
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        char buf[SECRET_MAX + 1];
+        ssize_t n;
+
+        if (!dir)
+                return 0;
+        if (asprintf(&path, "%s/smtp.password", dir) < 0) {
+                path = NULL;
+                return -ENOMEM;
+        }
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ENOENT ? 0 : -errno;
+        n = read(fd, buf, SECRET_MAX);
+        if (n < 0)
+                return -errno;
+        buf[n] = '\0';
+        buf[strcspn(buf, "\r\n")] = '\0';
+        *ret = strdup(buf);
+        sodium_memzero(buf, sizeof(buf));
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int take_part(CURLU *u, CURLUPart part, char **ret)
+{
+        CURLUcode code;
+        char *s;
+
+        code = curl_url_get(u, part, &s, CURLU_URLDECODE);
+        if (code == CURLUE_NO_USER || code == CURLUE_NO_PASSWORD)
+                return 0;
+        if (code != CURLUE_OK)
+                return -EINVAL;
+        *ret = strdup(s);
+        curl_free(s);
+        return *ret ? curl_url_set(u, part, NULL, 0) == CURLUE_OK ? 0 : -EINVAL : -ENOMEM;
+}
+
+/* User and password leave the URL, so that it may be shown. */
+static int parse_smtp_url(const char *text, DeliveryConfig *c)
+{
+        _cleanup_(curl_url_cleanupp) CURLU *u = curl_url();
+        char *url;
+        int r;
+
+        if (!u)
+                return -ENOMEM;
+        if ((!startswith(text, "smtp://") && !startswith(text, "smtps://")) ||
+            curl_url_set(u, CURLUPART_URL, text, 0) != CURLUE_OK)
+                return -EINVAL;
+        r = take_part(u, CURLUPART_USER, &c->smtp_user);
+        if (r >= 0)
+                r = take_part(u, CURLUPART_PASSWORD, &c->smtp_password);
+        if (r >= 0 && !c->smtp_password)
+                r = load_password(&c->smtp_password);
+        if (r < 0)
+                return r;
+        if (curl_url_get(u, CURLUPART_URL, &url, 0) != CURLUE_OK)
+                return -EINVAL;
+        c->smtp_url = strdup(url);
+        curl_free(url);
+        return c->smtp_url ? 0 : -ENOMEM;
+}
+
+static int load_mail(DeliveryConfig *c)
+{
+        const char *url = getenv("SSI_SMTP_URL"), *from = getenv("SSI_SMTP_FROM"), *ca = getenv("SSI_SMTP_CA");
+        int r;
+
+        if (isempty(url))
+                return 0;
+        r = parse_smtp_url(url, c);
+        if (r < 0)
+                return log_error_errno(r, "SSI_SMTP_URL is not smtp://HOST or smtps://HOST");
+        if (isempty(from) || strpbrk(from, "\r\n") || !strchr(from, '@'))
+                return log_error_errno(EINVAL, "SSI_SMTP_FROM must be the address that mails come from");
+        c->smtp_from = strdup(from);
+        if (!c->smtp_from || (!isempty(ca) && !(c->smtp_ca = strdup(ca))))
+                return log_oom();
+        return 0;
+}
+
+static int load_public_url(DeliveryConfig *c)
+{
+        const char *url = getenv("SSI_PUBLIC_URL");
+        size_t n;
+
+        if (isempty(url))
+                return 0;
+        if (!startswith(url, "https://") && !startswith(url, "http://"))
+                return log_error_errno(EINVAL, "SSI_PUBLIC_URL must be the dashboard's https:// address");
+        n = strlen(url);
+        while (n > 0 && url[n - 1] == '/')
+                n--;
+        c->public_url = memdup_string(url, n);
+        return c->public_url ? 0 : log_oom();
+}
+
+int delivery_config_load(DeliveryConfig *ret)
+{
+        _cleanup_(delivery_config_done) DeliveryConfig c = { .timeout = TIMEOUT_DEFAULT };
+        const char *allow = getenv("SSI_ALLOW_PRIVATE_TARGETS"), *timeout = getenv("SSI_NOTIFY_TIMEOUT");
+        int r;
+
+        r = load_mail(&c);
+        if (r >= 0)
+                r = load_public_url(&c);
+        if (r < 0)
+                return r;
+        c.allow_private = allow && streq(allow, "yes");
+        if (!isempty(timeout)) {
+                char *end;
+                unsigned long n = strtoul(timeout, &end, 10);
+
+                if (*end != '\0' || n < 1 || n > TIMEOUT_MAX)
+                        return log_error_errno(EINVAL, "SSI_NOTIFY_TIMEOUT must be 1 to %d seconds", TIMEOUT_MAX);
+                c.timeout = (unsigned) n;
+        }
+        *ret = c;
+        c = (DeliveryConfig){};
+        return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Sends one message to one place, once: by HTTP or SMTP, through libcurl in the event loop. Retries are the caller's. */
+
+#include "loop/curl-loop.h"
+
+typedef struct DeliveryConfig {
+        char *smtp_url;      /* smtp:// or smtps://, without user and password; NULL: no mail */
+        char *smtp_user, *smtp_password;
+        char *smtp_from;     /* "ssi@example.org" or "SSI <ssi@example.org>" */
+        char *smtp_ca;       /* PEM file; NULL: the system's */
+        char *public_url;    /* of the dashboard, without a slash at its end; NULL: no links */
+        bool allow_private;  /* HTTP may go to this machine and private networks */
+        unsigned timeout;    /* s, for the whole of one delivery */
+} DeliveryConfig;
+
+/* From the environment (ssi-serverd(8)). Logs its errors. */
+int delivery_config_load(DeliveryConfig *ret);
+void delivery_config_done(DeliveryConfig *c);
+
+static inline bool delivery_has_mail(const DeliveryConfig *c)
+{
+        return c->smtp_url && c->smtp_from;
+}
+
+typedef struct DeliveryResult {
+        bool ok;
+        bool permanent;       /* trying again will not help */
+        bool gone;            /* HTTP 404 or 410 */
+        unsigned retry_after; /* s; what the receiver asked for, or 0 */
+        char detail[256];     /* a sentence for people, unless ok */
+} DeliveryResult;
+
+typedef void (*delivery_done_t)(const DeliveryResult *result, void *userdata);
+
+typedef struct HttpMessage {
+        const char *method;        /* "POST" or "PUT" */
+        char *url;
+        struct curl_slist *headers;
+        void *body;
+        size_t n_body;
+} HttpMessage;
+
+void http_message_done(HttpMessage *m);
+/* Adds "name: value". -ENOMEM. */
+int http_message_add_header(HttpMessage *m, const char *name, const char *value);
+
+/* Takes the message in any case. done is called exactly once, from the event loop, unless an error is returned. What
+ * the receiver answers besides its status is not kept. Redirects are not followed. */
+int delivery_http(CurlLoop *l, const DeliveryConfig *c, HttpMessage *m_taken, delivery_done_t done, void *userdata);
+
+typedef struct MailMessage {
+        const char *id;      /* makes the Message-ID */
+        const char *to;
+        const char *subject; /* any UTF-8 */
+        const char *text;    /* the same */
+} MailMessage;
+
+/* Copies. Otherwise as above; -EOPNOTSUPP when no mail server is configured. */
+int delivery_mail(CurlLoop *l, const DeliveryConfig *c, const MailMessage *m, delivery_done_t done, void *userdata);

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <sys/random.h>
+#include <time.h>
+#include <utlist.h>
+
+#include "shared/log.h"
+#include "notify/notifier-internal.h"
+#include "auth/token.h"
+
+#define RETRY_MIN_SEC   1U
+#define RETRY_MAX_SEC   900U
+#define RECORD_AGAIN    USEC_PER_SEC
+#define TOKEN_LIFETIME  "2 hours"
+
+static void slot_record(NotifySlot *s);
+
+NotifySlot *notify_slot_free(NotifySlot *s)
+{
+        if (!s)
+                return NULL;
+        DL_DELETE(s->notifier->slots, s);
+        s->notifier->n_slots--;
+        free(s->id);
+        free(s->public_id);
+        free(s->payload);
+        free(s->type);
+        free(s->config);
+        free(s->endpoint);
+        free(s->p256dh);
+        free(s->auth);
+        free(s->email);
+        free(s->user);
+        free(s->token);
+        free(s);
+        return NULL;
+}
+
+/* ---- What became of it ---- */
+
+/* Doubles up to a quarter of an hour; half of it is chance, so that what failed together does not come back together. */
+static unsigned retry_delay(const NotifySlot *s)
+{
+        unsigned delay = MIN(RETRY_MIN_SEC << MIN(s->attempts - 1, 15U), RETRY_MAX_SEC);
+        uint32_t random = 0;
+
+        (void) !getrandom(&random, sizeof(random), GRND_NONBLOCK);
+        return MAX(delay * 500 + random % (delay * 500 + 1), s->result.retry_after * 1000);
+}
+
+/* The database is away: what is known must not be forgotten, or it would be sent again. */
+static void slot_record_later(NotifySlot *s)
+{
+        s->unrecorded = true;
+        (void) sd_event_source_set_time_relative(s->notifier->again, RECORD_AGAIN);
+        (void) sd_event_source_set_enabled(s->notifier->again, SD_EVENT_ONESHOT);
+}
+
+static void recorded(PGresult *res, int error, void *userdata)
+{
+        NotifySlot *s = userdata;
+        Notifier *n = s->notifier;
+
+        if (error < 0 && error != -EINVAL) {
+                slot_record_later(s);
+                return;
+        }
+        if (error < 0)
+                log_warning("Cannot write down what became of %s: %s", s->public_id, db_result_message(res));
+        notify_slot_free(s);
+        if (!n->stopped)
+                notifier_kick(n);
+}
+
+/* $1 id, $2 ok, $3 for good, $4 delay in ms, $5 what went wrong. A channel or browser that fails says since when. */
+static const char sql_record[] =
+        "WITH o AS (UPDATE notification_outbox SET"
+        "  state = CASE WHEN $2::bool THEN 'sent' WHEN $3::bool OR created_at < now() - interval '1 day' THEN 'failed'"
+        "   ELSE 'queued' END,"
+        "  done_at = CASE WHEN $2::bool OR $3::bool OR created_at < now() - interval '1 day' THEN now() END,"
+        "  due_at = now() + $4::int * interval '1 ms', error = $5"
+        "  WHERE id = $1::bigint AND state = 'queued' RETURNING channel_id, subscription_id),"
+        " c AS (UPDATE notification_channels c SET"
+        "  last_success_at = CASE WHEN $2::bool THEN now() ELSE c.last_success_at END, last_error = $5,"
+        "  failing_since = CASE WHEN $2::bool THEN NULL ELSE coalesce(c.failing_since, now()) END"
+        "  FROM o WHERE c.id = o.channel_id AND o.subscription_id IS NULL)"
+        " UPDATE push_subscriptions p SET"
+        "  last_success_at = CASE WHEN $2::bool THEN now() ELSE p.last_success_at END, last_error = $5,"
+        "  failing_since = CASE WHEN $2::bool THEN NULL ELSE coalesce(p.failing_since, now()) END"
+        "  FROM o WHERE p.id = o.subscription_id";
+
+/* A browser that has unsubscribed; its messages go with it. */
+static const char sql_gone[] = "DELETE FROM push_subscriptions p USING notification_outbox o WHERE o.id = $1::bigint"
+                               " AND p.id = o.subscription_id";
+
+static void slot_record(NotifySlot *s)
+{
+        const DeliveryResult *result = &s->result;
+        char delay[16];
+        const char *params[] = { s->id, result->ok ? "t" : "f", result->permanent ? "t" : "f", delay,
+                                 result->ok ? NULL : result->detail };
+        bool gone = s->endpoint && result->gone;
+
+        snprintf(delay, sizeof(delay), "%u", result->ok ? 0 : retry_delay(s));
+        if (db_query(s->notifier->db, gone ? sql_gone : sql_record, gone ? 1 : ELEMENTSOF(params), params, recorded, s) < 0) {
+                slot_record_later(s);
+                return;
+        }
+        s->unrecorded = false;
+}
+
+void notify_slots_record(Notifier *n)
+{
+        NotifySlot *s, *tmp;
+
+        DL_FOREACH_SAFE(n->slots, s, tmp)
+                if (s->unrecorded)
+                        slot_record(s);
+}
+
+static void slot_ended(const DeliveryResult *result, void *userdata)
+{
+        NotifySlot *s = userdata;
+
+        s->result = *result;
+        if (!s->notifier->db)
+                return; /* it all ends */
+        if (!result->ok)
+                log_info("Notification %s by %s was not delivered (attempt %u): %s", s->public_id, s->type, s->attempts,
+                         result->detail);
+        slot_record(s);
+}
+
+static void slot_failed(NotifySlot *s, int error)
+{
+        DeliveryResult result = { .permanent = error == -EINVAL || error == -EBADMSG };
+
+        snprintf(result.detail, sizeof(result.detail), "%s", error == -EOPNOTSUPP ? "No mail server is configured." :
+                 result.permanent ? "The channel's settings or the message cannot be used." : strerror(-error));
+        slot_ended(&result, s);
+}
+
+/* ---- Sending ---- */
+
+static int send_mail(Notifier *n, const char *to, const NotifyMessage *m, delivery_done_t done, void *userdata)
+{
+        _cleanup_free_ char *subject = NULL;
+
+        if (asprintf(&subject, "[SSI] %s", m->title) < 0) {
+                subject = NULL;
+                return -ENOMEM;
+        }
+        return delivery_mail(n->curl, &n->config,
+                             &(MailMessage){ .id = m->id, .to = to, .subject = subject, .text = m->text }, done, userdata);
+}
+
+/* The operator's address, which RFC 8292 asks for; push services want one. */
+static char *push_contact(const DeliveryConfig *c)
+{
+        const char *from = c->smtp_from, *open;
+        char *s;
+
+        if (c->public_url && startswith(c->public_url, "https://"))
+                return strdup(c->public_url);
+        open = from ? strrchr(from, '<') : NULL;
+        if (asprintf(&s, "mailto:%s", open ? open + 1 : from ?: "root@localhost.localdomain") < 0)
+                return NULL;
+        s[strcspn(s, ">")] = '\0';
+        return s;
+}
+
+int notifier_send(Notifier *n, const NotifyTarget *target, NotifyMessage *m, delivery_done_t done, void *userdata)
+{
+        _cleanup_(http_message_done) HttpMessage request = {};
+        _cleanup_free_ char *contact = NULL;
+        _cleanup_json_ json_object *config = NULL;
+        int r;
+
+        if (target->endpoint) {
+                contact = push_contact(&n->config);
+                if (!contact || !n->have_key)
+                        return contact ? -EOPNOTSUPP : -ENOMEM;
+                r = push_request(target->endpoint, target->p256dh, target->auth, &n->key, contact, m,
+                                 (uint64_t) time(NULL), &request);
+        } else {
+                r = json_parse(target->config, strlen(target->config), &config);
+                if (r >= 0 && streq(target->type, "email"))
+                        return send_mail(n, strempty(json_get_string(config, "address")), m, done, userdata);
+                if (r >= 0)
+                        r = channel_request(target->type, config, m, &request);
+        }
+        return r < 0 ? r : delivery_http(n->curl, &n->config, &request, done, userdata);
+}
+
+static const struct {
+        const char *kind, *subject, *text;
+} account_mails[] = {
+        { "verify", "Confirm your e-mail address",
+          "To confirm that this address is yours, open\n\n%s/verify-email?token=%s\n\n"
+          "If you did not ask for it, ignore this mail.\n" },
+        { "reset", "Reset your password",
+          "To choose a new password, open\n\n%s/reset-password?token=%s\n\n"
+          "The link works once. If you did not ask for it, ignore this mail: nothing has changed.\n" },
+};
+
+static void account_mail_send(NotifySlot *s, const char *kind)
+{
+        Notifier *n = s->notifier;
+
+        for (size_t i = 0; i < ELEMENTSOF(account_mails); i++) {
+                _cleanup_free_ char *text = NULL;
+                int r;
+
+                if (!streq(kind, account_mails[i].kind))
+                        continue;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+                r = asprintf(&text, account_mails[i].text, strempty(n->config.public_url), s->token);
+#pragma GCC diagnostic pop
+                if (r < 0) {
+                        text = NULL;
+                        r = -ENOMEM;
+                } else
+                        r = delivery_mail(n->curl, &n->config,
+                                          &(MailMessage){ .id = s->public_id,
+                                                          .to = strempty(s->email),
+                                                          .subject = account_mails[i].subject,
+                                                          .text = text },
+                                          slot_ended, s);
+                if (r < 0)
+                        slot_failed(s, r);
+                return;
+        }
+        slot_failed(s, -EBADMSG);
+}
+
+/* The row: the kind. */
+static void token_stored(PGresult *res, int error, void *userdata)
+{
+        NotifySlot *s = userdata;
+
+        if (error == -ECANCELED)
+                return;
+        if (error < 0)
+                slot_failed(s, -EIO);
+        else
+                account_mail_send(s, PQgetvalue(res, 0, 0));
+}
+
+/* The token of an account's mail is made now, so that nowhere but in the mail it stands in full. One that an earlier
+ * attempt may have delivered stays good. */
+static int account_mail_start(NotifySlot *s, const char *kind)
+{
+        char token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
+        const char *params[] = { hash, s->user, kind, s->email };
+
+        token_new("mail", token);
+        token_hash(token, hash);
+        s->token = strdup(token);
+        if (!s->token)
+                return -ENOMEM;
+        return db_query(s->notifier->db,
+                        "INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)"
+                        " VALUES ($1::bytea, $2::bigint, $3, $4, now() + interval '" TOKEN_LIFETIME "') RETURNING purpose",
+                        4, params, token_stored, s);
+}
+
+void notify_slot_start(NotifySlot *s)
+{
+        _cleanup_(notify_message_done) NotifyMessage m = {};
+        NotifyTarget target = {
+                .type = s->type,
+                .config = s->config ?: "{}",
+                .endpoint = s->endpoint,
+                .p256dh = s->p256dh,
+                .auth = s->auth,
+        };
+        const char *kind;
+        int r = -ENOMEM;
+
+        if (s->id && s->public_id && s->payload && s->type)
+                r = notify_message_new(s->public_id, s->payload, s->notifier->config.public_url, &m);
+        if (r >= 0) {
+                kind = notify_message_kind(&m);
+                if (streq(kind, "verify") || streq(kind, "reset"))
+                        r = account_mail_start(s, kind);
+                else
+                        r = notifier_send(s->notifier, &target, &m, slot_ended, s);
+        }
+        if (r < 0)
+                slot_failed(s, r);
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <sodium.h>
+
+#include "agent/session.h"
+#include "api/api.h"
+#include "api/metrics.h"
+#include "api/stream.h"
+#include "auth/key-ring.h"
+#include "auth/password.h"
+#include "auth/throttle.h"
+#include "auth/token.h"
+#include "core/schema.h"
+#include "http/rate-limit.h"
+#include "ingest/ingest.h"
+#include "notify/notifier.h"
+#include "shared/log.h"
+#include "start.h"
+
+/* How it starts: the schema is brought up to date (core/schema.h); then the pools connect; when they are up, the key of the access
+ * tokens is published and today's partitions are made sure of; then the API opens.
+ * When the database goes away later, the pools come back by themselves. */
+
+#define POOL_CONNECTIONS       4
+#define PASSWORD_CONCURRENCY   2
+#define MAINTENANCE_USEC       (3600 * USEC_PER_SEC)
+#define MAINTENANCE_RETRY_USEC (30 * USEC_PER_SEC)
+#define PARTITION_DAYS         "7"
+
+bool backend_is_idle(Backend *b)
+{
+        return (!b->db || db_in_flight(b->db) == 0) && (!b->ingest_db || db_in_flight(b->ingest_db) == 0) &&
+               notifier_is_idle(b->notifier);
+}
+
+void backend_prepare_stop(Backend *b)
+{
+        b->stopping = true;
+        notifier_stop(b->notifier);
+}
+
+/* ---- Ingestion ---- */
+
+static void on_ingested(const Changes *changes, bool notified, void *userdata)
+{
+        backend_publish(userdata, changes, notified);
+}
+
+static void on_ingest_failed(int error, const char *message, void *userdata)
+{
+        log_full(error == -EINVAL ? LOG_WARNING : LOG_DEBUG, "A batch of results was not committed: %s", message);
+        if (error != -EINVAL)
+                backend_wrote(userdata, error, message);
+}
+
+static void on_ingest_committed(void *userdata)
+{
+        backend_wrote(userdata, 0, NULL);
+}
+
+static const IngestHandler ingest_handler = {
+        .changed = on_ingested,
+        .committed = on_ingest_committed,
+        .failed = on_ingest_failed,
+};
+
+/* ---- The database ---- */
+
+static void on_key_published(void *userdata)
+{
+        Backend *b = userdata;
+
+        if (!b->has_key)
+                log_info("Database ready.");
+        b->has_key = true;
+        backend_available(b);
+}
+
+static void maintain_again(Backend *b, uint64_t usec)
+{
+        (void) sd_event_source_set_time_relative(b->maintenance_timer, usec);
+        (void) sd_event_source_set_enabled(b->maintenance_timer, SD_EVENT_ONESHOT);
+}
+
+/* One row: partitions made, dropped, and left because somebody reads them just now. */
+static void on_partitions(PGresult *res, int error, void *userdata)
+{
+        Backend *b = userdata;
+
+        if (error == -ECANCELED)
+                return;
+        if (error < 0) {
+                log_warning("Cannot tend the partitions of the history, trying again: %s", db_result_message(res));
+                maintain_again(b, MAINTENANCE_RETRY_USEC);
+                return;
+        }
+        if (!streq(PQgetvalue(res, 0, 1), "0"))
+                log_info("Dropped %s days of history.", PQgetvalue(res, 0, 1));
+        if (!streq(PQgetvalue(res, 0, 2), "0")) {
+                log_debug("%s partitions of the history are in use, trying again", PQgetvalue(res, 0, 2));
+                maintain_again(b, MAINTENANCE_RETRY_USEC);
+        }
+        if (b->maintained)
+                return;
+        b->maintained = true;
+        backend_available(b);
+}
+
+static void maintain(Backend *b)
+{
+        char days[16];
+
+        snprintf(days, sizeof(days), "%u", b->settings.history_days);
+
+        const char *params[] = { days };
+
+        (void) backend_query(b, "SELECT * FROM events_maintain(" PARTITION_DAYS ", $1::int)", 1, params, on_partitions, b);
+        (void) backend_query(b, "DELETE FROM transitions WHERE recorded_at < now() - interval '1 day'", 0, NULL, NULL,
+                            NULL);
+        (void) backend_query(b, "DELETE FROM login_sessions WHERE expires_at < now()"
+                               " OR revoked_at < now() - interval '1 day'",
+                            0, NULL, NULL, NULL);
+        (void) backend_query(b, "DELETE FROM refresh_tokens WHERE expires_at < now()", 0, NULL, NULL, NULL);
+        (void) backend_query(b, "DELETE FROM claim_tokens WHERE expires_at < now() - interval '1 day'", 0, NULL, NULL,
+                            NULL);
+}
+
+static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Backend *b = userdata;
+
+        maintain_again(b, MAINTENANCE_USEC);
+        maintain(b);
+        return 0;
+}
+
+static void on_pool_state(bool ready, void *userdata)
+{
+        Backend *b = userdata;
+
+        if (!ready && !b->database_lost && !b->restoring) {
+                b->database_lost = true;
+                log_warning("Lost the connection to the database, trying again.");
+        } else if (ready && b->database_lost) {
+                b->database_lost = false;
+                log_info("The database is back.");
+        }
+        if (!ready) {
+                backend_update_availability(b);
+                return;
+        }
+        key_ring_refresh(b->keys);
+        if (b->maintained)
+                backend_available(b);
+        else {
+                backend_update_availability(b);
+                maintain(b);
+        }
+}
+
+static void on_ingest_state(bool ready, void *userdata)
+{
+        Backend *b = userdata;
+
+        if (ready) {
+                ingest_kick(b->ingest);
+                backend_available(b);
+        } else
+                backend_update_availability(b);
+}
+
+static int on_connect(Backend *b)
+{
+        int r;
+
+        r = db_new(b->event, b->conninfo, POOL_CONNECTIONS, &b->db);
+        if (r < 0)
+                return r;
+        db_set_state_callback(b->db, on_pool_state, b);
+        r = db_new(b->event, b->conninfo, 1, &b->ingest_db);
+        if (r < 0)
+                return r;
+        db_set_state_callback(b->ingest_db, on_ingest_state, b);
+        r = ingest_new(b->event, b->ingest_db, b->instance, &b->settings.ingest, &ingest_handler, b, &b->ingest);
+        if (r < 0)
+                return r;
+        r = notifier_start(b->notifier, b->conninfo);
+        if (r < 0)
+                return r;
+        r = backend_listen(b);
+        if (r < 0)
+                return r;
+        return sd_event_add_time_relative(b->event, &b->maintenance_timer, CLOCK_MONOTONIC, MAINTENANCE_USEC,
+                                          USEC_PER_SEC, on_maintenance, b);
+}
+
+/* ---- What it tells ---- */
+
+static void on_changed(Backend *b, const Changes *changes)
+{
+        streams_changed(b->streams, changes);
+        agent_sessions_changed(b->sessions, changes);
+        notifier_kick(b->notifier);
+}
+
+/* The streams' clients read their lists again. */
+static void on_missed(Backend *b)
+{
+        streams_close_all(b->streams);
+}
+
+static void on_available(Backend *b)
+{
+        agent_sessions_check(b->sessions);
+}
+
+static void on_suspend(Backend *b)
+{
+        streams_close_all(b->streams);
+        agent_sessions_restart(b->sessions);
+        notifier_suspend(b->notifier);
+}
+
+static void on_resume(Backend *b)
+{
+        notifier_resume(b->notifier);
+}
+
+static const BackendEvents events = {
+        .connect = on_connect,
+        .changed = on_changed,
+        .missed = on_missed,
+        .available = on_available,
+        .suspend = on_suspend,
+        .resume = on_resume,
+};
+
+/* ---- Making it ---- */
+
+int backend_new(sd_event *event, HttpServer *http, const char *conninfo, BackendRole role,
+               const AccessKey *key, Backend **ret)
+{
+        const char *dir = secure_getenv("SSI_MIGRATIONS_DIR") ?: SSI_MIGRATIONS_DIR;
+        _cleanup_(backend_freep) Backend *b = NULL;
+        int r;
+
+        if (sodium_init() < 0)
+                return -EIO;
+        b = calloc(1, sizeof(*b));
+        if (!b)
+                return -ENOMEM;
+        *b = (Backend){
+                .event = sd_event_ref(event),
+                .http = http,
+                .role = role,
+                .conninfo = strdup(conninfo),
+                .migrations_dir = strdup(dir),
+                .events = &events,
+        };
+        if (!b->conninfo || !b->migrations_dir)
+                return -ENOMEM;
+        id_new("ins", b->instance);
+        r = settings_load(&b->settings);
+        if (r < 0)
+                return r;
+        r = notifier_new(event, !b->settings.ingest.history_changes_only, &b->notifier);
+        if (r < 0)
+                return r;
+        r = password_pool_new(http_server_uv(http), PASSWORD_CONCURRENCY, &b->passwords);
+        if (r < 0)
+                return r;
+        r = login_throttle_new(&b->throttle);
+        if (r < 0)
+                return r;
+        if (b->settings.rate_limit > 0) {
+                r = rate_limit_new(b->settings.rate_limit, &b->rate_limit);
+                if (r < 0)
+                        return r;
+        }
+        r = metrics_new(b, &b->metrics);
+        if (r < 0)
+                return r;
+        r = key_ring_new(b, key, &b->keys);
+        if (r < 0)
+                return r;
+        key_ring_set_callback(b->keys, on_key_published, b);
+        r = streams_new(b, &b->streams);
+        if (r < 0)
+                return r;
+        r = agent_sessions_new(b, &b->sessions);
+        if (r < 0)
+                return r;
+        r = api_register(b, &b->routes);
+        if (r < 0)
+                return r;
+        r = schema_start(b);
+        if (r < 0)
+                return r;
+        backend_update_availability(b);
+        *ret = TAKE_PTR(b);
+        return 0;
+}
+
+Backend *backend_free(Backend *b)
+{
+        if (!b)
+                return NULL;
+        schema_stop(b);
+        sd_event_source_disable_unref(b->maintenance_timer);
+
+        /* Unfinished statements are answered from here, so what they belong to goes last. */
+        b->ingest_db = db_free(b->ingest_db);
+        b->db = db_free(b->db);
+        key_ring_free(b->keys);
+        agent_sessions_free(b->sessions);
+        ingest_free(b->ingest);
+        streams_free(b->streams);
+        metrics_free(b->metrics);
+        password_pool_free(b->passwords);
+        login_throttle_free(b->throttle);
+        rate_limit_free(b->rate_limit);
+        notifier_free(b->notifier);
+        api_routes_free(b->routes);
+        free(b->conninfo);
+        free(b->migrations_dir);
+        free(b->trouble);
+        sd_event_unref(b->event);
+        free(b);
+        return NULL;
+}

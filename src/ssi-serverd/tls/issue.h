@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* X.509 for one private CA and one server, on OpenSSL. */
+
+#include "tls/pem-file.h"
+
+#define TLS_NAMES_MAX 64
+
+/* DNS names and numeric addresses, as they go into a certificate. */
+typedef struct TlsNames {
+        char *names[TLS_NAMES_MAX];
+        bool is_address[TLS_NAMES_MAX];
+        size_t n;
+} TlsNames;
+
+void tls_names_done(TlsNames *n);
+/* localhost, the host name, the loopback addresses and those of the interfaces. with_fqdn: also what the resolver
+ * takes for the full name, which may take its time. */
+int tls_names_of_host(bool with_fqdn, TlsNames *ret);
+bool tls_names_covered_by(const TlsNames *n, X509 *cert);
+
+int tls_key_new(EVP_PKEY **ret);
+int tls_ca_new(EVP_PKEY *key, X509 **ret);
+int tls_server_new(const TlsNames *names, EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key, X509 **ret);

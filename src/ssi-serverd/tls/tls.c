@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "tls/pem-file.h"
+#include "tls/tls.h"
+#include "tls/issue.h"
+
+#define RENEW_SEC (30L * 86400)
+
+void tls_files_done(TlsFiles *f)
+{
+        free(f->cert);
+        free(f->key);
+        *f = (TlsFiles) {};
+}
+
+static int files_set(const char *cert, const char *key, TlsFiles *ret)
+{
+        TlsFiles f = { strdup(cert), strdup(key) };
+
+        if (!f.cert || !f.key) {
+                tls_files_done(&f);
+                return -ENOMEM;
+        }
+        *ret = f;
+        return 0;
+}
+
+int tls_files_find(TlsFiles *ret)
+{
+        const char *cert = secure_getenv("SSI_TLS_CERT"), *key = secure_getenv("SSI_TLS_KEY");
+        const char *dir = secure_getenv("CREDENTIALS_DIRECTORY");
+        _cleanup_free_ char *dir_cert = NULL, *dir_key = NULL;
+        int r;
+
+        if (!isempty(cert) || !isempty(key)) {
+                if (isempty(cert) || isempty(key))
+                        return -EINVAL;
+                r = files_set(cert, key, ret);
+                return r < 0 ? r : 1;
+        }
+        if (isempty(dir) || dir[0] != '/')
+                return 0;
+        if (asprintf(&dir_cert, "%s/tls.cert", dir) < 0) {
+                dir_cert = NULL;
+                return -ENOMEM;
+        }
+        if (asprintf(&dir_key, "%s/tls.key", dir) < 0) {
+                dir_key = NULL;
+                return -ENOMEM;
+        }
+        if (access(dir_cert, F_OK) < 0 && access(dir_key, F_OK) < 0)
+                return 0;
+        if (access(dir_cert, R_OK) < 0 || access(dir_key, R_OK) < 0)
+                return -EINVAL;
+        r = files_set(dir_cert, dir_key, ret);
+        return r < 0 ? r : 1;
+}
+
+/* A certificate of an ACME client is a link to the newest. */
+static int read_linked(const char *path, X509 **ret_cert, EVP_PKEY **ret_key)
+{
+        _cleanup_free_ char *real = realpath(path, NULL);
+
+        return real ? pem_file_read(AT_FDCWD, real, ret_cert, ret_key) : -errno;
+}
+
+int tls_files_check(const TlsFiles *f)
+{
+        _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
+        _cleanup_(x509_freep) X509 *cert = NULL;
+        int r;
+
+        r = read_linked(f->cert, &cert, NULL);
+        if (r >= 0)
+                r = read_linked(f->key, NULL, &key);
+        if (r < 0)
+                return r;
+        return X509_check_private_key(cert, key) == 1 ? 0 : -EBADMSG;
+}
+
+static bool ends_soon(X509 *cert)
+{
+        time_t limit = time(NULL) + RENEW_SEC;
+
+        return X509_cmp_time(X509_get0_notAfter(cert), &limit) < 0;
+}
+
+/* Loads the CA, or makes one when there is none that is whole and lasts. */
+static int ensure_ca(int dir, X509 **ret_cert, EVP_PKEY **ret_key)
+{
+        _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
+        _cleanup_(x509_freep) X509 *cert = NULL;
+        int r;
+
+        r = pem_file_read(dir, "ca.pem", &cert, NULL);
+        if (r >= 0)
+                r = pem_file_read(dir, "ca.key", NULL, &key);
+        if (r < 0 && r != -ENOENT && r != -EBADMSG)
+                return r;
+        if (r < 0 || X509_check_private_key(cert, key) != 1 || ends_soon(cert)) {
+                evp_pkey_freep(&key);
+                x509_freep(&cert);
+                key = NULL;
+                cert = NULL;
+                r = tls_key_new(&key);
+                if (r >= 0)
+                        r = tls_ca_new(key, &cert);
+                /* The public half last: who sees it may count on the rest. */
+                if (r >= 0)
+                        r = pem_file_write(dir, "ca.key", 0600, NULL, key);
+                if (r >= 0)
+                        r = pem_file_write(dir, "ca.pem", 0644, cert, NULL);
+                if (r < 0)
+                        return r;
+        }
+        *ret_cert = TAKE_PTR(cert);
+        *ret_key = TAKE_PTR(key);
+        return 0;
+}
+
+static bool server_is_good(int dir, X509 *ca, EVP_PKEY *ca_key)
+{
+        _cleanup_(tls_names_done) TlsNames names = {};
+        _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
+        _cleanup_(x509_freep) X509 *cert = NULL;
+
+        return pem_file_read(dir, "server.pem", &cert, &key) >= 0 && X509_check_private_key(cert, key) == 1 &&
+               X509_verify(cert, ca_key) == 1 && !ends_soon(cert) && tls_names_of_host(false, &names) >= 0 &&
+               tls_names_covered_by(&names, cert);
+}
+
+static int make_server(int dir, X509 *ca, EVP_PKEY *ca_key)
+{
+        _cleanup_(tls_names_done) TlsNames names = {};
+        _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
+        _cleanup_(x509_freep) X509 *cert = NULL;
+        int r;
+
+        r = tls_names_of_host(true, &names);
+        if (r >= 0)
+                r = tls_key_new(&key);
+        if (r >= 0)
+                r = tls_server_new(&names, key, ca, ca_key, &cert);
+        /* Both in one file, so that they always belong together. */
+        return r < 0 ? r : pem_file_write(dir, "server.pem", 0600, cert, key);
+}
+
+int tls_files_ensure(const char *path, TlsFiles *ret)
+{
+        _cleanup_(evp_pkey_freep) EVP_PKEY *ca_key = NULL;
+        _cleanup_(x509_freep) X509 *ca = NULL;
+        _cleanup_free_ char *server = NULL;
+        _cleanup_close_ int dir = -EBADF;
+        bool made = false;
+        int r;
+
+        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+                return -errno;
+        dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir < 0)
+                return -errno;
+        /* Agents on this machine read ca.pem. */
+        if (fchmod(dir, 0755) < 0)
+                return -errno;
+        if (flock(dir, LOCK_EX) < 0)
+                return -errno;
+        r = ensure_ca(dir, &ca, &ca_key);
+        if (r < 0)
+                return r;
+        if (!server_is_good(dir, ca, ca_key)) {
+                r = make_server(dir, ca, ca_key);
+                if (r < 0)
+                        return r;
+                made = true;
+        }
+        if (asprintf(&server, "%s/server.pem", path) < 0) {
+                server = NULL;
+                return -ENOMEM;
+        }
+        r = files_set(server, server, ret);
+        return r < 0 ? r : made;
+}

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The source's layout: every include against the floors of docs/architecture.md."""
+import functools
+import re
+from pathlib import Path
+
+import pytest
+
+from hosts import TOP
+
+SRC = TOP / "src"
+PROGRAMS = ("ssid", "ssi-uplinkd", "ssictl", "ssi-serverd")
+MADE = ("openapi.inc",)
+FILE_MAX, FUNCTION_MAX = 500, 80
+
+
+@functools.cache
+def floors():
+    rows = re.findall(r"^\| (\d+) \| `([\w.]+)` \|", (TOP / "docs/architecture.md").read_text(), re.MULTILINE)
+    return {folder: int(floor) for floor, folder in rows}
+
+
+@functools.cache
+def includes():
+    """{file: the files that it includes}, as paths below src. What is not there by path fails."""
+    found = {}
+    for path in sorted([*SRC.rglob("*.c"), *SRC.rglob("*.h")]):
+        name = path.relative_to(SRC)
+        found[name] = []
+        for target in re.findall(r'^#include "([^"]+)"', path.read_text(), re.MULTILINE):
+            if target in MADE:
+                continue
+            target = Path(target) if target.startswith("shared/") else Path(name.parts[0]) / target
+            assert (SRC / target).is_file(), f"{name}: {target} is not there by this path"
+            found[name].append(target)
+    return found
+
+
+def folder(name):
+    return "." if len(name.parts) == 2 else name.parts[1]
+
+
+def test_every_folder_has_its_floor():
+    there = {p.name for p in (SRC / "ssi-serverd").iterdir() if p.is_dir()}
+    assert there == set(floors()) - {"."}
+
+
+def test_no_include_runs_up():
+    wrong = []
+    for name, targets in includes().items():
+        for target in targets:
+            if target.parts[0] not in ("shared", name.parts[0]):
+                wrong.append(f"{name}: another program's {target}")
+            if name.parts[0] != "ssi-serverd" or target.parts[0] != "ssi-serverd":
+                continue
+            here, there = folder(name), folder(target)
+            if here != there and floors()[there] >= floors()[here]:
+                wrong.append(f"{name} (floor {floors()[here]}) includes {target} (floor {floors()[there]})")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_headers_include_each_other():
+    done, path = set(), []
+
+    def visit(header):
+        assert header not in path, f"a circle: {' → '.join(map(str, [*path[path.index(header):], header]))}"
+        if header in done:
+            return
+        path.append(header)
+        for target in includes()[header]:
+            visit(target)
+        done.add(path.pop())
+
+    for name in includes():
+        if name.suffix == ".h":
+            visit(name)
+
+
+@pytest.mark.parametrize("header", sorted(SRC.rglob("*.h")), ids=lambda p: str(p.relative_to(SRC)))
+def test_each_header_opens_with_what_it_is_for(header):
+    text = header.read_text()
+    start = text.index("#pragma once") + len("#pragma once")
+    assert re.match(r"\s*/\* \S", text[start:]), f"{header}: no sentence after #pragma once"
