@@ -169,39 +169,41 @@ typedef struct Request {
 } Request;
 
 /* -EINVAL when it said what is wrong. */
+enum {
+        ARG_VERSION = 0x100,
+        ARG_NO_ASK_PASSWORD,
+        ARG_JSON,
+        ARG_REPLACE,
+        ARG_RUN,
+        ARG_NO_WAIT,
+        ARG_CA,
+        ARG_VALUE,
+        ARG_USER,
+        ARG_LABEL,
+};
+
+static const struct option options[] = {
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, ARG_VERSION },
+        { "host", required_argument, NULL, 'H' },
+        { "machine", required_argument, NULL, 'M' },
+        { "no-ask-password", no_argument, NULL, ARG_NO_ASK_PASSWORD },
+        { "json", no_argument, NULL, ARG_JSON },
+        { "replace", no_argument, NULL, ARG_REPLACE },
+        { "run", no_argument, NULL, ARG_RUN },
+        { "no-wait", no_argument, NULL, ARG_NO_WAIT },
+        { "lines", required_argument, NULL, 'n' },
+        { "follow", no_argument, NULL, 'f' },
+        { "ca", required_argument, NULL, ARG_CA },
+        { "property", required_argument, NULL, 'p' },
+        { "value", no_argument, NULL, ARG_VALUE },
+        { "user", required_argument, NULL, ARG_USER },
+        { "label", required_argument, NULL, ARG_LABEL },
+        {},
+};
+
 static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
 {
-        enum {
-                ARG_VERSION = 0x100,
-                ARG_NO_ASK_PASSWORD,
-                ARG_JSON,
-                ARG_REPLACE,
-                ARG_RUN,
-                ARG_NO_WAIT,
-                ARG_CA,
-                ARG_VALUE,
-                ARG_USER,
-                ARG_LABEL,
-        };
-        static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },
-                { "version", no_argument, NULL, ARG_VERSION },
-                { "host", required_argument, NULL, 'H' },
-                { "machine", required_argument, NULL, 'M' },
-                { "no-ask-password", no_argument, NULL, ARG_NO_ASK_PASSWORD },
-                { "json", no_argument, NULL, ARG_JSON },
-                { "replace", no_argument, NULL, ARG_REPLACE },
-                { "run", no_argument, NULL, ARG_RUN },
-                { "no-wait", no_argument, NULL, ARG_NO_WAIT },
-                { "lines", required_argument, NULL, 'n' },
-                { "follow", no_argument, NULL, 'f' },
-                { "ca", required_argument, NULL, ARG_CA },
-                { "property", required_argument, NULL, 'p' },
-                { "value", no_argument, NULL, ARG_VALUE },
-                { "user", required_argument, NULL, ARG_USER },
-                { "label", required_argument, NULL, ARG_LABEL },
-                {},
-        };
         int o;
 
         while ((o = getopt_long(argc, argv, "hH:M:n:fp:", options, NULL)) >= 0)

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <sys/stat.h>
 #include <utlist.h>
 
 #include "shared/bus-owner.h"
@@ -12,6 +9,7 @@
 #include "systemd-client.h"
 #include "systemd-job.h"
 #include "test-run.h"
+#include "tried-script.h"
 #include "unit-file.h"
 #include "validate.h"
 
@@ -32,10 +30,11 @@ struct TestRun {
         Manager *manager;
         sd_bus_message *request;
         BusOwner *caller;
-        char *filename, *content;
+        TriedScript script;
+        char *content;
         Validation *validation;
 
-        char *unit, *dir, *path;
+        char *unit;
         sd_bus_slot *starting; /* while systemd has not answered */
         uint64_t timeout_usec; /* of the script */
         SystemdJob *job;       /* that runs it */
@@ -52,14 +51,6 @@ struct TestRun {
         struct TestRun *prev, *next;
 };
 
-static void remove_script(TestRun *t)
-{
-        if (t->path && unlink(t->path) < 0 && errno != ENOENT)
-                log_warning_errno(errno, "Cannot remove %s", t->path);
-        if (t->dir && rmdir(t->dir) < 0 && errno != ENOENT)
-                log_warning_errno(errno, "Cannot remove %s", t->dir);
-}
-
 static TestRun *test_run_free(TestRun *t)
 {
         if (!t)
@@ -70,16 +61,13 @@ static TestRun *test_run_free(TestRun *t)
         systemd_job_free(t->job);
         bus_owner_free(t->caller);
         validation_free(t->validation);
-        remove_script(t);
+        tried_script_done(&t->script);
         sd_bus_message_unref(t->request);
         run_event_done(&t->result);
         for (size_t i = 0; i < t->n_output; i++)
                 free(t->output[i]);
-        free(t->filename);
         free(t->content);
         free(t->unit);
-        free(t->dir);
-        free(t->path);
         free(t);
         return NULL;
 }
@@ -236,41 +224,6 @@ void test_runs_job_hint(Manager *m, const char *job)
 
 /* ---- What the journal says ---- */
 
-/* Bash and the script itself name it by the place where it is tried: the caller knows it by another name. NULL when out of
- * memory. */
-static char *with_own_name(const TestRun *t, const char *text)
-{
-        /* A name that makes much of little is not taken. */
-        const char *name = strlen(t->filename) <= NAME_MAX ? t->filename : strrchr(t->path, '/') + 1, *place;
-        _cleanup_free_ char *result = NULL;
-        _cleanup_fclose_ FILE *f = NULL;
-        size_t n;
-
-        f = open_memstream(&result, &n);
-        if (!f)
-                return NULL;
-        while ((place = strstr(text, t->path))) {
-                fprintf(f, "%.*s%s", (int) (place - text), text, name);
-                text = place + strlen(t->path);
-        }
-        fputs(text, f);
-        return fclose(TAKE_PTR(f)) == 0 ? TAKE_PTR(result) : NULL;
-}
-
-static int use_own_name(const TestRun *t, char **text)
-{
-        char *named;
-
-        if (!*text || !strstr(*text, t->path))
-                return 0;
-        named = with_own_name(t, *text);
-        if (!named)
-                return -ENOMEM;
-        free(*text);
-        *text = named;
-        return 0;
-}
-
 static void add_line(TestRun *t, const RunEntry *e)
 {
         char *line;
@@ -281,7 +234,7 @@ static void add_line(TestRun *t, const RunEntry *e)
                 return;
         }
         line = utf8_sanitize(e->text, e->length, LINE_BYTES_MAX, &cut);
-        if (!line || use_own_name(t, &line) < 0) {
+        if (!line || tried_script_use_own_name(&t->script, &line) < 0) {
                 free(line);
                 cut = true;
         }
@@ -323,7 +276,7 @@ static int on_event(RunEvent *e, void *userdata)
         run_event_done(&t->result);
         t->result = *e;
         *e = RUN_EVENT_INIT;
-        if ((r = use_own_name(t, &t->result.message)) < 0 || (r = use_own_name(t, &t->result.detail)) < 0)
+        if ((r = tried_script_use_own_name(&t->script, &t->result.message)) < 0 || (r = tried_script_use_own_name(&t->script, &t->result.detail)) < 0)
                 return r;
         return schedule_answer(t);
 }
@@ -354,11 +307,8 @@ static int follow(TestRun *t)
 
 /* ---- Starting ---- */
 
-static int write_script(TestRun *t, const char *slug)
+static int prepare(TestRun *t, const char *slug)
 {
-        const char *runtime = secure_getenv("RUNTIME_DIRECTORY") ?: "/run/ssid";
-        _cleanup_close_ int fd = -EBADF;
-        size_t n = strlen(t->content);
         char id[SD_ID128_STRING_MAX];
         sd_id128_t random;
         int r;
@@ -370,24 +320,7 @@ static int write_script(TestRun *t, const char *slug)
         /* The underscore keeps it from being a service's name. */
         if (asprintf(&t->unit, "ssi_test_%s.service", id) < 0)
                 return -ENOMEM;
-        if (asprintf(&t->dir, "%s/%s", runtime, id) < 0)
-                return -ENOMEM;
-        if (mkdir(t->dir, 0711) < 0)
-                return -errno;
-        if (asprintf(&t->path, "%s/%s", t->dir, slug) < 0)
-                return -ENOMEM;
-        fd = open(t->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-        if (fd < 0)
-                return -errno;
-        for (const char *p = t->content; n > 0;) {
-                ssize_t k = write(fd, p, n);
-
-                if (k < 0)
-                        return -errno;
-                p += k;
-                n -= (size_t) k;
-        }
-        return 0;
+        return tried_script_write(&t->script, id, slug, t->content);
 }
 
 static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -424,7 +357,7 @@ static int start_unit(TestRun *t, const Verdict *verdict)
         const UnitSpec spec = {
                 .metadata = verdict->metadata,
                 .timeout_usec = verdict->timeout_usec,
-                .test_path = t->path,
+                .test_path = t->script.path,
         };
         sd_bus *bus = t->manager->bus;
         int r;
@@ -451,13 +384,13 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
 
         t->validation = NULL;
         if (r >= 0 && verdict->metadata->n_errors > 0) {
-                _cleanup_free_ char *problems = metadata_format_problems(verdict->metadata, t->filename);
+                _cleanup_free_ char *problems = metadata_format_problems(verdict->metadata, t->script.filename);
 
                 test_run_fail(t, AGENT_ERROR_INVALID_SCRIPT, strempty(problems));
                 return;
         }
         if (r >= 0)
-                r = write_script(t, verdict->metadata->slug);
+                r = prepare(t, verdict->metadata->slug);
         if (r >= 0)
                 r = start_unit(t, verdict);
         if (r < 0)
@@ -502,9 +435,9 @@ int test_run_start(
         t->result = RUN_EVENT_INIT;
         t->exit_status = t->signal = -1;
         t->request = sd_bus_message_ref(request);
-        t->filename = strdup(filename);
+        t->script.filename = strdup(filename);
         t->content = strdup(content);
-        if (!t->filename || !t->content)
+        if (!t->script.filename || !t->content)
                 return -ENOMEM;
         r = bus_owner_new(m->bus, sd_bus_message_get_sender(request), on_caller, t, &t->caller);
         if (r < 0)

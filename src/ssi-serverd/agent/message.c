@@ -2,26 +2,14 @@
 #include <stdarg.h>
 #include <utlist.h>
 
-#include "agent/message.h"
+#include "agent/message-internal.h"
 #include "db/array.h"
-#include "agent/depend-graph.h"
-#include "shared/json-util.h"
 #include "shared/metadata.h"
 #include "shared/slug.h"
 #include "shared/status-line.h"
 #include "ingest/ingest.h"
 
-#define ID_LENGTH_MAX     64
-#define KEY_LENGTH_MAX    128
-#define NAME_LENGTH_MAX   256
-#define CURSOR_LENGTH_MAX 1024
-#define DURATION_MAX      INT64_C(31622400000) /* ms: a year */
-
-typedef struct Parser {
-        char *error;
-} Parser;
-
-static _printf_(3, 4) int refuse(Parser *p, int r, const char *format, ...)
+int parse_refuse(Parser *p, int r, const char *format, ...)
 {
         va_list ap;
 
@@ -32,7 +20,7 @@ static _printf_(3, 4) int refuse(Parser *p, int r, const char *format, ...)
 }
 
 /* Absent and null are alike. */
-static bool is_given(json_object *o, const char *key)
+bool parse_is_given(json_object *o, const char *key)
 {
         json_object *v;
 
@@ -44,15 +32,15 @@ static int get_text(Parser *p, json_object *o, const char *key, bool required, s
 {
         const char *s = json_get_string(o, key);
 
-        if (!s && (required || is_given(o, key)))
-                return refuse(p, -EBADMSG, is_given(o, key) ? "%s is not a string" : "%s is missing", key);
+        if (!s && (required || parse_is_given(o, key)))
+                return parse_refuse(p, -EBADMSG, parse_is_given(o, key) ? "%s is not a string" : "%s is missing", key);
         if (s && strlen(s) > max)
-                return refuse(p, -EMSGSIZE, "%s is longer than %zu bytes", key, max);
+                return parse_refuse(p, -EMSGSIZE, "%s is longer than %zu bytes", key, max);
         *ret = s;
         return 0;
 }
 
-static int copy_text(Parser *p, json_object *o, const char *key, bool required, size_t max, char **ret)
+int parse_copy_text(Parser *p, json_object *o, const char *key, bool required, size_t max, char **ret)
 {
         const char *s = NULL;
         int r;
@@ -64,28 +52,28 @@ static int copy_text(Parser *p, json_object *o, const char *key, bool required, 
         return *ret ? 0 : -ENOMEM;
 }
 
-static int get_slug(Parser *p, json_object *o, const char **ret)
+int parse_get_slug(Parser *p, json_object *o, const char **ret)
 {
         int r;
 
         r = get_text(p, o, "service_name", true, SLUG_MAX, ret);
         if (r < 0)
                 return r;
-        return slug_is_valid(*ret) ? 0 : refuse(p, -EBADMSG, "service_name may hold a-z, 0-9 and single inner dashes");
+        return slug_is_valid(*ret) ? 0 : parse_refuse(p, -EBADMSG, "service_name may hold a-z, 0-9 and single inner dashes");
 }
 
-static int get_time(Parser *p, json_object *o, const char *key, bool required, uint64_t *ret)
+int parse_get_time(Parser *p, json_object *o, const char *key, bool required, uint64_t *ret)
 {
         const char *s = json_get_string(o, key);
 
-        if (!s && !required && !is_given(o, key))
+        if (!s && !required && !parse_is_given(o, key))
                 return 0;
         if (!s || parse_rfc3339(s, ret) < 0)
-                return refuse(p, -EBADMSG, "%s is not an RFC 3339 time", key);
+                return parse_refuse(p, -EBADMSG, "%s is not an RFC 3339 time", key);
         return 0;
 }
 
-static int get_milliseconds(Parser *p, json_object *o, const char *key, int64_t *ret)
+int parse_get_milliseconds(Parser *p, json_object *o, const char *key, int64_t *ret)
 {
         int64_t v;
         int r;
@@ -94,7 +82,7 @@ static int get_milliseconds(Parser *p, json_object *o, const char *key, int64_t 
         if (r == -ENOENT)
                 return 0;
         if (r < 0 || v < 0 || v > DURATION_MAX)
-                return refuse(p, -EBADMSG, "%s is not a number of milliseconds up to a year", key);
+                return parse_refuse(p, -EBADMSG, "%s is not a number of milliseconds up to a year", key);
         *ret = v;
         return 0;
 }
@@ -108,7 +96,7 @@ static int get_invocation_id(Parser *p, json_object *o, const char **ret)
         if (r < 0)
                 return r;
         if (s && (strlen(s) != 32 || strspn(s, "0123456789abcdef") != 32))
-                return refuse(p, -EBADMSG, "invocation_id is not 32 hexadecimal digits");
+                return parse_refuse(p, -EBADMSG, "invocation_id is not 32 hexadecimal digits");
         *ret = s;
         return 0;
 }
@@ -118,10 +106,10 @@ static int get_status(Parser *p, json_object *o, Status *ret, const char **messa
         const char *s = json_get_string(o, "status");
 
         if (!s)
-                return refuse(p, -EBADMSG, "status is missing");
+                return parse_refuse(p, -EBADMSG, "status is missing");
         *ret = status_from_string(s);
         if (*ret < 0)
-                return refuse(p, -EBADMSG, "status is not OK, UPDATE, WARNING or FAILURE");
+                return parse_refuse(p, -EBADMSG, "status is not OK, UPDATE, WARNING or FAILURE");
         return get_text(p, o, "message", true, AGENT_MESSAGE_MAX, message);
 }
 
@@ -135,14 +123,14 @@ static int get_error(Parser *p, json_object *o, IngestText *text)
         int r;
 
         if (!e)
-                return refuse(p, -EBADMSG, "error is not an object");
+                return parse_refuse(p, -EBADMSG, "error is not an object");
         r = get_text(p, e, "kind", true, ID_LENGTH_MAX, &text->error_kind);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
                 if (streq(text->error_kind, kinds[i]))
                         return get_text(p, e, "detail", false, AGENT_MESSAGE_MAX, &text->error_detail);
-        return refuse(p, -EBADMSG, "error.kind is none of the kinds");
+        return parse_refuse(p, -EBADMSG, "error.kind is none of the kinds");
 }
 
 /* Appends one result or execution error to the list. */
@@ -155,10 +143,10 @@ static int parse_item(Parser *p, json_object *o, IngestKind kind, IngestItem **l
         IngestItem *item;
         int r;
 
-        r = get_slug(p, o, &text.service);
+        r = parse_get_slug(p, o, &text.service);
         if (r < 0)
                 return r;
-        r = get_time(p, o, "timestamp", true, &timestamp);
+        r = parse_get_time(p, o, "timestamp", true, &timestamp);
         if (r < 0)
                 return r;
         r = kind == INGEST_ERROR ? get_error(p, o, &text) : get_status(p, o, &status, &text.message);
@@ -170,7 +158,7 @@ static int parse_item(Parser *p, json_object *o, IngestKind kind, IngestItem **l
         r = get_invocation_id(p, o, &text.invocation_id);
         if (r < 0)
                 return r;
-        r = get_milliseconds(p, o, "duration_ms", &duration);
+        r = parse_get_milliseconds(p, o, "duration_ms", &duration);
         if (r < 0)
                 return r;
         item = ingest_item_new(kind, &text);
@@ -190,16 +178,16 @@ static int parse_batch(Parser *p, json_object *payload, IngestItem **list)
         int r;
 
         if (!items)
-                return refuse(p, -EBADMSG, "items is not an array");
+                return parse_refuse(p, -EBADMSG, "items is not an array");
         n = json_object_array_length(items);
         if (n > AGENT_BATCH_MAX)
-                return refuse(p, -EMSGSIZE, "items has more than %d elements", AGENT_BATCH_MAX);
+                return parse_refuse(p, -EMSGSIZE, "items has more than %d elements", AGENT_BATCH_MAX);
         for (size_t i = 0; i < n; i++) {
                 json_object *o = json_object_array_get_idx(items, i);
 
                 if (!json_object_is_type(o, json_type_object))
-                        return refuse(p, -EBADMSG, "an item is not an object");
-                r = parse_item(p, o, is_given(o, "error") ? INGEST_ERROR : INGEST_RESULT, list);
+                        return parse_refuse(p, -EBADMSG, "an item is not an object");
+                r = parse_item(p, o, parse_is_given(o, "error") ? INGEST_ERROR : INGEST_RESULT, list);
                 if (r < 0)
                         return r;
         }
@@ -216,10 +204,10 @@ static int parse_gap(Parser *p, json_object *payload, IngestItem **list)
         r = get_text(p, payload, "cursor", false, CURSOR_LENGTH_MAX, &text.cursor);
         if (r < 0)
                 return r;
-        r = get_time(p, payload, "from", false, &from);
+        r = parse_get_time(p, payload, "from", false, &from);
         if (r < 0)
                 return r;
-        r = get_time(p, payload, "to", true, &to);
+        r = parse_get_time(p, payload, "to", true, &to);
         if (r < 0)
                 return r;
         item = ingest_item_new(INGEST_GAP, &text);
@@ -231,225 +219,20 @@ static int parse_gap(Parser *p, json_object *payload, IngestItem **list)
         return 0;
 }
 
-/* The array at key, and how many it has: 0 where it is not given. */
-static int get_words(Parser *p, json_object *o, const char *key, size_t max, json_object **ret)
-{
-        json_object *array = json_get_array(o, key);
-
-        if (!array && is_given(o, key))
-                return refuse(p, -EBADMSG, "%s is not an array", key);
-        if (array && json_object_array_length(array) > max)
-                return refuse(p, -EMSGSIZE, "%s has more than %zu elements", key, max);
-        *ret = array;
-        return array ? (int) json_object_array_length(array) : 0;
-}
-
-static int get_word(Parser *p, json_object *array, int i, const char *key, const char **ret)
-{
-        json_object *o = json_object_array_get_idx(array, (size_t) i);
-        const char *s = json_object_is_type(o, json_type_string) ? json_object_get_string(o) : NULL;
-
-        if (!s || strlen(s) != (size_t) json_object_get_string_len(o))
-                return refuse(p, -EBADMSG, "an element of %s is not a string", key);
-        *ret = s;
-        return 0;
-}
-
-/* For people to read only. */
-static int get_watches(Parser *p, json_object *o, char **ret)
-{
-        _cleanup_(db_array_free) DbArray list = {};
-        json_object *array = NULL;
-        const char *unit = NULL;
-        int r, n;
-
-        n = get_words(p, o, "watches", METADATA_WATCHES_MAX, &array);
-        if (n <= 0)
-                return n;
-        for (int i = 0; i < n; i++) {
-                r = get_word(p, array, i, "watches", &unit);
-                if (r < 0)
-                        return r;
-                /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): set when r >= 0 */
-                if (strlen(unit) > UNIT_NAME_MAX)
-                        return refuse(p, -EMSGSIZE, "an element of watches is longer than %d bytes", UNIT_NAME_MAX);
-                db_array_text(&list, unit);
-        }
-        if (!db_array_done(&list))
-                return -ENOMEM;
-        *ret = strdup(list.text);
-        return *ret ? 0 : -ENOMEM;
-}
-
-static int parse_inventory_service(Parser *p, json_object *o, InventoryService *s)
-{
-        const char *name = NULL;
-        int r;
-
-        s->timeout_ms = -1;
-        s->next_run = USEC_INFINITY;
-        s->enabled = true;
-        r = get_slug(p, o, &name);
-        if (r < 0)
-                return r;
-        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): set when r >= 0 */
-        s->name = strdup(name);
-        if (!s->name)
-                return -ENOMEM;
-        r = copy_text(p, o, "title", false, NAME_LENGTH_MAX, &s->title);
-        if (r < 0)
-                return r;
-        r = copy_text(p, o, "description", false, AGENT_MESSAGE_MAX, &s->description);
-        if (r < 0)
-                return r;
-        r = copy_text(p, o, "version", false, NAME_LENGTH_MAX, &s->version);
-        if (r < 0)
-                return r;
-        r = copy_text(p, o, "schedule", false, AGENT_MESSAGE_MAX, &s->schedule);
-        if (r < 0)
-                return r;
-        r = get_milliseconds(p, o, "timeout_ms", &s->timeout_ms);
-        if (r < 0)
-                return r;
-        r = get_time(p, o, "next_run", false, &s->next_run);
-        if (r < 0)
-                return r;
-        if (json_get_bool(o, "enabled", &s->enabled) == -EINVAL)
-                return refuse(p, -EBADMSG, "enabled is not a boolean");
-        return get_watches(p, o, &s->watches);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-        return strcmp(((const InventoryService *) a)->name, ((const InventoryService *) b)->name);
-}
-
-static InventoryService *find_service(const IngestItem *item, const char *name)
-{
-        const InventoryService key = { .name = (char *) name };
-
-        return item->n_services > 0 ? bsearch(&key, item->services, item->n_services, sizeof(key), compare_names) : NULL;
-}
-
-/* Names of services that are not there say nothing. */
-static int add_dependencies(Parser *p, json_object *o, const IngestItem *item, DependGraph **graph)
-{
-        const InventoryService *from = find_service(item, json_get_string(o, "service_name"));
-        json_object *array = NULL;
-        int r, n;
-
-        n = get_words(p, o, "depends_on", DEPENDS_ON_MAX, &array);
-        if (n < 0)
-                return n;
-        for (int i = 0; i < n; i++) {
-                const InventoryService *to;
-                const char *name = NULL;
-
-                r = get_word(p, array, i, "depends_on", &name);
-                if (r < 0)
-                        return r;
-                if (!slug_is_valid(name))
-                        return refuse(p, -EBADMSG, "depends_on names what is no service_name");
-                to = find_service(item, name);
-                if (!to)
-                        continue;
-                if (!*graph) {
-                        r = depend_graph_new(item->n_services, graph);
-                        if (r < 0)
-                                return r;
-                }
-                depend_graph_add(*graph, (size_t) (from - item->services), (size_t) (to - item->services));
-        }
-        return 0;
-}
-
-/* When all services are known, and in the order of their names. */
-static int parse_dependencies(Parser *p, json_object *services, IngestItem *item)
-{
-        _cleanup_(depend_graph_freep) DependGraph *graph = NULL;
-        int r;
-
-        for (size_t i = 0; i < item->n_services; i++) {
-                r = add_dependencies(p, json_object_array_get_idx(services, i), item, &graph);
-                if (r < 0)
-                        return r;
-        }
-        if (!graph)
-                return 0;
-        r = depend_graph_break_cycles(graph);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < item->n_services; i++) {
-                _cleanup_(db_array_free) DbArray list = {};
-                size_t to;
-
-                for (size_t k = 0; depend_graph_get(graph, i, k, &to); k++)
-                        db_array_text(&list, item->services[to].name);
-                if (list.n == 0)
-                        continue;
-                if (!db_array_done(&list))
-                        return -ENOMEM;
-                item->services[i].depends_on = strdup(list.text);
-                if (!item->services[i].depends_on)
-                        return -ENOMEM;
-        }
-        return 0;
-}
-
-static int parse_inventory(Parser *p, json_object *payload, IngestItem **list)
-{
-        json_object *services = json_get_array(payload, "services");
-        _cleanup_(ingest_item_freep) IngestItem *item = NULL;
-        IngestItem *taken;
-        size_t n;
-        int r;
-
-        if (!services)
-                return refuse(p, -EBADMSG, "services is not an array");
-        n = json_object_array_length(services);
-        if (n > AGENT_INVENTORY_MAX)
-                return refuse(p, -EMSGSIZE, "services has more than %d elements", AGENT_INVENTORY_MAX);
-        item = ingest_item_new(INGEST_INVENTORY, NULL);
-        if (!item)
-                return -ENOMEM;
-        item->services = calloc(n + 1, sizeof(*item->services));
-        if (!item->services)
-                return -ENOMEM;
-        for (; item->n_services < n;) {
-                json_object *o = json_object_array_get_idx(services, item->n_services);
-
-                if (!json_object_is_type(o, json_type_object))
-                        return refuse(p, -EBADMSG, "a service is not an object");
-                r = parse_inventory_service(p, o, &item->services[item->n_services++]);
-                if (r < 0)
-                        return r;
-        }
-        qsort(item->services, n, sizeof(*item->services), compare_names);
-        for (size_t i = 1; i < n; i++)
-                if (streq(item->services[i - 1].name, item->services[i].name))
-                        return refuse(p, -EBADMSG, "%s is named twice", item->services[i].name);
-        r = parse_dependencies(p, services, item);
-        if (r < 0)
-                return r;
-        taken = TAKE_PTR(item);
-        DL_APPEND(*list, taken);
-        return 0;
-}
-
 static int parse_auth(Parser *p, json_object *payload, AgentMessage *m)
 {
         int r;
 
-        r = copy_text(p, payload, "agent_id", true, ID_LENGTH_MAX, &m->agent_id);
+        r = parse_copy_text(p, payload, "agent_id", true, ID_LENGTH_MAX, &m->agent_id);
         if (r < 0)
                 return r;
-        r = copy_text(p, payload, "api_key", true, KEY_LENGTH_MAX, &m->api_key);
+        r = parse_copy_text(p, payload, "api_key", true, KEY_LENGTH_MAX, &m->api_key);
         if (r < 0)
                 return r;
-        r = copy_text(p, payload, "version", false, NAME_LENGTH_MAX, &m->version);
+        r = parse_copy_text(p, payload, "version", false, NAME_LENGTH_MAX, &m->version);
         if (r < 0)
                 return r;
-        return copy_text(p, payload, "hostname", false, NAME_LENGTH_MAX, &m->hostname);
+        return parse_copy_text(p, payload, "hostname", false, NAME_LENGTH_MAX, &m->hostname);
 }
 
 /* An item that says no more than what it is. */
@@ -467,7 +250,7 @@ static int parse_going_down(Parser *p, json_object *payload, AgentMessage *m)
 {
         m->type = AGENT_MESSAGE_GOING_DOWN;
         if (json_get_bool(payload, "cancelled", &m->cancelled) == -EINVAL)
-                return refuse(p, -EBADMSG, "cancelled is not a boolean");
+                return parse_refuse(p, -EBADMSG, "cancelled is not a boolean");
         return 0;
 }
 
@@ -485,13 +268,13 @@ int agent_message_parse(const char *text, size_t n, AgentMessage *ret, char erro
         if (r == -ENOMEM)
                 return r;
         if (r < 0 || !json_object_is_type(o, json_type_object))
-                return refuse(&p, -EBADMSG, "not a JSON object");
+                return parse_refuse(&p, -EBADMSG, "not a JSON object");
         type = json_get_string(o, "type");
         if (!type)
-                return refuse(&p, -EBADMSG, "type is missing");
+                return parse_refuse(&p, -EBADMSG, "type is missing");
         payload = json_get_object(o, "payload");
         if (!payload)
-                return refuse(&p, -EBADMSG, "payload is not an object");
+                return parse_refuse(&p, -EBADMSG, "payload is not an object");
 
         if (streq(type, "auth")) {
                 m.type = AGENT_MESSAGE_AUTH;
