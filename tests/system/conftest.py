@@ -21,7 +21,21 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "essential: also runs on hosts of other Debian releases (tests/run --release)")
 
 
+# Files that take longest come first, so that no worker is left alone with one at the end. Those whose tests mostly wait are shared out.
+LONGEST = ("test_forged_signals", "test_faults", "test_waits", "test_presence", "test_results", "test_demo", "test_kinds_of_hosts", "test_lifecycle",
+           "test_agent_runs", "test_kill", "test_agent_flood", "test_server_instances", "test_root_cause")
+SHARED_OUT = ("test_waits", "test_presence")
+
+
+def share_out(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+    for item in items:
+        alone = f"::{item.name}" if item.path.stem in SHARED_OUT else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}{alone}"))
+
+
 def pytest_collection_modifyitems(items):
+    share_out(items)
     if os.geteuid() != 0:
         for item in items:
             item.add_marker(pytest.mark.skip(reason="needs root"))

@@ -32,8 +32,14 @@ POSTGRES_ERROR = re.compile(r"\b(ERROR|FATAL|PANIC):")
 declared = []
 
 
+# Tests that run beside others wait longer before they give up.
+PATIENCE = 3 if "PYTEST_XDIST_WORKER" in os.environ else 1
+
+
 def wait_until(fn, timeout=10, interval=0.05, what=None):
-    """Calls fn until it returns something true, and returns that. An AssertionError in fn counts as not yet."""
+    """Calls fn until it returns something true, and returns that. An AssertionError in fn counts as not yet. Asks less and less often: most
+    ask by a program in a host."""
+    timeout *= PATIENCE
     end = time.monotonic() + timeout
     reason = None
     while True:
@@ -46,6 +52,7 @@ def wait_until(fn, timeout=10, interval=0.05, what=None):
         if time.monotonic() >= end:
             raise AssertionError(f"not within {timeout} s: {what or getattr(fn, '__name__', fn)} ({reason or value!r})")
         time.sleep(interval)
+        interval = min(interval * 1.5, max(interval, 0.3))
 
 
 class Host:
