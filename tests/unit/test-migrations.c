@@ -289,12 +289,25 @@ static void test_failure(void **state)
         PQfinish(pg);
 }
 
+/* An installation that lost its files must not be taken for one that is up to date. */
+static void test_none(void **state)
+{
+        _cleanup_free_ char *message = NULL;
+        char dir[64];
+
+        make_folder(dir, 0);
+        assert_int_equal(db_migrate("host=/nonexistent", dir, &message), -ENOENT);
+        assert_non_null(strstr(message, "holds no migrations"));
+        remove_folder(dir);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_from_every_version),
                 cmocka_unit_test(test_at_once),
                 cmocka_unit_test(test_failure),
+                cmocka_unit_test(test_none),
         };
 
         list_migrations();

@@ -164,6 +164,12 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
                         *ret_message = NULL;
                 return r;
         }
+        /* Whoever goes on would serve a database without tables. */
+        if (!*names) {
+                if (ret_message && asprintf(ret_message, "%s holds no migrations; install SSI again", migrations_dir) < 0)
+                        *ret_message = NULL;
+                return -ENOENT;
+        }
 
         pg = PQconnectdbParams(keys, values, 1);
         if (PQstatus(pg) != CONNECTION_OK)
