@@ -8,6 +8,7 @@
 #include "http/listen.h"
 #include "shared/log.h"
 #include "manager.h"
+#include "shared/time-util.h"
 
 #define BODY_MAX           ((size_t) 64 * 1024)
 #define SHUTDOWN_USEC      (5 * USEC_PER_SEC)
@@ -179,7 +180,6 @@ void manager_reload(Manager *m)
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
         Manager *m = userdata;
-        struct timespec ts;
 
         /* Before the start is complete there is no state to go back to: READY=1 would say too much. */
         if (m->stopping || !m->announced) {
@@ -187,9 +187,8 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
                         manager_reload(m);
                 return 0;
         }
-        clock_gettime(CLOCK_MONOTONIC, &ts);
         (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=Reloading.",
-                          (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000);
+                          now_usec(CLOCK_MONOTONIC));
         manager_reload(m);
         (void) sd_notify(false, backend_is_ready(m->backend) ? "READY=1\nSTATUS=Serving." :
                                                              "READY=1\nSTATUS=Waiting for the database.");

@@ -4,9 +4,9 @@
 
 #include "credentials.h"
 #include "shared/json-util.h"
+#include "shared/io-util.h"
 
 #define FILE_NAME     "credentials.json"
-#define FILE_NAME_NEW "credentials.json.new"
 #define FILE_SIZE_MAX (512 * 1024)
 
 static int open_dir(const char *dir)
@@ -31,21 +31,6 @@ static int read_all(int fd, char *buffer, size_t size)
                 if (k == 0)
                         return -EBADMSG;
                 n += (size_t) k;
-        }
-        return 0;
-}
-
-static int write_all(int fd, const char *s, size_t n)
-{
-        while (n > 0) {
-                ssize_t k = write(fd, s, n);
-
-                if (k < 0 && errno == EINTR)
-                        continue;
-                if (k < 0)
-                        return -errno;
-                s += k;
-                n -= (size_t) k;
         }
         return 0;
 }
@@ -126,7 +111,7 @@ static int to_json(const Credentials *c, json_object **ret)
 
 int credentials_save(const char *dir, const Credentials *c)
 {
-        _cleanup_close_ int dir_fd = -EBADF, fd = -EBADF;
+        _cleanup_close_ int dir_fd = -EBADF;
         _cleanup_json_ json_object *o = NULL;
         const char *text;
         int r;
@@ -140,19 +125,7 @@ int credentials_save(const char *dir, const Credentials *c)
         dir_fd = open_dir(dir);
         if (dir_fd < 0)
                 return dir_fd;
-        if (unlinkat(dir_fd, FILE_NAME_NEW, 0) < 0 && errno != ENOENT)
-                return -errno;
-        fd = openat(dir_fd, FILE_NAME_NEW, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-                return -errno;
-        r = write_all(fd, text, strlen(text));
-        if (r >= 0 && (fsync(fd) < 0 || renameat(dir_fd, FILE_NAME_NEW, dir_fd, FILE_NAME) < 0))
-                r = -errno;
-        if (r < 0) {
-                (void) unlinkat(dir_fd, FILE_NAME_NEW, 0);
-                return r;
-        }
-        return fsync(dir_fd) < 0 ? -errno : 0;
+        return replace_file_at(dir_fd, FILE_NAME, 0600, text, strlen(text));
 }
 
 int credentials_remove(const char *dir)

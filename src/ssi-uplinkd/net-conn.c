@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "net-internal.h"
+#include "shared/time-util.h"
 
 /* Who holds a NetConn: its owner until net_conn_close() or closed(), lws while there is a wsi, and each callback under
  * way. conn_unref() looks at all of them. */
@@ -269,11 +270,8 @@ uint64_t net_conn_heard(NetConn *c)
 {
         struct tcp_info info;
         socklen_t size = sizeof(info);
-        struct timespec ts;
 
         if (!c->wsi || getsockopt(lws_get_socket_fd(c->wsi), IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
                 return 0;
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000 -
-               (uint64_t) info.tcpi_last_data_recv * USEC_PER_MSEC;
+        return now_usec(CLOCK_MONOTONIC) - (uint64_t) info.tcpi_last_data_recv * USEC_PER_MSEC;
 }

@@ -48,7 +48,6 @@ struct Session {
 /* session.c */
 /* The connection, or the attempt at one, is over. */
 void session_lose(Session *s, const char *reason, bool final);
-uint64_t session_now(clockid_t clock); /* usec */
 
 /* session-messages.c */
 void session_received(unsigned status, const char *text, size_t length, void *userdata);

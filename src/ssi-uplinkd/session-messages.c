@@ -3,6 +3,7 @@
 #include "messages.h"
 #include "session-internal.h"
 #include "shared/status-line.h"
+#include "shared/time-util.h"
 
 /* What is sent to a backend that has nothing of this agent. */
 #define FIRST_HISTORY_USEC (7 * 24 * 3600 * USEC_PER_SEC)
@@ -26,7 +27,7 @@ int session_push_mark(Session *s, const char *type)
 static int on_auth_ok(Session *s, json_object *payload)
 {
         const char *cursor = json_get_string(payload, "resume_after");
-        uint64_t now = session_now(CLOCK_REALTIME);
+        uint64_t now = now_usec(CLOCK_REALTIME);
         int r;
 
         if (s->state != SESSION_AUTHENTICATING)
@@ -41,7 +42,7 @@ static int on_auth_ok(Session *s, json_object *payload)
         if (r < 0)
                 return r;
         s->state = SESSION_STREAMING;
-        s->since = session_now(CLOCK_MONOTONIC);
+        s->since = now_usec(CLOCK_MONOTONIC);
         s->inventory_due = true;
         s->going_down_due = s->going_down;
         net_conn_want_write(s->conn);
@@ -63,7 +64,7 @@ static int on_ack(Session *s, json_object *payload)
         if (n == 0)
                 return 0;
         s->stats.sent += n;
-        s->stats.last_ack = session_now(CLOCK_REALTIME);
+        s->stats.last_ack = now_usec(CLOCK_REALTIME);
         net_conn_want_write(s->conn);
         s->ops->changed(s->userdata);
         return 0;

@@ -6,6 +6,7 @@
 #include "shared/log.h"
 #include "messages.h"
 #include "session-internal.h"
+#include "shared/time-util.h"
 
 #define CONNECT_PATH "/api/v1/agent/connect"
 
@@ -25,14 +26,6 @@
 #define CLOSE_GOING_AWAY   1001U
 #define CLOSE_RESTART      1012U
 #define RESTART_DELAY_USEC (500 * USEC_PER_MSEC)
-
-uint64_t session_now(clockid_t clock)
-{
-        struct timespec ts;
-
-        clock_gettime(clock, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
 
 /* --- ending and beginning again --- */
 
@@ -89,7 +82,7 @@ void session_lose(Session *s, const char *reason, bool final)
 
         snprintf(copy, sizeof(copy), "%s", s->error[0] ? s->error : reason);
         s->error[0] = '\0';
-        if (was_connected && s->since + STABLE_USEC <= session_now(CLOCK_MONOTONIC))
+        if (was_connected && s->since + STABLE_USEC <= now_usec(CLOCK_MONOTONIC))
                 backoff_reset(&s->backoff);
         disconnect(s);
         if (final)
@@ -207,7 +200,7 @@ static int on_turn(sd_event_source *source, void *userdata)
         if (s->state != SESSION_STREAMING)
                 return 0;
         due = net_conn_heard(s->conn) + PING_AFTER_USEC;
-        return due > session_now(CLOCK_MONOTONIC) ? arm_heartbeat(s, due) : 0;
+        return due > now_usec(CLOCK_MONOTONIC) ? arm_heartbeat(s, due) : 0;
 }
 
 static void on_opened(void *userdata)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "ctl.h"
+#include "shared/time-util.h"
 
 /* How often it is asked whether it answers, and how long that may take: its loop may be busy with somebody else. */
 #define PING_USEC         (30 * USEC_PER_SEC)
@@ -23,7 +24,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
 /* Whatever else than silence is an answer: that it has gone the call itself is told. */
 static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        uint64_t now = ctl_monotonic();
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
         Call *call = userdata;
 
         call->ping = sd_bus_slot_unref(call->ping);
@@ -42,7 +43,7 @@ static int ping(Ctl *c, Call *call, const char *name)
                 r = sd_bus_message_set_auto_start(m, false);
         if (r >= 0)
                 r = sd_bus_call_async(c->bus, &call->ping, m, on_pong, call, PING_TIMEOUT_USEC);
-        call->ping_at = ctl_monotonic();
+        call->ping_at = now_usec(CLOCK_MONOTONIC);
         return r;
 }
 
@@ -51,7 +52,7 @@ static int wait_for_reply(Ctl *c, Call *call, const char *name)
         int r = 0;
 
         while (r >= 0 && !call->reply && !call->silent) {
-                uint64_t now = ctl_monotonic();
+                uint64_t now = now_usec(CLOCK_MONOTONIC);
 
                 if (!call->ping && now >= call->ping_at)
                         r = ping(c, call, name);
@@ -67,7 +68,7 @@ static int wait_for_reply(Ctl *c, Call *call, const char *name)
 
 int ctl_call_patiently(Ctl *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **ret_reply)
 {
-        Call call = { .ping_at = ctl_monotonic() + PING_USEC };
+        Call call = { .ping_at = now_usec(CLOCK_MONOTONIC) + PING_USEC };
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(sd_bus_slot_unrefp) sd_bus_slot *slot = NULL;
         int r;

@@ -6,6 +6,8 @@
 
 #include "ctl.h"
 #include "shared/metadata.h"
+#include "shared/time-util.h"
+#include "shared/io-util.h"
 
 void ctl_say_error(const char *format, ...)
 {
@@ -156,8 +158,8 @@ int ctl_read_file(const char *path, size_t max, char **ret_content)
         _cleanup_free_ char *buffer = NULL;
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
-        size_t n = 0;
-        ssize_t k;
+        size_t n;
+        int r;
 
         fd = streq(path, "-") ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0) {
@@ -168,20 +170,15 @@ int ctl_read_file(const char *path, size_t max, char **ret_content)
                 ctl_say_error("%s is a folder; name a file.", path);
                 return -CTL_EXIT_FAILURE;
         }
-        buffer = malloc(max + 2);
-        if (!buffer)
-                return -CTL_EXIT_FAILURE;
-        while ((k = read(fd, buffer + n, max + 1 - n)) > 0)
-                n += (size_t) k;
-        if (k < 0) {
-                ctl_say_error("Cannot read %s: %s", path, strerror(errno));
+        r = read_at_most(fd, max + 1, &buffer, &n);
+        if (r < 0) {
+                ctl_say_error("Cannot read %s: %s", path, strerror(-r));
                 return -CTL_EXIT_FAILURE;
         }
         if (n > max) {
                 ctl_say_error("%s has more than %zu bytes.", path, max);
                 return -CTL_EXIT_FAILURE;
         }
-        buffer[n] = '\0';
         if (strlen(buffer) != n || !utf8_is_valid(buffer, n)) {
                 ctl_say_error("%s is not UTF-8 text.", path);
                 return -CTL_EXIT_FAILURE;
@@ -246,22 +243,6 @@ int ctl_print_done(Ctl *c, const char *action, const char *what, const char *sen
         return ctl_print_json(TAKE_PTR(o));
 }
 
-uint64_t ctl_now(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_REALTIME, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
-
-uint64_t ctl_monotonic(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
-
 static void format_span(uint64_t seconds, char *buf, size_t n)
 {
         if (seconds < 60)
@@ -276,7 +257,7 @@ static void format_span(uint64_t seconds, char *buf, size_t n)
 
 char *ctl_relative_time(uint64_t usec, char buf[static 64])
 {
-        uint64_t now = ctl_now();
+        uint64_t now = now_usec(CLOCK_REALTIME);
         char span[32];
 
         if (usec == 0 || usec == USEC_INFINITY)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server.h"
+#include "shared/time-util.h"
 
 /* A first start makes a database cluster, which takes its time. */
 #define READY_TIMEOUT_USEC (60 * USEC_PER_SEC)
@@ -23,7 +24,7 @@ static int64_t figure(json_object *all, const char *name)
 /* Asking for the properties starts the backend, if it is enabled. */
 static int wait_ready(Ctl *c, json_object **ret)
 {
-        uint64_t end = ctl_monotonic() + READY_TIMEOUT_USEC;
+        uint64_t end = now_usec(CLOCK_MONOTONIC) + READY_TIMEOUT_USEC;
         bool said = false;
 
         for (;;) {
@@ -37,7 +38,7 @@ static int wait_ready(Ctl *c, json_object **ret)
                         *ret = TAKE_PTR(all);
                         return 0;
                 }
-                if (ctl_monotonic() > end) {
+                if (now_usec(CLOCK_MONOTONIC) > end) {
                         ctl_say_error("The backend runs but its database does not get ready; see "
                                       "\"journalctl -u ssi-serverd -u ssi-postgres\".");
                         return -CTL_EXIT_FAILURE;

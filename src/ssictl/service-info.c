@@ -2,6 +2,7 @@
 #include "service-info.h"
 #include "shared/status.h"
 #include "shared/status-line.h"
+#include "shared/time-util.h"
 
 void service_info_done(ServiceInfo *i)
 {
@@ -103,7 +104,7 @@ char *service_info_next(const ServiceInfo *i, char buf[static 64])
         /* A timer that has started a run tells its next time when that has ended. */
         if (i->next_run == 0)
                 return strcpy(buf, "running");
-        return i->next_run > ctl_now() ? ctl_relative_time(i->next_run, buf) : strcpy(buf, "now");
+        return i->next_run > now_usec(CLOCK_REALTIME) ? ctl_relative_time(i->next_run, buf) : strcpy(buf, "now");
 }
 
 static int add_text(json_object *o, const char *key, const char *value)

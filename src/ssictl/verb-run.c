@@ -2,6 +2,7 @@
 #include "shared/bus-owner.h"
 #include "service-info.h"
 #include "text.h"
+#include "shared/time-util.h"
 
 /* Waiting for the end of a run.
  *
@@ -52,7 +53,7 @@ static void on_agent(const char *owner, void *userdata)
 {
         RunWait *w = userdata;
 
-        w->lost_at = owner ? 0 : ctl_monotonic();
+        w->lost_at = owner ? 0 : now_usec(CLOCK_MONOTONIC);
         w->look = owner;
 }
 
@@ -126,7 +127,7 @@ static int give_up(const RunWait *w, const char *name)
 static int wait_for_end(Ctl *c, RunWait *w, const char *name)
 {
         while (!w->ended) {
-                uint64_t now = ctl_monotonic();
+                uint64_t now = now_usec(CLOCK_MONOTONIC);
                 int r = 0;
 
                 if (w->removed) {
@@ -234,7 +235,7 @@ static int run_and_wait(Ctl *c, const char *name, const char *path)
         if (r >= 0)
                 r = start(c, path);
         if (r >= 0) {
-                uint64_t now = ctl_monotonic();
+                uint64_t now = now_usec(CLOCK_MONOTONIC);
 
                 w.check_at = now + CHECK_USEC;
                 w.deadline = timeout < USEC_INFINITY - now - GRACE_USEC ? now + timeout + GRACE_USEC : USEC_INFINITY;

@@ -7,6 +7,7 @@
 #include "table.h"
 #include "text.h"
 #include "uplink-info.h"
+#include "shared/time-util.h"
 
 #define LINES_DEFAULT 10U
 
@@ -88,7 +89,7 @@ static void print_next(const ServiceInfo *i)
 
         if (!i->enabled)
                 printf("%12s: never, the timer is disabled (ssictl enable %s)\n", "Next run", i->name);
-        else if (i->next_run > ctl_now())
+        else if (i->next_run > now_usec(CLOCK_REALTIME))
                 printf("%12s: %s; %s\n", "Next run", service_info_next(i, in), ctl_local_time(i->next_run, next));
         else
                 print_field("Next run", service_info_next(i, in));

@@ -5,6 +5,7 @@
 
 #include "fileset.h"
 #include "shared/slug.h"
+#include "shared/io-util.h"
 
 #define SUFFIX_NEW ".ssi-new"
 #define SUFFIX_OLD ".ssi-old"
@@ -94,40 +95,6 @@ static int fileset_new(const char *script_dir, const char *unit_dir, const char 
         return 0;
 }
 
-static int write_all(int fd, const char *data, size_t size)
-{
-        while (size > 0) {
-                ssize_t n = write(fd, data, size);
-
-                if (n < 0) {
-                        if (errno == EINTR)
-                                continue;
-                        return -errno;
-                }
-                data += n;
-                size -= (size_t) n;
-        }
-        return 0;
-}
-
-static int write_synced(int dir_fd, const char *name, mode_t mode, const char *data, size_t size)
-{
-        _cleanup_close_ int fd = -EBADF;
-        int r;
-
-        if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
-                return -errno;
-        fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
-        r = write_all(fd, data, size);
-        if (r >= 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0))
-                r = -errno;
-        if (r < 0)
-                (void) unlinkat(dir_fd, name, 0);
-        return r;
-}
-
 static bool is_there(int dir_fd, const char *name)
 {
         int saved = errno;
@@ -182,7 +149,7 @@ static int write_record(Fileset *f, const char *operation)
                      f->files[FILESET_SCRIPT].existed,
                      f->files[FILESET_SERVICE].existed,
                      f->files[FILESET_TIMER].existed);
-        n = write_synced(f->script_fd, f->record_name, 0600, record, (size_t) n);
+        n = write_file_at(f->script_fd, f->record_name, 0600, record, (size_t) n);
         return n < 0 ? n : sync_dirs(f);
 }
 
@@ -243,7 +210,7 @@ int fileset_install(
         for (size_t i = 0; i < _FILESET_MAX; i++) {
                 const File *file = f->files + i;
 
-                r = write_synced(file->dir_fd, file->new_name, file->mode, content[i].data, content[i].size);
+                r = write_file_at(file->dir_fd, file->new_name, file->mode, content[i].data, content[i].size);
                 if (r < 0) {
                         drop_new(f);
                         return r;
@@ -306,7 +273,7 @@ int fileset_replace_timer(const char *unit_dir, const char *slug, const char *da
         fd = open_dir(unit_dir, false);
         if (fd < 0)
                 return fd;
-        r = write_synced(fd, new_name, 0644, data, size);
+        r = write_file_at(fd, new_name, 0644, data, size);
         if (r < 0)
                 return r;
         if (renameat(fd, new_name, fd, name) < 0) {

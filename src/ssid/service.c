@@ -11,6 +11,7 @@
 #include "systemd-client.h"
 #include "unit-file.h"
 #include "watch.h"
+#include "shared/io-util.h"
 
 Service *service_free(Service *s)
 {
@@ -42,10 +43,9 @@ Service *service_free(Service *s)
 
 static int read_file(const char *dir, const char *name, size_t max, char **ret, size_t *ret_n)
 {
-        _cleanup_free_ char *path = NULL, *buffer = NULL;
+        _cleanup_free_ char *path = NULL;
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
-        size_t n = 0;
 
         if (asprintf(&path, "%s/%s", dir, name) < 0)
                 return -ENOMEM;
@@ -57,24 +57,7 @@ static int read_file(const char *dir, const char *name, size_t max, char **ret, 
         if (!S_ISREG(st.st_mode))
                 return -ENOENT;
         /* What is added meanwhile is read when its change is noticed. */
-        max = MIN(max, (size_t) st.st_size);
-        buffer = malloc(max + 1);
-        if (!buffer)
-                return -ENOMEM;
-        while (n < max) {
-                ssize_t k = read(fd, buffer + n, max - n);
-
-                if (k < 0)
-                        return -errno;
-                if (k == 0)
-                        break;
-                n += (size_t) k;
-        }
-        buffer[n] = '\0';
-        *ret = TAKE_PTR(buffer);
-        if (ret_n)
-                *ret_n = n;
-        return 0;
+        return read_at_most(fd, MIN(max, (size_t) st.st_size), ret, ret_n);
 }
 
 int service_read_script(const char *slug, char **ret, size_t *ret_n)

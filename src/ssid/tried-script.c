@@ -5,12 +5,12 @@
 
 #include "shared/log.h"
 #include "tried-script.h"
+#include "shared/io-util.h"
 
 int tried_script_write(TriedScript *s, const char *id, const char *slug, const char *content)
 {
         const char *runtime = secure_getenv("RUNTIME_DIRECTORY") ?: "/run/ssid";
         _cleanup_close_ int fd = -EBADF;
-        size_t n = strlen(content);
 
         if (asprintf(&s->dir, "%s/%s", runtime, id) < 0)
                 return -ENOMEM;
@@ -21,15 +21,7 @@ int tried_script_write(TriedScript *s, const char *id, const char *slug, const c
         fd = open(s->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
         if (fd < 0)
                 return -errno;
-        for (const char *p = content; n > 0;) {
-                ssize_t k = write(fd, p, n);
-
-                if (k < 0)
-                        return -errno;
-                p += k;
-                n -= (size_t) k;
-        }
-        return 0;
+        return write_all(fd, content, strlen(content));
 }
 
 void tried_script_done(TriedScript *s)

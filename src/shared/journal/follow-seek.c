@@ -2,18 +2,11 @@
 #include <time.h>
 
 #include "shared/journal/follow-internal.h"
+#include "shared/time-util.h"
 
 /* How far before the cursor a reader begins, so that the tracker knows what was under way there. */
 #define WARM_UP_USEC (10 * USEC_PER_SEC)
 #define WARM_UP_ENTRIES_MAX 50000U
-
-static uint64_t now_realtime(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_REALTIME, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
 
 /* What a cursor tells of when its entry was. */
 typedef struct Moment {
@@ -164,7 +157,7 @@ static int seek_after_lost(JournalFollow *f, const char *cursor, const Moment *m
 
 int journal_follow_seek_after(JournalFollow *f, const char *cursor)
 {
-        uint64_t to = now_realtime();
+        uint64_t to = now_usec(CLOCK_REALTIME);
         Moment m;
         int r;
 

@@ -3,6 +3,7 @@
 
 #include "shared/journal/entry.h"
 #include "shared/journal/follow-internal.h"
+#include "shared/time-util.h"
 
 /* Entries read before the event loop gets its turn. */
 #define ENTRIES_PER_TURN 256
@@ -23,14 +24,6 @@
 #define EXPECT_FIRST_USEC (2 * USEC_PER_MSEC)
 #define EXPECT_LAST_USEC  (128 * USEC_PER_MSEC)
 
-static uint64_t now_monotonic(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
-
 static int open_journal(sd_journal **ret)
 {
         _cleanup_(sd_journal_closep) sd_journal *j = NULL;
@@ -48,11 +41,11 @@ static int open_journal(sd_journal **ret)
 
 static int open_lookup(JournalFollow *f)
 {
-        if (f->lookup && f->lookup_opened + LOOKUP_LIFE_USEC > now_monotonic())
+        if (f->lookup && f->lookup_opened + LOOKUP_LIFE_USEC > now_usec(CLOCK_MONOTONIC))
                 return 0;
         sd_journal_close(f->lookup);
         f->lookup = NULL;
-        f->lookup_opened = now_monotonic();
+        f->lookup_opened = now_usec(CLOCK_MONOTONIC);
         return open_journal(&f->lookup);
 }
 
@@ -146,7 +139,7 @@ static int read_one(JournalFollow *f)
 /* At the journal's end only the clock tells that nothing more comes for a held run. */
 static int at_tail(JournalFollow *f)
 {
-        uint64_t due, now = now_monotonic();
+        uint64_t due, now = now_usec(CLOCK_MONOTONIC);
         sd_id128_t boot;
         int r;
 

@@ -5,6 +5,7 @@
 #include "shared/journal/entry.h"
 #include "shared/journal/history.h"
 #include "shared/journal/runs.h"
+#include "shared/time-util.h"
 
 /* An entry may become visible this much later than its stamp says. */
 #define SLACK_USEC (200 * USEC_PER_MSEC)
@@ -54,7 +55,6 @@ JournalHistory *journal_history_free(JournalHistory *h)
 /* Nothing more comes for what is held past its grace. */
 static int conclude(RunTracker *t)
 {
-        struct timespec ts;
         uint64_t now, due;
         sd_id128_t boot;
         int r;
@@ -64,8 +64,7 @@ static int conclude(RunTracker *t)
         r = journal_boot_id(&boot);
         if (r < 0)
                 return r;
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        now = (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
+        now = now_usec(CLOCK_MONOTONIC);
         return run_tracker_advance(t, boot, MAX(now, SLACK_USEC) - SLACK_USEC);
 }
 

@@ -5,6 +5,7 @@
 
 #include "admin/internal.h"
 #include "shared/log.h"
+#include "shared/time-util.h"
 
 #define RETRY_USEC  (30 * USEC_PER_SEC)
 #define SAMPLE_USEC (10 * USEC_PER_SEC)
@@ -120,14 +121,6 @@ int admin_read_no_options(sd_bus_message *m, sd_bus_error *error)
 
 /* ---- Statistics ---- */
 
-static uint64_t monotonic(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
-
 static uint64_t figure(PGresult *res, int column)
 {
         return strtoull(PQgetvalue(res, 0, column), NULL, 10);
@@ -148,7 +141,7 @@ static void sampled(PGresult *res, int error, void *userdata)
                 .services = figure(res, 3),
                 .inserted = figure(res, 4),
                 .schema_version = figure(res, 5),
-                .inserted_at = monotonic(),
+                .inserted_at = now_usec(CLOCK_MONOTONIC),
                 .events_per_second = old.events_per_second,
         };
         /* A count that went back is that of another database: of a restored one. */

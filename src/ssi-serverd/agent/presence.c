@@ -3,6 +3,7 @@
 
 #include "agent/session-internal.h"
 #include "ingest/ingest.h"
+#include "shared/time-util.h"
 
 /* What the database says of an agent's being there.
  *
@@ -20,11 +21,6 @@
 #define CONTINUITY_USEC (45 * USEC_PER_SEC) /* of one's own beats, before others are declared dead */
 #define LATE_MAX        10000
 #define BREAK_USEC      (20 * USEC_PER_SEC) /* between beats, after which others may have declared us dead */
-
-static uint64_t now_usec(void)
-{
-        return ingest_now(CLOCK_MONOTONIC);
-}
 
 /* ---- The beat ---- */
 
@@ -74,7 +70,7 @@ static void beat_done(PGresult *res, int error, void *userdata)
 {
         AgentSessions *a = userdata;
 
-        bool broken = a->last_beat + BREAK_USEC < now_usec();
+        bool broken = a->last_beat + BREAK_USEC < now_usec(CLOCK_MONOTONIC);
 
         a->beating = false;
         if (error == -EAGAIN)
@@ -87,15 +83,15 @@ static void beat_done(PGresult *res, int error, void *userdata)
                 return;
         }
         if (a->beats_since == 0)
-                a->beats_since = now_usec();
-        a->last_beat = now_usec();
+                a->beats_since = now_usec(CLOCK_MONOTONIC);
+        a->last_beat = now_usec(CLOCK_MONOTONIC);
         if (publish_rows(a->backend, res) || broken || a->recheck)
                 agent_sessions_check(a);
 }
 
 static void beat(AgentSessions *a)
 {
-        uint64_t lasted = a->beats_since > 0 ? now_usec() - a->beats_since : 0;
+        uint64_t lasted = a->beats_since > 0 ? now_usec(CLOCK_MONOTONIC) - a->beats_since : 0;
         uint64_t grace = a->backend->settings.ingest.grace_seconds * USEC_PER_SEC;
         char limit[16];
 

@@ -9,6 +9,7 @@
 #include "auth/access-key.h"
 #include "tls/pem-file.h"
 #include "tls/issue.h"
+#include "shared/io-util.h"
 
 #define KEY_FILE       "access-token.pem"
 #define KEY_CREDENTIAL "access-token.key"
@@ -94,18 +95,14 @@ static int load_given(const char *path, AccessKey *ret)
 /* 0 when there is no credential. */
 static int load_credential(AccessKey *ret)
 {
-        const char *dir = secure_getenv("CREDENTIALS_DIRECTORY");
         _cleanup_free_ char *path = NULL;
         int r;
 
-        if (isempty(dir) || dir[0] != '/')
-                return 0;
-        if (asprintf(&path, "%s/" KEY_CREDENTIAL, dir) < 0) {
-                path = NULL;
-                return -ENOMEM;
-        }
+        r = credential_path(KEY_CREDENTIAL, &path);
+        if (r <= 0)
+                return r;
         r = load_given(path, ret);
-        return r == -ENOENT ? 0 : r < 0 ? r : 1;
+        return r < 0 ? r : 1;
 }
 
 static bool is_old(int dir)

@@ -6,6 +6,7 @@
 #include <libpq-fe.h>
 
 #include "db/migrate.h"
+#include "shared/io-util.h"
 
 /* Any number that nothing else in this database locks: "SSI" in ASCII. */
 #define MIGRATION_LOCK      "5461833"
@@ -90,23 +91,20 @@ int db_newest_migration(const char *migrations_dir)
 static int read_file(const char *dir, const char *name, char **ret)
 {
         _cleanup_free_ char *path = NULL, *text = NULL;
-        _cleanup_fclose_ FILE *f = NULL;
+        _cleanup_close_ int fd = -EBADF;
         size_t n;
+        int r;
 
         if (asprintf(&path, "%s/%s", dir, name) < 0)
                 return -ENOMEM;
-        f = fopen(path, "re");
-        if (!f)
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
                 return -errno;
-        text = malloc(MIGRATION_FILE_MAX + 1);
-        if (!text)
-                return -ENOMEM;
-        n = fread(text, 1, MIGRATION_FILE_MAX + 1, f);
-        if (ferror(f))
-                return -EIO;
+        r = read_at_most(fd, MIGRATION_FILE_MAX + 1, &text, &n);
+        if (r < 0)
+                return r;
         if (n > MIGRATION_FILE_MAX)
                 return -EFBIG;
-        text[n] = '\0';
         *ret = TAKE_PTR(text);
         return 0;
 }

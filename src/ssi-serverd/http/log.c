@@ -4,14 +4,7 @@
 
 #include "http/internal.h"
 #include "shared/log.h"
-
-static uint64_t monotonic_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
+#include "shared/time-util.h"
 
 static bool id_is_usable(const char *s, size_t n)
 {
@@ -82,7 +75,7 @@ void request_answered(HttpRequest *req)
                 .path = req->route && !streq(req->route, "static") ? req->route : req->path,
                 .peer = req->peer,
                 .status = req->status,
-                .duration_usec = req->begun > 0 ? monotonic_usec() - req->begun : 0,
+                .duration_usec = req->begun > 0 ? now_usec(CLOCK_MONOTONIC) - req->begun : 0,
         };
         const char *const *before;
 

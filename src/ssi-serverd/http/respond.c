@@ -3,6 +3,7 @@
 
 #include "http/internal.h"
 #include "shared/json-util.h"
+#include "shared/time-util.h"
 
 #define HEADERS_MAX 8192
 
@@ -89,27 +90,19 @@ char *respond_head(HttpRequest *req, HttpConn *c, int status, const char *conten
         return TAKE_PTR(head);
 }
 
-static uint64_t now_usec(void)
-{
-        struct timespec ts;
-
-        clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
-
 void respond_observe(HttpRequest *req, int status)
 {
         HttpServer *s = req->conn->server;
 
         if (s->answered)
                 s->answered(method_name(req->method), req->route ?: "other", status,
-                            req->begun > 0 ? now_usec() - req->begun : 0, s->answered_userdata);
+                            req->begun > 0 ? now_usec(CLOCK_MONOTONIC) - req->begun : 0, s->answered_userdata);
 }
 
 void request_begun(HttpRequest *req, const char *route)
 {
         req->route = route;
-        req->begun = now_usec();
+        req->begun = now_usec(CLOCK_MONOTONIC);
 }
 
 void http_server_set_observer(HttpServer *s,

@@ -5,6 +5,7 @@
 
 #include "http/internal.h"
 #include "http/static-files.h"
+#include "shared/io-util.h"
 
 #define FILE_MAX ((off_t) 16 * 1024 * 1024)
 
@@ -107,21 +108,14 @@ static int open_file(StaticFiles *f, const char *name, struct stat *ret_stat)
 static int read_file(int fd, size_t size, char **ret)
 {
         _cleanup_free_ char *data = NULL;
-        size_t n = 0;
+        size_t n;
+        int r;
 
-        data = malloc(size + 1);
-        if (!data)
-                return -ENOMEM;
-        while (n < size) {
-                ssize_t k = read(fd, data + n, size - n);
-
-                if (k < 0 && errno != EINTR)
-                        return -errno;
-                if (k == 0)
-                        return -EIO; /* became shorter meanwhile */
-                if (k > 0)
-                        n += (size_t) k;
-        }
+        r = read_at_most(fd, size, &data, &n);
+        if (r < 0)
+                return r;
+        if (n < size)
+                return -EIO; /* became shorter meanwhile */
         *ret = TAKE_PTR(data);
         return 0;
 }

@@ -2,14 +2,7 @@
 #include <utlist.h>
 
 #include "ingest/internal.h"
-
-uint64_t ingest_now(clockid_t clock)
-{
-        struct timespec ts;
-
-        clock_gettime(clock, &ts);
-        return (uint64_t) ts.tv_sec * USEC_PER_SEC + (uint64_t) ts.tv_nsec / 1000;
-}
+#include "shared/time-util.h"
 
 /* ---- Results and execution errors ---- */
 
@@ -71,7 +64,7 @@ static void fold_item(ServiceState *s, IngestItem *item, bool changes_only)
 
 static int fold_results(Batch *b, const IngestSettings *settings)
 {
-        uint64_t now = ingest_now(CLOCK_MONOTONIC);
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
 
         b->states = calloc(b->n_items, sizeof(*b->states));
         if (!b->states)
@@ -109,7 +102,7 @@ static int learn_state(const ServiceState *s, KnownService *k)
 
 static void learn_results(Batch *b)
 {
-        uint64_t now = ingest_now(CLOCK_MONOTONIC), heard = ingest_now(CLOCK_REALTIME);
+        uint64_t now = now_usec(CLOCK_MONOTONIC), heard = now_usec(CLOCK_REALTIME);
 
         for (size_t i = 0; i < b->n_states; i++) {
                 const ServiceState *s = &b->states[i];
@@ -148,8 +141,8 @@ static bool next_run_is_due(const KnownService *k, const InventoryService *s, co
         if (s->next_run == k->next_run)
                 return false;
         return s->next_run == USEC_INFINITY || k->next_run == USEC_INFINITY ||
-               k->next_run_written + settings->refresh_usec <= ingest_now(CLOCK_MONOTONIC) ||
-               s->next_run > ingest_now(CLOCK_REALTIME) + settings->refresh_usec;
+               k->next_run_written + settings->refresh_usec <= now_usec(CLOCK_MONOTONIC) ||
+               s->next_run > now_usec(CLOCK_REALTIME) + settings->refresh_usec;
 }
 
 static bool fold_inventory(IngestItem *item, const Known *known, const IngestSettings *settings)
@@ -177,7 +170,7 @@ static bool fold_inventory(IngestItem *item, const Known *known, const IngestSet
 
 static void learn_inventory(IngestItem *item, Known *known)
 {
-        uint64_t now = ingest_now(CLOCK_MONOTONIC);
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
         KnownService *k, *tmp;
 
         if (item->whole)

@@ -2,6 +2,7 @@
 #include <utlist.h>
 
 #include "ingest/internal.h"
+#include "shared/time-util.h"
 
 #define BATCH_ITEMS_MAX   2000
 #define BATCH_SHARE_MAX   128 /* of one source, so that a flood or a replay holds up the others for a few ms only */
@@ -143,7 +144,7 @@ static void count_batch(Ingest *i, const Batch *b)
         i->failing = false;
         i->stats.batches++;
         i->stats.items += b->n_items;
-        histogram_add(&i->stats.commit, ingest_now(CLOCK_MONOTONIC) - b->sent);
+        histogram_add(&i->stats.commit, now_usec(CLOCK_MONOTONIC) - b->sent);
         /* What is left came after this batch had been formed. */
         i->waiting_since = b->sent;
         for (size_t k = 0; k < b->n_states; k++)
@@ -183,7 +184,7 @@ static int batch_start(Ingest *i, Batch *b)
         r = batch_send(b, i->db, i->instance, &i->settings, batch_done, b);
         if (r < 0)
                 return r;
-        b->sent = ingest_now(CLOCK_MONOTONIC);
+        b->sent = now_usec(CLOCK_MONOTONIC);
         i->n_batches++;
         i->n_sent += b->n_items;
         return 1;
@@ -332,7 +333,7 @@ size_t ingest_pending(Ingest *i)
 
 uint64_t ingest_lag(Ingest *i)
 {
-        return i->n_items > 0 ? ingest_now(CLOCK_MONOTONIC) - i->waiting_since : 0;
+        return i->n_items > 0 ? now_usec(CLOCK_MONOTONIC) - i->waiting_since : 0;
 }
 
 bool ingest_is_stalled(Ingest *i)

@@ -67,8 +67,6 @@ uint64_t ingest_lag(Ingest *i);
 bool ingest_is_stalled(Ingest *i);
 const IngestStats *ingest_stats(Ingest *i);
 
-uint64_t ingest_now(clockid_t clock); /* usec */
-
 /* id and epoch as the session's authentication gave them; server and user are public ids. */
 int ingest_source_new(Ingest *i, int64_t id, int64_t epoch, const char *server, const char *user,
                       const IngestSourceHandler *handler, void *userdata, IngestSource **ret);

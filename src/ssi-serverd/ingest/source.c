@@ -2,6 +2,7 @@
 #include <utlist.h>
 
 #include "ingest/internal.h"
+#include "shared/time-util.h"
 
 /* Past these, reading stops. What one message holds may go over. */
 #define QUEUE_ITEMS_MAX   20000
@@ -151,7 +152,7 @@ void ingest_source_push(IngestSource *s, IngestItem *items_taken)
         }
         mark_replay(s, &items_taken);
         if (i->n_items == 0)
-                i->waiting_since = ingest_now(CLOCK_MONOTONIC);
+                i->waiting_since = now_usec(CLOCK_MONOTONIC);
         DL_FOREACH(items_taken, item) {
                 size_t size = ingest_item_size(item);
 

@@ -5,6 +5,7 @@
 #include "notify/delivery.h"
 #include "shared/log.h"
 #include "notify/mail-header.h"
+#include "shared/io-util.h"
 
 #define TIMEOUT_DEFAULT 20
 #define TIMEOUT_MAX     300
@@ -28,28 +29,23 @@ void delivery_config_done(DeliveryConfig *c)
 /* The systemd credential smtp.password, without the line break at its end; NULL when there is none. */
 static int load_password(char **ret)
 {
-        const char *dir = secure_getenv("CREDENTIALS_DIRECTORY");
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *text = NULL;
         _cleanup_close_ int fd = -EBADF;
-        char buf[SECRET_MAX + 1];
-        ssize_t n;
+        size_t n;
+        int r;
 
-        if (!dir)
-                return 0;
-        if (asprintf(&path, "%s/smtp.password", dir) < 0) {
-                path = NULL;
-                return -ENOMEM;
-        }
+        r = credential_path("smtp.password", &path);
+        if (r <= 0)
+                return r;
         fd = open(path, O_RDONLY | O_CLOEXEC);
         if (fd < 0)
-                return errno == ENOENT ? 0 : -errno;
-        n = read(fd, buf, SECRET_MAX);
-        if (n < 0)
                 return -errno;
-        buf[n] = '\0';
-        buf[strcspn(buf, "\r\n")] = '\0';
-        *ret = strdup(buf);
-        sodium_memzero(buf, sizeof(buf));
+        r = read_at_most(fd, SECRET_MAX, &text, &n);
+        if (r < 0)
+                return r;
+        text[strcspn(text, "\r\n")] = '\0';
+        *ret = strdup(text);
+        sodium_memzero(text, n);
         return *ret ? 0 : -ENOMEM;
 }
 

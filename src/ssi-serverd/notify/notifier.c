@@ -4,6 +4,7 @@
 
 #include "shared/log.h"
 #include "notify/notifier-internal.h"
+#include "shared/io-util.h"
 
 /* How it runs: whatever may have caused a transition kicks; the evaluation (one statement, one transaction) turns
  * transitions into messages and says when something held back or queued is next due. What is due is claimed, a
@@ -259,15 +260,14 @@ const char *notifier_push_key(Notifier *n)
 /* The credential is for instances on several machines that are to have the same. */
 static int load_key(Notifier *n)
 {
-        const char *dir = secure_getenv("CREDENTIALS_DIRECTORY"), *file = getenv("SSI_PUSH_KEY");
+        const char *file = getenv("SSI_PUSH_KEY");
         _cleanup_free_ char *credential = NULL;
         int r;
 
-        if (dir && asprintf(&credential, "%s/vapid.key", dir) < 0) {
-                credential = NULL;
-                return log_oom();
-        }
-        if (credential && access(credential, F_OK) == 0)
+        r = credential_path("vapid.key", &credential);
+        if (r < 0)
+                return log_error_errno(r, "Cannot look for the credential vapid.key");
+        if (r > 0)
                 file = credential;
         else if (isempty(file))
                 file = SSI_SERVER_STATE_DIR "/keys/vapid.pem";

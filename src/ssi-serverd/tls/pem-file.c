@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "tls/pem-file.h"
+#include "shared/io-util.h"
 
 int pem_file_read(int dir, const char *name, X509 **ret_cert, EVP_PKEY **ret_key)
 {
@@ -37,42 +38,6 @@ int pem_file_read(int dir, const char *name, X509 **ret_cert, EVP_PKEY **ret_key
         return 0;
 }
 
-static int write_all(int fd, const char *data, size_t n)
-{
-        while (n > 0) {
-                ssize_t k = write(fd, data, n);
-
-                if (k < 0 && errno != EINTR)
-                        return -errno;
-                if (k > 0) {
-                        data += k;
-                        n -= (size_t) k;
-                }
-        }
-        return 0;
-}
-
-static int write_file(int dir, const char *name, mode_t mode, const char *data, size_t n)
-{
-        _cleanup_close_ int fd = -EBADF;
-        char temporary[64];
-        int r;
-
-        snprintf(temporary, sizeof(temporary), ".%s.new", name);
-        if (unlinkat(dir, temporary, 0) < 0 && errno != ENOENT)
-                return -errno;
-        fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd < 0)
-                return -errno;
-        r = write_all(fd, data, n);
-        if (r >= 0 && (fchmod(fd, mode) < 0 || fsync(fd) < 0 || renameat(dir, temporary, dir, name) < 0 ||
-                       fsync(dir) < 0))
-                r = -errno;
-        if (r < 0)
-                (void) unlinkat(dir, temporary, 0);
-        return r;
-}
-
 int pem_file_write(int dir, const char *name, mode_t mode, X509 *cert, EVP_PKEY *key)
 {
         _cleanup_(bio_freep) BIO *b = BIO_new(BIO_s_secmem());
@@ -83,5 +48,5 @@ int pem_file_write(int dir, const char *name, mode_t mode, X509 *cert, EVP_PKEY 
             (key && PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL) != 1))
                 return -EIO;
         n = BIO_get_mem_data(b, &data);
-        return n > 0 ? write_file(dir, name, mode, data, (size_t) n) : -EIO;
+        return n > 0 ? replace_file_at(dir, name, mode, data, (size_t) n) : -EIO;
 }

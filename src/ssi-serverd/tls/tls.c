@@ -6,6 +6,7 @@
 #include "tls/pem-file.h"
 #include "tls/tls.h"
 #include "tls/issue.h"
+#include "shared/io-util.h"
 
 #define RENEW_SEC (30L * 86400)
 
@@ -31,9 +32,8 @@ static int files_set(const char *cert, const char *key, TlsFiles *ret)
 int tls_files_find(TlsFiles *ret)
 {
         const char *cert = secure_getenv("SSI_TLS_CERT"), *key = secure_getenv("SSI_TLS_KEY");
-        const char *dir = secure_getenv("CREDENTIALS_DIRECTORY");
         _cleanup_free_ char *dir_cert = NULL, *dir_key = NULL;
-        int r;
+        int r, have = 0;
 
         if (!isempty(cert) || !isempty(key)) {
                 if (isempty(cert) || isempty(key))
@@ -41,18 +41,15 @@ int tls_files_find(TlsFiles *ret)
                 r = files_set(cert, key, ret);
                 return r < 0 ? r : 1;
         }
-        if (isempty(dir) || dir[0] != '/')
-                return 0;
-        if (asprintf(&dir_cert, "%s/tls.cert", dir) < 0) {
-                dir_cert = NULL;
-                return -ENOMEM;
+        r = credential_path("tls.cert", &dir_cert);
+        if (r >= 0) {
+                have = r;
+                r = credential_path("tls.key", &dir_key);
         }
-        if (asprintf(&dir_key, "%s/tls.key", dir) < 0) {
-                dir_key = NULL;
-                return -ENOMEM;
-        }
-        if (access(dir_cert, F_OK) < 0 && access(dir_key, F_OK) < 0)
-                return 0;
+        if (r < 0)
+                return r;
+        if (have + r < 2)
+                return have + r == 0 ? 0 : -EINVAL;
         if (access(dir_cert, R_OK) < 0 || access(dir_key, R_OK) < 0)
                 return -EINVAL;
         r = files_set(dir_cert, dir_key, ret);
