@@ -7,6 +7,7 @@
 #include "shared/log.h"
 #include "service-property.h"
 #include "shared/slug.h"
+#include "shared/time-util.h"
 
 #define SERVICES_MAX 4096U
 
@@ -14,8 +15,13 @@
 #define READ_DELAY_USEC  (50 * USEC_PER_MSEC)
 /* When ssid has not answered. */
 #define READ_AGAIN_USEC  (5 * USEC_PER_SEC)
+/* For a service that has run. */
+#define READ_EXPECTED_USEC (200 * USEC_PER_MSEC)
 /* The bus allows 128 unanswered calls of a connection by default. */
 #define READS_MAX        32U
+
+/* How long the inventory waits for ssid to tell of a service that has run: a new one runs before ssid shows it. */
+#define EXPECT_USEC      (10 * USEC_PER_SEC)
 
 #define DELAY_SOON_USEC  (200 * USEC_PER_MSEC)
 #define DELAY_LATER_USEC (5 * USEC_PER_SEC)
@@ -27,6 +33,7 @@ typedef struct Entry {
         bool known;  /* info has been read */
         bool hinted; /* something has changed since */
         bool seen;   /* in the list that is being read */
+        uint64_t expected_until; /* CLOCK_MONOTONIC, usec: it has run, so ssid will know it; 0 when it does */
         sd_bus_slot *call;
         UT_hash_handle hh;
 } Entry;
@@ -90,9 +97,14 @@ static Entry *entry_free(Inventory *i, Entry *e)
 /* The service is not there any more, or was none in the first place. */
 static void forget(Inventory *i, Entry *e)
 {
-        if (e->known)
+        if (e->known || e->expected_until > 0)
                 schedule(i, true);
         entry_free(i, e);
+}
+
+static bool is_expected(const Entry *e)
+{
+        return !e->known && e->expected_until > now_usec(CLOCK_MONOTONIC);
 }
 
 static int entry_get(Inventory *i, const char *path, Entry **ret)
@@ -160,6 +172,7 @@ static int read_object(Inventory *i, sd_bus_message *m)
                         r = entry_get(i, path, &e);
                         if (r >= 0) {
                                 e->seen = e->known = true;
+                                e->expected_until = 0;
                                 r = read_properties(i, m, e);
                         }
                 } else if (r >= 0)
@@ -235,15 +248,19 @@ static int on_service(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         e->call = sd_bus_slot_unref(e->call);
         i->n_reads--;
-        if (sd_bus_error_has_names(failed, SD_BUS_ERROR_UNKNOWN_OBJECT, SD_BUS_ERROR_UNKNOWN_INTERFACE))
+        if (!failed) {
+                e->known = true;
+                e->expected_until = 0;
+                r = read_properties(i, m, e);
+        } else if (is_expected(e))
+                hint(i, e, READ_EXPECTED_USEC);
+        else if (e->expected_until > 0 ||
+                 sd_bus_error_has_names(failed, SD_BUS_ERROR_UNKNOWN_OBJECT, SD_BUS_ERROR_UNKNOWN_INTERFACE))
                 forget(i, e);
-        else if (failed) {
+        else {
                 log_debug("ssid does not tell of %s: %s", e->path, failed->message);
                 if (!is_away(failed))
                         hint(i, e, READ_AGAIN_USEC);
-        } else {
-                e->known = true;
-                r = read_properties(i, m, e);
         }
         if (r < 0)
                 log_warning_errno(r, "Cannot read what ssid tells of a service");
@@ -375,6 +392,26 @@ static int on_properties(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
+void inventory_expect(Inventory *i, const char *slug)
+{
+        _cleanup_free_ char *path = NULL;
+        Entry *e = NULL;
+        int r;
+
+        r = sd_bus_path_encode(AGENT_SERVICE_PATH, slug, &path);
+        if (r >= 0)
+                r = entry_get(i, path, &e);
+        if (r < 0) {
+                log_debug_errno(r, "Cannot expect the service %s", slug);
+                return;
+        }
+        if (e->known || e->expected_until > 0)
+                return;
+        e->expected_until = now_usec(CLOCK_MONOTONIC) + EXPECT_USEC;
+        if (!e->hinted && !e->call)
+                hint(i, e, READ_DELAY_USEC);
+}
+
 int inventory_message(Inventory *i, char **ret)
 {
         _cleanup_free_ const ServiceInfo **list = NULL;
@@ -387,9 +424,13 @@ int inventory_message(Inventory *i, char **ret)
         list = calloc(HASH_COUNT(i->entries) + 1, sizeof(*list));
         if (!list)
                 return -ENOMEM;
-        HASH_ITER(hh, i->entries, e, tmp)
+        HASH_ITER(hh, i->entries, e, tmp) {
+                /* To the backend, what is not in the list is removed, and its result with it. What comes is told. */
+                if (is_expected(e))
+                        return 0;
                 if (e->info.slug && slug_is_valid(e->info.slug))
                         list[n++] = &e->info;
+        }
         r = message_inventory(list, ret);
         return r < 0 ? r : 1;
 }

@@ -15,5 +15,8 @@ int inventory_new(sd_bus *bus, void (*changed)(void *userdata), void *userdata, 
 Inventory *inventory_free(Inventory *i);
 DEFINE_CLEANUP(Inventory *, inventory_free);
 
-/* The message for the backend: 1; 0 before ssid has ever been seen. */
+/* A result of this service has been read from the journal: ssid knows it, or will in a moment. */
+void inventory_expect(Inventory *i, const char *slug);
+
+/* The message for the backend: 1; 0 before ssid has ever been seen, and while a service that has run is still missing: changed() follows. */
 int inventory_message(Inventory *i, char **ret);

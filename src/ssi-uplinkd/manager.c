@@ -84,6 +84,13 @@ static int on_inventory(char **ret, void *userdata)
         return inventory_message(m->inventory, ret);
 }
 
+static void on_reported(const char *slug, void *userdata)
+{
+        Manager *m = userdata;
+
+        inventory_expect(m->inventory, slug);
+}
+
 static void on_going_down_told(void *userdata)
 {
         Manager *m = userdata;
@@ -105,6 +112,7 @@ static const SessionOps session_ops = {
         .disconnected = on_disconnected,
         .changed = on_session_changed,
         .inventory = on_inventory,
+        .reported = on_reported,
         .going_down_told = on_going_down_told,
 };
 

@@ -108,6 +108,7 @@ static int on_run(RunEvent *e, void *userdata)
         /* What an administrator or the host's end has stopped is nobody's alarm; the next event moves the cursor on. */
         if (e->stopped)
                 return 0;
+        s->ops->reported(e->slug, s->userdata);
         r = message_item(e, &json);
         if (r < 0)
                 return r;

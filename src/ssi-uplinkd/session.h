@@ -25,6 +25,8 @@ typedef struct SessionOps {
         void (*changed)(void *userdata);
         /* 1 and the inventory message, 0 when it is not known yet. */
         int (*inventory)(char **ret, void *userdata);
+        /* A result or an error of this service is about to be sent. */
+        void (*reported)(const char *slug, void *userdata);
         /* What session_going_down() said has left, or cannot. */
         void (*going_down_told)(void *userdata);
 } SessionOps;

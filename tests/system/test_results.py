@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What services print arrives in the backend's database: everything, once, in order."""
 import re
+import time
 
 import pytest
 
@@ -89,8 +90,24 @@ def test_unusual_messages_arrive_whole(stack, add):
     stack.run(["ssictl", "run", "unusual"])
     wait_until(lambda: stack.events("unusual"))
     assert stack.events("unusual") == [text]
-    # Its result may come before the inventory that names it.
-    wait_until(lambda: stack.account.services(stack.server_id).get("unusual", {}).get("message") == text)
+    assert stack.account.services(stack.server_id)["unusual"]["message"] == text
+
+
+def test_the_first_result_of_a_service_stays(stack, add):
+    """It comes before ssid shows the service: no inventory may take it away again."""
+    names = [f"first-{i}" for i in range(20)]
+    for name in names:
+        stack.write(f"/tmp/{name}.bash", script(name, prints("OK", "first"), schedule="*-*-* 05:00:00"))
+    stack.run("for i in $(seq 0 19); do ssictl add --run /tmp/first-$i.bash || exit; done", timeout=120)
+    try:
+        for name in names:
+            wait_until(lambda: stack.events(name) == ["first"])
+        # The last inventory has been sent.
+        time.sleep(6)
+        services = stack.account.services(stack.server_id)
+        assert {name: services.get(name, {}).get("status") for name in names} == dict.fromkeys(names, "OK")
+    finally:
+        stack.run(["ssictl", "remove", *names], check=False)
 
 
 def test_rest_shows_the_state(stack, add):
