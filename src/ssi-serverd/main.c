@@ -6,8 +6,6 @@
 #include "shared/log.h"
 #include "manager.h"
 
-#define DEFAULT_DATABASE "host=/run/ssi-postgres dbname=ssi user=ssi-server"
-
 static int help(void)
 {
         printf("%s [OPTION…]\n\n"
@@ -19,11 +17,13 @@ static int help(void)
                "     --tls-dir=DIR       Keep the private CA and certificate in DIR\n"
                "     --key-dir=DIR       Keep the private key of the access tokens in DIR\n"
                "     --web-dir=DIR       Take the dashboard's files from DIR\n"
+               "     --check-config[=FILE]\n"
+               "                         Say what is wrong with the settings in FILE\n"
+               "                         (default: " SSI_SERVERD_CONF ")\n"
                "     --list-routes       Show the routes of the REST API, and who may use them\n"
                "     --role=ROLE         Serve only the agents (ingest), only the rest (api), or all\n"
                "     --debug             Log more\n\n"
-               "Environment: SSI_DATABASE_URL (default: the private database), SSI_TLS_CERT and SSI_TLS_KEY,\n"
-               "SSI_ACCESS_TOKEN_KEY, SSI_LOG_LEVEL. See ssi-serverd(8).\n",
+               "Settings are environment variables, set in " SSI_SERVERD_CONF ". See ssi-serverd(8).\n",
                program_invocation_short_name);
         return 0;
 }
@@ -44,6 +44,19 @@ static int parse_role(const char *s, BackendRole *ret)
         return -EINVAL;
 }
 
+static int check_config(const char *path)
+{
+        int n = config_check(path);
+
+        if (n < 0) {
+                fprintf(stderr, "Cannot read %s: %s\n", path, strerror(-n));
+                return n;
+        }
+        if (n == 0)
+                printf("%s: no errors\n", path);
+        return n > 0 ? -EINVAL : 0;
+}
+
 static int parse_argv(int argc, char *argv[], ManagerConfig *config)
 {
         enum {
@@ -52,6 +65,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 ARG_TLS_DIR,
                 ARG_KEY_DIR,
                 ARG_WEB_DIR,
+                ARG_CHECK_CONFIG,
                 ARG_LIST_ROUTES,
                 ARG_ROLE,
                 ARG_DEBUG,
@@ -63,6 +77,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 { "tls-dir", required_argument, NULL, ARG_TLS_DIR },
                 { "key-dir", required_argument, NULL, ARG_KEY_DIR },
                 { "web-dir", required_argument, NULL, ARG_WEB_DIR },
+                { "check-config", optional_argument, NULL, ARG_CHECK_CONFIG },
                 { "list-routes", no_argument, NULL, ARG_LIST_ROUTES },
                 { "role", required_argument, NULL, ARG_ROLE },
                 { "debug", no_argument, NULL, ARG_DEBUG },
@@ -93,6 +108,8 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 case ARG_WEB_DIR:
                         config->web_dir = optarg;
                         break;
+                case ARG_CHECK_CONFIG:
+                        return check_config(optarg ?: SSI_SERVERD_CONF);
                 case ARG_LIST_ROUTES:
                         api_list_routes(stdout);
                         return 0;
@@ -141,7 +158,6 @@ static int run(const ManagerConfig *config)
 int main(int argc, char *argv[])
 {
         ManagerConfig config = {
-                .conninfo = getenv("SSI_DATABASE_URL"),
                 .web_dir = SSI_WEB_DIR,
                 .tls_dir = SSI_SERVER_TLS_DIR,
                 .key_dir = SSI_SERVER_KEY_DIR,
@@ -150,8 +166,6 @@ int main(int argc, char *argv[])
         int r;
 
         log_setup();
-        if (isempty(config.conninfo))
-                config.conninfo = DEFAULT_DATABASE;
         r = parse_argv(argc, argv, &config);
         if (r > 0)
                 r = run(&config);

@@ -69,7 +69,7 @@ int manager_setup_tls(Manager *m, const char *dir)
 {
         int r;
 
-        r = tls_files_find(&m->tls);
+        r = tls_files_find(m->config.tls_cert, m->config.tls_key, &m->tls);
         if (r < 0)
                 return log_error_errno(r, "SSI_TLS_CERT and SSI_TLS_KEY, or the credentials tls.cert and tls.key, "
                                           "must be there together");

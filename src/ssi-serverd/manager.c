@@ -32,6 +32,7 @@ Manager *manager_free(Manager *m)
         access_key_done(&m->access_key);
         admin_free(m->admin);
         tls_files_done(&m->tls);
+        config_done(&m->config);
         free(m->tls_dir);
         sd_event_unref(m->event);
         free(m);
@@ -160,16 +161,16 @@ static void on_answered(const HttpAnswer *a, void *userdata)
 
 static void apply_settings(Manager *m)
 {
-        log_set_max_level(m->debug ? LOG_DEBUG : m->settings.log_level);
+        log_set_max_level(m->debug ? LOG_DEBUG : (int) m->config.log_level);
         if (m->http)
-                http_server_set_access_log(m->http, m->settings.access_log ? on_answered : NULL, m);
+                http_server_set_access_log(m->http, m->config.access_log ? on_answered : NULL, m);
 }
 
 void manager_reload(Manager *m)
 {
         int r;
 
-        r = reloadable_load(SSI_SERVERD_CONF, &m->settings);
+        r = config_reload(SSI_SERVERD_CONF, &m->config);
         if (r < 0)
                 log_warning_errno(r, "Cannot read %s, its settings stay as they were", SSI_SERVERD_CONF);
         apply_settings(m);
@@ -255,7 +256,9 @@ int manager_new(const ManagerConfig *config, Manager **ret)
         if (!m)
                 return log_oom();
         m->debug = config->debug;
-        (void) reloadable_load(SSI_SERVERD_CONF, &m->settings);
+        r = config_load(SSI_SERVERD_CONF, &m->config);
+        if (r < 0)
+                return r;
         apply_settings(m);
         r = setup_event(m);
         if (r < 0)
@@ -267,10 +270,10 @@ int manager_new(const ManagerConfig *config, Manager **ret)
         if (r < 0)
                 return r;
         apply_settings(m);
-        r = access_key_load(config->key_dir, &m->access_key);
+        r = access_key_load(m->config.access_token_key, config->key_dir, &m->access_key);
         if (r < 0)
                 return log_error_errno(r, "Cannot load the private key of the access tokens");
-        r = backend_new(m->event, m->http, config->conninfo, config->role, &m->access_key, &m->backend);
+        r = backend_new(m->event, m->http, &m->config, config->role, &m->access_key, &m->backend);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the server");
         r = setup_admin(m);

@@ -7,9 +7,9 @@
 
 #include "auth/access-key.h"
 #include "admin/admin.h"
+#include "config/config.h"
 #include "http/http.h"
 #include "start.h"
-#include "reloadable.h"
 #include "tls/tls.h"
 
 #define LISTEN_MAX 16
@@ -17,7 +17,6 @@
 typedef struct ManagerConfig {
         const char *listen[LISTEN_MAX]; /* addresses besides the inherited sockets */
         size_t n_listen;
-        const char *conninfo;
         const char *web_dir;
         const char *tls_dir;
         const char *key_dir;
@@ -31,7 +30,7 @@ typedef struct Manager {
         Backend *backend;
         Admin *admin;
 
-        Reloadable settings;
+        Config config;
         bool debug;       /* --debug: whatever the settings say */
 
         char *tls_dir;    /* NULL when the administrator gave a certificate */

@@ -109,7 +109,7 @@ static void maintain(Backend *b)
 {
         char days[16];
 
-        snprintf(days, sizeof(days), "%u", b->settings.history_days);
+        snprintf(days, sizeof(days), "%u", b->config->history_days);
 
         const char *params[] = { days };
 
@@ -170,20 +170,25 @@ static void on_ingest_state(bool ready, void *userdata)
 
 static int on_connect(Backend *b)
 {
+        const IngestSettings settings = {
+                .history_changes_only = b->config->history == CONFIG_HISTORY_CHANGES,
+                .grace_seconds = b->config->stale_grace_seconds,
+                .refresh_usec = b->config->stale_grace_seconds * USEC_PER_SEC / 4,
+        };
         int r;
 
-        r = db_new(b->event, b->conninfo, POOL_CONNECTIONS, &b->db);
+        r = db_new(b->event, b->config->database_url, POOL_CONNECTIONS, &b->db);
         if (r < 0)
                 return r;
         db_set_state_callback(b->db, on_pool_state, b);
-        r = db_new(b->event, b->conninfo, 1, &b->ingest_db);
+        r = db_new(b->event, b->config->database_url, 1, &b->ingest_db);
         if (r < 0)
                 return r;
         db_set_state_callback(b->ingest_db, on_ingest_state, b);
-        r = ingest_new(b->event, b->ingest_db, b->instance, &b->settings.ingest, &ingest_handler, b, &b->ingest);
+        r = ingest_new(b->event, b->ingest_db, b->instance, &settings, &ingest_handler, b, &b->ingest);
         if (r < 0)
                 return r;
-        r = notifier_start(b->notifier, b->conninfo);
+        r = notifier_start(b->notifier, b->config->database_url);
         if (r < 0)
                 return r;
         r = backend_listen(b);
@@ -236,10 +241,9 @@ static const BackendEvents events = {
 
 /* ---- Making it ---- */
 
-int backend_new(sd_event *event, HttpServer *http, const char *conninfo, BackendRole role,
+int backend_new(sd_event *event, HttpServer *http, const Config *config, BackendRole role,
                const AccessKey *key, Backend **ret)
 {
-        const char *dir = secure_getenv("SSI_MIGRATIONS_DIR") ?: SSI_MIGRATIONS_DIR;
         _cleanup_(backend_freep) Backend *b = NULL;
         int r;
 
@@ -252,17 +256,11 @@ int backend_new(sd_event *event, HttpServer *http, const char *conninfo, Backend
                 .event = sd_event_ref(event),
                 .http = http,
                 .role = role,
-                .conninfo = strdup(conninfo),
-                .migrations_dir = strdup(dir),
+                .config = config,
                 .events = &events,
         };
-        if (!b->conninfo || !b->migrations_dir)
-                return -ENOMEM;
         id_new("ins", b->instance);
-        r = settings_load(&b->settings);
-        if (r < 0)
-                return r;
-        r = notifier_new(event, !b->settings.ingest.history_changes_only, &b->notifier);
+        r = notifier_new(event, config, &b->notifier);
         if (r < 0)
                 return r;
         r = password_pool_new(http_server_uv(http), PASSWORD_CONCURRENCY, &b->passwords);
@@ -271,8 +269,8 @@ int backend_new(sd_event *event, HttpServer *http, const char *conninfo, Backend
         r = login_throttle_new(&b->throttle);
         if (r < 0)
                 return r;
-        if (b->settings.rate_limit > 0) {
-                r = rate_limit_new(b->settings.rate_limit, &b->rate_limit);
+        if (config->rate_limit > 0) {
+                r = rate_limit_new(config->rate_limit, &b->rate_limit);
                 if (r < 0)
                         return r;
         }
@@ -320,8 +318,6 @@ Backend *backend_free(Backend *b)
         rate_limit_free(b->rate_limit);
         notifier_free(b->notifier);
         api_routes_free(b->routes);
-        free(b->conninfo);
-        free(b->migrations_dir);
         free(b->trouble);
         sd_event_unref(b->event);
         free(b);

@@ -9,7 +9,7 @@
 /* Registers the routes and the WebSocket handler, then connects to the database in the background, brings its schema
  * up to date and serves; until then the API answers 503. Everything borrowed must outlive the backend, except that
  * http has to be freed before it: streams, sessions and worker threads end through it. */
-int backend_new(sd_event *event, HttpServer *http, const char *conninfo, BackendRole role,
+int backend_new(sd_event *event, HttpServer *http, const Config *config, BackendRole role,
                 const AccessKey *key, Backend **ret);
 Backend *backend_free(Backend *b);
 DEFINE_CLEANUP(Backend *, backend_free);

@@ -228,3 +228,12 @@ def test_the_tests_that_security_names_are_there():
     for name in named:
         places = [TOP / name] if "/" in name else [*TOP.glob(f"tests/system/{name}.py"), *TOP.glob(f"tests/unit/{name}.*")]
         assert any(p.exists() for p in places), name
+
+
+def test_the_manual_has_every_setting():
+    table = re.findall(r'ITEM\("(SSI_\w+)".*?(\.reloadable = true)?\)', (TOP / "src/ssi-serverd/config/config.c").read_text())
+    page = (TOP / "man/ssi-serverd.8").read_text().split(".SH ENVIRONMENT")[1].split(".SH ")[0]
+    entries = re.findall(r"^\.(?:B|BR) (SSI_.*)$", page, re.MULTILINE)
+    documented = {name: "*" in entry for entry in entries for name in re.findall(r"SSI_\w+", entry)}
+    # Where the migrations are is the build's business.
+    assert documented == {name: bool(reloadable) for name, reloadable in table if name != "SSI_MIGRATIONS_DIR"}

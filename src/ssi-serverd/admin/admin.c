@@ -249,13 +249,12 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-static int make_url(char **ret)
+static int make_url(const Config *config, char **ret)
 {
-        const char *url = secure_getenv("SSI_PUBLIC_URL");
         char host[65] = "localhost";
 
-        if (!isempty(url)) {
-                *ret = strdup(url);
+        if (config->public_url) {
+                *ret = strdup(config->public_url);
                 return *ret ? 0 : -ENOMEM;
         }
         (void) gethostname(host, sizeof(host) - 1);
@@ -278,7 +277,7 @@ int admin_new(Backend *backend, const char *ca_file, Admin **ret)
         r = free_and_strdup(&a->ca_file, ca_file);
         if (r < 0)
                 return r;
-        r = make_url(&a->url);
+        r = make_url(backend->config, &a->url);
         if (r < 0)
                 return r;
         r = sd_event_add_time_relative(backend->event, &a->retry_timer, CLOCK_MONOTONIC, 0, 0, on_retry, a);

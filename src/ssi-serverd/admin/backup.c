@@ -228,7 +228,7 @@ static int start_backup(AdminJob *j, int fd, int error_fd)
                                             "--no-password", NULL };
         int r;
 
-        r = pg_program_start("pg_dump", args, j->admin->backend->conninfo, -1, fd, error_fd, &j->pids[CHILD_MAIN]);
+        r = pg_program_start("pg_dump", args, j->admin->backend->config->database_url, -1, fd, error_fd, &j->pids[CHILD_MAIN]);
         return r < 0 ? r : add_child(j, CHILD_MAIN);
 }
 
@@ -256,7 +256,7 @@ static int start_restore(AdminJob *j, int fd, int error_fd)
         r = add_child(j, CHILD_INPUT);
         if (r < 0)
                 return r;
-        r = pg_program_start("psql", psql_args, j->admin->backend->conninfo, read_end, -1, error_fd,
+        r = pg_program_start("psql", psql_args, j->admin->backend->config->database_url, read_end, -1, error_fd,
                              &j->pids[CHILD_MAIN]);
         return r < 0 ? r : add_child(j, CHILD_MAIN);
 }

@@ -245,7 +245,7 @@ static int batch_send(AuthBatch *b)
                 if (!params[k])
                         r = -ENOMEM;
         }
-        snprintf(grace, sizeof(grace), "%u", backend->settings.ingest.grace_seconds);
+        snprintf(grace, sizeof(grace), "%u", backend->config->stale_grace_seconds);
         params[AUTH_COLUMNS] = backend->instance;
         params[AUTH_COLUMNS + 1] = grace;
         if (r >= 0)

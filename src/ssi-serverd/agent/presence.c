@@ -92,7 +92,7 @@ static void beat_done(PGresult *res, int error, void *userdata)
 static void beat(AgentSessions *a)
 {
         uint64_t lasted = a->beats_since > 0 ? now_usec(CLOCK_MONOTONIC) - a->beats_since : 0;
-        uint64_t grace = a->backend->settings.ingest.grace_seconds * USEC_PER_SEC;
+        uint64_t grace = a->backend->config->stale_grace_seconds * USEC_PER_SEC;
         char limit[16];
 
         if (a->beating)
@@ -268,7 +268,7 @@ void agent_session_going_down(AgentSession *s, bool cancelled)
         *c = (PresenceCall){ .owner = s->owner, .user = strdup(s->user), .id = strdup(s->server) };
         snprintf(id, sizeof(id), "%lld", (long long) s->id);
         snprintf(epoch, sizeof(epoch), "%lld", (long long) s->epoch);
-        snprintf(seconds, sizeof(seconds), "%u", cancelled ? 0 : s->owner->backend->settings.reboot_seconds);
+        snprintf(seconds, sizeof(seconds), "%u", cancelled ? 0 : s->owner->backend->config->reboot_seconds);
 
         const char *params[] = { id, epoch, seconds };
 
@@ -281,7 +281,7 @@ void agent_session_going_down(AgentSession *s, bool cancelled)
 
 static uint64_t beat_interval(const AgentSessions *a)
 {
-        return MIN(BEAT_USEC, a->backend->settings.ingest.grace_seconds * USEC_PER_SEC / 2);
+        return MIN(BEAT_USEC, a->backend->config->stale_grace_seconds * USEC_PER_SEC / 2);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)

@@ -194,8 +194,8 @@ static bool is_allowed(const Backend *s, HttpRequest *req)
         if (startswith(peer, "127.") || startswith(peer, "::ffff:127.") || streq(peer, "::1") ||
             !strpbrk(peer, ".:"))
                 return true;
-        return s->settings.metrics_token && token && strlen(token) == strlen(s->settings.metrics_token) &&
-               sodium_memcmp(token, s->settings.metrics_token, strlen(token)) == 0;
+        return s->config->metrics_token && token && strlen(token) == strlen(s->config->metrics_token) &&
+               sodium_memcmp(token, s->config->metrics_token, strlen(token)) == 0;
 }
 
 static void get_metrics(HttpRequest *req, void *userdata)

@@ -113,10 +113,9 @@ static bool is_old(int dir)
                st.st_mtime + ACCESS_KEY_DAYS * 86400L < time(NULL);
 }
 
-int access_key_load(const char *path, AccessKey *ret)
+int access_key_load(const char *given, const char *path, AccessKey *ret)
 {
         _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL, *made = NULL;
-        const char *given = secure_getenv("SSI_ACCESS_TOKEN_KEY");
         _cleanup_close_ int dir = -EBADF;
         int r;
 

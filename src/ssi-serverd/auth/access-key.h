@@ -16,8 +16,8 @@ typedef struct AccessKey {
 
 void access_key_done(AccessKey *k);
 
-/* From the file that $SSI_ACCESS_TOKEN_KEY names, else from access-token.key in $CREDENTIALS_DIRECTORY, else from
+/* From the file given (may be NULL), else from access-token.key in $CREDENTIALS_DIRECTORY, else from
  * access-token.pem in dir, where one is made when it is missing, broken or older than ACCESS_KEY_DAYS. -EBADMSG when the
  * file given does not hold a private key on P-256. */
 #define ACCESS_KEY_DAYS 90
-int access_key_load(const char *dir, AccessKey *ret);
+int access_key_load(const char *given, const char *dir, AccessKey *ret);

@@ -5,7 +5,7 @@
  * them: what they have to hear goes through BackendEvents. start.h makes one. */
 
 #include "core/changes.h"
-#include "core/settings.h"
+#include "config/config.h"
 #include "db/db.h"
 #include "http/http.h"
 
@@ -48,10 +48,8 @@ struct Backend {
         sd_event *event;
         HttpServer *http; /* borrowed */
         BackendRole role;
-        char *conninfo;
-        char *migrations_dir;
         char instance[INSTANCE_ID_MAX]; /* in notifications, to know one's own */
-        Settings settings;
+        const Config *config; /* borrowed */
 
         Db *db;             /* NULL until the schema is up to date */
         Db *ingest_db;      /* one connection, so that batches and their order are ingestion's alone */

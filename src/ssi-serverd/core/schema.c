@@ -88,8 +88,8 @@ static void migrate(Backend *b)
         if (j) {
                 *j = (MigrateJob){
                         .backend = b,
-                        .conninfo = strdup(b->conninfo),
-                        .dir = strdup(b->migrations_dir),
+                        .conninfo = strdup(b->config->database_url),
+                        .dir = strdup(b->config->migrations_dir),
                 };
                 if (j->conninfo && j->dir && worker_run(http_server_uv(b->http), migrate_work, migrate_done, j) >= 0)
                         return;
@@ -117,7 +117,7 @@ void schema_stop(Backend *b)
 
 int schema_version(const Backend *b)
 {
-        return db_newest_migration(b->migrations_dir);
+        return db_newest_migration(b->config->migrations_dir);
 }
 
 /* What somebody asks in the middle would wait for the locks of the restore, and go on with what is no longer there. */

@@ -13,7 +13,6 @@
 #include "core/changes.h"
 #include "db/db.h"
 #include "core/histogram.h"
-#include "core/settings.h"
 #include "ingest/item.h"
 
 typedef struct Ingest Ingest;
@@ -39,6 +38,13 @@ typedef struct IngestHandler {
         /* A transaction failed; when the database said so, it is tried again. */
         void (*failed)(int error, const char *message, void *userdata);
 } IngestHandler;
+
+typedef struct IngestSettings {
+        bool history_changes_only; /* else every result is in the history */
+        unsigned grace_seconds;    /* how late a result may come before its service is stale */
+        uint64_t refresh_usec;     /* results that say nothing new are written so often at most; a quarter of the grace,
+                                    * so that the times in the database are never that old */
+} IngestSettings;
 
 typedef struct IngestStats {
         uint64_t items;     /* committed */

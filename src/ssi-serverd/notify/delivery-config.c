@@ -7,8 +7,6 @@
 #include "notify/mail-header.h"
 #include "shared/io-util.h"
 
-#define TIMEOUT_DEFAULT 20
-#define TIMEOUT_MAX     300
 #define SECRET_MAX      1024
 
 DEFINE_CLEANUP(CURLU *, curl_url_cleanup);
@@ -90,60 +88,34 @@ static int parse_smtp_url(const char *text, DeliveryConfig *c)
         return c->smtp_url ? 0 : -ENOMEM;
 }
 
-static int load_mail(DeliveryConfig *c)
+static int load_mail(const Config *config, DeliveryConfig *c)
 {
-        const char *url = getenv("SSI_SMTP_URL"), *from = getenv("SSI_SMTP_FROM"), *ca = getenv("SSI_SMTP_CA");
         int r;
 
-        if (isempty(url))
+        if (!config->smtp_url)
                 return 0;
-        r = parse_smtp_url(url, c);
+        r = parse_smtp_url(config->smtp_url, c);
         if (r < 0)
                 return log_error_errno(r, "SSI_SMTP_URL is not smtp://HOST or smtps://HOST");
-        if (isempty(from) || strpbrk(from, "\r\n") || !strchr(from, '@'))
-                return log_error_errno(EINVAL, "SSI_SMTP_FROM must be the address that mails come from");
-        c->smtp_from = strdup(from);
-        if (!c->smtp_from || (!isempty(ca) && !(c->smtp_ca = strdup(ca))))
+        c->smtp_from = strdup(config->smtp_from);
+        if (!c->smtp_from || (config->smtp_ca && !(c->smtp_ca = strdup(config->smtp_ca))))
                 return log_oom();
         return 0;
 }
 
-static int load_public_url(DeliveryConfig *c)
+int delivery_config_load(const Config *config, DeliveryConfig *ret)
 {
-        const char *url = getenv("SSI_PUBLIC_URL");
-        size_t n;
-
-        if (isempty(url))
-                return 0;
-        if (!startswith(url, "https://") && !startswith(url, "http://"))
-                return log_error_errno(EINVAL, "SSI_PUBLIC_URL must be the dashboard's https:// address");
-        n = strlen(url);
-        while (n > 0 && url[n - 1] == '/')
-                n--;
-        c->public_url = memdup_string(url, n);
-        return c->public_url ? 0 : log_oom();
-}
-
-int delivery_config_load(DeliveryConfig *ret)
-{
-        _cleanup_(delivery_config_done) DeliveryConfig c = { .timeout = TIMEOUT_DEFAULT };
-        const char *allow = getenv("SSI_ALLOW_PRIVATE_TARGETS"), *timeout = getenv("SSI_NOTIFY_TIMEOUT");
+        _cleanup_(delivery_config_done) DeliveryConfig c = {
+                .timeout = config->notify_timeout,
+                .allow_private = config->allow_private_targets,
+        };
         int r;
 
-        r = load_mail(&c);
-        if (r >= 0)
-                r = load_public_url(&c);
+        r = load_mail(config, &c);
         if (r < 0)
                 return r;
-        c.allow_private = allow && streq(allow, "yes");
-        if (!isempty(timeout)) {
-                char *end;
-                unsigned long n = strtoul(timeout, &end, 10);
-
-                if (*end != '\0' || n < 1 || n > TIMEOUT_MAX)
-                        return log_error_errno(EINVAL, "SSI_NOTIFY_TIMEOUT must be 1 to %d seconds", TIMEOUT_MAX);
-                c.timeout = (unsigned) n;
-        }
+        if (config->public_url && !(c.public_url = strdup(config->public_url)))
+                return log_oom();
         *ret = c;
         c = (DeliveryConfig){};
         return 0;

@@ -3,6 +3,7 @@
 
 /* Sends one message to one place, once: by HTTP or SMTP, through libcurl in the event loop. Retries are the caller's. */
 
+#include "config/config.h"
 #include "loop/curl-loop.h"
 
 typedef struct DeliveryConfig {
@@ -16,7 +17,7 @@ typedef struct DeliveryConfig {
 } DeliveryConfig;
 
 /* From the environment (ssi-serverd(8)). Logs its errors. */
-int delivery_config_load(DeliveryConfig *ret);
+int delivery_config_load(const Config *config, DeliveryConfig *ret);
 void delivery_config_done(DeliveryConfig *c);
 
 static inline bool delivery_has_mail(const DeliveryConfig *c)

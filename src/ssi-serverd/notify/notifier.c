@@ -258,9 +258,8 @@ const char *notifier_push_key(Notifier *n)
 /* ---- Start and end ---- */
 
 /* The credential is for instances on several machines that are to have the same. */
-static int load_key(Notifier *n)
+static int load_key(Notifier *n, const char *file)
 {
-        const char *file = getenv("SSI_PUSH_KEY");
         _cleanup_free_ char *credential = NULL;
         int r;
 
@@ -286,7 +285,7 @@ static int add_timer(Notifier *n, sd_event_source **ret, sd_event_time_handler_t
         return r < 0 ? r : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
 }
 
-int notifier_new(sd_event *event, bool full_history, Notifier **ret)
+int notifier_new(sd_event *event, const Config *config, Notifier **ret)
 {
         _cleanup_(notifier_freep) Notifier *n = NULL;
         int r;
@@ -296,11 +295,11 @@ int notifier_new(sd_event *event, bool full_history, Notifier **ret)
                 return log_oom();
         n->event = sd_event_ref(event);
         n->wake_at = USEC_INFINITY;
-        n->full_history = full_history;
-        r = delivery_config_load(&n->config);
+        n->full_history = config->history == CONFIG_HISTORY_ALL;
+        r = delivery_config_load(config, &n->config);
         if (r < 0)
                 return r;
-        (void) load_key(n);
+        (void) load_key(n, config->push_key);
         r = curl_loop_new(event, &n->curl);
         if (r >= 0)
                 r = add_timer(n, &n->wake, on_wake);

@@ -4,15 +4,15 @@
 /* Tells people. Evaluates what the database's transitions mean to each channel (0004-notifications.sql), claims messages
  * of the outbox, sends them and writes down what became of it. Any number of instances share the work. */
 
+#include "config/config.h"
 #include "notify/delivery.h"
 #include "db/db.h"
 #include "notify/channel.h"
 
 typedef struct Notifier Notifier;
 
-/* Loads the configuration and the push key: the credential vapid.key, else the file that $SSI_PUSH_KEY names, made when
- * it is not there. full_history: the history holds every result. Logs its errors. */
-int notifier_new(sd_event *event, bool full_history, Notifier **ret);
+/* Loads the push key: the credential vapid.key, else config->push_key, else one of its own, made when it is not there. Logs its errors. */
+int notifier_new(sd_event *event, const Config *config, Notifier **ret);
 /* The deliveries under way are dropped: they come again when their leases end. */
 Notifier *notifier_free(Notifier *n);
 DEFINE_CLEANUP(Notifier *, notifier_free);

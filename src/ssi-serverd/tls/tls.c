@@ -29,9 +29,8 @@ static int files_set(const char *cert, const char *key, TlsFiles *ret)
         return 0;
 }
 
-int tls_files_find(TlsFiles *ret)
+int tls_files_find(const char *cert, const char *key, TlsFiles *ret)
 {
-        const char *cert = secure_getenv("SSI_TLS_CERT"), *key = secure_getenv("SSI_TLS_KEY");
         _cleanup_free_ char *dir_cert = NULL, *dir_key = NULL;
         int r, have = 0;
 

@@ -13,9 +13,9 @@ typedef struct TlsFiles {
 
 void tls_files_done(TlsFiles *f);
 
-/* $SSI_TLS_CERT and $SSI_TLS_KEY, else tls.cert and tls.key in $CREDENTIALS_DIRECTORY. 1 when found, 0 when there is
+/* Those given (may be NULL), else tls.cert and tls.key in $CREDENTIALS_DIRECTORY. 1 when found, 0 when there is
  * neither; -EINVAL for one without the other. */
-int tls_files_find(TlsFiles *ret);
+int tls_files_find(const char *cert, const char *key, TlsFiles *ret);
 
 /* Whether the certificate and the key can be used, and with each other: -EBADMSG when not, or why they cannot be read. */
 int tls_files_check(const TlsFiles *f);

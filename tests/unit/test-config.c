@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "test.h"
+
+#include <syslog.h>
+
+#include "config/config.h"
+
+#define FILE_NAME "/tmp/ssi-test-config.conf"
+
+static void write_config(const char *text)
+{
+        FILE *f = fopen(FILE_NAME, "we");
+
+        assert_non_null(f);
+        fputs(text, f);
+        fclose(f);
+}
+
+static int load_with(const char *name, const char *value)
+{
+        Config c = {};
+        int r;
+
+        setenv(name, value, true);
+        r = config_load("/nonexistent", &c);
+        unsetenv(name);
+        config_done(&c);
+        return r;
+}
+
+static void test_defaults(void **state)
+{
+        Config c = {};
+
+        assert_int_equal(config_load("/nonexistent", &c), 0);
+        assert_string_equal(c.database_url, "host=/run/ssi-postgres dbname=ssi user=ssi-server");
+        assert_null(c.public_url);
+        assert_int_equal(c.history, CONFIG_HISTORY_ALL);
+        assert_int_equal(c.history_days, 7);
+        assert_int_equal(c.stale_grace_seconds, 120);
+        assert_int_equal(c.rate_limit, 100);
+        assert_int_equal(c.notify_timeout, 20);
+        assert_int_equal(c.log_level, LOG_INFO);
+        assert_false(c.access_log);
+        assert_false(c.allow_private_targets);
+        config_done(&c);
+}
+
+static void test_values(void **state)
+{
+        static const struct {
+                const char *name, *value;
+                int r;
+        } cases[] = {
+                { "SSI_HISTORY", "changes", 0 },
+                { "SSI_HISTORY", "", 0 },
+                { "SSI_HISTORY", "some", -EINVAL },
+                { "SSI_HISTORY_DAYS", "3650", 0 },
+                { "SSI_HISTORY_DAYS", "3651", -EINVAL },
+                { "SSI_HISTORY_DAYS", "0", -EINVAL },
+                { "SSI_HISTORY_DAYS", "-1", -EINVAL },
+                { "SSI_HISTORY_DAYS", " 7", -EINVAL },
+                { "SSI_HISTORY_DAYS", "7d", -EINVAL },
+                { "SSI_HISTORY_DAYS", "99999999999999999999", -EINVAL },
+                { "SSI_RATE_LIMIT", "0", 0 },
+                { "SSI_ALLOW_PRIVATE_TARGETS", "TRUE", 0 },
+                { "SSI_ALLOW_PRIVATE_TARGETS", "off", 0 },
+                { "SSI_ALLOW_PRIVATE_TARGETS", "maybe", -EINVAL },
+                { "SSI_PUBLIC_URL", "ssi.example.org", -EINVAL },
+                { "SSI_SMTP_URL", "mail.example.org", -EINVAL },
+                { "SSI_SMTP_URL", "smtp://mail.example.org", -EINVAL }, /* without SSI_SMTP_FROM */
+                { "SSI_SMTP_FROM", "nobody", -EINVAL },
+                { "SSI_SMTP_FROM", "a@b\nBcc: c@d", -EINVAL },
+                { "SSI_TLS_CERT", "/a.pem", -EINVAL }, /* without SSI_TLS_KEY */
+                { "SSI_LOG_LEVEL", "loud", 0 }, /* reloadable: only warned about */
+                { "SSI_HISTORY_DAY", "7", 0 },  /* unknown: only warned about */
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                if (load_with(cases[i].name, cases[i].value) != cases[i].r)
+                        fail_msg("%s=%s: not %d", cases[i].name, cases[i].value, cases[i].r);
+}
+
+static void test_url_ends_without_slashes(void **state)
+{
+        Config c = {};
+
+        setenv("SSI_PUBLIC_URL", "https://ssi.example.org//", true);
+        assert_int_equal(config_load("/nonexistent", &c), 0);
+        unsetenv("SSI_PUBLIC_URL");
+        assert_string_equal(c.public_url, "https://ssi.example.org");
+        config_done(&c);
+}
+
+/* As systemd does it: the file is the environment, at the start. */
+static void test_reload(void **state)
+{
+        Config c = {};
+
+        write_config("SSI_ACCESS_LOG=yes\nSSI_HISTORY_DAYS=9\n");
+        setenv("SSI_ACCESS_LOG", "yes", true);
+        setenv("SSI_HISTORY_DAYS", "9", true);
+        assert_int_equal(config_load(FILE_NAME, &c), 0);
+        assert_true(c.access_log);
+
+        write_config("# A comment\n SSI_ACCESS_LOG = \"on\" \nSSI_LOG_LEVEL='debug'\nSSI_HISTORY_DAYS=12\nOTHER=1\n");
+        assert_int_equal(config_reload(FILE_NAME, &c), 0);
+        assert_true(c.access_log);
+        assert_int_equal(c.log_level, LOG_DEBUG);
+        assert_int_equal(c.history_days, 9); /* until a restart */
+
+        write_config("SSI_ACCESS_LOG=perhaps\nSSI_LOG_LEVEL=loud\n");
+        assert_int_equal(config_reload(FILE_NAME, &c), 0);
+        assert_true(c.access_log);
+        assert_int_equal(c.log_level, LOG_DEBUG);
+
+        /* What was named once and is no more has its default, though it stands in the environment. */
+        write_config("");
+        assert_int_equal(config_reload(FILE_NAME, &c), 0);
+        assert_false(c.access_log);
+        assert_int_equal(c.log_level, LOG_INFO);
+        assert_int_equal(config_reload("/", &c), -EIO);
+        unsetenv("SSI_ACCESS_LOG");
+        unsetenv("SSI_HISTORY_DAYS");
+        config_done(&c);
+}
+
+/* In a container there is no file. */
+static void test_reload_without_a_file(void **state)
+{
+        Config c = {};
+
+        setenv("SSI_ACCESS_LOG", "yes", true);
+        assert_int_equal(config_load("/nonexistent", &c), 0);
+        assert_int_equal(config_reload("/nonexistent", &c), 0);
+        assert_true(c.access_log);
+        unsetenv("SSI_ACCESS_LOG");
+        config_done(&c);
+}
+
+static void test_check(void **state)
+{
+        write_config("SSI_HISTORY_DAYS=7\nSSI_ACCESS_LOG=yes\n");
+        assert_int_equal(config_check(FILE_NAME), 0);
+        write_config("SSI_HISTORY_DAYS=week\nSSI_ACCES_LOG=yes\nSSI_TLS_KEY=/a.key\n");
+        assert_int_equal(config_check(FILE_NAME), 2);
+        assert_int_equal(config_check("/nonexistent"), -ENOENT);
+        unlink(FILE_NAME);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_defaults),
+                cmocka_unit_test(test_values),
+                cmocka_unit_test(test_url_ends_without_slashes),
+                cmocka_unit_test(test_reload),
+                cmocka_unit_test(test_reload_without_a_file),
+                cmocka_unit_test(test_check),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
