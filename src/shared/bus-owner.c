@@ -24,7 +24,7 @@ static void set_owner(BusOwner *o, const char *owner)
         o->known = true;
         r = free_and_strdup(&o->owner, isempty(owner) ? NULL : owner);
         if (r < 0) {
-                log_warning_errno(r, "Cannot remember who owns %s", o->name);
+                log_warning_errno(r, "Cannot store the owner of %s", o->name);
                 free(TAKE_PTR(o->owner));
         }
         if ((r != 0 || first) && o->changed)

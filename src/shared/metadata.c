@@ -151,7 +151,7 @@ static int take_value(Metadata *m, unsigned line, const char *key, size_t key_le
                         m, line, true, "unknown key \"%.*s\", ignored", (int) MIN(key_len, 64U), key);
         if (m->line[k] > 0)
                 return metadata_add_problem(
-                        m, line, false, "\"%s\" is given again; it stands in line %u already", key_names[k], m->line[k]);
+                        m, line, false, "duplicate \"%s\", already set in line %u", key_names[k], m->line[k]);
         m->line[k] = line;
         if (n == 0)
                 return metadata_add_problem(m, line, false, "\"%s\" has no value", key_names[k]);
@@ -209,7 +209,7 @@ static int check_user(Metadata *m)
         if (!m->value[METADATA_USER] || user_name_is_valid(m->value[METADATA_USER]))
                 return 0;
         return metadata_add_problem(
-                m, m->line[METADATA_USER], false, "\"user\" is no user name: \"%s\"", m->value[METADATA_USER]);
+                m, m->line[METADATA_USER], false, "\"user\" is not a valid user name: \"%s\"", m->value[METADATA_USER]);
 }
 
 static int check_sandbox(Metadata *m)

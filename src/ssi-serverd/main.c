@@ -44,16 +44,23 @@ static int parse_role(const char *s, BackendRole *ret)
         return -EINVAL;
 }
 
-static int check_config(const char *path)
+/* given: by the caller, or NULL. */
+static int check_config(const char *given)
 {
-        int n = config_check(path);
+        const char *path = given ?: SSI_SERVERD_CONF;
+        int n;
 
+        if (!given && access(path, F_OK) < 0 && errno == ENOENT) {
+                printf("%s does not exist: all settings have their defaults.\n", path);
+                return 0;
+        }
+        n = access(path, R_OK) < 0 ? -errno : config_check(path);
         if (n < 0) {
                 fprintf(stderr, "Cannot read %s: %s\n", path, strerror(-n));
                 return n;
         }
         if (n == 0)
-                printf("%s: no errors\n", path);
+                printf("%s: no problems found.\n", path);
         return n > 0 ? -EINVAL : 0;
 }
 
@@ -109,7 +116,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                         config->web_dir = optarg;
                         break;
                 case ARG_CHECK_CONFIG:
-                        return check_config(optarg ?: SSI_SERVERD_CONF);
+                        return check_config(optarg ?: optind < argc ? argv[optind] : NULL);
                 case ARG_LIST_ROUTES:
                         api_list_routes(stdout);
                         return 0;

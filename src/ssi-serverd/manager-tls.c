@@ -103,10 +103,10 @@ void manager_reload_tls(Manager *m)
         if (r >= 0)
                 r = http_server_reload_tls(m->http);
         if (r < 0)
-                log_warning_errno(r, "The certificate in %s is not usable with the key in %s, keeping the one from before",
+                log_warning_errno(r, "The certificate in %s is not usable with the key in %s, keeping the previous one",
                                   m->tls.cert, m->tls.key);
         else
-                log_info("Took over the certificate in %s.", m->tls.cert);
+                log_info("Using the new certificate in %s.", m->tls.cert);
 }
 
 static int on_changed(sd_event_source *source, uint64_t usec, void *userdata)

@@ -48,10 +48,10 @@ static int add_listener(Manager *m, int fd_taken)
         int local, r;
 
         if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
-                return log_error_errno(ENOTSOCK, "Was given something else than a listening stream socket");
+                return log_error_errno(ENOTSOCK, "Expected a listening stream socket");
         local = listen_is_local(fd);
         if (local < 0)
-                return log_error_errno(local, "Cannot tell the address of a socket");
+                return log_error_errno(local, "Cannot determine the address of a socket");
         r = http_server_add_listener(m->http, fd, !local);
         if (r < 0)
                 return log_error_errno(r, "Cannot listen");
@@ -73,7 +73,7 @@ static int add_listeners(Manager *m, const ManagerConfig *config)
 
         n = sd_listen_fds(true);
         if (n < 0)
-                return log_error_errno(n, "Cannot take over the sockets");
+                return log_error_errno(n, "Cannot receive the sockets from systemd");
         for (int i = 0; i < n; i++) {
                 r = add_listener(m, SD_LISTEN_FDS_START + i);
                 if (r < 0)
@@ -172,7 +172,7 @@ void manager_reload(Manager *m)
 
         r = config_reload(SSI_SERVERD_CONF, &m->config);
         if (r < 0)
-                log_warning_errno(r, "Cannot read %s, its settings stay as they were", SSI_SERVERD_CONF);
+                log_warning_errno(r, "Cannot read %s, keeping the current settings", SSI_SERVERD_CONF);
         apply_settings(m);
         manager_reload_tls(m);
         log_info("Reloaded the settings.");

@@ -89,7 +89,7 @@ static void on_partitions(PGresult *res, int error, void *userdata)
         if (error == -ECANCELED)
                 return;
         if (error < 0) {
-                log_warning("Cannot tend the partitions of the history, trying again: %s", db_result_message(res));
+                log_warning("Cannot maintain the partitions of the history, retrying: %s", db_result_message(res));
                 maintain_again(b, MAINTENANCE_RETRY_USEC);
                 return;
         }

@@ -263,7 +263,7 @@ static int on_service(sd_bus_message *m, void *userdata, sd_bus_error *error)
                         hint(i, e, READ_AGAIN_USEC);
         }
         if (r < 0)
-                log_warning_errno(r, "Cannot read what ssid tells of a service");
+                log_warning_errno(r, "Cannot read a service from ssid");
         if (i->n_hinted > 0)
                 read_later(i, READ_DELAY_USEC);
         return 0;

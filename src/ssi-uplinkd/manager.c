@@ -59,7 +59,7 @@ static void on_disconnected(const char *reason, bool final, void *userdata)
         snprintf(m->last_error, sizeof(m->last_error), "%s", reason);
         /* However many attempts an outage takes, each cause of it is told once. */
         if (final)
-                log_warning("%s does not know this agent any more (%s); not trying again until it is registered anew",
+                log_warning("%s no longer knows this agent (%s); not reconnecting until it is registered again",
                             m->credentials.server_url, reason);
         else if (!known)
                 log_notice("Not connected to %s: %s; trying again", m->credentials.server_url, reason);
@@ -258,10 +258,10 @@ int manager_start(Manager *m)
                 return log_error_errno(r, "Cannot watch for the ends of runs");
         r = bus_owner_new(m->bus, "org.freedesktop.systemd1", NULL, NULL, &m->systemd);
         if (r < 0)
-                return log_error_errno(r, "Cannot watch who systemd is on the bus");
+                return log_error_errno(r, "Cannot watch the owner of systemd's bus name");
         r = load(m);
         if (r < 0)
-                return log_error_errno(r, "Cannot begin to connect");
+                return log_error_errno(r, "Cannot start connecting");
         r = bus_request_name(m->bus, UPLINK_BUS_NAME);
         if (r < 0)
                 return log_error_errno(r, "Cannot ask for the bus name");

@@ -154,7 +154,7 @@ static int check_url(const char *s, ServerUrl *ret, sd_bus_error *error)
         k = server_url_parse(s, ret);
         if (k == -EPERM)
                 return sd_bus_error_set(error, UPLINK_ERROR("InvalidURL"),
-                                        "A server elsewhere needs https://: results and keys travel encrypted.");
+                                        "A remote server requires https://: results and keys must be encrypted.");
         if (k == -EINVAL)
                 return sd_bus_error_set(error, UPLINK_ERROR("InvalidURL"),
                                         "The server's address looks like https://host or https://host:port.");

@@ -131,12 +131,12 @@ static void on_gap(const char *cursor, uint64_t from, uint64_t to, void *userdat
 
         if (s->gap_told)
                 return;
-        log_notice("The journal no longer has all that the backend has not seen.");
+        log_notice("The journal no longer holds everything that the backend is missing.");
         r = message_gap(cursor, from, to, &json);
         if (r >= 0)
                 r = outbox_push_message(s->outbox, json);
         if (r < 0)
-                log_error_errno(r, "Cannot tell of the gap");
+                log_error_errno(r, "Cannot report the gap");
         net_conn_want_write(s->conn);
 }
 

@@ -18,7 +18,7 @@ typedef struct SessionStats {
 
 typedef struct SessionOps {
         void (*connected)(void *userdata);
-        /* An attempt failed or the connection ended. final: the backend does not know this agent any more, and the
+        /* An attempt failed or the connection ended. final: the backend no longer knows this agent, and the
          * session has stopped. */
         void (*disconnected)(const char *reason, bool final, void *userdata);
         /* A figure changed. */

@@ -35,7 +35,7 @@ int ctl_bus_error(const sd_bus_error *error, int r)
 
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
             sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
-                ctl_say_error("The agent is not there. Is ssid installed and running? (systemctl status ssid ssi-uplinkd)");
+                ctl_say_error("Cannot reach the agent. Is ssid installed and running? (systemctl status ssid ssi-uplinkd)");
         else if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD) ||
                  sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_INTERFACE))
                 ctl_say_error("The agent is too old for this command; upgrade it (\"ssictl show --property=Version\" tells its "
@@ -142,7 +142,7 @@ int ctl_get_service(Ctl *c, const char *name, char **ret_path)
                 return r;
         r = sd_bus_message_append(m, "s", name);
         if (r < 0) {
-                ctl_say_error("\"%s\" is no name of a service.", name);
+                ctl_say_error("\"%s\" is not a valid service name.", name);
                 return -CTL_EXIT_NO_SERVICE;
         }
         r = ctl_call(c, m, &reply);

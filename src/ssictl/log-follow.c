@@ -128,7 +128,7 @@ static int follow(Follow *f)
                 }
                 if (first || !agent_is_gone(&error))
                         return ctl_bus_error(&error, r);
-                ctl_say_error("The agent has ended; waiting for it.");
+                ctl_say_error("The agent stopped; waiting for it to return.");
                 r = wait_for_agent(f);
                 if (r < 0) {
                         ctl_say_error("Lost the connection to the bus: %s", strerror(-r));

@@ -91,7 +91,7 @@ static void print_takers(VerbOptions option)
 static int help(void)
 {
         puts("ssictl [OPTION…] COMMAND …\n\n"
-             "Manage the service-scripts of this host, and see how its services are.\n\n"
+             "Manage this host's service-scripts and show the health of its services.\n\n"
              "Commands:");
         for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
                 char left[64];
@@ -107,8 +107,8 @@ static int help(void)
                 print_takers(verb_options[i].option);
                 printf(": %s\n", verb_options[i].help);
         }
-        puts("\nExit status: 0 well; 1 failed; 2 wrong usage; 3 a status is WARNING or FAILURE,\n"
-             "or a run could not tell one; 4 no such service; 5 not authorized. See ssictl(1).");
+        puts("\nExit status: 0 success; 1 failure; 2 wrong usage; 3 a status is WARNING or FAILURE,\n"
+             "or a run gave none; 4 no such service; 5 not authorized. See ssictl(1).");
         return CTL_EXIT_OK;
 }
 

@@ -36,7 +36,7 @@ static int transfer(Ctl *c, const char *member, int fd)
         int r;
 
         if (c->host) {
-                ctl_say_error("A file cannot be handed over to another host: run this there, or through ssh(1) with \"-\".");
+                ctl_say_error("A file cannot be passed to another host; run this command there, or use \"-\" with ssh(1).");
                 return -CTL_EXIT_USAGE;
         }
         r = server_new_call(c, member, &m);
@@ -92,7 +92,7 @@ int server_backup(Ctl *c, int argc, char *argv[])
 
         if (streq(argv[0], "-")) {
                 if (isatty(STDOUT_FILENO)) {
-                        ctl_say_error("A backup is no text: name a file, or pipe it on.");
+                        ctl_say_error("Refusing to write a binary backup to a terminal; name a file, or redirect the output.");
                         return CTL_EXIT_USAGE;
                 }
                 return transfer(c, "Backup", STDOUT_FILENO);
@@ -112,7 +112,7 @@ int server_restore(Ctl *c, int argc, char *argv[])
         int r;
 
         if (streq(argv[0], "-") && isatty(STDIN_FILENO)) {
-                ctl_say_error("A backup is no text: name a file, or pipe one in.");
+                ctl_say_error("Refusing to read a binary backup from a terminal; name a file, or redirect the input.");
                 return CTL_EXIT_USAGE;
         }
         fd = streq(argv[0], "-") ? dup(STDIN_FILENO) : open(argv[0], O_RDONLY | O_CLOEXEC | O_NOCTTY);

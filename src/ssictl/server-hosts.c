@@ -72,8 +72,8 @@ static int find_user(Ctl *c, char **ret)
                 return 0;
         free(*ret);
         *ret = NULL;
-        ctl_say_error(n == 0 ? "There is no account yet to which the server could belong: ssictl server add-user EMAIL" :
-                               "There are several accounts: say with --user=EMAIL to whom the server belongs.");
+        ctl_say_error(n == 0 ? "No account exists yet to own the server; add one: ssictl server add-user EMAIL" :
+                               "Several accounts exist; name the server's owner with --user=EMAIL.");
         return -CTL_EXIT_USAGE;
 }
 

@@ -39,7 +39,7 @@ static int wait_ready(Ctl *c, json_object **ret)
                         return 0;
                 }
                 if (now_usec(CLOCK_MONOTONIC) > end) {
-                        ctl_say_error("The backend runs but its database does not get ready; see "
+                        ctl_say_error("The backend is running, but its database is not ready; see "
                                       "\"journalctl -u ssi-serverd -u ssi-postgres\".");
                         return -CTL_EXIT_FAILURE;
                 }

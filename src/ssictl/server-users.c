@@ -70,7 +70,7 @@ static int read_password(char **ret)
         }
         r = 0;
         if (!streq(first, second)) {
-                ctl_say_error("They are not the same.");
+                ctl_say_error("The passwords do not match.");
                 r = -CTL_EXIT_FAILURE;
         } else if (!(*ret = strdup(first)))
                 r = -CTL_EXIT_FAILURE;

@@ -113,7 +113,7 @@ static int remove_one(Ctl *c, const char *name)
         if (r < 0)
                 return r;
         if (sd_bus_message_append(m, "s", name) < 0) {
-                ctl_say_error("\"%s\" is no name of a service.", name);
+                ctl_say_error("\"%s\" is not a valid service name.", name);
                 return -CTL_EXIT_NO_SERVICE;
         }
         r = ctl_call_authorized(c, m, NULL);

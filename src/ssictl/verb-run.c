@@ -117,7 +117,7 @@ static int process(Ctl *c, uint64_t timeout)
 
 static int give_up(const RunWait *w, const char *name)
 {
-        ctl_say_error("The agent has not told how %s ended, though its timeout has passed; not waiting any longer. "
+        ctl_say_error("The agent did not report the end of %s within its timeout; not waiting any longer. "
                       "(systemctl status %s ssid)",
                       name,
                       w->unit);
@@ -135,7 +135,7 @@ static int wait_for_end(Ctl *c, RunWait *w, const char *name)
                         return -CTL_EXIT_NO_SERVICE;
                 }
                 if (w->lost_at > 0 && now > w->lost_at + AGENT_RETURN_USEC) {
-                        ctl_say_error("The agent has ended and does not come back; the run of %s goes on without it. "
+                        ctl_say_error("The agent stopped and did not come back; %s continues to run without it. "
                                       "(systemctl status ssid)",
                                       name);
                         return -CTL_EXIT_FAILURE;

@@ -118,7 +118,7 @@ int server_call_strings(Ctl *c, const char *member, size_t n, const char *const 
         (void) sd_bus_message_sensitive(m);
         for (size_t i = 0; i < n; i++)
                 if (sd_bus_message_append(m, "s", args[i]) < 0) {
-                        ctl_say_error("What was given is not UTF-8 text.");
+                        ctl_say_error("The arguments are not valid UTF-8.");
                         return -CTL_EXIT_FAILURE;
                 }
         if (sd_bus_message_append(m, "a{sv}", 0) < 0)

@@ -80,7 +80,7 @@ int verb_register(Ctl *c, int argc, char *argv[])
         if (r < 0)
                 return r;
         if (sd_bus_message_append(m, "ss", argv[0], token) < 0 || append_options(m, ca) < 0) {
-                ctl_say_error("The address or the token is not usable text.");
+                ctl_say_error("The address or the token is not valid UTF-8.");
                 return -CTL_EXIT_FAILURE;
         }
         id_before = get_agent_id(c);

@@ -122,7 +122,7 @@ static void on_agent(const char *owner, void *userdata)
         Watch *w = userdata;
 
         if (!owner)
-                ctl_say_error("The agent has ended; waiting for it.");
+                ctl_say_error("The agent stopped; waiting for it to return.");
         else if (w->agent_went)
                 ctl_say_error("The agent is back.");
         w->agent_went = !owner;

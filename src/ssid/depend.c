@@ -103,7 +103,7 @@ static int conclude(Dependencies *d)
                         return r;
         }
         if (d->incomplete)
-                log_warning("The units that are watched need more than %d others: dependencies of services may be missing.",
+                log_warning("The watched units depend on more than %d others; some dependencies of services may be missing.",
                             UNIT_GRAPH_MAX);
         return 0;
 }

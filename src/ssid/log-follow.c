@@ -103,7 +103,7 @@ static int seek(LogFollow *f, const Service *s, unsigned lines, const char *afte
         if (!after)
                 return journal_log_seek_last(f->journal, lines);
         if (sd_journal_seek_cursor(f->journal, after) < 0)
-                return sd_bus_error_set(error, AGENT_ERROR_INVALID_OPTION, "\"after\" is no cursor that ReadLog gave.");
+                return sd_bus_error_set(error, AGENT_ERROR_INVALID_OPTION, "\"after\" is not a cursor returned by ReadLog.");
         /* Where the entry itself has gone, the next one stands for it. */
         r = sd_journal_next(f->journal);
         if (r > 0 && sd_journal_test_cursor(f->journal, after) == 0)
@@ -147,7 +147,7 @@ int log_follow_new(
         DL_COUNT(m->log_follows, i, n);
         if (n >= LOG_FOLLOWS_MAX)
                 return sd_bus_error_set(
-                        error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many logs are being followed; end one that is not needed any more.");
+                        error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many logs are being followed; stop following one first.");
         f = calloc(1, sizeof(*f));
         if (!f)
                 return -ENOMEM;
@@ -178,7 +178,7 @@ static int find_own(Manager *m, sd_bus_message *request, uint32_t id, LogFollow 
 
         if (!f || !bus_owner_sent(f->caller, request))
                 return sd_bus_error_setf(
-                        error, SD_BUS_ERROR_INVALID_ARGS, "You follow no log with the id %" PRIu32 "; call FollowLog first.", id);
+                        error, SD_BUS_ERROR_INVALID_ARGS, "You are not following a log with id %" PRIu32 "; call FollowLog first.", id);
         *ret = f;
         return 0;
 }
@@ -193,7 +193,7 @@ int log_follow_read(Manager *m, sd_bus_message *request, uint32_t id, sd_bus_err
                 return r;
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set when r >= 0 */
         if (f->request)
-                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "A ReadLog of this log is waiting already.");
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "Another ReadLog call for this log is still waiting.");
         f->request = sd_bus_message_ref(request);
         r = try_answer(f);
         if (r < 0)
@@ -211,7 +211,7 @@ int log_follow_end(Manager *m, sd_bus_message *request, uint32_t id, sd_bus_erro
                 return r;
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set when r >= 0 */
         if (f->request)
-                (void) sd_bus_reply_method_errorf(f->request, SD_BUS_ERROR_NO_REPLY, "The log is not followed any more.");
+                (void) sd_bus_reply_method_errorf(f->request, SD_BUS_ERROR_NO_REPLY, "This log is no longer followed.");
         drop(f);
         return 0;
 }

@@ -132,6 +132,15 @@ Service *manager_find(Manager *m, const char *name)
         return s && strcasecmp(s->title, name) == 0 ? s : NULL;
 }
 
+/* For "systemctl status". */
+static void say_status(Manager *m)
+{
+        if (m->n_services_said == m->n_services + 1)
+                return;
+        m->n_services_said = m->n_services + 1;
+        (void) sd_notifyf(false, "STATUS=%zu service%s", m->n_services, m->n_services == 1 ? "" : "s");
+}
+
 void manager_update_totals(Manager *m)
 {
         Status overall = _STATUS_INVALID;
@@ -151,6 +160,7 @@ void manager_update_totals(Manager *m)
         memcpy(m->counts, counts, sizeof(counts));
         if (m->overall_dirty || m->counts_dirty)
                 manager_queue_emit(m);
+        say_status(m);
 }
 
 /* ---- What the disk says ---- */
@@ -427,6 +437,7 @@ int manager_start(Manager *m)
         r = bus_request_name(m->bus, AGENT_BUS_NAME);
         if (r < 0)
                 return log_error_errno(r, "Cannot claim the bus name " AGENT_BUS_NAME);
-        (void) sd_notifyf(false, "READY=1\nSTATUS=%zu services", m->n_services);
+        (void) sd_notify(false, "READY=1");
+        say_status(m);
         return 0;
 }

@@ -40,6 +40,7 @@ typedef struct Manager {
 
         Service *services; /* by slug */
         size_t n_services;
+        size_t n_services_said; /* to systemd, and one; 0 before */
 
         Operation *operations; /* the first one is under way */
         TestRun *tests;

@@ -112,13 +112,13 @@ static void check(Operation *o, const Metadata *m)
                 sd_bus_error_setf(
                         &o->error,
                         AGENT_ERROR_ALREADY_EXISTS,
-                        "A service \"%s\" is installed already; remove it first, or replace it (--replace).",
+                        "Service \"%s\" is already installed; remove it first, or use --replace.",
                         o->slug);
         else if (!o->existed && (foreign_unit_exists(o->unit) || foreign_unit_exists(o->timer)))
                 sd_bus_error_setf(
                         &o->error,
                         AGENT_ERROR_ALREADY_EXISTS,
-                        "A unit of the name ssi-%s that is no service-script exists already; give the script another name.",
+                        "A unit named ssi-%s that is not a service-script already exists; give the script another name.",
                         o->slug);
 }
 

@@ -124,7 +124,7 @@ static int step_timer_still_there(Operation *o)
         sd_bus_error_setf(
                 &o->error,
                 AGENT_ERROR_CHANGE_FAILED,
-                "%s is not there any more; install the script again (ssictl add --replace).",
+                "%s no longer exists; install the script again (ssictl add --replace).",
                 o->timer);
         operation_refuse(o);
         return 0;

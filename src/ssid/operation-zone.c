@@ -43,7 +43,7 @@ static void give_up(Operation *o, const Service *s, int error)
         Service *i, *tmp;
 
         log_warning_errno(
-                error, "Cannot make the timer of service %s, and those after it, right for this host's time zone", s->slug);
+                error, "Cannot rewrite the timers of service %s and those after it for this host's time zone", s->slug);
         HASH_ITER(hh, o->manager->services, i, tmp)
                 i->zone_checked = true;
 }

@@ -125,7 +125,7 @@ static int method_get_script(sd_bus_message *message, void *userdata, sd_bus_err
                 return sd_bus_error_setf(
                         error,
                         AGENT_ERROR_INVALID_SCRIPT,
-                        SSI_SCRIPT_DIR "/%s was changed by hand and is no UTF-8 text any more; install it again (--replace).",
+                        SSI_SCRIPT_DIR "/%s was edited and is no longer valid UTF-8; install it again (--replace).",
                         s->slug);
         return sd_bus_reply_method_return(message, "s", content);
 }
@@ -197,11 +197,11 @@ static int on_run_started(sd_bus_message *reply, void *userdata, sd_bus_error *r
                 return sd_bus_reply_method_errorf(
                         request,
                         AGENT_ERROR_TIMED_OUT,
-                        "systemd does not say whether it starts the service. Try again; \"systemctl status\" may tell more.");
+                        "systemd did not confirm that it started the service. Try again; \"systemctl status\" may tell more.");
         return sd_bus_reply_method_errorf(
                 request,
                 AGENT_ERROR_RUN_FAILED,
-                "systemd does not start it: %s \"systemctl status\" of its unit may tell more.",
+                "systemd did not start it: %s \"systemctl status\" of its unit may tell more.",
                 e->message ?: e->name);
 }
 

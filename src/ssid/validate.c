@@ -96,7 +96,7 @@ static int judge_schedule(Validation *v, int status, const char *output)
                         v->verdict.metadata,
                         v->verdict.metadata->line[METADATA_SCHEDULE],
                         true,
-                        "the schedule never elapses again; the script will run only when it is asked for");
+                        "the schedule never elapses again; the script runs only on request");
         if (schedule_read_interval(output, &interval))
                 v->verdict.random_delay_usec = MIN(interval / RANDOM_DELAY_DIVISOR, RANDOM_DELAY_MAX_USEC);
         return 0;
@@ -113,7 +113,7 @@ static int judge_timeout(Validation *v, int status, const char *output)
         s = strstr(output, "s: ");
         if (!s || sscanf(s + 3, "%" SCNu64, &usec) != 1 || usec == 0 || usec > TIMEOUT_MAX_USEC)
                 return metadata_add_problem(
-                        m, m->line[METADATA_TIMEOUT], false, "\"timeout\" must be more than nothing and at most a day");
+                        m, m->line[METADATA_TIMEOUT], false, "\"timeout\" must be greater than zero and at most one day");
         v->verdict.timeout_usec = usec;
         return 0;
 }

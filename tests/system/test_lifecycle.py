@@ -56,6 +56,8 @@ def test_add_makes_three_files_and_starts_the_timer(agent, add):
     assert service["Unit"] == "ssi-three-files.service"
     assert service["Enabled"] is True
     assert service["NextRunUSec"] > 0
+    n = len(json.loads(agent.run(["ssictl", "--json", "list"]).stdout))
+    assert agent.show("ssid.service", "StatusText")["StatusText"] == f"{n} service{'s' if n != 1 else ''}"
 
 
 def test_remove_leaves_nothing(agent):

@@ -463,7 +463,7 @@ def test_a_real_postgresql(host, fake):
 
 @pytest.mark.parametrize("metrics, status, message", [
     ("ssi_ingest_lag_seconds 0.012\nssi_ingest_queue_items 3", "OK", "7 agents, 3 results wait (0.012 s), 0 notifications wait"),
-    ("ssi_database_writable 0", "FAILURE", "The database takes nothing"),
+    ("ssi_database_writable 0", "FAILURE", "The database rejects writes"),
     ("ssi_ingest_lag_seconds 5.0", "WARNING", "A result has waited 5.0 s"),
     ("ssi_ingest_lag_seconds 31\nssi_ingest_queue_items 20000", "FAILURE", "A result has waited 31 s for its commit; 20000 results wait"),
     ("ssi_notification_outbox_items 4\nssi_notification_outbox_age_seconds 400.7", "WARNING", "4 notifications wait, the oldest for 400 s"),

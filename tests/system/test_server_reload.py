@@ -67,7 +67,7 @@ def test_a_new_certificate_is_seen_by_new_handshakes(backend):
     assert subject(old) == "first" and get(old) == b"200"
     make_certificate(backend, "second")
     lines = reload(backend)
-    assert any("Took over" in line for line in lines), lines
+    assert any("Using the new certificate" in line for line in lines), lines
     assert new_subject(backend) == "second"
     assert get(old) == b"200", "the old connection lives on"
     old.close()

@@ -140,12 +140,29 @@ static void test_reload_without_a_file(void **state)
 
 static void test_check(void **state)
 {
-        write_config("SSI_HISTORY_DAYS=7\nSSI_ACCESS_LOG=yes\n");
-        assert_int_equal(config_check(FILE_NAME), 0);
-        write_config("SSI_HISTORY_DAYS=week\nSSI_ACCES_LOG=yes\nSSI_TLS_KEY=/a.key\n");
-        assert_int_equal(config_check(FILE_NAME), 2);
-        assert_int_equal(config_check("/nonexistent"), -ENOENT);
+        static const struct {
+                const char *text;
+                int n;
+        } cases[] = {
+                { "SSI_HISTORY_DAYS=7\nSSI_ACCESS_LOG=yes\n", 0 },
+                { "# a comment\n; another\n\n  \nPGAPPNAME=ours\n", 0 },
+                { "SSI_HISTORY_DAYS=week\nSSI_ACCES_LOG=yes\n", 2 },
+                { "SSI_TLS_KEY=/nonexistent.key\n", 2 }, /* half of a pair, and not there */
+                { "SSI_TLS_CERT=cert.pem\nSSI_TLS_KEY=/etc/passwd\n", 2 },
+                { "export SSI_HISTORY_DAYS=7\n", 1 },
+                { "garbage\n", 1 },
+                { "HISTORY_DAYS=7\n", 1 },
+                { "SSI_HISTORY_DAYS=7\nSSI_HISTORY_DAYS=8\n", 1 },
+                { "SSI_SMTP_CA=/nonexistent.pem\n", 1 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                write_config(cases[i].text);
+                if (config_check(FILE_NAME) != cases[i].n)
+                        fail_msg("not %d: %s", cases[i].n, cases[i].text);
+        }
         unlink(FILE_NAME);
+        assert_int_equal(config_check(FILE_NAME), 0);
 }
 
 int main(void)

@@ -69,7 +69,7 @@ static void test_missing_repeated_unknown(void **state)
                 "# version:\n"
                 "true\n");
 
-        assert_problem(m, 3, false, "given again");
+        assert_problem(m, 3, false, "duplicate");
         assert_problem(m, 4, true, "unknown key \"colour\"");
         assert_problem(m, 5, false, "no value");
         assert_problem(m, 5, false, "\"description\" is missing");
@@ -87,7 +87,7 @@ static void test_privileged(void **state)
 
         assert_true(metadata_is_privileged(m));
         assert_true(metadata_is_privileged(n));
-        assert_problem(o, 3, false, "no user name");
+        assert_problem(o, 3, false, "not a valid user name");
         assert_problem(o, 4, false, "\"on\" or \"off\"");
 }
 

@@ -45,7 +45,7 @@ static void test_texts(void **state)
                 { "{\"kind\":\"digest\",\"recovered\":2,\"items\":[{\"kind\":\"status\",\"server\":\"s\",\"service\":\"d\","
                   "\"title\":\"D\",\"old\":\"OK\",\"new\":\"WARNING\",\"message\":\"m\"}]}",
                   "1 change during quiet hours",
-                  "WARNING: D on s: m\nCame and went: 2.\nhttps://ssi.example.org/" },
+                  "WARNING: D on s: m\n2 more occurred and recovered.\nhttps://ssi.example.org/" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

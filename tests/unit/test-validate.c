@@ -85,8 +85,8 @@ static void test_bad(void **state)
         assert_judged("now and then", "20", "echo\n", 5, "calendar expression");
         assert_judged("--help", "20", "echo\n", 5, "calendar expression");
         assert_judged("hourly", "soon", "echo\n", 6, "time span");
-        assert_judged("hourly", "0", "echo\n", 6, "at most a day");
-        assert_judged("hourly", "infinity", "echo\n", 6, "at most a day");
+        assert_judged("hourly", "0", "echo\n", 6, "at most one day");
+        assert_judged("hourly", "infinity", "echo\n", 6, "at most one day");
         assert_judged("hourly", "20", "echo\nif true; then\n", 9, "syntax error");
         assert_judged("hourly", "20", "echo $(\n", 8, "unexpected");
 }

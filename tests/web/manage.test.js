@@ -211,7 +211,7 @@ step('an API token is shown once and deleted; the password is changed; other dev
   await page.waitForSelector('.form .notice.bad:visible');
   await page.fill('#current-password', password);
   await button('Change password').click();
-  await page.waitForSelector('text=The password is changed.');
+  await page.waitForSelector('text=Password changed.');
   profile.expectComplaint(/status of 40[13]/);
 });
 

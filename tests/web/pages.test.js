@@ -44,7 +44,7 @@ step('the list is searched by words and narrowed by label, and the address keeps
   await rows(found.length);
   assert.deepEqual(await shown(), found);
   await page.fill('.filter input', 'no such thing');
-  await page.waitForSelector('text=No server is like that');
+  await page.waitForSelector('text=No server matches');
   await page.click('text=Show all');
   await rows(14);
   assert.equal(new URL(page.url()).search, '');

@@ -110,8 +110,8 @@ export class LinkState {
     this.#mark.dataset.state = stream.state;
     setText(this.#word, words[stream.state]);
     if (before !== stream.state && this.#wasLive) {
-      if (stream.state === 'live') this.announcer.say('The page is live again.');
-      else if (before === 'live') this.announcer.say('The page is not live any more. Reconnecting.');
+      if (stream.state === 'live') this.announcer.say('Live updates resumed.');
+      else if (before === 'live') this.announcer.say('Live updates stopped. Reconnecting.');
     }
     this.#wasLive ||= stream.state === 'live';
     this.#showBanner();

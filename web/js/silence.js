@@ -13,10 +13,10 @@ export function askSilence(api, what, target, done) {
   const hours = field('silence-end', 'For', select(HOURS, '1'));
 
   dialog({
-    title: `Silence ${what}?`, text: 'Nobody is notified meanwhile. What still stands at the end is told then.',
+    title: `Silence ${what}?`, text: 'No notifications until then; problems that persist are reported at the end.',
     fields: [reason.el, hours.el], button: 'Silence',
     check: () => {
-      reason.complain(reason.value ? '' : 'Say why, for those who find it later.');
+      reason.complain(reason.value ? '' : 'Give a reason, for those who find it later.');
       return Boolean(reason.value);
     },
     submit: async () => {
@@ -31,9 +31,9 @@ export function askAcknowledge(api, path, what) {
   const reason = field('ack-reason', 'What is being done', h('input', {autocomplete: 'off', maxlength: '200', autofocus: true}));
 
   dialog({
-    title: `Acknowledge ${what}?`, text: 'No more reminders of it, until it gets worse or well.', fields: [reason.el], button: 'Acknowledge',
+    title: `Acknowledge ${what}?`, text: 'No more reminders until it worsens or recovers.', fields: [reason.el], button: 'Acknowledge',
     check: () => {
-      reason.complain(reason.value ? '' : 'Say what is being done.');
+      reason.complain(reason.value ? '' : 'Enter what is being done.');
       return Boolean(reason.value);
     },
     submit: () => api.post(`${path}/acknowledgement`, {reason: reason.value}),

@@ -317,7 +317,7 @@ static int method_start(sd_bus_message *m, Admin *a, bool restore, sd_bus_error 
                 return r;
         if (a->job)
                 return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InProgress",
-                                        "A backup or restore is under way already.");
+                                        "A backup or restore is already in progress.");
         if (!is_usable(fd, restore))
                 return sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidFile", "The file is not open for %s.",
                                          restore ? "reading" : "writing");

@@ -90,7 +90,7 @@ static void add_done(AdminCall *c, PGresult *res, int error)
         if (error < 0)
                 admin_reply_failure(c, res, error);
         else if (PQntuples(res) == 0)
-                admin_reply_error(c, "AlreadyExists", "There is an account with this address already.");
+                admin_reply_error(c, "AlreadyExists", "An account with this address already exists.");
         else {
                 admin_reply(c, "s", PQgetvalue(res, 0, 0));
                 admin_sample(c->admin);
@@ -166,7 +166,7 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
         if (r < 0)
                 return r;
         if (must_be_address && !email_is_plausible(user))
-                return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidEmail", "That is no e-mail address.");
+                return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidEmail", "That is not a valid e-mail address.");
         r = check_password(password, error);
         if (r < 0)
                 return r;

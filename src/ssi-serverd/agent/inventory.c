@@ -128,7 +128,7 @@ static int add_dependencies(Parser *p, json_object *o, const IngestItem *item, D
                 if (r < 0)
                         return r;
                 if (!slug_is_valid(name))
-                        return parse_refuse(p, -EBADMSG, "depends_on names what is no service_name");
+                        return parse_refuse(p, -EBADMSG, "depends_on holds an invalid service_name");
                 to = find_service(item, name);
                 if (!to)
                         continue;

@@ -130,7 +130,7 @@ static int get_error(Parser *p, json_object *o, IngestText *text)
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
                 if (streq(text->error_kind, kinds[i]))
                         return get_text(p, e, "detail", false, AGENT_MESSAGE_MAX, &text->error_detail);
-        return parse_refuse(p, -EBADMSG, "error.kind is none of the kinds");
+        return parse_refuse(p, -EBADMSG, "error.kind is unknown");
 }
 
 /* Appends one result or execution error to the list. */

@@ -37,7 +37,7 @@ static void readyz_done(ApiCall *c, PGresult *res, int error)
         if (error < 0 || !backend_is_ready(c->backend))
                 api_fail(c, res, -ENOTCONN);
         else if (c->backend->trouble)
-                http_respond_problem(c->req, 503, "unavailable", "The database takes nothing.");
+                http_respond_problem(c->req, 503, "unavailable", "The database rejects writes.");
         else
                 http_respond_data(c->req, 200, "application/json", "{\"status\":\"ready\"}",
                                   strlen("{\"status\":\"ready\"}"));

@@ -15,7 +15,7 @@
 static void respond_unauthorized(ApiCall *c)
 {
         (void) http_respond_add_header(c->req, "WWW-Authenticate", "Bearer");
-        http_respond_problem(c->req, 401, "unauthorized", "A valid access token is needed.");
+        http_respond_problem(c->req, 401, "unauthorized", "A valid access token is required.");
 }
 
 static void respond_forbidden(ApiCall *c)

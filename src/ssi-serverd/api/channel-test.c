@@ -93,7 +93,7 @@ static void test_found(ApiCall *c, PGresult *res, int error)
                 return;
         }
         if (streq(PQgetvalue(res, 0, 0), "push") && PQgetisnull(res, 0, 2)) {
-                http_respond_problem(c->req, 409, "no-subscription", "No browser of yours has subscribed.");
+                http_respond_problem(c->req, 409, "no-subscription", "None of your browsers is subscribed.");
                 return;
         }
         t = calloc(1, sizeof(*t));

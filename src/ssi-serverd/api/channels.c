@@ -229,7 +229,7 @@ static bool check_config(ApiCall *c, const char *type, json_object *config)
         int r;
 
         if (streq(type, "email") && !delivery_has_mail(notifier_config(c->backend->notifier))) {
-                http_respond_problem(c->req, 409, "mail-not-configured", "This server sends no mail (SSI_SMTP_URL).");
+                http_respond_problem(c->req, 409, "mail-not-configured", "This server does not send mail (SSI_SMTP_URL).");
                 return false;
         }
         r = channel_config_check(type, config, &detail);

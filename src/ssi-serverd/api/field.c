@@ -67,7 +67,7 @@ const char *api_body_email(ApiCall *c, json_object *body)
         const char *s = api_body_string(c, body, "email", 1, EMAIL_MAX);
 
         if (s && !email_is_plausible(s)) {
-                api_invalid(c, "email is not an e-mail address.");
+                api_invalid(c, "email is not a valid e-mail address.");
                 s = NULL;
         }
         return s;
@@ -135,7 +135,7 @@ bool api_query_words(ApiCall *c, const char *key, const char *const *known, ApiW
                 }
                 s += n + 1;
         }
-        api_invalid(c, "%s has a value that is not known.", key);
+        api_invalid(c, "%s has an unknown value.", key);
         return false;
 }
 
@@ -157,7 +157,7 @@ bool api_query_time(ApiCall *c, const char *key, const char **ret)
         uint64_t usec;
 
         if (s && parse_rfc3339(s, &usec) < 0) {
-                api_invalid(c, "%s must be a time of RFC 3339.", key);
+                api_invalid(c, "%s must be an RFC 3339 time.", key);
                 return false;
         }
         *ret = s;

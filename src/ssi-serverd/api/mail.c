@@ -33,7 +33,7 @@ static bool have_mail(ApiCall *c)
         if (api_has_mail(c))
                 return true;
         http_respond_problem(c->req, 409, "mail-not-configured",
-                             "This server sends no mail (SSI_SMTP_URL, SSI_SMTP_FROM and SSI_PUBLIC_URL).");
+                             "This server does not send mail (SSI_SMTP_URL, SSI_SMTP_FROM and SSI_PUBLIC_URL).");
         return false;
 }
 

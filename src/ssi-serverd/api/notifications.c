@@ -93,7 +93,7 @@ static void change_settings(ApiCall *c)
                 return;
         if (json_object_object_get_ex(body, "quiet_from", &o) != json_object_object_get_ex(body, "quiet_to", &o) ||
             !from != !to) {
-                api_invalid(c, "quiet_from and quiet_to come together.");
+                api_invalid(c, "quiet_from and quiet_to must be set together.");
                 return;
         }
         if (json_object_object_get_ex(body, "timezone", &o)) {

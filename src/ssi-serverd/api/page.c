@@ -55,7 +55,7 @@ bool api_page_parse(ApiCall *c, const char *kinds, ApiPage *ret)
                 return false;
         }
         if (cursor && !parse_cursor(c, cursor, kinds)) {
-                api_invalid(c, "after must be what the Link header of the page before gave.");
+                api_invalid(c, "after must be the value from the previous page's Link header.");
                 return false;
         }
         *ret = (ApiPage){};

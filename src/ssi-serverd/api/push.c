@@ -23,7 +23,7 @@ static void get_key(ApiCall *c)
         json_object *o;
 
         if (!key) {
-                http_respond_problem(c->req, 404, "not-found", "This server sends no push messages.");
+                http_respond_problem(c->req, 404, "not-found", "This server does not send push messages.");
                 return;
         }
         o = json_object_new_object();
@@ -48,8 +48,8 @@ static void subscribed(ApiCall *c, PGresult *res, int error)
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
-                http_respond_problem(c->req, 409, "push-refused", "The public_key is none of this server's (ask for it "
-                                     "again, and subscribe anew), or there are too many subscriptions.");
+                http_respond_problem(c->req, 409, "push-refused", "The public_key is not this server's (fetch it again "
+                                     "and resubscribe), or there are too many subscriptions.");
         else
                 http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
                                   (size_t) PQgetlength(res, 0, 0));

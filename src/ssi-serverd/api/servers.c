@@ -72,7 +72,7 @@ static void patch_server(ApiCall *c)
                 }
         }
         if (!name && !labels_text) {
-                api_invalid(c, "There is neither name nor labels to change.");
+                api_invalid(c, "Nothing to change: give a name or labels.");
                 return;
         }
 

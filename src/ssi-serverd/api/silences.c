@@ -48,7 +48,7 @@ static bool parse_end(ApiCall *c, json_object *body, const char **ret)
         if (!optional_string(c, body, "ends_at", ret))
                 return false;
         if (*ret && (parse_rfc3339(*ret, &usec) < 0 || usec / USEC_PER_SEC <= api_now())) {
-                api_invalid(c, "ends_at must be a time to come (RFC 3339), or null.");
+                api_invalid(c, "ends_at must be a future RFC 3339 time, or null.");
                 return false;
         }
         return true;
@@ -146,7 +146,7 @@ static void change_silence(ApiCall *c)
 static void acknowledged(ApiCall *c, PGresult *res, int error)
 {
         if (error == 0 && PQntuples(res) > 0 && PQgetisnull(res, 0, 0)) {
-                http_respond_problem(c->req, 409, "nothing-wrong", "Nothing is wrong with the service.");
+                http_respond_problem(c->req, 409, "nothing-wrong", "The service has no problem to acknowledge.");
                 return;
         }
         if (error == 0 && PQntuples(res) > 0)

@@ -35,7 +35,7 @@ static void respond_password_failure(ApiCall *c, int r)
 static void register_inserted(ApiCall *c, PGresult *res, int error)
 {
         if (error == -EEXIST)
-                http_respond_problem(c->req, 409, "email-taken", "There is an account with this address already.");
+                http_respond_problem(c->req, 409, "email-taken", "An account with this address already exists.");
         else if (error < 0)
                 api_fail(c, res, error);
         else {

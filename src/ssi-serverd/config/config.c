@@ -14,6 +14,7 @@ extern char **environ;
 
 typedef enum ConfigType {
         CONFIG_STRING,
+        CONFIG_FILE, /* an absolute path */
         CONFIG_URL,  /* http:// or https:// */
         CONFIG_SMTP, /* smtp:// or smtps:// */
         CONFIG_MAIL, /* an address, perhaps with a name */
@@ -38,14 +39,14 @@ typedef struct ConfigItem {
 static const ConfigItem items[] = {
         ITEM("SSI_DATABASE_URL", CONFIG_STRING, database_url, .fallback = "host=/run/ssi-postgres dbname=ssi user=ssi-server"),
         ITEM("SSI_PUBLIC_URL", CONFIG_URL, public_url),
-        ITEM("SSI_TLS_CERT", CONFIG_STRING, tls_cert),
-        ITEM("SSI_TLS_KEY", CONFIG_STRING, tls_key),
-        ITEM("SSI_ACCESS_TOKEN_KEY", CONFIG_STRING, access_token_key),
+        ITEM("SSI_TLS_CERT", CONFIG_FILE, tls_cert),
+        ITEM("SSI_TLS_KEY", CONFIG_FILE, tls_key),
+        ITEM("SSI_ACCESS_TOKEN_KEY", CONFIG_FILE, access_token_key),
         ITEM("SSI_PUSH_KEY", CONFIG_STRING, push_key),
         ITEM("SSI_METRICS_TOKEN", CONFIG_STRING, metrics_token),
         ITEM("SSI_SMTP_URL", CONFIG_SMTP, smtp_url),
         ITEM("SSI_SMTP_FROM", CONFIG_MAIL, smtp_from),
-        ITEM("SSI_SMTP_CA", CONFIG_STRING, smtp_ca),
+        ITEM("SSI_SMTP_CA", CONFIG_FILE, smtp_ca),
         ITEM("SSI_MIGRATIONS_DIR", CONFIG_STRING, migrations_dir, .fallback = SSI_MIGRATIONS_DIR),
         ITEM("SSI_HISTORY", CONFIG_CHOICE, history, .fallback = "all", .choices = "all\0changes\0"),
         ITEM("SSI_HISTORY_DAYS", CONFIG_NUMBER, history_days, .fallback = "7", .min = 1, .max = 3650),
@@ -62,6 +63,7 @@ static const ConfigItem items[] = {
 typedef struct Report {
         int priority;
         const char *path;
+        unsigned n; /* problems that were told */
 } Report;
 
 static const ConfigItem *find_item(const char *name)
@@ -146,6 +148,8 @@ static bool parse_level(const char *s, unsigned *ret)
 static bool string_fits(const ConfigItem *item, const char *s)
 {
         switch (item->type) {
+        case CONFIG_FILE:
+                return s[0] == '/';
         case CONFIG_URL:
                 return startswith(s, "https://") || startswith(s, "http://");
         case CONFIG_SMTP:
@@ -203,7 +207,7 @@ static bool is_same(const ConfigItem *item, Config *a, Config *b)
 /* ---- What is said ---- */
 
 /* line: in the file, or 0. */
-static _printf_(3, 4) void say(const Report *report, unsigned line, const char *format, ...)
+static _printf_(3, 4) void say(Report *report, unsigned line, const char *format, ...)
 {
         _cleanup_free_ char *sentence = NULL;
         va_list ap;
@@ -212,6 +216,7 @@ static _printf_(3, 4) void say(const Report *report, unsigned line, const char *
         if (vasprintf(&sentence, format, ap) < 0)
                 sentence = NULL;
         va_end(ap);
+        report->n++;
         if (!report->path)
                 log_full(report->priority, "%s", strempty(sentence));
         else if (line > 0)
@@ -220,7 +225,7 @@ static _printf_(3, 4) void say(const Report *report, unsigned line, const char *
                 printf("%s: %s\n", report->path, strempty(sentence));
 }
 
-static void say_what_fits(const ConfigItem *item, const char *text, const Report *report, unsigned line)
+static void say_what_fits(const ConfigItem *item, const char *text, Report *report, unsigned line)
 {
         switch (item->type) {
         case CONFIG_NUMBER:
@@ -238,6 +243,9 @@ static void say_what_fits(const ConfigItem *item, const char *text, const Report
                 break;
         case CONFIG_MAIL:
                 say(report, line, "%s must be an e-mail address, such as \"SSI <ssi@example.org>\".", item->name);
+                break;
+        case CONFIG_FILE:
+                say(report, line, "%s must be an absolute path, not \"%s\".", item->name, text);
                 break;
         default:
                 /* There may be a password in it. */
@@ -269,7 +277,7 @@ static size_t distance(const char *a, const char *b)
         return row[m];
 }
 
-static void say_unknown(const char *name, const Report *report, unsigned line)
+static void say_unknown(const char *name, Report *report, unsigned line)
 {
         const char *nearest = NULL;
         size_t least = 4;
@@ -288,8 +296,19 @@ static void say_unknown(const char *name, const Report *report, unsigned line)
                 say(report, line, "%.64s is not a setting. See ssi-serverd(8).", name);
 }
 
+/* A name in the file that is none of ours may be somebody else's, such as libpq's; unless it looks like one of ours. */
+static void say_stray(const char *name, Report *report, unsigned line)
+{
+        char with_prefix[64];
+
+        if (startswith(name, "SSI_"))
+                say_unknown(name, report, line);
+        else if (snprintf(with_prefix, sizeof(with_prefix), "SSI_%.59s", name) > 0 && find_item(with_prefix))
+                say(report, line, "%s is not a setting; did you mean %s?", name, with_prefix);
+}
+
 /* What no single value shows. The number of problems. */
-static int check_together(const Config *c, const Report *report)
+static int check_together(const Config *c, Report *report)
 {
         int n = 0;
 
@@ -306,6 +325,13 @@ static int check_together(const Config *c, const Report *report)
 
 /* ---- The file ---- */
 
+/* Whether there is nothing to say on it. */
+static bool is_remark(const char *line)
+{
+        line += strspn(line, " \t\r\n");
+        return strchr("#;", line[0]); /* or the end */
+}
+
 /* Cuts a line as systemd reads it from an environment file, as far as these values need it: NAME=VALUE, perhaps quoted. Whether there
  * is one. */
 static bool cut_line(char *line, char **ret_name, char **ret_value)
@@ -313,10 +339,14 @@ static bool cut_line(char *line, char **ret_name, char **ret_value)
         char *name = line + strspn(line, " \t"), *value = strchr(name, '=');
         size_t n;
 
-        if (!value || name[0] == '#' || name[0] == ';')
+        if (!value)
                 return false;
         *value++ = '\0';
-        name[strcspn(name, " \t")] = '\0';
+        n = strlen(name);
+        while (n > 0 && (name[n - 1] == ' ' || name[n - 1] == '\t'))
+                name[--n] = '\0';
+        if (n == 0 || name[strcspn(name, " \t")] != '\0')
+                return false;
         value += strspn(value, " \t");
         n = strcspn(value, "\r\n");
         while (n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\t'))
@@ -344,7 +374,7 @@ static void file_values_done(FileValues *f)
 }
 
 /* A file that does not exist names nothing. */
-static int read_file(const char *path, const Report *report, FileValues *ret)
+static int read_file(const char *path, Report *report, FileValues *ret)
 {
         _cleanup_fclose_ FILE *f = fopen(path, "re");
         char text[LINE_BYTES], *name, *value;
@@ -354,13 +384,19 @@ static int read_file(const char *path, const Report *report, FileValues *ret)
         for (unsigned n = 1; n <= LINES_MAX && fgets(text, sizeof(text), f); n++) {
                 const ConfigItem *item;
 
-                if (!cut_line(text, &name, &value))
+                if (is_remark(text))
                         continue;
+                if (!cut_line(text, &name, &value)) {
+                        say(report, n, "This is not an assignment, NAME=VALUE; systemd ignores it.");
+                        continue;
+                }
                 item = find_item(name);
-                if (!item && startswith(name, "SSI_"))
-                        say_unknown(name, report, n);
+                if (!item)
+                        say_stray(name, report, n);
                 if (!item)
                         continue;
+                if (ret->values[item - items])
+                        say(report, n, "%s was set in line %u already; this line counts.", name, ret->lines[item - items]);
                 ret->lines[item - items] = n;
                 if (free_and_strdup(&ret->values[item - items], value) < 0)
                         return -ENOMEM;
@@ -385,7 +421,7 @@ void config_done(Config *c)
 
 static void warn_of_unknown(void)
 {
-        const Report report = { .priority = LOG_WARNING };
+        Report report = { .priority = LOG_WARNING };
 
         for (char **e = environ; *e; e++) {
                 _cleanup_free_ char *name = startswith(*e, "SSI_") ? strndup(*e, strcspn(*e, "=")) : NULL;
@@ -408,7 +444,7 @@ static void note_names(const char *path, Config *c)
 
 int config_load(const char *path, Config *ret)
 {
-        const Report error = { .priority = LOG_ERR }, warning = { .priority = LOG_WARNING };
+        Report error = { .priority = LOG_ERR }, warning = { .priority = LOG_WARNING };
         _cleanup_(config_done) Config c = {};
         int bad = 0;
 
@@ -439,7 +475,7 @@ int config_load(const char *path, Config *ret)
 
 static int reload_item(size_t i, const FileValues *f, Config *c)
 {
-        const Report report = { .priority = LOG_WARNING };
+        Report report = { .priority = LOG_WARNING };
         const ConfigItem *item = items + i;
         const char *text = f->values[i];
         _cleanup_(config_done) Config new = {};
@@ -475,23 +511,34 @@ int config_reload(const char *path, Config *c)
         return r;
 }
 
+static void check_files(Config *c, const FileValues *f, Report *report)
+{
+        for (size_t i = 0; i < ELEMENTSOF(items); i++) {
+                const char *path = items[i].type == CONFIG_FILE ? *string_of(items + i, c) : NULL;
+
+                if (path && access(path, R_OK) < 0)
+                        say(report, f->lines[i], "%s: cannot read %s: %s", items[i].name, path, strerror(errno));
+        }
+}
+
 int config_check(const char *path)
 {
         _cleanup_(file_values_done) FileValues f = {};
-        const Report report = { .path = path };
         _cleanup_(config_done) Config c = {};
-        int r, bad = 0;
+        Report report = { .path = path };
+        int r;
 
-        if (access(path, R_OK) < 0)
-                return -errno;
         r = read_file(path, &report, &f);
         for (size_t i = 0; i < ELEMENTSOF(items) && r >= 0; i++) {
                 r = set_item(items + i, &c, f.values[i]);
                 if (r != -EINVAL)
                         continue;
                 say_what_fits(items + i, f.values[i], &report, f.lines[i]);
-                bad++;
                 r = 0;
         }
-        return r < 0 ? r : bad + check_together(&c, &report);
+        if (r < 0)
+                return r;
+        (void) check_together(&c, &report);
+        check_files(&c, &f, &report);
+        return (int) report.n;
 }

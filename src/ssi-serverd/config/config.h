@@ -50,6 +50,6 @@ void config_done(Config *c);
  * read; nothing changes then. */
 int config_reload(const char *path, Config *c);
 
-/* For people who edit the file: prints what does not fit in it, with the line. The number of errors, or a negative errno; a name that is not a
- * setting's is printed, but no error. */
+/* For people who edit the file: prints what is wrong in it, with the line: also names that are no settings, and files that cannot be read. The
+ * number of problems, or a negative errno. A file that does not exist has none. */
 int config_check(const char *path);

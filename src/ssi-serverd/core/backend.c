@@ -27,11 +27,11 @@ void backend_wrote(Backend *b, int error, const char *message)
         if (error == -ECANCELED || error == -ENOTCONN || error == -ECONNRESET)
                 return;
         if (error == 0 && b->trouble) {
-                log_info("The database takes what is written again.");
+                log_info("The database accepts writes again.");
                 free(TAKE_PTR(b->trouble));
         } else if (error < 0 && !b->trouble) {
                 b->trouble = strdup(message);
-                log_warning("The database takes nothing (%s); trying again, and acknowledging nothing.", message);
+                log_warning("The database rejects writes (%s); retrying, results are not acknowledged.", message);
         }
 }
 

@@ -306,7 +306,7 @@ static void on_pending_timeout(WheelTimer *t, void *userdata)
         HttpConn *c = userdata;
 
         if (c->request)
-                http_respond_problem(c->request, 503, "timeout", "No answer was found in time.");
+                http_respond_problem(c->request, 503, "timeout", "The request timed out.");
 }
 
 static void on_body_timeout(WheelTimer *t, void *userdata)

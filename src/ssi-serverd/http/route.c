@@ -120,7 +120,7 @@ static void respond_not_allowed(HttpRequest *req, const char *allow)
         if (http_respond_add_header(req, "Allow", allow) < 0)
                 http_respond_problem(req, 500, "out-of-memory", NULL);
         else
-                http_respond_problem(req, 405, "method-not-allowed", "The resource does not know this method.");
+                http_respond_problem(req, 405, "method-not-allowed", "The method is not allowed for this resource.");
 }
 
 void route_dispatch(HttpServer *s, HttpRequest *req)

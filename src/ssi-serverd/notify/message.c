@@ -91,7 +91,7 @@ static void write_digest(FILE *f, json_object *payload)
         if (n > DIGEST_LINES_MAX)
                 fprintf(f, "and %zu more\n", n - DIGEST_LINES_MAX);
         if (json_get_int64(payload, "recovered", &recovered) >= 0 && recovered > 0)
-                fprintf(f, "Came and went: %lld.\n", (long long) recovered);
+                fprintf(f, "%lld more occurred and recovered.\n", (long long) recovered);
 }
 
 static char *digest_title(json_object *payload)
@@ -152,7 +152,7 @@ static char *make_text(const NotifyMessage *m)
         if (streq(kind, "digest"))
                 write_digest(f, m->payload);
         else if (streq(kind, "test"))
-                fputs("This is a test. Whoever reads it gets what this channel tells.\n", f);
+                fputs("This is a test. If you can read this, the channel works.\n", f);
         else
                 write_change(f, m->payload);
         if (m->url[0] != '\0')

@@ -65,7 +65,7 @@ static void recorded(PGresult *res, int error, void *userdata)
                 return;
         }
         if (error < 0)
-                log_warning("Cannot write down what became of %s: %s", s->public_id, db_result_message(res));
+                log_warning("Cannot record the delivery of %s: %s", s->public_id, db_result_message(res));
         notify_slot_free(s);
         if (!n->stopped)
                 notifier_kick(n);

@@ -142,7 +142,7 @@ static void evaluated(PGresult *res, int error, void *userdata)
         n->evaluated_at = monotonic_usec(n);
         if (error < 0) {
                 if (error != -ECANCELED && error != -ECONNRESET)
-                        log_warning("Cannot look for what to notify of: %s", db_result_message(res));
+                        log_warning("Cannot evaluate notifications: %s", db_result_message(res));
                 evaluation_ended(n, AGAIN_USEC);
                 return;
         }
@@ -173,7 +173,7 @@ static void evaluate(Notifier *n)
 static void tidied(PGresult *res, int error, void *userdata)
 {
         if (error < 0 && error != -ECANCELED && error != -ECONNRESET)
-                log_warning("Cannot tidy the notifications: %s", db_result_message(res));
+                log_warning("Cannot clean up notifications: %s", db_result_message(res));
 }
 
 static void tidy(Notifier *n)

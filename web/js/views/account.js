@@ -109,8 +109,8 @@ export function accountView({api, session, announcer}) {
     submit: async () => {
       await api.post('/api/v1/users/me/password', {current_password: old.input.value, new_password: fresh.input.value});
       old.input.value = fresh.input.value = '';
-      announcer.say('The password is changed.');
-      password.append(h('p', {class: 'hint', role: 'status'}, 'The password is changed.'));
+      announcer.say('Password changed.');
+      password.append(h('p', {class: 'hint', role: 'status'}, 'Password changed.'));
       sessions.load();
     },
   });
@@ -118,7 +118,7 @@ export function accountView({api, session, announcer}) {
   const remove = h('button', {type: 'button', class: 'danger', on: {click: () => {
     const secret = field('delete-password', 'Password', h('input', {type: 'password', autocomplete: 'current-password', autofocus: true}));
     dialog({
-      title: 'Delete the account?', text: 'Servers, services, history and tokens are deleted at once. The agents are turned away.',
+      title: 'Delete the account?', text: 'Servers, services, history and tokens are deleted at once. The agents are rejected.',
       fields: [secret.el], button: 'Delete everything', danger: true,
       check: () => {
         secret.complain(secret.input.value ? '' : 'Enter your password.');
@@ -139,7 +139,7 @@ export function accountView({api, session, announcer}) {
           sessions.el, tokens.el,
           h('section', {class: 'part', 'aria-labelledby': 'password-title'}, h('h2', {id: 'password-title'}, 'Password'), password),
           h('section', {class: 'part', 'aria-labelledby': 'delete-title'}, h('h2', {id: 'delete-title'}, 'Delete the account'),
-            h('p', {class: 'muted'}, 'There is no way back.'), h('p', {class: 'actions'}, remove))),
+            h('p', {class: 'muted'}, 'This cannot be undone.'), h('p', {class: 'actions'}, remove))),
   };
 }
 

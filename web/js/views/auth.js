@@ -87,7 +87,7 @@ function form({title, button, password, hint, other, forgotten, submit}) {
 
 function checkEmail(input) {
   if (!input.value.trim()) return 'Enter your e-mail address.';
-  return input.validity.typeMismatch ? 'This is not an e-mail address.' : '';
+  return input.validity.typeMismatch ? 'Enter a valid e-mail address.' : '';
 }
 
 function checkPassword(value, isNew) {
@@ -100,7 +100,7 @@ function checkPassword(value, isNew) {
 
 function explain(error) {
   if (error.problem === 'email-taken')
-    return ['There is an account with this e-mail already. ', h('a', {href: '/login' + location.search}, 'Log in'), ' instead?'];
+    return ['An account with this e-mail already exists. ', h('a', {href: '/login' + location.search}, 'Log in'), ' instead?'];
   if (error.problem === 'bad-credentials') return ['E-mail or password is wrong.'];
   if (error.status === 429)
     return [error.retryAfter ? `Too many attempts. Try again in ${error.retryAfter} s.` : 'Too many attempts. Try again later.'];

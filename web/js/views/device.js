@@ -73,7 +73,7 @@ export function deviceView({session, router}) {
     ? [h('p', {class: 'description'}, 'This device is logged in as ', h('bdi', {}, session.email), ' already. For another account, log out first.'),
        h('p', {}, h('a', {class: 'button primary', href: '/'}, 'To the servers'))]
     : code
-      ? [h('p', {class: 'description'}, 'Only go on if the code comes from a screen of your own.'),
+      ? [h('p', {class: 'description'}, 'Continue only if the code comes from a screen of your own.'),
          form({fields: [], button: 'Log in on this device', submit: async () => {
            await session.logInWithCode(code);
            router.go('/', {replace: true});

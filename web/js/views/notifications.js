@@ -35,7 +35,7 @@ export function notificationsView({api, store}) {
         await api.delete(`/api/v1/push/subscriptions/${enc(s.id)}`);
         browser.load();
       }, `Remove ${s.label ?? s.host}`)]);
-      const words = !features.push ? 'This server sends no push messages.' : !canPush() ? 'This browser takes no push messages of this address.'
+      const words = !features.push ? 'This server does not send push messages.' : !canPush() ? 'This browser does not accept push messages from this address.'
         : own ? 'It shows notifications, also while this page is closed.' : 'It can show notifications, also while this page is closed.';
       const button = features.push && canPush() && (own ? act('Stop', async () => {
         await unsubscribe();
@@ -46,11 +46,11 @@ export function notificationsView({api, store}) {
         channels.load();
       }));
       return [h('p', {}, words), h('p', {class: 'actions'}, button || null),
-              all.length ? plainTable('Browsers that are told', ['Browser', 'Push service', 'State', ''], others) : null].filter(Boolean);
+              all.length ? plainTable('Subscribed browsers', ['Browser', 'Push service', 'State', ''], others) : null].filter(Boolean);
     },
   });
   const channels = section('channels', 'Channels', {
-    about: 'Each is told of what it has not been told yet, in order, and again until it answers.',
+    about: 'Messages are delivered in order and retried until accepted.',
     read: () => api.get('/api/v1/notifications/channels'),
     show: (list) => [
       list.length ? plainTable('Channels', ['Channel', 'Told of', 'State', ''], list.map((c) => channelRow(c))) : h('p', {class: 'muted'}, 'There are none.'),
@@ -84,8 +84,8 @@ export function notificationsView({api, store}) {
     const name = field('channel-name', 'Name', h('input', {autocomplete: 'off', maxlength: '64', value: c?.name ?? ''}));
     const severity = field('channel-severity', 'Told of', select(SEVERITIES, c?.min_severity ?? 'WARNING'));
     const labels = field('channel-labels', 'Only servers with one of these labels', h('input', {...SECRET, value: c?.labels.join(' ') ?? ''}), 'All servers when empty.');
-    const damping = field('channel-damping', 'Results in a row before it is told', h('input', {type: 'number', min: '1', max: '20', value: c?.damping ?? ''}),
-                          'As the account has it when empty.');
+    const damping = field('channel-damping', 'Consecutive results before it is reported', h('input', {type: 'number', min: '1', max: '20', value: c?.damping ?? ''}),
+                          'The account’s setting when empty.');
     const on = h('input', {type: 'checkbox', id: 'channel-on', checked: c?.enabled ?? true});
     const config = h('div');
     let parts = [];
@@ -105,7 +105,7 @@ export function notificationsView({api, store}) {
       fields: [c ? null : type.el, name.el, config, severity.el, labels.el, damping.el, h('p', {class: 'check'}, on, h('label', {for: 'channel-on'}, 'Switched on'))],
       check: () => {
         name.complain(name.value ? '' : 'Give it a name.');
-        for (const p of parts) p.complain(p.input.value.trim() || p.optional ? '' : 'This is needed.');
+        for (const p of parts) p.complain(p.input.value.trim() || p.optional ? '' : 'This field is required.');
         return name.value && parts.every((p) => p.input.value.trim() || p.optional);
       },
       submit: async () => {
@@ -122,20 +122,20 @@ export function notificationsView({api, store}) {
   }
 
   const quiet = section('quiet', 'When', {
-    about: 'In quiet hours nothing is sent; what still stands at their end comes as one message.',
+    about: 'During quiet hours nothing is sent; problems that persist at their end come as one message.',
     read: () => api.get('/api/v1/notifications/settings'),
     show: (s) => {
       const from = field('quiet-from', 'Quiet from', h('input', {type: 'time', value: s.quiet_from ?? ''}));
       const to = field('quiet-to', 'Quiet until', h('input', {type: 'time', value: s.quiet_to ?? ''}));
       const zone = field('quiet-zone', 'Time zone', h('input', {...SECRET, value: s.quiet_from ? s.timezone : Intl.DateTimeFormat().resolvedOptions().timeZone}));
-      const damping = field('damping', 'Results in a row before a change is told', h('input', {type: 'number', min: '1', max: '20', value: s.damping}),
+      const damping = field('damping', 'Consecutive results before a change is reported', h('input', {type: 'number', min: '1', max: '20', value: s.damping}),
                             '1 tells each change at once; more keeps quiet about what comes and goes.');
       const saved = h('p', {class: 'hint', role: 'status', hidden: true}, 'Saved.');
       return [form({
         fields: [h('div', {class: 'side'}, from.el, to.el, zone.el), damping.el], button: 'Save', others: [saved],
         check: () => {
           setHidden(saved, true);
-          to.complain(Boolean(from.value) === Boolean(to.value) ? '' : 'Both, or neither.');
+          to.complain(Boolean(from.value) === Boolean(to.value) ? '' : 'Set both or neither.');
           return Boolean(from.value) === Boolean(to.value);
         },
         submit: async () => {
@@ -150,7 +150,7 @@ export function notificationsView({api, store}) {
     read: () => api.get('/api/v1/notifications?limit=30'),
     show: (list) => (list.length ? plainTable('Notifications', ['When', 'What', 'Channel', 'State'], list.map((n) => [
       time(n.created_at), foreign('bdi', {}, wordsOf(n.message, store)), foreign('bdi', {}, n.channel ?? '–'),
-      [{sent: 'Sent', queued: 'Waits', failed: 'Given up', merged: 'Told with a later one'}[n.state] ?? n.state,
+      [{sent: 'Sent', queued: 'Waits', failed: 'Given up', merged: 'Included in a later message'}[n.state] ?? n.state,
        n.error && n.state !== 'sent' ? foreign('p', {class: 'field-error'}, n.error) : null],
     ])) : h('p', {class: 'muted'}, 'Nothing was sent yet.')),
   });

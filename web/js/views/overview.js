@@ -35,7 +35,7 @@ export function overviewView({store, router, redraw}) {
                     COLUMNS.map((key) => column(NAMES[key], 'c-num')), column('What is wrong', 'hidden'))),
                   body);
   const state = h('div', {class: 'state'}, loading());
-  const none = h('p', {class: 'none', hidden: true}, 'No server is like that.');
+  const none = h('p', {class: 'none', hidden: true}, 'No server matches.');
 
   return {
     el: h('section', {class: 'page'},

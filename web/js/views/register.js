@@ -69,7 +69,7 @@ function registered({api, store}, name, answer) {
   const until = timeElement('due');
   const expiry = h('p', {class: 'hint'}, 'The token works once and expires ', until.el, '. It is not shown again.');
   const conn = linkMark();
-  const waiting = h('span', {class: 'muted'}, 'This page tells as soon as it connects.');
+  const waiting = h('span', {class: 'muted'}, 'This page updates when it connects.');
   const done = h('p');
   const wait = h('div', {class: 'wait', role: 'status'}, h('p', {class: 'facts'}, conn.el, waiting), done);
   const expires = Date.parse(answer.expires_at);

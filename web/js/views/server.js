@@ -25,7 +25,7 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
   const filter = new Filter((service) => `${service.title ?? ''} ${service.name} ${service.message ?? ''}`, has);
   const bar = filterBar(filter, ['service', 'services'], redraw);
   const counts = new Counts(filter, redraw);
-  const none = h('p', {class: 'none', hidden: true}, 'No service is like that.');
+  const none = h('p', {class: 'none', hidden: true}, 'No service matches.');
   const labels = h('ul', {class: 'labels', role: 'list', 'aria-label': 'Labels'});
   const menu = serverMenu({api, store, router, announcer}, id);
   const notice = h('div', {class: 'state'});
@@ -97,9 +97,9 @@ function say(el, key, make) {
 
 function showNotice(el, server) {
   if (server.state === 'rebooting') {
-    say(el, 'rebooting', () => [h('p', {class: 'notice'}, 'This server is rebooting, as planned. What stands here is the last that it reported.')]);
+    say(el, 'rebooting', () => [h('p', {class: 'notice'}, 'This server is rebooting, as planned. Showing its last report.')]);
   } else if (server.state === 'offline') {
-    say(el, 'offline', () => [h('p', {class: 'notice'}, 'This server is offline. What stands here is the last that it reported.')]);
+    say(el, 'offline', () => [h('p', {class: 'notice'}, 'This server is offline. Showing its last report.')]);
   } else {
     say(el, '', () => []);
   }
@@ -258,7 +258,7 @@ function serverMenu({api, store, router, announcer}, id) {
     entry('Silence …', () => askSilence(api, server().name, {server_id: id}, () => announcer.say('Silenced.'))),
     entry('Public page and badge …', () => publicDialog(api, path)),
     entry('New token …', () => dialog({
-      title: `A new token for ${server().name}?`, text: 'The agent that is connected now is turned away until it is registered again.', button: 'Make a token',
+      title: `A new token for ${server().name}?`, text: 'The agent that is connected now is rejected until it is registered again.', button: 'Make a token',
       submit: async () => showToken(await api.post(`${path}/claim-token`, {}))})),
     entry('Remove …', () => dialog({
       title: `Remove ${server().name}?`, text: 'Its services and their history are deleted. On the server, “ssictl unregister” ends the agent’s attempts.',
