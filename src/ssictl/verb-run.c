@@ -258,18 +258,30 @@ static int start_only(Ctl *c, const char *name, const char *path)
         return ctl_print_done(c, "started", name, "");
 }
 
+static void free_paths(char ***paths)
+{
+        for (char **p = *paths; p && *p; p++)
+                free(*p);
+        free(*paths);
+}
+
 int verb_run(Ctl *c, int argc, char *argv[])
 {
-        int result = 0;
+        _cleanup_(free_paths) char **paths = calloc((size_t) argc + 1, sizeof(*paths));
+        int r, result = 0;
 
+        if (!paths)
+                return -CTL_EXIT_FAILURE;
+        /* A name that is mistyped is told before anything runs. */
         for (int i = 0; i < argc; i++) {
-                _cleanup_free_ char *path = NULL;
-                int r;
-
-                r = ctl_get_service(c, argv[i], &path);
+                r = ctl_get_service(c, argv[i], &paths[i]);
                 if (r < 0)
                         return r;
-                r = c->no_wait ? start_only(c, argv[i], path) : run_and_wait(c, argv[i], path);
+        }
+        for (int i = 0; i < argc; i++) {
+                r = c->no_wait ? start_only(c, argv[i], paths[i]) : run_and_wait(c, argv[i], paths[i]);
+                /* Who reads it sees each result when it has come. */
+                fflush(stdout);
                 if (r < 0)
                         return r;
                 result = MAX(result, r);

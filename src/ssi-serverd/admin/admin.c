@@ -78,22 +78,29 @@ void admin_reply(AdminCall *c, const char *types, ...)
                 log_debug_errno(r, "Cannot answer on the bus");
 }
 
-static void query_done(PGresult *res, int error, void *userdata)
+void admin_act_begin(AdminCall *c, void (*done)(AdminCall *c, PGresult *res, int error))
+{
+        c->done = done;
+}
+
+void admin_act_done(PGresult *res, int error, void *userdata)
 {
         _cleanup_(admin_call_freep) AdminCall *c = userdata;
 
         c->done(c, res, error);
 }
 
+void admin_act_begun(AdminCall *c_taken, int r)
+{
+        if (r < 0)
+                admin_act_done(NULL, r, c_taken);
+}
+
 void admin_query(AdminCall *c_taken, const char *sql, unsigned n_params, const char *const *params,
                  void (*done)(AdminCall *c, PGresult *res, int error))
 {
-        int r;
-
-        c_taken->done = done;
-        r = backend_query(c_taken->admin->backend, sql, n_params, params, query_done, c_taken);
-        if (r < 0)
-                query_done(NULL, r, c_taken);
+        admin_act_begin(c_taken, done);
+        admin_act_begun(c_taken, backend_query(c_taken->admin->backend, sql, n_params, params, admin_act_done, c_taken));
 }
 
 int admin_method_begin(Admin *a, sd_bus_message *m, sd_bus_error *error)

@@ -10,11 +10,6 @@
 
 #define ADMIN_ACTION "org.ssi.server1.administer"
 
-#define ADMIN_EMAIL_MAX       254U
-#define ADMIN_PASSWORD_MIN    10U
-#define ADMIN_PASSWORD_MAX    1024U
-#define ADMIN_SERVER_NAME_MAX 128U
-
 typedef struct AdminCall AdminCall;
 typedef struct AdminJob AdminJob;
 
@@ -56,6 +51,11 @@ DEFINE_CLEANUP(AdminCall *, admin_call_free);
 /* Runs a statement, then done, which answers; then the call is freed. Takes c in any case. */
 void admin_query(AdminCall *c_taken, const char *sql, unsigned n_params, const char *const *params,
                  void (*done)(AdminCall *c, PGresult *res, int error));
+
+/* The same for an act of model/: admin_act_done is its callback, with the call. r: what the act returned. */
+void admin_act_begin(AdminCall *c, void (*done)(AdminCall *c, PGresult *res, int error));
+void admin_act_done(PGresult *res, int error, void *userdata);
+void admin_act_begun(AdminCall *c_taken, int r);
 
 /* Answers with an error: name is the last part of org.ssi.Server1.Error.<name>. */
 void admin_reply_error(AdminCall *c, const char *name, const char *format, ...) _printf_(3, 4);

@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "admin/internal.h"
 #include "db/array.h"
-#include "auth/token.h"
-
-#define CLAIM_LIFETIME "interval '1 hour'"
-#define LABELS_MAX     32U
-#define LABEL_MAX      64U
-
-/* The server named by a parameter: by id, or by a name that only one has. */
-#define SQL_SERVER_IS(param)                                                                                    \
-        "(s.public_id = " param " OR (s.name = " param " AND NOT EXISTS"                                        \
-        " (SELECT FROM servers o WHERE o.name = " param " AND o.id <> s.id)))"
-#define SQL_USEC(x) "(extract(epoch FROM " x ") * 1000000)::bigint"
-
-static bool is_printable(const char *s)
-{
-        for (; *s; s++)
-                if ((unsigned char) *s < 0x20 || *s == 0x7f)
-                        return false;
-        return true;
-}
+#include "model/host.h"
+#include "model/rules.h"
+#include "model/sql.h"
 
 static void reply_no_server(AdminCall *c)
 {
@@ -107,19 +91,19 @@ int admin_method_list_servers(sd_bus_message *m, void *userdata, sd_bus_error *e
         return 1;
 }
 
+/* text[0]: the token. */
 static void add_done(AdminCall *c, PGresult *res, int error)
 {
-        if (error < 0) {
+        if (error < 0)
                 admin_reply_failure(c, res, error);
-                return;
-        }
-        if (PQntuples(res) == 0) {
+        else if (PQntuples(res) == 0)
                 admin_reply_error(c, "NoSuchUser", "There is no such user; \"ssictl server users\" lists them.");
-                return;
+        else if (PQgetisnull(res, 0, HOST_CLAIM_SERVER))
+                admin_reply_error(c, "TooMany", "The account has %d servers already, as many as it may have.", SERVERS_MAX);
+        else {
+                admin_reply(c, "sst", PQgetvalue(res, 0, HOST_CLAIM_SERVER), c->text[0], number(res, 0, HOST_CLAIM_EXPIRES_USEC));
+                admin_sample(c->admin);
         }
-        backend_publish_one(c->admin->backend, CHANGE_SERVER, PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 0), NULL);
-        admin_reply(c, "sst", PQgetvalue(res, 0, 0), c->text[0], number(res, 0, 1));
-        admin_sample(c->admin);
 }
 
 typedef struct AddOptions {
@@ -142,8 +126,7 @@ static int read_add_option(sd_bus_message *m, const char *name, void *userdata)
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_read(m, "s", &label)) > 0) {
-                o->bad |= ++o->n_labels > LABELS_MAX || isempty(label) || strlen(label) > LABEL_MAX ||
-                          !is_printable(label);
+                o->bad |= ++o->n_labels > LABELS_MAX || !label_is_valid(label);
                 if (!o->bad)
                         db_array_text(&o->labels, label);
         }
@@ -154,32 +137,17 @@ static int read_add_option(sd_bus_message *m, const char *name, void *userdata)
 
 static int add_server(Admin *a, sd_bus_message *m, const char *name, const char *user, const char *labels)
 {
-        char id[ID_MAX], agent[ID_MAX], token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
         _cleanup_(admin_call_freep) AdminCall *c = NULL;
         int r;
 
         r = admin_call_new(a, m, &c);
+        if (r >= 0)
+                r = host_claim_token_make(&c->text[0]);
         if (r < 0)
                 return r;
-        id_new("srv", id);
-        id_new("agt", agent);
-        token_new("claim", token);
-        token_hash(token, hash);
-        r = free_and_strdup(&c->text[0], token);
-        if (r < 0)
-                return r;
-
-        const char *params[] = { user, id, agent, name, labels, hash };
-
-        admin_query(TAKE_PTR(c),
-                    "WITH s AS (INSERT INTO servers (user_id, public_id, agent_id, name, labels)"
-                    "  SELECT u.id, $2, $3, $4, $5::text[] FROM users u"
-                    "  WHERE u.public_id = $1 OR lower(u.email) = lower($1) RETURNING id, public_id, user_id),"
-                    " t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)"
-                    "  SELECT $6::bytea, s.id, now() + " CLAIM_LIFETIME " FROM s RETURNING expires_at)"
-                    " SELECT s.public_id, " SQL_USEC("t.expires_at") ", u.public_id"
-                    " FROM s JOIN users u ON u.id = s.user_id, t",
-                    6, params, add_done);
+        admin_act_begin(c, add_done);
+        r = host_add(a->backend, user, name, labels, c->text[0], admin_act_done, c);
+        admin_act_begun(TAKE_PTR(c), r);
         return 1;
 }
 
@@ -199,13 +167,12 @@ int admin_method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *err
         r = bus_read_options(m, read_add_option, &o, SERVER_ERROR_PREFIX "InvalidOption", error);
         if (r < 0)
                 ;
-        else if (isempty(name) || strlen(name) > ADMIN_SERVER_NAME_MAX || !is_printable(name))
+        else if (!server_name_is_valid(name))
                 r = sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidName",
-                                      "A server's name has 1 to %u bytes without control characters.",
-                                      ADMIN_SERVER_NAME_MAX);
+                                      "A server's name has 1 to %d bytes without control characters.", SERVER_NAME_MAX);
         else if (o.bad)
                 r = sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidOption",
-                                      "A label has 1 to %u bytes without control characters, and a server at most %u.",
+                                      "A label has 1 to %d bytes without control characters, and a server at most %d.",
                                       LABEL_MAX, LABELS_MAX);
         else {
                 labels = db_array_done(&o.labels);
@@ -222,7 +189,7 @@ static void token_done(AdminCall *c, PGresult *res, int error)
         else if (PQntuples(res) == 0)
                 reply_no_server(c);
         else
-                admin_reply(c, "st", c->text[0], number(res, 0, 0));
+                admin_reply(c, "st", c->text[0], number(res, 0, HOST_CLAIM_EXPIRES_USEC));
 }
 
 /* Reads a server's name and the options of CreateClaimToken and RemoveServer. */
@@ -246,26 +213,19 @@ static int begin_with_server(Admin *a, sd_bus_message *m, const char **ret, Admi
 int admin_method_create_claim_token(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         _cleanup_(admin_call_freep) AdminCall *c = NULL;
-        char token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
-        const char *server;
+        Admin *a = userdata;
+        HostRef host = {};
         int r;
 
-        r = begin_with_server(userdata, m, &server, &c, error);
+        r = begin_with_server(a, m, &host.server, &c, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        token_new("claim", token);
-        token_hash(token, hash);
-        r = free_and_strdup(&c->text[0], token);
+        r = host_claim_token_make(&c->text[0]);
         if (r < 0)
                 return r;
-
-        const char *params[] = { server, hash };
-
-        admin_query(TAKE_PTR(c),
-                    "INSERT INTO claim_tokens (token_hash, server_id, expires_at)"
-                    " SELECT $2::bytea, s.id, now() + " CLAIM_LIFETIME " FROM servers s WHERE " SQL_SERVER_IS("$1")
-                    " RETURNING " SQL_USEC("expires_at"),
-                    2, params, token_done);
+        admin_act_begin(c, token_done);
+        r = host_new_claim_token(a->backend, &host, c->text[0], admin_act_done, c);
+        admin_act_begun(TAKE_PTR(c), r);
         return 1;
 }
 
@@ -276,8 +236,6 @@ static void remove_done(AdminCall *c, PGresult *res, int error)
         else if (PQntuples(res) == 0)
                 reply_no_server(c);
         else {
-                backend_publish_one(c->admin->backend, CHANGE_SERVER_REMOVED, PQgetvalue(res, 0, 0),
-                                   PQgetvalue(res, 0, 1), NULL);
                 admin_reply(c, "");
                 admin_sample(c->admin);
         }
@@ -285,21 +243,15 @@ static void remove_done(AdminCall *c, PGresult *res, int error)
 
 int admin_method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        const char *server;
+        Admin *a = userdata;
+        HostRef host = {};
         AdminCall *c;
         int r;
 
-        r = begin_with_server(userdata, m, &server, &c, error);
+        r = begin_with_server(a, m, &host.server, &c, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-
-        const char *params[] = { server };
-
-        admin_query(c,
-                    "WITH gone AS (DELETE FROM servers s WHERE " SQL_SERVER_IS("$1")
-                    "  RETURNING s.id, s.public_id, s.user_id),"
-                    " history AS (DELETE FROM events e USING gone WHERE e.server_id = gone.id)"
-                    " SELECT u.public_id, gone.public_id FROM gone JOIN users u ON u.id = gone.user_id",
-                    1, params, remove_done);
+        admin_act_begin(c, remove_done);
+        admin_act_begun(c, host_remove(a->backend, &host, admin_act_done, c));
         return 1;
 }

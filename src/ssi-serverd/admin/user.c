@@ -1,32 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "admin/internal.h"
-#include "auth/token.h"
 #include "auth/password.h"
-
-/* The user named by a parameter: by id or by address. */
-#define SQL_USER_IS(param) "(u.public_id = " param " OR lower(u.email) = lower(" param "))"
-
-static int check_password(const char *password, sd_bus_error *error)
-{
-        size_t n = strlen(password);
-
-        if (n >= ADMIN_PASSWORD_MIN && n <= ADMIN_PASSWORD_MAX)
-                return 0;
-        return sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidPassword",
-                                 "A password has %u to %u bytes.", ADMIN_PASSWORD_MIN, ADMIN_PASSWORD_MAX);
-}
-
-static bool email_is_plausible(const char *s)
-{
-        const char *at = strchr(s, '@');
-
-        if (!at || at == s || at[1] == '\0' || strchr(at + 1, '@') || strlen(s) > ADMIN_EMAIL_MAX)
-                return false;
-        for (; *s; s++)
-                if ((unsigned char) *s <= 0x20 || *s == 0x7f)
-                        return false;
-        return true;
-}
+#include "model/account.h"
+#include "model/rules.h"
+#include "model/sql.h"
 
 static void reply_no_user(AdminCall *c)
 {
@@ -78,7 +55,7 @@ int admin_method_list_users(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (r < 0)
                 return r;
         admin_query(c,
-                    "SELECT u.public_id, u.email, (extract(epoch FROM u.created_at) * 1000000)::bigint,"
+                    "SELECT u.public_id, u.email, " SQL_USEC("u.created_at") ","
                     " (SELECT count(*) FROM servers s WHERE s.user_id = u.id) FROM users u ORDER BY u.id",
                     0, NULL, list_done);
         return 1;
@@ -106,19 +83,13 @@ static void reply_hash_failure(AdminCall *c, int r)
 static void add_hashed(int r, const char *hash, void *userdata)
 {
         AdminCall *c = userdata;
-        char id[ID_MAX];
 
         if (r < 0) {
                 reply_hash_failure(c, r);
                 return;
         }
-        id_new("usr", id);
-
-        const char *params[] = { id, c->text[0], hash };
-
-        admin_query(c, "INSERT INTO users (public_id, email, password_hash) VALUES ($1, $2, $3)"
-                       " ON CONFLICT DO NOTHING RETURNING public_id",
-                    3, params, add_done);
+        admin_act_begin(c, add_done);
+        admin_act_begun(c, account_add(c->admin->backend, c->text[0], hash, false, admin_act_done, c));
 }
 
 static void password_done(AdminCall *c, PGresult *res, int error)
@@ -140,15 +111,8 @@ static void password_hashed(int r, const char *hash, void *userdata)
                 return;
         }
 
-        /* Who had the old password is logged out. */
-        const char *params[] = { c->text[0], hash };
-
-        admin_query(c,
-                    "WITH u AS (UPDATE users u SET password_hash = $2 WHERE " SQL_USER_IS("$1") " RETURNING u.id),"
-                    " ended AS (UPDATE login_sessions l SET revoked_at = now() FROM u"
-                    "  WHERE l.user_id = u.id AND l.revoked_at IS NULL)"
-                    " SELECT id FROM u",
-                    2, params, password_done);
+        admin_act_begin(c, password_done);
+        admin_act_begun(c, account_set_password(c->admin->backend, c->text[0], NULL, hash, admin_act_done, c));
 }
 
 /* AddUser and SetPassword take the same arguments. */
@@ -167,9 +131,9 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
                 return r;
         if (must_be_address && !email_is_plausible(user))
                 return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidEmail", "That is not a valid e-mail address.");
-        r = check_password(password, error);
-        if (r < 0)
-                return r;
+        if (!password_has_length(password))
+                return sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidPassword", "A password has %d to %d bytes.",
+                                         PASSWORD_MIN, PASSWORD_MAX);
         r = admin_call_new(a, m, &c);
         if (r < 0)
                 return r;
@@ -208,23 +172,16 @@ int admin_method_set_password(sd_bus_message *m, void *userdata, sd_bus_error *e
         return start_hashing(m, a, false, password_hashed, error);
 }
 
-/* A row per server of the user, with nothing in it for none. */
 static void remove_done(AdminCall *c, PGresult *res, int error)
 {
-        if (error < 0) {
+        if (error < 0)
                 admin_reply_failure(c, res, error);
-                return;
-        }
-        if (PQntuples(res) == 0) {
+        else if (PQntuples(res) == 0)
                 reply_no_user(c);
-                return;
+        else {
+                admin_reply(c, "");
+                admin_sample(c->admin);
         }
-        for (int i = 0; i < PQntuples(res); i++)
-                if (!PQgetisnull(res, i, 1))
-                        backend_publish_one(c->admin->backend, CHANGE_SERVER_REMOVED, PQgetvalue(res, i, 0),
-                                           PQgetvalue(res, i, 1), NULL);
-        admin_reply(c, "");
-        admin_sample(c->admin);
 }
 
 int admin_method_remove_user(sd_bus_message *m, void *userdata, sd_bus_error *error)
@@ -247,13 +204,7 @@ int admin_method_remove_user(sd_bus_message *m, void *userdata, sd_bus_error *er
         if (r < 0)
                 return r;
 
-        const char *params[] = { user };
-
-        admin_query(c,
-                    "WITH gone AS (DELETE FROM users u WHERE " SQL_USER_IS("$1") " RETURNING u.id, u.public_id),"
-                    " history AS (DELETE FROM events e USING gone, servers s"
-                    "  WHERE s.user_id = gone.id AND e.server_id = s.id)"
-                    " SELECT gone.public_id, s.public_id FROM gone LEFT JOIN servers s ON s.user_id = gone.id",
-                    1, params, remove_done);
+        admin_act_begin(c, remove_done);
+        admin_act_begun(c, account_remove(a->backend, user, admin_act_done, c));
         return 1;
 }

@@ -3,27 +3,19 @@
 #include "db/array.h"
 #include "auth/token.h"
 #include "api/field.h"
+#include "model/host.h"
 
-#define SERVERS_MAX     "1000" /* per user */
-
+/* text[0]: the token. */
 static void register_done(ApiCall *c, PGresult *res, int error)
 {
-        if (error < 0) {
-                api_fail(c, res, error);
-                return;
-        }
-        if (PQntuples(res) == 0) {
-                http_respond_problem(c->req, 409, "too-many-servers",
-                                     "An account holds at most " SERVERS_MAX " servers.");
-                return;
-        }
-        backend_publish_one(c->backend, CHANGE_SERVER, c->user, PQgetvalue(res, 0, 1), NULL);
-        http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0), (size_t) PQgetlength(res, 0, 0));
+        if (error == 0 && PQntuples(res) > 0 && PQgetisnull(res, 0, HOST_CLAIM_SERVER))
+                http_respond_problem(c->req, 409, "too-many-servers", "The account has as many servers as it may have.");
+        else
+                api_respond_claim_token(c, res, error);
 }
 
 static void register_agent(ApiCall *c)
 {
-        char server[ID_MAX], agent[ID_MAX], token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
         _cleanup_(db_array_free) DbArray labels = {};
         json_object *body = http_request_json(c->req);
         const char *name, *labels_text;
@@ -34,28 +26,12 @@ static void register_agent(ApiCall *c)
         if (!name || !api_body_labels(c, body, &labels))
                 return;
         labels_text = db_array_done(&labels);
-        if (!labels_text) {
+        if (!labels_text || host_claim_token_make(&c->text[0]) < 0) {
                 api_fail(c, NULL, -ENOMEM);
                 return;
         }
-        id_new("srv", server);
-        id_new("agt", agent);
-        token_new("claim", token);
-        token_hash(token, hash);
-
-        const char *params[] = { c->user, server, agent, name, labels_text, hash, token };
-
-        api_query(c, "WITH s AS (INSERT INTO servers (user_id, public_id, agent_id, name, labels)"
-                     "  SELECT u.id, $2, $3, $4, $5::text[] FROM users u WHERE u.public_id = $1"
-                     "  AND (SELECT count(*) FROM servers o WHERE o.user_id = u.id) < " SERVERS_MAX
-                     "  RETURNING id, public_id, agent_id),"
-                     " t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)"
-                     "  SELECT $6::bytea, s.id, now() + " CLAIM_LIFETIME " FROM s RETURNING expires_at)"
-                     " SELECT json_build_object('agent_id', s.agent_id, 'server_id', s.public_id,"
-                     "  'claim_token', $7::text,"
-                     "  'expires_at', to_char(t.expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')),"
-                     "  s.public_id FROM s, t",
-                  7, params, register_done);
+        api_act_begin(c, register_done);
+        api_act_begun(c, host_add(c->backend, c->user, name, labels_text, c->text[0], api_act_done, c));
 }
 
 static void claim_done(ApiCall *c, PGresult *res, int error)

@@ -62,7 +62,7 @@ ApiCall *api_call_new(Backend *b, HttpRequest *req, const ApiRoute *route)
         return c;
 }
 
-static void query_done(PGresult *res, int error, void *userdata)
+void api_act_done(PGresult *res, int error, void *userdata)
 {
         ApiCall *c = userdata;
         HttpRequest *req = c->req;
@@ -73,18 +73,25 @@ static void query_done(PGresult *res, int error, void *userdata)
         http_request_unref(req);
 }
 
+void api_act_begin(ApiCall *c, void (*done)(ApiCall *c, PGresult *res, int error))
+{
+        c->done = done;
+        http_request_ref(c->req);
+}
+
+void api_act_begun(ApiCall *c, int r)
+{
+        if (r >= 0)
+                return;
+        api_fail(c, NULL, r);
+        http_request_unref(c->req);
+}
+
 void api_query(ApiCall *c, const char *sql, unsigned n_params, const char *const *params,
                void (*done)(ApiCall *c, PGresult *res, int error))
 {
-        int r;
-
-        c->done = done;
-        http_request_ref(c->req);
-        r = backend_query(c->backend, sql, n_params, params, query_done, c);
-        if (r < 0) {
-                api_fail(c, NULL, r);
-                http_request_unref(c->req);
-        }
+        api_act_begin(c, done);
+        api_act_begun(c, backend_query(c->backend, sql, n_params, params, api_act_done, c));
 }
 
 void api_fail(ApiCall *c, PGresult *res, int error)

@@ -48,6 +48,11 @@ ApiCall *api_call_new(Backend *b, HttpRequest *req, const ApiRoute *route);
 void api_query(ApiCall *c, const char *sql, unsigned n_params, const char *const *params,
                void (*done)(ApiCall *c, PGresult *res, int error));
 
+/* For acts of model/: holds the request until done; api_act_done is the act's callback, with the call. r: what the act returned; an error is answered. */
+void api_act_begin(ApiCall *c, void (*done)(ApiCall *c, PGresult *res, int error));
+void api_act_done(PGresult *res, int error, void *userdata);
+void api_act_begun(ApiCall *c, int r);
+
 /* Answers what went wrong: 503 for a missing database, 500 else. */
 void api_fail(ApiCall *c, PGresult *res, int error);
 

@@ -5,11 +5,6 @@
 #include "shared/status-line.h"
 #include "api/field.h"
 
-#define EMAIL_MAX    254
-#define PASSWORD_MIN 10
-#define PASSWORD_MAX 1024
-#define LABELS_MAX   32
-
 void api_invalid(ApiCall *c, const char *format, ...)
 {
         char detail[256];
@@ -19,15 +14,6 @@ void api_invalid(ApiCall *c, const char *format, ...)
         vsnprintf(detail, sizeof(detail), format, ap);
         va_end(ap);
         http_respond_problem(c->req, 400, "invalid-request", detail);
-}
-
-bool text_is_line(const char *s)
-{
-        for (const unsigned char *p = (const unsigned char *) s; *p; p++)
-                if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) ||
-                    (p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)))
-                        return false;
-        return true;
 }
 
 const char *api_body_string(ApiCall *c, json_object *body, const char *key, size_t min, size_t max)
@@ -52,14 +38,6 @@ const char *api_body_line(ApiCall *c, json_object *body, const char *key, size_t
                 s = NULL;
         }
         return s;
-}
-
-/* What can be an address at all; whether it is one, only a message to it shows. */
-static bool email_is_plausible(const char *s)
-{
-        const char *at = strchr(s, '@');
-
-        return at && at != s && at[1] != '\0' && !strchr(at + 1, '@') && !strchr(s, ' ') && text_is_line(s);
 }
 
 const char *api_body_email(ApiCall *c, json_object *body)
@@ -97,8 +75,8 @@ bool api_body_labels(ApiCall *c, json_object *body, DbArray *ret)
                 json_object *o = json_object_array_get_idx(list, i);
                 const char *s = json_object_get_string(o);
 
-                if (!json_object_is_type(o, json_type_string) || isempty(s) || strlen(s) > LABEL_MAX ||
-                    strlen(s) != (size_t) json_object_get_string_len(o) || !text_is_line(s)) {
+                if (!json_object_is_type(o, json_type_string) || strlen(s) != (size_t) json_object_get_string_len(o) ||
+                    !label_is_valid(s)) {
                         api_invalid(c, "A label must be a string of 1 to %d bytes without control characters.",
                                     LABEL_MAX);
                         return false;

@@ -6,9 +6,8 @@
  * already. */
 
 #include "db/array.h"
+#include "model/rules.h"
 #include "shared/json-util.h"
-
-#define LABEL_MAX 64 /* bytes */
 
 typedef struct ApiCall ApiCall;
 
@@ -41,5 +40,3 @@ bool api_query_line(ApiCall *c, const char *key, size_t max, const char **ret);
 /* A time of RFC 3339. */
 bool api_query_time(ApiCall *c, const char *key, const char **ret);
 
-/* Whether the text has no control characters (C0, DEL, C1) and no line or paragraph separators. */
-bool text_is_line(const char *s);

@@ -5,18 +5,18 @@
 #include "auth/token.h"
 #include "auth/password.h"
 #include "api/field.h"
+#include "model/account.h"
+#include "model/sql.h"
 
 /* What an account gets by mail: the question whether the address is its owner's, and the way back to a forgotten
  * password. Requests only write into the outbox; the token is made when the mail is. */
 
 #define MAILS_PER_HOUR "5"
-#define PASSWORD_MIN   10
-#define PASSWORD_MAX   1024
 #define TOKEN_BYTES    256
 
 /* Asks for a mail of this kind to the account that the SQL condition on users u names, unless that was done often. */
 #define SQL_ASK(kind, condition)                                                                                \
-        API_SQL_MAIL(kind, "users u WHERE " condition)                                                          \
+        SQL_ACCOUNT_MAIL(kind, "users u WHERE " condition)                                                          \
         " AND (SELECT count(*) FROM notification_outbox o WHERE o.user_id = u.id"\
         "  AND o.payload ->> 'kind' = '" kind "' AND o.created_at > now() - interval '1 hour') < " MAILS_PER_HOUR
 
@@ -128,15 +128,7 @@ static void respond_hash_failure(ApiCall *c, int r)
                 api_fail(c, NULL, -ENOMEM);
 }
 
-/* The row: the account. */
-static void reset_done(ApiCall *c, PGresult *res, int error)
-{
-        if (error == 0 && PQntuples(res) > 0)
-                backend_publish_one(c->backend, CHANGE_ACCOUNT, PQgetvalue(res, 0, 0), "-", NULL);
-        verified(c, res, error);
-}
-
-/* text[0]: the token's hash. All of the account's tokens of this purpose go: of several mails one is enough. */
+/* text[0]: the token's hash. */
 static void reset_hashed(int r, const char *password, void *userdata)
 {
         ApiCall *c = userdata;
@@ -145,19 +137,8 @@ static void reset_hashed(int r, const char *password, void *userdata)
         if (r < 0)
                 respond_hash_failure(c, r);
         else {
-                const char *params[] = { c->text[0], password };
-
-                api_query(c, "WITH t AS (DELETE FROM email_tokens WHERE token_hash = $1::bytea AND purpose = 'reset'"
-                             "   AND expires_at > now() RETURNING user_id, lower(email) AS email),"
-                             " others AS (DELETE FROM email_tokens o USING t WHERE o.user_id = t.user_id"
-                             "  AND o.purpose = 'reset' AND o.token_hash <> $1::bytea),"
-                             " l AS (UPDATE login_sessions l SET revoked_at = now() FROM t WHERE l.user_id = t.user_id"
-                             "  AND l.revoked_at IS NULL),"
-                             " v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t"
-                             "  ON CONFLICT DO NOTHING)"
-                             " UPDATE users u SET password_hash = $2 FROM t WHERE u.id = t.user_id AND lower(u.email) = t.email"
-                             " RETURNING u.public_id",
-                          2, params, reset_done);
+                api_act_begin(c, verified);
+                api_act_begun(c, account_reset_password(c->backend, c->text[0], password, api_act_done, c));
         }
         http_request_unref(req);
 }
@@ -185,7 +166,7 @@ static void confirm_reset(ApiCall *c)
         json_object *body = http_request_json(c->req);
         char hash[TOKEN_HASH_MAX];
 
-        if (!body || !parse_token(c, body, hash) || !api_body_string(c, body, "password", PASSWORD_MIN, PASSWORD_MAX))
+        if (!body || !parse_token(c, body, hash) || !api_body_new_password(c, body, "password"))
                 return;
         c->text[0] = strdup(hash);
         if (!c->text[0]) {

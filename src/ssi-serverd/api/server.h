@@ -6,10 +6,10 @@
 #include "api/call.h"
 #include "api/field.h"
 
-#define SERVER_NAME_MAX 128 /* bytes */
-#define CLAIM_LIFETIME  "interval '1 hour'"
-
 #define API_SERVER_STATES "pending", "online", "rebooting", "offline"
 
 /* For api_query_words(). */
 extern const char *const api_statuses[];
+
+/* servers.c: answers with the claim token that is in text[0]: 201, or 404 without a row. */
+void api_respond_claim_token(ApiCall *c, PGresult *res, int error);

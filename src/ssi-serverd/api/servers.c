@@ -4,6 +4,7 @@
 #include "api/sql.h"
 #include "auth/token.h"
 #include "api/field.h"
+#include "model/host.h"
 
 static void list_servers(ApiCall *c)
 {
@@ -84,60 +85,48 @@ static void patch_server(ApiCall *c)
                   4, params, server_changed);
 }
 
-static void delete_done(ApiCall *c, PGresult *res, int error)
+static HostRef named_server(ApiCall *c)
 {
-        if (error < 0) {
-                api_fail(c, res, error);
-                return;
-        }
-        if (PQntuples(res) == 0) {
-                api_respond_not_found(c);
-                return;
-        }
-        backend_publish_one(c->backend, CHANGE_SERVER_REMOVED, c->user, PQgetvalue(res, 0, 0), NULL);
-        http_respond_empty(c->req, 204);
+        return (HostRef){ .owner = c->user, .server = http_request_param(c->req, "server_id") };
 }
 
 static void delete_server(ApiCall *c)
 {
-        const char *params[] = { c->user, http_request_param(c->req, "server_id") };
+        const HostRef host = named_server(c);
 
-        api_query(c, "WITH gone AS (DELETE FROM servers s WHERE s.public_id = $2 AND " SQL_OWNED_BY("$1")
-                     " RETURNING s.id, s.public_id),"
-                     " history AS (DELETE FROM events e USING gone WHERE e.server_id = gone.id)"
-                     " SELECT public_id FROM gone",
-                  2, params, delete_done);
+        api_act_begin(c, api_done_204);
+        api_act_begun(c, host_remove(c->backend, &host, api_act_done, c));
 }
 
-static void claim_token_made(ApiCall *c, PGresult *res, int error)
+/* text[0]: the token. */
+void api_respond_claim_token(ApiCall *c, PGresult *res, int error)
 {
+        _cleanup_json_ json_object *o = NULL;
+
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
                 api_respond_not_found(c);
+        else if (!(o = json_object_new_object()) ||
+                 json_add_string(o, "agent_id", PQgetvalue(res, 0, HOST_CLAIM_AGENT)) < 0 ||
+                 json_add_string(o, "server_id", PQgetvalue(res, 0, HOST_CLAIM_SERVER)) < 0 ||
+                 json_add_string(o, "claim_token", c->text[0]) < 0 ||
+                 json_add_string(o, "expires_at", PQgetvalue(res, 0, HOST_CLAIM_EXPIRES)) < 0)
+                api_fail(c, NULL, -ENOMEM);
         else
-                http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
-                                  (size_t) PQgetlength(res, 0, 0));
+                http_respond_json(c->req, 201, TAKE_PTR(o));
 }
 
-/* For a server whose token has expired, or whose key is lost or known: the old key is good until the token is claimed. */
 static void make_claim_token(ApiCall *c)
 {
-        char token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
+        const HostRef host = named_server(c);
 
-        token_new("claim", token);
-        token_hash(token, hash);
-
-        const char *params[] = { c->user, http_request_param(c->req, "server_id"), hash, token };
-
-        api_query(c, "WITH s AS (SELECT s.id, s.public_id, s.agent_id FROM servers s WHERE s.public_id = $2"
-                     "  AND " SQL_OWNED_BY("$1") " FOR UPDATE),"
-                     " old AS (DELETE FROM claim_tokens t USING s WHERE t.server_id = s.id AND t.used_at IS NULL),"
-                     " t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)"
-                     "  SELECT $3::bytea, s.id, now() + " CLAIM_LIFETIME " FROM s RETURNING expires_at)"
-                     " SELECT json_build_object('agent_id', s.agent_id, 'server_id', s.public_id, 'claim_token', $4::text,"
-                     "  'expires_at', " SQL_TIME("t.expires_at") ") FROM s, t",
-                  4, params, claim_token_made);
+        if (host_claim_token_make(&c->text[0]) < 0) {
+                api_fail(c, NULL, -ENOMEM);
+                return;
+        }
+        api_act_begin(c, api_respond_claim_token);
+        api_act_begun(c, host_new_claim_token(c->backend, &host, c->text[0], api_act_done, c));
 }
 
 const ApiRoute api_server_routes[] = {

@@ -3,7 +3,7 @@
 
 /* The objects of the API as SQL expressions, so that the lists, the single objects and the stream have one shape. */
 
-#define SQL_TIME(x) "to_char(" x " AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')"
+#include "model/sql.h"
 
 /* Of services v. */
 #define SQL_SERVICE_JSON                                                                                        \

@@ -7,6 +7,7 @@
 #include "auth/token.h"
 #include "auth/password.h"
 #include "api/field.h"
+#include "model/account.h"
 
 /* Both of the body's fields, checked. Returns false when it has answered. */
 static bool parse_credentials(ApiCall *c, bool new, const char **ret_email, const char **ret_password)
@@ -32,37 +33,36 @@ static void respond_password_failure(ApiCall *c, int r)
 }
 
 /* text[0]: the e-mail address. */
-static void register_inserted(ApiCall *c, PGresult *res, int error)
+static void register_done(ApiCall *c, PGresult *res, int error)
 {
-        if (error == -EEXIST)
-                http_respond_problem(c->req, 409, "email-taken", "An account with this address already exists.");
-        else if (error < 0)
+        _cleanup_json_ json_object *o = NULL;
+
+        if (error < 0) {
                 api_fail(c, res, error);
-        else {
-                notifier_kick(c->backend->notifier);
-                http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
-                                  (size_t) PQgetlength(res, 0, 0));
+                return;
         }
+        if (PQntuples(res) == 0) {
+                http_respond_problem(c->req, 409, "email-taken", "An account with this address already exists.");
+                return;
+        }
+        notifier_kick(c->backend->notifier);
+        o = json_object_new_object();
+        if (!o || json_add_string(o, "id", PQgetvalue(res, 0, 0)) < 0 || json_add_string(o, "email", PQgetvalue(res, 0, 1)) < 0)
+                api_fail(c, NULL, -ENOMEM);
+        else
+                http_respond_json(c->req, 201, TAKE_PTR(o));
 }
 
 static void register_hashed(int r, const char *hash, void *userdata)
 {
         ApiCall *c = userdata;
         HttpRequest *req = c->req;
-        char id[ID_MAX];
 
         if (r < 0)
                 respond_password_failure(c, r);
         else {
-                id_new("usr", id);
-
-                const char *params[] = { id, c->text[0], hash, api_has_mail(c) ? "t" : "f" };
-
-                /* The address is asked after at once. Whether the mail arrives is nothing to the account. */
-                api_query(c, "WITH u AS (INSERT INTO users (public_id, email, password_hash) VALUES ($1, $2, $3) RETURNING *),"
-                             " asked AS (" API_SQL_MAIL("verify", "u WHERE $4::bool") ")"
-                             " SELECT json_build_object('id', public_id, 'email', email) FROM u",
-                          4, params, register_inserted);
+                api_act_begin(c, register_done);
+                api_act_begun(c, account_add(c->backend, c->text[0], hash, api_has_mail(c), api_act_done, c));
         }
         http_request_unref(req);
 }
@@ -231,14 +231,12 @@ static void check_current_password(ApiCall *c, PGresult *res, int error, const c
 
 static const char sql_credentials[] = "SELECT email, password_hash FROM users WHERE public_id = $1";
 
-static void password_changed(ApiCall *c, PGresult *res, int error)
+static void answer_204(ApiCall *c, PGresult *res, int error)
 {
-        if (error < 0) {
+        if (error < 0)
                 api_fail(c, res, error);
-                return;
-        }
-        backend_publish_one(c->backend, CHANGE_ACCOUNT, c->user, "-", NULL);
-        http_respond_empty(c->req, 204);
+        else
+                http_respond_empty(c->req, 204);
 }
 
 static void new_password_hashed(int r, const char *hash, void *userdata)
@@ -249,12 +247,8 @@ static void new_password_hashed(int r, const char *hash, void *userdata)
         if (r < 0)
                 respond_password_failure(c, r);
         else {
-                const char *params[] = { c->user, c->session, hash };
-
-                api_query(c, "WITH u AS (UPDATE users SET password_hash = $3 WHERE public_id = $1 RETURNING id)"
-                             " UPDATE login_sessions l SET revoked_at = now() FROM u"
-                             "  WHERE l.user_id = u.id AND l.public_id <> $2 AND l.revoked_at IS NULL",
-                          3, params, password_changed);
+                api_act_begin(c, answer_204);
+                api_act_begun(c, account_set_password(c->backend, c->user, c->session, hash, api_act_done, c));
         }
         http_request_unref(req);
 }
@@ -292,35 +286,10 @@ static void change_password(ApiCall *c)
         api_query(c, sql_credentials, 1, params, change_found);
 }
 
-/* A row for each server, or one with null. */
-static void account_deleted(ApiCall *c, PGresult *res, int error)
-{
-        if (error < 0) {
-                api_fail(c, res, error);
-                return;
-        }
-        for (int i = 0; i < PQntuples(res); i++)
-                if (!PQgetisnull(res, i, 0))
-                        backend_publish_one(c->backend, CHANGE_SERVER_REMOVED, c->user, PQgetvalue(res, i, 0), NULL);
-        backend_publish_one(c->backend, CHANGE_ACCOUNT, c->user, "-", NULL);
-        /* That the services have gone is recorded by the deletion itself, for nobody now. */
-        (void) backend_query(c->backend, "DELETE FROM transitions t WHERE NOT EXISTS"
-                                       " (SELECT FROM servers s WHERE s.id = t.server_id)", 0, NULL, NULL, NULL);
-        http_respond_empty(c->req, 204);
-}
-
-/* What has a foreign key goes with the user. */
 static void delete_account_now(ApiCall *c)
 {
-        const char *params[] = { c->user };
-
-        api_query(c, "WITH s AS (SELECT s.id, s.public_id FROM servers s JOIN users u ON u.id = s.user_id"
-                     "  WHERE u.public_id = $1),"
-                     " history AS (DELETE FROM events e USING s WHERE e.server_id = s.id),"
-                     " told AS (DELETE FROM transitions t USING s WHERE t.server_id = s.id),"
-                     " gone AS (DELETE FROM users WHERE public_id = $1 RETURNING id)"
-                     " SELECT s.public_id FROM gone LEFT JOIN s ON true",
-                  1, params, account_deleted);
+        api_act_begin(c, answer_204);
+        api_act_begun(c, account_remove(c->backend, c->user, api_act_done, c));
 }
 
 static void delete_checked(int r, const char *hash, void *userdata)

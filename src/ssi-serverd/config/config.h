@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The settings of serverd.conf: one table of names, types, defaults and bounds (config.c). systemd hands the file over as environment
+/* The settings of serverd.conf: one table of names, types, defaults and bounds (item.c). systemd hands the file over as environment
  * variables, once, when the service starts; a reload reads it here. See ssi-serverd(8), ENVIRONMENT.
  *
  * A value that does not fit is named in the journal with what would, and so is a name that is not in the table. At the start the

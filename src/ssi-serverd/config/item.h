@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The table of settings: what each is called, what may stand there, and where it goes. */
+
+#include "config/config.h"
+
+#define CONFIG_ITEMS 20
+
+typedef enum ConfigType {
+        CONFIG_STRING,
+        CONFIG_FILE, /* an absolute path */
+        CONFIG_URL,  /* http:// or https:// */
+        CONFIG_SMTP, /* smtp:// or smtps:// */
+        CONFIG_MAIL, /* an address, perhaps with a name */
+        CONFIG_NUMBER,
+        CONFIG_BOOLEAN,
+        CONFIG_CHOICE,
+        CONFIG_LEVEL,
+} ConfigType;
+
+typedef struct ConfigItem {
+        const char *name;
+        ConfigType type;
+        size_t offset;        /* in Config */
+        const char *fallback; /* as it would stand in the file; NULL for nothing */
+        unsigned min, max;    /* of a number */
+        const char *choices;  /* of a choice: "a" or "b"… in the order of their numbers, NUL-separated, with an empty one at the end */
+        bool reloadable;
+} ConfigItem;
+
+extern const ConfigItem config_items[CONFIG_ITEMS];
+
+/* NULL when no setting has that name. */
+const ConfigItem *config_item_find(const char *name);
+
+bool config_item_is_string(const ConfigItem *item);
+char **config_item_string(const ConfigItem *item, Config *c);
+
+/* Sets it to what the text says; an empty one (or NULL) is the default. -EINVAL when it does not fit. */
+int config_item_set(const ConfigItem *item, Config *c, const char *text);
+bool config_item_is_same(const ConfigItem *item, Config *a, Config *b);

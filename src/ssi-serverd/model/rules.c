@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "model/rules.h"
+#include "shared/util.h"
+
+bool text_is_line(const char *s)
+{
+        for (const unsigned char *p = (const unsigned char *) s; *p; p++)
+                if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) ||
+                    (p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)))
+                        return false;
+        return true;
+}
+
+static bool has_length(const char *s, size_t min, size_t max)
+{
+        size_t n = strlen(s);
+
+        return n >= min && n <= max;
+}
+
+bool email_is_plausible(const char *s)
+{
+        const char *at = strchr(s, '@');
+
+        return has_length(s, 1, EMAIL_MAX) && at && at != s && at[1] != '\0' && !strchr(at + 1, '@') && !strchr(s, ' ') &&
+               text_is_line(s);
+}
+
+bool password_has_length(const char *s)
+{
+        return has_length(s, PASSWORD_MIN, PASSWORD_MAX);
+}
+
+bool label_is_valid(const char *s)
+{
+        return has_length(s, 1, LABEL_MAX) && text_is_line(s);
+}
+
+bool server_name_is_valid(const char *s)
+{
+        return has_length(s, 1, SERVER_NAME_MAX) && text_is_line(s);
+}

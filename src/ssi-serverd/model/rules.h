@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What an account, a server and its labels may be called, whoever asks: REST and D-Bus refuse by these alone. Sizes are bytes. */
+
+#include <stdbool.h>
+
+#define EMAIL_MAX       254
+#define PASSWORD_MIN    10
+#define PASSWORD_MAX    1024
+#define LABEL_MAX       64
+#define LABELS_MAX      32 /* of a server */
+#define SERVER_NAME_MAX 128
+#define SERVERS_MAX     1000 /* of an account */
+
+/* UTF-8 without anything that begins a line or controls a terminal: C0, DEL, C1, U+2028, U+2029. */
+bool text_is_line(const char *s);
+
+/* What can be an address at all; whether it is one, only a message to it shows. */
+bool email_is_plausible(const char *s);
+bool password_has_length(const char *s);
+bool label_is_valid(const char *s);
+bool server_name_is_valid(const char *s);
