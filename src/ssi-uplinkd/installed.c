@@ -1,15 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <limits.h>
+#include <sys/stat.h>
 
 #include "installed.h"
 
+/* ssid follows no links either: a service behind one is none to it. */
+static bool is_file(const char *path)
+{
+        struct stat st;
+
+        return lstat(path, &st) >= 0 && S_ISREG(st.st_mode);
+}
+
 bool installed_check(const char *slug, void *userdata)
 {
-        char path[PATH_MAX];
+        char unit[PATH_MAX], script[PATH_MAX];
 
-        snprintf(path, sizeof(path), SSI_UNIT_DIR "/ssi-%s.service", slug);
-        if (access(path, F_OK) < 0)
-                return false;
-        snprintf(path, sizeof(path), SSI_SCRIPT_DIR "/%s", slug);
-        return access(path, F_OK) >= 0;
+        snprintf(unit, sizeof(unit), SSI_UNIT_DIR "/ssi-%s.service", slug);
+        snprintf(script, sizeof(script), SSI_SCRIPT_DIR "/%s", slug);
+        return is_file(unit) && is_file(script);
 }

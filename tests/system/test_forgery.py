@@ -94,3 +94,34 @@ E
 {prints("OK", "impostor")}"""))
     stack.run(["ssictl", "run", "impostor"])
     wait_until(lambda: stack.events("impostor") == ["impostor"])
+
+
+FLOOD = r"""
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect("/run/systemd/journal/socket")
+ids = ("7d4958e842da4a758f6c1cdc7b36dcc5", "7ad2d189f7e94e70a38c781354912448", "d9b373ed55a64feb8242e02dbe79a49c")
+for i in range(int(sys.argv[1])):
+    s.send((f"MESSAGE=forged\nPRIORITY={2 + i % 6}\nMESSAGE_ID={ids[i % 3]}\nUNIT=ssi-genuine.service\n"
+            f"INVOCATION_ID={i:032x}\nUNIT_RESULT=exit-code\n").encode())
+"""
+
+
+def test_a_flood_of_forged_entries_hides_nothing(boot):
+    """More of them than a reader looks at: they are not even found."""
+    host = boot("--agent")
+    host.add_user("mallory")
+    host.run(["ssictl", "add", host.write("/tmp/genuine.bash", script("Genuine", prints("OK", "genuine")))])
+    host.run("ssictl run genuine; ssictl run genuine")
+    host.run(["python3", "-c", FLOOD, "90000"], user="mallory", timeout=120)
+    host.run("journalctl --sync")
+    kept = int(host.run("journalctl -q -o cat MESSAGE=forged | wc -l", timeout=120).stdout)
+    print(f"{kept} forged entries are in the journal")
+    assert kept > 66000
+    began = time.monotonic()
+    history = host.run(["ssictl", "history", "genuine"]).stdout
+    assert history.count("genuine") == 2, history
+    host.run("systemctl restart ssid")
+    assert "OK" in host.run(["ssictl", "status", "genuine"]).stdout
+    assert time.monotonic() - began < 10
+    host.run(["ssictl", "run", "genuine"])

@@ -33,14 +33,26 @@ static int add_match_id(sd_journal *j, const char *field, sd_id128_t id)
         return add_match(j, field, sd_id128_to_string(id, s));
 }
 
-static int add_message_ids(sd_journal *j, bool manager, bool lines)
+/* What the manager says of units. Others may send entries with these ids as well, as many as journald lets them: by _PID=, which journald
+ * stamps, those are not even looked at. */
+static int match_manager(sd_journal *j)
 {
-        int r = 0;
+        int r = add_match(j, "_PID", "1");
 
         for (size_t i = 0; i < ELEMENTSOF(message_table) && r >= 0; i++)
-                if (message_table[i].type == RUN_ENTRY_LINE ? lines : manager)
+                if (message_table[i].type != RUN_ENTRY_LINE)
                         r = add_match_id(j, "MESSAGE_ID", message_table[i].id);
         return r;
+}
+
+/* Or what services print: the id stands in LogExtraFields=, and on standard output nobody can claim it. */
+static int match_or_lines(sd_journal *j)
+{
+        int r = sd_journal_add_disjunction(j);
+
+        if (r >= 0)
+                r = add_match_id(j, "MESSAGE_ID", SSI_MESSAGE_ID_OUTPUT);
+        return r < 0 ? r : add_match(j, "_TRANSPORT", "stdout");
 }
 
 /* The boot of the last entry that the journal's matches find. -ENODATA when there is none. */
@@ -82,8 +94,11 @@ int journal_boot_id(sd_id128_t *ret)
 
 int journal_match_all(sd_journal *j)
 {
+        int r;
+
         sd_journal_flush_matches(j);
-        return add_message_ids(j, true, true);
+        r = match_manager(j);
+        return r < 0 ? r : match_or_lines(j);
 }
 
 int journal_match_unit(sd_journal *j, const char *unit)
@@ -91,13 +106,11 @@ int journal_match_unit(sd_journal *j, const char *unit)
         int r;
 
         sd_journal_flush_matches(j);
-        r = add_message_ids(j, true, false);
+        r = match_manager(j);
         if (r >= 0)
                 r = add_match(j, "UNIT", unit);
         if (r >= 0)
-                r = sd_journal_add_disjunction(j);
-        if (r >= 0)
-                r = add_message_ids(j, false, true);
+                r = match_or_lines(j);
         if (r >= 0)
                 r = add_match(j, "_SYSTEMD_UNIT", unit);
         return r;
@@ -115,13 +128,11 @@ int journal_match_invocation(sd_journal *j, sd_id128_t id)
         int r;
 
         sd_journal_flush_matches(j);
-        r = add_message_ids(j, true, false);
+        r = match_manager(j);
         if (r >= 0)
                 r = add_match_id(j, "INVOCATION_ID", id);
         if (r >= 0)
-                r = sd_journal_add_disjunction(j);
-        if (r >= 0)
-                r = add_message_ids(j, false, true);
+                r = match_or_lines(j);
         if (r >= 0)
                 r = add_match_id(j, "_SYSTEMD_INVOCATION_ID", id);
         return r;
