@@ -107,8 +107,8 @@ static int help(void)
                 print_takers(verb_options[i].option);
                 printf(": %s\n", verb_options[i].help);
         }
-        puts("\nExit status: 0 success; 1 failure; 2 wrong usage; 3 a status is WARNING or FAILURE,\n"
-             "or a run gave none; 4 no such service; 5 not authorized. See ssictl(1).");
+        puts("\nExit status: 0 success; 1 failure; 2 wrong usage; 3 a status is WARNING or\n"
+             "FAILURE, or a run gave none; 4 no such service; 5 not authorized. See ssictl(1).");
         return CTL_EXIT_OK;
 }
 

@@ -18,6 +18,7 @@ void service_info_done(ServiceInfo *i)
         free(i->message);
         free(i->last_run_result);
         free(i->last_run_detail);
+        free(i->last_run_invocation);
         *i = (ServiceInfo){};
 }
 
@@ -37,6 +38,7 @@ static int read_property(sd_bus_message *m, const char *name, ServiceInfo *i)
                 { "User", 's', &i->user },
                 { "Status", 's', &i->status },
                 { "Message", 's', &i->message },
+                { "LastRunInvocationID", 's', &i->last_run_invocation },
                 { "LastRunResult", 's', &i->last_run_result },
                 { "LastRunDetail", 's', &i->last_run_detail },
                 { "Enabled", 'b', &i->enabled },

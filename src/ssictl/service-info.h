@@ -8,7 +8,7 @@
 
 typedef struct ServiceInfo {
         char *path, *name, *title, *description, *version, *schedule, *unit, *user, *status, *message, *last_run_result,
-                *last_run_detail;
+                *last_run_detail, *last_run_invocation;
         int enabled;
         uint64_t timeout_usec, status_timestamp, last_run, last_run_duration, next_run;
         uint64_t last_run_cpu, last_run_memory; /* usec and bytes; 0 or the largest number when unknown */

@@ -6,8 +6,8 @@
 
 /* Waiting for the end of a run.
  *
- * The agent changes LastRunUSec when a run has ended; a run that was under way already serves as well. Its signals say when to
- * look; what is true, the agent is asked, now and then without a signal, too. Three things can come between. The service may be
+ * The agent tells which run it has started (one that was under way already serves as well), and of the last run that has ended
+ * which it was. Where it cannot tell, LastRunUSec changes with each that ends. Its signals say when to look; what is true, the agent is asked, now and then without a signal, too. Three things can come between. The service may be
  * removed. The agent may end: then it may be starting again, so that we wait a little. And the end may never be told, whatever
  * the reason: nobody waits for longer than the service's timeout and some time to spare. A service that an administrator has
  * given no timeout is waited for until it ends, or the agent does. */
@@ -23,6 +23,7 @@ typedef struct RunWait {
         const char *path;
         char *unit;
         BusOwner *agent;       /* whose signals count */
+        char *invocation_id;   /* of the run that is waited for; "" when the agent cannot tell */
         uint64_t previous_run; /* LastRunUSec before */
         /* On the monotonic clock: */
         uint64_t deadline;     /* USEC_INFINITY for none */
@@ -95,8 +96,9 @@ static int look(Ctl *c, RunWait *w)
                 return 0;
         if (r < 0)
                 return ctl_bus_error(&error, r);
-        if (i.last_run != w->previous_run)
-                w->ended = true;
+        w->ended = i.last_run != w->previous_run && (isempty(w->invocation_id) || isempty(i.last_run_invocation));
+        if (!isempty(w->invocation_id))
+                w->ended = w->ended || streq(w->invocation_id, strempty(i.last_run_invocation));
         service_info_done(&i);
         return 0;
 }
@@ -194,13 +196,21 @@ static int print_result(Ctl *c, const char *path)
         return r;
 }
 
-static int start(Ctl *c, const char *path)
+/* ret_id: may be NULL. */
+static int start(Ctl *c, const char *path, char **ret_id)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        const char *id = "";
         int r;
 
         r = ctl_new_call(c, &m, AGENT_BUS_NAME, path, AGENT_SERVICE_INTERFACE, "Run");
-        return r < 0 ? r : ctl_call_authorized(c, m, NULL);
+        if (r >= 0)
+                r = ctl_call_authorized(c, m, &reply);
+        if (r < 0 || !ret_id)
+                return r;
+        (void) sd_bus_message_read(reply, "s", &id);
+        *ret_id = strdup(id);
+        return *ret_id ? 0 : -CTL_EXIT_FAILURE;
 }
 
 /* Before the run begins. */
@@ -233,11 +243,12 @@ static int run_and_wait(Ctl *c, const char *name, const char *path)
         } else
                 r = prepare(c, &w, &timeout);
         if (r >= 0)
-                r = start(c, path);
+                r = start(c, path, &w.invocation_id);
         if (r >= 0) {
                 uint64_t now = now_usec(CLOCK_MONOTONIC);
 
                 w.check_at = now + CHECK_USEC;
+                w.look = true; /* it may be over */
                 w.deadline = timeout < USEC_INFINITY - now - GRACE_USEC ? now + timeout + GRACE_USEC : USEC_INFINITY;
                 r = wait_for_end(c, &w, name);
         }
@@ -245,6 +256,7 @@ static int run_and_wait(Ctl *c, const char *name, const char *path)
                 sd_bus_slot_unref(slots[k]);
         bus_owner_free(w.agent);
         free(w.unit);
+        free(w.invocation_id);
         return r < 0 ? r : print_result(c, path);
 }
 
@@ -252,7 +264,7 @@ static int start_only(Ctl *c, const char *name, const char *path)
 {
         int r;
 
-        r = start(c, path);
+        r = start(c, path, NULL);
         if (r < 0 || !c->json)
                 return r;
         return ctl_print_done(c, "started", name, "");

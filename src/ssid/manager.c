@@ -12,6 +12,7 @@
 #include "log-follow.h"
 #include "manager.h"
 #include "operation.h"
+#include "run-start.h"
 #include "test-run.h"
 #include "watch.h"
 
@@ -99,6 +100,7 @@ Manager *manager_free(Manager *m)
                 m->operations = operation_next(o);
                 operation_free(o);
         }
+        run_starts_free(m);
         test_runs_abandon(m);
         log_follows_free(m);
         m->announced = false;

@@ -18,6 +18,7 @@ typedef struct BusOwner BusOwner;
 typedef struct Dependencies Dependencies;
 typedef struct LogFollow LogFollow;
 typedef struct Operation Operation;
+typedef struct RunStart RunStart;
 typedef struct TestRun TestRun;
 typedef struct Watch Watch;
 
@@ -43,6 +44,7 @@ typedef struct Manager {
         size_t n_services_said; /* to systemd, and one; 0 before */
 
         Operation *operations; /* the first one is under way */
+        RunStart *run_starts;
         TestRun *tests;
         LogFollow *log_follows;
         uint32_t last_log_follow;

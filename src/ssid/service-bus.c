@@ -5,7 +5,7 @@
 #include "manager.h"
 #include "shared/metadata.h"
 #include "operation.h"
-#include "systemd-client.h"
+#include "run-start.h"
 
 /* In the order of ServiceProperty. */
 static const char *const property_names[_SERVICE_PROPERTY_MAX] = {
@@ -23,6 +23,7 @@ static const char *const property_names[_SERVICE_PROPERTY_MAX] = {
         [SERVICE_MESSAGE] = "Message",
         [SERVICE_STATUS_TIMESTAMP] = "StatusTimestampUSec",
         [SERVICE_LAST_RUN] = "LastRunUSec",
+        [SERVICE_LAST_RUN_INVOCATION] = "LastRunInvocationID",
         [SERVICE_LAST_RUN_RESULT] = "LastRunResult",
         [SERVICE_LAST_RUN_DETAIL] = "LastRunDetail",
         [SERVICE_LAST_RUN_DURATION] = "LastRunDurationUSec",
@@ -43,6 +44,23 @@ static int property_get_status(
         const Status *status = userdata;
 
         return sd_bus_message_append(reply, "s", strempty(status_to_string(*status)));
+}
+
+static int property_get_id(
+        sd_bus *bus,
+        const char *path,
+        const char *interface,
+        const char *property,
+        sd_bus_message *reply,
+        void *userdata,
+        sd_bus_error *error)
+{
+        const sd_id128_t *id = userdata;
+        char text[SD_ID128_STRING_MAX] = "";
+
+        if (!sd_id128_is_null(*id))
+                sd_id128_to_string(*id, text);
+        return sd_bus_message_append(reply, "s", text);
 }
 
 static int property_get_words(
@@ -186,34 +204,9 @@ static int method_get_history(sd_bus_message *message, void *userdata, sd_bus_er
         return sd_bus_message_send(reply);
 }
 
-static int on_run_started(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
-{
-        sd_bus_message *request = userdata;
-        const sd_bus_error *e = sd_bus_message_get_error(reply);
-
-        if (!e)
-                return sd_bus_reply_method_return(request, NULL);
-        if (sd_bus_error_has_names(e, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT))
-                return sd_bus_reply_method_errorf(
-                        request,
-                        AGENT_ERROR_TIMED_OUT,
-                        "systemd did not confirm that it started the service. Try again; \"systemctl status\" may tell more.");
-        return sd_bus_reply_method_errorf(
-                request,
-                AGENT_ERROR_RUN_FAILED,
-                "systemd did not start it: %s \"systemctl status\" of its unit may tell more.",
-                e->message ?: e->name);
-}
-
-static void unref_request(void *userdata)
-{
-        sd_bus_message_unref(userdata);
-}
-
 static int method_run(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         Service *s = userdata;
-        sd_bus_slot *slot;
         int r;
 
         r = bus_verify_polkit_async(message, ACTION_RUN, s->manager->polkit, error);
@@ -221,17 +214,8 @@ static int method_run(sd_bus_message *message, void *userdata, sd_bus_error *err
                 return r;
         if (r == 0)
                 return 1;
-        r = systemd_call_async(
-                s->manager->bus, "StartUnit", on_run_started, message, &slot, "ss", s->unit, "replace");
-        if (r < 0)
-                return r;
-        /* The answer is sent whatever happens to the service meanwhile: the slot belongs to the bus, and to the slot the
-         * request. */
-        sd_bus_message_ref(message);
-        sd_bus_slot_set_destroy_callback(slot, unref_request);
-        sd_bus_slot_set_floating(slot, true);
-        sd_bus_slot_unref(slot);
-        return 1;
+        r = run_start_new(s->manager, message, s->unit);
+        return r < 0 ? r : 1;
 }
 
 #define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
@@ -255,13 +239,15 @@ static const sd_bus_vtable service_vtable[] = {
         SD_BUS_PROPERTY("Message", "s", NULL, offsetof(Service, message), EMITS),
         SD_BUS_PROPERTY("StatusTimestampUSec", "t", NULL, offsetof(Service, status_timestamp), EMITS),
         SD_BUS_PROPERTY("LastRunUSec", "t", NULL, offsetof(Service, last_run), EMITS),
+        SD_BUS_PROPERTY("LastRunInvocationID", "s", property_get_id, offsetof(Service, last_run_invocation), EMITS),
         SD_BUS_PROPERTY("LastRunResult", "s", NULL, offsetof(Service, last_run_result), EMITS),
         SD_BUS_PROPERTY("LastRunDetail", "s", NULL, offsetof(Service, last_run_detail), EMITS),
         SD_BUS_PROPERTY("LastRunDurationUSec", "t", NULL, offsetof(Service, last_run_duration), EMITS),
         SD_BUS_PROPERTY("LastRunCPUUSec", "t", NULL, offsetof(Service, last_run_cpu), EMITS),
         SD_BUS_PROPERTY("LastRunMemoryPeakBytes", "t", NULL, offsetof(Service, last_run_memory_peak), EMITS),
         SD_BUS_PROPERTY("NextRunUSec", "t", NULL, offsetof(Service, next_run), EMITS),
-        SD_BUS_METHOD("Run", NULL, NULL, method_run, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS(
+                "Run", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", invocation_id), method_run, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Enable", NULL, NULL, method_enable, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Disable", NULL, NULL, method_disable, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Remove", NULL, NULL, method_remove, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -308,6 +308,10 @@ int service_apply_run(Service *s, const RunEvent *e, bool announce)
 
         set_usec(s, SERVICE_LAST_RUN, &s->last_run, e->started ?: e->ended ?: e->timestamp);
         set_usec(s, SERVICE_LAST_RUN_DURATION, &s->last_run_duration, e->duration);
+        if (!sd_id128_equal(s->last_run_invocation, e->invocation_id)) {
+                s->last_run_invocation = e->invocation_id;
+                service_mark(s, SERVICE_LAST_RUN_INVOCATION);
+        }
         if (!streq(s->last_run_result, result)) {
                 s->last_run_result = result;
                 service_mark(s, SERVICE_LAST_RUN_RESULT);

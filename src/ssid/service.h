@@ -26,6 +26,7 @@ typedef enum ServiceProperty {
         SERVICE_MESSAGE,
         SERVICE_STATUS_TIMESTAMP,
         SERVICE_LAST_RUN,
+        SERVICE_LAST_RUN_INVOCATION,
         SERVICE_LAST_RUN_RESULT,
         SERVICE_LAST_RUN_DETAIL,
         SERVICE_LAST_RUN_DURATION,
@@ -52,6 +53,7 @@ typedef struct Service {
         uint64_t last_run, next_run;
         uint64_t last_run_duration;  /* usec, USEC_INFINITY when unknown */
         const char *last_run_result; /* "", "success", or the kind of the execution error; static */
+        sd_id128_t last_run_invocation; /* SD_ID128_NULL when unknown */
         char *last_run_detail;
         uint64_t last_run_cpu;         /* usec, UINT64_MAX when unknown */
         uint64_t last_run_memory_peak; /* bytes, UINT64_MAX when unknown */

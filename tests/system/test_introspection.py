@@ -13,7 +13,7 @@ MANAGER = {
 }
 SERVICE_PROPERTIES = {
     "Name": "s", "Title": "s", "Description": "s", "ScriptVersion": "s", "Schedule": "s", "TimeoutUSec": "t", "Unit": "s",
-    "User": "s", "Labels": "as", "Watches": "as", "DependsOn": "as", "Enabled": "b", "Status": "s", "Message": "s", "StatusTimestampUSec": "t", "LastRunUSec": "t",
+    "User": "s", "Labels": "as", "Watches": "as", "DependsOn": "as", "Enabled": "b", "Status": "s", "Message": "s", "StatusTimestampUSec": "t", "LastRunUSec": "t", "LastRunInvocationID": "s",
     "LastRunResult": "s", "LastRunDurationUSec": "t", "LastRunCPUUSec": "t", "LastRunMemoryPeakBytes": "t", "NextRunUSec": "t",
 }
 

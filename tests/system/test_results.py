@@ -68,7 +68,7 @@ def test_a_run_that_is_stopped_is_nobodys_alarm(stack, add):
     stack.run("touch /run/stop-me; systemctl start --no-block ssi-stopped.service")
     wait_until(lambda: stack.show("ssi-stopped.service", "SubState")["SubState"] == "start")
     stack.run("systemctl stop ssi-stopped.service; rm /run/stop-me")
-    wait_until(lambda: "was stopped before it ended" in stack.run(["ssictl", "status", "stopped"], check=False).stdout)
+    wait_until(lambda: "was stopped before it ended" in stack.run(["ssictl", "history", "stopped"]).stdout)
     stack.run(["ssictl", "run", "stopped"])
     wait_until(lambda: stack.events("stopped") == ["later"])
     assert stack.sql("SELECT kind FROM events WHERE service = 'stopped'") == [["result"]]

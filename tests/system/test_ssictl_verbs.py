@@ -328,7 +328,7 @@ def test_watch(agent, add, watch):
     assert {json.loads(line)["name"] for line in lines if line.startswith("{")} >= {"watched", "ignored"}
     assert any(re.match(r"\d\d:\d\d:\d\d  watched +OK +seen, größer$", line) for line in text), text
     assert any(re.match(r"\d\d:\d\d:\d\d  watched +error +\[exit-code\]", line) for line in text), text
-    assert any("has ended" in line for line in text)
+    assert any("The agent stopped" in line for line in text)
 
 
 # ---- log --follow ----------------------------------------------------------------------------------------------------
@@ -362,7 +362,7 @@ echo two; {prints("OK", "done")}"""))
     agent.run("touch /run/followed; ssictl run --no-wait followed")
     wait_until(lambda: len(text.lines) == 4, what="a line of a run under way")
     agent.run("systemctl stop ssid.service; rm /run/followed")
-    wait_until(lambda: "The agent has ended" in text.lines[-1])
+    wait_until(lambda: "The agent stopped" in text.lines[-1])
     wait_until(lambda: agent.show("ssi-followed.service", "ActiveState")["ActiveState"] == "inactive")
     assert agent.run("systemctl is-active ssid.service", check=False).stdout.strip() == "inactive", "following starts no agent"
     agent.run("systemctl start ssid.service")
@@ -394,3 +394,23 @@ def test_following_is_authorised_and_ones_own(agent, add):
     assert "FollowLog first" in r.stderr, "it ended with its caller, and is nobody else's"
     r = agent.run([*call, "FollowLog", "sa{sv}", "private", "1", "after", "s", "nonsense"], check=False)
     assert "cursor" in r.stderr
+
+
+def test_run_shows_its_own_run_alone(agent, add):
+    """Not one that has been stopped a moment before, or whose missing line is still waited for."""
+    add(agent, script("Own Run", f'sleep 1; {prints("OK", "mine")}'))
+    add(agent, script("No Line", f'[[ -e /run/line ]] || exit 0; {prints("OK", "a line")}'))
+    for _ in range(3):
+        ssictl(agent, "run", "--no-wait", "own-run")
+        agent.run("sleep 0.3; systemctl stop ssi-own-run.service")
+        r = ssictl(agent, "run", "own-run")
+        assert (r.returncode, r.stdout) == (0, "own-run: OK, mine\n"), r.stdout + r.stderr
+        agent.run("rm -f /run/line; systemctl start ssi-no-line.service; touch /run/line")
+        r = ssictl(agent, "run", "no-line")
+        assert (r.returncode, r.stdout) == (0, "no-line: OK, a line\n"), r.stdout + r.stderr
+
+
+def test_a_name_that_is_mistyped_runs_nothing(agent, add):
+    add(agent, script("Not Run", f'touch /run/has-run; {prints("OK", "x")}', ).replace("# timeout:", "# user: root\n# sandbox: off\n# timeout:"))
+    assert ssictl(agent, "run", "not-run", "mistyped").returncode == 4
+    agent.run("! test -e /run/has-run")

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <utlist.h>
+
+#include "run-start.h"
+#include "shared/bus-util.h"
+#include "shared/log.h"
+#include "shared/time-util.h"
+#include "systemd-client.h"
+
+#define UNIT_INTERFACE "org.freedesktop.systemd1.Unit"
+
+#define LOOK_FIRST_USEC (5 * USEC_PER_MSEC)
+#define LOOK_LAST_USEC  (320 * USEC_PER_MSEC)
+#define LOOK_FOR_USEC   (5 * USEC_PER_SEC)
+
+struct RunStart {
+        Manager *manager;
+        sd_bus_message *request;
+        char *unit;
+        sd_bus_slot *slot;
+        SystemdQuery *query;
+        sd_event_source *timer;
+        uint64_t delay, until;
+        struct RunStart *prev, *next;
+};
+
+static RunStart *run_start_free(RunStart *s)
+{
+        if (!s)
+                return NULL;
+        sd_bus_slot_unref(s->slot);
+        systemd_query_free(s->query);
+        sd_event_source_disable_unref(s->timer);
+        sd_bus_message_unref(s->request);
+        free(s->unit);
+        free(s);
+        return NULL;
+}
+DEFINE_CLEANUP(RunStart *, run_start_free);
+
+static void end(RunStart *s)
+{
+        DL_DELETE(s->manager->run_starts, s);
+        run_start_free(s);
+}
+
+static void answer(RunStart *s, const char *invocation_id)
+{
+        int r = sd_bus_reply_method_return(s->request, "s", invocation_id);
+
+        if (r < 0)
+                log_warning_errno(r, "Cannot answer a request");
+        end(s);
+}
+
+static void ask(RunStart *s, const char *property, sd_bus_message_handler_t callback)
+{
+        if (systemd_query_unit_property(s->manager->queries, s->unit, UNIT_INTERFACE, property, callback, s, &s->query) < 0)
+                answer(s, "");
+}
+
+static int on_invocation(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        char id[SD_ID128_STRING_MAX] = "";
+        RunStart *s = userdata;
+        const void *bytes;
+        sd_id128_t known;
+        size_t n = 0;
+
+        s->query = systemd_query_free(s->query);
+        if (!sd_bus_message_is_method_error(reply, NULL) && sd_bus_message_enter_container(reply, 'v', "ay") >= 0 &&
+            sd_bus_message_read_array(reply, 'y', &bytes, &n) >= 0 && n == sizeof(known)) {
+                memcpy(&known, bytes, n);
+                if (!sd_id128_is_null(known))
+                        sd_id128_to_string(known, id);
+        }
+        answer(s, id);
+        return 0;
+}
+
+static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *error);
+
+static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        RunStart *s = userdata;
+
+        s->timer = sd_event_source_disable_unref(s->timer);
+        ask(s, "ActiveState", on_state);
+        return 0;
+}
+
+static void look_later(RunStart *s)
+{
+        if (now_usec(CLOCK_MONOTONIC) >= s->until ||
+            sd_event_add_time_relative(s->manager->event, &s->timer, CLOCK_MONOTONIC, s->delay, 0, on_time, s) < 0) {
+                answer(s, "");
+                return;
+        }
+        s->delay = MIN(s->delay * 2, LOOK_LAST_USEC);
+}
+
+/* Without a job the run is over, or never was. */
+static int on_job(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        RunStart *s = userdata;
+        uint32_t job = 0;
+
+        s->query = systemd_query_free(s->query);
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                (void) sd_bus_message_read(reply, "v", "(uo)", &job, NULL);
+        if (job > 0)
+                look_later(s);
+        else
+                ask(s, "InvocationID", on_invocation);
+        return 0;
+}
+
+static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        RunStart *s = userdata;
+        const char *state = "";
+
+        s->query = systemd_query_free(s->query);
+        if (!sd_bus_message_is_method_error(reply, NULL))
+                (void) sd_bus_message_read(reply, "v", "s", &state);
+        if (streq(state, "activating"))
+                ask(s, "InvocationID", on_invocation);
+        else if (streq(state, "inactive") || streq(state, "failed"))
+                ask(s, "Job", on_job);
+        else
+                look_later(s);
+        return 0;
+}
+
+static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const sd_bus_error *e = sd_bus_message_get_error(reply);
+        RunStart *s = userdata;
+
+        s->slot = sd_bus_slot_unref(s->slot);
+        if (!e) {
+                s->until = now_usec(CLOCK_MONOTONIC) + LOOK_FOR_USEC;
+                ask(s, "ActiveState", on_state);
+                return 0;
+        }
+        if (sd_bus_error_has_names(e, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT))
+                (void) sd_bus_reply_method_errorf(
+                        s->request, AGENT_ERROR_TIMED_OUT,
+                        "systemd did not confirm that it started the service. Try again; \"systemctl status\" may tell more.");
+        else
+                (void) sd_bus_reply_method_errorf(
+                        s->request, AGENT_ERROR_RUN_FAILED,
+                        "systemd did not start it: %s \"systemctl status\" of its unit may tell more.", e->message ?: e->name);
+        end(s);
+        return 0;
+}
+
+int run_start_new(Manager *m, sd_bus_message *request, const char *unit)
+{
+        _cleanup_(run_start_freep) RunStart *s = calloc(1, sizeof(*s));
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        s->manager = m;
+        s->request = sd_bus_message_ref(request);
+        s->delay = LOOK_FIRST_USEC;
+        s->unit = strdup(unit);
+        if (!s->unit)
+                return -ENOMEM;
+        r = systemd_call_async(m->bus, "StartUnit", on_started, s, &s->slot, "ss", unit, "replace");
+        if (r < 0)
+                return r;
+        DL_APPEND(m->run_starts, s);
+        TAKE_PTR(s);
+        return 0;
+}
+
+void run_starts_free(Manager *m)
+{
+        RunStart *s, *tmp;
+
+        DL_FOREACH_SAFE(m->run_starts, s, tmp)
+                end(s);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Starting a run for a caller, who is answered with the run's invocation id: by that the end of this run is told from that of another, which may
+ * have ended a moment before, or begun a moment after.
+ *
+ * systemd answers when the job is queued; what runs then has its id once the unit is activating, or the job is gone. So the unit is looked at
+ * until then, for a few seconds at most: a job that waits for others is left to wait, and the answer has no id. */
+
+#include "manager.h"
+
+typedef struct RunStart RunStart;
+
+/* request: org.ssi.Agent1.Service.Run, authorized; answered later. */
+int run_start_new(Manager *m, sd_bus_message *request, const char *unit);
+/* For the manager's end: nobody is answered any more. */
+void run_starts_free(Manager *m);
