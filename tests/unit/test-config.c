@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
 
+#include <sys/stat.h>
 #include <syslog.h>
 
 #include "config/config.h"
@@ -119,7 +120,7 @@ static void test_reload(void **state)
         assert_int_equal(config_reload(FILE_NAME, &c), 0);
         assert_false(c.access_log);
         assert_int_equal(c.log_level, LOG_INFO);
-        assert_int_equal(config_reload("/", &c), -EIO);
+        assert_int_equal(config_reload("/", &c), -EISDIR);
         unsetenv("SSI_ACCESS_LOG");
         unsetenv("SSI_HISTORY_DAYS");
         config_done(&c);
@@ -165,6 +166,26 @@ static void test_check(void **state)
         assert_int_equal(config_check(FILE_NAME), 0);
 }
 
+/* Far down, long lines, NUL bytes, what never ends. */
+static void test_odd_files(void **state)
+{
+        FILE *f = fopen(FILE_NAME, "we");
+
+        assert_non_null(f);
+        for (unsigned i = 0; i < 2000; i++)
+                fputs("# nothing\n", f);
+        fprintf(f, "# %010000d SSI_HISTORY_DAYS=week\n", 0);
+        fputs("SSI_HISTORY_DAYS=week\n", f);
+        fwrite("SSI_RATE_LIMIT=1\0000\n", 1, 20, f);
+        fclose(f);
+        assert_int_equal(config_check(FILE_NAME), 2);
+        unlink(FILE_NAME);
+        assert_int_equal(mkfifo(FILE_NAME, 0600), 0);
+        assert_int_equal(config_check(FILE_NAME), -EINVAL);
+        unlink(FILE_NAME);
+        assert_int_equal(config_check("/dev/zero"), -EINVAL);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -174,6 +195,7 @@ int main(void)
                 cmocka_unit_test(test_reload),
                 cmocka_unit_test(test_reload_without_a_file),
                 cmocka_unit_test(test_check),
+                cmocka_unit_test(test_odd_files),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <fcntl.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <syslog.h>
 
 #include "config/item.h"
 #include "shared/log.h"
 
-#define LINES_MAX  1000U
-#define LINE_BYTES 4096
+/* Far more than all settings take. */
+#define FILE_MAX (1024 * 1024)
+/* What a file holds may be long, and made for a terminal. */
+#define SENTENCE_MAX 512U
 
 extern char **environ;
 
@@ -22,7 +26,7 @@ typedef struct Report {
 /* line: in the file, or 0. */
 static _printf_(3, 4) void say(Report *report, unsigned line, const char *format, ...)
 {
-        _cleanup_free_ char *sentence = NULL;
+        _cleanup_free_ char *sentence = NULL, *safe = NULL;
         va_list ap;
 
         va_start(ap, format);
@@ -30,12 +34,13 @@ static _printf_(3, 4) void say(Report *report, unsigned line, const char *format
                 sentence = NULL;
         va_end(ap);
         report->n++;
+        safe = sentence ? utf8_sanitize(sentence, strlen(sentence), SENTENCE_MAX, NULL) : NULL;
         if (!report->path)
-                log_full(report->priority, "%s", strempty(sentence));
+                log_full(report->priority, "%s", strempty(safe));
         else if (line > 0)
-                printf("%s:%u: %s\n", report->path, line, strempty(sentence));
+                printf("%s:%u: %s\n", report->path, line, strempty(safe));
         else
-                printf("%s: %s\n", report->path, strempty(sentence));
+                printf("%s: %s\n", report->path, strempty(safe));
 }
 
 static void say_what_fits(const ConfigItem *item, const char *text, Report *report, unsigned line)
@@ -186,33 +191,62 @@ static void file_values_done(FileValues *f)
                 free(f->values[i]);
 }
 
-/* A file that does not exist names nothing. */
+static int take_line(char *text, size_t n, unsigned line, Report *report, FileValues *ret)
+{
+        const ConfigItem *item;
+        char *name, *value;
+
+        if (is_remark(text))
+                return 0;
+        if (strlen(text) != n || !cut_line(text, &name, &value)) {
+                say(report, line, "This is not an assignment, NAME=VALUE; systemd ignores it.");
+                return 0;
+        }
+        item = config_item_find(name);
+        if (!item) {
+                say_stray(name, report, line);
+                return 0;
+        }
+        if (ret->values[item - config_items])
+                say(report, line, "%s was set in line %u already; this line counts.", name, ret->lines[item - config_items]);
+        ret->lines[item - config_items] = line;
+        return free_and_strdup(&ret->values[item - config_items], value);
+}
+
+/* -ENOENT is no error: what does not exist names nothing. Others than regular files might never end. */
+static int open_file(const char *path, FILE **ret)
+{
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+        if (st.st_size > FILE_MAX)
+                return -EFBIG;
+        *ret = fdopen(fd, "r");
+        if (!*ret)
+                return -errno;
+        TAKE_FD(fd);
+        return 0;
+}
+
 static int read_file(const char *path, Report *report, FileValues *ret)
 {
-        _cleanup_fclose_ FILE *f = fopen(path, "re");
-        char text[LINE_BYTES], *name, *value;
+        _cleanup_fclose_ FILE *f = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t allocated = 0;
+        ssize_t n;
+        int r;
 
-        if (!f)
-                return errno == ENOENT ? 0 : -errno;
-        for (unsigned n = 1; n <= LINES_MAX && fgets(text, sizeof(text), f); n++) {
-                const ConfigItem *item;
-
-                if (is_remark(text))
-                        continue;
-                if (!cut_line(text, &name, &value)) {
-                        say(report, n, "This is not an assignment, NAME=VALUE; systemd ignores it.");
-                        continue;
-                }
-                item = config_item_find(name);
-                if (!item)
-                        say_stray(name, report, n);
-                if (!item)
-                        continue;
-                if (ret->values[item - config_items])
-                        say(report, n, "%s was set in line %u already; this line counts.", name, ret->lines[item - config_items]);
-                ret->lines[item - config_items] = n;
-                if (free_and_strdup(&ret->values[item - config_items], value) < 0)
-                        return -ENOMEM;
+        r = open_file(path, &f);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        for (unsigned line = 1; (n = getline(&text, &allocated, f)) >= 0; line++) {
+                r = take_line(text, (size_t) n, line, report, ret);
+                if (r < 0)
+                        return r;
         }
         return ferror(f) ? -EIO : 0;
 }
