@@ -10,9 +10,9 @@ PREFIX = "org.ssi.Agent1.Error."
 
 
 @pytest.fixture(scope="module")
-def host(_boot):
+def host(boot_for_module):
     """The two folders are file systems of their own, so that they can be full or read-only."""
-    host = _boot("--agent")
+    host = boot_for_module("--agent")
     host.run(f"cp -a {UNITS} /root/units && mount -t tmpfs -o mode=755 tmpfs {UNITS} && cp -a /root/units/. {UNITS}/ &&"
              f" mkdir -p {BIN} && mount -t tmpfs -o mode=755 tmpfs {BIN} && systemctl daemon-reload && systemctl restart ssid")
     return host

@@ -16,9 +16,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def flow(_boot):
+def flow(boot_for_module):
     """A stack in which a service runs about four times a second, with messages that do not compress."""
-    host = register(_boot("--agent", "--server"))
+    host = register(boot_for_module("--agent", "--server"))
     path = host.write("/tmp/tick.bash",
                       script("Tick", f'echo "{NOW}, OK, run $INVOCATION_ID $(head -c 2500 /dev/urandom | base64 -w0)"'))
     host.run(["ssictl", "add", path])

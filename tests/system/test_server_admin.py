@@ -15,9 +15,9 @@ ACTION = "org.ssi.server1.administer"
 
 
 @pytest.fixture(scope="module")
-def backend(_boot):
+def backend(boot_for_module):
     """A host with the backend alone, that nobody has set up yet."""
-    return _boot("--server")
+    return boot_for_module("--server")
 
 
 def ctl(host, *args, **kwargs):

@@ -16,9 +16,9 @@ FILE = "/root/ssi.backup"
 
 
 @pytest.fixture(scope="module")
-def flow(_boot):
+def flow(boot_for_module):
     """A stack in which a service runs five times a second."""
-    host = register(_boot("--agent", "--server"))
+    host = register(boot_for_module("--agent", "--server"))
     path = host.write("/tmp/tick.bash", script("Tick", f'echo "{NOW}, OK, run $INVOCATION_ID"'))
     host.run(["ssictl", "add", path])
     driver = host.start("while :; do systemctl start ssi-tick.service; sleep 0.2; done")

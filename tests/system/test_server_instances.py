@@ -65,9 +65,9 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 @pytest.fixture(scope="module")
-def pair(_boot):
+def pair(boot_for_module):
     """A backend of two instances, with an agent."""
-    host = register(_boot("--agent", "--server"))
+    host = register(boot_for_module("--agent", "--server"))
     host.run("systemctl start ssi-serverd@2.service")
     host.write("/tmp/agent.py", AGENT)
     return host

@@ -17,8 +17,8 @@ def make_certificate(host, name, where=DIR):
 
 
 @pytest.fixture(scope="module")
-def backend(_boot):
-    host = _boot()
+def backend(boot_for_module):
+    host = boot_for_module()
     make_certificate(host, "first")
     host.write(CONF, f"# A comment\nSSI_TLS_CERT={DIR}/cert.pem\nSSI_TLS_KEY='{DIR}/key.pem'\n")
     host.run("systemctl start ssi-serverd.socket ssi-serverd.service")

@@ -14,8 +14,8 @@ BAD_EMAILS = {"empty": "", "no at": "nobody", "two ats": "a@b@c", "nobody": "@b"
 
 
 @pytest.fixture(scope="module")
-def backend(_boot):
-    return _boot("--server")
+def backend(boot_for_module):
+    return boot_for_module("--server")
 
 
 @pytest.fixture

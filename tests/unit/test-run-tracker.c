@@ -474,15 +474,16 @@ static void test_corrections(void **state)
         add(j, RUN_ENTRY_START, "a", 1000, 1);
         add(j, RUN_ENTRY_SUCCESS, "a", 1010, 1);
         add_line(j, "a", 1700, 1, 1, 1); /* too late: the run has been called silent */
-        add_line(j, "a", 1710, 0, 1, 2); /* and again, on the same stream */
+        add_line(j, "a", 1710, 0, 1, 2); /* and again, on the same stream: one correction */
+        add_line(j, "a", 2300, 1, 1, 3); /* another */
         play(j, 0, SIZE_MAX, ev);
         assert_int_equal(ev->n, 3);
         expect_error(&ev->e[0], 1, RUN_ERROR_NO_STATUS_LINE);
         assert_false(ev->e[0].correction);
-        expect_result(&ev->e[1], 1, "1");
+        expect_result(&ev->e[1], 1, "2");
         assert_true(ev->e[1].correction);
-        assert_string_equal(ev->e[1].cursor, "c2");
-        expect_result(&ev->e[2], 1, "2");
+        assert_string_equal(ev->e[1].cursor, "c3");
+        expect_result(&ev->e[2], 1, "3");
         check_resume(j, ev, 5 * USEC_PER_SEC);
         events_done(ev);
 
@@ -492,6 +493,27 @@ static void test_corrections(void **state)
         play(j, 0, SIZE_MAX, ev);
         assert_int_equal(ev->n, 2);
         expect_result(&ev->e[1], 1, "1");
+        assert_true(ev->e[1].correction);
+        check_resume(j, ev, 5 * USEC_PER_SEC);
+        events_done(ev);
+}
+
+/* journald lags behind a script that prints thousands of status lines: its last one decides, and few events tell of it. */
+static void test_many_late_lines(void **state)
+{
+        Journal *j = JOURNAL(state);
+        Events *ev = EVENTS(state);
+
+        add(j, RUN_ENTRY_START, "a", 1000, 1);
+        add_line(j, "a", 1005, 1, 1, 1);
+        add(j, RUN_ENTRY_SUCCESS, "a", 1010, 1);
+        for (unsigned i = 0; i < 100; i++)
+                add_line(j, "a", 1011 + i, 1, 1, 2 + i % 8);
+        add_line(j, "a", 1200, 1, 1, 9);
+        play(j, 0, SIZE_MAX, ev);
+        assert_int_equal(ev->n, 2);
+        expect_result(&ev->e[0], 1, "1");
+        expect_result(&ev->e[1], 1, "9");
         assert_true(ev->e[1].correction);
         check_resume(j, ev, 5 * USEC_PER_SEC);
         events_done(ev);
@@ -889,6 +911,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_every_order_of_one_run, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_every_interleaving_of_three_runs, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_failed_then_late_line, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_many_late_lines, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_corrections, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_stale_invocation_id, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_id_of_the_next_run, setup, teardown),

@@ -93,7 +93,6 @@ void run_bind(Run *run, sd_id128_t stream_id)
 
 int run_add_line(RunTracker *t, Run *run, StatusLine *line, const RunEntry *e)
 {
-        Slot *slot;
         int r;
 
         /* What a failed run has printed is no status, however late it comes. */
@@ -109,11 +108,14 @@ int run_add_line(RunTracker *t, Run *run, StatusLine *line, const RunEntry *e)
         if (!run->concluded)
                 return run_conclude(t, run);
 
-        r = slot_new(t, e, NULL, &slot);
+        /* It stands at the last of the lines that come within the grace: what prints thousands of them has still one result. */
+        slot_cancel(&run->slot);
+        r = slot_new(t, e, &run->hold, &run->slot);
         if (r < 0)
                 return r;
-        slot->event.correction = true;
-        return fill_result(t, slot, run);
+        run->correcting = true;
+        hold_begin(t, &run->hold);
+        return 0;
 }
 
 bool run_claims(const Run *run)

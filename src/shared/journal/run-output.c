@@ -153,6 +153,16 @@ int run_conclude_failure(RunTracker *t, Run *run)
         return fill_failure(t, slot, run, "signal");
 }
 
+int run_correct(RunTracker *t, Run *run)
+{
+        Slot *slot = TAKE_PTR(run->slot);
+
+        run->correcting = false;
+        hold_end(t, &run->hold);
+        slot->event.correction = true;
+        return fill_result(t, slot, run);
+}
+
 int run_conclude(RunTracker *t, Run *run)
 {
         Slot *slot = TAKE_PTR(run->slot);

@@ -45,6 +45,7 @@ typedef struct Run {
         bool undecided; /* it failed, and may have been stopped: held */
         bool stopped;
         bool concluded;  /* its event is in the output */
+        bool correcting; /* and another that corrects it is held */
         bool superseded; /* held, since a line of a later run came before this one's end */
         bool early;      /* its stream was seen before its start */
         uint64_t stream_seq;
@@ -121,6 +122,8 @@ int fill_result(RunTracker *t, Slot *slot, Run *run);
 int fill_failure(RunTracker *t, Slot *slot, Run *run, const char *result);
 /* Fills the run's own slot, for a run that ended well: its line, or that there was none. Ends the hold. */
 int run_conclude(RunTracker *t, Run *run);
+/* Gives out what late lines have made of it. */
+int run_correct(RunTracker *t, Run *run);
 /* The same of one that is undecided, which it no longer is. The hold goes on. */
 int run_conclude_failure(RunTracker *t, Run *run);
 

@@ -12,6 +12,7 @@
  *    held one holds back what follows, and a cursor that has been given out has nothing unconcluded before it.
  * 2. A run that ended well and has its valid line is a result at once. Without one it is held for RUN_GRACE_USEC of the
  *    journal's time. One that failed is an error at once.
+ *    A line that comes after the result corrects it, with those that follow it within as long.
  * 3. The stream of an anonymous line is held just as long, unclaimed. Ended runs without a stream claim such streams in
  *    order. Where a failed run is among them it is not known whether it printed anything: that is decided when its own
  *    grace is over, by whether there are enough streams for all.
@@ -65,6 +66,8 @@ static int decide_failed(RunTracker *t, Run *run)
 
 static int run_due(RunTracker *t, Run *run)
 {
+        if (run->correcting)
+                return run_correct(t, run);
         if (run->concluded || run->undecided)
                 return decide_failed(t, run);
         run->ended = true;
