@@ -78,7 +78,7 @@ metrics=$(ask /metrics) || cannot "$URL/metrics does not answer"
 
 status=OK
 bad=()
-[[ $(metric ssi_database_writable) == 0 ]] && problem FAILURE "the database takes nothing"
+[[ $(metric ssi_database_writable) == 0 ]] && problem FAILURE "the database rejects writes"
 lag=$(metric ssi_ingest_lag_seconds)
 queue=$(metric ssi_ingest_queue_items)
 judge "${lag:-0}" "$WARNING_LAG_SECONDS" "$FAILURE_LAG_SECONDS" "a result has waited ${lag:-0} s for its commit"

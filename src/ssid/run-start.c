@@ -180,6 +180,10 @@ void run_starts_free(Manager *m)
 {
         RunStart *s, *tmp;
 
+        /* Who has a run under way hears of it, if not of which. */
         DL_FOREACH_SAFE(m->run_starts, s, tmp)
-                end(s);
+                if (s->slot)
+                        end(s);
+                else
+                        answer(s, "");
 }

@@ -13,5 +13,5 @@ typedef struct RunStart RunStart;
 
 /* request: org.ssi.Agent1.Service.Run, authorized; answered later. */
 int run_start_new(Manager *m, sd_bus_message *request, const char *unit);
-/* For the manager's end: nobody is answered any more. */
+/* For the manager's end: those whose job is queued are answered, without an id. */
 void run_starts_free(Manager *m);

@@ -34,6 +34,8 @@ def share_out(items):
         item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}{alone}"))
 
 
+# Before that of pytest-xdist, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     share_out(items)
     if os.geteuid() != 0:

@@ -43,7 +43,7 @@ def test_a_certificate_of_another_name(host):
 
 def test_plain_text_stays_on_this_machine(host):
     r = register(host, url="http://192.0.2.1:8080")
-    assert r.returncode != 0 and "needs https://" in r.stderr, r.stderr
+    assert r.returncode != 0 and "requires https://" in r.stderr, r.stderr
 
 
 def test_registering_again(host):

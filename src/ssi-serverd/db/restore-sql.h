@@ -3,11 +3,14 @@
 
 /* What goes around a backup in the transaction that restores it. */
 
-/* The sessions of now are remembered, to be fenced. Then all that this server has in the database goes; what belongs to
+/* A statement that is still under way, of this instance or another, would wait for what is dropped here, and this for it: its session ends.
+ * The agents' sessions of now are remembered, to be fenced. Then all that this server has in the database goes; what belongs to
  * an extension stays. The names are taken before anything goes, and while the search path still has public in it: what
  * has a type that is gone has no name any more. */
 #define RESTORE_BEFORE                                                                                          \
         "SET LOCAL client_min_messages = error;"                                                                \
+        " DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity"                                  \
+        "  WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid(); END $$;"  \
         " CREATE TEMP TABLE ssi_epochs AS SELECT public_id, session_epoch FROM public.servers;"                 \
         " DO $$ DECLARE command text; BEGIN"                                                                    \
         " FOREACH command IN ARRAY (SELECT coalesce(array_agg(format('DROP %s IF EXISTS %s CASCADE', kind, name)), '{}')"\
