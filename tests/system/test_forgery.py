@@ -77,7 +77,7 @@ def test_a_users_own_manager(stack, genuine):
 
 def test_a_service_that_is_not_installed(stack, genuine):
     stack.write("/run/systemd/system/ssi-stranger.service", "[Service]\nType=oneshot\nLogExtraFields=SSI_SERVICE=stranger\n"
-                f"ExecStart=/bin/bash -c 'echo \"$(date +%%Y-%%m-%%d\\ %%H:%%M:%%S), OK, forged stranger\"'\n")
+                "ExecStart=/bin/bash -c 'echo \"$(date +%%Y-%%m-%%d\\ %%H:%%M:%%S), OK, forged stranger\"'\n")
     stack.run("systemctl daemon-reload && systemctl start ssi-stranger.service; rm /run/systemd/system/ssi-stranger.service;"
               " systemctl daemon-reload")
     assert "stranger" not in stack.run(["ssictl", "list"]).stdout

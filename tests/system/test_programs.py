@@ -56,6 +56,15 @@ def test_all_bash_is_clean():
     assert r.stdout == ""
 
 
+def test_all_python_is_clean():
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, check=True, capture_output=True, text=True).stdout.split("\0")
+    files = [TOP / name for name in tracked if name and "/corpus/" not in name and (TOP / name).is_file()]
+    files = [f for f in files if f.suffix == ".py" or re.match(rb"#!/usr/bin/(env )?python3\n", f.read_bytes()[:32])]
+    assert {TOP / "tools/spdx", TOP / "tests/system/hosts.py"} <= set(files)
+    r = subprocess.run(["/usr/bin/python3", "-m", "pyflakes", *map(str, files)], capture_output=True, text=True)
+    assert r.stdout + r.stderr == ""
+
+
 def test_each_file_says_its_licence():
     r = subprocess.run([TOP / "tools/spdx", "--check"], capture_output=True, text=True)
     assert (r.returncode, r.stderr) == (0, "")

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 import unittest
@@ -704,7 +703,7 @@ class Mail(Case):
         self.assertTrue(self.shown(channel)["verified"])
         self.assertEqual(len(mails.to(address)), 1)
         mails.refuse = True
-        sql(f"UPDATE services SET title = E'D\\r\\nBcc: victim@example.org <b>\u05e9 \U0001f600' WHERE name = 'disk'")
+        sql("UPDATE services SET title = E'D\\r\\nBcc: victim@example.org <b>\u05e9 \U0001f600' WHERE name = 'disk'")
         self.report(("disk", "FAILURE", NASTY))
         wait_until(lambda: "451" in (self.shown(channel)["last_error"] or ""), "it is refused")
         mails.refuse = False

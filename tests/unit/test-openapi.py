@@ -9,7 +9,6 @@ Usage: test-openapi.py SSI-SERVERD MIGRATIONS [unittest arguments]
 import asyncio
 import base64
 import http.client
-import itertools
 import json
 import os
 import subprocess

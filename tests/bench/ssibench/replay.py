@@ -13,7 +13,7 @@ import uuid
 
 from .hostkit import agent_and_backend, host_pids, prints, script, wait_until
 from .measure import Sampler, cpu, cpu_fine, family
-from .packages import fetch, library_path, unpack
+from .packages import fetch, unpack
 
 RUN_USEC = 30
 SLUG = "backlog"
