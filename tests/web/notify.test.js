@@ -16,7 +16,6 @@ const HOSTILE = '<img src=x onerror=alert(1)></script> "q" \' & \u202eevil\u202c
 let page, profile, sinks, where, ids, confBefore;
 
 const button = (name) => page.getByRole('button', {name, exact: true});
-const dialog = () => page.locator('dialog[open]');
 const closed = () => page.waitForFunction(() => !document.querySelector('dialog'));
 const report = (status, message, service = 'check-1') => suite.fleet.do('report', {server: 'told', items: [{service_name: service, status, message}]});
 const channelRow = (name) => page.locator('.plain tbody tr', {hasText: name});
