@@ -86,7 +86,7 @@ step('signing up says what is wrong, at the field', async () => {
   await page.goto(host.url);
   await page.click('text=Sign up');
   await submit({email: 'nonsense', password: 'short'});
-  assert.match(await text('#email-error'), /not an e-mail address/);
+  assert.match(await text('#email-error'), /valid e-mail address/);
   assert.match(await text('#password-error'), /Too short/);
   assert.equal(await page.evaluate(() => document.activeElement.id), 'email');
   assert.equal(await page.getAttribute('#email', 'aria-invalid'), 'true');

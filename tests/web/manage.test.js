@@ -85,7 +85,7 @@ step('silences are made on the pages of what they are about, and ended in their 
   await page.waitForSelector('.row');
   await manage('Silence …');
   await button('Silence').click();
-  assert.match(await page.innerText('#silence-reason-error'), /Say why/);
+  assert.match(await page.innerText('#silence-reason-error'), /Give a reason/);
   await page.fill('#silence-reason', 'maintenance');
   await page.selectOption('#silence-end', '4');
   await button('Silence').click();
@@ -116,7 +116,7 @@ step('channels are added, changed and deleted; quiet hours and damping are kept'
   await page.selectOption('#channel-type', 'ntfy');
   await page.fill('#channel-name', 'Phone');
   await button('Add').click();
-  assert.match(await page.innerText('#config-topic-error'), /needed/);
+  assert.match(await page.innerText('#config-topic-error'), /required/);
   await page.fill('#config-topic', 'a-topic-for-tests');
   await inspect(page, 'channel');
   await button('Add').click();
@@ -134,7 +134,7 @@ step('channels are added, changed and deleted; quiet hours and damping are kept'
   await page.fill('#quiet-from', '22:00');
   await page.fill('#damping', '3');
   await page.locator('section', {has: page.locator('#quiet')}).getByRole('button', {name: 'Save'}).click();
-  assert.match(await page.innerText('#quiet-to-error'), /Both, or neither/);
+  assert.match(await page.innerText('#quiet-to-error'), /Set both or neither/);
   await page.fill('#quiet-to', '07:00');
   await page.locator('section', {has: page.locator('#quiet')}).getByRole('button', {name: 'Save'}).click();
   await page.waitForSelector('text=Saved.');

@@ -4,7 +4,6 @@
 #include "agent/depend-graph.h"
 #include "agent/message-internal.h"
 #include "db/array.h"
-#include "ingest/ingest.h"
 #include "shared/metadata.h"
 #include "shared/slug.h"
 

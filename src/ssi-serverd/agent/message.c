@@ -7,7 +7,6 @@
 #include "shared/metadata.h"
 #include "shared/slug.h"
 #include "shared/status-line.h"
-#include "ingest/ingest.h"
 
 int parse_refuse(Parser *p, int r, const char *format, ...)
 {
