@@ -31,6 +31,14 @@ void api_respond_busy(ApiCall *c, uint64_t seconds)
         http_respond_problem(c->req, 429, "too-many-requests", "Too many requests. Wait, then try again.");
 }
 
+void api_respond_password_failure(ApiCall *c, int r)
+{
+        if (r == -EBUSY)
+                api_respond_busy(c, 2);
+        else
+                api_fail(c, NULL, -ENOMEM);
+}
+
 /* Who is known counts for themselves, who is not by their address. What tells whether we live is never held up. */
 void api_run(ApiCall *c)
 {

@@ -59,6 +59,8 @@ void api_fail(ApiCall *c, PGresult *res, int error);
 void api_respond_not_found(ApiCall *c);
 /* 429 with Retry-After. */
 void api_respond_busy(ApiCall *c, uint64_t seconds);
+/* What password_hash() or password_verify() returned: busy, or out of memory. */
+void api_respond_password_failure(ApiCall *c, int r);
 
 /* Calls the route's handler unless too many requests come from there. */
 void api_run(ApiCall *c);

@@ -119,15 +119,6 @@ static void verify_email(ApiCall *c)
 
 /* ---- A new password ---- */
 
-/* Answers what password_hash() returned. */
-static void respond_hash_failure(ApiCall *c, int r)
-{
-        if (r == -EBUSY)
-                api_respond_busy(c, 2);
-        else
-                api_fail(c, NULL, -ENOMEM);
-}
-
 /* text[0]: the token's hash. */
 static void reset_hashed(int r, const char *password, void *userdata)
 {
@@ -135,7 +126,7 @@ static void reset_hashed(int r, const char *password, void *userdata)
         HttpRequest *req = c->req;
 
         if (r < 0)
-                respond_hash_failure(c, r);
+                api_respond_password_failure(c, r);
         else {
                 api_act_begin(c, verified);
                 api_act_begun(c, account_reset_password(c->backend, c->text[0], password, api_act_done, c));
@@ -156,7 +147,7 @@ static void reset_found(ApiCall *c, PGresult *res, int error)
         r = password_hash(c->backend->passwords, strempty(json_get_string(http_request_json(c->req), "password")),
                           reset_hashed, c);
         if (r < 0) {
-                respond_hash_failure(c, r);
+                api_respond_password_failure(c, r);
                 http_request_unref(c->req);
         }
 }

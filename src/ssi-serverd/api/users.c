@@ -23,15 +23,6 @@ static bool parse_credentials(ApiCall *c, bool new, const char **ret_email, cons
         return *ret_password != NULL;
 }
 
-/* Answers what password_hash() or password_verify() returned. */
-static void respond_password_failure(ApiCall *c, int r)
-{
-        if (r == -EBUSY)
-                api_respond_busy(c, 2);
-        else
-                api_fail(c, NULL, -ENOMEM);
-}
-
 /* text[0]: the e-mail address. */
 static void register_done(ApiCall *c, PGresult *res, int error)
 {
@@ -59,7 +50,7 @@ static void register_hashed(int r, const char *hash, void *userdata)
         HttpRequest *req = c->req;
 
         if (r < 0)
-                respond_password_failure(c, r);
+                api_respond_password_failure(c, r);
         else {
                 api_act_begin(c, register_done);
                 api_act_begun(c, account_add(c->backend, c->text[0], hash, api_has_mail(c), api_act_done, c));
@@ -82,7 +73,7 @@ static void register_user(ApiCall *c)
         http_request_ref(c->req);
         r = password_hash(c->backend->passwords, password, register_hashed, c);
         if (r < 0) {
-                respond_password_failure(c, r);
+                api_respond_password_failure(c, r);
                 http_request_unref(c->req);
         }
 }
@@ -113,7 +104,7 @@ static void login_verified(int r, const char *hash, void *userdata)
         if (r == -EACCES)
                 api_respond_bad_credentials(c);
         else if (r < 0)
-                respond_password_failure(c, r);
+                api_respond_password_failure(c, r);
         else
                 api_session_start(c, sql_session, c->user, c->text[1], api_respond_bad_credentials);
         http_request_unref(req);
@@ -144,7 +135,7 @@ static void login_found(ApiCall *c, PGresult *res, int error)
         r = password_verify(c->backend->passwords, hash, strempty(password), login_verified, c);
         if (r < 0) {
                 no_guess(c);
-                respond_password_failure(c, r);
+                api_respond_password_failure(c, r);
                 http_request_unref(c->req);
         }
 }
@@ -194,7 +185,7 @@ static void current_password_checked(int r, void (*go_on)(ApiCall *c), ApiCall *
         if (r == -EACCES)
                 http_respond_problem(c->req, 403, "bad-credentials", "The password is wrong.");
         else if (r < 0)
-                respond_password_failure(c, r);
+                api_respond_password_failure(c, r);
         else
                 go_on(c);
         http_request_unref(req);
@@ -224,7 +215,7 @@ static void check_current_password(ApiCall *c, PGresult *res, int error, const c
                             checked, c);
         if (r < 0) {
                 no_guess(c);
-                respond_password_failure(c, r);
+                api_respond_password_failure(c, r);
                 http_request_unref(c->req);
         }
 }
@@ -245,7 +236,7 @@ static void new_password_hashed(int r, const char *hash, void *userdata)
         HttpRequest *req = c->req;
 
         if (r < 0)
-                respond_password_failure(c, r);
+                api_respond_password_failure(c, r);
         else {
                 api_act_begin(c, answer_204);
                 api_act_begun(c, account_set_password(c->backend, c->user, c->session, hash, api_act_done, c));
@@ -261,7 +252,7 @@ static void hash_new_password(ApiCall *c)
         r = password_hash(c->backend->passwords, json_get_string(http_request_json(c->req), "new_password"),
                           new_password_hashed, c);
         if (r < 0) {
-                respond_password_failure(c, r);
+                api_respond_password_failure(c, r);
                 http_request_unref(c->req);
         }
 }
