@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #include "die.h"
-#include "core/histogram.h"
+#include "histogram.h"
 
 #define CONNECTING_MAX 128   /* handshakes at once: the server's are what is measured, not its backlog */
 #define INPUT_MAX      16384

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 
 #include "db/array.h"
-#include "core/histogram.h"
-#include "ingest/sql.h"
+#include "histogram.h"
+#include "ingest/batch.sql.h"
 
 static _Noreturn void die(const char *what)
 {
@@ -27,7 +27,7 @@ static PGresult *read_servers(PGconn *c)
         return res;
 }
 
-static void fill(DbArray a[static ITEMS_PARAMS], PGresult *servers, int first, unsigned items, unsigned services, unsigned changes,
+static void fill(DbArray a[static SQL_items_params], PGresult *servers, int first, unsigned items, unsigned services, unsigned changes,
                  uint64_t round)
 {
         uint64_t usec = (uint64_t) time(NULL) * USEC_PER_SEC;
@@ -37,47 +37,46 @@ static void fill(DbArray a[static ITEMS_PARAMS], PGresult *servers, int first, u
                 int row = (first + (int) p) % PQntuples(servers);
                 char text[64];
 
-                db_array_int(&a[FENCE_ID], atoll(PQgetvalue(servers, row, 0)));
-                db_array_int(&a[FENCE_EPOCH], atoll(PQgetvalue(servers, row, 1)));
+                db_array_int(&a[SQL_items_server], atoll(PQgetvalue(servers, row, 0)));
+                db_array_int(&a[SQL_items_epoch], atoll(PQgetvalue(servers, row, 1)));
                 snprintf(text, sizeof(text), "%016llx;%llu;%u", 0x123456789abcdefULL, (unsigned long long) round, services - 1);
-                db_array_text(&a[FENCE_CURSOR], text);
-                db_array_bool(&a[FENCE_GAP], false);
+                db_array_text(&a[SQL_items_cursor], text);
+                db_array_bool(&a[SQL_items_gap], false);
                 for (unsigned i = 0; i < services; i++) {
-                        DbArray *e = a + ITEMS_EVENTS, *v = a + ITEMS_SERVICES;
                         char name[32], message[80];
 
                         snprintf(name, sizeof(name), "check-%u", i);
                         snprintf(message, sizeof(message), "/ is %llu%% full, and some more words as scripts print them",
                                  (unsigned long long) (round % 100));
-                        db_array_int(&e[EV_PART], p + 1);
-                        db_array_text(&e[EV_SERVICE], name);
-                        db_array_text(&e[EV_KIND], "result");
-                        db_array_time(&e[EV_AT], usec);
-                        db_array_text(&e[EV_STATUS], "OK");
-                        db_array_text(&e[EV_MESSAGE], message);
-                        db_array_text(&e[EV_ERROR_KIND], NULL);
-                        db_array_text(&e[EV_ERROR_DETAIL], NULL);
-                        db_array_int(&e[EV_DURATION], 12);
-                        db_array_text(&e[EV_INVOCATION], NULL);
-                        db_array_text(&e[EV_GAP_FROM], NULL);
+                        db_array_int(&a[SQL_items_event_part], p + 1);
+                        db_array_text(&a[SQL_items_event_service], name);
+                        db_array_text(&a[SQL_items_event_kind], "result");
+                        db_array_time(&a[SQL_items_event_at], usec);
+                        db_array_text(&a[SQL_items_event_status], "OK");
+                        db_array_text(&a[SQL_items_event_message], message);
+                        db_array_text(&a[SQL_items_event_error_kind], NULL);
+                        db_array_text(&a[SQL_items_event_error_detail], NULL);
+                        db_array_int(&a[SQL_items_event_duration], 12);
+                        db_array_text(&a[SQL_items_event_invocation], NULL);
+                        db_array_text(&a[SQL_items_event_gap_from], NULL);
                         if ((p * services + i) % 100 >= changes)
                                 continue;
-                        db_array_int(&v[SVC_PART], p + 1);
-                        db_array_text(&v[SVC_NAME], name);
-                        db_array_text(&v[SVC_STATUS], round % 2 ? "OK" : "WARNING");
-                        db_array_text(&v[SVC_MESSAGE], message);
-                        db_array_time(&v[SVC_STATUS_AT], usec);
-                        db_array_time(&v[SVC_CHANGED_AT], usec);
-                        db_array_bool(&v[SVC_FLIPPED], false);
-                        db_array_bool(&v[SVC_LIVE], true);
-                        db_array_int(&v[SVC_DURATION], 12);
-                        db_array_text(&v[SVC_INVOCATION], NULL);
-                        db_array_text(&v[SVC_ERROR_KIND], NULL);
-                        db_array_text(&v[SVC_ERROR_DETAIL], NULL);
-                        db_array_text(&v[SVC_ERROR_AT], NULL);
+                        db_array_int(&a[SQL_items_part], p + 1);
+                        db_array_text(&a[SQL_items_name], name);
+                        db_array_text(&a[SQL_items_status], round % 2 ? "OK" : "WARNING");
+                        db_array_text(&a[SQL_items_message], message);
+                        db_array_time(&a[SQL_items_status_at], usec);
+                        db_array_time(&a[SQL_items_changed_at], usec);
+                        db_array_bool(&a[SQL_items_flipped], false);
+                        db_array_bool(&a[SQL_items_live], true);
+                        db_array_int(&a[SQL_items_duration], 12);
+                        db_array_text(&a[SQL_items_invocation], NULL);
+                        db_array_text(&a[SQL_items_error_kind], NULL);
+                        db_array_text(&a[SQL_items_error_detail], NULL);
+                        db_array_text(&a[SQL_items_error_at], NULL);
                 }
         }
-        db_array_text(&a[ITEMS_NOTIFY], "{}");
+        db_array_text(&a[SQL_items_notify], "{}");
 }
 
 int main(int argc, char *argv[])
@@ -89,8 +88,8 @@ int main(int argc, char *argv[])
                 { "batches", required_argument, NULL, 'b' },  {},
         };
         unsigned batches = 50;
-        DbArray (*arrays)[ITEMS_PARAMS];
-        const char *(*params)[ITEMS_PARAMS];
+        DbArray (*arrays)[SQL_items_params];
+        const char *(*params)[SQL_items_params];
         uint64_t done = 0, commits = 0;
         PGresult *servers;
         uint64_t begin, sent, end;
@@ -113,7 +112,7 @@ int main(int argc, char *argv[])
         if (PQstatus(c) != CONNECTION_OK)
                 die(PQerrorMessage(c));
         servers = read_servers(c);
-        PQclear(PQprepare(c, "items", sql_items, 0, NULL));
+        PQclear(PQprepare(c, "items", SQL_items, 0, NULL));
         /* Each twice, with the other status: what changes then does so with every round. */
         arrays = calloc(batches, 2 * sizeof(*arrays));
         params = calloc(batches, 2 * sizeof(*params));
@@ -121,13 +120,13 @@ int main(int argc, char *argv[])
                 die("out of memory");
         for (unsigned b = 0; b < 2 * batches; b++) {
                 fill(arrays[b], servers, (int) ((uint64_t) (b % batches) * (unsigned) PQntuples(servers) / batches), items, services, changes, b / batches);
-                for (unsigned k = 0; k < ITEMS_PARAMS; k++)
-                        params[b][k] = k == ITEMS_GRACE ? "60" : db_array_done(&arrays[b][k]);
+                for (unsigned k = 0; k < SQL_items_params; k++)
+                        params[b][k] = k == SQL_items_grace ? "60" : db_array_done(&arrays[b][k]);
         }
         begin = now_usec();
         do {
                 sent = now_usec();
-                PGresult *res = PQexecPrepared(c, "items", ITEMS_PARAMS, params[commits % (2 * batches)], NULL, NULL, 0);
+                PGresult *res = PQexecPrepared(c, "items", SQL_items_params, params[commits % (2 * batches)], NULL, NULL, 0);
 
                 if (PQresultStatus(res) != PGRES_TUPLES_OK)
                         die(PQerrorMessage(c));

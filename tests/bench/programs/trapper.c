@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "die.h"
-#include "core/histogram.h"
+#include "histogram.h"
 
 #define HEAD 13 /* "ZBXD\1" and the length, little-endian */
 
