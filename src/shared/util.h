@@ -62,6 +62,8 @@ DEFINE_CLEANUP(FILE *, fclose);
                 _f;                                                                                             \
         })
 
+#define STRINGIFY_(x)       #x
+#define STRINGIFY(x)        STRINGIFY_(x) /* of what x is defined as */
 #define ELEMENTSOF(x)       (sizeof(x) / sizeof((x)[0]))
 #define MIN(a, b)           ((a) < (b) ? (a) : (b))
 #define MAX(a, b)           ((a) > (b) ? (a) : (b))

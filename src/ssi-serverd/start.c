@@ -15,6 +15,7 @@
 #include "notify/notifier.h"
 #include "shared/log.h"
 #include "start.h"
+#include "start.sql.h"
 
 /* How it starts: the schema is brought up to date (core/schema.h); then the pools connect; when they are up, the key of the access
  * tokens is published and today's partitions are made sure of; then the API opens.
@@ -24,7 +25,6 @@
 #define PASSWORD_CONCURRENCY   2
 #define MAINTENANCE_USEC       (3600 * USEC_PER_SEC)
 #define MAINTENANCE_RETRY_USEC (30 * USEC_PER_SEC)
-#define PARTITION_DAYS         "7"
 
 bool backend_is_idle(Backend *b)
 {
@@ -111,17 +111,11 @@ static void maintain(Backend *b)
 
         snprintf(days, sizeof(days), "%u", b->config->history_days);
 
-        const char *params[] = { days };
-
-        (void) backend_query(b, "SELECT * FROM events_maintain(" PARTITION_DAYS ", $1::int)", 1, params, on_partitions, b);
-        (void) backend_query(b, "DELETE FROM transitions WHERE recorded_at < now() - interval '1 day'", 0, NULL, NULL,
-                            NULL);
-        (void) backend_query(b, "DELETE FROM login_sessions WHERE expires_at < now()"
-                               " OR revoked_at < now() - interval '1 day'",
-                            0, NULL, NULL, NULL);
-        (void) backend_query(b, "DELETE FROM refresh_tokens WHERE expires_at < now()", 0, NULL, NULL, NULL);
-        (void) backend_query(b, "DELETE FROM claim_tokens WHERE expires_at < now() - interval '1 day'", 0, NULL, NULL,
-                            NULL);
+        (void) backend_query(b, SQL(maintain_history, .days = days), on_partitions, b);
+        (void) backend_query(b, SQL(forget_transitions), NULL, NULL);
+        (void) backend_query(b, SQL(forget_sessions), NULL, NULL);
+        (void) backend_query(b, SQL(forget_refresh_tokens), NULL, NULL);
+        (void) backend_query(b, SQL(forget_claim_tokens), NULL, NULL);
 }
 
 static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata)

@@ -6,6 +6,7 @@
 #include "admin/internal.h"
 #include "shared/log.h"
 #include "shared/time-util.h"
+#include "admin/admin.sql.h"
 
 #define RETRY_USEC  (30 * USEC_PER_SEC)
 #define SAMPLE_USEC (10 * USEC_PER_SEC)
@@ -168,14 +169,7 @@ void admin_sample(Admin *a)
         if (!a->bus || a->sampling || !backend_is_ready(a->backend))
                 return;
         a->sampling = true;
-        if (backend_query(a->backend,
-                         "SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM servers),"
-                         " (SELECT count(*) FROM servers WHERE connected),"
-                         " (SELECT count(*) FROM services),"
-                         " (SELECT coalesce(sum(n_tup_ins), 0)::bigint FROM pg_stat_user_tables"
-                         "  WHERE starts_with(relname, 'events_')),"
-                         " (SELECT max(version) FROM schema_migrations)",
-                         0, NULL, sampled, a) < 0)
+        if (backend_query(a->backend, SQL(admin_sample), sampled, a) < 0)
                 a->sampling = false;
 }
 

@@ -9,17 +9,17 @@
 #include "shared/bus-owner.h"
 #include "shared/log.h"
 #include "db/pg-program.h"
-#include "db/restore-sql.h"
+#include "admin/restore.sql.h"
 #include "core/schema.h"
 
 /* A backup is pg_dump writing to the caller's descriptor. A restore is pg_restore, reading the caller's, and psql, which
  * runs what the former writes in one transaction:
  *
  * 1. Requests are answered 503; sessions, streams and our connections to the database are closed.
- * 2. RESTORE_BEFORE drops what is there; then comes the backup; RESTORE_AFTER looks whether it is one of ours, of a
+ * 2. restore_before drops what is there; then comes the backup; restore_after looks whether it is one of ours, of a
  *    version that we know, and fences all sessions. What goes wrong anywhere leaves the database as it was.
  * 3. A pg_restore that dies would look to psql like the end of a good one. So we hold the pipe between them open, and
- *    when pg_restore has ended well, write a last statement without which RESTORE_AFTER refuses.
+ *    when pg_restore has ended well, write a last statement without which restore_after refuses.
  * 4. The connections of other instances are closed, and the migrations run. Who asked is told when the server is ready. */
 
 #define LINE_MAX_SIZE  1024U
@@ -172,7 +172,7 @@ void admin_job_ready_changed(AdminJob *j)
 
 static int on_marker(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
-        static const char marker[] = "\n" RESTORE_COMPLETE "\n";
+        static const char marker[] = "\n" SQL_restore_complete "\n";
         AdminJob *j = userdata;
         ssize_t n;
 
@@ -234,7 +234,6 @@ static int start_backup(AdminJob *j, int fd, int error_fd)
 
 static int start_restore(AdminJob *j, int fd, int error_fd)
 {
-        static const char before[] = RESTORE_BEFORE, after[] = RESTORE_AFTER, terminate[] = RESTORE_TERMINATE;
         static const char *const restore_args[] = { "--no-owner", "--no-privileges", "--verbose", "--file=-", NULL };
         _cleanup_close_ int read_end = -EBADF;
         char known[64];
@@ -243,8 +242,8 @@ static int start_restore(AdminJob *j, int fd, int error_fd)
         snprintf(known, sizeof(known), "SET ssi.known = '%d'", schema_version(j->admin->backend));
 
         const char *psql_args[] = { "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1",
-                                    "-c", "BEGIN", "-c", known, "-c", before, "--file=-",
-                                    "-c", after, "-c", "COMMIT", "-c", terminate, NULL };
+                                    "-c", "BEGIN", "-c", known, "-c", SQL_restore_before, "--file=-",
+                                    "-c", SQL_restore_after, "-c", "COMMIT", "-c", SQL_restore_terminate, NULL };
 
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;

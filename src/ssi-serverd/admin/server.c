@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "admin/internal.h"
+#include "admin/server.sql.h"
 #include "db/array.h"
 #include "model/host.h"
 #include "model/rules.h"
-#include "model/sql.h"
 
 static void reply_no_server(AdminCall *c)
 {
@@ -82,12 +82,7 @@ int admin_method_list_servers(sd_bus_message *m, void *userdata, sd_bus_error *e
         r = admin_call_new(a, m, &c);
         if (r < 0)
                 return r;
-        admin_query(c,
-                    "SELECT s.public_id, s.name, u.email, server_state(s.claimed_at, s.connected, s.rebooting_until),"
-                    " coalesce(" SQL_USEC("s.last_seen") ", 0),"
-                    " (SELECT count(*) FROM services v WHERE v.server_id = s.id), array_to_string(s.labels, E'\\x1f')"
-                    " FROM servers s JOIN users u ON u.id = s.user_id ORDER BY s.name, s.id",
-                    0, NULL, list_done);
+        admin_query(c, SQL(admin_list_servers), list_done);
         return 1;
 }
 

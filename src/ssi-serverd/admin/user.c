@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "admin/internal.h"
+#include "admin/user.sql.h"
 #include "auth/password.h"
 #include "model/account.h"
 #include "model/rules.h"
-#include "model/sql.h"
 
 static void reply_no_user(AdminCall *c)
 {
@@ -54,10 +54,7 @@ int admin_method_list_users(sd_bus_message *m, void *userdata, sd_bus_error *err
         r = admin_call_new(a, m, &c);
         if (r < 0)
                 return r;
-        admin_query(c,
-                    "SELECT u.public_id, u.email, " SQL_USEC("u.created_at") ","
-                    " (SELECT count(*) FROM servers s WHERE s.user_id = u.id) FROM users u ORDER BY u.id",
-                    0, NULL, list_done);
+        admin_query(c, SQL(admin_list_users), list_done);
         return 1;
 }
 

@@ -3,6 +3,7 @@
 #include <utlist.h>
 
 #include "agent/session-internal.h"
+#include "agent/auth.sql.h"
 #include "shared/json-util.h"
 #include "auth/token.h"
 #include "ingest/ingest.h"
@@ -71,29 +72,7 @@ static void session_accept(AgentSession *s, PGresult *res, int row, Changes *cha
         announce(s, changes);
 }
 
-/* ---- The statement ---- */
-
-/* Rows of which session, and what it gets. What was due while the agent was away gets the grace anew: it may be on its
- * way. */
-static const char sql_auth[] =
-        "WITH me AS (INSERT INTO instances (id) VALUES ($5) ON CONFLICT DO NOTHING),"
-        " session AS (UPDATE servers s SET session_epoch = s.session_epoch + 1, connected = true, instance = $5,"
-        "  rebooting_until = NULL, last_seen = now(), agent_version = a.version, hostname = a.hostname"
-        "  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY"
-        "   a(agent_id, hash, version, hostname, n)"
-        "  WHERE s.agent_id = a.agent_id AND s.api_key_hash = a.hash::bytea RETURNING s.*, a.n),"
-        " due AS (UPDATE services v SET due_at = now() + make_interval(secs => $6::int) FROM session s"
-        "  WHERE v.server_id = s.id AND v.due_at < now() + make_interval(secs => $6::int) AND v.stale_since IS NULL)"
-        " SELECT s.id, s.session_epoch, s.public_id, u.public_id, s.resume_cursor, s.name, s.gap_told, s.n - 1"
-        " FROM session s JOIN users u ON u.id = s.user_id";
-
-enum {
-        AUTH_AGENT_ID,
-        AUTH_HASH,
-        AUTH_VERSION,
-        AUTH_HOSTNAME,
-        AUTH_COLUMNS,
-};
+/* ---- Batches ---- */
 
 struct AuthBatch {
         AgentSessions *owner;
@@ -227,30 +206,30 @@ static void auth_done(PGresult *res, int error, void *userdata)
 static int batch_send(AuthBatch *b)
 {
         Backend *backend = b->owner->backend;
-        DbArray columns[AUTH_COLUMNS] = {};
-        const char *params[AUTH_COLUMNS + 2];
+        DbArray columns[SQL_auth_instance] = {};
+        const char *params[SQL_auth_params];
         char grace[16];
         int r = 0;
 
         for (size_t k = 0; k < b->n; k++) {
                 const AgentMessage *m = &b->sessions[k]->auth;
 
-                db_array_text(&columns[AUTH_AGENT_ID], m->agent_id);
-                db_array_text(&columns[AUTH_HASH], b->hashes[k]);
-                db_array_text(&columns[AUTH_VERSION], m->version);
-                db_array_text(&columns[AUTH_HOSTNAME], m->hostname);
+                db_array_text(&columns[SQL_auth_agent_id], m->agent_id);
+                db_array_text(&columns[SQL_auth_hash], b->hashes[k]);
+                db_array_text(&columns[SQL_auth_version], m->version);
+                db_array_text(&columns[SQL_auth_hostname], m->hostname);
         }
-        for (size_t k = 0; k < AUTH_COLUMNS && r >= 0; k++) {
+        for (size_t k = 0; k < SQL_auth_instance && r >= 0; k++) {
                 params[k] = db_array_done(&columns[k]);
                 if (!params[k])
                         r = -ENOMEM;
         }
         snprintf(grace, sizeof(grace), "%u", backend->config->stale_grace_seconds);
-        params[AUTH_COLUMNS] = backend->instance;
-        params[AUTH_COLUMNS + 1] = grace;
+        params[SQL_auth_instance] = backend->instance;
+        params[SQL_auth_grace] = grace;
         if (r >= 0)
-                r = backend_query(backend, sql_auth, ELEMENTSOF(params), params, auth_done, b);
-        db_arrays_free(columns, AUTH_COLUMNS);
+                r = backend_query(backend, SQL_auth, SQL_auth_params, params, auth_done, b);
+        db_arrays_free(columns, SQL_auth_instance);
         return r;
 }
 

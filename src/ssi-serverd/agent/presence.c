@@ -4,6 +4,7 @@
 #include "agent/session-internal.h"
 #include "ingest/ingest.h"
 #include "shared/time-util.h"
+#include "agent/presence.sql.h"
 
 /* What the database says of an agent's being there.
  *
@@ -17,32 +18,11 @@
  * agents, time to do the same. */
 
 #define BEAT_USEC       (5 * USEC_PER_SEC)
-#define DEAD_AFTER      "40 s"
 #define CONTINUITY_USEC (45 * USEC_PER_SEC) /* of one's own beats, before others are declared dead */
 #define LATE_MAX        10000
 #define BREAK_USEC      (20 * USEC_PER_SEC) /* between beats, after which others may have declared us dead */
 
 /* ---- The beat ---- */
-
-/* Rows of what, user, server, argument: 'n' when this instance had been declared dead. */
-static const char sql_beat[] =
-        "WITH me AS (INSERT INTO instances AS i (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = now()"
-        "  RETURNING xmax = 0 AS new),"
-        " gone AS (DELETE FROM instances WHERE $2::bool AND seen_at < now() - interval '" DEAD_AFTER "' AND id <> $1"
-        "  RETURNING id, seen_at),"
-        " lost AS (UPDATE servers s SET connected = false, last_seen = greatest(s.last_seen, gone.seen_at) FROM gone"
-        "  WHERE s.connected AND s.instance = gone.id RETURNING s.id),"
-        " waited AS (UPDATE servers s SET rebooting_until = NULL WHERE rebooting_until < now() RETURNING s.id),"
-        " late AS (UPDATE services v SET stale_since = v.due_at FROM"
-        "  (SELECT server_id, name FROM services WHERE $3::bool AND due_at < now() AND stale_since IS NULL"
-        "   ORDER BY due_at LIMIT $4::int FOR UPDATE SKIP LOCKED) d"
-        "  WHERE v.server_id = d.server_id AND v.name = d.name RETURNING v.server_id, v.name)"
-        " SELECT 'n' AS what, NULL::text, NULL::text, NULL::text FROM me WHERE new"
-        " UNION ALL SELECT 's', u.public_id, s.public_id, NULL"
-        "  FROM (TABLE lost UNION TABLE waited UNION SELECT server_id FROM late) c(id)"
-        "  JOIN servers s ON s.id = c.id JOIN users u ON u.id = s.user_id"
-        " UNION ALL SELECT 'v', u.public_id, s.public_id, l.name FROM late l"
-        "  JOIN servers s ON s.id = l.server_id JOIN users u ON u.id = s.user_id";
 
 /* Returns whether this instance had been declared dead. */
 static bool publish_rows(Backend *backend, PGresult *res)
@@ -99,33 +79,18 @@ static void beat(AgentSessions *a)
                 return;
         snprintf(limit, sizeof(limit), "%d", LATE_MAX);
 
-        const char *params[] = { a->backend->instance, lasted >= CONTINUITY_USEC ? "t" : "f",
-                                 a->beats_since > 0 && lasted >= grace ? "t" : "f", limit };
-
-        if (backend_query(a->backend, sql_beat, ELEMENTSOF(params), params, beat_done, a) >= 0)
+        if (backend_query(a->backend,
+                          SQL(beat, .instance = a->backend->instance,
+                              .steady = sql_bool(lasted >= CONTINUITY_USEC),
+                              .judge = sql_bool(a->beats_since > 0 && lasted >= grace),
+                              .limit = limit),
+                          beat_done, a) >= 0)
                 a->beating = true;
         else
                 a->beats_since = 0;
 }
 
 /* ---- The check ---- */
-
-/* Which of the sessions held here are still current; and those of this instance's that it does not hold any more, because
- * their end could not be written. One that was heard of just now may be on its way in: that is looked at again. Rows of
- * what, user, server, argument: 'h' names one that is held, 'r' one to look at again. */
-static const char sql_check[] =
-        "WITH held AS (SELECT s.id, s.public_id FROM unnest($2::bigint[], $3::bigint[]) b(id, epoch)"
-        "  JOIN servers s ON s.id = b.id AND s.session_epoch = b.epoch),"
-        " back AS (UPDATE servers s SET connected = true, instance = $1 FROM held h"
-        "  WHERE s.id = h.id AND (NOT s.connected OR s.instance IS DISTINCT FROM $1) RETURNING s.id),"
-        " ended AS (UPDATE servers s SET connected = false, last_seen = now()"
-        "  WHERE s.connected AND s.instance = $1 AND s.id <> ALL ($2::bigint[])"
-        "  AND s.last_seen < now() - interval '10 s' RETURNING s.id)"
-        " SELECT 'h' AS what, NULL::text, public_id, NULL::text FROM held"
-        " UNION ALL SELECT 'r', NULL, public_id, NULL FROM servers s WHERE s.connected AND s.instance = $1"
-        "  AND s.id <> ALL ($2::bigint[]) AND s.last_seen >= now() - interval '10 s'"
-        " UNION ALL SELECT 's', u.public_id, s.public_id, NULL FROM (TABLE back UNION TABLE ended) c(id)"
-        "  JOIN servers s ON s.id = c.id JOIN users u ON u.id = s.user_id";
 
 static void check_done(PGresult *res, int error, void *userdata)
 {
@@ -162,6 +127,7 @@ static void check_done(PGresult *res, int error, void *userdata)
 void agent_sessions_check(AgentSessions *a)
 {
         _cleanup_(db_array_free) DbArray ids = {}, epochs = {};
+        const char *held, *held_epochs;
         AgentSession *s, *tmp;
 
         if (a->checking || !backend_is_ready(a->backend))
@@ -174,21 +140,16 @@ void agent_sessions_check(AgentSessions *a)
                 db_array_int(&epochs, s->epoch);
         }
 
-        const char *params[] = { a->backend->instance, db_array_done(&ids), db_array_done(&epochs) };
-
-        a->checking = params[1] && params[2] &&
-                      backend_query(a->backend, sql_check, ELEMENTSOF(params), params, check_done, a) >= 0;
+        held = db_array_done(&ids);
+        held_epochs = db_array_done(&epochs);
+        a->checking = held && held_epochs &&
+                      backend_query(a->backend,
+                                    SQL(check_sessions, .instance = a->backend->instance, .ids = held, .epochs = held_epochs),
+                                    check_done, a) >= 0;
         a->recheck = !a->checking;
 }
 
 /* ---- The ends of sessions ---- */
-
-/* Unless another session has taken over. */
-static const char sql_offline[] =
-        "WITH ended AS (UPDATE servers s SET connected = false, last_seen = now()"
-        "  FROM unnest($1::bigint[], $2::bigint[]) b(id, epoch)"
-        "  WHERE s.id = b.id AND s.session_epoch = b.epoch AND s.connected RETURNING s.public_id, s.user_id)"
-        " SELECT 's', u.public_id, e.public_id, NULL FROM ended e JOIN users u ON u.id = e.user_id";
 
 static void offline_next(AgentSessions *a);
 
@@ -208,14 +169,14 @@ static void offline_done(PGresult *res, int error, void *userdata)
 /* Many may end at once: one statement at a time, for all that ended meanwhile. */
 static void offline_next(AgentSessions *a)
 {
-        const char *params[2];
+        const char *ids, *epochs;
 
         if (a->ending || (a->ended_ids.n == 0 && !a->ended_ids.oom))
                 return;
-        params[0] = db_array_done(&a->ended_ids);
-        params[1] = db_array_done(&a->ended_epochs);
-        a->ending = params[0] && params[1] &&
-                    backend_query(a->backend, sql_offline, ELEMENTSOF(params), params, offline_done, a) >= 0;
+        ids = db_array_done(&a->ended_ids);
+        epochs = db_array_done(&a->ended_epochs);
+        a->ending = ids && epochs &&
+                    backend_query(a->backend, SQL(end_sessions, .ids = ids, .epochs = epochs), offline_done, a) >= 0;
         a->recheck |= !a->ending;
         agent_sessions_presence_done(a);
 }
@@ -255,9 +216,6 @@ static void presence_done(PGresult *res, int error, void *userdata)
 
 void agent_session_going_down(AgentSession *s, bool cancelled)
 {
-        static const char sql[] =
-                "UPDATE servers SET rebooting_until = CASE WHEN $3::int > 0 THEN now() + make_interval(secs => $3::int) END"
-                " WHERE id = $1::bigint AND session_epoch = $2::bigint RETURNING 1";
         PresenceCall *c = calloc(1, sizeof(*c));
         char id[32], epoch[32], seconds[16];
 
@@ -270,10 +228,10 @@ void agent_session_going_down(AgentSession *s, bool cancelled)
         snprintf(epoch, sizeof(epoch), "%lld", (long long) s->epoch);
         snprintf(seconds, sizeof(seconds), "%u", cancelled ? 0 : s->owner->backend->config->reboot_seconds);
 
-        const char *params[] = { id, epoch, seconds };
-
         if (!c->user || !c->id ||
-            backend_query(s->owner->backend, sql, ELEMENTSOF(params), params, presence_done, c) < 0)
+            backend_query(s->owner->backend,
+                          SQL(agent_session_going_down, .id = id, .epoch = epoch, .seconds = seconds),
+                          presence_done, c) < 0)
                 presence_done(NULL, -ENOTCONN, c);
 }
 

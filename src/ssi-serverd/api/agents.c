@@ -4,6 +4,7 @@
 #include "auth/token.h"
 #include "api/field.h"
 #include "model/host.h"
+#include "api/agents.sql.h"
 
 /* text[0]: the token. */
 static void register_done(ApiCall *c, PGresult *res, int error)
@@ -67,17 +68,7 @@ static void claim_agent(ApiCall *c)
         token_hash(key, key_hash);
 
         /* Of several at once, the first to lock the row wins; the others then see it used. */
-        const char *params[] = { hash, key_hash, key };
-
-        api_query(c, "WITH t AS (UPDATE claim_tokens SET used_at = now()"
-                     "  WHERE token_hash = $1::bytea AND used_at IS NULL AND expires_at > now() RETURNING server_id),"
-                     " s AS (UPDATE servers s SET api_key_hash = $2::bytea, claimed_at = now(),"
-                     "  session_epoch = s.session_epoch + 1 FROM t"
-                     "  WHERE s.id = t.server_id RETURNING s.user_id, s.public_id, s.agent_id, s.name, s.session_epoch)"
-                     " SELECT json_build_object('agent_id', s.agent_id, 'api_key', $3::text,"
-                     "  'server_id', s.public_id, 'server_name', s.name), u.public_id, s.public_id, s.session_epoch"
-                     " FROM s JOIN users u ON u.id = s.user_id",
-                  3, params, claim_done);
+        api_query(c, SQL(claim_agent, .hash = hash, .key_hash = key_hash, .key = key), claim_done);
 }
 
 const ApiRoute api_agent_routes[] = {

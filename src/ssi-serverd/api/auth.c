@@ -2,6 +2,7 @@
 #include "api/auth.h"
 #include "auth/token.h"
 #include "auth/key-ring.h"
+#include "api/auth.sql.h"
 
 /* Two kinds of bearer:
  *
@@ -65,15 +66,9 @@ static void authenticate_api_token(ApiCall *c, const char *token)
 
         token_hash(token, hash);
 
-        const char *params[] = { hash, scopes[c->route->access] };
-
-        api_query(c, "WITH t AS (SELECT k.id, u.public_id, extract(epoch FROM k.expires_at)::bigint AS expires,"
-                     "   k.scopes && $2::text[] AS allowed, k.last_used_at FROM api_tokens k JOIN users u ON u.id = k.user_id"
-                     "  WHERE k.token_hash = $1::bytea AND (k.expires_at IS NULL OR k.expires_at > now())),"
-                     " used AS (UPDATE api_tokens k SET last_used_at = now() FROM t WHERE k.id = t.id"
-                     "  AND (t.last_used_at IS NULL OR t.last_used_at < now() - interval '1 minute'))"
-                     " SELECT public_id, expires, allowed FROM t",
-                  2, params, api_token_found);
+        api_query(c,
+                  SQL(authenticate_api_token, .hash = hash, .scopes = scopes[c->route->access]),
+                  api_token_found);
 }
 
 /* ---- Access tokens ---- */
@@ -90,11 +85,7 @@ static void session_found(ApiCall *c, PGresult *res, int error)
 
 static void look_up_session(ApiCall *c)
 {
-        const char *params[] = { c->session, c->user };
-
-        api_query(c, "SELECT 1 FROM login_sessions l JOIN users u ON u.id = l.user_id"
-                     " WHERE l.public_id = $1 AND u.public_id = $2 AND l.revoked_at IS NULL",
-                  2, params, session_found);
+        api_query(c, SQL(look_up_session, .session = c->session, .user = c->user), session_found);
 }
 
 static void authenticate_access_token(ApiCall *c, const char *token, bool last);

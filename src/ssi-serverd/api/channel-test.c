@@ -2,6 +2,7 @@
 #include "api/channel-test.h"
 #include "notify/notifier.h"
 #include "auth/token.h"
+#include "api/channel-test.sql.h"
 
 /* The test button: sends at once, without the outbox, and answers what became of it. */
 
@@ -125,14 +126,5 @@ static void test_found(ApiCall *c, PGresult *res, int error)
 
 void channel_test(ApiCall *c)
 {
-        const char *params[] = { c->user, http_request_param(c->req, "id") };
-
-        api_query(c, "WITH found AS (SELECT c.id, c.tested_at FROM notification_channels c"
-                     "  WHERE c.user_id = (SELECT id FROM users WHERE public_id = $1) AND c.public_id = $2 FOR UPDATE),"
-                     " good AS (UPDATE notification_channels c SET tested_at = now() FROM found f WHERE c.id = f.id"
-                     "  AND (f.tested_at IS NULL OR f.tested_at < now() - interval '3 s') RETURNING c.id)"
-                     " SELECT c.type, c.config, p.endpoint, p.p256dh, p.auth, c.verified,"
-                     "  EXISTS (SELECT FROM good) FROM found f JOIN notification_channels c ON c.id = f.id"
-                     " LEFT JOIN push_subscriptions p ON c.type = 'push' AND p.user_id = c.user_id",
-                  2, params, test_found);
+        api_query(c, SQL(channel_test, .user = c->user, .id = http_request_param(c->req, "id")), test_found);
 }

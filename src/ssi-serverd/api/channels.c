@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "api/sql.h"
 #include "api/api.h"
 #include "api/channel-test.h"
 #include "db/array.h"
@@ -7,40 +6,15 @@
 #include "auth/token.h"
 #include "shared/status.h"
 #include "api/field.h"
+#include "api/channels.sql.h"
 
 /* Notification channels. Their configs leave masked, so they pass through here and not straight from the database. */
 
-#define CHANNELS_MAX  "32" /* per user */
+#define CHANNELS_MAX  32 /* per user */
 #define NAME_BYTES    64
 #define FILTER_MAX    64   /* elements of a filter */
 #define FILTER_BYTES  64
 #define DAMPING_MAX   20
-#define MAILS_PER_HOUR "5" /* that ask for a confirmation, per user */
-
-#define SQL_USER_ID "(SELECT id FROM users WHERE public_id = $1)"
-
-/* Of notification_channels c: the object, its config, its type. */
-#define SQL_CHANNEL                                                                                             \
-        "json_build_object('id', c.public_id, 'type', c.type, 'name', c.name, 'enabled', c.enabled,"            \
-        " 'verified', c.verified, 'min_severity', c.min_severity, 'kinds', to_json(c.kinds),"                   \
-        " 'servers', to_json(c.servers), 'labels', to_json(c.labels), 'damping', c.damping,"                    \
-        " 'created_at', " SQL_TIME("c.created_at") ", 'last_success_at', " SQL_TIME("c.last_success_at") ","    \
-        " 'failing_since', " SQL_TIME("c.failing_since") ", 'last_error', c.last_error,"                        \
-        " 'queued', (SELECT count(*) FROM notification_outbox o WHERE o.channel_id = c.id AND o.state = 'queued')),"\
-        " c.config, c.type"
-
-/* What asks the owner of an address to confirm it, for the channels that ch names, unless it was asked often already. */
-#define SQL_ASK_TO_VERIFY                                                                                       \
-        " asked AS (INSERT INTO notification_outbox (public_id, queue, user_id, payload)"                       \
-        "  SELECT notification_id(), 'account ' || ch.user_id, ch.user_id,"                                     \
-        "   jsonb_build_object('kind', 'verify', 'email', ch.config ->> 'address') FROM ch"                     \
-        "  WHERE NOT ch.verified AND (SELECT count(*) FROM notification_outbox o WHERE o.user_id = ch.user_id"  \
-        "   AND o.payload ->> 'kind' = 'verify' AND o.created_at > now() - interval '1 hour') < " MAILS_PER_HOUR ")"
-
-/* An address counts as confirmed for the user who has confirmed it. */
-#define SQL_IS_VERIFIED(type, config)                                                                           \
-        "(" type " <> 'email' OR EXISTS (SELECT FROM verified_emails e WHERE e.user_id = u.id"                  \
-        " AND e.email = lower(" config " ->> 'address')))"
 
 static json_object *channel_object(PGresult *res, int row)
 {
@@ -73,7 +47,7 @@ static void channel_made(ApiCall *c, PGresult *res, int error)
 {
         if (error == 0 && PQntuples(res) == 0)
                 http_respond_problem(c->req, 409, "too-many-channels",
-                                     "An account holds at most " CHANNELS_MAX " channels, and one of type push.");
+                                     "An account holds at most " STRINGIFY(CHANNELS_MAX) " channels, and one of type push.");
         else
                 respond_channel(c, res, error, 201);
 }
@@ -101,29 +75,17 @@ static void channels_done(ApiCall *c, PGresult *res, int error)
 
 static void list_channels(ApiCall *c)
 {
-        const char *params[] = { c->user };
-
-        api_query(c, "SELECT " SQL_CHANNEL " FROM notification_channels c WHERE c.user_id = " SQL_USER_ID
-                     " ORDER BY c.id",
-                  1, params, channels_done);
+        api_query(c, SQL(list_channels, .user = c->user), channels_done);
 }
 
 static void get_channel(ApiCall *c)
 {
-        const char *params[] = { c->user, http_request_param(c->req, "id") };
-
-        api_query(c, "SELECT " SQL_CHANNEL " FROM notification_channels c WHERE c.user_id = " SQL_USER_ID
-                     " AND c.public_id = $2",
-                  2, params, channel_done);
+        api_query(c, SQL(get_channel, .user = c->user, .id = http_request_param(c->req, "id")), channel_done);
 }
 
 static void delete_channel(ApiCall *c)
 {
-        const char *params[] = { c->user, http_request_param(c->req, "id") };
-
-        api_query(c, "DELETE FROM notification_channels c WHERE c.user_id = " SQL_USER_ID " AND c.public_id = $2"
-                     " RETURNING 1",
-                  2, params, api_done_204);
+        api_query(c, SQL(delete_channel, .user = c->user, .id = http_request_param(c->req, "id")), api_done_204);
 }
 
 /* ---- What a client sends ---- */
@@ -208,7 +170,7 @@ static bool parse_fields(ApiCall *c, json_object *body, ChannelFields *f)
                         api_invalid(c, "enabled must be true or false.");
                         return false;
                 }
-                f->enabled = enabled ? "t" : "f";
+                f->enabled = sql_bool(enabled);
         }
         if (json_object_object_get_ex(body, "min_severity", &o)) {
                 f->min_severity = json_get_string(body, "min_severity");
@@ -262,22 +224,12 @@ static void create_channel(ApiCall *c)
                 return;
         id_new("chn", id);
 
-        const char *params[] = { c->user, id, type, json_object_to_json_string_ext(config, JSON_C_TO_STRING_PLAIN),
-                                 f.name, f.enabled, f.min_severity, f.kinds, f.servers, f.labels, f.damping };
-
-        api_query(c, "WITH ch AS (INSERT INTO notification_channels (user_id, public_id, type, config, name, enabled,"
-                     "   min_severity, kinds, servers, labels, damping, verified)"
-                     "  SELECT u.id, $2, $3, $4::jsonb, $5, coalesce($6::bool, true),"
-                     "   coalesce($7::service_status, 'UPDATE'), coalesce($8::text[], '{status,error,stale,state}'),"
-                     "   coalesce($9::text[], '{}'), coalesce($10::text[], '{}'), $11::int, " SQL_IS_VERIFIED("$3", "$4::jsonb")
-                     "  FROM users u WHERE u.public_id = $1"
-                     "  AND (SELECT count(*) FROM notification_channels o WHERE o.user_id = u.id) < " CHANNELS_MAX
-                     "  AND ($3 <> 'push' OR NOT EXISTS (SELECT FROM notification_channels o WHERE o.user_id = u.id"
-                     "   AND o.type = 'push'))"
-                     "  RETURNING *),"
-                     SQL_ASK_TO_VERIFY
-                     " SELECT " SQL_CHANNEL " FROM ch c",
-                  ELEMENTSOF(params), params, channel_made);
+        api_query(c,
+                  SQL(create_channel, .user = c->user, .id = id, .type = type,
+                      .config = json_object_to_json_string_ext(config, JSON_C_TO_STRING_PLAIN),
+                      .name = f.name, .enabled = f.enabled, .min_severity = f.min_severity, .kinds = f.kinds,
+                      .servers = f.servers, .labels = f.labels, .damping = f.damping),
+                  channel_made);
 }
 
 /* The row: type and config as they are. */
@@ -302,30 +254,19 @@ static void change_found(ApiCall *c, PGresult *res, int error)
         if ((merged && !check_config(c, PQgetvalue(res, 0, 0), merged)) || !parse_fields(c, body, &f))
                 return;
 
-        const char *params[] = { c->user, http_request_param(c->req, "id"),
-                                 merged ? json_object_to_json_string_ext(merged, JSON_C_TO_STRING_PLAIN) : NULL,
-                                 f.name, f.enabled, f.min_severity, f.kinds, f.servers, f.labels,
-                                 f.has_damping ? "t" : "f", f.damping };
-
         /* What waits for the channel is tried at once: it may be well again. */
-        api_query(c, "WITH ch AS (UPDATE notification_channels c SET config = coalesce($3::jsonb, c.config),"
-                     "   name = coalesce($4, c.name), enabled = coalesce($5::bool, c.enabled),"
-                     "   min_severity = coalesce($6::service_status, c.min_severity), kinds = coalesce($7::text[], c.kinds),"
-                     "   servers = coalesce($8::text[], c.servers), labels = coalesce($9::text[], c.labels),"
-                     "   damping = CASE WHEN $10::bool THEN $11::int ELSE c.damping END,"
-                     "   verified = " SQL_IS_VERIFIED("c.type", "coalesce($3::jsonb, c.config)")
-                     "  FROM users u WHERE u.public_id = $1 AND c.user_id = u.id AND c.public_id = $2 RETURNING c.*),"
-                     " again AS (UPDATE notification_outbox o SET due_at = now() FROM ch WHERE o.channel_id = ch.id"
-                     "  AND o.state = 'queued' AND o.due_at > now() + interval '1 min'),"
-                     SQL_ASK_TO_VERIFY
-                     " SELECT " SQL_CHANNEL " FROM ch c",
-                  ELEMENTSOF(params), params, channel_done);
+        api_query(c,
+                  SQL(change_found, .user = c->user, .id = http_request_param(c->req, "id"),
+                      .config = merged ? json_object_to_json_string_ext(merged, JSON_C_TO_STRING_PLAIN) : NULL,
+                      .name = f.name, .enabled = f.enabled, .min_severity = f.min_severity, .kinds = f.kinds,
+                      .servers = f.servers, .labels = f.labels, .has_damping = sql_bool(f.has_damping),
+                      .damping = f.damping),
+                  channel_done);
 }
 
 static void change_channel(ApiCall *c)
 {
         json_object *body = http_request_json(c->req), *o;
-        const char *params[] = { c->user, http_request_param(c->req, "id") };
 
         if (!body)
                 return;
@@ -337,9 +278,7 @@ static void change_channel(ApiCall *c)
                 api_invalid(c, "The type of a channel cannot be changed.");
                 return;
         }
-        api_query(c, "SELECT c.type, c.config FROM notification_channels c WHERE c.user_id = " SQL_USER_ID
-                     " AND c.public_id = $2",
-                  2, params, change_found);
+        api_query(c, SQL(change_channel, .user = c->user, .id = http_request_param(c->req, "id")), change_found);
 }
 
 const ApiRoute api_channel_routes[] = {

@@ -3,6 +3,7 @@
 #include "auth/throttle.h"
 #include "auth/token.h"
 #include "api/field.h"
+#include "api/login-code.sql.h"
 
 /* How a second device logs in without the password: a logged-in browser asks for a code and shows it as a QR code, which
  * the other device exchanges for a session of its own. A session has one code at a time, good for one use; it ends with
@@ -40,18 +41,8 @@ static void make_code(ApiCall *c)
                 return;
         }
 
-        const char *params[] = { c->session, hash, lifetime };
-
-        api_query(c, "UPDATE login_sessions SET login_code_hash = $2::bytea,"
-                     " login_code_expires_at = now() + make_interval(secs => $3::int) WHERE public_id = $1",
-                  3, params, code_made);
+        api_query(c, SQL(make_code, .session = c->session, .hash = hash, .lifetime = lifetime), code_made);
 }
-
-/* Of several who come with it at once the first has locked the row, and the others find no such code any more. */
-static const char sql_session_of_code[] =
-        API_SQL_SESSION("UPDATE login_sessions SET login_code_hash = NULL, login_code_expires_at = NULL"
-                        " WHERE login_code_hash = $1::bytea AND login_code_expires_at > now()"
-                        " AND revoked_at IS NULL AND expires_at > now() RETURNING user_id");
 
 static void refuse_code(ApiCall *c)
 {
@@ -77,7 +68,7 @@ static void use_code(ApiCall *c)
                 return;
         }
         token_hash(code, hash);
-        api_session_start(c, sql_session_of_code, hash, NULL, refuse_code);
+        api_session_start(c, SQL_session_of_code, hash, NULL, refuse_code);
 }
 
 const ApiRoute api_login_code_routes[] = {

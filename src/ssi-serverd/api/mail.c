@@ -6,19 +6,12 @@
 #include "auth/password.h"
 #include "api/field.h"
 #include "model/account.h"
-#include "model/sql.h"
+#include "api/mail.sql.h"
 
 /* What an account gets by mail: the question whether the address is its owner's, and the way back to a forgotten
  * password. Requests only write into the outbox; the token is made when the mail is. */
 
-#define MAILS_PER_HOUR "5"
 #define TOKEN_BYTES    256
-
-/* Asks for a mail of this kind to the account that the SQL condition on users u names, unless that was done often. */
-#define SQL_ASK(kind, condition)                                                                                \
-        SQL_ACCOUNT_MAIL(kind, "users u WHERE " condition)                                                          \
-        " AND (SELECT count(*) FROM notification_outbox o WHERE o.user_id = u.id"\
-        "  AND o.payload ->> 'kind' = '" kind "' AND o.created_at > now() - interval '1 hour') < " MAILS_PER_HOUR
 
 bool api_has_mail(ApiCall *c)
 {
@@ -59,17 +52,13 @@ static void ask_for_reset(ApiCall *c)
         if (!email)
                 return;
 
-        const char *params[] = { email };
-
-        api_query(c, SQL_ASK("reset", "lower(u.email) = lower($1)"), 1, params, asked);
+        api_query(c, SQL(ask_for_reset, .email = email), asked);
 }
 
 static void ask_to_verify(ApiCall *c)
 {
-        const char *params[] = { c->user };
-
         if (have_mail(c))
-                api_query(c, SQL_ASK("verify", "u.public_id = $1"), 1, params, asked);
+                api_query(c, SQL(ask_to_verify, .user = c->user), asked);
 }
 
 /* The hash of the body's token; false when it has answered. */
@@ -105,16 +94,7 @@ static void verify_email(ApiCall *c)
         if (!body || !parse_token(c, body, hash))
                 return;
 
-        const char *params[] = { hash };
-
-        api_query(c, "WITH t AS (DELETE FROM email_tokens WHERE token_hash = $1::bytea AND purpose = 'verify'"
-                     "   AND expires_at > now() RETURNING user_id, lower(email) AS email),"
-                     " v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t"
-                     "  ON CONFLICT DO NOTHING),"
-                     " c AS (UPDATE notification_channels c SET verified = true FROM t WHERE c.user_id = t.user_id"
-                     "  AND c.type = 'email' AND lower(c.config ->> 'address') = t.email)"
-                     " SELECT 1 FROM t",
-                  1, params, verified);
+        api_query(c, SQL(verify_email, .hash = hash), verified);
 }
 
 /* ---- A new password ---- */
@@ -165,10 +145,7 @@ static void confirm_reset(ApiCall *c)
                 return;
         }
 
-        const char *params[] = { hash };
-
-        api_query(c, "SELECT 1 FROM email_tokens WHERE token_hash = $1::bytea AND purpose = 'reset' AND expires_at > now()",
-                  1, params, reset_found);
+        api_query(c, SQL(confirm_reset, .hash = hash), reset_found);
 }
 
 const ApiRoute api_mail_routes[] = {

@@ -5,6 +5,7 @@
 #include "api/metrics.h"
 #include "api/stream.h"
 #include "ingest/ingest.h"
+#include "api/metrics.sql.h"
 
 /* Routes times methods times codes; a handler would have to be odd to make more. */
 #define SERIES_MAX 1024
@@ -176,10 +177,7 @@ static void stray_done(PGresult *res, int error, void *userdata)
 
         if (error == 0)
                 c->stray_events = strdup(PQgetvalue(res, 0, 0));
-        if (!outbox || backend_query(c->metrics->backend,
-                                    "SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0)"
-                                    " FROM notification_outbox WHERE state = 'queued'",
-                                    0, NULL, outbox_done, c) < 0)
+        if (!outbox || backend_query(c->metrics->backend, SQL(stray_done), outbox_done, c) < 0)
                 scrape_answer(c);
 }
 
@@ -213,10 +211,7 @@ static void get_metrics(HttpRequest *req, void *userdata)
                 return;
         }
         *c = (Scrape){ .metrics = m, .req = http_request_ref(req) };
-        if (backend_query(m->backend,
-                         "SELECT (SELECT count(*) FROM (SELECT FROM events_default LIMIT 1000) d),"
-                         " to_regclass('notification_outbox') IS NOT NULL",
-                         0, NULL, stray_done, c) < 0)
+        if (backend_query(m->backend, SQL(get_metrics), stray_done, c) < 0)
                 scrape_answer(c);
 }
 

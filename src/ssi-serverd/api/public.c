@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/server.h"
-#include "api/sql.h"
 #include "auth/token.h"
+#include "api/public.sql.h"
 
 /* A server's public page: shows how it is and no more, to whoever knows the address. */
-
-#define SQL_PUBLIC_JSON                                                                                         \
-        "json_build_object('name', s.name, 'state', " SQL_SERVER_STATE ", 'worst_status', n.worst,"             \
-        " 'counts', json_build_object('OK', n.ok, 'UPDATE', n.update, 'WARNING', n.warning,"                    \
-        "  'FAILURE', n.failure), 'services', (SELECT coalesce(json_agg(json_build_object("                     \
-        "  'title', coalesce(v.title, v.name), 'status', v.status, 'changed_at', " SQL_TIME("v.changed_at") ")" \
-        "  ORDER BY v.name), '[]') FROM services v WHERE v.server_id = s.id))"
 
 static void public_found(ApiCall *c, PGresult *res, int error)
 {
@@ -21,10 +14,7 @@ static void public_found(ApiCall *c, PGresult *res, int error)
 
 static void get_public(ApiCall *c)
 {
-        const char *params[] = { http_request_param(c->req, "token") };
-
-        api_query(c, "SELECT " SQL_PUBLIC_JSON " FROM servers s" SQL_SERVER_COUNTS " WHERE s.public_token = $1", 1, params,
-                  public_found);
+        api_query(c, SQL(get_public, .token = http_request_param(c->req, "token")), public_found);
 }
 
 /* ---- The badge ---- */
@@ -133,11 +123,7 @@ static void badge_found(ApiCall *c, PGresult *res, int error)
 
 static void get_badge(ApiCall *c)
 {
-        const char *params[] = { http_request_param(c->req, "token") };
-
-        api_query(c, "SELECT s.name, CASE WHEN " SQL_SERVER_STATE " = 'online' THEN coalesce(n.worst::text, 'unknown')"
-                     " ELSE " SQL_SERVER_STATE " END FROM servers s" SQL_SERVER_COUNTS " WHERE s.public_token = $1",
-                  1, params, badge_found);
+        api_query(c, SQL(get_badge, .token = http_request_param(c->req, "token")), badge_found);
 }
 
 /* ---- The owner's side ---- */
@@ -156,12 +142,9 @@ static void put_page(ApiCall *c)
 
         token_new("page", token);
 
-        const char *params[] = { c->user, http_request_param(c->req, "server_id"), token };
-
-        api_query(c, "UPDATE servers s SET public_token = coalesce(s.public_token, $3) WHERE s.public_id = $2"
-                     " AND " SQL_OWNED_BY("$1") " RETURNING json_build_object('page', '/public/' || s.public_token,"
-                     " 'badge', '/public/' || s.public_token || '/badge.svg'), s.public_id",
-                  3, params, page_made);
+        api_query(c,
+                  SQL(put_page, .user = c->user, .server_id = http_request_param(c->req, "server_id"), .token = token),
+                  page_made);
 }
 
 static void page_deleted(ApiCall *c, PGresult *res, int error)
@@ -178,11 +161,9 @@ static void page_deleted(ApiCall *c, PGresult *res, int error)
 
 static void delete_page(ApiCall *c)
 {
-        const char *params[] = { c->user, http_request_param(c->req, "server_id") };
-
-        api_query(c, "UPDATE servers s SET public_token = NULL WHERE s.public_id = $2 AND " SQL_OWNED_BY("$1")
-                     " RETURNING s.public_id",
-                  2, params, page_deleted);
+        api_query(c,
+                  SQL(delete_page, .user = c->user, .server_id = http_request_param(c->req, "server_id")),
+                  page_deleted);
 }
 
 const ApiRoute api_public_routes[] = {

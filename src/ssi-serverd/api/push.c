@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "api/sql.h"
 #include "api/api.h"
 #include "notify/notifier.h"
 #include "auth/token.h"
 #include "api/field.h"
+#include "api/push.sql.h"
 
-#define SUBSCRIPTIONS_MAX "20" /* per user */
 #define ENDPOINT_BYTES    1024
 #define LABEL_BYTES       64
-
-#define SQL_USER_ID "(SELECT id FROM users WHERE public_id = $1)"
-
-/* Of push_subscriptions p. The endpoint is a secret of its browser's. */
-#define SQL_SUBSCRIPTION                                                                                        \
-        "json_build_object('id', p.public_id, 'label', p.label, 'host', split_part(p.endpoint, '/', 3),"        \
-        " 'created_at', " SQL_TIME("p.created_at") ", 'last_success_at', " SQL_TIME("p.last_success_at") ","    \
-        " 'failing_since', " SQL_TIME("p.failing_since") ", 'last_error', p.last_error)"
 
 static void get_key(ApiCall *c)
 {
@@ -36,11 +27,7 @@ static void get_key(ApiCall *c)
 
 static void list_subscriptions(ApiCall *c)
 {
-        const char *params[] = { c->user };
-
-        api_query(c, "SELECT coalesce(json_agg(" SQL_SUBSCRIPTION " ORDER BY p.id), '[]') FROM push_subscriptions p"
-                     " WHERE p.user_id = " SQL_USER_ID,
-                  1, params, api_done_200);
+        api_query(c, SQL(list_subscriptions, .user = c->user), api_done_200);
 }
 
 static void subscribed(ApiCall *c, PGresult *res, int error)
@@ -96,30 +83,15 @@ static void subscribe(ApiCall *c)
         id_new("sub", id);
         id_new("chn", channel);
 
-        const char *params[] = { c->user, id, endpoint, p256dh, auth, key, label, channel };
-
-        api_query(c, "WITH u AS (SELECT id FROM users WHERE public_id = $1),"
-                     " p AS (INSERT INTO push_subscriptions AS p (user_id, public_id, endpoint, p256dh, auth, public_key, label)"
-                     "  SELECT u.id, $2, $3, $4, $5, $6, $7 FROM u WHERE EXISTS (SELECT FROM push_keys k"
-                     "   WHERE k.public_key = $6 AND k.seen_at > now() - interval '1 day')"
-                     "  AND (SELECT count(*) FROM push_subscriptions o WHERE o.user_id = u.id AND o.endpoint <> $3)"
-                     "   < " SUBSCRIPTIONS_MAX
-                     "  ON CONFLICT (endpoint) DO UPDATE SET user_id = excluded.user_id, p256dh = excluded.p256dh,"
-                     "   auth = excluded.auth, public_key = excluded.public_key, label = excluded.label,"
-                     "   failing_since = NULL, last_error = NULL RETURNING *),"
-                     " c AS (INSERT INTO notification_channels (user_id, public_id, type, name)"
-                     "  SELECT p.user_id, $8, 'push', 'Browser' FROM p WHERE NOT EXISTS (SELECT FROM notification_channels o"
-                     "   WHERE o.user_id = p.user_id AND o.type = 'push'))"
-                     " SELECT " SQL_SUBSCRIPTION " FROM p",
-                  ELEMENTSOF(params), params, subscribed);
+        api_query(c,
+                  SQL(subscribe, .user = c->user, .id = id, .endpoint = endpoint, .p256dh = p256dh, .auth = auth,
+                      .key = key, .label = label, .channel = channel),
+                  subscribed);
 }
 
 static void unsubscribe(ApiCall *c)
 {
-        const char *params[] = { c->user, http_request_param(c->req, "id") };
-
-        api_query(c, "DELETE FROM push_subscriptions p WHERE p.user_id = " SQL_USER_ID " AND p.public_id = $2 RETURNING 1",
-                  2, params, api_done_204);
+        api_query(c, SQL(unsubscribe, .user = c->user, .id = http_request_param(c->req, "id")), api_done_204);
 }
 
 const ApiRoute api_push_routes[] = {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/page.h"
 #include "api/server.h"
-#include "api/sql.h"
 #include "auth/token.h"
 #include "api/field.h"
 #include "model/host.h"
+#include "api/servers.sql.h"
 
 static void list_servers(ApiCall *c)
 {
@@ -18,30 +18,18 @@ static void list_servers(ApiCall *c)
             !api_query_line(c, "q", SERVER_NAME_MAX, &q))
                 return;
 
-        const char *params[] = { c->user, page.limit, page.keys[0], page.keys[1], state.array, status.array, label, q };
-
         /* The comparison of rows and the order are the index's. */
-        api_query(c, "SELECT coalesce(json_agg(x.json ORDER BY x.name, x.public_id), '[]'), count(*), json_build_array("
-                     "  (array_agg(x.name ORDER BY x.name DESC, x.public_id DESC))[1],"
-                     "  (array_agg(x.public_id ORDER BY x.name DESC, x.public_id DESC))[1])"
-                     " FROM (SELECT " SQL_SERVER_JSON " AS json, lower(s.name) AS name, s.public_id"
-                     "  FROM servers s" SQL_SERVER_COUNTS " WHERE " SQL_OWNED_BY("$1")
-                     "  AND (lower(s.name), s.public_id) > (coalesce($3, ''), coalesce($4, ''))"
-                     "  AND ($5::text[] IS NULL OR " SQL_SERVER_STATE " = ANY($5::text[]))"
-                     "  AND ($6::service_status[] IS NULL OR n.worst = ANY($6::service_status[]))"
-                     "  AND ($7::text IS NULL OR $7 = ANY(s.labels))"
-                     "  AND ($8::text IS NULL OR strpos(lower(s.name), lower($8)) > 0)"
-                     "  ORDER BY lower(s.name), s.public_id LIMIT $2::int) x",
-                  8, params, api_page_done);
+        api_query(c,
+                  SQL(list_servers, .user = c->user, .limit = page.limit, .after = page.keys[0],
+                      .after_id = page.keys[1], .state = state.array, .status = status.array, .label = label, .q = q),
+                  api_page_done);
 }
 
 static void get_server(ApiCall *c)
 {
-        const char *params[] = { c->user, http_request_param(c->req, "server_id") };
-
-        api_query(c, "SELECT " SQL_SERVER_JSON " FROM servers s" SQL_SERVER_COUNTS
-                     " WHERE s.public_id = $2 AND " SQL_OWNED_BY("$1"),
-                  2, params, api_done_200);
+        api_query(c,
+                  SQL(get_server, .user = c->user, .server_id = http_request_param(c->req, "server_id")),
+                  api_done_200);
 }
 
 /* Answers with the row, the server, and tells the streams. */
@@ -77,12 +65,10 @@ static void patch_server(ApiCall *c)
                 return;
         }
 
-        const char *params[] = { c->user, http_request_param(c->req, "server_id"), name, labels_text };
-
-        api_query(c, "WITH s AS (UPDATE servers s SET name = coalesce($3, s.name), labels = coalesce($4::text[], s.labels)"
-                     "  WHERE s.public_id = $2 AND " SQL_OWNED_BY("$1") " RETURNING s.*)"
-                     " SELECT " SQL_SERVER_JSON " FROM s" SQL_SERVER_COUNTS,
-                  4, params, server_changed);
+        api_query(c,
+                  SQL(patch_server, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
+                      .name = name, .labels_text = labels_text),
+                  server_changed);
 }
 
 static HostRef named_server(ApiCall *c)

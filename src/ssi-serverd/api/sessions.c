@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/page.h"
 #include "api/session.h"
-#include "api/sql.h"
 #include "auth/token.h"
 #include "auth/key-ring.h"
 #include "api/field.h"
+#include "api/sessions.sql.h"
 
 /* A session is a chain of refresh tokens, each used once, of which only the last is good. Where a token that was used
  * before comes again it is in two hands, and nobody knows whose are the right ones: the session ends. One exception: for
- * REFRESH_GRACE the token that was replaced last gets its successor once more, since the page that asked first may have
+ * 30 seconds the token that was replaced last gets its successor once more, since the page that asked first may have
  * been reloaded before it had the answer. This opens no second chain: both have the same successor then, and who comes
  * second with that ends the session. */
 
-#define REFRESH_GRACE  "interval '30 seconds'"
 #define USER_AGENT_MAX 200
 
 static void respond_tokens(ApiCall *c, const char *refresh_token)
@@ -54,7 +53,7 @@ static void session_made(ApiCall *c, PGresult *res, int error)
         respond_tokens(c, c->text[0]);
 }
 
-void api_session_start(ApiCall *c, const char *sql, const char *first, const char *second, void (*refuse)(ApiCall *c))
+void api_session_start(ApiCall *c, const char *sql, const char *proof, const char *second, void (*refuse)(ApiCall *c))
 {
         _cleanup_free_ char *agent = NULL;
         char id[ID_MAX], token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
@@ -73,7 +72,7 @@ void api_session_start(ApiCall *c, const char *sql, const char *first, const cha
                 return;
         }
 
-        const char *params[] = { first, id, hash, agent, http_request_peer(c->req), second };
+        const char *params[] = { proof, id, hash, agent, http_request_peer(c->req), second };
 
         api_query(c, sql, second ? 6 : 5, params, session_made);
 }
@@ -132,27 +131,11 @@ static void refresh(ApiCall *c)
                 return;
         }
 
-        const char *params[] = { old, new_hash, sealed, http_request_peer(c->req) };
-
         /* The session's row is locked, so that of two uses at once the second sees what the first did. */
-        api_query(c, "WITH t AS (SELECT r.token_hash, r.session_id, l.user_id, l.public_id, l.successor,"
-                     "   CASE WHEN l.revoked_at IS NOT NULL OR r.expires_at <= now() THEN 'bad'"
-                     "    WHEN r.used_at IS NULL THEN 'good'"
-                     "    WHEN l.replaced_hash = r.token_hash AND l.replaced_at > now() - " REFRESH_GRACE " THEN 'again'"
-                     "    ELSE 'reused' END AS verdict"
-                     "  FROM refresh_tokens r JOIN login_sessions l ON l.id = r.session_id"
-                     "  WHERE r.token_hash = $1::bytea FOR UPDATE OF r, l),"
-                     " used AS (UPDATE refresh_tokens r SET used_at = now() FROM t"
-                     "  WHERE r.token_hash = t.token_hash AND t.verdict = 'good'),"
-                     " added AS (INSERT INTO refresh_tokens (token_hash, session_id, expires_at)"
-                     "  SELECT $2::bytea, session_id, now() + " SESSION_LIFETIME " FROM t WHERE verdict = 'good'),"
-                     " renewed AS (UPDATE login_sessions l SET last_used_at = now(), address = $4,"
-                     "   expires_at = now() + " SESSION_LIFETIME ", replaced_hash = t.token_hash, replaced_at = now(),"
-                     "   successor = $3::bytea FROM t WHERE l.id = t.session_id AND t.verdict = 'good'),"
-                     " ended AS (UPDATE login_sessions l SET revoked_at = now() FROM t"
-                     "  WHERE l.id = t.session_id AND t.verdict = 'reused')"
-                     " SELECT t.verdict, u.public_id, t.public_id, t.successor FROM t JOIN users u ON u.id = t.user_id",
-                  4, params, refresh_done);
+        api_query(c,
+                  SQL(refresh, .old = old, .new_hash = new_hash, .sealed = sealed,
+                      .address = http_request_peer(c->req)),
+                  refresh_done);
 }
 
 /* The row: the user whose sessions have ended. */
@@ -176,12 +159,7 @@ static void logout(ApiCall *c)
                 return;
         token_hash(token, hash);
 
-        const char *params[] = { hash };
-
-        api_query(c, "UPDATE login_sessions l SET revoked_at = now() FROM refresh_tokens r, users u"
-                     " WHERE r.token_hash = $1::bytea AND l.id = r.session_id AND l.revoked_at IS NULL AND u.id = l.user_id"
-                     " RETURNING u.public_id",
-                  1, params, ended);
+        api_query(c, SQL(logout, .hash = hash), ended);
 }
 
 /* ---- The list ---- */
@@ -193,16 +171,10 @@ static void list_sessions(ApiCall *c)
         if (!api_page_parse(c, "n", &page))
                 return;
 
-        const char *params[] = { c->user, c->session, page.limit, page.keys[0] };
-
-        api_query(c, "SELECT coalesce(json_agg(json_build_object('id', l.public_id, 'created_at', " SQL_TIME("l.created_at")
-                     ", 'last_used_at', " SQL_TIME("l.last_used_at") ", 'expires_at', " SQL_TIME("l.expires_at")
-                     ", 'user_agent', l.user_agent, 'address', l.address, 'current', l.public_id = $2)"
-                     " ORDER BY l.id DESC), '[]'), count(*), json_build_array(min(l.id)::text)"
-                     " FROM (SELECT * FROM login_sessions WHERE user_id = (SELECT id FROM users WHERE public_id = $1)"
-                     "  AND revoked_at IS NULL AND expires_at > now() AND id < coalesce($4::bigint, 9223372036854775807)"
-                     "  ORDER BY id DESC LIMIT $3::int) l",
-                  4, params, api_page_done);
+        api_query(c,
+                  SQL(list_sessions, .user = c->user, .session = c->session, .limit = page.limit,
+                      .after = page.keys[0]),
+                  api_page_done);
 }
 
 static void end_session_done(ApiCall *c, PGresult *res, int error)
@@ -215,22 +187,14 @@ static void end_session_done(ApiCall *c, PGresult *res, int error)
 
 static void end_session(ApiCall *c)
 {
-        const char *params[] = { c->user, http_request_param(c->req, "session_id") };
-
-        api_query(c, "UPDATE login_sessions l SET revoked_at = now() FROM users u WHERE l.public_id = $2"
-                     " AND u.public_id = $1 AND l.user_id = u.id AND l.revoked_at IS NULL AND l.expires_at > now()"
-                     " RETURNING u.public_id",
-                  2, params, end_session_done);
+        api_query(c,
+                  SQL(end_session, .user = c->user, .session_id = http_request_param(c->req, "session_id")),
+                  end_session_done);
 }
 
 static void end_all_sessions(ApiCall *c)
 {
-        const char *params[] = { c->user };
-
-        api_query(c, "WITH l AS (UPDATE login_sessions l SET revoked_at = now() FROM users u WHERE u.public_id = $1"
-                     "  AND l.user_id = u.id AND l.revoked_at IS NULL)"
-                     " SELECT public_id FROM users WHERE public_id = $1",
-                  1, params, ended);
+        api_query(c, SQL(end_all_sessions, .user = c->user), ended);
 }
 
 const ApiRoute api_session_routes[] = {

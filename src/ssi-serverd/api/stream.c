@@ -3,9 +3,9 @@
 #include <uthash.h>
 #include <utlist.h>
 
-#include "api/sql.h"
 #include "db/array.h"
 #include "api/stream.h"
+#include "api/stream.sql.h"
 
 typedef struct StreamUser StreamUser;
 
@@ -39,16 +39,6 @@ struct Streams {
         Changes pending_changes; /* what it points to */
         bool reading;
 };
-
-/* One row per event: user, event, data. */
-static const char sql_read[] =
-        "SELECT u.public_id, 'service', json_build_object('server_id', s.public_id, 'service', " SQL_SERVICE_JSON ")"
-        " FROM unnest($1::text[], $2::text[]) p(server, name) JOIN servers s ON s.public_id = p.server"
-        " JOIN users u ON u.id = s.user_id JOIN services v ON v.server_id = s.id AND v.name = p.name"
-        " UNION ALL"
-        " SELECT u.public_id, 'server', " SQL_SERVER_JSON
-        " FROM unnest($3::text[]) p(server) JOIN servers s ON s.public_id = p.server"
-        " JOIN users u ON u.id = s.user_id" SQL_SERVER_COUNTS;
 
 static void streams_flush(Streams *s);
 
@@ -157,7 +147,9 @@ static void streams_flush(Streams *s)
                 const char *params[] = { db_array_done(&servers), db_array_done(&names), db_array_done(&counted) };
 
                 r = params[0] && params[1] && params[2] ?
-                            backend_query(s->backend, sql_read, 3, params, read_done, s) :
+                            backend_query(s->backend,
+                                          SQL(read_changes, .servers = params[0], .names = params[1], .counted = params[2]),
+                                          read_done, s) :
                             -ENOMEM;
                 s->reading = r >= 0;
         }

@@ -1,19 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/page.h"
-#include "api/sql.h"
 #include "api/api.h"
 #include "auth/token.h"
 #include "api/field.h"
+#include "api/tokens.sql.h"
 
 /* Tokens for programs: made and withdrawn by a logged-in user, shown once. */
 
-#define TOKENS_MAX      "100" /* per user */
+#define TOKENS_MAX      100 /* per user */
 #define NAME_MAX_BYTES  128
 #define LIFETIME_MAX    (10 * INT64_C(31536000)) /* s */
-
-#define SQL_TOKEN_PAIRS                                                                                         \
-        "'id', k.public_id, 'name', k.name, 'scopes', to_json(k.scopes), 'created_at', " SQL_TIME("k.created_at")  \
-        ", 'expires_at', " SQL_TIME("k.expires_at") ", 'last_used_at', " SQL_TIME("k.last_used_at")
 
 static void list_tokens(ApiCall *c)
 {
@@ -22,13 +18,7 @@ static void list_tokens(ApiCall *c)
         if (!api_page_parse(c, "n", &page))
                 return;
 
-        const char *params[] = { c->user, page.limit, page.keys[0] };
-
-        api_query(c, "SELECT coalesce(json_agg(json_build_object(" SQL_TOKEN_PAIRS ") ORDER BY k.id DESC), '[]'),"
-                     " count(*), json_build_array(min(k.id)::text)"
-                     " FROM (SELECT * FROM api_tokens WHERE user_id = (SELECT id FROM users WHERE public_id = $1)"
-                     "  AND id < coalesce($3::bigint, 9223372036854775807) ORDER BY id DESC LIMIT $2::int) k",
-                  3, params, api_page_done);
+        api_query(c, SQL(list_tokens, .user = c->user, .limit = page.limit, .after = page.keys[0]), api_page_done);
 }
 
 static bool is_scope(const char *s)
@@ -84,7 +74,7 @@ static void token_made(ApiCall *c, PGresult *res, int error)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
                 http_respond_problem(c->req, 409, "too-many-tokens",
-                                     "An account holds at most " TOKENS_MAX " API tokens.");
+                                     "An account holds at most " STRINGIFY(TOKENS_MAX) " API tokens.");
         else
                 http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
                                   (size_t) PQgetlength(res, 0, 0));
@@ -111,14 +101,10 @@ static void make_token(ApiCall *c)
         token_new(API_TOKEN_KIND, token);
         token_hash(token, hash);
 
-        const char *params[] = { c->user, id, hash, name, scopes_text, lifetime, token };
-
-        api_query(c, "WITH k AS (INSERT INTO api_tokens (user_id, public_id, token_hash, name, scopes, expires_at)"
-                     "  SELECT u.id, $2, $3::bytea, $4, ARRAY(SELECT DISTINCT unnest($5::text[])),"
-                     "  now() + make_interval(secs => nullif($6, '')::float8) FROM users u WHERE u.public_id = $1"
-                     "  AND (SELECT count(*) FROM api_tokens o WHERE o.user_id = u.id) < " TOKENS_MAX " RETURNING *)"
-                     " SELECT json_build_object(" SQL_TOKEN_PAIRS ", 'token', $7::text) FROM k",
-                  7, params, token_made);
+        api_query(c,
+                  SQL(make_token, .user = c->user, .id = id, .hash = hash, .name = name,
+                      .scopes_text = scopes_text, .lifetime = lifetime, .token = token),
+                  token_made);
 }
 
 static void token_deleted(ApiCall *c, PGresult *res, int error)
@@ -135,11 +121,9 @@ static void token_deleted(ApiCall *c, PGresult *res, int error)
 
 static void delete_token(ApiCall *c)
 {
-        const char *params[] = { c->user, http_request_param(c->req, "token_id") };
-
-        api_query(c, "DELETE FROM api_tokens k USING users u WHERE k.public_id = $2 AND u.public_id = $1"
-                     " AND k.user_id = u.id RETURNING 1",
-                  2, params, token_deleted);
+        api_query(c,
+                  SQL(delete_token, .user = c->user, .token_id = http_request_param(c->req, "token_id")),
+                  token_deleted);
 }
 
 const ApiRoute api_token_routes[] = {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/mail.h"
 #include "api/session.h"
-#include "api/sql.h"
 #include "auth/throttle.h"
 #include "notify/notifier.h"
 #include "auth/token.h"
 #include "auth/password.h"
 #include "api/field.h"
 #include "model/account.h"
+#include "api/users.sql.h"
 
 /* Both of the body's fields, checked. Returns false when it has answered. */
 static bool parse_credentials(ApiCall *c, bool new, const char **ret_email, const char **ret_password)
@@ -83,10 +83,6 @@ void api_respond_bad_credentials(ApiCall *c)
         http_respond_problem(c->req, 401, "bad-credentials", "The address or the password is wrong.");
 }
 
-/* The password may have been changed since it was looked at. */
-static const char sql_session[] =
-        API_SQL_SESSION("SELECT id AS user_id FROM users WHERE public_id = $1 AND password_hash = $6");
-
 /* text[0]: the address. What came of the attempt says nothing to somebody who guesses. */
 static void no_guess(ApiCall *c)
 {
@@ -106,7 +102,7 @@ static void login_verified(int r, const char *hash, void *userdata)
         else if (r < 0)
                 api_respond_password_failure(c, r);
         else
-                api_session_start(c, sql_session, c->user, c->text[1], api_respond_bad_credentials);
+                api_session_start(c, SQL_session_of_password, c->user, c->text[1], api_respond_bad_credentials);
         http_request_unref(req);
 }
 
@@ -158,19 +154,12 @@ static void login(ApiCall *c)
                 return;
         }
 
-        const char *params[] = { email };
-
-        api_query(c, "SELECT public_id, password_hash FROM users WHERE lower(email) = lower($1)", 1, params,
-                  login_found);
+        api_query(c, SQL(login, .email = email), login_found);
 }
 
 static void me(ApiCall *c)
 {
-        const char *params[] = { c->user };
-
-        api_query(c, "SELECT json_build_object('id', public_id, 'email', email,"
-                     " 'created_at', " SQL_TIME("created_at") ") FROM users WHERE public_id = $1",
-                  1, params, api_done_200);
+        api_query(c, SQL(me, .user = c->user), api_done_200);
 }
 
 /* ---- What asks for the password once more ---- */
@@ -220,8 +209,6 @@ static void check_current_password(ApiCall *c, PGresult *res, int error, const c
         }
 }
 
-static const char sql_credentials[] = "SELECT email, password_hash FROM users WHERE public_id = $1";
-
 static void answer_204(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0)
@@ -270,11 +257,10 @@ static void change_found(ApiCall *c, PGresult *res, int error)
 static void change_password(ApiCall *c)
 {
         json_object *body = http_request_json(c->req);
-        const char *params[] = { c->user };
 
         if (!body || !api_body_password(c, body, "current_password") || !api_body_new_password(c, body, "new_password"))
                 return;
-        api_query(c, sql_credentials, 1, params, change_found);
+        api_query(c, SQL(credentials, .user = c->user), change_found);
 }
 
 static void delete_account_now(ApiCall *c)
@@ -296,11 +282,10 @@ static void delete_found(ApiCall *c, PGresult *res, int error)
 static void delete_account(ApiCall *c)
 {
         json_object *body = http_request_json(c->req);
-        const char *params[] = { c->user };
 
         if (!body || !api_body_password(c, body, "password"))
                 return;
-        api_query(c, sql_credentials, 1, params, delete_found);
+        api_query(c, SQL(credentials, .user = c->user), delete_found);
 }
 
 const ApiRoute api_user_routes[] = {

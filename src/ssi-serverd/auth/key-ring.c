@@ -4,12 +4,12 @@
 #include "auth/key-ring.h"
 #include "shared/log.h"
 #include "core/backend.h"
+#include "auth/key-ring.sql.h"
 
 #define REFRESH_USEC     (600 * USEC_PER_SEC)
 #define READ_MIN_USEC    USEC_PER_SEC /* between two readings for unknown keys */
 #define WAITING_MAX      64
 /* Longer than until the next refresh and the life of a token together. */
-#define PUBLISHED_FOR    "interval '1 hour'"
 
 typedef struct PublicKey {
         char id[ACCESS_KEY_ID_LENGTH + 1];
@@ -104,8 +104,7 @@ static void ring_read_now(KeyRing *ring)
 {
         int r;
 
-        r = backend_query(ring->backend, "SELECT id, public_key FROM access_token_keys WHERE expires_at > now()", 0, NULL,
-                         on_read, ring);
+        r = backend_query(ring->backend, SQL(ring_read_now), on_read, ring);
         if (r < 0) {
                 wake_all(ring, r);
                 return;
@@ -150,14 +149,9 @@ static void on_published(PGresult *res, int error, void *userdata)
 
 void key_ring_refresh(KeyRing *ring)
 {
-        const char *params[] = { ring->own->id, ring->own->public_pem };
-
         (void) backend_query(ring->backend,
-                            "WITH gone AS (DELETE FROM access_token_keys WHERE expires_at < now() AND id <> $1)"
-                            " INSERT INTO access_token_keys (id, public_key, expires_at)"
-                            " VALUES ($1, $2, now() + " PUBLISHED_FOR ")"
-                            " ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at",
-                            2, params, on_published, ring);
+                             SQL(key_ring_refresh, .id = ring->own->id, .public_pem = ring->own->public_pem),
+                             on_published, ring);
 }
 
 static int on_refresh_timer(sd_event_source *source, uint64_t usec, void *userdata)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "core/backend.h"
+#include "core/backend.sql.h"
 #include "shared/log.h"
 
 /* ---- Availability ---- */
@@ -53,11 +54,8 @@ void backend_publish(Backend *b, const Changes *changes, bool notified)
         b->events->changed(b, changes);
         if (notified || changes_encode(changes, b->instance, &payloads, &n) < 0)
                 return;
-        for (size_t i = 0; i < n; i++) {
-                const char *params[] = { payloads[i] };
-
-                (void) backend_query(b, "SELECT pg_notify('" CHANGES_CHANNEL "', $1)", 1, params, NULL, NULL);
-        }
+        for (size_t i = 0; i < n; i++)
+                (void) backend_query(b, SQL(publish_change, .channel = CHANGES_CHANNEL, .payload = payloads[i]), NULL, NULL);
         payloads_free(payloads, n);
 }
 

@@ -8,6 +8,7 @@
 #include <systemd/sd-event.h>
 
 #include "db/result.h"
+#include "db/statement.h"
 
 typedef struct Db Db;
 

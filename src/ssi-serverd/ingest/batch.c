@@ -4,7 +4,7 @@
 
 #include "db/array.h"
 #include "ingest/internal.h"
-#include "ingest/sql.h"
+#include "ingest/batch.sql.h"
 
 static void add_optional_int(DbArray *a, int64_t value)
 {
@@ -14,27 +14,27 @@ static void add_optional_int(DbArray *a, int64_t value)
                 db_array_int(a, value);
 }
 
-static void add_service(DbArray a[static _SVC_MAX], const ServiceState *s)
+static void add_service(DbArray a[static SQL_items_params], const ServiceState *s)
 {
         const IngestItem *result = s->result, *last = s->last;
         bool error = last->kind == INGEST_ERROR;
 
-        db_array_int(&a[SVC_PART], (int64_t) s->key.part + 1);
-        db_array_text(&a[SVC_NAME], s->key.name);
-        db_array_text(&a[SVC_STATUS], result ? status_to_string(result->status) : NULL);
-        db_array_text(&a[SVC_MESSAGE], result ? result->text.message : NULL);
-        db_array_time(&a[SVC_STATUS_AT], result ? result->timestamp : USEC_INFINITY);
-        db_array_time(&a[SVC_CHANGED_AT], result ? s->changed_at : USEC_INFINITY);
-        db_array_bool(&a[SVC_FLIPPED], s->flipped);
-        db_array_bool(&a[SVC_LIVE], !last->replay);
-        add_optional_int(&a[SVC_DURATION], last->duration_ms);
-        db_array_text(&a[SVC_INVOCATION], last->text.invocation_id);
-        db_array_text(&a[SVC_ERROR_KIND], error ? last->text.error_kind : NULL);
-        db_array_text(&a[SVC_ERROR_DETAIL], error ? last->text.error_detail : NULL);
-        db_array_time(&a[SVC_ERROR_AT], error ? last->timestamp : USEC_INFINITY);
+        db_array_int(&a[SQL_items_part], (int64_t) s->key.part + 1);
+        db_array_text(&a[SQL_items_name], s->key.name);
+        db_array_text(&a[SQL_items_status], result ? status_to_string(result->status) : NULL);
+        db_array_text(&a[SQL_items_message], result ? result->text.message : NULL);
+        db_array_time(&a[SQL_items_status_at], result ? result->timestamp : USEC_INFINITY);
+        db_array_time(&a[SQL_items_changed_at], result ? s->changed_at : USEC_INFINITY);
+        db_array_bool(&a[SQL_items_flipped], s->flipped);
+        db_array_bool(&a[SQL_items_live], !last->replay);
+        add_optional_int(&a[SQL_items_duration], last->duration_ms);
+        db_array_text(&a[SQL_items_invocation], last->text.invocation_id);
+        db_array_text(&a[SQL_items_error_kind], error ? last->text.error_kind : NULL);
+        db_array_text(&a[SQL_items_error_detail], error ? last->text.error_detail : NULL);
+        db_array_time(&a[SQL_items_error_at], error ? last->timestamp : USEC_INFINITY);
 }
 
-static void add_event(DbArray a[static _EV_MAX], size_t part, const IngestItem *item)
+static void add_event(DbArray a[static SQL_items_params], size_t part, const IngestItem *item)
 {
         static const char *const kinds[] = {
                 [INGEST_RESULT] = "result",
@@ -42,20 +42,20 @@ static void add_event(DbArray a[static _EV_MAX], size_t part, const IngestItem *
                 [INGEST_GAP] = "gap",
         };
 
-        db_array_int(&a[EV_PART], (int64_t) part + 1);
-        db_array_text(&a[EV_SERVICE], item->text.service);
-        db_array_text(&a[EV_KIND], kinds[item->kind]);
-        db_array_time(&a[EV_AT], item->timestamp);
-        db_array_text(&a[EV_STATUS], status_to_string(item->status));
-        db_array_text(&a[EV_MESSAGE], item->text.message);
-        db_array_text(&a[EV_ERROR_KIND], item->text.error_kind);
-        db_array_text(&a[EV_ERROR_DETAIL], item->text.error_detail);
-        add_optional_int(&a[EV_DURATION], item->duration_ms);
-        db_array_text(&a[EV_INVOCATION], item->text.invocation_id);
-        db_array_time(&a[EV_GAP_FROM], item->gap_from);
+        db_array_int(&a[SQL_items_event_part], (int64_t) part + 1);
+        db_array_text(&a[SQL_items_event_service], item->text.service);
+        db_array_text(&a[SQL_items_event_kind], kinds[item->kind]);
+        db_array_time(&a[SQL_items_event_at], item->timestamp);
+        db_array_text(&a[SQL_items_event_status], status_to_string(item->status));
+        db_array_text(&a[SQL_items_event_message], item->text.message);
+        db_array_text(&a[SQL_items_event_error_kind], item->text.error_kind);
+        db_array_text(&a[SQL_items_event_error_detail], item->text.error_detail);
+        add_optional_int(&a[SQL_items_event_duration], item->duration_ms);
+        db_array_text(&a[SQL_items_event_invocation], item->text.invocation_id);
+        db_array_time(&a[SQL_items_event_gap_from], item->gap_from);
 }
 
-static void add_inventory(DbArray a[static _INV_MAX], const Batch *b, size_t part)
+static void add_inventory(DbArray a[static SQL_inventory_params], const Batch *b, size_t part)
 {
         const IngestItem *item = b->parts[part].items;
 
@@ -66,18 +66,18 @@ static void add_inventory(DbArray a[static _INV_MAX], const Batch *b, size_t par
                 if (!s->write)
                         continue;
                 known = known_find(&b->parts[part].source->known, s->name);
-                db_array_int(&a[INV_PART], (int64_t) part + 1);
-                db_array_text(&a[INV_NAME], s->name);
-                db_array_text(&a[INV_TITLE], s->title);
-                db_array_text(&a[INV_DESCRIPTION], s->description);
-                db_array_text(&a[INV_VERSION], s->version);
-                db_array_text(&a[INV_SCHEDULE], s->schedule);
-                add_optional_int(&a[INV_TIMEOUT], s->timeout_ms);
-                db_array_bool(&a[INV_ENABLED], s->enabled);
-                db_array_time(&a[INV_NEXT_RUN], s->next_run);
-                db_array_text(&a[INV_WATCHES], s->watches);
-                db_array_text(&a[INV_DEPENDS_ON], s->depends_on);
-                db_array_time(&a[INV_HEARD_AT], known && known->heard > 0 ? known->heard : USEC_INFINITY);
+                db_array_int(&a[SQL_inventory_part], (int64_t) part + 1);
+                db_array_text(&a[SQL_inventory_name], s->name);
+                db_array_text(&a[SQL_inventory_title], s->title);
+                db_array_text(&a[SQL_inventory_description], s->description);
+                db_array_text(&a[SQL_inventory_version], s->version);
+                db_array_text(&a[SQL_inventory_schedule], s->schedule);
+                add_optional_int(&a[SQL_inventory_timeout], s->timeout_ms);
+                db_array_bool(&a[SQL_inventory_enabled], s->enabled);
+                db_array_time(&a[SQL_inventory_next_run], s->next_run);
+                db_array_text(&a[SQL_inventory_watches], s->watches);
+                db_array_text(&a[SQL_inventory_depends_on], s->depends_on);
+                db_array_time(&a[SQL_inventory_heard_at], known && known->heard > 0 ? known->heard : USEC_INFINITY);
         }
 }
 
@@ -125,33 +125,33 @@ static int add_notifications(const Batch *b, const char *instance, DbArray *a)
         return 0;
 }
 
-static int fill_items(const Batch *b, const char *instance, DbArray a[static ITEMS_PARAMS])
+static int fill_items(const Batch *b, const char *instance, DbArray a[static SQL_items_params])
 {
         for (size_t k = 0; k < b->n_parts; k++) {
                 const IngestItem *item;
 
                 DL_FOREACH(b->parts[k].items, item)
                         if (item->keep)
-                                add_event(a + ITEMS_EVENTS, k, item);
+                                add_event(a, k, item);
         }
         for (size_t k = 0; k < b->n_states; k++)
                 if (b->states[k].write)
-                        add_service(a + ITEMS_SERVICES, &b->states[k]);
-        return add_notifications(b, instance, &a[ITEMS_NOTIFY]);
+                        add_service(a, &b->states[k]);
+        return add_notifications(b, instance, &a[SQL_items_notify]);
 }
 
-static int fill_params(const Batch *b, const char *instance, DbArray a[static ITEMS_PARAMS])
+static int fill_params(const Batch *b, const char *instance, DbArray a[static SQL_items_params])
 {
         for (size_t k = 0; k < b->n_parts; k++) {
                 const BatchPart *p = &b->parts[k];
 
-                db_array_int(&a[FENCE_ID], p->source->id);
-                db_array_int(&a[FENCE_EPOCH], p->source->epoch);
-                db_array_text(&a[FENCE_CURSOR], p->cursor);
-                db_array_bool(&a[FENCE_GAP], p->gap);
+                db_array_int(&a[SQL_live_server], p->source->id);
+                db_array_int(&a[SQL_live_epoch], p->source->epoch);
+                db_array_text(&a[SQL_live_cursor], p->cursor);
+                db_array_bool(&a[SQL_live_gap], p->gap);
                 if (b->kind == BATCH_INVENTORY) {
-                        add_inventory(a + INVENTORY_SERVICES, b, k);
-                        db_array_bool(&a[INVENTORY_WHOLE], p->items->whole);
+                        add_inventory(a, b, k);
+                        db_array_bool(&a[SQL_inventory_whole], p->items->whole);
                 }
         }
         return b->kind == BATCH_ITEMS ? fill_items(b, instance, a) : 0;
@@ -165,13 +165,13 @@ int batch_send(Batch *b, Db *db, const char *instance, const IngestSettings *set
                 unsigned n_params;
                 unsigned grace; /* the parameter that is the grace, or none */
         } statements[] = {
-                [BATCH_ITEMS] = { "items", sql_items, ITEMS_PARAMS, ITEMS_GRACE },
-                [BATCH_INVENTORY] = { "inventory", sql_inventory, INVENTORY_PARAMS, INVENTORY_GRACE },
-                [BATCH_LIVE] = { "live", sql_live, _FENCE_MAX, UINT_MAX },
+                [BATCH_ITEMS] = { "items", SQL_items, SQL_items_params, SQL_items_grace },
+                [BATCH_INVENTORY] = { "inventory", SQL_inventory, SQL_inventory_params, SQL_inventory_grace },
+                [BATCH_LIVE] = { "live", SQL_live, SQL_live_params, UINT_MAX },
         };
         unsigned n_params = statements[b->kind].n_params;
-        const char *params[ITEMS_PARAMS];
-        DbArray a[ITEMS_PARAMS] = {};
+        const char *params[SQL_items_params];
+        DbArray a[SQL_items_params] = {};
         char grace[16];
         int r;
 
@@ -185,7 +185,7 @@ int batch_send(Batch *b, Db *db, const char *instance, const IngestSettings *set
         if (r >= 0)
                 r = db_query_prepared(db, statements[b->kind].name, statements[b->kind].sql, n_params, params, callback,
                                       userdata);
-        db_arrays_free(a, ITEMS_PARAMS);
+        db_arrays_free(a, SQL_items_params);
         return r;
 }
 

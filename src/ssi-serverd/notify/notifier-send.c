@@ -6,11 +6,11 @@
 #include "shared/log.h"
 #include "notify/notifier-internal.h"
 #include "auth/token.h"
+#include "notify/notifier-send.sql.h"
 
 #define RETRY_MIN_SEC   1U
 #define RETRY_MAX_SEC   900U
 #define RECORD_AGAIN    USEC_PER_SEC
-#define TOKEN_LIFETIME  "2 hours"
 
 static void slot_record(NotifySlot *s);
 
@@ -71,37 +71,22 @@ static void recorded(PGresult *res, int error, void *userdata)
                 notifier_kick(n);
 }
 
-/* $1 id, $2 ok, $3 for good, $4 delay in ms, $5 what went wrong. A channel or browser that fails says since when. */
-static const char sql_record[] =
-        "WITH o AS (UPDATE notification_outbox SET"
-        "  state = CASE WHEN $2::bool THEN 'sent' WHEN $3::bool OR created_at < now() - interval '1 day' THEN 'failed'"
-        "   ELSE 'queued' END,"
-        "  done_at = CASE WHEN $2::bool OR $3::bool OR created_at < now() - interval '1 day' THEN now() END,"
-        "  due_at = now() + $4::int * interval '1 ms', error = $5"
-        "  WHERE id = $1::bigint AND state = 'queued' RETURNING channel_id, subscription_id),"
-        " c AS (UPDATE notification_channels c SET"
-        "  last_success_at = CASE WHEN $2::bool THEN now() ELSE c.last_success_at END, last_error = $5,"
-        "  failing_since = CASE WHEN $2::bool THEN NULL ELSE coalesce(c.failing_since, now()) END"
-        "  FROM o WHERE c.id = o.channel_id AND o.subscription_id IS NULL)"
-        " UPDATE push_subscriptions p SET"
-        "  last_success_at = CASE WHEN $2::bool THEN now() ELSE p.last_success_at END, last_error = $5,"
-        "  failing_since = CASE WHEN $2::bool THEN NULL ELSE coalesce(p.failing_since, now()) END"
-        "  FROM o WHERE p.id = o.subscription_id";
-
-/* A browser that has unsubscribed; its messages go with it. */
-static const char sql_gone[] = "DELETE FROM push_subscriptions p USING notification_outbox o WHERE o.id = $1::bigint"
-                               " AND p.id = o.subscription_id";
-
 static void slot_record(NotifySlot *s)
 {
         const DeliveryResult *result = &s->result;
         char delay[16];
-        const char *params[] = { s->id, result->ok ? "t" : "f", result->permanent ? "t" : "f", delay,
-                                 result->ok ? NULL : result->detail };
         bool gone = s->endpoint && result->gone;
+        int r;
 
         snprintf(delay, sizeof(delay), "%u", result->ok ? 0 : retry_delay(s));
-        if (db_query(s->notifier->db, gone ? sql_gone : sql_record, gone ? 1 : ELEMENTSOF(params), params, recorded, s) < 0) {
+        if (gone)
+                r = db_query(s->notifier->db, SQL(forget_subscription, .id = s->id), recorded, s);
+        else
+                r = db_query(s->notifier->db,
+                             SQL(record, .id = s->id, .ok = sql_bool(result->ok), .permanent = sql_bool(result->permanent),
+                                 .delay_ms = delay, .error = result->ok ? NULL : result->detail),
+                             recorded, s);
+        if (r < 0) {
                 slot_record_later(s);
                 return;
         }
@@ -251,7 +236,6 @@ static void token_stored(PGresult *res, int error, void *userdata)
 static int account_mail_start(NotifySlot *s, const char *kind)
 {
         char token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
-        const char *params[] = { hash, s->user, kind, s->email };
 
         token_new("mail", token);
         token_hash(token, hash);
@@ -259,14 +243,14 @@ static int account_mail_start(NotifySlot *s, const char *kind)
         if (!s->token)
                 return -ENOMEM;
         return db_query(s->notifier->db,
-                        "INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)"
-                        " VALUES ($1::bytea, $2::bigint, $3, $4, now() + interval '" TOKEN_LIFETIME "') RETURNING purpose",
-                        4, params, token_stored, s);
+                        SQL(account_mail_start, .hash = hash, .user = s->user, .kind = kind, .email = s->email),
+                        token_stored, s);
 }
 
 void notify_slot_start(NotifySlot *s)
 {
         _cleanup_(notify_message_done) NotifyMessage m = {};
+
         NotifyTarget target = {
                 .type = s->type,
                 .config = s->config ?: "{}",

@@ -5,6 +5,7 @@
 #include "shared/log.h"
 #include "notify/notifier-internal.h"
 #include "shared/io-util.h"
+#include "notify/notifier.sql.h"
 
 /* How it runs: whatever may have caused a transition kicks; the evaluation (one statement, one transaction) turns
  * transitions into messages and says when something held back or queued is next due. What is due is claimed, a
@@ -14,7 +15,6 @@
 #define WAKE_MAX_USEC     (60 * USEC_PER_SEC)
 #define TIDY_USEC         (60 * USEC_PER_SEC)
 #define AGAIN_USEC        USEC_PER_SEC
-#define OUTBOX_KEEP       "14 days"
 
 static void evaluate(Notifier *n);
 
@@ -116,17 +116,11 @@ static void claimed(PGresult *res, int error, void *userdata)
 static void claim(Notifier *n)
 {
         char limit[16], lease[32];
-        const char *params[] = { limit, lease, n->key.public };
         int r;
 
         snprintf(limit, sizeof(limit), "%u", NOTIFY_SLOTS_MAX - n->n_slots);
         snprintf(lease, sizeof(lease), "%u s", n->config.timeout + n->config.timeout / 2 + 2);
-        r = db_query(n->db, "SELECT o.id, o.public_id, o.payload, o.attempts, coalesce(c.type, 'email'), c.config,"
-                            " p.endpoint, p.p256dh, p.auth, coalesce(o.payload ->> 'email', u.email), o.user_id"
-                            " FROM notifications_claim($1::int, $2::interval, $3) o JOIN users u ON u.id = o.user_id"
-                            " LEFT JOIN notification_channels c ON c.id = o.channel_id"
-                            " LEFT JOIN push_subscriptions p ON p.id = o.subscription_id",
-                     3, params, claimed, n);
+        r = db_query(n->db, SQL(claim, .limit = limit, .lease = lease, .public = n->key.public), claimed, n);
         if (r >= 0)
                 n->claiming = true;
         else
@@ -160,12 +154,13 @@ static void evaluated(PGresult *res, int error, void *userdata)
 
 static void evaluate(Notifier *n)
 {
-        const char *params[] = { n->key.public, n->full_history ? "all" : "changes" };
-
         if (n->evaluating || n->claiming || n->stopped || !n->db)
                 return;
         n->kicked = false;
-        if (db_query(n->db, "SELECT more, wait_ms FROM notifications_evaluate($1, $2)", 2, params, evaluated, n) >= 0)
+        if (db_query(n->db,
+                     SQL(evaluate, .public = n->key.public,
+                         .history = n->full_history ? "all" : "changes"),
+                     evaluated, n) >= 0)
                 n->evaluating = true;
         /* Else the connection is down, and kicks when it is back. */
 }
@@ -178,13 +173,9 @@ static void tidied(PGresult *res, int error, void *userdata)
 
 static void tidy(Notifier *n)
 {
-        const char *keep[] = { OUTBOX_KEEP }, *key[] = { n->key.public };
-
         if (n->have_key)
-                (void) db_query(n->db, "INSERT INTO push_keys (public_key) VALUES ($1)"
-                                       " ON CONFLICT (public_key) DO UPDATE SET seen_at = now()",
-                                1, key, tidied, n);
-        (void) db_query(n->db, "SELECT notifications_tidy($1::interval)", 1, keep, tidied, n);
+                (void) db_query(n->db, SQL(announce_key, .public = n->key.public), tidied, n);
+        (void) db_query(n->db, SQL(tidy), tidied, n);
 }
 
 static int on_tidy(sd_event_source *source, uint64_t usec, void *userdata)

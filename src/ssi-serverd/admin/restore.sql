@@ -1,0 +1,55 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- What goes around a backup in the transaction that restores it.
+
+-- A statement that is still under way, of this instance or another, would wait for what is dropped here, and this for it: its session ends.
+-- The agents' sessions of now are remembered, to be fenced. Then all that this server has in the database goes; what belongs to
+-- an extension stays. The names are taken before anything goes, and while the search path still has public in it: what
+-- has a type that is gone has no name any more.
+-- name: restore_before
+SET LOCAL client_min_messages = error;
+ DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid(); END $$;
+ CREATE TEMP TABLE ssi_epochs AS SELECT public_id, session_epoch FROM public.servers;
+ DO $$ DECLARE command text; BEGIN
+ FOREACH command IN ARRAY (SELECT coalesce(array_agg(format('DROP %s IF EXISTS %s CASCADE', kind, name)), '{}')
+  FROM (SELECT 'TABLE' AS kind, c.oid::regclass::text AS name FROM pg_class c
+   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+  UNION ALL SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+    ELSE 'SEQUENCE' END, c.oid::regclass::text FROM pg_class c
+   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('v', 'm', 'S')
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'e', 'i'))
+  UNION ALL SELECT 'ROUTINE', p.oid::regprocedure::text FROM pg_proc p
+   WHERE p.pronamespace = 'public'::regnamespace
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+  UNION ALL SELECT 'TYPE', t.oid::regtype::text FROM pg_type t
+   WHERE t.typnamespace = 'public'::regnamespace AND t.typtype IN ('d', 'e', 'r')
+   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = t.oid AND d.deptype = 'e')
+  ) o) LOOP EXECUTE command; END LOOP; END $$
+
+-- Comes after the backup, when all of it was read.
+-- name: restore_complete
+SET ssi.complete = 'yes';
+
+-- The backup left the search path empty, and our triggers have names to find. An agent whose session was of the time
+-- after the backup must not go on in the restored past as if nothing had been: it connects anew, and gets to know the
+-- cursor from which on results are missing.
+-- name: restore_after
+SET LOCAL search_path = public;
+ DO $$ DECLARE version int; BEGIN
+ IF current_setting('ssi.complete', true) IS DISTINCT FROM 'yes' THEN
+  RAISE EXCEPTION 'The backup is not complete.'; END IF;
+ IF to_regclass('public.schema_migrations') IS NULL OR to_regclass('public.servers') IS NULL THEN
+  RAISE EXCEPTION 'This is no backup of ssi-serverd.'; END IF;
+ SELECT max(m.version) INTO version FROM public.schema_migrations m;
+ IF version > current_setting('ssi.known')::int THEN
+  RAISE EXCEPTION 'The backup is of a newer ssi-serverd (schema version %, known is %): upgrade first.',
+   version, current_setting('ssi.known'); END IF; END $$;
+ UPDATE public.servers s SET connected = false,
+  session_epoch = greatest(s.session_epoch, e.session_epoch) + 1
+  FROM pg_temp.ssi_epochs e WHERE e.public_id = s.public_id
+
+-- After the transaction: other instances begin anew, since they know things of the database as it was.
+-- name: restore_terminate
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+ AND usename = current_user AND pid <> pg_backend_pid()

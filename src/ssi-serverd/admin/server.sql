@@ -1,0 +1,8 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- include model/fragments.sql
+
+-- name: admin_list_servers
+SELECT s.public_id, s.name, u.email, server_state(s.claimed_at, s.connected, s.rebooting_until),
+ coalesce(@usec(s.last_seen), 0),
+ (SELECT count(*) FROM services v WHERE v.server_id = s.id), array_to_string(s.labels, E'\x1f')
+ FROM servers s JOIN users u ON u.id = s.user_id ORDER BY s.name, s.id

@@ -1,0 +1,69 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- include api/fragments.sql
+-- include model/fragments.sql
+
+-- Of notification_channels c: the object, its config, its type.
+-- fragment: channel
+json_build_object('id', c.public_id, 'type', c.type, 'name', c.name, 'enabled', c.enabled,
+ 'verified', c.verified, 'min_severity', c.min_severity, 'kinds', to_json(c.kinds),
+ 'servers', to_json(c.servers), 'labels', to_json(c.labels), 'damping', c.damping,
+ 'created_at', @time(c.created_at), 'last_success_at', @time(c.last_success_at),
+ 'failing_since', @time(c.failing_since), 'last_error', c.last_error,
+ 'queued', (SELECT count(*) FROM notification_outbox o WHERE o.channel_id = c.id AND o.state = 'queued')),
+ c.config, c.type
+
+-- What asks the owner of an address to confirm it, for the channels that ch names, unless it was asked often already.
+-- fragment: ask_to_verify
+ asked AS (INSERT INTO notification_outbox (public_id, queue, user_id, payload)
+  SELECT notification_id(), 'account ' || ch.user_id, ch.user_id,
+   jsonb_build_object('kind', 'verify', 'email', ch.config ->> 'address') FROM ch
+  WHERE NOT ch.verified AND (SELECT count(*) FROM notification_outbox o WHERE o.user_id = ch.user_id
+   AND o.payload ->> 'kind' = 'verify' AND o.created_at > now() - interval '1 hour') < 5)
+
+-- An address counts as confirmed for the user who has confirmed it.
+-- fragment: is_verified(type, config)
+(@type <> 'email' OR EXISTS (SELECT FROM verified_emails e WHERE e.user_id = u.id
+ AND e.email = lower(@config ->> 'address')))
+
+-- name: list_channels
+SELECT @channel FROM notification_channels c WHERE c.user_id = @user_id
+ ORDER BY c.id
+
+-- name: get_channel
+SELECT @channel FROM notification_channels c WHERE c.user_id = @user_id
+ AND c.public_id = :id
+
+-- name: delete_channel
+DELETE FROM notification_channels c WHERE c.user_id = @user_id AND c.public_id = :id
+ RETURNING 1
+
+-- name: create_channel
+WITH ch AS (INSERT INTO notification_channels (user_id, public_id, type, config, name, enabled,
+   min_severity, kinds, servers, labels, damping, verified)
+  SELECT u.id, :id, :type, :config::jsonb, :name, coalesce(:enabled::bool, true),
+   coalesce(:min_severity::service_status, 'UPDATE'), coalesce(:kinds::text[], '{status,error,stale,state}'),
+   coalesce(:servers::text[], '{}'), coalesce(:labels::text[], '{}'), :damping::int, @is_verified(:type, :config::jsonb)
+  FROM users u WHERE u.public_id = :user
+  AND (SELECT count(*) FROM notification_channels o WHERE o.user_id = u.id) < @CHANNELS_MAX
+  AND (:type <> 'push' OR NOT EXISTS (SELECT FROM notification_channels o WHERE o.user_id = u.id
+   AND o.type = 'push'))
+  RETURNING *),
+@ask_to_verify
+ SELECT @channel FROM ch c
+
+-- name: change_found
+WITH ch AS (UPDATE notification_channels c SET config = coalesce(:config::jsonb, c.config),
+   name = coalesce(:name, c.name), enabled = coalesce(:enabled::bool, c.enabled),
+   min_severity = coalesce(:min_severity::service_status, c.min_severity), kinds = coalesce(:kinds::text[], c.kinds),
+   servers = coalesce(:servers::text[], c.servers), labels = coalesce(:labels::text[], c.labels),
+   damping = CASE WHEN :has_damping::bool THEN :damping::int ELSE c.damping END,
+   verified = @is_verified(c.type, coalesce(:config::jsonb, c.config))
+  FROM users u WHERE u.public_id = :user AND c.user_id = u.id AND c.public_id = :id RETURNING c.*),
+ again AS (UPDATE notification_outbox o SET due_at = now() FROM ch WHERE o.channel_id = ch.id
+  AND o.state = 'queued' AND o.due_at > now() + interval '1 min'),
+@ask_to_verify
+ SELECT @channel FROM ch c
+
+-- name: change_channel
+SELECT c.type, c.config FROM notification_channels c WHERE c.user_id = @user_id
+ AND c.public_id = :id

@@ -1,0 +1,92 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- include model/fragments.sql
+
+-- Of services v.
+-- fragment: service_json
+json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'description', v.description,
+ 'version', v.version, 'schedule', v.schedule, 'timeout_ms', v.timeout_ms,
+ 'watches', to_json(v.watches), 'depends_on', to_json(v.depends_on),
+ 'enabled', coalesce(v.enabled, true), 'next_run', @time(v.next_run),
+ 'status', v.status, 'message', v.message, 'status_at', @time(v.status_at),
+ 'changed_at', @time(v.changed_at), 'received_at', @time(v.received_at),
+ 'duration_ms', v.duration_ms, 'invocation_id', v.invocation_id,
+ 'error', CASE WHEN v.error_kind IS NOT NULL THEN json_build_object('kind', v.error_kind,
+  'detail', v.error_detail, 'at', @time(v.error_at)) END,
+ 'stale', v.stale_since IS NOT NULL, 'stale_since', @time(v.stale_since),
+-- The recovery clears it; the row goes a moment later.
+ 'acknowledgement', CASE WHEN v.status <> 'OK' OR v.error_kind IS NOT NULL OR v.stale_since IS NOT NULL
+  THEN (SELECT json_build_object('reason', a.reason, 'created_at', @time(a.created_at))
+  FROM acknowledgements a WHERE a.server_id = v.server_id AND a.service = v.name) END)
+
+-- While an agent is connected it is as alive as the instance that holds it.
+-- fragment: last_seen
+CASE WHEN s.connected THEN greatest(s.last_seen, (SELECT i.seen_at FROM instances i
+ WHERE i.id = s.instance)) ELSE s.last_seen END
+
+-- How bad services v or its like are for what depends on them.
+-- fragment: severity(v)
+service_severity(@v.status, @v.error_kind, NULL)
+
+-- That services v is in trouble as what it depends on is, at least as badly.
+-- fragment: has_cause
+(v.depends_on <> '{}' AND service_severity(v.status, v.error_kind, v.stale_since) > 0 AND EXISTS (
+ SELECT FROM services t WHERE t.server_id = v.server_id AND t.name = ANY (v.depends_on)
+ AND @severity(t) >= service_severity(v.status, v.error_kind, v.stale_since)))
+
+-- How many services are in trouble because services v is.
+-- fragment: dependants
+(SELECT count(*) FROM services d WHERE d.server_id = v.server_id AND v.name = ANY (d.depends_on)
+ AND service_severity(d.status, d.error_kind, d.stale_since) BETWEEN 1 AND @severity(v))
+
+-- Of servers s: the service that needs attention most, which may be none. A root cause comes before its dependants.
+-- fragment: worst_service
+(SELECT json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'status', v.status,
+ 'message', left(v.message, 200), 'error', CASE WHEN v.error_kind IS NOT NULL THEN json_build_object(
+  'kind', v.error_kind, 'detail', left(v.error_detail, 200), 'at', @time(v.error_at)) END,
+ 'stale', v.stale_since IS NOT NULL, 'dependants', @dependants)
+ FROM services v WHERE v.server_id = s.id
+ AND (v.status > 'OK' OR v.error_kind IS NOT NULL OR v.stale_since IS NOT NULL)
+ ORDER BY @has_cause, CASE WHEN v.status = 'FAILURE' THEN 0 WHEN v.error_kind IS NOT NULL OR v.stale_since IS NOT NULL THEN 1
+  WHEN v.status = 'WARNING' THEN 2 ELSE 3 END, lower(coalesce(v.title, v.name)), v.name LIMIT 1)
+
+-- fragment: server_state
+server_state(s.claimed_at, s.connected, s.rebooting_until)
+
+-- Of servers s and @server_counts.
+-- fragment: server_json
+json_build_object('id', s.public_id, 'agent_id', s.agent_id, 'name', s.name,
+ 'labels', to_json(s.labels), 'public_page', '/public/' || s.public_token,
+ 'state', @server_state,
+ 'last_seen', @time(@last_seen), 'created_at', @time(s.created_at),
+ 'worst_status', n.worst, 'worst_service', CASE WHEN n.worst > 'OK' OR n.errors > 0 OR n.stale > 0
+  THEN @worst_service END, 'counts', json_build_object('OK', n.ok, 'UPDATE', n.update,
+  'WARNING', n.warning, 'FAILURE', n.failure), 'errors', n.errors, 'stale', n.stale, 'services', n.services)
+
+-- Joins servers s.
+-- fragment: server_counts
+ CROSS JOIN LATERAL (SELECT max(v.status) AS worst,
+ count(*) FILTER (WHERE v.status = 'OK') AS ok, count(*) FILTER (WHERE v.status = 'UPDATE') AS update,
+ count(*) FILTER (WHERE v.status = 'WARNING') AS warning,
+ count(*) FILTER (WHERE v.status = 'FAILURE') AS failure,
+ count(v.error_kind) AS errors, count(v.stale_since) AS stale, count(*) AS services FROM services v WHERE v.server_id = s.id) n
+
+-- That servers s is the user's, named by a parameter.
+-- fragment: owned_by(param)
+s.user_id = (SELECT u.id FROM users u WHERE u.public_id = @param)
+
+-- The caller's account.
+-- fragment: user_id
+(SELECT id FROM users WHERE public_id = :user)
+
+-- fragment: session_lifetime
+interval '30 days'
+
+-- For api_session_start(): a log-in session, whatever the proof was. who is a statement that gives the user_id whose session is
+-- to be, if anybody's.
+-- fragment: session(who)
+WITH who AS (@who),
+ l AS (INSERT INTO login_sessions (user_id, public_id, user_agent, address, expires_at)
+  SELECT user_id, :session, nullif(:user_agent, ''), :address, now() + @session_lifetime FROM who RETURNING *),
+ t AS (INSERT INTO refresh_tokens (token_hash, session_id, expires_at)
+  SELECT :token_hash::bytea, l.id, l.expires_at FROM l)
+ SELECT u.public_id FROM l JOIN users u ON u.id = l.user_id

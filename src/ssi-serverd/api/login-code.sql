@@ -1,0 +1,12 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- include api/fragments.sql
+
+-- name: make_code
+UPDATE login_sessions SET login_code_hash = :hash::bytea,
+ login_code_expires_at = now() + make_interval(secs => :lifetime::int) WHERE public_id = :session
+
+-- Of several who come with it at once the first has locked the row, and the others find no such code any more.
+-- name: session_of_code(proof, session, token_hash, user_agent, address)
+@session(UPDATE login_sessions SET login_code_hash = NULL, login_code_expires_at = NULL
+ WHERE login_code_hash = :proof::bytea AND login_code_expires_at > now()
+ AND revoked_at IS NULL AND expires_at > now() RETURNING user_id)

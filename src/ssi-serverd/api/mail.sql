@@ -1,0 +1,26 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- include model/fragments.sql
+
+-- Asks for a mail of this kind to the account that the SQL condition on users u names, unless that was done often.
+-- fragment: ask(kind, condition)
+@account_mail(@kind, users u WHERE @condition)
+ AND (SELECT count(*) FROM notification_outbox o WHERE o.user_id = u.id
+  AND o.payload ->> 'kind' = '@kind' AND o.created_at > now() - interval '1 hour') < 5
+
+-- name: ask_for_reset
+@ask(reset, lower(u.email) = lower(:email))
+
+-- name: ask_to_verify
+@ask(verify, u.public_id = :user)
+
+-- name: verify_email
+WITH t AS (DELETE FROM email_tokens WHERE token_hash = :hash::bytea AND purpose = 'verify'
+   AND expires_at > now() RETURNING user_id, lower(email) AS email),
+ v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t
+  ON CONFLICT DO NOTHING),
+ c AS (UPDATE notification_channels c SET verified = true FROM t WHERE c.user_id = t.user_id
+  AND c.type = 'email' AND lower(c.config ->> 'address') = t.email)
+ SELECT 1 FROM t
+
+-- name: confirm_reset
+SELECT 1 FROM email_tokens WHERE token_hash = :hash::bytea AND purpose = 'reset' AND expires_at > now()

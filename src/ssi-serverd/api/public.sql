@@ -1,0 +1,26 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- include api/fragments.sql
+-- include model/fragments.sql
+
+-- fragment: public_json
+json_build_object('name', s.name, 'state', @server_state, 'worst_status', n.worst,
+ 'counts', json_build_object('OK', n.ok, 'UPDATE', n.update, 'WARNING', n.warning,
+  'FAILURE', n.failure), 'services', (SELECT coalesce(json_agg(json_build_object(
+  'title', coalesce(v.title, v.name), 'status', v.status, 'changed_at', @time(v.changed_at))
+  ORDER BY v.name), '[]') FROM services v WHERE v.server_id = s.id))
+
+-- name: get_public
+SELECT @public_json FROM servers s @server_counts WHERE s.public_token = :token
+
+-- name: get_badge
+SELECT s.name, CASE WHEN @server_state = 'online' THEN coalesce(n.worst::text, 'unknown')
+ ELSE @server_state END FROM servers s @server_counts WHERE s.public_token = :token
+
+-- name: put_page
+UPDATE servers s SET public_token = coalesce(s.public_token, :token) WHERE s.public_id = :server_id
+ AND @owned_by(:user) RETURNING json_build_object('page', '/public/' || s.public_token,
+ 'badge', '/public/' || s.public_token || '/badge.svg'), s.public_id
+
+-- name: delete_page
+UPDATE servers s SET public_token = NULL WHERE s.public_id = :server_id AND @owned_by(:user)
+ RETURNING s.public_id

@@ -1,0 +1,31 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- include api/fragments.sql
+-- include model/fragments.sql
+
+-- Of push_subscriptions p. The endpoint is a secret of its browser's.
+-- fragment: subscription
+json_build_object('id', p.public_id, 'label', p.label, 'host', split_part(p.endpoint, '/', 3),
+ 'created_at', @time(p.created_at), 'last_success_at', @time(p.last_success_at),
+ 'failing_since', @time(p.failing_since), 'last_error', p.last_error)
+
+-- name: list_subscriptions
+SELECT coalesce(json_agg(@subscription ORDER BY p.id), '[]') FROM push_subscriptions p
+ WHERE p.user_id = @user_id
+
+-- name: subscribe
+WITH u AS (SELECT id FROM users WHERE public_id = :user),
+ p AS (INSERT INTO push_subscriptions AS p (user_id, public_id, endpoint, p256dh, auth, public_key, label)
+  SELECT u.id, :id, :endpoint, :p256dh, :auth, :key, :label FROM u WHERE EXISTS (SELECT FROM push_keys k
+   WHERE k.public_key = :key AND k.seen_at > now() - interval '1 day')
+  AND (SELECT count(*) FROM push_subscriptions o WHERE o.user_id = u.id AND o.endpoint <> :endpoint)
+   < 20
+  ON CONFLICT (endpoint) DO UPDATE SET user_id = excluded.user_id, p256dh = excluded.p256dh,
+   auth = excluded.auth, public_key = excluded.public_key, label = excluded.label,
+   failing_since = NULL, last_error = NULL RETURNING *),
+ c AS (INSERT INTO notification_channels (user_id, public_id, type, name)
+  SELECT p.user_id, :channel, 'push', 'Browser' FROM p WHERE NOT EXISTS (SELECT FROM notification_channels o
+   WHERE o.user_id = p.user_id AND o.type = 'push'))
+ SELECT @subscription FROM p
+
+-- name: unsubscribe
+DELETE FROM push_subscriptions p WHERE p.user_id = @user_id AND p.public_id = :id RETURNING 1

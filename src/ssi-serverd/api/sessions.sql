@@ -1,0 +1,46 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- include api/fragments.sql
+-- include model/fragments.sql
+
+-- name: refresh
+WITH t AS (SELECT r.token_hash, r.session_id, l.user_id, l.public_id, l.successor,
+   CASE WHEN l.revoked_at IS NOT NULL OR r.expires_at <= now() THEN 'bad'
+    WHEN r.used_at IS NULL THEN 'good'
+    WHEN l.replaced_hash = r.token_hash AND l.replaced_at > now() - interval '30 seconds' THEN 'again'
+    ELSE 'reused' END AS verdict
+  FROM refresh_tokens r JOIN login_sessions l ON l.id = r.session_id
+  WHERE r.token_hash = :old::bytea FOR UPDATE OF r, l),
+ used AS (UPDATE refresh_tokens r SET used_at = now() FROM t
+  WHERE r.token_hash = t.token_hash AND t.verdict = 'good'),
+ added AS (INSERT INTO refresh_tokens (token_hash, session_id, expires_at)
+  SELECT :new_hash::bytea, session_id, now() + @session_lifetime FROM t WHERE verdict = 'good'),
+ renewed AS (UPDATE login_sessions l SET last_used_at = now(), address = :address,
+   expires_at = now() + @session_lifetime, replaced_hash = t.token_hash, replaced_at = now(),
+   successor = :sealed::bytea FROM t WHERE l.id = t.session_id AND t.verdict = 'good'),
+ ended AS (UPDATE login_sessions l SET revoked_at = now() FROM t
+  WHERE l.id = t.session_id AND t.verdict = 'reused')
+ SELECT t.verdict, u.public_id, t.public_id, t.successor FROM t JOIN users u ON u.id = t.user_id
+
+-- name: logout
+UPDATE login_sessions l SET revoked_at = now() FROM refresh_tokens r, users u
+ WHERE r.token_hash = :hash::bytea AND l.id = r.session_id AND l.revoked_at IS NULL AND u.id = l.user_id
+ RETURNING u.public_id
+
+-- name: list_sessions
+SELECT coalesce(json_agg(json_build_object('id', l.public_id, 'created_at', @time(l.created_at),
+ 'last_used_at', @time(l.last_used_at), 'expires_at', @time(l.expires_at),
+ 'user_agent', l.user_agent, 'address', l.address, 'current', l.public_id = :session)
+ ORDER BY l.id DESC), '[]'), count(*), json_build_array(min(l.id)::text)
+ FROM (SELECT * FROM login_sessions WHERE user_id = (SELECT id FROM users WHERE public_id = :user)
+  AND revoked_at IS NULL AND expires_at > now() AND id < coalesce(:after::bigint, 9223372036854775807)
+  ORDER BY id DESC LIMIT :limit::int) l
+
+-- name: end_session
+UPDATE login_sessions l SET revoked_at = now() FROM users u WHERE l.public_id = :session_id
+ AND u.public_id = :user AND l.user_id = u.id AND l.revoked_at IS NULL AND l.expires_at > now()
+ RETURNING u.public_id
+
+-- name: end_all_sessions
+WITH l AS (UPDATE login_sessions l SET revoked_at = now() FROM users u WHERE u.public_id = :user
+  AND l.user_id = u.id AND l.revoked_at IS NULL)
+ SELECT public_id FROM users WHERE public_id = :user

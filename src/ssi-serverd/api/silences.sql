@@ -1,0 +1,57 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- include api/fragments.sql
+-- include model/fragments.sql
+
+-- Of silences m and servers s, which may be null.
+-- fragment: silence
+json_build_object('id', m.public_id, 'server_id', s.public_id, 'service', m.service, 'label', m.label,
+ 'reason', m.reason, 'created_at', @time(m.created_at),
+ 'ends_at', CASE WHEN m.ends_at < 'infinity' THEN @time(m.ends_at) END)
+
+-- What was kept back is looked at again.
+-- fragment: release(reason)
+ released AS (UPDATE notification_states n SET held_until = now() FROM notification_channels c, m
+  WHERE c.id = n.channel_id AND c.user_id = m.user_id AND n.held_reason = '@reason')
+
+-- fragment: own_service
+servers s JOIN services v ON v.server_id = s.id WHERE s.public_id = :server_id AND v.name = :name AND @owned_by(:user)
+
+-- name: list_silences
+SELECT coalesce(json_agg(@silence ORDER BY m.ends_at, m.id), '[]')
+ FROM silences m LEFT JOIN servers s ON s.id = m.server_id
+ WHERE m.user_id = @user_id AND m.ends_at > now()
+
+-- name: create_silence
+WITH m AS (INSERT INTO silences (user_id, public_id, server_id, service, label, reason, ends_at)
+  SELECT u.id, :id, s.id, :service, :label, :reason, coalesce(:end::timestamptz, 'infinity')
+  FROM users u LEFT JOIN servers s ON s.public_id = :server AND s.user_id = u.id
+  WHERE u.public_id = :user AND (:server::text IS NULL OR s.id IS NOT NULL)
+  AND (SELECT count(*) FROM silences o WHERE o.user_id = u.id AND o.ends_at > now()) < 500
+  RETURNING *)
+ SELECT @silence FROM m LEFT JOIN servers s ON s.id = m.server_id
+
+-- name: delete_silence
+WITH m AS (DELETE FROM silences m WHERE m.user_id = @user_id AND m.public_id = :id
+  RETURNING m.user_id), @release(silence) SELECT 1 FROM m
+
+-- name: change_silence
+WITH m AS (UPDATE silences m SET reason = coalesce(:reason, m.reason),
+   ends_at = CASE WHEN :has_end::bool THEN coalesce(:end::timestamptz, 'infinity') ELSE m.ends_at END
+  WHERE m.user_id = @user_id AND m.public_id = :id RETURNING *), @release(silence)
+ SELECT @silence FROM m LEFT JOIN servers s ON s.id = m.server_id
+
+-- name: acknowledge
+WITH f AS (SELECT v.server_id, v.name, greatest(notification_severity('status', v.status::text),
+   CASE WHEN v.error_kind IS NOT NULL OR v.stale_since IS NOT NULL THEN 2 ELSE 0 END) AS severity
+  FROM @own_service),
+ a AS (INSERT INTO acknowledgements AS a (server_id, service, reason, severity)
+  SELECT f.server_id, f.name, :reason, f.severity FROM f WHERE f.severity > 0
+  ON CONFLICT (server_id, service) DO UPDATE SET reason = excluded.reason,
+   severity = excluded.severity, created_at = now() RETURNING *)
+ SELECT CASE WHEN a.reason IS NOT NULL THEN json_build_object('reason', a.reason, 'created_at',
+  @time(a.created_at)) END FROM f LEFT JOIN a ON true
+
+-- name: withdraw_acknowledgement
+WITH f AS (SELECT s.user_id, v.server_id, v.name FROM @own_service),
+ m AS (DELETE FROM acknowledgements a USING f WHERE a.server_id = f.server_id AND a.service = f.name
+  RETURNING f.user_id), @release(acknowledged) SELECT 1 FROM m

@@ -1,0 +1,142 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- The statements of ingestion, each a transaction of its own. Their parameters are arrays, but for grace.
+
+-- All start with the fence: it locks the server rows, lets through only those whose session is still the current one,
+-- and moves the cursor. All else joins it by the number of the batch's part. A session that is taken over later waits
+-- for that lock before it reads the cursor, so it never sees a cursor without its data. gap: the cursor is a gap's.
+-- fragment: fence
+WITH fence AS (
+ UPDATE servers s SET last_seen = now(), resume_cursor = coalesce(i.cursor, s.resume_cursor),
+  gap_told = CASE WHEN i.cursor IS NULL THEN s.gap_told ELSE i.gap END
+ FROM unnest(:server::bigint[], :epoch::bigint[], :cursor::text[], :gap::bool[]) WITH ORDINALITY
+  i(id, epoch, cursor, gap, part)
+ WHERE s.id = i.id AND s.session_epoch = i.epoch
+ RETURNING s.id, i.part)
+
+-- Results, execution errors, gaps.
+--
+-- A service comes at most once in v: status is null when all of its items are execution errors; flipped says that its
+-- status changed inside the batch, and changed_at is the start of the last run of equal statuses. What a replay brings
+-- (live is false) is told when it ends. A service that is heard of is due again when its next inventory says so.
+--
+-- The status changes that people are to be told of, with the status before and after, are written to the table
+-- transitions by a trigger on told_status, in this transaction.
+--
+-- The notification is a part of the answer, because a CTE that nobody reads is not run.
+-- name: items(server, epoch, cursor, gap, part, name, status, message, status_at, changed_at, flipped, live,
+--   duration, invocation, error_kind, error_detail, error_at, event_part, event_service, event_kind, event_at,
+--   event_status, event_message, event_error_kind, event_error_detail, event_duration, event_invocation,
+--   event_gap_from, notify, grace)
+@fence,
+ v AS (SELECT f.id AS server_id, v.* FROM unnest(:part::int[], :name::text[], :status::service_status[], :message::text[],
+  :status_at::timestamptz[], :changed_at::timestamptz[], :flipped::bool[], :live::bool[], :duration::bigint[], :invocation::text[], :error_kind::text[],
+  :error_detail::text[], :error_at::timestamptz[])
+  v(part, name, status, message, status_at, changed_at, flipped, live, duration_ms, invocation_id,
+    error_kind, error_detail, error_at)
+  JOIN fence f ON f.part = v.part),
+ flipped AS (SELECT server_id, name FROM v WHERE flipped),
+ replayed AS (SELECT server_id, name FROM v WHERE NOT live),
+ upserted AS (
+ INSERT INTO services AS s (server_id, name, status, message, status_at, changed_at, received_at,
+  duration_ms, invocation_id, error_kind, error_detail, error_at, told_status, told_error)
+ SELECT v.server_id, v.name, v.status, v.message, v.status_at, v.changed_at, now(),
+  v.duration_ms, v.invocation_id, v.error_kind, v.error_detail, v.error_at,
+  CASE WHEN v.live THEN v.status END, CASE WHEN v.live THEN v.error_kind END FROM v
+ ON CONFLICT (server_id, name) DO UPDATE SET
+  status = coalesce(excluded.status, s.status),
+  message = CASE WHEN excluded.status IS NULL THEN s.message ELSE excluded.message END,
+  status_at = coalesce(excluded.status_at, s.status_at),
+  changed_at = CASE WHEN excluded.status IS NULL THEN s.changed_at
+   WHEN s.status IS DISTINCT FROM excluded.status
+    OR (excluded.server_id, excluded.name) IN (TABLE flipped) THEN excluded.changed_at
+   ELSE s.changed_at END,
+  received_at = excluded.received_at, duration_ms = excluded.duration_ms,
+  invocation_id = excluded.invocation_id, error_kind = excluded.error_kind,
+  error_detail = excluded.error_detail, error_at = excluded.error_at,
+  told_status = coalesce(excluded.told_status, s.told_status),
+  told_error = CASE WHEN (excluded.server_id, excluded.name) IN (TABLE replayed) THEN s.told_error
+   ELSE excluded.told_error END,
+  stale_since = CASE WHEN (excluded.server_id, excluded.name) IN (TABLE replayed) THEN s.stale_since END,
+  due_at = CASE WHEN s.enabled AND s.next_run > now()
+   THEN s.next_run + make_interval(secs => coalesce(s.timeout_ms, 0) / 1000.0 + :grace::int) END),
+ logged AS (
+ INSERT INTO events (server_id, service, kind, at, status, message, error_kind, error_detail, duration_ms,
+  invocation_id, gap_from)
+ SELECT f.id, e.service, e.kind, e.at, e.status, e.message, e.error_kind, e.error_detail,
+  e.duration_ms, e.invocation_id, e.gap_from
+ FROM unnest(:event_part::int[], :event_service::text[], :event_kind::text[], :event_at::timestamptz[], :event_status::service_status[], :event_message::text[],
+  :event_error_kind::text[], :event_error_detail::text[], :event_duration::bigint[], :event_invocation::text[], :event_gap_from::timestamptz[]) WITH ORDINALITY
+  e(part, service, kind, at, status, message, error_kind, error_detail, duration_ms, invocation_id,
+    gap_from, n)
+ JOIN fence f ON f.part = e.part
+  -- A client that does not heed gap_told tells of the same gap again.
+ WHERE e.kind <> 'gap' OR NOT EXISTS (SELECT FROM events o WHERE o.server_id = f.id
+  AND o.service IS NULL AND o.kind = 'gap' AND o.gap_from IS NOT DISTINCT FROM e.gap_from
+  AND (o.gap_from IS NOT NULL OR o.at = e.at))
+ ORDER BY e.n)
+ SELECT f.part, (SELECT count(pg_notify('ssi_changes', p)) FROM unnest(:notify::text[]) p) FROM fence f
+
+-- While the run that was expected is still to come, its time counts, whatever the timer says of the one after; a timer
+-- that stands still expects nothing, but owes what it had promised. excluded.received_at is when the session heard of
+-- the service last.
+-- fragment: due
+CASE WHEN NOT excluded.enabled THEN NULL
+ WHEN s.enabled AND s.schedule IS NOT DISTINCT FROM excluded.schedule AND s.due_at IS NOT NULL
+  AND (excluded.next_run IS NULL OR s.next_run <= now())
+  AND (s.next_run IS NULL OR s.next_run > coalesce(greatest(s.received_at, excluded.received_at),
+   '-infinity')) THEN s.due_at
+ ELSE excluded.due_at END
+
+-- What an inventory does not name is removed, unless it is known that there is nothing else (whole is false: then n
+-- holds only what changed). What it names keeps its state.
+-- name: inventory(server, epoch, cursor, gap, part, name, title, description, version, schedule, timeout, enabled,
+--   next_run, watches, depends_on, heard_at, whole, grace)
+@fence,
+ n AS (SELECT f.id AS server_id, n.name, n.title, n.description, n.version, n.schedule, n.timeout_ms,
+  n.enabled, n.next_run, coalesce(n.watches, '{}')::text[] AS watches,
+  coalesce(n.depends_on, '{}')::text[] AS depends_on, n.heard_at
+  FROM unnest(:part::int[], :name::text[], :title::text[], :description::text[], :version::text[], :schedule::text[], :timeout::bigint[],
+   :enabled::bool[], :next_run::timestamptz[], :watches::text[], :depends_on::text[], :heard_at::timestamptz[])
+   n(part, name, title, description, version, schedule, timeout_ms, enabled, next_run, watches, depends_on,
+     heard_at)
+  JOIN fence f ON f.part = n.part),
+ whole AS (SELECT f.id, f.part FROM unnest(:whole::bool[]) WITH ORDINALITY w(whole, part)
+  JOIN fence f ON f.part = w.part WHERE w.whole),
+ removed AS (DELETE FROM services s USING whole f WHERE s.server_id = f.id
+  AND (s.server_id, s.name) NOT IN (SELECT n.server_id, n.name FROM n)
+  RETURNING f.part, s.name),
+ upserted AS (
+ INSERT INTO services AS s (server_id, name, title, description, version, schedule, timeout_ms, enabled,
+  next_run, watches, depends_on, received_at, due_at)
+ SELECT n.*, CASE WHEN n.enabled THEN
+  n.next_run + make_interval(secs => coalesce(n.timeout_ms, 0) / 1000.0 + :grace::int) END FROM n
+ ON CONFLICT (server_id, name) DO UPDATE SET title = excluded.title, description = excluded.description,
+  version = excluded.version, schedule = excluded.schedule, timeout_ms = excluded.timeout_ms,
+  enabled = excluded.enabled, next_run = excluded.next_run,
+  watches = excluded.watches, depends_on = excluded.depends_on,
+  received_at = greatest(s.received_at, excluded.received_at),
+  due_at = @due,
+  stale_since = CASE WHEN (@due) <= now() THEN s.stale_since END
+ WHERE (s.title, s.description, s.version, s.schedule, s.timeout_ms, s.enabled, s.next_run, s.watches,
+   s.depends_on)
+  IS DISTINCT FROM (excluded.title, excluded.description, excluded.version, excluded.schedule,
+   excluded.timeout_ms, excluded.enabled, excluded.next_run, excluded.watches, excluded.depends_on)
+-- An instance of the version before knew no due_at.
+  OR (s.enabled AND s.next_run > now() AND s.due_at IS NULL)
+ RETURNING s.server_id, s.name, s.xmax = 0 AS new)
+ SELECT part, 'f' AS what, NULL::text AS name FROM fence
+ UNION ALL SELECT part, 'r', name FROM removed
+ UNION ALL SELECT f.part, 'v', u.name FROM upserted u JOIN fence f ON f.id = u.server_id
+ UNION SELECT part, 's', NULL FROM removed
+ UNION SELECT f.part, 's', NULL FROM upserted u JOIN fence f ON f.id = u.server_id WHERE u.new
+
+-- The end of a replay: of all that came again, only what stands is told.
+-- name: live(server, epoch, cursor, gap)
+@fence,
+ told AS (UPDATE services v SET told_status = v.status, told_error = v.error_kind,
+  stale_since = CASE WHEN v.received_at > v.stale_since THEN NULL ELSE v.stale_since END
+  FROM fence f WHERE v.server_id = f.id AND (v.told_status IS DISTINCT FROM v.status
+   OR v.told_error IS DISTINCT FROM v.error_kind OR v.received_at > v.stale_since)
+  RETURNING f.part, v.name)
+ SELECT part, 's' AS what, NULL::text AS name FROM fence
+ UNION ALL SELECT part, 'v', name FROM told

@@ -1,0 +1,33 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- include model/fragments.sql
+
+-- Servers s that a HostRef names.
+-- fragment: host_is
+((:owner::text IS NULL AND s.name = :server AND NOT EXISTS (SELECT FROM servers o WHERE o.name = :server AND o.id <> s.id))
+ OR (s.public_id = :server AND (:owner::text IS NULL OR s.user_id = (SELECT u.id FROM users u WHERE u.public_id = :owner))))
+
+-- Of HOST_CLAIM_…; from servers s, their users u, and claim tokens t.
+-- fragment: claim_columns
+s.public_id, s.agent_id, @time(t.expires_at), @usec(t.expires_at), u.public_id
+
+-- name: host_add
+WITH u AS (SELECT id, public_id FROM users WHERE public_id = :account OR lower(email) = lower(:account)),
+ s AS (INSERT INTO servers (user_id, public_id, agent_id, name, labels)
+  SELECT u.id, :server, :agent, :name, :labels::text[] FROM u
+  WHERE (SELECT count(*) FROM servers o WHERE o.user_id = u.id) < @SERVERS_MAX
+  RETURNING id, public_id, agent_id),
+ t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)
+  SELECT :hash::bytea, s.id, now() + interval '1 hour' FROM s RETURNING expires_at)
+ SELECT @claim_columns FROM u LEFT JOIN s ON true LEFT JOIN t ON true
+
+-- name: host_new_claim_token
+WITH s AS (SELECT s.id, s.public_id, s.agent_id, s.user_id FROM servers s WHERE @host_is FOR UPDATE),
+ old AS (DELETE FROM claim_tokens t USING s WHERE t.server_id = s.id AND t.used_at IS NULL),
+ t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)
+  SELECT :hash::bytea, s.id, now() + interval '1 hour' FROM s RETURNING expires_at)
+ SELECT @claim_columns FROM s JOIN users u ON u.id = s.user_id, t
+
+-- name: host_remove
+WITH gone AS (DELETE FROM servers s WHERE @host_is RETURNING s.id, s.public_id, s.user_id),
+ history AS (DELETE FROM events e USING gone WHERE e.server_id = gone.id)
+ SELECT u.public_id, gone.public_id FROM gone JOIN users u ON u.id = gone.user_id

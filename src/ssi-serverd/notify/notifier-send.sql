@@ -1,0 +1,27 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+
+-- name: account_mail_start
+INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
+ VALUES (:hash::bytea, :user::bigint, :kind, :email, now() + interval '2 hours') RETURNING purpose
+
+-- A channel or browser that fails says since when.
+-- name: record
+WITH o AS (UPDATE notification_outbox SET
+  state = CASE WHEN :ok::bool THEN 'sent' WHEN :permanent::bool OR created_at < now() - interval '1 day' THEN 'failed'
+   ELSE 'queued' END,
+  done_at = CASE WHEN :ok::bool OR :permanent::bool OR created_at < now() - interval '1 day' THEN now() END,
+  due_at = now() + :delay_ms::int * interval '1 ms', error = :error
+  WHERE id = :id::bigint AND state = 'queued' RETURNING channel_id, subscription_id),
+ c AS (UPDATE notification_channels c SET
+  last_success_at = CASE WHEN :ok::bool THEN now() ELSE c.last_success_at END, last_error = :error,
+  failing_since = CASE WHEN :ok::bool THEN NULL ELSE coalesce(c.failing_since, now()) END
+  FROM o WHERE c.id = o.channel_id AND o.subscription_id IS NULL)
+ UPDATE push_subscriptions p SET
+  last_success_at = CASE WHEN :ok::bool THEN now() ELSE p.last_success_at END, last_error = :error,
+  failing_since = CASE WHEN :ok::bool THEN NULL ELSE coalesce(p.failing_since, now()) END
+  FROM o WHERE p.id = o.subscription_id
+
+-- A browser that has unsubscribed; its messages go with it.
+-- name: forget_subscription
+DELETE FROM push_subscriptions p USING notification_outbox o WHERE o.id = :id::bigint
+ AND p.id = o.subscription_id

@@ -1,0 +1,17 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+
+-- name: maintain_history
+SELECT * FROM events_maintain(7, :days::int)
+
+-- name: forget_transitions
+DELETE FROM transitions WHERE recorded_at < now() - interval '1 day'
+
+-- name: forget_sessions
+DELETE FROM login_sessions WHERE expires_at < now()
+ OR revoked_at < now() - interval '1 day'
+
+-- name: forget_refresh_tokens
+DELETE FROM refresh_tokens WHERE expires_at < now()
+
+-- name: forget_claim_tokens
+DELETE FROM claim_tokens WHERE expires_at < now() - interval '1 day'
