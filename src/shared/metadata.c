@@ -6,38 +6,48 @@
 
 #define PROBLEMS_MAX 100
 
-static const char *const key_names[_METADATA_KEY_MAX] = {
-        [METADATA_NAME] = "name",
-        [METADATA_DESCRIPTION] = "description",
-        [METADATA_VERSION] = "version",
-        [METADATA_SCHEDULE] = "schedule",
-        [METADATA_TIMEOUT] = "timeout",
-        [METADATA_USER] = "user",
-        [METADATA_LABELS] = "labels",
-        [METADATA_SANDBOX] = "sandbox",
-        [METADATA_WATCHES] = "watches",
-};
+typedef struct Key {
+        const char *name;
+        size_t max;                /* bytes of a value */
+        int (*check)(Metadata *m); /* adds what is wrong with a value; NULL: any text will do */
+        bool required;
+        bool passive;
+} Key;
 
-static const size_t value_max[_METADATA_KEY_MAX] = {
-        [METADATA_NAME] = METADATA_NAME_MAX,
-        [METADATA_DESCRIPTION] = METADATA_DESCRIPTION_MAX,
-        [METADATA_VERSION] = METADATA_VERSION_MAX,
-        [METADATA_SCHEDULE] = METADATA_VALUE_MAX,
-        [METADATA_TIMEOUT] = METADATA_VALUE_MAX,
-        [METADATA_USER] = METADATA_VALUE_MAX,
-        [METADATA_LABELS] = METADATA_VALUE_MAX,
-        [METADATA_SANDBOX] = METADATA_VALUE_MAX,
-        [METADATA_WATCHES] = METADATA_WATCHES_SIZE,
-};
+static const Key keys[_METADATA_KEY_MAX];
 
 const char *metadata_key_to_string(MetadataKey k)
 {
-        return key_names[k];
+        return keys[k].name;
 }
 
 size_t metadata_key_max(MetadataKey k)
 {
-        return value_max[k];
+        return keys[k].max;
+}
+
+bool metadata_key_is_required(MetadataKey k)
+{
+        return keys[k].required;
+}
+
+bool metadata_key_is_passive(MetadataKey k)
+{
+        return keys[k].passive;
+}
+
+bool metadata_passive_fits(const char *key, const char *value, size_t *n, size_t *size)
+{
+        size_t key_len = strlen(key), value_len = strlen(value);
+
+        if (key_len == 0 || key_len > METADATA_PASSIVE_KEY_MAX || strspn(key, "abcdefghijklmnopqrstuvwxyz-") != key_len)
+                return false;
+        if (value_len > METADATA_PASSIVE_VALUE_MAX || *n >= METADATA_PASSIVE_MAX ||
+            *size + key_len + value_len > METADATA_PASSIVE_SIZE_MAX)
+                return false;
+        (*n)++;
+        *size += key_len + value_len;
+        return true;
 }
 
 bool metadata_is_privileged(const Metadata *m)
@@ -122,7 +132,7 @@ static bool split_line(const char *s, size_t n, const char **key, size_t *key_le
 static MetadataKey key_from_string(const char *s, size_t n)
 {
         for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++)
-                if (strlen(key_names[k]) == n && memcmp(key_names[k], s, n) == 0)
+                if (strlen(keys[k].name) == n && memcmp(keys[k].name, s, n) == 0)
                         return k;
         return _METADATA_KEY_MAX;
 }
@@ -151,16 +161,16 @@ static int take_value(Metadata *m, unsigned line, const char *key, size_t key_le
                         m, line, true, "unknown key \"%.*s\", ignored", (int) MIN(key_len, 64U), key);
         if (m->line[k] > 0)
                 return metadata_add_problem(
-                        m, line, false, "duplicate \"%s\", already set in line %u", key_names[k], m->line[k]);
+                        m, line, false, "duplicate \"%s\", already set in line %u", keys[k].name, m->line[k]);
         m->line[k] = line;
         if (n == 0)
-                return metadata_add_problem(m, line, false, "\"%s\" has no value", key_names[k]);
-        if (n > value_max[k])
+                return metadata_add_problem(m, line, false, "\"%s\" has no value", keys[k].name);
+        if (n > keys[k].max)
                 return metadata_add_problem(
-                        m, line, false, "\"%s\" is too long: %zu bytes, at most %zu", key_names[k], n, value_max[k]);
+                        m, line, false, "\"%s\" is too long: %zu bytes, at most %zu", keys[k].name, n, keys[k].max);
         if (has_control_character(value, n) || !utf8_is_valid(value, n))
                 return metadata_add_problem(
-                        m, line, false, "\"%s\" holds control characters or is not UTF-8", key_names[k]);
+                        m, line, false, "\"%s\" holds control characters or is not UTF-8", keys[k].name);
         m->value[k] = memdup_string(value, n);
         return m->value[k] ? 0 : -ENOMEM;
 }
@@ -181,8 +191,6 @@ static int check_name(Metadata *m)
         unsigned line = m->line[METADATA_NAME];
         int r;
 
-        if (!m->value[METADATA_NAME])
-                return 0;
         r = slug_from_name(m->value[METADATA_NAME], &m->slug);
         if (r == -EINVAL)
                 return metadata_add_problem(
@@ -206,7 +214,7 @@ static bool user_name_is_valid(const char *s)
 
 static int check_user(Metadata *m)
 {
-        if (!m->value[METADATA_USER] || user_name_is_valid(m->value[METADATA_USER]))
+        if (user_name_is_valid(m->value[METADATA_USER]))
                 return 0;
         return metadata_add_problem(
                 m, m->line[METADATA_USER], false, "\"user\" is not a valid user name: \"%s\"", m->value[METADATA_USER]);
@@ -216,7 +224,7 @@ static int check_sandbox(Metadata *m)
 {
         const char *v = m->value[METADATA_SANDBOX];
 
-        if (!v || streq(v, "on"))
+        if (streq(v, "on"))
                 return 0;
         if (streq(v, "off")) {
                 m->sandbox_off = true;
@@ -260,7 +268,7 @@ static int check_watches(Metadata *m)
         const char *list = m->value[METADATA_WATCHES], *word;
         size_t n;
 
-        while (list && (n = metadata_next_word(&list, &word)) > 0) {
+        while ((n = metadata_next_word(&list, &word)) > 0) {
                 _cleanup_free_ char *unit = memdup_string(word, n);
                 char slug[SLUG_MAX + 1];
                 int r = 0;
@@ -282,19 +290,42 @@ static int check_watches(Metadata *m)
         return 0;
 }
 
+/* In the order in which errors are shown. */
+static const Key keys[_METADATA_KEY_MAX] = {
+        [METADATA_NAME] = { "name", METADATA_NAME_MAX, check_name, .required = true },
+        [METADATA_DESCRIPTION] = { "description", METADATA_DESCRIPTION_MAX, .required = true, .passive = true },
+        [METADATA_VERSION] = { "version", METADATA_VERSION_MAX, .required = true, .passive = true },
+        [METADATA_SCHEDULE] = { "schedule", METADATA_VALUE_MAX, .required = true },
+        [METADATA_TIMEOUT] = { "timeout", METADATA_VALUE_MAX, .required = true },
+        [METADATA_USER] = { "user", METADATA_VALUE_MAX, check_user },
+        [METADATA_LABELS] = { "labels", METADATA_VALUE_MAX },
+        [METADATA_SANDBOX] = { "sandbox", METADATA_VALUE_MAX, check_sandbox },
+        [METADATA_WATCHES] = { "watches", METADATA_WATCHES_SIZE, check_watches },
+};
+
 static int check_required(Metadata *m, unsigned header_line)
 {
-        for (MetadataKey k = 0; k < _METADATA_REQUIRED_MAX; k++) {
+        for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++) {
                 int r;
 
-                if (m->line[k] > 0)
+                if (!keys[k].required || m->line[k] > 0)
                         continue;
                 r = metadata_add_problem(
-                        m, header_line, false, "\"%s\" is missing; add a line \"# %s: …\" to the header", key_names[k], key_names[k]);
+                        m, header_line, false, "\"%s\" is missing; add a line \"# %s: …\" to the header", keys[k].name, keys[k].name);
                 if (r < 0)
                         return r;
         }
         return 0;
+}
+
+static int check_values(Metadata *m)
+{
+        int r = 0;
+
+        for (MetadataKey k = 0; k < _METADATA_KEY_MAX && r >= 0; k++)
+                if (keys[k].check && m->value[k])
+                        r = keys[k].check(m);
+        return r;
 }
 
 static int check_shebang(Metadata *m, const char *content, size_t n)
@@ -350,8 +381,7 @@ int metadata_parse(const char *content, size_t n, Metadata **ret)
         if (!m)
                 return -ENOMEM;
         if ((r = check_shebang(m, content, n)) < 0 || (r = read_header(m, content, n, &header_line)) < 0 ||
-            (r = check_required(m, header_line)) < 0 || (r = check_name(m)) < 0 || (r = check_user(m)) < 0 ||
-            (r = check_sandbox(m)) < 0 || (r = check_watches(m)) < 0)
+            (r = check_required(m, header_line)) < 0 || (r = check_values(m)) < 0)
                 return r;
         *ret = TAKE_PTR(m);
         return 0;

@@ -12,10 +12,16 @@
 #define METADATA_DESCRIPTION_MAX 512
 #define METADATA_VERSION_MAX     64
 #define METADATA_VALUE_MAX       256
-#define METADATA_LABELS_MAX      16
 #define METADATA_WATCHES_MAX     16
 #define METADATA_WATCHES_SIZE    1024
 #define UNIT_NAME_MAX            255
+
+/* Passive keys are shown and change nothing else: neither unit nor schedule nor sandbox. They travel from ssid to the dashboard as
+ * one object, of at most so many members; SIZE is that of all names and values. */
+#define METADATA_PASSIVE_MAX       16
+#define METADATA_PASSIVE_KEY_MAX   32
+#define METADATA_PASSIVE_VALUE_MAX 512
+#define METADATA_PASSIVE_SIZE_MAX  4096
 
 typedef enum MetadataKey {
         METADATA_NAME,
@@ -28,7 +34,6 @@ typedef enum MetadataKey {
         METADATA_SANDBOX,
         METADATA_WATCHES,
         _METADATA_KEY_MAX,
-        _METADATA_REQUIRED_MAX = METADATA_TIMEOUT + 1,
 } MetadataKey;
 
 typedef struct ScriptProblem {
@@ -61,6 +66,14 @@ const char *metadata_key_to_string(MetadataKey k);
 
 /* How long a value of the key may be, in bytes. */
 size_t metadata_key_max(MetadataKey k);
+
+/* Whether a script without it is refused. */
+bool metadata_key_is_required(MetadataKey k);
+bool metadata_key_is_passive(MetadataKey k);
+
+/* Whether key ([a-z-]) and value stay within the bounds of an object of passive keys that has *n members of *size bytes; counts
+ * them when they do. */
+bool metadata_passive_fits(const char *key, const char *value, size_t *n, size_t *size);
 
 /* Goes through a list with commas ("a.service, b.socket"): sets *ret to the next word, which is not ended by NUL, moves
  * *list on and returns its length; 0 at the end. */

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "shared/json-util.h"
 #include "messages.h"
 #include "shared/metadata.h"
 #include "shared/slug.h"
@@ -9,8 +8,7 @@ void service_info_done(ServiceInfo *s)
 {
         free(s->slug);
         free(s->title);
-        free(s->description);
-        free(s->version);
+        json_object_put(s->metadata);
         free(s->schedule);
         free(s->watches);
         free(s->depends_on);
@@ -163,9 +161,31 @@ int message_going_down(bool cancelled, char **ret)
 /* What an inventory says of a service, from all of it to what cannot be left out. */
 typedef enum Detail {
         DETAIL_ALL,
-        DETAIL_NO_DESCRIPTION,
+        DETAIL_SHORT_METADATA,
+        DETAIL_NO_METADATA,
         DETAIL_NO_DEPENDENCIES,
 } Detail;
+
+/* A version, not a description. */
+#define SHORT_METADATA_MAX 64
+
+static int add_metadata(json_object *o, json_object *metadata, Detail detail)
+{
+        _cleanup_json_ json_object *copy = NULL;
+
+        if (!metadata || detail >= DETAIL_NO_METADATA)
+                return 0;
+        copy = json_object_new_object();
+        if (!copy)
+                return -ENOMEM;
+        json_object_object_foreach(metadata, key, value) {
+                if (detail == DETAIL_SHORT_METADATA && json_object_get_string_len(value) > SHORT_METADATA_MAX)
+                        continue;
+                if (json_add_take(copy, key, json_object_get(value)) < 0)
+                        return -ENOMEM;
+        }
+        return json_add_take(o, "metadata", TAKE_PTR(copy));
+}
 
 /* An array, if there is any word. What the backend would refuse (docs/protocol.md) is left out: a header that was edited
  * by hand may say anything. */
@@ -202,8 +222,7 @@ static int add_service(json_object *array, const ServiceInfo *s, Detail detail)
         if (!o)
                 return -ENOMEM;
         if ((r = json_add_string(o, "service_name", s->slug)) < 0 || (r = json_add_string(o, "title", s->title)) < 0 ||
-            (r = json_add_string(o, "description", detail < DETAIL_NO_DESCRIPTION ? s->description : NULL)) < 0 ||
-            (r = json_add_string(o, "version", s->version)) < 0 ||
+            (r = add_metadata(o, s->metadata, detail)) < 0 ||
             (r = json_add_string(o, "schedule", s->schedule)) < 0 ||
             (r = json_add_int64(o, "timeout_ms", (int64_t) (s->timeout_usec / USEC_PER_MSEC))) < 0 ||
             (r = json_add_bool(o, "enabled", s->enabled)) < 0 || (r = add_time(o, "next_run", s->next_run)) < 0)

@@ -4,6 +4,7 @@
 /* The messages of docs/protocol.md, as JSON text that the caller owns. -ENOMEM. */
 
 #include "credentials.h"
+#include "shared/json-util.h"
 #include "shared/journal/run-tracker.h"
 
 /* Bytes of one message that the backend takes. */
@@ -11,7 +12,8 @@
 
 /* One of the services that the agent has. Times are usec since the epoch. */
 typedef struct ServiceInfo {
-        char *slug, *title, *description, *version, *schedule;
+        char *slug, *title, *schedule;
+        json_object *metadata; /* the passive keys of the header: strings by name; NULL is none */
         char *watches, *depends_on; /* words with commas; NULL is none */
         uint64_t timeout_usec, next_run;
         bool enabled;

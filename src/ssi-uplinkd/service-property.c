@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service-property.h"
+#include "shared/metadata.h"
 
 static int read_string(sd_bus_message *m, char **field)
 {
@@ -35,6 +36,33 @@ static int read_words(sd_bus_message *m, char **field)
         return r < 0 ? r : free_and_strdup(field, words);
 }
 
+/* What the backend would refuse (docs/protocol.md) is left out. */
+static int read_metadata(sd_bus_message *m, json_object **field)
+{
+        _cleanup_json_ json_object *o = json_object_new_object();
+        size_t n = 0, size = 0;
+        const char *key, *value;
+        int r;
+
+        if (!o)
+                return -ENOMEM;
+        r = sd_bus_message_enter_container(m, 'v', "a{ss}");
+        if (r >= 0)
+                r = sd_bus_message_enter_container(m, 'a', "{ss}");
+        while (r >= 0 && (r = sd_bus_message_read(m, "{ss}", &key, &value)) > 0)
+                if (metadata_passive_fits(key, value, &n, &size))
+                        r = json_add_string(o, key, value);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
+        if (r < 0 || json_object_equal(o, *field))
+                return MIN(r, 0);
+        json_object_put(*field);
+        *field = TAKE_PTR(o);
+        return 1;
+}
+
 static int read_usec(sd_bus_message *m, uint64_t *field)
 {
         uint64_t v;
@@ -68,10 +96,8 @@ int service_property_read(sd_bus_message *m, const char *name, ServiceInfo *s, b
                 return read_string(m, &s->slug);
         if (streq(name, "Title"))
                 return read_string(m, &s->title);
-        if (streq(name, "Description"))
-                return read_string(m, &s->description);
-        if (streq(name, "ScriptVersion"))
-                return read_string(m, &s->version);
+        if (streq(name, "Metadata"))
+                return read_metadata(m, &s->metadata);
         if (streq(name, "Schedule"))
                 return read_string(m, &s->schedule);
         if (streq(name, "Watches"))
@@ -94,8 +120,7 @@ int service_property_read(sd_bus_message *m, const char *name, ServiceInfo *s, b
 bool service_property_is_told(const char *name)
 {
         static const char *const told[] = {
-                "Name",    "Title",     "Description", "ScriptVersion", "Schedule",
-                "Watches", "DependsOn", "TimeoutUSec", "Enabled",       "NextRunUSec",
+                "Name", "Title", "Metadata", "Schedule", "Watches", "DependsOn", "TimeoutUSec", "Enabled", "NextRunUSec",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(told); i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "service-info.h"
+#include "bus-json.h"
 #include "shared/status.h"
 #include "shared/status-line.h"
 #include "shared/time-util.h"
@@ -9,8 +10,7 @@ void service_info_done(ServiceInfo *i)
         free(i->path);
         free(i->name);
         free(i->title);
-        free(i->description);
-        free(i->version);
+        json_object_put(i->metadata);
         free(i->schedule);
         free(i->unit);
         free(i->user);
@@ -22,6 +22,19 @@ void service_info_done(ServiceInfo *i)
         *i = (ServiceInfo){};
 }
 
+static int read_metadata(sd_bus_message *m, json_object **ret)
+{
+        json_object *o;
+        int r;
+
+        r = bus_read_json(m, &o);
+        if (r < 0)
+                return r;
+        json_object_put(*ret);
+        *ret = o;
+        return 0;
+}
+
 static int read_property(sd_bus_message *m, const char *name, ServiceInfo *i)
 {
         const struct {
@@ -31,8 +44,6 @@ static int read_property(sd_bus_message *m, const char *name, ServiceInfo *i)
         } properties[] = {
                 { "Name", 's', &i->name },
                 { "Title", 's', &i->title },
-                { "Description", 's', &i->description },
-                { "ScriptVersion", 's', &i->version },
                 { "Schedule", 's', &i->schedule },
                 { "Unit", 's', &i->unit },
                 { "User", 's', &i->user },
@@ -63,7 +74,7 @@ static int read_property(sd_bus_message *m, const char *name, ServiceInfo *i)
                 r = sd_bus_message_read(m, "v", "s", &s);
                 return r < 0 ? r : free_and_strdup(properties[k].field, s);
         }
-        return sd_bus_message_skip(m, "v");
+        return streq(name, "Metadata") ? read_metadata(m, &i->metadata) : sd_bus_message_skip(m, "v");
 }
 
 int service_info_read(sd_bus_message *m, ServiceInfo *i)
@@ -139,13 +150,17 @@ static uint64_t known(uint64_t cost)
         return cost == 0 ? UINT64_MAX : cost;
 }
 
+static int add_metadata(json_object *o, const ServiceInfo *i)
+{
+        return json_add_take(o, "metadata", i->metadata ? json_object_get(i->metadata) : json_object_new_object());
+}
+
 json_object *service_info_to_json(const ServiceInfo *i)
 {
         _cleanup_json_ json_object *o = json_object_new_object();
 
         if (!o || add_text(o, "name", i->name) < 0 || add_text(o, "title", i->title) < 0 ||
-            add_text(o, "description", i->description) < 0 || add_text(o, "version", i->version) < 0 ||
-            add_text(o, "schedule", i->schedule) < 0 || add_msec(o, "timeout_ms", i->timeout_usec) < 0 ||
+            add_metadata(o, i) < 0 || add_text(o, "schedule", i->schedule) < 0 || add_msec(o, "timeout_ms", i->timeout_usec) < 0 ||
             add_text(o, "unit", i->unit) < 0 || add_text(o, "user", i->user) < 0 ||
             json_add_bool(o, "enabled", i->enabled) < 0 || add_text(o, "status", i->status) < 0 ||
             add_text(o, "message", i->message) < 0 || add_time(o, "status_at", i->status_timestamp) < 0 ||

@@ -7,8 +7,9 @@
 #include "shared/json-util.h"
 
 typedef struct ServiceInfo {
-        char *path, *name, *title, *description, *version, *schedule, *unit, *user, *status, *message, *last_run_result,
-                *last_run_detail, *last_run_invocation;
+        char *path, *name, *title, *schedule, *unit, *user, *status, *message, *last_run_result, *last_run_detail,
+                *last_run_invocation;
+        json_object *metadata; /* what else the header says: strings by key; NULL when the agent does not say */
         int enabled;
         uint64_t timeout_usec, status_timestamp, last_run, last_run_duration, next_run;
         uint64_t last_run_cpu, last_run_memory; /* usec and bytes; 0 or the largest number when unknown */

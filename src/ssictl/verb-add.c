@@ -59,7 +59,7 @@ static int print_added(Ctl *c, const char *path, const char *change)
                                             "Added",
                i.name,
                i.title,
-               i.version);
+               strempty(json_get_string(i.metadata, "version")));
         if (i.next_run > 0)
                 printf(", next run %s", service_info_next(&i, in));
         printf(".\n");

@@ -95,6 +95,22 @@ static void print_next(const ServiceInfo *i)
                 print_field("Next run", service_info_next(i, in));
 }
 
+/* "description" becomes "Description". */
+static void print_metadata(const ServiceInfo *i)
+{
+        if (!i->metadata)
+                return;
+        json_object_object_foreach(i->metadata, key, value) {
+                _cleanup_free_ char *name = strdup(key);
+
+                if (!name)
+                        return;
+                if (*name >= 'a' && *name <= 'z')
+                        *name = (char) (*name - 'a' + 'A');
+                print_field(name, json_object_get_string(value));
+        }
+}
+
 static void print_service(Ctl *c, const ServiceInfo *i)
 {
         const char *state = service_info_state(i);
@@ -102,7 +118,7 @@ static void print_service(Ctl *c, const ServiceInfo *i)
 
         printf("%s●%s %s%s%s - ", ctl_color(c, state), ctl_color_end(c), ctl_bold(c), i->name, ctl_color_end(c));
         text_put_line(i->title, text_columns() - MIN(text_columns() - 1, text_width(i->name) + 5));
-        print_field("Description", i->description);
+        print_metadata(i);
         if (isempty(i->status))
                 print_field("Status", "none yet");
         else
@@ -117,7 +133,6 @@ static void print_service(Ctl *c, const ServiceInfo *i)
         print_next(i);
         printf("%12s: %s (timeout %s)\n", "Schedule", i->schedule, ctl_duration(i->timeout_usec, timeout));
         print_field("Unit", i->unit);
-        print_field("Version", i->version);
         print_field("User", i->user);
         print_output(c, i);
 }

@@ -189,7 +189,7 @@ static int step_commit(Operation *o)
         service_set_next_run(s, o->next_run);
         service_set_timeout(s, o->timeout);
         if (!o->unchanged)
-                log_info("%s service %s (%s) version %s.", o->existed ? "Replaced" : "Added", s->slug, s->title, s->version);
+                log_info("%s service %s (%s) version %s.", o->existed ? "Replaced" : "Added", s->slug, s->title, strempty(s->metadata[METADATA_VERSION]));
         r = sd_bus_reply_method_return(o->request, "os", s->path, change);
         if (r < 0)
                 log_warning_errno(r, "Cannot answer a request");

@@ -3,7 +3,6 @@
 
 #include "shared/bus-util.h"
 #include "manager.h"
-#include "shared/metadata.h"
 #include "operation.h"
 #include "run-start.h"
 
@@ -12,6 +11,7 @@ static const char *const property_names[_SERVICE_PROPERTY_MAX] = {
         [SERVICE_TITLE] = "Title",
         [SERVICE_DESCRIPTION] = "Description",
         [SERVICE_SCRIPT_VERSION] = "ScriptVersion",
+        [SERVICE_METADATA] = "Metadata",
         [SERVICE_SCHEDULE] = "Schedule",
         [SERVICE_TIMEOUT] = "TimeoutUSec",
         [SERVICE_USER] = "User",
@@ -89,6 +89,25 @@ static int property_get_words(
                         return r;
         }
         return sd_bus_message_close_container(reply);
+}
+
+static int property_get_metadata(
+        sd_bus *bus,
+        const char *path,
+        const char *interface,
+        const char *property,
+        sd_bus_message *reply,
+        void *userdata,
+        sd_bus_error *error)
+{
+        char *const *values = userdata;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "{ss}");
+        for (MetadataKey k = 0; k < _METADATA_KEY_MAX && r >= 0; k++)
+                if (values[k])
+                        r = sd_bus_message_append(reply, "{ss}", metadata_key_to_string(k), values[k]);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 static int method_remove(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -225,8 +244,9 @@ static const sd_bus_vtable service_vtable[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_PROPERTY("Name", "s", NULL, offsetof(Service, slug), FIXED),
         SD_BUS_PROPERTY("Title", "s", NULL, offsetof(Service, title), EMITS),
-        SD_BUS_PROPERTY("Description", "s", NULL, offsetof(Service, description), EMITS),
-        SD_BUS_PROPERTY("ScriptVersion", "s", NULL, offsetof(Service, version), EMITS),
+        SD_BUS_PROPERTY("Description", "s", NULL, offsetof(Service, metadata[METADATA_DESCRIPTION]), EMITS),
+        SD_BUS_PROPERTY("ScriptVersion", "s", NULL, offsetof(Service, metadata[METADATA_VERSION]), EMITS),
+        SD_BUS_PROPERTY("Metadata", "a{ss}", property_get_metadata, offsetof(Service, metadata), EMITS),
         SD_BUS_PROPERTY("Schedule", "s", NULL, offsetof(Service, schedule), EMITS),
         SD_BUS_PROPERTY("TimeoutUSec", "t", NULL, offsetof(Service, timeout_usec), EMITS),
         SD_BUS_PROPERTY("Unit", "s", NULL, offsetof(Service, unit), FIXED),

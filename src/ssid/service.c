@@ -7,7 +7,6 @@
 #include "shared/bus-util.h"
 #include "fileset.h"
 #include "manager.h"
-#include "shared/metadata.h"
 #include "systemd-client.h"
 #include "unit-file.h"
 #include "watch.h"
@@ -28,8 +27,8 @@ Service *service_free(Service *s)
         free(s->unit);
         free(s->timer);
         free(s->title);
-        free(s->description);
-        free(s->version);
+        for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++)
+                free(s->metadata[k]);
         free(s->schedule);
         free(s->user);
         free(s->labels);
@@ -115,13 +114,14 @@ static int load_header(Service *s)
         if (r < 0)
                 return r;
         if ((r = take_value(m, METADATA_NAME, s->slug, &s->title)) < 0 ||
-            (r = take_value(m, METADATA_DESCRIPTION, "", &s->description)) < 0 ||
-            (r = take_value(m, METADATA_VERSION, "", &s->version)) < 0 ||
             (r = take_value(m, METADATA_SCHEDULE, "", &s->schedule)) < 0 ||
             (r = take_value(m, METADATA_USER, "", &s->user)) < 0 ||
             (r = take_value(m, METADATA_LABELS, "", &s->labels)) < 0 ||
             (r = take_value(m, METADATA_WATCHES, "", &s->watches)) < 0)
                 return r;
+        for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++)
+                if (metadata_key_is_passive(k))
+                        s->metadata[k] = TAKE_PTR(m->value[k]);
         return 0;
 }
 
@@ -198,18 +198,29 @@ static void take_string(Service *s, ServiceProperty p, char **mine, char **other
 {
         char *old = *mine;
 
-        if (streq(*mine, *other))
+        if (streq_ptr(*mine, *other))
                 return;
         *mine = *other;
         *other = old;
         service_mark(s, p);
 }
 
+static void take_metadata(Service *s, MetadataKey k, Service *other)
+{
+        if (!streq_ptr(s->metadata[k], other->metadata[k])) {
+                if (k == METADATA_DESCRIPTION)
+                        service_mark(s, SERVICE_DESCRIPTION);
+                if (k == METADATA_VERSION)
+                        service_mark(s, SERVICE_SCRIPT_VERSION);
+        }
+        take_string(s, SERVICE_METADATA, &s->metadata[k], &other->metadata[k]);
+}
+
 void service_update(Service *s, Service *other)
 {
+        for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++)
+                take_metadata(s, k, other);
         take_string(s, SERVICE_TITLE, &s->title, &other->title);
-        take_string(s, SERVICE_DESCRIPTION, &s->description, &other->description);
-        take_string(s, SERVICE_SCRIPT_VERSION, &s->version, &other->version);
         take_string(s, SERVICE_SCHEDULE, &s->schedule, &other->schedule);
         take_string(s, SERVICE_USER, &s->user, &other->user);
         take_string(s, SERVICE_LABELS, &s->labels, &other->labels);

@@ -6,6 +6,7 @@
 #include <uthash.h>
 
 #include "shared/journal/run-tracker.h"
+#include "shared/metadata.h"
 #include "systemd-query.h"
 
 typedef struct Manager Manager;
@@ -15,6 +16,7 @@ typedef enum ServiceProperty {
         SERVICE_TITLE,
         SERVICE_DESCRIPTION,
         SERVICE_SCRIPT_VERSION,
+        SERVICE_METADATA,
         SERVICE_SCHEDULE,
         SERVICE_TIMEOUT,
         SERVICE_USER,
@@ -42,7 +44,8 @@ typedef struct Service {
         char *path; /* of the bus object */
         char *unit, *timer;
 
-        char *title, *description, *version, *schedule, *user, *labels, *watches; /* never NULL once loaded */
+        char *title, *schedule, *user, *labels, *watches; /* never NULL once loaded */
+        char *metadata[_METADATA_KEY_MAX]; /* of the passive keys; NULL when not given */
         char *depends_on; /* slugs, as watches; never NULL */
         uint64_t timeout_usec; /* USEC_INFINITY when unknown */
         int enabled; /* an int, as D-Bus booleans are read */

@@ -22,8 +22,8 @@ static void check_values(const Metadata *m, size_t lines)
 static void check_installable(const Metadata *m)
 {
         check(m->slug);
-        for (MetadataKey k = 0; k < _METADATA_REQUIRED_MAX; k++)
-                check(m->value[k]);
+        for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++)
+                check(m->value[k] || !metadata_key_is_required(k));
         check(!m->sandbox_off || metadata_is_privileged(m));
 }
 

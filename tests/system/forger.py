@@ -37,7 +37,7 @@ def about_service(slug):
     path = f"{AGENT_PATH}/service/{escape(slug)}"
     service = {**texts(Name=slug, Title="forged", Description="forged", ScriptVersion="666", Schedule="forged", Status="FAILURE",
                        Message="forged", LastRunResult="timeout", LastRunDetail="forged"),
-               "Enabled": Variant("b", 0), "TimeoutUSec": Variant("t", 1), "NextRunUSec": Variant("t", 1),
+               "Metadata": Variant("a{ss}", {"description": "forged", "version": "666"}), "Enabled": Variant("b", 0), "TimeoutUSec": Variant("t", 1), "NextRunUSec": Variant("t", 1),
                "LastRunUSec": Variant("t", 1), "Watches": Variant("as", ["forged.service"]), "DependsOn": Variant("as", ["forged"])}
     yield changed(path, f"{AGENT}.Service", **service)
     yield AGENT_PATH, OBJECTS, "InterfacesRemoved", "oas", path, [f"{AGENT}.Service"]

@@ -96,9 +96,14 @@ def test_the_timer_is_removed_by_hand(agent, bus, edited):
 def test_the_script_is_edited_by_hand(agent, bus, edited):
     agent.run(f"sed -i -e 's/# version: .*/# version: 7.7/' -e 's/# description: .*/# description: by hand/' {BIN}/edited")
     wait_until(lambda: bus.properties(edited)["ScriptVersion"] == "7.7")
-    assert bus.properties(edited)["Description"] == "by hand"
+    p = bus.properties(edited)
+    assert p["Description"] == "by hand" and p["Metadata"] == {"description": "by hand", "version": "7.7"}
+    agent.run(f"sed -i '/# version:/d' {BIN}/edited")
+    wait_until(lambda: bus.properties(edited)["Metadata"] == {"description": "by hand"})
+    assert bus.properties(edited)["ScriptVersion"] == ""
+    agent.run(f"sed -i 's/^# description:/# version: 7.7\\n&/' {BIN}/edited")
     with same_after_a_restart(agent) as again:
-        assert again.properties(edited)["ScriptVersion"] == "7.7"
+        assert again.properties(edited)["ScriptVersion"] == "7.7" and again.properties(edited)["Metadata"] == p["Metadata"]
         assert "7.7" in again.service(edited, "GetScript")[0]
 
 

@@ -54,6 +54,20 @@ def test_the_next_run(agent, add, listen):
     assert dict(changes)["Enabled"] is True and dict(changes)["NextRunUSec"] > 0
 
 
+def test_the_header(agent, add, listen):
+    add(agent, script("Announced", prints("OK", "x"), description="before"))
+    listener = listen("/org/ssi/Agent1/service/announced")
+    edited = script("Announced", prints("OK", "x"), description="after")
+    agent.run(["ssictl", "add", "--replace", agent.write("/tmp/announced.bash", edited)])
+    wait_until(lambda: "after" in agent.run(["cat", listener.out]).stdout)
+    changes = [c for c in listener.changes() if c[0] in ("Description", "ScriptVersion", "Metadata", "Title", "Schedule")]
+    assert changes == [("Description", "after"), ("Metadata", {"description": "after", "version": "1.0"})]
+    objects = json.loads(agent.run(["busctl", "--json=short", "call", "org.ssi.Agent1", "/org/ssi/Agent1",
+                                    "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"]).stdout)["data"][0]
+    properties = objects["/org/ssi/Agent1/service/announced"]["org.ssi.Agent1.Service"]
+    assert properties["Metadata"] == {"type": "a{ss}", "data": {"description": "after", "version": "1.0"}}
+
+
 def test_the_totals(agent, add, listen):
     add(agent, script("Worse", prints("FAILURE", "x")), filename="worse.bash")
     add(agent, script("Announced", f'[[ -e /etc/announced ]] && {prints("WARNING", "y")} || {prints("OK", "x")}'))

@@ -76,7 +76,7 @@ def known(host, bus):
 def seen(host):
     """What the backend makes of it."""
     services = host.account.services(host.server_id)
-    keys = ("title", "description", "schedule", "enabled", "timeout_sec", "watches", "depends_on", "version", "next_run")
+    keys = ("title", "description", "metadata", "schedule", "enabled", "timeout_sec", "watches", "depends_on", "version", "next_run")
     return {"state": host.account.get(f"/api/v1/servers/{host.server_id}")["state"],
             **{n: {k: s.get(k) for k in keys} for n, s in services.items()}}
 

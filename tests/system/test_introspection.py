@@ -12,7 +12,8 @@ MANAGER = {
     "ValidateScript": "ss", "TestScript": "ss", "AddService": "ssa{sv}", "RemoveService": "s", "GetService": "s", "ListServices": "", "Reload": "",
 }
 SERVICE_PROPERTIES = {
-    "Name": "s", "Title": "s", "Description": "s", "ScriptVersion": "s", "Schedule": "s", "TimeoutUSec": "t", "Unit": "s",
+    "Name": "s", "Title": "s", "Description": "s", "ScriptVersion": "s", "Metadata": "a{ss}",
+    "Schedule": "s", "TimeoutUSec": "t", "Unit": "s",
     "User": "s", "Labels": "as", "Watches": "as", "DependsOn": "as", "Enabled": "b", "Status": "s", "Message": "s", "StatusTimestampUSec": "t", "LastRunUSec": "t", "LastRunInvocationID": "s",
     "LastRunResult": "s", "LastRunDurationUSec": "t", "LastRunCPUUSec": "t", "LastRunMemoryPeakBytes": "t", "NextRunUSec": "t",
 }

@@ -121,6 +121,11 @@ def test_show(agent, add):
     assert ssictl(agent, "show", "-p", "Name,Status", "-p", "Title", "shown-two").stdout.splitlines() == \
         ["Name=shown-two", "Title=Shown Two", "Status=OK"]
     assert as_json(agent, "show", "-p", "Status", "shown-two") == {"Status": "OK"}
+    metadata = {"description": "A script of the tests", "version": "1.0"}
+    assert as_json(agent, "show", "-p", "Metadata", "shown-two") == {"Metadata": metadata}
+    assert json.loads(ssictl(agent, "show", "-p", "Metadata", "--value", "shown-two").stdout) == metadata
+    assert as_json(agent, "status", "shown-two")["metadata"] == metadata
+    assert re.search(r"^ Description: A script of the tests\n     Version: 1\.0$", ssictl(agent, "status", "shown-two").stdout, re.MULTILINE)
     # By its title; and two of them apart.
     assert ssictl(agent, "show", "-p", "Name", "Shown Two", "shown-two").stdout == "Name=shown-two\n\nName=shown-two\n"
     r = ssictl(agent, "show", "-p", "Nmae", "shown-two")

@@ -45,26 +45,31 @@ static void test_inventory(void **state)
         ServiceInfo s = {
                 .slug = (char *) "disk",
                 .title = (char *) "Disk",
-                .version = (char *) "1.0",
                 .schedule = (char *) "*:0/5",
                 .timeout_usec = 20 * USEC_PER_SEC,
                 .enabled = true,
         };
         const ServiceInfo *list[] = {&s, NULL};
 
+        s.metadata = json_object_new_object();
+        json_add_string(s.metadata, "version", "1.0");
+        json_add_string(s.metadata, "some-key", "a \"b\"");
         assert_int_equal(message_inventory(list, &text), 0);
         assert_string_equal(text,
                             "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"disk\","
-                            "\"title\":\"Disk\",\"description\":null,\"version\":\"1.0\",\"schedule\":\"*:0/5\","
+                            "\"title\":\"Disk\",\"metadata\":{\"version\":\"1.0\",\"some-key\":\"a \\\"b\\\"\"},\"schedule\":\"*:0/5\","
                             "\"timeout_ms\":20000,\"enabled\":true,\"next_run\":null}]}}");
         /* What the backend would refuse of it is left out. */
-        s.title = s.version = s.schedule = NULL;
+        json_object_put(s.metadata);
+        s.title = s.schedule = NULL;
+        s.metadata = NULL;
         s.watches = name;
         memset(name, 'u', sizeof(name) - 1);
         strcpy(name + sizeof(name) - strlen(", b.service, c.mount") - 1, ", b.service, c.mount");
         s.depends_on = (char *) "a, b-c";
         free(text);
         assert_int_equal(message_inventory(list, &text), 0);
+        assert_null(strstr(text, "metadata"));
         assert_non_null(strstr(text, "\"next_run\":null,\"watches\":[\"b.service\",\"c.mount\"],\"depends_on\":[\"a\",\"b-c\"]}"));
         assert_int_equal(message_inventory(list + 1, &empty), 0);
         assert_string_equal(empty, "{\"type\":\"inventory\",\"payload\":{\"services\":[]}}");
@@ -75,23 +80,33 @@ static void test_large_inventory(void **state)
         enum { N = 3000 };
         _cleanup_free_ char *text = NULL;
         char description[512], many[16 * 25 + 1];
-        ServiceInfo s = { .slug = (char *) "disk", .title = (char *) "Disk", .description = description };
+        _cleanup_json_ json_object *metadata = json_object_new_object(), *short_ones = json_object_new_object();
+        ServiceInfo s = { .slug = (char *) "disk", .title = (char *) "Disk", .metadata = metadata };
         const ServiceInfo *list[N + 1] = {};
 
         memset(description, 'd', sizeof(description) - 1);
         description[sizeof(description) - 1] = '\0';
+        json_add_string(metadata, "description", description);
+        json_add_string(metadata, "version", "1.0");
         for (unsigned i = 0; i < N; i++)
                 list[i] = &s;
         assert_int_equal(message_inventory(list, &text), 0);
         assert_true(strlen(text) <= MESSAGE_MAX);
         assert_null(strstr(text, description));
-        assert_non_null(strstr(text, "Disk"));
+        assert_non_null(strstr(text, "\"title\":\"Disk\",\"metadata\":{\"version\":\"1.0\"}"));
         /* More than that is left out when it has to be. */
-        description[300] = '\0';
+        for (int i = 0; i < 9; i++) {
+                char key[] = "key-a";
+
+                key[4] = (char) ('a' + i);
+                description[60] = '\0';
+                json_add_string(short_ones, key, description);
+        }
+        s.metadata = short_ones;
         s.depends_on = (char *) "sql";
         free(text);
         assert_int_equal(message_inventory(list, &text), 0);
-        assert_null(strstr(text, "description\":\"d"));
+        assert_null(strstr(text, "metadata"));
         assert_non_null(strstr(text, "depends_on"));
         s.watches = many;
         for (int i = 0; i < 16; i++)

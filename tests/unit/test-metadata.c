@@ -189,6 +189,49 @@ static void test_watches(void **state)
         }
 }
 
+/* Whatever a header says of them, it fits into one object. */
+static void test_passive_keys(void **state)
+{
+        size_t n = 0, size = 0;
+
+        for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++) {
+                _cleanup_free_ char *longest = calloc(1, metadata_key_max(k) + 1);
+
+                memset(longest, 'x', metadata_key_max(k));
+                if (metadata_key_is_passive(k))
+                        assert_true(metadata_passive_fits(metadata_key_to_string(k), longest, &n, &size));
+        }
+        assert_true(metadata_key_is_passive(METADATA_DESCRIPTION));
+        assert_true(metadata_key_is_passive(METADATA_VERSION));
+        assert_false(metadata_key_is_passive(METADATA_USER));
+}
+
+static void test_passive_bounds(void **state)
+{
+        char value[513] = "", key[34] = "";
+        size_t n = 0, size = 0;
+
+        memset(value, 'v', 512);
+        memset(key, 'k', 33);
+        assert_false(metadata_passive_fits(key, "", &n, &size));
+        key[32] = '\0';
+        assert_true(metadata_passive_fits(key, "", &n, &size));
+        assert_int_equal(n, 1);
+        assert_int_equal(size, 32);
+        assert_false(metadata_passive_fits("", "v", &n, &size));
+        assert_false(metadata_passive_fits("Key", "v", &n, &size));
+        assert_false(metadata_passive_fits("k1", "v", &n, &size));
+        assert_false(metadata_passive_fits("k", (char[514]){ [0 ... 512] = 'v' }, &n, &size));
+        assert_int_equal(n, 1);
+        while (size + 513 <= METADATA_PASSIVE_SIZE_MAX)
+                assert_true(metadata_passive_fits("k", value, &n, &size));
+        assert_false(metadata_passive_fits("k", value, &n, &size));
+        while (n < METADATA_PASSIVE_MAX)
+                assert_true(metadata_passive_fits("a-b", "v", &n, &size));
+        assert_false(metadata_passive_fits("a-b", "v", &n, &size));
+        assert_true(size <= METADATA_PASSIVE_SIZE_MAX);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -202,6 +245,8 @@ int main(void)
                 cmocka_unit_test(test_crlf),
                 cmocka_unit_test(test_many_problems),
                 cmocka_unit_test(test_watches),
+                cmocka_unit_test(test_passive_keys),
+                cmocka_unit_test(test_passive_bounds),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
