@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "agent/message.h"
+#include "shared/metadata.h"
 #include "shared/slug.h"
 
 #define YEAR_10000 (UINT64_C(253402300800) * USEC_PER_SEC)
@@ -23,8 +24,8 @@ static void check_inventory(const IngestItem *item)
                 /* Ingestion searches them. */
                 check(i == 0 || strcmp(item->services[i - 1].name, s->name) < 0);
                 check_text(s->title, AGENT_MESSAGE_MAX);
-                check_text(s->description, AGENT_MESSAGE_MAX);
-                check_text(s->version, AGENT_MESSAGE_MAX);
+                /* Escapes make JSON longer than what it says, at most six times. */
+                check_text(s->metadata, 6 * METADATA_PASSIVE_SIZE_MAX + METADATA_PASSIVE_MAX * 6 + 2);
                 check_text(s->schedule, AGENT_MESSAGE_MAX);
                 check(s->timeout_ms >= -1);
                 check(s->next_run == USEC_INFINITY || s->next_run < YEAR_10000);

@@ -41,7 +41,7 @@ def has_caught_up(host):
     assert host.events("tick")[:len(said)] == said, "lost, repeated or out of order"
 
 
-@pytest.mark.expect_error(r"ERROR: .*(no backup of ssi-serverd|newer ssi-serverd|not complete)")
+@pytest.mark.expect_error(r"ERROR: .*(not a backup of ssi-serverd|newer ssi-serverd|development version|not complete)")
 def test_backup_and_restore(flow):
     wait_until(lambda: len(flow.events("tick")) > 5, timeout=30)
     r = ctl(flow, "backup", FILE)
@@ -64,7 +64,7 @@ def test_backup_and_restore(flow):
     assert state["state"] == "online"
 
 
-@pytest.mark.expect_error(r"ERROR: .*(no backup of ssi-serverd|newer ssi-serverd|not complete)")
+@pytest.mark.expect_error(r"ERROR: .*(not a backup of ssi-serverd|newer ssi-serverd|development version|not complete)")
 def test_what_is_no_backup_changes_nothing(flow):
     def users():
         return [u["id"] for u in json.loads(flow.run(["ssictl", "--json", "server", "users"]).stdout)]
@@ -79,11 +79,15 @@ def test_what_is_no_backup_changes_nothing(flow):
     flow.run("""runuser -u ssi-postgres -- sh -c 'psql -q -h /run/ssi-postgres postgres -c "CREATE DATABASE other" &&
              psql -q -h /run/ssi-postgres other -c "CREATE TABLE t ()" &&
              pg_dump -Fc -h /run/ssi-postgres other' > /tmp/other""")
-    cases.append(("/tmp/other", "no backup of ssi-serverd"))
+    cases.append(("/tmp/other", "not a backup of ssi-serverd"))
     flow.sql("INSERT INTO schema_migrations (version, name) VALUES (9999, 'of the future')")
     ctl(flow, "backup", "/tmp/newer")
     flow.sql("DELETE FROM schema_migrations WHERE version = 9999")
     cases.append(("/tmp/newer", "newer ssi-serverd (schema version 9999"))
+    flow.sql("UPDATE schema_migrations SET version = 7 WHERE version = 8")
+    ctl(flow, "backup", "/tmp/older")
+    flow.sql("UPDATE schema_migrations SET version = 8 WHERE version = 7")
+    cases.append(("/tmp/older", "development version of ssi-serverd"))
     for path, word in cases:
         r = ctl(flow, "restore", path, check=False)
         assert r.returncode == 1 and word in r.stderr, (path, r.stderr)

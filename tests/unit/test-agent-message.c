@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "agent/message.h"
+#include "shared/metadata.h"
 
 #define ITEM "\"service_name\":\"disk\",\"timestamp\":\"2025-09-02T16:06:37Z\""
 #define TIME (UINT64_C(1756829197) * USEC_PER_SEC)
@@ -149,6 +150,22 @@ static void test_deep_dependencies(void **state)
         }
 }
 
+/* Whatever the keys are: they are only shown. */
+static void test_metadata(void **state)
+{
+        _cleanup_(agent_message_done) AgentMessage m = {};
+
+        assert_return_code(parse("{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":"
+                                 "{\"owner\":\"\\u00fc \\\"x\\\"\",\"version\":\"1\"}},{\"service_name\":\"b\",\"metadata\":{}},"
+                                 "{\"service_name\":\"c\",\"metadata\":null},{\"service_name\":\"d\"}]}}",
+                                 &m),
+                           0);
+        assert_string_equal(m.items->services[0].metadata, "{\"owner\":\"ü \\\"x\\\"\",\"version\":\"1\"}");
+        assert_string_equal(m.items->services[1].metadata, "{}");
+        assert_null(m.items->services[2].metadata);
+        assert_null(m.items->services[3].metadata);
+}
+
 static void test_watches(void **state)
 {
         AgentMessage m;
@@ -266,6 +283,9 @@ static void test_refused(void **state)
                 "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"depends_on\":[null]}]}}",
                 "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"depends_on\":[\"../b\"]}]}}",
                 "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"depends_on\":[\"a\\u0000\"]}]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":[]}]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":{\"x\":1}}]}}",
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":{\"x\":\"\\u0000\"}}]}}",
                 "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"watches\":[[]]}]}}",
                 "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"watches\":{}}]}}",
                 "{\"type\":\"gap\",\"payload\":{}}",
@@ -295,6 +315,35 @@ static void test_too_large(void **state)
         assert_int_equal(parse(text, &m), -EMSGSIZE);
 }
 
+/* What agents of ours leave out. */
+static void test_too_much_metadata(void **state)
+{
+        char text[8192], value[METADATA_PASSIVE_VALUE_MAX + 2];
+        AgentMessage m;
+        size_t n;
+
+        memset(value, 'v', sizeof(value));
+        value[METADATA_PASSIVE_VALUE_MAX] = '\0';
+        for (int i = 0; i < 2; i++) {
+                snprintf(text, sizeof(text),
+                         "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":{\"%s\":\"%s\"}}]}}",
+                         i == 0 ? "key" : "Key", value);
+                assert_int_equal(parse(text, &m), i == 0 ? 0 : -EMSGSIZE);
+                agent_message_done(&m);
+        }
+        value[METADATA_PASSIVE_VALUE_MAX] = 'v';
+        value[METADATA_PASSIVE_VALUE_MAX + 1] = '\0';
+        snprintf(text, sizeof(text),
+                 "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":{\"key\":\"%s\"}}]}}", value);
+        assert_int_equal(parse(text, &m), -EMSGSIZE);
+
+        n = (size_t) snprintf(text, sizeof(text), "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":{\"z\":\"\"");
+        for (int i = 0; i < METADATA_PASSIVE_MAX; i++)
+                n += (size_t) snprintf(text + n, sizeof(text) - n, ",\"%c\":\"\"", 'a' + i);
+        snprintf(text + n, sizeof(text) - n, "}}]}}");
+        assert_int_equal(parse(text, &m), -EMSGSIZE);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -303,6 +352,7 @@ int main(void)
                 cmocka_unit_test(test_batch),
                 cmocka_unit_test(test_dependencies),
                 cmocka_unit_test(test_deep_dependencies),
+                cmocka_unit_test(test_metadata),
                 cmocka_unit_test(test_watches),
                 cmocka_unit_test(test_inventory_and_gap),
                 cmocka_unit_test(test_unknown_type),
@@ -310,6 +360,7 @@ int main(void)
                 cmocka_unit_test(test_marks),
                 cmocka_unit_test(test_refused),
                 cmocka_unit_test(test_too_large),
+                cmocka_unit_test(test_too_much_metadata),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

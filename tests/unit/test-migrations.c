@@ -13,10 +13,10 @@
 
 #define TEST_SCHEMA_FIXTURES TEST_MIGRATIONS_DIR "/../../../../tests/fixtures/schema"
 
-/* For each version N of the schema: a database is brought to it step by step, with the data of tests/fixtures/schema/NNNN.sql
- * put in at each step as that version would have, and is then migrated to the newest at once. All that was there must be
- * there, column by column, except for what NNNN.changes names, and NNNN.check.sql must find nothing wrong. A migration without fixtures is tested with the data of
- * those before it. */
+/* For each version N of the schema: a database as its first version left it (NNNN.dump.sql, made by a real one) is brought to N step
+ * by step, with the data of tests/fixtures/schema/NNNN.sql put in at each step as that version would have, and is then
+ * migrated to the newest at once. All that was there must be there, column by column, except for what NNNN.changes names,
+ * and NNNN.check.sql must find nothing wrong. A migration without fixtures is tested with the data of those before it. */
 
 static char migrations[64][128];
 static int n_migrations;
@@ -51,6 +51,12 @@ static void make_folder(char dir[static 64], int n)
                 assert_return_code(asprintf(&from, "%s/%s", TEST_MIGRATIONS_DIR, migrations[i]), errno);
                 assert_return_code(asprintf(&to, "%s/%s", dir, migrations[i]), errno);
                 assert_return_code(symlink(from, to), errno);
+        }
+        if (n > 0) {
+                _cleanup_free_ char *to = NULL;
+
+                assert_return_code(asprintf(&to, "%s/functions", dir), errno);
+                assert_return_code(symlink(TEST_MIGRATIONS_DIR "/functions", to), errno);
         }
 }
 
@@ -122,7 +128,7 @@ static const char digests[] =
         "   a.attname, c.relname), false, true, '')))[1]::text"
         " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
         " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
-        " AND c.relname <> 'schema_migrations' AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1";
+        " AND c.relname NOT IN ('schema_migrations', 'schema_functions') AND a.attnum > 0 AND NOT a.attisdropped ORDER BY 1";
 
 static int find(PGresult *res, const char *key)
 {
@@ -183,17 +189,37 @@ static void check(PGconn *pg, int n)
         }
 }
 
+static PGconn *create_database(Postgres *p, const char *database)
+{
+        char sql[64];
+
+        snprintf(sql, sizeof(sql), "CREATE DATABASE %s", database);
+        postgres_query(p, sql);
+        return connect_to(p, database);
+}
+
+/* As the first version left it. */
+static PGconn *create_old_database(Postgres *p, const char *database)
+{
+        _cleanup_free_ char *dump = read_fixture(migrations[0], ".dump.sql");
+        PGconn *pg = create_database(p, database);
+
+        assert_non_null(dump);
+        run(pg, dump);
+        /* Of a dump's settings. */
+        PQfinish(pg);
+        return connect_to(p, database);
+}
+
 static void from_version(Postgres *p, int n)
 {
         PGresult *before, *after;
-        char database[32], sql[64];
+        char database[32];
         PGconn *pg;
 
         snprintf(database, sizeof(database), "from_%.4s", migrations[n - 1]);
-        snprintf(sql, sizeof(sql), "CREATE DATABASE %s", database);
-        postgres_query(p, sql);
-        pg = connect_to(p, database);
-        for (int i = 1; i <= n; i++) {
+        pg = create_old_database(p, database);
+        for (int i = 2; i <= n; i++) {
                 _cleanup_free_ char *data = read_fixture(migrations[i - 1], ".sql");
 
                 migrate(p, database, i);
@@ -217,6 +243,105 @@ static void test_from_every_version(void **state)
 {
         for (int n = 1; n <= n_migrations; n++)
                 from_version(*state, n);
+}
+
+/* A database that was taken over is in nothing other than a new one, partitions of days aside. */
+static void test_same_schema(void **state)
+{
+        Postgres *p = *state;
+        char command[1024];
+
+        PQfinish(create_old_database(p, "taken_over"));
+        migrate(p, "taken_over", n_migrations);
+        PQfinish(create_database(p, "fresh"));
+        migrate(p, "fresh", n_migrations);
+        snprintf(command, sizeof(command),
+                 "for d in taken_over fresh; do pg_dump -h %1$s -U ssi --schema-only -T 'events_2*' $d"
+                 " | grep -vE '^--|restrict|events_2|^$' >%1$s/$d.sql || exit 1; done; diff %1$s/taken_over.sql %1$s/fresh.sql >&2", p->dir);
+        assert_int_equal(system(command), 0);
+}
+
+/* Before there was a version to be taken over. */
+static void test_too_old(void **state)
+{
+        _cleanup_free_ char *message = NULL;
+        Postgres *p = *state;
+        char conninfo[256];
+        PGconn *pg;
+
+        pg = create_database(p, "too_old");
+        run(pg, "CREATE TABLE schema_migrations (version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz DEFAULT now());"
+                "INSERT INTO schema_migrations (version, name) VALUES (1, '0001-initial.sql'), (7, '0007-dependencies.sql')");
+        snprintf(conninfo, sizeof(conninfo), "host=%s user=ssi dbname=too_old", p->dir);
+        assert_int_equal(db_migrate(conninfo, TEST_MIGRATIONS_DIR, &message), -ENOTSUP);
+        assert_non_null(strstr(message, "it lacks migration 0008"));
+        PQfinish(pg);
+}
+
+static const char *value(PGconn *pg, const char *sql)
+{
+        static char text[64];
+        PGresult *res = PQexec(pg, sql);
+
+        assert_int_equal(PQresultStatus(res), PGRES_TUPLES_OK);
+        snprintf(text, sizeof(text), "%s", PQgetvalue(res, 0, 0));
+        PQclear(res);
+        return text;
+}
+
+static void write_function(const char *dir, const char *name, const char *sql)
+{
+        char path[128];
+        FILE *f;
+
+        snprintf(path, sizeof(path), "%s/functions/%s", dir, name);
+        f = fopen(path, "we");
+        assert_non_null(f);
+        fputs(sql, f);
+        fclose(f);
+}
+
+/* Functions are applied when they have changed, all or none, and not by a program that is older than the schema. */
+static void test_functions(void **state)
+{
+        _cleanup_free_ char *message = NULL;
+        char dir[64], path[128], conninfo[256];
+        Postgres *p = *state;
+        PGconn *pg;
+
+        pg = create_database(p, "functions");
+        snprintf(conninfo, sizeof(conninfo), "host=%s user=ssi dbname=functions", p->dir);
+        make_folder(dir, n_migrations);
+        snprintf(path, sizeof(path), "%s/functions", dir);
+        assert_return_code(unlink(path), errno);
+        assert_return_code(mkdir(path, 0755), errno);
+        assert_int_equal(db_migrate(conninfo, dir, &message), -ENOENT);
+        free(TAKE_PTR(message));
+
+        write_function(dir, "10-a.sql", "CREATE OR REPLACE FUNCTION a() RETURNS int LANGUAGE sql AS 'SELECT 1';");
+        assert_int_equal(db_migrate(conninfo, dir, NULL), 0);
+        assert_string_equal(value(pg, "SELECT a()"), "1");
+        run(pg, "UPDATE schema_functions SET applied_at = 'epoch'");
+        assert_int_equal(db_migrate(conninfo, dir, NULL), 0);
+        assert_string_equal(value(pg, "SELECT extract(epoch FROM applied_at)::int FROM schema_functions"), "0");
+
+        write_function(dir, "10-a.sql", "CREATE OR REPLACE FUNCTION a() RETURNS int LANGUAGE sql AS 'SELECT 2';");
+        write_function(dir, "20-b.sql", "CREATE FUNCTION b() RETURNS int LANGUAGE sql AS 'SELECT no()';");
+        assert_int_equal(db_migrate(conninfo, dir, &message), -EIO);
+        assert_non_null(strstr(message, "no()"));
+        assert_string_equal(value(pg, "SELECT a()"), "1");
+
+        write_function(dir, "20-b.sql", "CREATE FUNCTION b() RETURNS int LANGUAGE sql AS 'SELECT a()';");
+        assert_int_equal(db_migrate(conninfo, dir, NULL), 0);
+        assert_string_equal(value(pg, "SELECT b()"), "2");
+        assert_string_equal(value(pg, "SELECT count(*) FROM schema_functions"), "1");
+
+        run(pg, "INSERT INTO schema_migrations (version, name) VALUES (9999, 'of the future')");
+        write_function(dir, "10-a.sql", "CREATE OR REPLACE FUNCTION a() RETURNS int LANGUAGE sql AS 'SELECT 3';");
+        assert_int_equal(db_migrate(conninfo, dir, NULL), 0);
+        assert_string_equal(value(pg, "SELECT a()"), "2");
+        PQfinish(pg);
+        remove_folder(dir);
 }
 
 typedef struct Starter {
@@ -257,16 +382,13 @@ static void test_at_once(void **state)
 static void test_failure(void **state)
 {
         char dir[64], path[512], conninfo[256];
-        _cleanup_free_ char *data = read_fixture(migrations[0], ".sql"), *message = NULL;
+        _cleanup_free_ char *message = NULL;
         Postgres *p = *state;
         PGresult *before, *after;
         PGconn *pg;
         FILE *f;
 
-        postgres_query(p, "CREATE DATABASE failure");
-        pg = connect_to(p, "failure");
-        migrate(p, "failure", 1);
-        run(pg, data);
+        pg = create_old_database(p, "failure");
         migrate(p, "failure", n_migrations);
         before = PQexec(pg, digests);
 
@@ -276,11 +398,18 @@ static void test_failure(void **state)
         assert_non_null(f);
         fputs("DELETE FROM events; ALTER TABLE users DROP COLUMN email; SELECT 1 / 0;", f);
         fclose(f);
+        snprintf(path, sizeof(path), "%s/8999-works.sql", dir);
+        f = fopen(path, "we");
+        assert_non_null(f);
+        fputs("CREATE TABLE works ();", f);
+        fclose(f);
         snprintf(conninfo, sizeof(conninfo), "host=%s user=ssi dbname=failure", p->dir);
         assert_int_equal(db_migrate(conninfo, dir, &message), -EIO);
         assert_non_null(strstr(message, "9000-breaks.sql"));
         remove_folder(dir);
 
+        assert_string_equal(value(pg, "SELECT string_agg(version::text, ' ') FROM schema_migrations WHERE version > 8000"), "8999");
+        assert_string_equal(value(pg, "SELECT to_regclass('works') IS NOT NULL"), "t");
         after = PQexec(pg, digests);
         assert_int_equal(PQntuples(before), PQntuples(after));
         compare(before, after, n_migrations);
@@ -305,6 +434,9 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_from_every_version),
+                cmocka_unit_test(test_same_schema),
+                cmocka_unit_test(test_too_old),
+                cmocka_unit_test(test_functions),
                 cmocka_unit_test(test_at_once),
                 cmocka_unit_test(test_failure),
                 cmocka_unit_test(test_none),

@@ -236,10 +236,13 @@ static int start_restore(AdminJob *j, int fd, int error_fd)
 {
         static const char *const restore_args[] = { "--no-owner", "--no-privileges", "--verbose", "--file=-", NULL };
         _cleanup_close_ int read_end = -EBADF;
+        int fds[2], oldest, newest, r;
         char known[64];
-        int fds[2], r;
 
-        snprintf(known, sizeof(known), "SET ssi.known = '%d'", schema_version(j->admin->backend));
+        r = schema_range(j->admin->backend, &oldest, &newest);
+        if (r < 0)
+                return r;
+        snprintf(known, sizeof(known), "SET ssi.oldest = '%d'; SET ssi.newest = '%d'", oldest, newest);
 
         const char *psql_args[] = { "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1",
                                     "-c", "BEGIN", "-c", known, "-c", SQL_restore_before, "--file=-",

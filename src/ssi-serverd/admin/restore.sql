@@ -40,11 +40,14 @@ SET LOCAL search_path = public;
  IF current_setting('ssi.complete', true) IS DISTINCT FROM 'yes' THEN
   RAISE EXCEPTION 'The backup is not complete.'; END IF;
  IF to_regclass('public.schema_migrations') IS NULL OR to_regclass('public.servers') IS NULL THEN
-  RAISE EXCEPTION 'This is no backup of ssi-serverd.'; END IF;
+  RAISE EXCEPTION 'This is not a backup of ssi-serverd.'; END IF;
  SELECT max(m.version) INTO version FROM public.schema_migrations m;
- IF version > current_setting('ssi.known')::int THEN
+ IF version > current_setting('ssi.newest')::int THEN
   RAISE EXCEPTION 'The backup is of a newer ssi-serverd (schema version %, known is %): upgrade first.',
-   version, current_setting('ssi.known'); END IF; END $$;
+   version, current_setting('ssi.newest'); END IF;
+ IF NOT EXISTS (SELECT FROM public.schema_migrations m WHERE m.version = current_setting('ssi.oldest')::int) THEN
+  RAISE EXCEPTION 'The backup is of a development version of ssi-serverd (schema version %) that cannot be upgraded.', version;
+  END IF; END $$;
  UPDATE public.servers s SET connected = false,
   session_epoch = greatest(s.session_epoch, e.session_epoch) + 1
   FROM pg_temp.ssi_epochs e WHERE e.public_id = s.public_id

@@ -59,6 +59,24 @@ static int get_watches(Parser *p, json_object *o, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
+/* The same, whatever the keys are. */
+static int get_metadata(Parser *p, json_object *o, char **ret)
+{
+        json_object *object = json_get_object(o, "metadata");
+        size_t n = 0, size = 0;
+
+        if (!object)
+                return parse_is_given(o, "metadata") ? parse_refuse(p, -EBADMSG, "metadata is not an object") : 0;
+        json_object_object_foreach(object, key, value) {
+                if (!json_object_is_type(value, json_type_string) || !json_get_string(object, key))
+                        return parse_refuse(p, -EBADMSG, "a member of metadata is not a string");
+                if (!metadata_passive_fits(key, json_object_get_string(value), &n, &size))
+                        return parse_refuse(p, -EMSGSIZE, "metadata has a member too many, or one that it may not have");
+        }
+        *ret = strdup(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
+        return *ret ? 0 : -ENOMEM;
+}
+
 static int parse_inventory_service(Parser *p, json_object *o, InventoryService *s)
 {
         const char *name = NULL;
@@ -77,10 +95,7 @@ static int parse_inventory_service(Parser *p, json_object *o, InventoryService *
         r = parse_copy_text(p, o, "title", false, NAME_LENGTH_MAX, &s->title);
         if (r < 0)
                 return r;
-        r = parse_copy_text(p, o, "description", false, AGENT_MESSAGE_MAX, &s->description);
-        if (r < 0)
-                return r;
-        r = parse_copy_text(p, o, "version", false, NAME_LENGTH_MAX, &s->version);
+        r = get_metadata(p, o, &s->metadata);
         if (r < 0)
                 return r;
         r = parse_copy_text(p, o, "schedule", false, AGENT_MESSAGE_MAX, &s->schedule);

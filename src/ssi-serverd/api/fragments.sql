@@ -3,8 +3,8 @@
 
 -- Of services v.
 -- fragment: service_json
-json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'description', v.description,
- 'version', v.version, 'schedule', v.schedule, 'timeout_ms', v.timeout_ms,
+json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'metadata', v.metadata,
+ 'schedule', v.schedule, 'timeout_ms', v.timeout_ms,
  'watches', to_json(v.watches), 'depends_on', to_json(v.depends_on),
  'enabled', coalesce(v.enabled, true), 'next_run', @time(v.next_run),
  'status', v.status, 'message', v.message, 'status_at', @time(v.status_at),

@@ -115,9 +115,9 @@ void schema_stop(Backend *b)
         b->start_timer = sd_event_source_disable_unref(b->start_timer);
 }
 
-int schema_version(const Backend *b)
+int schema_range(const Backend *b, int *ret_oldest, int *ret_newest)
 {
-        return db_newest_migration(b->config->migrations_dir);
+        return db_migration_range(b->config->migrations_dir, ret_oldest, ret_newest);
 }
 
 /* What somebody asks in the middle would wait for the locks of the restore, and go on with what is no longer there. */

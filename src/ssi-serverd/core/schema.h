@@ -11,8 +11,8 @@ int schema_start(Backend *b);
 /* For the backend's end. */
 void schema_stop(Backend *b);
 
-/* The number of the last migration that this program has. */
-int schema_version(const Backend *b);
+/* What this program knows: the first schema that it can upgrade, and the last. As db_migration_range(). */
+int schema_range(const Backend *b, int *ret_oldest, int *ret_newest);
 
 /* Between these, requests are refused, and nothing of this instance is connected to the database. restored: what it holds
  * is other than before; backend_is_ready() says when all is well again. */

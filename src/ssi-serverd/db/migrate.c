@@ -11,6 +11,7 @@
 /* Any number that nothing else in this database locks: "SSI" in ASCII. */
 #define MIGRATION_LOCK      "5461833"
 #define MIGRATION_FILE_MAX  (1024 * 1024)
+#define FUNCTIONS_DIR       "functions"
 
 DEFINE_CLEANUP(PGconn *, PQfinish);
 DEFINE_CLEANUP(PGresult *, PQclear);
@@ -49,14 +50,19 @@ static int is_migration(const struct dirent *d)
         return d->d_name[4] == '-' && endswith(d->d_name, ".sql") != NULL;
 }
 
+static int is_sql(const struct dirent *d)
+{
+        return d->d_name[0] != '.' && endswith(d->d_name, ".sql") != NULL;
+}
+
 /* The names in order, NULL at the end. */
-static int list_migrations(const char *dir, char ***ret)
+static int list_files(const char *dir, int (*filter)(const struct dirent *d), char ***ret)
 {
         _cleanup_(strv_freep) char **names = NULL;
         struct dirent **entries;
         int n, r = 0;
 
-        n = scandir(dir, &entries, is_migration, alphasort);
+        n = scandir(dir, &entries, filter, alphasort);
         if (n < 0)
                 return -errno;
         names = calloc((size_t) n + 1, sizeof(*names));
@@ -75,17 +81,22 @@ static int list_migrations(const char *dir, char ***ret)
         return 0;
 }
 
-int db_newest_migration(const char *migrations_dir)
+int db_migration_range(const char *migrations_dir, int *ret_oldest, int *ret_newest)
 {
         _cleanup_(strv_freep) char **names = NULL;
+        char **name;
         int r;
 
-        r = list_migrations(migrations_dir, &names);
+        r = list_files(migrations_dir, is_migration, &names);
         if (r < 0)
                 return r;
-        for (char **name = names; *name; name++)
-                r = (int) strtol(*name, NULL, 10);
-        return r;
+        if (!*names)
+                return -ENOENT;
+        for (name = names; name[1]; name++)
+                ;
+        *ret_oldest = (int) strtol(*names, NULL, 10);
+        *ret_newest = (int) strtol(*name, NULL, 10);
+        return 0;
 }
 
 static int read_file(const char *dir, const char *name, char **ret)
@@ -144,6 +155,70 @@ static int apply(PGconn *pg, const char *dir, const char *name)
         return 1;
 }
 
+/* The number of the last migration that the database has, 0 for none; -ENOTSUP when it has some, but not the first of ours,
+ * which is where upgrades begin. */
+static int database_version(PGconn *pg, const char *first)
+{
+        _cleanup_(PQclearp) PGresult *res = NULL;
+
+        res = PQexecParams(pg, "SELECT coalesce(max(version), 0), coalesce(bool_or(version = left($1, 4)::int), true)"
+                               " FROM schema_migrations", 1, NULL, &first, NULL, NULL, 0);
+        if (PQresultStatus(res) != PGRES_TUPLES_OK)
+                return -EIO;
+        return *PQgetvalue(res, 0, 1) == 't' ? (int) strtol(PQgetvalue(res, 0, 0), NULL, 10) : -ENOTSUP;
+}
+
+/* ---- Functions and triggers ---- */
+
+static int functions_are_applied(PGconn *pg, const char *text)
+{
+        _cleanup_(PQclearp) PGresult *res = NULL;
+
+        if (run(pg, "CREATE TABLE IF NOT EXISTS schema_functions ("
+                    "digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())") < 0)
+                return -EIO;
+        res = PQexecParams(pg, "SELECT FROM schema_functions WHERE digest = md5($1)", 1, NULL, &text, NULL, NULL, 0);
+        return PQresultStatus(res) == PGRES_TUPLES_OK ? PQntuples(res) > 0 : -EIO;
+}
+
+static int functions_apply(PGconn *pg, const char *text)
+{
+        _cleanup_(PQclearp) PGresult *res = NULL;
+
+        if (run(pg, "BEGIN") < 0 || run(pg, text) < 0 || run(pg, "DELETE FROM schema_functions") < 0)
+                return -EIO;
+        res = PQexecParams(pg, "INSERT INTO schema_functions (digest) VALUES (md5($1))", 1, NULL, &text, NULL, NULL, 0);
+        return PQresultStatus(res) == PGRES_COMMAND_OK ? run(pg, "COMMIT") : -EIO;
+}
+
+/* All of them, in the order of their names, when they are not those that the database has. */
+static int functions_update(PGconn *pg, const char *migrations_dir)
+{
+        _cleanup_free_ char *dir = NULL, *text = NULL;
+        _cleanup_(strv_freep) char **names = NULL;
+        int r;
+
+        if (asprintf(&dir, "%s/" FUNCTIONS_DIR, migrations_dir) < 0)
+                return -ENOMEM;
+        r = list_files(dir, is_sql, &names);
+        if (r < 0)
+                return r;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a list that ends with NULL, when r >= 0 */
+        for (char **name = names; *name; name++) {
+                _cleanup_free_ char *one = NULL, *before = TAKE_PTR(text);
+
+                r = read_file(dir, *name, &one);
+                if (r < 0)
+                        return r;
+                if (asprintf(&text, "%s%s", strempty(before), one) < 0)
+                        return -ENOMEM;
+        }
+        if (!text)
+                return -ENOENT;
+        r = functions_are_applied(pg, text);
+        return r != 0 ? r : functions_apply(pg, text);
+}
+
 static void drop_notice(void *arg, const char *message)
 {
 }
@@ -154,9 +229,9 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
         const char *const values[] = { "ssi-serverd-migrate", "10", conninfo, NULL };
         _cleanup_(strv_freep) char **names = NULL;
         _cleanup_(PQfinishp) PGconn *pg = NULL;
-        int r, n = 0;
+        int version, newest = 0, r, n = 0;
 
-        r = list_migrations(migrations_dir, &names);
+        r = list_files(migrations_dir, is_migration, &names);
         if (r < 0) {
                 if (ret_message && asprintf(ret_message, "Cannot read %s: %s", migrations_dir, strerror(-r)) < 0)
                         *ret_message = NULL;
@@ -179,6 +254,12 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
             run(pg, "CREATE TABLE IF NOT EXISTS schema_migrations ("
                     "version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())") < 0)
                 return fail(pg, -EIO, "Cannot prepare the migrations", ret_message);
+        version = database_version(pg, *names);
+        if (version == -ENOTSUP && ret_message &&
+            asprintf(ret_message, "The database is of a development version that cannot be upgraded: it lacks migration %.4s", *names) < 0)
+                *ret_message = NULL;
+        if (version < 0)
+                return version == -ENOTSUP ? version : fail(pg, version, "Cannot read the schema's version", ret_message);
 
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a list that ends with NULL, when r >= 0 */
         for (char **name = names; *name; name++) {
@@ -186,6 +267,9 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
                 if (r < 0)
                         return fail(pg, r, *name, ret_message);
                 n += r;
+                newest = (int) strtol(*name, NULL, 10);
         }
-        return n;
+        /* A newer program has put its own in place already. */
+        r = version > newest ? 0 : functions_update(pg, migrations_dir);
+        return r < 0 ? fail(pg, r, FUNCTIONS_DIR, ret_message) : n;
 }

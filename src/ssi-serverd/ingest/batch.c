@@ -69,8 +69,7 @@ static void add_inventory(DbArray a[static SQL_inventory_params], const Batch *b
                 db_array_int(&a[SQL_inventory_part], (int64_t) part + 1);
                 db_array_text(&a[SQL_inventory_name], s->name);
                 db_array_text(&a[SQL_inventory_title], s->title);
-                db_array_text(&a[SQL_inventory_description], s->description);
-                db_array_text(&a[SQL_inventory_version], s->version);
+                db_array_text(&a[SQL_inventory_metadata], s->metadata);
                 db_array_text(&a[SQL_inventory_schedule], s->schedule);
                 add_optional_int(&a[SQL_inventory_timeout], s->timeout_ms);
                 db_array_bool(&a[SQL_inventory_enabled], s->enabled);

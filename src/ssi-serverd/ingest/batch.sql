@@ -89,15 +89,16 @@ CASE WHEN NOT excluded.enabled THEN NULL
 
 -- What an inventory does not name is removed, unless it is known that there is nothing else (whole is false: then n
 -- holds only what changed). What it names keeps its state.
--- name: inventory(server, epoch, cursor, gap, part, name, title, description, version, schedule, timeout, enabled,
+-- name: inventory(server, epoch, cursor, gap, part, name, title, metadata, schedule, timeout, enabled,
 --   next_run, watches, depends_on, heard_at, whole, grace)
 @fence,
- n AS (SELECT f.id AS server_id, n.name, n.title, n.description, n.version, n.schedule, n.timeout_ms,
+ n AS (SELECT f.id AS server_id, n.name, n.title, coalesce(n.metadata::jsonb, '{}') AS metadata, n.schedule, n.timeout_ms,
   n.enabled, n.next_run, coalesce(n.watches, '{}')::text[] AS watches,
   coalesce(n.depends_on, '{}')::text[] AS depends_on, n.heard_at
-  FROM unnest(:part::int[], :name::text[], :title::text[], :description::text[], :version::text[], :schedule::text[], :timeout::bigint[],
+  FROM unnest(:part::int[], :name::text[],
+   :title::text[], :metadata::text[], :schedule::text[], :timeout::bigint[],
    :enabled::bool[], :next_run::timestamptz[], :watches::text[], :depends_on::text[], :heard_at::timestamptz[])
-   n(part, name, title, description, version, schedule, timeout_ms, enabled, next_run, watches, depends_on,
+   n(part, name, title, metadata, schedule, timeout_ms, enabled, next_run, watches, depends_on,
      heard_at)
   JOIN fence f ON f.part = n.part),
  whole AS (SELECT f.id, f.part FROM unnest(:whole::bool[]) WITH ORDINALITY w(whole, part)
@@ -106,20 +107,20 @@ CASE WHEN NOT excluded.enabled THEN NULL
   AND (s.server_id, s.name) NOT IN (SELECT n.server_id, n.name FROM n)
   RETURNING f.part, s.name),
  upserted AS (
- INSERT INTO services AS s (server_id, name, title, description, version, schedule, timeout_ms, enabled,
+ INSERT INTO services AS s (server_id, name, title, metadata, schedule, timeout_ms, enabled,
   next_run, watches, depends_on, received_at, due_at)
  SELECT n.*, CASE WHEN n.enabled THEN
   n.next_run + make_interval(secs => coalesce(n.timeout_ms, 0) / 1000.0 + :grace::int) END FROM n
- ON CONFLICT (server_id, name) DO UPDATE SET title = excluded.title, description = excluded.description,
-  version = excluded.version, schedule = excluded.schedule, timeout_ms = excluded.timeout_ms,
+ ON CONFLICT (server_id, name) DO UPDATE SET title = excluded.title, metadata = excluded.metadata,
+  schedule = excluded.schedule, timeout_ms = excluded.timeout_ms,
   enabled = excluded.enabled, next_run = excluded.next_run,
   watches = excluded.watches, depends_on = excluded.depends_on,
   received_at = greatest(s.received_at, excluded.received_at),
   due_at = @due,
   stale_since = CASE WHEN (@due) <= now() THEN s.stale_since END
- WHERE (s.title, s.description, s.version, s.schedule, s.timeout_ms, s.enabled, s.next_run, s.watches,
+ WHERE (s.title, s.metadata, s.schedule, s.timeout_ms, s.enabled, s.next_run, s.watches,
    s.depends_on)
-  IS DISTINCT FROM (excluded.title, excluded.description, excluded.version, excluded.schedule,
+  IS DISTINCT FROM (excluded.title, excluded.metadata, excluded.schedule,
    excluded.timeout_ms, excluded.enabled, excluded.next_run, excluded.watches, excluded.depends_on)
 -- An instance of the version before knew no due_at.
   OR (s.enabled AND s.next_run > now() AND s.due_at IS NULL)

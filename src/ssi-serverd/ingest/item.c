@@ -52,8 +52,7 @@ IngestItem *ingest_item_free(IngestItem *item)
         for (size_t i = 0; i < item->n_services; i++) {
                 free(item->services[i].name);
                 free(item->services[i].title);
-                free(item->services[i].description);
-                free(item->services[i].version);
+                free(item->services[i].metadata);
                 free(item->services[i].schedule);
                 free(item->services[i].watches);
                 free(item->services[i].depends_on);
@@ -76,7 +75,7 @@ size_t ingest_item_size(const IngestItem *item)
         size_t n = item->size;
 
         for (size_t i = 0; i < item->n_services; i++)
-                n += sizeof(InventoryService) + 128 + strlen(strempty(item->services[i].description)) +
+                n += sizeof(InventoryService) + 128 + strlen(strempty(item->services[i].metadata)) +
                      strlen(strempty(item->services[i].watches)) + strlen(strempty(item->services[i].depends_on));
         return n;
 }

@@ -17,7 +17,8 @@ typedef enum IngestKind {
 
 typedef struct InventoryService {
         char *name;
-        char *title, *description, *version, *schedule; /* or NULL */
+        char *title, *schedule;                         /* or NULL */
+        char *metadata;                                 /* an object as JSON, or NULL */
         char *watches, *depends_on;                     /* arrays as PostgreSQL writes them, or NULL */
         int64_t timeout_ms;                             /* -1: unknown */
         uint64_t next_run;                              /* usec; USEC_INFINITY: none */

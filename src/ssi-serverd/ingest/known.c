@@ -73,8 +73,7 @@ void inventory_digest(const InventoryService *s, unsigned char digest[static INV
 
         crypto_generichash_init(&h, NULL, 0, INVENTORY_DIGEST_SIZE);
         update(&h, s->title);
-        update(&h, s->description);
-        update(&h, s->version);
+        update(&h, s->metadata);
         update(&h, s->schedule);
         update(&h, s->watches);
         update(&h, s->depends_on);

@@ -74,8 +74,8 @@ export function serviceView({api, store, announcer}, {id, name}) {
       }
 
       setText(title, service.title || service.name);
-      setText(description, service.description);
-      setHidden(description, !service.description);
+      setText(description, service.metadata.description);
+      setHidden(description, !service.metadata.description);
       status.set(service.status);
       since.set(service.changed_at);
       setText(message, service.message);
@@ -147,7 +147,7 @@ class Facts {
     setText(this.#texts.schedule, service.schedule || '–');
     setText(this.#texts.timeout, duration(service.timeout_ms));
     setText(this.#texts.duration, duration(service.duration_ms));
-    setText(this.#texts.version, service.version || '–');
+    setText(this.#texts.version, service.metadata.version || '–');
     setText(this.#watches, service.watches?.join(', '));
     setHidden(this.#watchesFact, !service.watches?.length);
   }

@@ -1,0 +1,213 @@
+-- SPDX-License-Identifier: LGPL-2.1-or-later
+-- How transitions become messages, and how messages leave.
+--
+-- transitions -> notifications_evaluate() -> notification_outbox -> whichever instance claims a row.
+-- The outbox is written by the transaction that takes the transitions, so a change is neither lost nor told twice.
+
+-- 80 random bits in lower-case letters and digits, as the programs make them.
+CREATE OR REPLACE FUNCTION notification_id() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+        random bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+        id text := 'ntf-';
+        i int;
+BEGIN
+        -- Not the bytes that say which kind of UUID it is.
+        FOREACH i IN ARRAY ARRAY[0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 16, 17, 18, 19, 20, 21] LOOP
+                id := id || substr('abcdefghijklmnopqrstuvwxyz234567', (get_byte(random, i) & 31) + 1, 1);
+        END LOOP;
+        RETURN id;
+END
+$$;
+
+-- Into the outbox (in PL/pgSQL like what else is called for each message: it keeps its plans). For a push channel once for each of the user's browsers.
+CREATE OR REPLACE FUNCTION notification_tell(c notification_channels, p_subject text, p_payload jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+        INSERT INTO notification_outbox (public_id, queue, user_id, channel_id, subscription_id, subject, payload)
+        SELECT notification_id(), CASE WHEN p.id IS NULL THEN 'channel ' || c.id ELSE 'subscription ' || p.id END,
+               c.user_id, c.id, p.id, p_subject, p_payload
+        FROM (SELECT NULL::bigint AS id WHERE c.type <> 'push'
+              UNION ALL SELECT b.id FROM push_subscriptions b WHERE c.type = 'push' AND b.user_id = c.user_id) p;
+END
+$$;
+
+-- At the end of the quiet hours: one thing that stands is told as always, several make a digest, in which is counted
+-- what has come and gone.
+CREATE OR REPLACE FUNCTION notification_end_quiet(c notification_channels) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+        n notification_states;
+        s servers;
+        now_is record;
+        hold record;
+        items jsonb := '[]';
+        gone int := 0;
+BEGIN
+        FOR n IN SELECT * FROM notification_states x WHERE x.channel_id = c.id AND x.held_reason = 'quiet'
+                 AND x.held_until <= now() ORDER BY x.server_id, x.service, x.kind LOOP
+                SELECT * INTO s FROM servers v WHERE v.id = n.server_id;
+                SELECT * INTO now_is FROM notification_current(n.server_id, n.service, n.kind);
+                IF now_is.value IS NULL OR now_is.value = n.told OR NOT notification_wanted(c, s, n.kind) THEN
+                        gone := gone + (now_is.value IS NOT NULL)::int;
+                        PERFORM notification_remember(c, n.server_id, n.service, n.kind, n.told, NULL, NULL, 0);
+                        CONTINUE;
+                END IF;
+                hold := notification_hold(c, s, n.service, n.kind, now_is.value, now_is.since);
+                IF hold.reason IS NOT NULL THEN
+                        PERFORM notification_remember(c, n.server_id, n.service, n.kind, n.told, hold.reason, hold.until,
+                                                      n.held_changes);
+                        CONTINUE;
+                END IF;
+                items := items || notification_payload(s, n.service, n.kind, n.told, now_is.value, now_is.since,
+                                                       now_is.message);
+                PERFORM notification_remember(c, n.server_id, n.service, n.kind, now_is.value, NULL, NULL, 0);
+        END LOOP;
+        IF jsonb_array_length(items) = 1 AND gone = 0 THEN
+                PERFORM notification_tell(c, '', items -> 0);
+        ELSIF jsonb_array_length(items) > 0 OR gone > 0 THEN
+                PERFORM notification_tell(c, '', jsonb_build_object('kind', 'digest', 'items', items, 'recovered', gone,
+                        'severity', (SELECT coalesce(max((i ->> 'severity')::int), 0) FROM jsonb_array_elements(items) i),
+                        'at', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')));
+        END IF;
+END
+$$;
+
+-- What was held back and may be due now.
+CREATE OR REPLACE FUNCTION notification_look_again() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+        n notification_states;
+        c notification_channels;
+        s servers;
+        now_is record;
+BEGIN
+        FOR c IN SELECT * FROM notification_channels x WHERE x.id IN (SELECT channel_id FROM notification_states
+                 WHERE held_reason = 'quiet' AND held_until <= now()) LOOP
+                PERFORM notification_end_quiet(c);
+        END LOOP;
+        FOR n IN SELECT * FROM notification_states x WHERE x.held_until <= now() ORDER BY x.held_until LIMIT 500 LOOP
+                SELECT * INTO c FROM notification_channels x WHERE x.id = n.channel_id;
+                SELECT * INTO s FROM servers x WHERE x.id = n.server_id;
+                SELECT * INTO now_is FROM notification_current(n.server_id, n.service, n.kind);
+                IF now_is.value IS NULL OR NOT notification_wanted(c, s, n.kind) THEN
+                        PERFORM notification_remember(c, n.server_id, n.service, n.kind, n.told, NULL, NULL, 0);
+                ELSE
+                        PERFORM notification_consider(c, s, n.service, n.kind, NULL, now_is.value, now_is.since,
+                                                      now_is.message);
+                END IF;
+        END LOOP;
+END
+$$;
+
+-- The oldest message of each queue, as far as an instance with this application server key may send it: browsers that
+-- subscribed with another one are left to who has it.
+CREATE OR REPLACE FUNCTION notification_heads(p_key text) RETURNS TABLE (id bigint, due_at timestamptz) LANGUAGE sql STABLE AS $$
+        WITH RECURSIVE heads AS (
+                (SELECT o.queue, o.id, o.due_at, o.subscription_id FROM notification_outbox o WHERE o.state = 'queued'
+                 ORDER BY o.queue, o.id LIMIT 1)
+                UNION ALL
+                SELECT n.* FROM heads h CROSS JOIN LATERAL (
+                        SELECT o.queue, o.id, o.due_at, o.subscription_id FROM notification_outbox o
+                        WHERE o.state = 'queued' AND o.queue > h.queue ORDER BY o.queue, o.id LIMIT 1) n)
+        SELECT h.id, h.due_at FROM heads h LEFT JOIN push_subscriptions p ON p.id = h.subscription_id
+        WHERE p.id IS NULL OR p.public_key = p_key
+$$;
+
+-- Takes the transitions that are there, in their order, and writes what follows from them into the outbox. One instance
+-- at a time: the lock is taken before anything is looked at. more: there may be more; wait_ms: until something that is
+-- held back or queued is due, null when there is nothing. p_history: what the history holds, "all" or "changes".
+CREATE OR REPLACE FUNCTION notifications_evaluate(p_key text, p_history text, OUT more boolean, OUT wait_ms bigint) LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+        t transitions;
+        c notification_channels;
+        s servers;
+        n int := 0;
+        new_value text;
+BEGIN
+        PERFORM pg_advisory_xact_lock(5461835);
+        PERFORM set_config('ssi.history', p_history, true);
+        FOR t IN WITH now_taken AS (UPDATE transitions SET taken = true WHERE id IN
+                                    (SELECT id FROM transitions WHERE NOT taken ORDER BY id LIMIT 500) RETURNING *)
+                 SELECT * FROM now_taken ORDER BY id LOOP
+                n := n + 1;
+                IF t.service IS NOT NULL THEN
+                        PERFORM notification_cause_changed(t.server_id, t.service);
+                END IF;
+                IF t.what = 'removed' THEN
+                        DELETE FROM notification_states x WHERE x.server_id = t.server_id AND x.service = t.service;
+                        CONTINUE;
+                END IF;
+                SELECT * INTO s FROM servers x WHERE x.id = t.server_id;
+                CONTINUE WHEN NOT FOUND;
+                new_value := notification_value(t.what, t.after);
+                IF t.service IS NOT NULL AND notification_severity(t.what, new_value) = 0 THEN
+                        -- What came since counts for itself, so this looks at the service only for what is not t's.
+                        DELETE FROM acknowledgements a WHERE a.server_id = t.server_id AND a.service = t.service
+                        AND a.created_at <= t.recorded_at
+                        AND NOT EXISTS (SELECT FROM services v WHERE v.server_id = t.server_id AND v.name = t.service
+                                        AND ((t.what <> 'status' AND v.told_status <> 'OK') OR
+                                             (t.what <> 'error' AND v.told_error IS NOT NULL)));
+                END IF;
+                -- Its services have two minutes to report before what stands is told.
+                IF t.what = 'state' AND t.after = 'online' THEN
+                        UPDATE notification_states x SET held_until = now() + interval '2 min'
+                        WHERE x.server_id = t.server_id AND x.held_reason = 'host';
+                END IF;
+                FOR c IN SELECT * FROM notification_channels x WHERE x.user_id = s.user_id LOOP
+                        CONTINUE WHEN NOT notification_wanted(c, s, t.what);
+                        PERFORM notification_consider(c, s, coalesce(t.service, ''), t.what,
+                                                      notification_value(t.what, t.before), new_value, t.since,
+                                                      t.message);
+                END LOOP;
+        END LOOP;
+        PERFORM notification_look_again();
+        more := n = 500;
+        SELECT greatest(0, ceil(extract(epoch FROM min(at) - clock_timestamp()) * 1000)) INTO wait_ms FROM (
+                SELECT min(held_until) AS at FROM notification_states
+                WHERE held_until IS NOT NULL AND held_until <> 'infinity'
+                UNION ALL
+                SELECT min(due_at) FROM notification_heads(p_key)) d;
+END
+$$;
+
+-- Claims up to p_limit messages that are due, for p_lease: when their instance dies, they are due again. Only the oldest
+-- one of each queue can be claimed, so that nothing overtakes it.
+CREATE OR REPLACE FUNCTION notifications_claim(p_limit int, p_lease interval, p_key text)
+RETURNS SETOF notification_outbox LANGUAGE sql VOLATILE AS $$
+        WITH claimed AS (
+                SELECT o.id FROM notification_outbox o JOIN notification_heads(p_key) h ON h.id = o.id
+                WHERE o.state = 'queued' AND o.due_at <= now() ORDER BY o.due_at LIMIT p_limit
+                FOR UPDATE OF o SKIP LOCKED)
+        UPDATE notification_outbox o SET due_at = now() + p_lease, attempts = o.attempts + 1
+        FROM claimed c WHERE o.id = c.id RETURNING o.*
+$$;
+
+-- Once a minute. Messages that have waited for ten minutes behind another one, and that a later one of the same subject
+-- has overtaken, are merged into that one, which says so. What has waited for a day is given up. What is old goes.
+CREATE OR REPLACE FUNCTION notifications_tidy(p_keep interval) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+        IF NOT pg_try_advisory_xact_lock(5461836) THEN
+                RETURN;
+        END IF;
+        WITH late AS (
+                SELECT o.id, last_value(o.id) OVER w AS into_id, count(*) OVER w AS n,
+                       first_value(o.payload) OVER w -> 'old' AS old
+                FROM notification_outbox o
+                WHERE o.state = 'queued' AND o.attempts = 0 AND o.subject <> ''
+                AND o.created_at < now() - interval '10 min'
+                WINDOW w AS (PARTITION BY o.queue, o.subject ORDER BY o.id
+                             ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING))
+        UPDATE notification_outbox o SET
+                state = CASE WHEN o.id = l.into_id THEN 'queued' ELSE 'merged' END,
+                done_at = CASE WHEN o.id <> l.into_id THEN now() END,
+                payload = CASE WHEN o.id = l.into_id
+                               THEN o.payload || jsonb_build_object('merged', l.n, 'old', l.old) ELSE o.payload END
+        FROM late l WHERE o.id = l.id AND l.n > 1 AND o.state = 'queued' AND o.attempts = 0;
+
+        UPDATE notification_outbox o SET state = 'failed', done_at = now(),
+                error = coalesce(o.error, 'No instance of the server could send it for a day.')
+        WHERE o.state = 'queued' AND o.created_at < now() - interval '1 day 1 hour';
+        DELETE FROM notification_outbox o WHERE o.state <> 'queued' AND o.done_at < now() - p_keep;
+        DELETE FROM email_tokens e WHERE e.expires_at < now();
+        DELETE FROM silences m WHERE m.ends_at < now() - p_keep;
+        DELETE FROM push_keys k WHERE k.seen_at < now() - interval '90 days';
+END
+$$;
