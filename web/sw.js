@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The service worker: the page itself while there is no network, and notifications. It never sees or keeps answers of the
-// API; what was last known of an account is kept by the page (js/vault.js), which forgets it at log-out.
+// API; what was last known of an account is kept by the page (js/data/vault.js), which forgets it at log-out.
 
 const CACHE = 'ssi-shell-1';
 const SLOW_MS = 4000; // a server that takes longer is treated like none when there is a copy
 // Everything that the page is made of. A test holds this list against the folder.
 const SHELL = [
   '/', '/app.css', '/theme.js', '/favicon.svg', '/manifest.webmanifest', '/icons/icon-192.png',
-  '/js/api.js', '/js/chrome.js', '/js/dom.js', '/js/filter.js', '/js/forms.js', '/js/icons.js', '/js/main.js', '/js/push.js',
-  '/js/router.js', '/js/session.js', '/js/silence.js', '/js/sse.js', '/js/status.js', '/js/store.js', '/js/stream.js',
-  '/js/time.js', '/js/timeline.js', '/js/vault.js', '/js/views/account.js', '/js/views/auth.js', '/js/views/device.js', '/js/views/filterbar.js',
-  '/js/views/notice.js', '/js/views/notifications.js', '/js/views/overview.js', '/js/views/public.js', '/js/views/recover.js',
-  '/js/views/register.js', '/js/views/section.js', '/js/views/server.js', '/js/views/service.js', '/js/views/silences.js',
+  '/js/chrome.js', '/js/main.js',
+  '/js/base/dom.js', '/js/base/filter.js', '/js/base/icons.js', '/js/base/router.js', '/js/base/status.js',
+  '/js/base/time.js',
+  '/js/data/api.js', '/js/data/push.js', '/js/data/session.js', '/js/data/sse.js', '/js/data/store.js', '/js/data/stream.js',
+  '/js/data/vault.js',
+  '/js/dialogs/silence.js',
+  '/js/parts/filterbar.js', '/js/parts/forms.js', '/js/parts/notice.js', '/js/parts/section.js', '/js/parts/timeline.js',
+  '/js/views/account.js', '/js/views/auth.js', '/js/views/device.js', '/js/views/notifications.js', '/js/views/overview.js',
+  '/js/views/public.js', '/js/views/recover.js', '/js/views/register.js', '/js/views/server.js', '/js/views/service.js',
+  '/js/views/silences.js',
 ];
 
 addEventListener('install', (e) => {

@@ -25,7 +25,7 @@ after(() => browser?.close());
 
 test('the lists of files agree with the folder: preloaded, kept for offline, installed', () => {
   const read = (name) => readFileSync(`${web}/${name}`, 'utf8');
-  const modules = ['js', 'js/views'].flatMap((dir) => readdirSync(`${web}/${dir}`).filter((f) => f.endsWith('.js')).map((f) => `${dir}/${f}`)).sort();
+  const modules = readdirSync(`${web}/js`, {recursive: true}).filter((f) => f.endsWith('.js')).map((f) => `js/${f}`).sort();
   const found = (name, expression) => [...read(name).matchAll(expression)].map((m) => m[1]).sort();
 
   assert.deepEqual(found('index.html', /rel="modulepreload" href="\/([^"]+)"/g), modules);
@@ -36,7 +36,7 @@ test('the lists of files agree with the folder: preloaded, kept for offline, ins
 
 test('the event stream parser takes text however it is cut', async () => {
   const different = await page.evaluate(async () => {
-    const {SseParser} = await import('/js/sse.js');
+    const {SseParser} = await import('/js/data/sse.js');
     const text = ': hello\r\n\r\nevent: ready\ndata: {}\n\nevent:a\r\ndata: 1\r\ndata:  2\r\n\r\ndata\rdata:x\r\rid: 7\nretry: 10\n\n' +
                  'data: \u{1f6a8} é:ü\n\nevent: dropped\n\nunknown: x\ndata: last\n\ndata: never finished';
     const expected = JSON.stringify([{event: 'ready', data: '{}'}, {event: 'a', data: '1\n 2'}, {event: 'message', data: '\nx'},
@@ -56,7 +56,7 @@ test('the event stream parser takes text however it is cut', async () => {
 
 test('times are said in words', async () => {
   const said = await page.evaluate(async () => {
-    const {duration, relative} = await import('/js/time.js');
+    const {duration, relative} = await import('/js/base/time.js');
     const t = Date.parse('2026-03-29T01:00:00Z');
     const s = 1000, min = 60 * s, h = 60 * min, d = 24 * h;
     return [
@@ -74,7 +74,7 @@ test('times are said in words', async () => {
 
 test('the days of a timeline begin and end at midnight, and are summed up in words', async () => {
   const [drawn, words, none, begun] = await page.evaluate(async () => {
-    const {begun, lanes, summarize} = await import('/js/timeline.js');
+    const {begun, lanes, summarize} = await import('/js/parts/timeline.js');
     const at = (day, hour) => new Date(2026, 4, day, hour).toISOString();
     const timeline = {
       from: at(1, 12), to: at(3, 12), errors: [{at: at(2, 6), kind: 'timeout'}],
@@ -94,7 +94,7 @@ test('the days of a timeline begin and end at midnight, and are summed up in wor
 
 test('what needs attention most comes first', async () => {
   const [services, servers] = await page.evaluate(async () => {
-    const {compareServers, compareServices} = await import('/js/status.js');
+    const {compareServers, compareServices} = await import('/js/base/status.js');
     const service = (title, status, error = null) => ({name: title, title, status, error});
     const server = (name, state, worst, errors = 0) => ({id: name, name, state, worst_status: worst, errors,
                                                          counts: {OK: 0, UPDATE: 0, WARNING: 0, FAILURE: worst === 'FAILURE' ? 1 : 0}});
@@ -111,7 +111,7 @@ test('what needs attention most comes first', async () => {
 
 test('what has a cause follows it', async () => {
   const [causes, order] = await page.evaluate(async () => {
-    const {behindCauses, compareServices, findCauses} = await import('/js/status.js');
+    const {behindCauses, compareServices, findCauses} = await import('/js/base/status.js');
     const service = (name, status, depends_on, more) => [name, {name, title: name, status, depends_on, ...more}];
     const services = new Map([
       service('app', 'FAILURE', ['db']), service('db', 'FAILURE', []), service('web', 'WARNING', ['app', 'db', 'gone']),
@@ -129,7 +129,7 @@ test('what has a cause follows it', async () => {
 
 test('after logging in only paths of this site are gone to', async () => {
   const paths = await page.evaluate(async () => {
-    const {safeNext} = await import('/js/router.js');
+    const {safeNext} = await import('/js/base/router.js');
     return ['?next=/servers/a%20b?x=1', '', '?next=//evil.example/x', '?next=https://evil.example/', '?next=/%5Cevil.example',
             '?next=javascript:alert(1)', '?next=servers'].map(safeNext);
   });
@@ -138,7 +138,7 @@ test('after logging in only paths of this site are gone to', async () => {
 
 test('a list that is read while events come ends with the newest word', async () => {
   const end = await page.evaluate(async () => {
-    const {Store} = await import('/js/store.js');
+    const {Store} = await import('/js/data/store.js');
     const counts = {OK: 0, UPDATE: 0, WARNING: 0, FAILURE: 0};
     const server = (id, name) => ({id, name, state: 'online', counts, errors: 0, services: 0, worst_status: null});
     let answer;
@@ -158,7 +158,7 @@ test('a list that is read while events come ends with the newest word', async ()
 
 test('what the worst service of a server says is taken from the service', async () => {
   const said = await page.evaluate(async () => {
-    const {Store} = await import('/js/store.js');
+    const {Store} = await import('/js/data/store.js');
     const store = new Store({servers: async () => []});
     const service = (name, status, message) => store.apply('service', {server_id: 'a', service: {name, title: name, status, message, error: null, stale: false}});
     const told = [];
@@ -181,7 +181,7 @@ test('what the worst service of a server says is taken from the service', async 
 
 test('a keyed list moves, adds and removes rows and keeps the focus', async () => {
   const result = await page.evaluate(async () => {
-    const {KeyedList, h} = await import('/js/dom.js');
+    const {KeyedList, h} = await import('/js/base/dom.js');
     const ul = h('ul', {});
     const list = new KeyedList(ul, (item) => {
       const button = h('button', {}, item);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // What frames every page: theme, account, the state of the live connection, announcements.
 
-import {h, setAttribute, setHidden, setText} from './dom.js';
-import {icon} from './icons.js';
-import {LINK_WORDS, WORDS, plural} from './status.js';
-import {absolute, clock, now, span} from './time.js';
+import {h, setAttribute, setHidden, setText} from './base/dom.js';
+import {icon} from './base/icons.js';
+import {LINK_WORDS, WORDS, plural} from './base/status.js';
+import {absolute, clock, now, span} from './base/time.js';
 
 const THEMES = ['system', 'light', 'dark'];
 const THEME_KEY = 'ssi.theme';

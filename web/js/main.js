@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Puts the parts together: session -> stream -> store -> the view that the address names.
 
-import {Api} from './api.js';
+import {Api} from './data/api.js';
 import {Announcer, LinkState, setUpAccount, setUpTheme, showAccount, showPlace} from './chrome.js';
-import {Router, safeNext} from './router.js';
-import {Session} from './session.js';
-import {Store} from './store.js';
-import {Stream} from './stream.js';
-import {startTicking} from './time.js';
+import {Router, safeNext} from './base/router.js';
+import {Session} from './data/session.js';
+import {Store} from './data/store.js';
+import {Stream} from './data/stream.js';
+import {startTicking} from './base/time.js';
 import {accountView} from './views/account.js';
 import {logInView, signUpView} from './views/auth.js';
 import {deviceView} from './views/device.js';
-import {notFoundView} from './views/notice.js';
+import {notFoundView} from './parts/notice.js';
 import {notificationsView} from './views/notifications.js';
 import {overviewView} from './views/overview.js';
 import {publicView} from './views/public.js';

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The account: where it is logged in, tokens for programs, the password, the end.
 
-import {copyText, foreign, h, setText} from '../dom.js';
-import {dialog, field, form, sentence} from '../forms.js';
-import {browserOf} from '../push.js';
-import {timeElement} from '../time.js';
+import {copyText, foreign, h, setText} from '../base/dom.js';
+import {dialog, field, form, sentence} from '../parts/forms.js';
+import {browserOf} from '../data/push.js';
+import {timeElement} from '../base/time.js';
 import {showCode} from './device.js';
-import {plainTable, section} from './section.js';
+import {plainTable, section} from '../parts/section.js';
 
 const SCOPES = [['read', 'Read everything'], ['servers:register', 'Register servers'], ['write', 'Change everything']];
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Log in and sign up.
 
-import {h, setHidden, setText} from '../dom.js';
-import {field} from '../forms.js';
+import {h, setHidden, setText} from '../base/dom.js';
+import {field} from '../parts/forms.js';
 
 const PASSWORD_MIN = 10;
 const PASSWORD_MAX = 1024;

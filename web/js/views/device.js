@@ -2,10 +2,10 @@
 // A second device: the code that a logged-in browser shows, and the page that its link opens. The code stands in the
 // fragment of the link, which browsers send to nobody.
 
-import {copyText, h, setHidden, setText} from '../dom.js';
-import {dialog, form, sentence} from '../forms.js';
-import {browserOf} from '../push.js';
-import {timeElement} from '../time.js';
+import {copyText, h, setHidden, setText} from '../base/dom.js';
+import {dialog, form, sentence} from '../parts/forms.js';
+import {browserOf} from '../data/push.js';
+import {timeElement} from '../base/time.js';
 import {isLocal} from './register.js';
 
 const PATH = '/device';

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Who is told of what, and when: this browser, the channels, quiet hours, and what was told lately.
 
-import {foreign, h, setHidden} from '../dom.js';
-import {dialog, field, form, select} from '../forms.js';
-import {canPush, subscribe, subscription, unsubscribe} from '../push.js';
-import {LINK_WORDS, WORDS, plural} from '../status.js';
+import {foreign, h, setHidden} from '../base/dom.js';
+import {dialog, field, form, select} from '../parts/forms.js';
+import {canPush, subscribe, subscription, unsubscribe} from '../data/push.js';
+import {LINK_WORDS, WORDS, plural} from '../base/status.js';
 import {act, time} from './account.js';
-import {plainTable, section} from './section.js';
+import {plainTable, section} from '../parts/section.js';
 
 const SEVERITIES = [['UPDATE', 'Updates, warnings and failures'], ['WARNING', 'Warnings and failures'], ['FAILURE', 'Failures alone']];
 const SECRET = {autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false'};

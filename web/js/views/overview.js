@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // All servers, the one that needs attention most first.
 
-import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
-import {Filter} from '../filter.js';
-import {icon} from '../icons.js';
-import {STATUSES, WORDS, compareServers, dependantsText, errorWords, linkMark, plural, statusMark, totals} from '../status.js';
-import {serverPath, servicePath} from '../router.js';
-import {timeElement} from '../time.js';
-import {figures, filterBar} from './filterbar.js';
-import {loading, trouble} from './notice.js';
+import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../base/dom.js';
+import {Filter} from '../base/filter.js';
+import {icon} from '../base/icons.js';
+import {STATUSES, WORDS, compareServers, dependantsText, errorWords, linkMark, plural, statusMark, totals} from '../base/status.js';
+import {serverPath, servicePath} from '../base/router.js';
+import {timeElement} from '../base/time.js';
+import {figures, filterBar} from '../parts/filterbar.js';
+import {loading, trouble} from '../parts/notice.js';
 
 const COLUMNS = [...STATUSES, 'errors'];
 const ICONS = {errors: 'error'};

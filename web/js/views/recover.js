@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // A forgotten password, and the addresses that mails lead to.
 
-import {send} from '../api.js';
-import {h} from '../dom.js';
-import {field, form, sentence} from '../forms.js';
+import {send} from '../data/api.js';
+import {h} from '../base/dom.js';
+import {field, form, sentence} from '../parts/forms.js';
 
 const tokenOf = () => new URLSearchParams(location.search).get('token') ?? '';
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Register a server: name and labels in, the line to run on it out, and then wait for it together.
 
-import {copyText, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
-import {linkMark} from '../status.js';
-import {serverPath} from '../router.js';
-import {now, timeElement} from '../time.js';
+import {copyText, foreign, h, setAttribute, setHidden, setText} from '../base/dom.js';
+import {linkMark} from '../base/status.js';
+import {serverPath} from '../base/router.js';
+import {now, timeElement} from '../base/time.js';
 
 export function registerView(app) {
   const name = h('input', {id: 'server-name', name: 'server-name', required: true, autofocus: true, maxlength: '255',

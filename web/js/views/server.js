@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // One server: its services, the one that needs attention most first.
 
-import {ApiError} from '../api.js';
-import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
-import {Filter} from '../filter.js';
-import {dialog, field} from '../forms.js';
-import {askSilence} from '../silence.js';
-import {icon} from '../icons.js';
+import {ApiError} from '../data/api.js';
+import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../base/dom.js';
+import {Filter} from '../base/filter.js';
+import {dialog, field} from '../parts/forms.js';
+import {askSilence} from '../dialogs/silence.js';
+import {icon} from '../base/icons.js';
 import {STATUSES, WORDS, behindCauses, compareServices, countServices, dependantsText, errorWords, findCauses, isTrouble, linkMark,
-        plural, statusMark} from '../status.js';
-import {servicePath} from '../router.js';
-import {timeElement} from '../time.js';
-import {filterBar} from './filterbar.js';
-import {loading, notFound, trouble} from './notice.js';
+        plural, statusMark} from '../base/status.js';
+import {servicePath} from '../base/router.js';
+import {timeElement} from '../base/time.js';
+import {filterBar} from '../parts/filterbar.js';
+import {loading, notFound, trouble} from '../parts/notice.js';
 import {openOnClick, setLabels} from './overview.js';
 
 const has = (service, show) => (show === 'errors' ? Boolean(service.error) : show === 'stale' ? service.stale : service.status === show);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // One service: how it stands, what is known of it, and what it reported lately.
 
-import {ApiError} from '../api.js';
-import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../dom.js';
-import {icon} from '../icons.js';
-import {errorWords, findCauses, isTrouble, statusMark} from '../status.js';
-import {serverPath, servicePath} from '../router.js';
-import {duration, timeElement} from '../time.js';
-import {timelineFigure} from '../timeline.js';
-import {loading, notFound, trouble} from './notice.js';
-import {askAcknowledge, askSilence} from '../silence.js';
+import {ApiError} from '../data/api.js';
+import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../base/dom.js';
+import {icon} from '../base/icons.js';
+import {errorWords, findCauses, isTrouble, statusMark} from '../base/status.js';
+import {serverPath, servicePath} from '../base/router.js';
+import {duration, timeElement} from '../base/time.js';
+import {timelineFigure} from '../parts/timeline.js';
+import {loading, notFound, trouble} from '../parts/notice.js';
+import {askAcknowledge, askSilence} from '../dialogs/silence.js';
 import {act} from './account.js';
 import {causeLine, errorLine, lateLine} from './server.js';
 

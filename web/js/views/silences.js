@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // What is silenced now, and the way to end it.
 
-import {foreign, h, setAttribute, setText} from '../dom.js';
-import {field} from '../forms.js';
-import {askSilence} from '../silence.js';
+import {foreign, h, setAttribute, setText} from '../base/dom.js';
+import {field} from '../parts/forms.js';
+import {askSilence} from '../dialogs/silence.js';
 import {act, time} from './account.js';
-import {plainTable, section} from './section.js';
+import {plainTable, section} from '../parts/section.js';
 
 export function silencesView({api, store}) {
   let named = []; // what carries the name of a server, which may become known, or another one, later

@@ -2,9 +2,9 @@
 // How a service stood over the last days: a lane per day, in which the height of a bar tells how bad it was, so that none
 // depends on its colour; execution errors have a lane of their own below, because they are no status.
 
-import {h, setText, svg} from './dom.js';
-import {STATUSES, WORDS, plural} from './status.js';
-import {absolute, span} from './time.js';
+import {h, setText, svg} from '../base/dom.js';
+import {STATUSES, WORDS, plural} from '../base/status.js';
+import {absolute, span} from '../base/time.js';
 
 const DAY = 24 * 60 * 60 * 1000;
 const WIDTH = 1440; // a unit is a minute

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // HTTP to the backend: JSON in, JSON out, every failure an ApiError.
 
-import {learnServerTime} from './time.js';
+import {learnServerTime} from '../base/time.js';
 
 const TIMEOUT_MS = 15000;
 const PAGES_MAX = 200;

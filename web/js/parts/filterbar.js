@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The field to search in, the labels to choose from, and what is left of the list.
 
-import {h, setAttribute, setHidden, setText} from '../dom.js';
-import {icon} from '../icons.js';
-import {WORDS, plural} from '../status.js';
+import {h, setAttribute, setHidden, setText} from '../base/dom.js';
+import {icon} from '../base/icons.js';
+import {WORDS, plural} from '../base/status.js';
 
 const FEW = 10; // a list that is seen whole needs no search
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Fields, forms and dialogs that say what is wrong where it is wrong.
 
-import {h, setAttribute, setHidden, setText} from './dom.js';
+import {h, setAttribute, setHidden, setText} from '../base/dom.js';
 
 // A labelled input: {el, input, value, complain(text)}.
 export function field(id, label, input, hint) {

@@ -3,7 +3,7 @@
 // up to date by the stream. An event that arrives while a list is being read may be newer or older than that list:
 // it is applied at once, and again when the list has come. The stream keeps its order, so the last word is the newest.
 
-import {asWorst, isTrouble} from './status.js';
+import {asWorst, isTrouble} from '../base/status.js';
 import {getKnown, putKnown} from './vault.js';
 
 const RETRY_MS = 3000;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // A part of a page that is read from the server when it is shown, and again after a change.
 
-import {h} from '../dom.js';
+import {h} from '../base/dom.js';
 import {loading, trouble} from './notice.js';
 
 // read() gives what show(data) makes nodes of.

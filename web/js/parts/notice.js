@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Small pieces that several views show: loading, trouble, nothing there.
 
-import {h} from '../dom.js';
+import {h} from '../base/dom.js';
 
 // Appears only when it takes a while (see the style sheet).
 export function loading() {
