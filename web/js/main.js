@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Puts the parts together: session -> stream -> store -> the view that the address names.
 
-import {Api} from './data/api.js';
-import {Announcer, LinkState, setUpAccount, setUpTheme, showAccount, showPlace} from './chrome.js';
 import {Router, safeNext} from './base/router.js';
+import {startTicking} from './base/time.js';
+import {Api} from './data/api.js';
 import {Session} from './data/session.js';
 import {Store} from './data/store.js';
 import {Stream} from './data/stream.js';
-import {startTicking} from './base/time.js';
 import {accountView} from './views/account.js';
 import {logInView, signUpView} from './views/auth.js';
 import {deviceView} from './views/device.js';
-import {notFoundView} from './parts/notice.js';
+import {notFoundView} from './views/not-found.js';
 import {notificationsView} from './views/notifications.js';
 import {overviewView} from './views/overview.js';
 import {publicView} from './views/public.js';
@@ -20,6 +19,7 @@ import {registerView} from './views/register.js';
 import {serverView} from './views/server.js';
 import {serviceView} from './views/service.js';
 import {silencesView} from './views/silences.js';
+import {Announcer, LinkState, setUpAccount, setUpTheme, showAccount, showPlace} from './chrome.js';
 
 const FIRST_READ_MS = 1500; // the stream comes first; without it the page still shows what there is
 

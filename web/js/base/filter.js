@@ -5,7 +5,7 @@
 const MARKS = /\p{M}/gu;
 const haystacks = new WeakMap(); // by server or service
 
-export function fold(text) {
+function fold(text) {
   return text.normalize('NFKD').replace(MARKS, '').toLowerCase();
 }
 

@@ -91,6 +91,13 @@ function tick(el) {
   else setText(el, el.dataset.style === 'at' ? absolute(at) : relative(at, el.dataset.style));
 }
 
+// A <time> for a point in time that does not change.
+export function time(iso, missing = '–', style = 'ago') {
+  const t = timeElement(style, missing);
+  t.set(iso);
+  return t.el;
+}
+
 export function startTicking() {
   const ticking = document.getElementsByClassName('ticking');
 

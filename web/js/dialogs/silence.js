@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Silencing and acknowledging: the dialogs that ask for what they need.
 
-import {dialog, field, select} from '../parts/forms.js';
 import {h} from '../base/dom.js';
 import {now} from '../base/time.js';
+import {dialog} from '../parts/dialog.js';
+import {field, select} from '../parts/forms.js';
 
 const HOURS = [['1', 'One hour'], ['4', '4 hours'], ['24', 'One day'], ['168', 'One week'], ['', 'Until it is ended']];
 

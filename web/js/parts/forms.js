@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Fields, forms and dialogs that say what is wrong where it is wrong.
+// Fields, forms and buttons that say what is wrong where it is wrong.
 
 import {h, setAttribute, setHidden, setText} from '../base/dom.js';
+
+export const PASSWORD_MIN = 10;
 
 // A labelled input: {el, input, value, complain(text)}.
 export function field(id, label, input, hint) {
@@ -63,19 +65,28 @@ export function sentence(error) {
   return error.message;
 }
 
-// A dialog over the page; the focus goes back to where it was when it closes. Without submit it only tells, and its
-// button closes it.
-export function dialog({title, text, fields = [], button, danger, check, submit}) {
-  const close = h('button', {type: 'button', on: {click: () => el.close()}}, 'Cancel');
-  const el = h('dialog', {'aria-labelledby': 'dialog-title'},
-    h('h2', {id: 'dialog-title'}, title), text ? h('p', {class: 'muted'}, text) : null,
-    form({fields, button, danger, check, others: submit ? [close] : [], submit: async () => {
-      await submit?.();
-      el.close();
-    }}));
+// A button that says beside itself what went wrong.
+export function act(text, f, label) {
+  let complaint = null;
+  const button = h('button', {type: 'button', class: 'small', 'aria-label': label, on: {click: async () => {
+    button.disabled = true;
+    complaint?.remove();
+    try {
+      await f();
+    } catch (e) {
+      complaint = h('span', {class: 'field-error', role: 'alert'}, ` ${sentence(e)}`);
+      button.after(complaint);
+    }
+    button.disabled = false;
+  }}}, text);
+  return button;
+}
 
-  el.addEventListener('close', () => el.remove());
-  document.body.append(el);
-  el.showModal();
-  return el;
+export function splitLabels(text) {
+  return [...new Set(text.split(/[\s,]+/).filter(Boolean))];
+}
+
+// What is wrong with a new password; '' when nothing is.
+export function passwordComplaint(value) {
+  return new TextEncoder().encode(value).length < PASSWORD_MIN ? `Too short: at least ${PASSWORD_MIN} characters.` : '';
 }

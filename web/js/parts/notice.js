@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Small pieces that several views show: loading, trouble, nothing there.
+// Small pieces that several pages show: loading, trouble, nothing there.
 
 import {h} from '../base/dom.js';
 
@@ -17,8 +17,4 @@ export function notFound(title, text) {
            h('h1', {tabindex: '-1'}, title),
            h('p', {}, text),
            h('p', {}, h('a', {href: '/'}, 'All servers')));
-}
-
-export function notFoundView() {
-  return {el: notFound('There is no such page', 'The address may be mistyped.'), title: () => 'Not found'};
 }

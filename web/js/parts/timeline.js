@@ -41,7 +41,7 @@ function midnight(at) {
 }
 
 // How long each status stood and how often it began: [{status, ms, times, longest}], worst first, OK included.
-export function shares({stretches}) {
+function shares({stretches}) {
   return STATUSES.map((status) => {
     const lengths = stretches.filter((s) => s.status === status).map((s) => Date.parse(s.to) - Date.parse(s.from));
     return {status, ms: lengths.reduce((a, b) => a + b, 0), times: lengths.length, longest: Math.max(0, ...lengths)};

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The account: where it is logged in, tokens for programs, the password, the end.
 
-import {copyText, foreign, h, setText} from '../base/dom.js';
-import {dialog, field, form, sentence} from '../parts/forms.js';
+import {foreign, h} from '../base/dom.js';
+import {time} from '../base/time.js';
 import {browserOf} from '../data/push.js';
-import {timeElement} from '../base/time.js';
-import {showCode} from './device.js';
+import {copyBox} from '../parts/command.js';
+import {dialog} from '../parts/dialog.js';
+import {PASSWORD_MIN, act, field, form, passwordComplaint} from '../parts/forms.js';
 import {plainTable, section} from '../parts/section.js';
+import {showCode} from '../dialogs/login-code.js';
 
 const SCOPES = [['read', 'Read everything'], ['servers:register', 'Register servers'], ['write', 'Change everything']];
 
@@ -87,23 +89,18 @@ export function accountView({api, session, announcer}) {
   }
 
   function showSecret(token) {
-    const code = h('code', {}, token);
-    const copy = h('button', {type: 'button', class: 'copy', on: {click: async () => {
-      setText(copy, await copyText(token, code) ? 'Copied' : 'Selected');
-    }}}, 'Copy');
-    dialog({title: 'Your new token', text: 'It is shown this once.', button: 'Done',
-            fields: [h('div', {class: 'command'}, h('pre', {tabindex: '0', role: 'region', 'aria-label': 'Token'}, code), copy)]});
+    dialog({title: 'Your new token', text: 'It is shown this once.', button: 'Done', fields: [copyBox('Token', h('code', {}, token))]});
   }
 
   const old = field('current-password', 'Current password', h('input', {type: 'password', autocomplete: 'current-password'}));
   const fresh = field('new-password', 'New password', h('input', {type: 'password', autocomplete: 'new-password'}),
-                      'At least 10 characters. All other devices are logged out.');
+                      `At least ${PASSWORD_MIN} characters. All other devices are logged out.`);
   const password = form({
     fields: [h('input', {type: 'email', autocomplete: 'username', hidden: true, value: session.email}), old.el, fresh.el],
     button: 'Change password',
     check: () => {
       old.complain(old.input.value ? '' : 'Enter your current password.');
-      fresh.complain(new TextEncoder().encode(fresh.input.value).length < 10 ? 'Too short: at least 10 characters.' : '');
+      fresh.complain(passwordComplaint(fresh.input.value));
       return old.input.value && !fresh.input.hasAttribute('aria-invalid');
     },
     submit: async () => {
@@ -141,27 +138,4 @@ export function accountView({api, session, announcer}) {
           h('section', {class: 'part', 'aria-labelledby': 'delete-title'}, h('h2', {id: 'delete-title'}, 'Delete the account'),
             h('p', {class: 'muted'}, 'This cannot be undone.'), h('p', {class: 'actions'}, remove))),
   };
-}
-
-// A button that says beside itself what went wrong.
-export function act(text, f, label) {
-  let complaint = null;
-  const button = h('button', {type: 'button', class: 'small', 'aria-label': label, on: {click: async () => {
-    button.disabled = true;
-    complaint?.remove();
-    try {
-      await f();
-    } catch (e) {
-      complaint = h('span', {class: 'field-error', role: 'alert'}, ` ${sentence(e)}`);
-      button.after(complaint);
-    }
-    button.disabled = false;
-  }}}, text);
-  return button;
-}
-
-export function time(iso, missing = '–', style = 'ago') {
-  const t = timeElement(style, missing);
-  t.set(iso);
-  return t.el;
 }

@@ -2,9 +2,8 @@
 // Log in and sign up.
 
 import {h, setHidden, setText} from '../base/dom.js';
-import {field} from '../parts/forms.js';
+import {PASSWORD_MIN, field, passwordComplaint} from '../parts/forms.js';
 
-const PASSWORD_MIN = 10;
 const PASSWORD_MAX = 1024;
 
 export function logInView({session}) {
@@ -94,8 +93,8 @@ function checkPassword(value, isNew) {
   const bytes = new TextEncoder().encode(value).length;
 
   if (!value) return isNew ? 'Choose a password.' : 'Enter your password.';
-  if (isNew && bytes < PASSWORD_MIN) return `Too short: at least ${PASSWORD_MIN} characters.`;
-  return bytes > PASSWORD_MAX ? `Too long: ${PASSWORD_MAX} bytes are the most.` : '';
+  if (bytes > PASSWORD_MAX) return `Too long: ${PASSWORD_MAX} bytes are the most.`;
+  return isNew ? passwordComplaint(value) : '';
 }
 
 function explain(error) {

@@ -2,10 +2,11 @@
 // Who is told of what, and when: this browser, the channels, quiet hours, and what was told lately.
 
 import {foreign, h, setHidden} from '../base/dom.js';
-import {dialog, field, form, select} from '../parts/forms.js';
-import {canPush, subscribe, subscription, unsubscribe} from '../data/push.js';
 import {LINK_WORDS, WORDS, plural} from '../base/status.js';
-import {act, time} from './account.js';
+import {time} from '../base/time.js';
+import {canPush, subscribe, subscription, unsubscribe} from '../data/push.js';
+import {dialog} from '../parts/dialog.js';
+import {act, field, form, select, splitLabels} from '../parts/forms.js';
 import {plainTable, section} from '../parts/section.js';
 
 const SEVERITIES = [['UPDATE', 'Updates, warnings and failures'], ['WARNING', 'Warnings and failures'], ['FAILURE', 'Failures alone']];
@@ -111,7 +112,7 @@ export function notificationsView({api, store}) {
       submit: async () => {
         const body = {
           name: name.value, min_severity: severity.input.value, enabled: on.checked, damping: damping.value ? Number(damping.value) : null,
-          labels: [...new Set(labels.value.split(/[\s,]+/).filter(Boolean))],
+          labels: splitLabels(labels.value),
           config: Object.fromEntries(parts.map((p) => [p.key, p.input.value.trim() || null]).filter(([, value]) => value !== null || c)),
         };
         if (c) await api.patch(`/api/v1/notifications/channels/${enc(c.id)}`, c.type === 'push' ? {...body, config: undefined} : body);

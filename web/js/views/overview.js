@@ -4,11 +4,13 @@
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../base/dom.js';
 import {Filter} from '../base/filter.js';
 import {icon} from '../base/icons.js';
-import {STATUSES, WORDS, compareServers, dependantsText, errorWords, linkMark, plural, statusMark, totals} from '../base/status.js';
 import {serverPath, servicePath} from '../base/router.js';
+import {STATUSES, WORDS, compareServers, dependantsText, errorWords, linkMark, plural, statusMark,
+        totals} from '../base/status.js';
 import {timeElement} from '../base/time.js';
 import {figures, filterBar} from '../parts/filterbar.js';
 import {loading, trouble} from '../parts/notice.js';
+import {openOnClick, setLabels} from '../parts/rows.js';
 
 const COLUMNS = [...STATUSES, 'errors'];
 const ICONS = {errors: 'error'};
@@ -184,24 +186,6 @@ function count(key) {
       el.append(h('span', {class: 'word'}, NAMES[key]));
     },
   };
-}
-
-export function setLabels(el, labels) {
-  const text = labels.join('\n');
-
-  setHidden(el, !labels.length);
-  if (el.dataset.text === text) return;
-  el.dataset.text = text;
-  el.replaceChildren(...labels.map((label) => h('li', {}, foreign('bdi', {}, label))));
-}
-
-// The whole row is a target for the pointer, yet its text can be selected and its link is the only thing to tab to.
-export function openOnClick(row, link, router) {
-  row.addEventListener('click', (e) => {
-    if (e.target.closest('a, button') || !getSelection().isCollapsed) return;
-    if (e.ctrlKey || e.metaKey || e.shiftKey) open(link.href);
-    else router.go(link.pathname);
-  });
 }
 
 function empty() {

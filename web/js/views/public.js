@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The public page of one server: for whoever knows its address, without an account.
 
-import {json, send} from '../data/api.js';
 import {foreign, h} from '../base/dom.js';
 import {STATUSES, WORDS, compareServices, linkMark, statusMark} from '../base/status.js';
-import {time} from './account.js';
+import {time} from '../base/time.js';
+import {json, send} from '../data/api.js';
 import {loading, notFound, trouble} from '../parts/notice.js';
 
 const EVERY_MS = 30000;

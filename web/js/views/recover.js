@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // A forgotten password, and the addresses that mails lead to.
 
-import {send} from '../data/api.js';
 import {h} from '../base/dom.js';
-import {field, form, sentence} from '../parts/forms.js';
+import {send} from '../data/api.js';
+import {PASSWORD_MIN, field, form, passwordComplaint, sentence} from '../parts/forms.js';
 
 const tokenOf = () => new URLSearchParams(location.search).get('token') ?? '';
 
@@ -29,11 +29,11 @@ export function forgottenView() {
 
 export function resetView({router}) {
   const fresh = field('new-password', 'New password', h('input', {type: 'password', autocomplete: 'new-password', autofocus: true}),
-                      'At least 10 characters. All devices are logged out.');
+                      `At least ${PASSWORD_MIN} characters. All devices are logged out.`);
   return page('Choose a new password', form({
     fields: [fresh.el], button: 'Change password',
     check: () => {
-      fresh.complain(new TextEncoder().encode(fresh.input.value).length < 10 ? 'Too short: at least 10 characters.' : '');
+      fresh.complain(passwordComplaint(fresh.input.value));
       return !fresh.input.hasAttribute('aria-invalid');
     },
     submit: async () => {

@@ -2,9 +2,11 @@
 // Register a server: name and labels in, the line to run on it out, and then wait for it together.
 
 import {copyText, foreign, h, setAttribute, setHidden, setText} from '../base/dom.js';
-import {linkMark} from '../base/status.js';
 import {serverPath} from '../base/router.js';
+import {linkMark} from '../base/status.js';
 import {now, timeElement} from '../base/time.js';
+import {isLocal} from '../parts/command.js';
+import {splitLabels} from '../parts/forms.js';
 
 export function registerView(app) {
   const name = h('input', {id: 'server-name', name: 'server-name', required: true, autofocus: true, maxlength: '255',
@@ -55,10 +57,6 @@ export function registerView(app) {
   });
 
   return {el, title: () => 'Register a server', update: () => result?.update(), destroy: () => result?.stop()};
-}
-
-function splitLabels(text) {
-  return [...new Set(text.split(/[\s,]+/).filter(Boolean))];
 }
 
 function registered({api, store}, name, answer) {
@@ -125,8 +123,4 @@ function registered({api, store}, name, answer) {
     update,
     stop: () => clearInterval(timer),
   };
-}
-
-export function isLocal() {
-  return /^(localhost|127\.[\d.]+|\[::1\])$/.test(location.hostname);
 }

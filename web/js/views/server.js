@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // One server: its services, the one that needs attention most first.
 
-import {ApiError} from '../data/api.js';
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../base/dom.js';
 import {Filter} from '../base/filter.js';
-import {dialog, field} from '../parts/forms.js';
-import {askSilence} from '../dialogs/silence.js';
 import {icon} from '../base/icons.js';
-import {STATUSES, WORDS, behindCauses, compareServices, countServices, dependantsText, errorWords, findCauses, isTrouble, linkMark,
-        plural, statusMark} from '../base/status.js';
 import {servicePath} from '../base/router.js';
+import {STATUSES, WORDS, behindCauses, compareServices, countServices, dependantsText, findCauses, isTrouble, linkMark, plural,
+        statusMark} from '../base/status.js';
 import {timeElement} from '../base/time.js';
+import {ApiError} from '../data/api.js';
+import {dialog} from '../parts/dialog.js';
 import {filterBar} from '../parts/filterbar.js';
+import {field, splitLabels} from '../parts/forms.js';
+import {causeLine, errorLine, lateLine} from '../parts/lines.js';
 import {loading, notFound, trouble} from '../parts/notice.js';
-import {openOnClick, setLabels} from './overview.js';
+import {openOnClick, setLabels} from '../parts/rows.js';
+import {askSilence} from '../dialogs/silence.js';
 
 const has = (service, show) => (show === 'errors' ? Boolean(service.error) : show === 'stale' ? service.stale : service.status === show);
 
@@ -205,36 +207,6 @@ function cell(label, time) {
   return h('td', {role: 'cell', class: 'c-time'}, h('span', {class: 'cell-label', 'aria-hidden': 'true'}, label), time.el);
 }
 
-// That a result is overdue: {el, set(since)}.
-export function lateLine() {
-  const at = timeElement('since', '');
-  const el = h('p', {class: 'late-line'}, icon('stale'), h('strong', {}, 'Overdue'), ' ', at.el);
-
-  return {
-    el,
-    set(since) {
-      setHidden(el, !since);
-      at.set(since);
-    },
-  };
-}
-
-// What the service is in trouble because of, with a link if the server is named: {el, set(cause)}.
-export function causeLine(serverId = null) {
-  const name = foreign(serverId ? 'a' : 'bdi');
-  const el = h('p', {class: 'cause-line', hidden: true}, 'Probably because of ', name);
-
-  return {
-    el,
-    set(cause) {
-      setHidden(el, !cause);
-      if (!cause) return;
-      if (serverId) setAttribute(name, 'href', servicePath(serverId, cause.name));
-      setText(name, cause.title || cause.name);
-    },
-  };
-}
-
 // What can be done with the server.
 function serverMenu({api, store, router, announcer}, id) {
   const path = `/api/v1/servers/${encodeURIComponent(id)}`;
@@ -253,7 +225,7 @@ function serverMenu({api, store, router, announcer}, id) {
           name.complain(name.value ? '' : 'Give the server a name.');
           return Boolean(name.value);
         },
-        submit: () => api.patch(path, {name: name.value, labels: [...new Set(labels.value.split(/[\s,]+/).filter(Boolean))]})});
+        submit: () => api.patch(path, {name: name.value, labels: splitLabels(labels.value)})});
     }),
     entry('Silence …', () => askSilence(api, server().name, {server_id: id}, () => announcer.say('Silenced.'))),
     entry('Public page and badge …', () => publicDialog(api, path)),
@@ -300,21 +272,4 @@ async function publicDialog(api, path) {
             const made = await api.put(`${path}/public-page`, {});
             dialog({title: 'Public page', fields: [h('div', {}, shown(made))], button: 'Done'});
           }});
-}
-
-// An execution error: {el, set(error)}.
-export function errorLine() {
-  const text = h('bdi', {dir: 'auto'});
-  const at = timeElement('ago');
-  const el = h('p', {class: 'exec-error'}, icon('error'), h('strong', {}, 'Execution error'), ' ', text, ' · ', at.el);
-
-  return {
-    el,
-    set(error) {
-      setHidden(el, !error);
-      if (!error) return;
-      setText(text, error.detail || errorWords(error.kind));
-      at.set(error.at);
-    },
-  };
 }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // One service: how it stands, what is known of it, and what it reported lately.
 
-import {ApiError} from '../data/api.js';
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../base/dom.js';
 import {icon} from '../base/icons.js';
-import {errorWords, findCauses, isTrouble, statusMark} from '../base/status.js';
 import {serverPath, servicePath} from '../base/router.js';
+import {errorWords, findCauses, isTrouble, statusMark} from '../base/status.js';
 import {duration, timeElement} from '../base/time.js';
-import {timelineFigure} from '../parts/timeline.js';
+import {ApiError} from '../data/api.js';
+import {act} from '../parts/forms.js';
+import {causeLine, errorLine, lateLine} from '../parts/lines.js';
 import {loading, notFound, trouble} from '../parts/notice.js';
+import {timelineFigure} from '../parts/timeline.js';
 import {askAcknowledge, askSilence} from '../dialogs/silence.js';
-import {act} from './account.js';
-import {causeLine, errorLine, lateLine} from './server.js';
 
 const EVENTS_MAX = 100;
 const EVENTS_EVERY_MS = 1000;

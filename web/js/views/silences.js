@@ -2,10 +2,10 @@
 // What is silenced now, and the way to end it.
 
 import {foreign, h, setAttribute, setText} from '../base/dom.js';
-import {field} from '../parts/forms.js';
-import {askSilence} from '../dialogs/silence.js';
-import {act, time} from './account.js';
+import {time} from '../base/time.js';
+import {act, field} from '../parts/forms.js';
 import {plainTable, section} from '../parts/section.js';
+import {askSilence} from '../dialogs/silence.js';
 
 export function silencesView({api, store}) {
   let named = []; // what carries the name of a server, which may become known, or another one, later

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// The code with which a second device logs in. It is in the fragment of a link, which browsers do not send to any server.
+
+import {h, setHidden, setText} from '../base/dom.js';
+import {timeElement} from '../base/time.js';
+import {browserOf} from '../data/push.js';
+import {copyBox, isLocal} from '../parts/command.js';
+import {dialog} from '../parts/dialog.js';
+import {sentence} from '../parts/forms.js';
+
+const PATH = '/device';
+
+// A dialog with a code: {el, look(sessions)}. sessions: those that there are; look() says so when there is one more.
+export function showCode(api, sessions) {
+  const known = new Set(sessions.map((s) => s.id));
+  const link = h('code', {id: 'device-link'});
+  const qr = h('img', {class: 'qr', alt: 'The link as a QR code', width: 200, height: 200});
+  const until = timeElement('due');
+  const code = h('div', {hidden: true}, qr,
+    copyBox('Link', link),
+    h('p', {class: 'hint'}, 'Whoever has it can log in as you. It works once and expires ', until.el, '.'),
+    isLocal() ? h('p', {class: 'notice'}, 'You opened this page by an address of this machine alone, which another device cannot open.') : null);
+  const again = h('button', {type: 'button', hidden: true, on: {click: () => make()}}, 'Make another code');
+  const words = h('p', {role: 'status'});
+  const el = dialog({title: 'Log in on another device', text: 'Scan this with the other device, or open the link there.', button: 'Close',
+                     fields: [code, words, again]});
+  let timer = 0;
+
+  function end(text) {
+    clearTimeout(timer);
+    setHidden(code, true);
+    setHidden(again, false);
+    setText(words, text);
+  }
+
+  async function make() {
+    setHidden(again, true);
+    setText(words, '');
+    try {
+      const made = await api.post('/api/v1/users/login-codes', {});
+      setText(link, `${location.origin}${PATH}#${made.code}`);
+      qr.src = await api.qr(link.textContent);
+      until.set(new Date(Date.now() + made.expires_in * 1000).toISOString());
+      timer = setTimeout(() => end('The code has expired.'), made.expires_in * 1000);
+      setHidden(code, false);
+    } catch (e) {
+      end(sentence(e));
+    }
+  }
+
+  el.addEventListener('close', () => clearTimeout(timer));
+  make();
+  return {
+    el,
+    look(now) {
+      const more = now.find((s) => !known.has(s.id));
+
+      if (!more) return;
+      for (const s of now) known.add(s.id);
+      end(`${browserOf(more.user_agent)} is logged in.`);
+    },
+  };
+}
