@@ -142,7 +142,7 @@ test('a list that is read while events come ends with the newest word', async ()
     const counts = {OK: 0, UPDATE: 0, WARNING: 0, FAILURE: 0};
     const server = (id, name) => ({id, name, state: 'online', counts, errors: 0, services: 0, worst_status: null});
     let answer;
-    const store = new Store({servers: () => new Promise((resolve) => { answer = resolve; })});
+    const store = new Store({servers: {list: () => new Promise((resolve) => { answer = resolve; })}});
     const reading = store.sync();
 
     store.apply('server', server('a', 'newer'));
@@ -159,7 +159,7 @@ test('a list that is read while events come ends with the newest word', async ()
 test('what the worst service of a server says is taken from the service', async () => {
   const said = await page.evaluate(async () => {
     const {Store} = await import('/js/data/store.js');
-    const store = new Store({servers: async () => []});
+    const store = new Store({servers: {list: async () => []}});
     const service = (name, status, message) => store.apply('service', {server_id: 'a', service: {name, title: name, status, message, error: null, stale: false}});
     const told = [];
     const look = () => told.push(store.servers.get('a').worst_service?.message ?? null);

@@ -1,76 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// HTTP to the backend: JSON in, JSON out, every failure an ApiError.
+// The routes of the REST API, by subject. No other module spells one.
 
-import {learnServerTime} from '../base/time.js';
+import {json, nextPage, send} from './http.js';
 
-const TIMEOUT_MS = 15000;
 const PAGES_MAX = 200;
+const enc = encodeURIComponent;
 
-export class ApiError extends Error {
-  // status: of HTTP, 0 when there was no answer. problem: the last part of urn:ssi:problem:<name>.
-  constructor(status, problem, message, retryAfter = 0) {
-    super(message);
-    this.status = status;
-    this.problem = problem;
-    this.retryAfter = retryAfter;
-  }
+async function ask(method, path, body, token) {
+  return json(await send(method, path, {body, token}));
 }
 
-export class SignedOut extends ApiError {
-  constructor() {
-    super(401, 'signed-out', 'You are logged out.');
-  }
-}
+// What needs no session, or makes one.
+export const guest = {
+  signUp: (email, password) => ask('POST', '/api/v1/users/register', {email, password}),
+  logIn: (email, password) => ask('POST', '/api/v1/users/login', {email, password}),
+  logInWithCode: (code) => ask('POST', '/api/v1/users/login-code', {code}),
+  refresh: (token) => ask('POST', '/api/v1/users/refresh', {refresh_token: token}),
+  logOut: (token) => ask('POST', '/api/v1/users/logout', {refresh_token: token}),
+  me: (accessToken) => ask('GET', '/api/v1/users/me', undefined, accessToken),
+  requestPasswordReset: (email) => send('POST', '/api/v1/users/password-reset', {body: {email}}),
+  resetPassword: (token, password) => ask('POST', '/api/v1/users/password-reset/confirm', {token, password}),
+  verifyEmail: (token) => ask('POST', '/api/v1/users/verify-email', {token}),
+  publicPage: (token) => ask('GET', `/public/${enc(token)}`),
+};
 
-// A request with nothing but what is given. Returns the Response of a success.
-export async function send(method, path, {body, token, signal = AbortSignal.timeout(TIMEOUT_MS), accept} = {}) {
-  const headers = {Accept: accept ?? 'application/json, application/problem+json'};
-  let response;
-
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (body !== undefined) headers['Content-Type'] = 'application/json';
-  try {
-    response = await fetch(path, {method, headers, signal, cache: 'no-store', credentials: 'omit', redirect: 'error',
-                                  body: body === undefined ? undefined : JSON.stringify(body)});
-  } catch (e) {
-    throw new ApiError(0, e.name === 'TimeoutError' ? 'timeout' : 'unreachable',
-                       e.name === 'TimeoutError' ? 'The server did not answer in time.' : 'The server cannot be reached.');
-  }
-  if (response.headers.has('date')) learnServerTime(response.headers.get('date'));
-  if (!response.ok) throw await problemOf(response);
-  return response;
-}
-
-async function problemOf(response) {
-  let problem = {};
-
-  try {
-    problem = await response.json();
-  } catch {
-    // Some proxies answer with a page of their own: the number has to do.
-  }
-  return new ApiError(response.status, String(problem.type ?? '').split(':').pop(),
-                      problem.detail || problem.title || `The server answered ${response.status}.`,
-                      Number(response.headers.get('retry-after')) || 0);
-}
-
-export async function json(response) {
-  if (response.status === 204) return null;
-  try {
-    return await response.json();
-  } catch {
-    throw new ApiError(response.status, 'bad-answer', 'The server sent an answer that cannot be read.');
-  }
-}
-
-// The address of the next page, when the answer names one (RFC 8288).
-function nextPage(response) {
-  const link = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(response.headers.get('link') ?? '');
-  if (!link) return null;
-  const url = new URL(link[1], response.url);
-  return url.origin === location.origin ? url.pathname + url.search : null;
-}
-
+// What the account that is logged in may ask for.
 export class Api {
   #session;
 
@@ -78,8 +32,104 @@ export class Api {
     this.#session = session;
   }
 
-  // Sends with an access token; one that the server no longer takes is renewed once.
-  async authorized(method, path, options = {}) {
+  account = {
+    loginCode: () => this.#ask('POST', '/api/v1/users/login-codes', {}),
+    changePassword: (current, fresh) => this.#ask('POST', '/api/v1/users/me/password', {current_password: current, new_password: fresh}),
+    remove: (password) => this.#ask('DELETE', '/api/v1/users/me', {password}),
+  };
+
+  sessions = {
+    list: () => this.#ask('GET', '/api/v1/sessions'),
+    end: (id) => this.#ask('DELETE', `/api/v1/sessions/${enc(id)}`),
+    endAll: () => this.#ask('DELETE', '/api/v1/sessions'),
+  };
+
+  tokens = {
+    list: () => this.#ask('GET', '/api/v1/api-tokens'),
+    create: (name, scopes) => this.#ask('POST', '/api/v1/api-tokens', {name, scopes}),
+    remove: (id) => this.#ask('DELETE', `/api/v1/api-tokens/${enc(id)}`),
+  };
+
+  servers = {
+    list: () => this.#list('/api/v1/servers?limit=1000'),
+    register: (name, labels) => this.#ask('POST', '/api/v1/agents/register', {server_name: name, labels}),
+    change: (id, changes) => this.#ask('PATCH', `/api/v1/servers/${enc(id)}`, changes),
+    remove: (id) => this.#ask('DELETE', `/api/v1/servers/${enc(id)}`),
+    createToken: (id) => this.#ask('POST', `/api/v1/servers/${enc(id)}/claim-token`, {}),
+    // The addresses of its public page, {page, badge}, or null.
+    publicPage: async (id) => {
+      const {public_page: page} = await this.#ask('GET', `/api/v1/servers/${enc(id)}`);
+      return page ? {page, badge: `${page}/badge.svg`} : null;
+    },
+    openPage: (id) => this.#ask('PUT', `/api/v1/servers/${enc(id)}/public-page`, {}),
+    closePage: (id) => this.#ask('DELETE', `/api/v1/servers/${enc(id)}/public-page`),
+  };
+
+  services = {
+    list: (id) => this.#list(`/api/v1/servers/${enc(id)}/services?limit=1000`),
+    events: (id, name, limit) => this.#ask('GET', `/api/v1/servers/${enc(id)}/services/${enc(name)}/events?limit=${limit}`),
+    timeline: (id, name) => this.#ask('GET', `/api/v1/servers/${enc(id)}/services/${enc(name)}/timeline`),
+    acknowledge: (id, name, reason) => this.#ask('POST', `/api/v1/servers/${enc(id)}/services/${enc(name)}/acknowledgement`, {reason}),
+    withdraw: (id, name) => this.#ask('DELETE', `/api/v1/servers/${enc(id)}/services/${enc(name)}/acknowledgement`),
+  };
+
+  silences = {
+    list: () => this.#ask('GET', '/api/v1/silences'),
+    create: (silence) => this.#ask('POST', '/api/v1/silences', silence),
+    end: (id) => this.#ask('DELETE', `/api/v1/silences/${enc(id)}`),
+  };
+
+  notifications = {
+    list: (limit) => this.#ask('GET', `/api/v1/notifications?limit=${limit}`),
+    settings: () => this.#ask('GET', '/api/v1/notifications/settings'),
+    change: (settings) => this.#ask('PATCH', '/api/v1/notifications/settings', settings),
+  };
+
+  channels = {
+    list: () => this.#ask('GET', '/api/v1/notifications/channels'),
+    create: (channel) => this.#ask('POST', '/api/v1/notifications/channels', channel),
+    change: (id, channel) => this.#ask('PATCH', `/api/v1/notifications/channels/${enc(id)}`, channel),
+    remove: (id) => this.#ask('DELETE', `/api/v1/notifications/channels/${enc(id)}`),
+    test: (id) => this.#ask('POST', `/api/v1/notifications/channels/${enc(id)}/test`, {}),
+  };
+
+  push = {
+    key: () => this.#ask('GET', '/api/v1/push/key'),
+    list: () => this.#ask('GET', '/api/v1/push/subscriptions'),
+    subscribe: (subscription) => this.#ask('POST', '/api/v1/push/subscriptions', subscription),
+    remove: (id) => this.#ask('DELETE', `/api/v1/push/subscriptions/${enc(id)}`),
+  };
+
+  features() {
+    return this.#ask('GET', '/api/v1/features');
+  }
+
+  // As an address for an image.
+  async qr(text) {
+    const svg = await (await this.#authorized('POST', '/api/v1/qr', {body: {text}, accept: 'image/svg+xml'})).text();
+    return `data:image/svg+xml;base64,${btoa(svg)}`;
+  }
+
+  stream(signal) {
+    return this.#authorized('GET', '/api/v1/stream', {signal, accept: 'text/event-stream'});
+  }
+
+  async #ask(method, path, body) {
+    return json(await this.#authorized(method, path, {body}));
+  }
+
+  async #list(path) {
+    const all = [];
+    for (let pages = 0; path && pages < PAGES_MAX; pages++) {
+      const response = await this.#authorized('GET', path);
+      all.push(...await json(response));
+      path = nextPage(response);
+    }
+    return all;
+  }
+
+  // Sends with an access token; one that the server no longer accepts is renewed once.
+  async #authorized(method, path, options = {}) {
     const token = await this.#session.accessToken();
     try {
       return await send(method, path, {...options, token});
@@ -87,71 +137,5 @@ export class Api {
       if (e.status !== 401) throw e;
     }
     return send(method, path, {...options, token: await this.#session.accessToken(token)});
-  }
-
-  async #list(path) {
-    const all = [];
-    for (let pages = 0; path && pages < PAGES_MAX; pages++) {
-      const response = await this.authorized('GET', path);
-      all.push(...await json(response));
-      path = nextPage(response);
-    }
-    return all;
-  }
-
-  get(path) {
-    return this.#ask('GET', path);
-  }
-
-  post(path, body) {
-    return this.#ask('POST', path, body);
-  }
-
-  put(path, body) {
-    return this.#ask('PUT', path, body);
-  }
-
-  patch(path, body) {
-    return this.#ask('PATCH', path, body);
-  }
-
-  delete(path) {
-    return this.#ask('DELETE', path);
-  }
-
-  async #ask(method, path, body) {
-    return json(await this.authorized(method, path, {body}));
-  }
-
-  servers() {
-    return this.#list('/api/v1/servers?limit=1000');
-  }
-
-  services(serverId) {
-    return this.#list(`/api/v1/servers/${encodeURIComponent(serverId)}/services?limit=1000`);
-  }
-
-  async events(serverId, name, limit) {
-    return json(await this.authorized('GET', `/api/v1/servers/${encodeURIComponent(serverId)}/services/` +
-                                      `${encodeURIComponent(name)}/events?limit=${limit}`));
-  }
-
-  async timeline(serverId, name) {
-    return json(await this.authorized('GET', `/api/v1/servers/${encodeURIComponent(serverId)}/services/` +
-                                      `${encodeURIComponent(name)}/timeline`));
-  }
-
-  // As an address for an image.
-  async qr(text) {
-    const svg = await (await this.authorized('POST', '/api/v1/qr', {body: {text}, accept: 'image/svg+xml'})).text();
-    return `data:image/svg+xml;base64,${btoa(svg)}`;
-  }
-
-  async registerServer(name, labels) {
-    return json(await this.authorized('POST', '/api/v1/agents/register', {body: {server_name: name, labels}}));
-  }
-
-  stream(signal) {
-    return this.authorized('GET', '/api/v1/stream', {signal, accept: 'text/event-stream'});
   }
 }

@@ -12,13 +12,13 @@ export async function subscription() {
 export async function subscribe(api) {
   if (await Notification.requestPermission() !== 'granted')
     throw new Error('The browser does not allow notifications of this page. Its settings for the page decide.');
-  const {public_key: key} = await api.get('/api/v1/push/key');
+  const {public_key: key} = await api.push.key();
   const {pushManager} = await navigator.serviceWorker.ready;
   const old = await pushManager.getSubscription();
 
   if (old) await old.unsubscribe(); // it may be of another account or key
   const made = await pushManager.subscribe({userVisibleOnly: true, applicationServerKey: key});
-  return api.post('/api/v1/push/subscriptions', {...made.toJSON(), public_key: key, label: browserOf(navigator.userAgent)});
+  return api.push.subscribe({...made.toJSON(), public_key: key, label: browserOf(navigator.userAgent)});
 }
 
 // This device forgets it; the push service then tells the server that it is gone.

@@ -2,7 +2,8 @@
 // Who is logged in. The access token lives in memory. The refresh token is shared by all tabs and rotated at each use,
 // and using a spent one ends the session: so one tab at a time renews, with the token that is stored *then*.
 
-import {ApiError, SignedOut, json, send} from './api.js';
+import {guest} from './api.js';
+import {ApiError, SignedOut} from './http.js';
 import {unsubscribe} from './push.js';
 import {endSession, getSecret, putSecret, putSession} from './vault.js';
 
@@ -35,18 +36,18 @@ export class Session extends EventTarget {
   }
 
   async signUp(email, password) {
-    await json(await send('POST', '/api/v1/users/register', {body: {email, password}}));
+    await guest.signUp(email, password);
     await this.logIn(email, password);
   }
 
   async logIn(email, password) {
-    await this.#begin(await json(await send('POST', '/api/v1/users/login', {body: {email, password}})), email);
+    await this.#begin(await guest.logIn(email, password), email);
   }
 
   // code: that another device shows.
   async logInWithCode(code) {
-    const tokens = await json(await send('POST', '/api/v1/users/login-code', {body: {code}}));
-    const {email} = await json(await send('GET', '/api/v1/users/me', {token: tokens.access_token}));
+    const tokens = await guest.logInWithCode(code);
+    const {email} = await guest.me(tokens.access_token);
 
     await this.#begin(tokens, email);
   }
@@ -65,7 +66,7 @@ export class Session extends EventTarget {
 
       await this.#forget();
       // The server forgets the token when it can be reached; this browser has forgotten it in any case.
-      if (token) await send('POST', '/api/v1/users/logout', {body: {refresh_token: token}}).catch(() => {});
+      if (token) await guest.logOut(token).catch(() => {});
     });
   }
 
@@ -84,7 +85,7 @@ export class Session extends EventTarget {
 
     if (token) {
       try {
-        return await this.#keep(await json(await send('POST', '/api/v1/users/refresh', {body: {refresh_token: token}})));
+        return await this.#keep(await guest.refresh(token));
       } catch (e) {
         if (e.status !== 401) throw e;
       }

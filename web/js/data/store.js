@@ -96,7 +96,7 @@ export class Store extends EventTarget {
 
   async #readServers() {
     try {
-      await this.#read(this.#api.servers(), (servers) => {
+      await this.#read(this.#api.servers.list(), (servers) => {
         this.servers = new Map(servers.map((s) => [s.id, s]));
         this.loaded = true;
         this.error = null;
@@ -113,7 +113,7 @@ export class Store extends EventTarget {
 
   async #readServices(id) {
     try {
-      await this.#read(this.#api.services(id), (services) => {
+      await this.#read(this.#api.services.list(id), (services) => {
         this.services.set(id, new Map(services.map((s) => [s.name, s])));
         this.#keepSoon(id);
       });

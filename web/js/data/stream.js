@@ -8,7 +8,7 @@
 // A browser opens six connections to one host over HTTP/1.1, for all tabs together, and a stream takes one for good. So
 // of the tabs that nobody looks at, one alone keeps its stream; the others let go, and come back when they are looked at.
 
-import {SignedOut} from './api.js';
+import {SignedOut} from './http.js';
 import {SseParser} from './sse.js';
 
 const SILENCE_MS = 40000; // the server speaks every 15 s

@@ -37,7 +37,7 @@ export function showCode(api, sessions) {
     setHidden(again, true);
     setText(words, '');
     try {
-      const made = await api.post('/api/v1/users/login-codes', {});
+      const made = await api.account.loginCode();
       setText(link, `${location.origin}${PATH}#${made.code}`);
       qr.src = await api.qr(link.textContent);
       until.set(new Date(Date.now() + made.expires_in * 1000).toISOString());

@@ -22,21 +22,21 @@ export function askSilence(api, what, target, done) {
     },
     submit: async () => {
       const end = hours.input.value && new Date(now() + Number(hours.input.value) * 3600000).toISOString();
-      await api.post('/api/v1/silences', {...target, reason: reason.value, ends_at: end || null});
+      await api.silences.create({...target, reason: reason.value, ends_at: end || null});
       done?.();
     },
   });
 }
 
-export function askAcknowledge(api, path, what) {
+export function askAcknowledge(api, {id, name, title}) {
   const reason = field('ack-reason', 'What is being done', h('input', {autocomplete: 'off', maxlength: '200', autofocus: true}));
 
   dialog({
-    title: `Acknowledge ${what}?`, text: 'No more reminders until it worsens or recovers.', fields: [reason.el], button: 'Acknowledge',
+    title: `Acknowledge ${title}?`, text: 'No more reminders until it worsens or recovers.', fields: [reason.el], button: 'Acknowledge',
     check: () => {
       reason.complain(reason.value ? '' : 'Enter what is being done.');
       return Boolean(reason.value);
     },
-    submit: () => api.post(`${path}/acknowledgement`, {reason: reason.value}),
+    submit: () => api.services.acknowledge(id, name, reason.value),
   });
 }

@@ -22,7 +22,7 @@ export function accountView({api, session, announcer}) {
     });
   }}}, 'Log in on another device');
   const sessions = section('sessions', 'Where you are logged in', {
-    read: () => api.get('/api/v1/sessions'),
+    read: () => api.sessions.list(),
     show: (list) => {
       known = list;
       device?.look(list);
@@ -36,14 +36,14 @@ export function accountView({api, session, announcer}) {
         [foreign('bdi', {}, browserOf(s.user_agent)), s.current ? h('span', {class: 'tag'}, 'This one') : null], s.address ?? '–',
         time(s.last_used_at ?? s.created_at),
         s.current ? '' : act('Log out', async () => {
-          await api.delete(`/api/v1/sessions/${encodeURIComponent(s.id)}`);
+          await api.sessions.end(s.id);
           sessions.load();
         }),
       ])),
       h('p', {class: 'actions'}, invite, h('button', {type: 'button', on: {click: () => dialog({
         title: 'Log out everywhere?', text: 'You have to log in again on every device, on this one too.', button: 'Log out everywhere', danger: true,
         submit: async () => {
-          await api.delete('/api/v1/sessions');
+          await api.sessions.endAll();
           await session.logOut();
         },
       })}}, 'Log out everywhere')),
@@ -52,12 +52,12 @@ export function accountView({api, session, announcer}) {
 
   const tokens = section('tokens', 'API tokens', {
     about: 'For programs that read or register servers in your name.',
-    read: () => api.get('/api/v1/api-tokens'),
+    read: () => api.tokens.list(),
     show: (list) => [
       list.length ? plainTable('API tokens', ['Name', 'May', 'Last used', 'Expires', ''], list.map((t) => [
         foreign('bdi', {}, t.name), t.scopes.join(', '), time(t.last_used_at, 'Never'), time(t.expires_at, 'Never', 'due'),
         act('Delete', async () => {
-          await api.delete(`/api/v1/api-tokens/${encodeURIComponent(t.id)}`);
+          await api.tokens.remove(t.id);
           tokens.load();
         }, `Delete the token ${t.name}`),
       ])) : h('p', {class: 'muted'}, 'There are none.'),
@@ -81,7 +81,7 @@ export function accountView({api, session, announcer}) {
       },
       submit: async () => {
         const chosen = boxes.filter((b) => b.input.checked).map((b) => b.scope);
-        const made = await api.post('/api/v1/api-tokens', {name: name.value, scopes: chosen});
+        const made = await api.tokens.create(name.value, chosen);
         tokens.load();
         showSecret(made.token);
       },
@@ -104,7 +104,7 @@ export function accountView({api, session, announcer}) {
       return old.input.value && !fresh.input.hasAttribute('aria-invalid');
     },
     submit: async () => {
-      await api.post('/api/v1/users/me/password', {current_password: old.input.value, new_password: fresh.input.value});
+      await api.account.changePassword(old.input.value, fresh.input.value);
       old.input.value = fresh.input.value = '';
       announcer.say('Password changed.');
       password.append(h('p', {class: 'hint', role: 'status'}, 'Password changed.'));
@@ -122,7 +122,7 @@ export function accountView({api, session, announcer}) {
         return Boolean(secret.input.value);
       },
       submit: async () => {
-        await api.authorized('DELETE', '/api/v1/users/me', {body: {password: secret.input.value}});
+        await api.account.remove(secret.input.value);
         await session.logOut();
       },
     });

@@ -25,15 +25,15 @@ const TYPES = {
 // What a change is to, beside the words for statuses and connections.
 const VALUES = {error: {error: 'Execution error', none: 'Runs again'}, stale: {stale: 'Overdue', fresh: 'Reports again'}};
 
-const enc = encodeURIComponent;
+const RECENT_MAX = 30;
 
 export function notificationsView({api, store}) {
   const browser = section('this-browser', 'This browser', {
-    read: async () => ({features: await api.get('/api/v1/features'), own: canPush() ? await subscription() : null,
-                        all: await api.get('/api/v1/push/subscriptions')}),
+    read: async () => ({features: await api.features(), own: canPush() ? await subscription() : null,
+                        all: await api.push.list()}),
     show: ({features, own, all}) => {
       const others = all.map((s) => [foreign('bdi', {}, s.label ?? s.host), h('span', {class: 'muted'}, s.host), stateOf(s), act('Remove', async () => {
-        await api.delete(`/api/v1/push/subscriptions/${enc(s.id)}`);
+        await api.push.remove(s.id);
         browser.load();
       }, `Remove ${s.label ?? s.host}`)]);
       const words = !features.push ? 'This server does not send push messages.' : !canPush() ? 'This browser does not accept push messages from this address.'
@@ -52,7 +52,7 @@ export function notificationsView({api, store}) {
   });
   const channels = section('channels', 'Channels', {
     about: 'Messages are delivered in order and retried until accepted.',
-    read: () => api.get('/api/v1/notifications/channels'),
+    read: () => api.channels.list(),
     show: (list) => [
       list.length ? plainTable('Channels', ['Channel', 'Told of', 'State', ''], list.map((c) => channelRow(c))) : h('p', {class: 'muted'}, 'There are none.'),
       h('p', {class: 'actions'}, h('button', {type: 'button', on: {click: () => edit(null)}}, 'Add a channel')),
@@ -60,7 +60,6 @@ export function notificationsView({api, store}) {
   });
 
   function channelRow(c) {
-    const path = `/api/v1/notifications/channels/${enc(c.id)}`;
     const result = h('p', {class: 'hint', role: 'status'});
     return [
       [foreign('bdi', {}, c.name), h('span', {class: 'tag'}, TYPES[c.type]?.[0] ?? 'Push'), c.enabled ? null : h('span', {class: 'tag'}, 'Off')],
@@ -69,12 +68,12 @@ export function notificationsView({api, store}) {
        c.last_error && c.failing_since ? foreign('p', {class: 'field-error'}, c.last_error) : null, result],
       h('span', {class: 'actions'}, act('Test', async () => {
         result.textContent = '';
-        const {delivered, targets, error} = await api.post(`${path}/test`, {});
+        const {delivered, targets, error} = await api.channels.test(c.id);
         result.textContent = delivered ? `Delivered${targets > 1 ? ` to ${targets} browsers` : ''}.` : `Not delivered: ${error}`;
       }, `Test ${c.name}`),
       h('button', {type: 'button', class: 'small', 'aria-label': `Change ${c.name}`, on: {click: () => edit(c)}}, 'Change'),
       act('Delete', async () => {
-        await api.delete(path);
+        await api.channels.remove(c.id);
         channels.load();
       }, `Delete ${c.name}`)),
     ];
@@ -115,8 +114,8 @@ export function notificationsView({api, store}) {
           labels: splitLabels(labels.value),
           config: Object.fromEntries(parts.map((p) => [p.key, p.input.value.trim() || null]).filter(([, value]) => value !== null || c)),
         };
-        if (c) await api.patch(`/api/v1/notifications/channels/${enc(c.id)}`, c.type === 'push' ? {...body, config: undefined} : body);
-        else await api.post('/api/v1/notifications/channels', {...body, type: type.input.value});
+        if (c) await api.channels.change(c.id, c.type === 'push' ? {...body, config: undefined} : body);
+        else await api.channels.create({...body, type: type.input.value});
         channels.load();
       },
     });
@@ -124,7 +123,7 @@ export function notificationsView({api, store}) {
 
   const quiet = section('quiet', 'When', {
     about: 'During quiet hours nothing is sent; problems that persist at their end come as one message.',
-    read: () => api.get('/api/v1/notifications/settings'),
+    read: () => api.notifications.settings(),
     show: (s) => {
       const from = field('quiet-from', 'Quiet from', h('input', {type: 'time', value: s.quiet_from ?? ''}));
       const to = field('quiet-to', 'Quiet until', h('input', {type: 'time', value: s.quiet_to ?? ''}));
@@ -140,15 +139,15 @@ export function notificationsView({api, store}) {
           return Boolean(from.value) === Boolean(to.value);
         },
         submit: async () => {
-          await api.patch('/api/v1/notifications/settings', {quiet_from: from.value || null, quiet_to: to.value || null, timezone: zone.value,
-                                                              damping: Number(damping.value)});
+          await api.notifications.change({quiet_from: from.value || null, quiet_to: to.value || null, timezone: zone.value,
+                                          damping: Number(damping.value)});
           setHidden(saved, false);
         },
       })];
     },
   });
   const recent = section('recent', 'Lately', {
-    read: () => api.get('/api/v1/notifications?limit=30'),
+    read: () => api.notifications.list(RECENT_MAX),
     show: (list) => (list.length ? plainTable('Notifications', ['When', 'What', 'Channel', 'State'], list.map((n) => [
       time(n.created_at), foreign('bdi', {}, wordsOf(n.message, store)), foreign('bdi', {}, n.channel ?? '–'),
       [{sent: 'Sent', queued: 'Waits', failed: 'Given up', merged: 'Included in a later message'}[n.state] ?? n.state,

@@ -4,7 +4,7 @@
 import {foreign, h} from '../base/dom.js';
 import {STATUSES, WORDS, compareServices, linkMark, statusMark} from '../base/status.js';
 import {time} from '../base/time.js';
-import {json, send} from '../data/api.js';
+import {guest} from '../data/api.js';
 import {loading, notFound, trouble} from '../parts/notice.js';
 
 const EVERY_MS = 30000;
@@ -26,7 +26,7 @@ export function publicView(app, {token}) {
 
   async function read() {
     try {
-      const data = await json(await send('GET', `/public/${encodeURIComponent(token)}`));
+      const data = await guest.publicPage(token);
       const conn = linkMark();
       name = data.name;
       conn.set(data.state);

@@ -2,7 +2,7 @@
 // A forgotten password, and the addresses that mails lead to.
 
 import {h} from '../base/dom.js';
-import {send} from '../data/api.js';
+import {guest} from '../data/api.js';
 import {PASSWORD_MIN, field, form, passwordComplaint, sentence} from '../parts/forms.js';
 
 const tokenOf = () => new URLSearchParams(location.search).get('token') ?? '';
@@ -20,7 +20,7 @@ export function forgottenView() {
       return !email.input.hasAttribute('aria-invalid');
     },
     submit: async () => {
-      await send('POST', '/api/v1/users/password-reset', {body: {email: email.value}});
+      await guest.requestPasswordReset(email.value);
       view.el.replaceChildren(view.el.firstChild, h('p', {role: 'status'}, 'If there is an account with this address, a mail is on its way to it.'));
     },
   }), h('p', {class: 'aside'}, h('a', {href: '/login'}, 'Log in')));
@@ -37,7 +37,7 @@ export function resetView({router}) {
       return !fresh.input.hasAttribute('aria-invalid');
     },
     submit: async () => {
-      await send('POST', '/api/v1/users/password-reset/confirm', {body: {token: tokenOf(), password: fresh.input.value}});
+      await guest.resetPassword(tokenOf(), fresh.input.value);
       router.go('/login', {replace: true});
     },
   }));
@@ -45,7 +45,7 @@ export function resetView({router}) {
 
 export function verifyView() {
   const words = h('p', {role: 'status'}, 'One moment …');
-  send('POST', '/api/v1/users/verify-email', {body: {token: tokenOf()}}).then(() => {
+  guest.verifyEmail(tokenOf()).then(() => {
     words.textContent = 'The address is confirmed. Thank you.';
   }, (e) => {
     words.textContent = e.problem === 'bad-mail-token' ? 'This link was used already or has expired.' : sentence(e);

@@ -43,7 +43,7 @@ export function registerView(app) {
 
     go.disabled = true;
     try {
-      const answer = await app.api.registerServer(name.value.trim(), splitLabels(labels.value));
+      const answer = await app.api.servers.register(name.value.trim(), splitLabels(labels.value));
       result = registered(app, name.value.trim(), answer);
       el.replaceChildren(el.firstChild, ...result.nodes);
       el.querySelector('h1').focus({preventScroll: true});

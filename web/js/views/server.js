@@ -8,7 +8,7 @@ import {servicePath} from '../base/router.js';
 import {STATUSES, WORDS, behindCauses, compareServices, countServices, dependantsText, findCauses, isTrouble, linkMark, plural,
         statusMark} from '../base/status.js';
 import {timeElement} from '../base/time.js';
-import {ApiError} from '../data/api.js';
+import {ApiError} from '../data/http.js';
 import {dialog} from '../parts/dialog.js';
 import {filterBar} from '../parts/filterbar.js';
 import {field, splitLabels} from '../parts/forms.js';
@@ -209,7 +209,6 @@ function cell(label, time) {
 
 // What can be done with the server.
 function serverMenu({api, store, router, announcer}, id) {
-  const path = `/api/v1/servers/${encodeURIComponent(id)}`;
   const server = () => store.servers.get(id);
   const entry = (text, f) => h('button', {type: 'button', on: {click: () => {
     el.open = false;
@@ -225,18 +224,18 @@ function serverMenu({api, store, router, announcer}, id) {
           name.complain(name.value ? '' : 'Give the server a name.');
           return Boolean(name.value);
         },
-        submit: () => api.patch(path, {name: name.value, labels: splitLabels(labels.value)})});
+        submit: () => api.servers.change(id, {name: name.value, labels: splitLabels(labels.value)})});
     }),
     entry('Silence …', () => askSilence(api, server().name, {server_id: id}, () => announcer.say('Silenced.'))),
-    entry('Public page and badge …', () => publicDialog(api, path)),
+    entry('Public page and badge …', () => publicDialog(api, id)),
     entry('New token …', () => dialog({
       title: `A new token for ${server().name}?`, text: 'The agent that is connected now is rejected until it is registered again.', button: 'Make a token',
-      submit: async () => showToken(await api.post(`${path}/claim-token`, {}))})),
+      submit: async () => showToken(await api.servers.createToken(id))})),
     entry('Remove …', () => dialog({
       title: `Remove ${server().name}?`, text: 'Its services and their history are deleted. On the server, “ssictl unregister” ends the agent’s attempts.',
       button: 'Remove the server', danger: true,
       submit: async () => {
-        await api.delete(path);
+        await api.servers.remove(id);
         router.go('/', {replace: true});
       }}))));
 
@@ -256,20 +255,20 @@ function showToken({claim_token: token}) {
           fields: [h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `ssictl register --replace ${location.origin} ${token}`))]});
 }
 
-async function publicDialog(api, path) {
+async function publicDialog(api, id) {
   const shown = ({page, badge}) => {
     const address = `${location.origin}/status/${page.split('/').pop()}`;
     return [h('p', {}, h('a', {href: address, target: '_blank'}, address)), h('p', {}, h('img', {src: badge, alt: 'The badge'})),
             h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `![status](${location.origin}${badge})`))];
   };
   const fields = h('div', {}, h('p', {class: 'muted'}, 'Whoever knows the address sees the names and statuses of the services, no messages. It is there once you open it.'));
-  const page = await api.get(path).then((s) => s.public_page, () => null);
+  const page = await api.servers.publicPage(id).catch(() => null);
 
-  if (page) fields.append(...shown({page, badge: `${page}/badge.svg`}));
+  if (page) fields.append(...shown(page));
   dialog({title: 'Public page', fields: [fields], danger: Boolean(page), button: page ? 'Close the page' : 'Open a page',
           submit: async () => {
-            if (page) return api.delete(`${path}/public-page`);
-            const made = await api.put(`${path}/public-page`, {});
+            if (page) return api.servers.closePage(id);
+            const made = await api.servers.openPage(id);
             dialog({title: 'Public page', fields: [h('div', {}, shown(made))], button: 'Done'});
           }});
 }

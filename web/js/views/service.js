@@ -6,7 +6,7 @@ import {icon} from '../base/icons.js';
 import {serverPath, servicePath} from '../base/router.js';
 import {errorWords, findCauses, isTrouble, statusMark} from '../base/status.js';
 import {duration, timeElement} from '../base/time.js';
-import {ApiError} from '../data/api.js';
+import {ApiError} from '../data/http.js';
 import {act} from '../parts/forms.js';
 import {causeLine, errorLine, lateLine} from '../parts/lines.js';
 import {loading, notFound, trouble} from '../parts/notice.js';
@@ -28,11 +28,10 @@ export function serviceView({api, store, announcer}, {id, name}) {
   const error = errorLine();
   const late = lateLine();
   const because = causeLine(id);
-  const path = `${serverPath(id).replace('/servers', '/api/v1/servers')}/services/${encodeURIComponent(name)}`;
   const ackText = h('bdi', {dir: 'auto'});
   const ack = h('p', {class: 'notice', hidden: true}, h('strong', {}, 'Acknowledged: '), ackText, ' ',
-                act('Withdraw', () => api.delete(`${path}/acknowledgement`)));
-  const acknowledge = h('button', {type: 'button', on: {click: () => askAcknowledge(api, path, title.textContent)}}, 'Acknowledge');
+                act('Withdraw', () => api.services.withdraw(id, name)));
+  const acknowledge = h('button', {type: 'button', on: {click: () => askAcknowledge(api, {id, name, title: title.textContent})}}, 'Acknowledge');
   const silence = h('button', {type: 'button', on: {click: () => askSilence(api, title.textContent, {server_id: id, service: name},
                                                                              () => announcer.say('Silenced.'))}}, 'Silence');
   const facts = new Facts(id, name);
@@ -175,8 +174,8 @@ class Events {
   #stopped = false;
 
   constructor(api, id, name) {
-    this.#read = () => api.events(id, name, EVENTS_MAX);
-    this.#readTimeline = () => api.timeline(id, name);
+    this.#read = () => api.services.events(id, name, EVENTS_MAX);
+    this.#readTimeline = () => api.services.timeline(id, name);
   }
 
   stop() {

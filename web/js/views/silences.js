@@ -16,10 +16,10 @@ export function silencesView({api, store}) {
     }
   };
   const list = section('silences-list', 'In force', {
-    read: () => api.get('/api/v1/silences'),
+    read: () => api.silences.list(),
     show: (silences) => {
       named = silences.map((silence) => ({silence, what: foreign('bdi'), end: act('End', async () => {
-        await api.delete(`/api/v1/silences/${encodeURIComponent(silence.id)}`);
+        await api.silences.end(silence.id);
         list.load();
       })}));
       name();
