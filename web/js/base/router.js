@@ -79,6 +79,10 @@ export function servicePath(id, name) {
   return `${serverPath(id)}/services/${encodeURIComponent(name)}`;
 }
 
+export function publicPath(token) {
+  return `/status/${token}`;
+}
+
 // Where to go after logging in: a path of ours, whatever the address bar says.
 export function safeNext(search) {
   const next = new URLSearchParams(search).get('next') ?? '/';

@@ -4,6 +4,8 @@
 import {h, setAttribute, setHidden, setText} from '../base/dom.js';
 
 export const PASSWORD_MIN = 10;
+// For an input whose value the browser must not complete or correct.
+export const AS_TYPED = {autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false'};
 
 // A labelled input: {el, input, value, complain(text)}.
 export function field(id, label, input, hint) {

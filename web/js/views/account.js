@@ -4,13 +4,10 @@
 import {foreign, h} from '../base/dom.js';
 import {time} from '../base/time.js';
 import {browserOf} from '../data/push.js';
-import {copyBox} from '../parts/command.js';
-import {dialog} from '../parts/dialog.js';
 import {PASSWORD_MIN, act, field, form, passwordComplaint} from '../parts/forms.js';
 import {plainTable, section} from '../parts/section.js';
+import {createToken, deleteAccount, endAllSessions} from '../dialogs/account.js';
 import {showCode} from '../dialogs/login-code.js';
-
-const SCOPES = [['read', 'Read everything'], ['servers:register', 'Register servers'], ['write', 'Change everything']];
 
 export function accountView({api, session, announcer}) {
   let known = []; // sessions
@@ -40,13 +37,7 @@ export function accountView({api, session, announcer}) {
           sessions.load();
         }),
       ])),
-      h('p', {class: 'actions'}, invite, h('button', {type: 'button', on: {click: () => dialog({
-        title: 'Log out everywhere?', text: 'You have to log in again on every device, on this one too.', button: 'Log out everywhere', danger: true,
-        submit: async () => {
-          await api.sessions.endAll();
-          await session.logOut();
-        },
-      })}}, 'Log out everywhere')),
+      h('p', {class: 'actions'}, invite, h('button', {type: 'button', on: {click: () => endAllSessions(api, session)}}, 'Log out everywhere')),
     ];
   }
 
@@ -61,36 +52,9 @@ export function accountView({api, session, announcer}) {
           tokens.load();
         }, `Delete the token ${t.name}`),
       ])) : h('p', {class: 'muted'}, 'There are none.'),
-      h('p', {class: 'actions'}, h('button', {type: 'button', on: {click: () => newToken()}}, 'Create a token')),
+      h('p', {class: 'actions'}, h('button', {type: 'button', on: {click: () => createToken(api, () => tokens.load())}}, 'Create a token')),
     ],
   });
-
-  function newToken() {
-    const name = field('token-name', 'Name', h('input', {autocomplete: 'off', maxlength: '64', autofocus: true}));
-    const boxes = SCOPES.map(([scope, text], i) => {
-      const input = h('input', {type: 'checkbox', id: `scope-${i}`, checked: i === 0});
-      return {scope, input, el: h('p', {class: 'check'}, input, h('label', {for: `scope-${i}`}, text))};
-    });
-    const scopes = h('fieldset', {}, h('legend', {}, 'It may'), boxes.map((b) => b.el));
-
-    dialog({
-      title: 'Create an API token', fields: [name.el, scopes], button: 'Create token',
-      check: () => {
-        name.complain(name.value ? '' : 'Give it a name.');
-        return Boolean(name.value);
-      },
-      submit: async () => {
-        const chosen = boxes.filter((b) => b.input.checked).map((b) => b.scope);
-        const made = await api.tokens.create(name.value, chosen);
-        tokens.load();
-        showSecret(made.token);
-      },
-    });
-  }
-
-  function showSecret(token) {
-    dialog({title: 'Your new token', text: 'It is shown this once.', button: 'Done', fields: [copyBox('Token', h('code', {}, token))]});
-  }
 
   const old = field('current-password', 'Current password', h('input', {type: 'password', autocomplete: 'current-password'}));
   const fresh = field('new-password', 'New password', h('input', {type: 'password', autocomplete: 'new-password'}),
@@ -112,21 +76,7 @@ export function accountView({api, session, announcer}) {
     },
   });
 
-  const remove = h('button', {type: 'button', class: 'danger', on: {click: () => {
-    const secret = field('delete-password', 'Password', h('input', {type: 'password', autocomplete: 'current-password', autofocus: true}));
-    dialog({
-      title: 'Delete the account?', text: 'Servers, services, history and tokens are deleted at once. The agents are rejected.',
-      fields: [secret.el], button: 'Delete everything', danger: true,
-      check: () => {
-        secret.complain(secret.input.value ? '' : 'Enter your password.');
-        return Boolean(secret.input.value);
-      },
-      submit: async () => {
-        await api.account.remove(secret.input.value);
-        await session.logOut();
-      },
-    });
-  }}}, 'Delete account');
+  const remove = h('button', {type: 'button', class: 'danger', on: {click: () => deleteAccount(api, session)}}, 'Delete account');
 
   return {
     title: () => 'Account',

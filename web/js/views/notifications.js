@@ -5,22 +5,9 @@ import {foreign, h, setHidden} from '../base/dom.js';
 import {LINK_WORDS, WORDS, plural} from '../base/status.js';
 import {time} from '../base/time.js';
 import {canPush, subscribe, subscription, unsubscribe} from '../data/push.js';
-import {dialog} from '../parts/dialog.js';
-import {act, field, form, select, splitLabels} from '../parts/forms.js';
+import {AS_TYPED, act, field, form} from '../parts/forms.js';
 import {plainTable, section} from '../parts/section.js';
-
-const SEVERITIES = [['UPDATE', 'Updates, warnings and failures'], ['WARNING', 'Warnings and failures'], ['FAILURE', 'Failures alone']];
-const SECRET = {autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false'};
-
-// What each type needs to be told: [key, label, hint, optional].
-const TYPES = {
-  email: ['E-mail', [['address', 'Address', 'Its owner is asked to confirm it.']]],
-  ntfy: ['ntfy', [['topic', 'Topic'], ['url', 'Server', 'https://ntfy.sh when empty', true], ['token', 'Access token', '', true]]],
-  slack: ['Slack', [['url', 'Address of the incoming webhook']]],
-  matrix: ['Matrix', [['url', 'Home server', 'https://…'], ['room', 'Room', '!room:example.org'], ['token', 'Access token']]],
-  telegram: ['Telegram', [['token', 'Bot token'], ['chat_id', 'Chat id']]],
-  webhook: ['Webhook', [['url', 'Address'], ['template', 'Body', 'JSON with {{placeholders}}; the whole change when empty', true]]],
-};
+import {SEVERITIES, TYPES, editChannel} from '../dialogs/channel.js';
 
 // What a change is to, beside the words for statuses and connections.
 const VALUES = {error: {error: 'Execution error', none: 'Runs again'}, stale: {stale: 'Overdue', fresh: 'Reports again'}};
@@ -59,6 +46,8 @@ export function notificationsView({api, store}) {
     ],
   });
 
+  const edit = (c) => editChannel(api, c, () => channels.load());
+
   function channelRow(c) {
     const result = h('p', {class: 'hint', role: 'status'});
     return [
@@ -79,55 +68,13 @@ export function notificationsView({api, store}) {
     ];
   }
 
-  function edit(c) {
-    const type = field('channel-type', 'Type', select(Object.entries(TYPES).map(([key, [text]]) => [key, text]), c?.type));
-    const name = field('channel-name', 'Name', h('input', {autocomplete: 'off', maxlength: '64', value: c?.name ?? ''}));
-    const severity = field('channel-severity', 'Told of', select(SEVERITIES, c?.min_severity ?? 'WARNING'));
-    const labels = field('channel-labels', 'Only servers with one of these labels', h('input', {...SECRET, value: c?.labels.join(' ') ?? ''}), 'All servers when empty.');
-    const damping = field('channel-damping', 'Consecutive results before it is reported', h('input', {type: 'number', min: '1', max: '20', value: c?.damping ?? ''}),
-                          'The account’s setting when empty.');
-    const on = h('input', {type: 'checkbox', id: 'channel-on', checked: c?.enabled ?? true});
-    const config = h('div');
-    let parts = [];
-    const show = () => {
-      parts = (TYPES[c ? c.type : type.value]?.[1] ?? []).map(([key, label, hint, optional]) => {
-        const input = key === 'template' ? h('textarea', {rows: '4', ...SECRET}) : h('input', {...SECRET});
-        input.value = c?.config?.[key] ?? '';
-        return {key, optional, ...field(`config-${key}`, label, input, hint)};
-      });
-      config.replaceChildren(...parts.map((p) => p.el));
-    };
-
-    type.input.addEventListener('change', show);
-    show();
-    dialog({
-      title: c ? `Change ${c.name}` : 'Add a channel', button: c ? 'Save' : 'Add',
-      fields: [c ? null : type.el, name.el, config, severity.el, labels.el, damping.el, h('p', {class: 'check'}, on, h('label', {for: 'channel-on'}, 'Switched on'))],
-      check: () => {
-        name.complain(name.value ? '' : 'Give it a name.');
-        for (const p of parts) p.complain(p.input.value.trim() || p.optional ? '' : 'This field is required.');
-        return name.value && parts.every((p) => p.input.value.trim() || p.optional);
-      },
-      submit: async () => {
-        const body = {
-          name: name.value, min_severity: severity.input.value, enabled: on.checked, damping: damping.value ? Number(damping.value) : null,
-          labels: splitLabels(labels.value),
-          config: Object.fromEntries(parts.map((p) => [p.key, p.input.value.trim() || null]).filter(([, value]) => value !== null || c)),
-        };
-        if (c) await api.channels.change(c.id, c.type === 'push' ? {...body, config: undefined} : body);
-        else await api.channels.create({...body, type: type.input.value});
-        channels.load();
-      },
-    });
-  }
-
   const quiet = section('quiet', 'When', {
     about: 'During quiet hours nothing is sent; problems that persist at their end come as one message.',
     read: () => api.notifications.settings(),
     show: (s) => {
       const from = field('quiet-from', 'Quiet from', h('input', {type: 'time', value: s.quiet_from ?? ''}));
       const to = field('quiet-to', 'Quiet until', h('input', {type: 'time', value: s.quiet_to ?? ''}));
-      const zone = field('quiet-zone', 'Time zone', h('input', {...SECRET, value: s.quiet_from ? s.timezone : Intl.DateTimeFormat().resolvedOptions().timeZone}));
+      const zone = field('quiet-zone', 'Time zone', h('input', {...AS_TYPED, value: s.quiet_from ? s.timezone : Intl.DateTimeFormat().resolvedOptions().timeZone}));
       const damping = field('damping', 'Consecutive results before a change is reported', h('input', {type: 'number', min: '1', max: '20', value: s.damping}),
                             '1 tells each change at once; more keeps quiet about what comes and goes.');
       const saved = h('p', {class: 'hint', role: 'status', hidden: true}, 'Saved.');

@@ -6,14 +6,13 @@ import {serverPath} from '../base/router.js';
 import {linkMark} from '../base/status.js';
 import {now, timeElement} from '../base/time.js';
 import {isLocal} from '../parts/command.js';
-import {splitLabels} from '../parts/forms.js';
+import {AS_TYPED, splitLabels} from '../parts/forms.js';
 
 export function registerView(app) {
-  const name = h('input', {id: 'server-name', name: 'server-name', required: true, autofocus: true, maxlength: '255',
-                           autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', 'aria-describedby': 'server-name-error'});
+  const name = h('input', {id: 'server-name', name: 'server-name', required: true, autofocus: true, maxlength: '255', ...AS_TYPED,
+                           'aria-describedby': 'server-name-error'});
   const nameError = h('p', {id: 'server-name-error', class: 'field-error', hidden: true});
-  const labels = h('input', {id: 'labels', name: 'labels', autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false',
-                             'aria-describedby': 'labels-hint'});
+  const labels = h('input', {id: 'labels', name: 'labels', ...AS_TYPED, 'aria-describedby': 'labels-hint'});
   const alert = h('p', {class: 'notice bad', role: 'alert', hidden: true});
   const go = h('button', {type: 'submit', class: 'primary'}, 'Create token');
   const form = h('form', {novalidate: true}, alert,

@@ -9,12 +9,11 @@ import {STATUSES, WORDS, behindCauses, compareServices, countServices, dependant
         statusMark} from '../base/status.js';
 import {timeElement} from '../base/time.js';
 import {ApiError} from '../data/http.js';
-import {dialog} from '../parts/dialog.js';
 import {filterBar} from '../parts/filterbar.js';
-import {field, splitLabels} from '../parts/forms.js';
 import {causeLine, errorLine, lateLine} from '../parts/lines.js';
 import {loading, notFound, trouble} from '../parts/notice.js';
 import {openOnClick, setLabels} from '../parts/rows.js';
+import {editPublicPage, editServer, removeServer, replaceToken} from '../dialogs/server.js';
 import {askSilence} from '../dialogs/silence.js';
 
 const has = (service, show) => (show === 'errors' ? Boolean(service.error) : show === 'stale' ? service.stale : service.status === show);
@@ -215,29 +214,11 @@ function serverMenu({api, store, router, announcer}, id) {
     f();
   }}}, text);
   const el = h('details', {class: 'menu'}, h('summary', {class: 'button'}, 'Manage'), h('div', {class: 'menu-body'},
-    entry('Name and labels …', () => {
-      const name = field('edit-name', 'Name', h('input', {value: server().name, maxlength: '128', autocomplete: 'off', autofocus: true}));
-      const labels = field('edit-labels', 'Labels', h('input', {value: server().labels.join(' '), autocomplete: 'off', autocapitalize: 'none'}),
-                           'Separated by spaces or commas.');
-      dialog({title: 'Name and labels', fields: [name.el, labels.el], button: 'Save',
-        check: () => {
-          name.complain(name.value ? '' : 'Give the server a name.');
-          return Boolean(name.value);
-        },
-        submit: () => api.servers.change(id, {name: name.value, labels: splitLabels(labels.value)})});
-    }),
+    entry('Name and labels …', () => editServer(api, server())),
     entry('Silence …', () => askSilence(api, server().name, {server_id: id}, () => announcer.say('Silenced.'))),
-    entry('Public page and badge …', () => publicDialog(api, id)),
-    entry('New token …', () => dialog({
-      title: `A new token for ${server().name}?`, text: 'The agent that is connected now is rejected until it is registered again.', button: 'Make a token',
-      submit: async () => showToken(await api.servers.createToken(id))})),
-    entry('Remove …', () => dialog({
-      title: `Remove ${server().name}?`, text: 'Its services and their history are deleted. On the server, “ssictl unregister” ends the agent’s attempts.',
-      button: 'Remove the server', danger: true,
-      submit: async () => {
-        await api.servers.remove(id);
-        router.go('/', {replace: true});
-      }}))));
+    entry('Public page and badge …', () => editPublicPage(api, id)),
+    entry('New token …', () => replaceToken(api, server())),
+    entry('Remove …', () => removeServer(api, server(), () => router.go('/', {replace: true})))));
 
   el.addEventListener('keydown', (e) => {
     if (e.key !== 'Escape' || !el.open) return;
@@ -248,27 +229,4 @@ function serverMenu({api, store, router, announcer}, id) {
     if (e.relatedTarget && !el.contains(e.relatedTarget)) el.open = false;
   });
   return el;
-}
-
-function showToken({claim_token: token}) {
-  dialog({title: 'Run this on the server, as root', text: 'The token works once, within an hour.', button: 'Done',
-          fields: [h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `ssictl register --replace ${location.origin} ${token}`))]});
-}
-
-async function publicDialog(api, id) {
-  const shown = ({page, badge}) => {
-    const address = `${location.origin}/status/${page.split('/').pop()}`;
-    return [h('p', {}, h('a', {href: address, target: '_blank'}, address)), h('p', {}, h('img', {src: badge, alt: 'The badge'})),
-            h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `![status](${location.origin}${badge})`))];
-  };
-  const fields = h('div', {}, h('p', {class: 'muted'}, 'Whoever knows the address sees the names and statuses of the services, no messages. It is there once you open it.'));
-  const page = await api.servers.publicPage(id).catch(() => null);
-
-  if (page) fields.append(...shown(page));
-  dialog({title: 'Public page', fields: [fields], danger: Boolean(page), button: page ? 'Close the page' : 'Open a page',
-          submit: async () => {
-            if (page) return api.servers.closePage(id);
-            const made = await api.servers.openPage(id);
-            dialog({title: 'Public page', fields: [h('div', {}, shown(made))], button: 'Done'});
-          }});
 }

@@ -3,7 +3,7 @@
 
 import {foreign, h, setAttribute, setText} from '../base/dom.js';
 import {time} from '../base/time.js';
-import {act, field} from '../parts/forms.js';
+import {AS_TYPED, act, field} from '../parts/forms.js';
 import {plainTable, section} from '../parts/section.js';
 import {askSilence} from '../dialogs/silence.js';
 
@@ -29,7 +29,7 @@ export function silencesView({api, store}) {
   const table = () => (named.length ? plainTable('Silences', ['What', 'Reason', 'Ends', ''], named.map(({silence: s, what, end}) => [
     what, foreign('bdi', {}, s.reason), time(s.ends_at, 'When it is ended', 'due'), end,
   ])) : h('p', {class: 'muted'}, 'Nothing is silenced. A server or a service is silenced on its own page, many of them by a label here.'));
-  const label = field('silence-label', 'Label', h('input', {autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false', list: 'known-labels'}));
+  const label = field('silence-label', 'Label', h('input', {...AS_TYPED, list: 'known-labels'}));
   const known = h('datalist', {id: 'known-labels'});
 
   return {

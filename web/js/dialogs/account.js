@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// What is asked on the page of the account.
+
+import {h} from '../base/dom.js';
+import {copyBox} from '../parts/command.js';
+import {dialog} from '../parts/dialog.js';
+import {field} from '../parts/forms.js';
+
+const SCOPES = [['read', 'Read everything'], ['servers:register', 'Register servers'], ['write', 'Change everything']];
+
+export function endAllSessions(api, session) {
+  dialog({
+    title: 'Log out everywhere?', text: 'You have to log in again on every device, on this one too.', button: 'Log out everywhere', danger: true,
+    submit: async () => {
+      await api.sessions.endAll();
+      await session.logOut();
+    },
+  });
+}
+
+export function createToken(api, done) {
+  const name = field('token-name', 'Name', h('input', {autocomplete: 'off', maxlength: '64', autofocus: true}));
+  const boxes = SCOPES.map(([scope, text], i) => {
+    const input = h('input', {type: 'checkbox', id: `scope-${i}`, checked: i === 0});
+    return {scope, input, el: h('p', {class: 'check'}, input, h('label', {for: `scope-${i}`}, text))};
+  });
+  const scopes = h('fieldset', {}, h('legend', {}, 'It may'), boxes.map((b) => b.el));
+
+  dialog({
+    title: 'Create an API token', fields: [name.el, scopes], button: 'Create token',
+    check: () => {
+      name.complain(name.value ? '' : 'Give it a name.');
+      return Boolean(name.value);
+    },
+    submit: async () => {
+      const made = await api.tokens.create(name.value, boxes.filter((b) => b.input.checked).map((b) => b.scope));
+      done();
+      showSecret(made.token);
+    },
+  });
+}
+
+function showSecret(token) {
+  dialog({title: 'Your new token', text: 'It is shown this once.', button: 'Done', fields: [copyBox('Token', h('code', {}, token))]});
+}
+
+export function deleteAccount(api, session) {
+  const secret = field('delete-password', 'Password', h('input', {type: 'password', autocomplete: 'current-password', autofocus: true}));
+
+  dialog({
+    title: 'Delete the account?', text: 'Servers, services, history and tokens are deleted at once. The agents are rejected.',
+    fields: [secret.el], button: 'Delete everything', danger: true,
+    check: () => {
+      secret.complain(secret.input.value ? '' : 'Enter your password.');
+      return Boolean(secret.input.value);
+    },
+    submit: async () => {
+      await api.account.remove(secret.input.value);
+      await session.logOut();
+    },
+  });
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// What can be changed about a server.
+
+import {h} from '../base/dom.js';
+import {publicPath} from '../base/router.js';
+import {dialog} from '../parts/dialog.js';
+import {field, splitLabels} from '../parts/forms.js';
+
+export function editServer(api, {id, name: oldName, labels: oldLabels}) {
+  const name = field('edit-name', 'Name', h('input', {value: oldName, maxlength: '128', autocomplete: 'off', autofocus: true}));
+  const labels = field('edit-labels', 'Labels', h('input', {value: oldLabels.join(' '), autocomplete: 'off', autocapitalize: 'none'}),
+                       'Separated by spaces or commas.');
+
+  dialog({
+    title: 'Name and labels', fields: [name.el, labels.el], button: 'Save',
+    check: () => {
+      name.complain(name.value ? '' : 'Give the server a name.');
+      return Boolean(name.value);
+    },
+    submit: () => api.servers.change(id, {name: name.value, labels: splitLabels(labels.value)}),
+  });
+}
+
+export function replaceToken(api, {id, name}) {
+  dialog({
+    title: `A new token for ${name}?`, text: 'The agent that is connected now is rejected until it is registered again.', button: 'Make a token',
+    submit: async () => showToken(await api.servers.createToken(id)),
+  });
+}
+
+function showToken({claim_token: token}) {
+  dialog({title: 'Run this on the server, as root', text: 'The token works once, within an hour.', button: 'Done',
+          fields: [h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `ssictl register --replace ${location.origin} ${token}`))]});
+}
+
+export function removeServer(api, {id, name}, done) {
+  dialog({
+    title: `Remove ${name}?`, text: 'Its services and their history are deleted. On the server, “ssictl unregister” ends the agent’s attempts.',
+    button: 'Remove the server', danger: true,
+    submit: async () => {
+      await api.servers.remove(id);
+      done();
+    },
+  });
+}
+
+export async function editPublicPage(api, id) {
+  const fields = h('div', {}, h('p', {class: 'muted'}, 'Whoever knows the address sees the names and statuses of the services, no messages. It is there once you open it.'));
+  const page = await api.servers.publicPage(id).catch(() => null);
+
+  if (page) fields.append(...addresses(page));
+  dialog({
+    title: 'Public page', fields: [fields], danger: Boolean(page), button: page ? 'Close the page' : 'Open a page',
+    submit: async () => {
+      if (page) return api.servers.closePage(id);
+      const made = await api.servers.openPage(id);
+      dialog({title: 'Public page', fields: [h('div', {}, addresses(made))], button: 'Done'});
+    },
+  });
+}
+
+function addresses({page, badge}) {
+  const address = location.origin + publicPath(page.split('/').pop());
+
+  return [h('p', {}, h('a', {href: address, target: '_blank'}, address)), h('p', {}, h('img', {src: badge, alt: 'The badge'})),
+          h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `![status](${location.origin}${badge})`))];
+}
