@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// The service worker: the page itself while there is no network, and notifications. It never sees or keeps answers of the
-// API; what was last known of an account is kept by the page (js/data/vault.js), which forgets it at log-out.
+// The service worker: serves the page itself while there is no network, and shows notifications. It never sees or stores
+// answers of the API; the page stores the last known state of an account (js/data/vault.js) and deletes it at log-out.
 
 const CACHE = 'ssi-shell-1';
-const SLOW_MS = 4000; // a server that takes longer is treated like none when there is a copy
-// Everything that the page is made of. A test holds this list against the folder.
+const SLOW_MS = 4000; // after which a stored copy is used instead
+// All files of the page. A test compares this list with the folder.
 const SHELL = [
   '/', '/app.css', '/theme.js', '/favicon.svg', '/manifest.webmanifest', '/icons/icon-192.png',
   '/js/chrome.js', '/js/main.js',
@@ -44,18 +44,18 @@ addEventListener('fetch', (e) => {
     e.respondWith(newestOf(e, path, path === pathname));
 });
 
-// The server answers addresses like these with the same page, whatever they are.
+// The server answers all of these addresses with the same page.
 function isPage(path) {
   return !/^\/(api\/|healthz$|readyz$|metrics$|public\/)|\.[^/]*$/.test(path);
 }
 
-// The server's version whenever it can be had, so that a page is never made of two versions while there is a network.
+// The server's version whenever it can be reached, so that a page does not mix two versions while there is a network.
 async function newestOf(e, path, keep) {
   const cache = await caches.open(CACHE);
   const kept = await cache.match(path);
   const fresh = fetch(e.request).then((response) => {
     if (keep && response.ok && !response.redirected) e.waitUntil(cache.put(path, response.clone()));
-    // 502 and the like: a proxy in front of a server that is being restarted
+    // 502 and similar: a proxy in front of a server that is restarting
     return response.status >= 500 && kept ? kept : response;
   });
 
@@ -64,13 +64,13 @@ async function newestOf(e, path, keep) {
   return Promise.race([fresh.catch(() => kept), late]);
 }
 
-// {id, title, body, url, tag, severity}; a newer message of one subject takes the place of the older.
+// {id, title, body, url, tag, severity}; a newer message replaces an older one with the same tag.
 addEventListener('push', (e) => {
   let message = {};
   try {
     message = e.data.json();
   } catch {
-    // a push without content still has to show something
+    // a push message without content must still show something
   }
   e.waitUntil(registration.showNotification(message.title ?? 'Service Status Indicator', {
     body: message.body ?? '', tag: message.tag, renotify: Boolean(message.tag), icon: '/icons/icon-192.png', badge: '/icons/badge-96.png',
@@ -91,7 +91,7 @@ function pathOf(address) {
 addEventListener('notificationclick', (e) => {
   e.notification.close();
   e.waitUntil((async () => {
-    // In full, as a path may begin with two slashes.
+    // With the origin, because a path may begin with two slashes.
     const address = location.origin + e.notification.data.path;
     for (const client of await clients.matchAll({type: 'window'})) {
       if (!client.navigate) continue;

@@ -118,6 +118,15 @@ def test_every_route_is_documented():
     assert not spelled - documented, spelled - documented
 
 
+def test_every_route_is_used():
+    subjects = re.findall(r"^  (\w+) = \{\n(.*?)^  \};|^export const (\w+) = \{\n(.*?)^\};", sources()[ROUTES], re.MULTILINE | re.DOTALL)
+    calls = [f"{a or c}.{method}(" for a, b, c, d in subjects for method in re.findall(r"^ {2,4}(\w+):", b or d, re.MULTILINE)]
+    calls += [f"api.{method}(" for method in re.findall(r"^  (?:async )?([a-z]\w*)\(.*\{$", sources()[ROUTES], re.MULTILINE) if method != "constructor"]
+    others = "".join(text for name, text in sources().items() if name != ROUTES)
+    assert len(calls) > 30, calls
+    assert not [call for call in calls if call not in others]
+
+
 def test_files_can_be_held_in_the_head():
     files = [*JS.rglob("*.js"), *(TOP / "web").glob("*.js"), TOP / "web/app.css"]
     long = {str(p.relative_to(TOP)): n for p in files if (n := len(p.read_text().splitlines())) > FILE_MAX}

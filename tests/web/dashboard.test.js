@@ -369,9 +369,9 @@ step('the theme can be chosen, and stays chosen', async () => {
 
 step('addresses that lead nowhere say so', async () => {
   await page.goto(`${host.url}/no/such/page`);
-  await page.waitForSelector('text=There is no such page');
+  await page.waitForSelector('text=Page not found');
   await page.goto(`${host.url}/servers/srv-none`);
-  await page.waitForSelector('text=There is no such server');
+  await page.waitForSelector('text=Server not found');
   await page.goto('about:blank'); // what was still being asked for is given up
   profile.expectComplaint(/status of 404/);
 });

@@ -129,7 +129,7 @@ step('channels are added, changed and deleted; quiet hours and damping are kept'
   await page.selectOption('#channel-severity', 'FAILURE');
   await dialog().getByRole('button', {name: 'Save'}).click();
   await closed();
-  await page.waitForSelector('.plain >> text=Failures alone');
+  await page.waitForSelector('.plain >> text=Failures only');
 
   await page.fill('#quiet-from', '22:00');
   await page.fill('#damping', '3');
@@ -143,7 +143,7 @@ step('channels are added, changed and deleted; quiet hours and damping are kept'
   assert.deepEqual([await page.inputValue('#quiet-from'), await page.inputValue('#quiet-to'), await page.inputValue('#damping')], ['22:00', '07:00', '3']);
   await inspect(page, 'notifications');
   await page.getByRole('button', {name: 'Delete Pocket'}).click();
-  await page.waitForSelector('.part:has(#channels) >> text=There are none');
+  await page.waitForSelector('.part:has(#channels) >> text=No channels.');
 });
 
 step('a public page is opened, seen without an account, and closed', async () => {
@@ -169,7 +169,7 @@ step('a public page is opened, seen without an account, and closed', async () =>
   await button('Close the page').click();
   await closed();
   await theirs.reload();
-  await theirs.waitForSelector('text=There is no such page');
+  await theirs.waitForSelector('text=Page not found');
   await stranger.close();
 });
 
@@ -177,7 +177,7 @@ step('a new token, and the end of a server', async () => {
   await page.goto(`${host.url}/servers/${ids.two}`);
   await page.waitForSelector('.row');
   await manage('New token …');
-  await button('Make a token').click();
+  await button('Create token').click();
   await page.waitForSelector('dialog pre');
   assert.match(await page.innerText('dialog pre'), /^ssictl register --replace http\S+ \S+$/);
   await button('Done').click();
@@ -202,7 +202,7 @@ step('an API token is shown once and deleted; the password is changed; other dev
   await page.waitForSelector('.plain >> text=a <script>');
   await inspect(page, 'account');
   await page.getByRole('button', {name: 'Delete the token a <script>'}).click();
-  await page.waitForSelector('text=There are none');
+  await page.waitForSelector('text=No API tokens.');
   assert.equal(await ask(token), 401);
 
   await page.fill('#current-password', 'not this one');
@@ -243,7 +243,7 @@ step('a second device logs in with the code that the first one shows', async () 
 
   // It has been used, and who is logged in is asked to do nothing.
   await theirs.goto(link);
-  await theirs.waitForSelector(`text=logged in as ${suite.email} already`);
+  await theirs.waitForSelector(`text=already logged in as ${suite.email}`);
   await theirs.click('#account summary');
   await theirs.click('#logout');
   await theirs.waitForSelector('h1:text-is("Log in on this device")');
@@ -269,11 +269,11 @@ step('the account is deleted with its password', async () => {
 });
 
 step('a forgotten password: the way to a mail, and what a bad link says', async () => {
-  await page.click('text=Forgotten password');
-  await page.waitForSelector('h1:text-is("Forgotten password")');
+  await page.click('text=Forgot your password?');
+  await page.waitForSelector('h1:text-is("Reset your password")');
   await inspect(page, 'forgotten');
   await page.goto(`${host.url}/verify-email?token=none`);
-  await page.waitForSelector('text=This link was used already or has expired.');
+  await page.waitForSelector('text=This link has already been used or has expired.');
   await page.goto(`${host.url}/reset-password?token=none`);
   await page.fill('#new-password', 'a new password for me');
   await page.click('main button[type="submit"]');

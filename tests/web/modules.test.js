@@ -88,7 +88,7 @@ test('the days of a timeline begin and end at midnight, and are summed up in wor
   });
   assert.deepEqual(drawn, [[3, [['OK', 0, 12]], 0], [2, [['OK', 0, 18], ['FAILURE', 18, 21]], 1], [1, [['OK', 12, 24]], 0]]);
   assert.equal(words, 'Failure 6.7 % (1 time, 3 h), OK 93.3 %, 1 execution error.');
-  assert.equal(none, 'Nothing was reported in this time.');
+  assert.equal(none, 'Nothing was reported in this period.');
   assert.deepEqual(begun, [3, 2, 1], 'the days before the first that is known are left out');
 });
 

@@ -88,14 +88,14 @@ step('the test button says what became of the test', async () => {
   await channelRow('Broken').getByText('Not delivered: The receiver answered 500.').waitFor();
   await button('Delete Broken').click();
   await button('Delete Hook <b>').click();
-  await page.waitForSelector('.part:has(#channels) >> text=There are none');
+  await page.waitForSelector('.part:has(#channels) >> text=No channels.');
 });
 
 step('a mail asks its owner, and then tells what was said, as text', async () => {
   const address = `ops-${suite.email}`;
 
   await addChannel('email', 'Post', {address});
-  await channelRow('Post').getByText('Waits for the address to be confirmed').waitFor();
+  await channelRow('Post').getByText('Waiting for the address to be confirmed').waitFor();
   const asked = await sinks.do('mails', {to: address, n: 1});
   const [link] = /https:\S+verify-email\S+/.exec(asked.text);
   const other = await profile.newPage();
@@ -112,13 +112,13 @@ step('a mail asks its owner, and then tells what was said, as text', async () =>
   await page.waitForSelector('.part:has(#recent) tbody tr');
   await inspect(page, 'told');
   await button('Delete Post').click();
-  await page.waitForSelector('.part:has(#channels) >> text=There are none');
+  await page.waitForSelector('.part:has(#channels) >> text=No channels.');
 });
 
 step('a push message is decrypted, shown as text by the service worker, and leads to its page', async () => {
   await page.reload();
   await button('Show notifications').click();
-  await page.waitForSelector('text=It shows notifications');
+  await page.waitForSelector('text=Notifications are shown');
   await report('FAILURE', HOSTILE);
   const {messages: [message]} = await sinks.do('pushed', {n: 1});
   assert.equal(message.body.split('\n')[0], HOSTILE);
@@ -154,11 +154,11 @@ step('a push message is decrypted, shown as text by the service worker, and lead
   // Another browser of the account, as far as the server can tell.
   await page.reload();
   await button('Show notifications').click();
-  await page.waitForSelector('text=It shows notifications');
+  await page.waitForSelector('text=Notifications are shown');
   await page.getByRole('button', {name: /^Test /}).click();
   await page.waitForSelector('text=Delivered to 2 browsers.');
   await button('Stop').click();
-  await page.waitForSelector('text=It can show notifications');
+  await page.waitForSelector('text=Notifications can be shown');
 });
 
 step('a press on a notification leads to its page, in the window that is there, and never to another site', async () => {
@@ -262,7 +262,7 @@ step('a forgotten password is chosen anew by a mail, once, and every device is l
   const theirs = await other.newPage();
 
   await theirs.goto(`${host.url}/login`);
-  await theirs.click('text=Forgotten password');
+  await theirs.click('text=Forgot your password?');
   await theirs.fill('#email', suite.email);
   await theirs.click('main button[type="submit"]');
   await theirs.waitForSelector('text=If there is an account with this address');

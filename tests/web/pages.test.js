@@ -211,7 +211,7 @@ step('without a connection the last known state is there, and says so', async ()
   await page.reload();
   await rows(12);
   await page.waitForSelector('#link[data-state="offline"]');
-  assert.match(await page.innerText('#banner'), /Not live\. This is what was known at \d\d:\d\d:\d\d\. This device is offline\./);
+  assert.match(await page.innerText('#banner'), /Not live\. Showing the state as of \d\d:\d\d:\d\d\. This device is offline\./);
   await page.click('.crumbs a');
   await rows(14);
   await inspect(page, 'offline');
@@ -244,7 +244,7 @@ step('a connection that is cut comes back with nothing missed, and the page says
     proxy[how]();
     // Who is cut off notices at once; who hears nothing, when the server should have spoken.
     await tab.waitForSelector('#link[data-state="reconnecting"]', {timeout: 50000});
-    assert.match(await tab.innerText('#banner'), /^Not live\. This is what was known at \d\d:\d\d:\d\d\. (Next attempt in|Connecting)/);
+    assert.match(await tab.innerText('#banner'), /^Not live\. Showing the state as of \d\d:\d\d:\d\d\. (Next attempt in|Connecting)/);
     await report('web-01', 5, 'FAILURE', `missed while ${how}`);
     await report('db-05', 1, 'WARNING', 'came and went');
     await report('db-05', 1, 'OK', 'came and went');

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// What frames every page: theme, account, the state of the live connection, announcements.
+// The frame of every page: theme, account, the state of the live connection, announcements.
 
 import {h, setAttribute, setHidden, setText} from './base/dom.js';
 import {icon} from './base/icons.js';
@@ -8,7 +8,7 @@ import {absolute, clock, now, span} from './base/time.js';
 
 const THEMES = ['system', 'light', 'dark'];
 const THEME_KEY = 'ssi.theme';
-const SLOW_MS = 3000; // after which connecting is worth a word
+const SLOW_MS = 3000; // a connection that takes longer is announced
 const DAY_MS = 24 * 60 * 60 * 1000;
 const byId = (id) => document.getElementById(id);
 
@@ -27,9 +27,8 @@ export function setUpTheme() {
     if (theme === 'system') delete document.documentElement.dataset.theme;
     else document.documentElement.dataset.theme = theme;
     button.replaceChildren(icon(theme));
-    const words = {system: 'as the system', light: 'light', dark: 'dark'};
-    setAttribute(button, 'aria-label', `Theme: ${words[theme]}`);
-    button.title = `Theme: ${words[theme]}`;
+    setAttribute(button, 'aria-label', `Theme: ${theme}`);
+    button.title = `Theme: ${theme}`;
   };
 
   button.addEventListener('click', () => {
@@ -38,7 +37,7 @@ export function setUpTheme() {
       if (theme === 'system') localStorage.removeItem(THEME_KEY);
       else localStorage.setItem(THEME_KEY, theme);
     } catch {
-      // It lasts as long as the page, then.
+      // Storage is blocked: the choice lasts until the page is closed.
     }
     show();
   });
@@ -84,7 +83,7 @@ export function showPlace(path) {
   }
 }
 
-// The mark in the header, and below it, once the page is not live, what that means for what is shown.
+// The mark in the header and, while the page is not live, the banner below it.
 export class LinkState {
   #mark = byId('link');
   #banner = byId('banner');
@@ -125,14 +124,14 @@ export class LinkState {
     setHidden(this.#banner, quiet);
     if (quiet) return;
     const at = stream.heardAt ?? this.#store.keptAt;
-    const known = at ? `This is what was known at ${now() - at > DAY_MS ? absolute(at) : clock(at)}.` : '';
+    const known = at ? `Showing the state as of ${now() - at > DAY_MS ? absolute(at) : clock(at)}.` : '';
     const next = stream.state === 'offline' ? 'This device is offline.' : stream.retryAt > Date.now()
       ? `Next attempt in ${span((stream.retryAt - Date.now()) / 1000 + 0.5)}.` : 'Connecting …';
     setText(this.#text, `Not live. ${known} ${next}`.replace(/ {2,}/g, ' '));
   }
 }
 
-// One polite voice for the whole page. It gathers for a moment and says much at once in few words.
+// The page's one polite live region. Changes are gathered for a moment; many of them are summarized.
 export class Announcer {
   #el = byId('announcer');
   #turns = [];

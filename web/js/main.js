@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Puts the parts together: session -> stream -> store -> the view that the address names.
+// Puts the parts together: session -> stream -> store -> the view for the address.
 
 import {Router, safeNext} from './base/router.js';
 import {startTicking} from './base/time.js';
@@ -21,7 +21,7 @@ import {serviceView} from './views/service.js';
 import {silencesView} from './views/silences.js';
 import {Announcer, LinkState, setUpAccount, setUpTheme, showAccount, showPlace} from './chrome.js';
 
-const FIRST_READ_MS = 1500; // the stream comes first; without it the page still shows what there is
+const FIRST_READ_MS = 1500; // the stream should be open first; without it, the lists are read anyway
 
 const main = document.getElementById('main');
 const session = new Session();
@@ -34,7 +34,7 @@ const router = new Router(show);
 const app = {api, session, store, router, announcer, redraw: draw};
 
 let view = null;
-let frame = 0; // the drawing that is asked for
+let frame = 0; // the requested frame
 let fallback = 0;
 let firstRead = 0;
 
@@ -67,7 +67,7 @@ function onEvent(event, data) {
 
 // A view is {el, title, update?(), destroy?(), heard?(event)}; title is a function of what is known.
 function show(route, params, {path, restored}) {
-  // open: for who is not logged in; either: for everybody; else for who is.
+  // open: only while logged out; either: always; otherwise only while logged in.
   if (!route.open && !route.either && !session.signedIn) return router.go(loginPath(), {replace: true});
   if (route.open && session.signedIn) return router.go(safeNext(location.search), {replace: true});
 
@@ -80,7 +80,7 @@ function show(route, params, {path, restored}) {
   showPlace(path);
   draw();
   if (!restored) scrollTo(0, 0);
-  // A new page begins at its heading, also for those who hear it; a form at its first field.
+  // Focus the heading of a new page, which a screen reader then reads, or the first field of its form.
   if (!first) (main.querySelector('[autofocus]') ?? main.querySelector('h1') ?? main).focus({preventScroll: true});
   else main.querySelector('[autofocus]')?.focus();
 }
@@ -101,7 +101,7 @@ function draw() {
   document.title = title ? `${title} – SSI` : 'Service Status Indicator';
 }
 
-// Many events make one drawing. A page that is covered gets few frames or none, but its title still tells.
+// Many events cause one draw. A covered page gets few frames or none, but its title is kept up to date.
 function drawSoon() {
   if (frame) return;
   frame = requestAnimationFrame(draw);
@@ -134,4 +134,4 @@ store.addEventListener('turn', (e) => announcer.turn(e.detail));
 showAccount(session);
 if (session.signedIn) begin();
 router.start();
-navigator.serviceWorker?.register('/sw.js').catch(() => {}); // without it there is no page while offline, and nothing else is lost
+navigator.serviceWorker?.register('/sw.js').catch(() => {}); // without it, only the offline page is missing

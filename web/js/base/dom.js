@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Building and updating the page. Text only ever arrives as text nodes; there is deliberately no way to pass markup.
+// Building and updating the page. Text is only ever added as text nodes; there is deliberately no way to pass markup.
 
 const SVG = 'http://www.w3.org/2000/svg';
 const PORTION = 80; // rows
@@ -42,19 +42,19 @@ export function setHidden(el, hidden) {
   if (el.hidden !== hidden) el.hidden = hidden;
 }
 
-// Text that a stranger may have written: isolated, so that its direction does not reach its surroundings.
+// Text from elsewhere: isolated, so that its direction does not affect its surroundings.
 export function foreign(tag, props, text) {
   return h(tag, {dir: 'auto', ...props}, text ?? '');
 }
 
-// Keeps the children of parent equal to a list, moving as few as it can: a row that keeps its place keeps its focus
-// and its selection. create(item) returns {el, update(item)}. Of a long list the first rows are there at once and the
-// others follow in portions, so that what matters most can be painted.
+// Keeps the children of parent equal to a list, moving as few as possible: a row that stays in place keeps its focus
+// and selection. create(item) returns {el, update(item)}. The first rows of a long list are built immediately and the
+// others follow in portions, so that the most important ones are painted first.
 export class KeyedList {
   #parent;
   #create;
   #rows = new Map();
-  #rest = 0; // the timer that builds what is missing
+  #rest = 0; // the timer that builds the missing rows
 
   constructor(parent, create) {
     this.#parent = parent;
@@ -102,7 +102,7 @@ function place(parent, el, before) {
 
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
-// Lets one change of an element be seen for a moment.
+// Highlights a change of an element for a moment.
 export function flash(el) {
   if (!calm.matches)
     el.animate([{backgroundColor: 'color-mix(in oklab, var(--accent) 10%, transparent)', offset: 0}], {duration: 1600, easing: 'ease-out'});
@@ -114,7 +114,7 @@ export async function copyText(text, source) {
       await navigator.clipboard.writeText(text);
       return true;
     } catch {
-      // Not allowed or not in focus: leave it selected instead.
+      // Not allowed or not in focus: select it instead.
     }
   }
   getSelection().selectAllChildren(source);

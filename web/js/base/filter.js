@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Which part of a list is shown: words to look for, a label, one kind of trouble. It is kept in the address, so that a
-// reload, the way back and a link to somebody else show the same.
+// Which part of a list is shown: words to search for, a label, one kind of trouble. It is kept in the address, so that
+// reloading, going back and sharing the link show the same.
 
 const MARKS = /\p{M}/gu;
 const haystacks = new WeakMap(); // by server or service
@@ -17,7 +17,7 @@ export class Filter {
   #textOf;
   #parts;
 
-  // textOf(item) is searched for the words. has(item, show) says whether an item is of that kind.
+  // textOf(item) is searched for the words. has(item, show) returns whether an item is of that kind.
   constructor(textOf, has) {
     const address = new URLSearchParams(location.search);
 
@@ -35,7 +35,7 @@ export class Filter {
     this.#words = fold(this.q).split(/\s+/).filter(Boolean);
   }
 
-  // Takes them over and into the address.
+  // Applies them and puts them into the address.
   change(parts) {
     const address = new URLSearchParams();
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Every status has a shape of its own, so that none depends on its colour.
+// Every status has its own shape, so that none depends on its colour.
 
 import {svg} from './dom.js';
 

@@ -6,12 +6,12 @@ export class Router {
   #onRoute;
   #shown = null;
 
-  // onRoute(handler, params, {path, restored}): restored when the user went back or forward.
+  // onRoute(handler, params, {path, restored}): restored if the user went back or forward.
   constructor(onRoute) {
     this.#onRoute = onRoute;
   }
 
-  // pattern: '/servers/:id'. The first that matches counts; '*' matches everything.
+  // pattern: '/servers/:id'. The first match wins; '*' matches everything.
   add(pattern, handler) {
     const names = [];
     const source = pattern === '*' ? '.*' : pattern.replace(/:(\w+)/g, (_, name) => {
@@ -83,7 +83,7 @@ export function publicPath(token) {
   return `/status/${token}`;
 }
 
-// Where to go after logging in: a path of ours, whatever the address bar says.
+// Where to go after logging in: only ever a path of this site.
 export function safeNext(search) {
   const next = new URLSearchParams(search).get('next') ?? '/';
   try {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// The four statuses, what stands beside them, and which of two things needs attention first.
+// The four statuses, what is shown beside them, and which of two things needs attention first.
 
 import {h, setText} from './dom.js';
 import {icon} from './icons.js';
@@ -59,13 +59,13 @@ export function isTrouble(service) {
   return Boolean(service.error || service.stale || (service.status && service.status !== 'OK'));
 }
 
-// How bad a service is for what depends on it: the backend's rule, by which it holds alerts back.
+// How bad a service is for those that depend on it: the backend's rule for holding back alerts.
 function severity(service) {
   return service.status === 'FAILURE' ? 3 : service.status === 'WARNING' || service.error ? 2 : 0;
 }
 
-// Why services are in trouble: of each that has such, by its name, the root cause among those that it depends on, which is
-// at least as bad. The backend lets no circle through.
+// Why services are in trouble: by the name of a service, its root cause, a service that it depends on and that is at
+// least as bad. The backend rejects circular dependencies.
 export function findCauses(services) {
   const causes = new Map();
   const above = (service) => {
@@ -81,7 +81,7 @@ export function findCauses(services) {
   return causes;
 }
 
-// Sorted services, each behind its cause if that is among them.
+// The sorted services, each after its cause if that is among them.
 export function behindCauses(sorted, causes) {
   if (!causes.size) return sorted;
   const there = new Set(sorted.map((service) => service.name));
@@ -94,12 +94,12 @@ export function dependantsText(n) {
   return n ? `${n} more ${n === 1 ? 'depends' : 'depend'} on it` : '';
 }
 
-// What a server says of its worst service, from the service itself.
+// A service in the form in which a server carries its worst one.
 export function asWorst({name, title, status, message, error, stale}) {
   return {name, title, status, message, error, stale};
 }
 
-// An execution error stands beside the status and does not replace it: the status is the last one that was known.
+// An execution error is shown beside the status and does not replace it: the status is the last known one.
 function serviceRank(service) {
   if (service.status === 'FAILURE') return 0;
   if (service.error || service.stale) return 1;
@@ -109,7 +109,7 @@ function serviceRank(service) {
   return 4;
 }
 
-// A server that is silent may hide anything, so it comes before what is known to be a lesser trouble.
+// An offline server may hide anything, so it comes before lesser trouble that is known.
 function serverRank(server) {
   if (server.state === 'pending') return 6;
   if (server.worst_status === 'FAILURE') return 0;
@@ -132,7 +132,7 @@ export function compareServers(a, b) {
          collator.compare(a.name, b.name) || (a.id < b.id ? -1 : 1);
 }
 
-// What the servers have together.
+// Sums over all servers.
 export function totals(servers) {
   const sum = {FAILURE: 0, WARNING: 0, UPDATE: 0, OK: 0, errors: 0, stale: 0, services: 0, offline: 0, rebooting: 0, pending: 0, servers: 0};
 

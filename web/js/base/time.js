@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Points in time, shown relative to now and kept ticking.
+// Points in time, shown relative to now and updated every second.
 
 import {h, setAttribute, setText} from './dom.js';
 
@@ -7,12 +7,12 @@ const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-let skew = 0; // what has to be added to this machine's clock to get the server's, in ms
+let skew = 0; // the server's clock minus this machine's, in ms
 
 export function learnServerTime(date) {
   const difference = Date.parse(date) - Date.now();
 
-  // The header has whole seconds, and the answer was under way: less than that is noise.
+  // The header has whole seconds, and the answer took time to arrive: a smaller difference is noise.
   if (Number.isFinite(difference)) skew = Math.abs(difference) > 2000 ? difference : 0;
 }
 
@@ -39,7 +39,7 @@ export function duration(ms) {
   return span(ms / 1000);
 }
 
-// style: 'ago' for what has happened, 'since' for what lasts, 'due' for what is planned.
+// style: 'ago' for past events, 'since' for states that last, 'due' for planned events.
 export function relative(at, style, from = now()) {
   const seconds = (from - at) / 1000;
 
@@ -52,7 +52,7 @@ export function relative(at, style, from = now()) {
   return `${span(coarse(seconds))} ago`;
 }
 
-// A page full of counting seconds is restless: below a minute, past times move in steps of ten.
+// Counting seconds are distracting: below a minute, past times change in steps of ten.
 function coarse(seconds) {
   return seconds < MINUTE ? Math.floor(seconds / 10) * 10 : seconds;
 }
@@ -71,7 +71,7 @@ export function absolute(at) {
   return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${clock(at)}`;
 }
 
-// A <time> that says what lies at iso (or `missing` for null) and goes on doing so.
+// A <time> that shows the time that set(iso) gives it (`missing` for null) and keeps it current: {el, set(iso)}.
 export function timeElement(style, missing = '–') {
   const el = h('time', {class: style === 'at' ? 'at' : 'ticking', data: {style, missing}});
 
@@ -91,7 +91,7 @@ function tick(el) {
   else setText(el, el.dataset.style === 'at' ? absolute(at) : relative(at, el.dataset.style));
 }
 
-// A <time> for a point in time that does not change.
+// The same for a time that is set once: the element.
 export function time(iso, missing = '–', style = 'ago') {
   const t = timeElement(style, missing);
   t.set(iso);

@@ -10,7 +10,7 @@ async function ask(method, path, body, token) {
   return json(await send(method, path, {body, token}));
 }
 
-// What needs no session, or makes one.
+// Requests that need no session, or start one.
 export const guest = {
   signUp: (email, password) => ask('POST', '/api/v1/users/register', {email, password}),
   logIn: (email, password) => ask('POST', '/api/v1/users/login', {email, password}),
@@ -24,7 +24,7 @@ export const guest = {
   publicPage: (token) => ask('GET', `/public/${enc(token)}`),
 };
 
-// What the account that is logged in may ask for.
+// Requests of the account that is logged in.
 export class Api {
   #session;
 
@@ -56,7 +56,7 @@ export class Api {
     change: (id, changes) => this.#ask('PATCH', `/api/v1/servers/${enc(id)}`, changes),
     remove: (id) => this.#ask('DELETE', `/api/v1/servers/${enc(id)}`),
     createToken: (id) => this.#ask('POST', `/api/v1/servers/${enc(id)}/claim-token`, {}),
-    // The addresses of its public page, {page, badge}, or null.
+    // The addresses of the public page, {page, badge}, or null.
     publicPage: async (id) => {
       const {public_page: page} = await this.#ask('GET', `/api/v1/servers/${enc(id)}`);
       return page ? {page, badge: `${page}/badge.svg`} : null;
@@ -104,7 +104,7 @@ export class Api {
     return this.#ask('GET', '/api/v1/features');
   }
 
-  // As an address for an image.
+  // The QR code as the address of an image.
   async qr(text) {
     const svg = await (await this.#authorized('POST', '/api/v1/qr', {body: {text}, accept: 'image/svg+xml'})).text();
     return `data:image/svg+xml;base64,${btoa(svg)}`;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// HTTP to the backend: JSON in, JSON out, every failure an ApiError. What is asked for is in api.js.
+// HTTP to the backend: JSON in, JSON out, every failure an ApiError. The routes are in api.js.
 
 import {learnServerTime} from '../base/time.js';
 
 const TIMEOUT_MS = 15000;
 
 export class ApiError extends Error {
-  // status: of HTTP, 0 when there was no answer. problem: the last part of urn:ssi:problem:<name>.
+  // status: the HTTP status, 0 without an answer. problem: the last part of urn:ssi:problem:<name>.
   constructor(status, problem, message, retryAfter = 0) {
     super(message);
     this.status = status;
@@ -21,7 +21,7 @@ export class SignedOut extends ApiError {
   }
 }
 
-// A request with nothing but what is given. Returns the Response of a success.
+// Sends one request, as given. Returns the Response if it succeeded.
 export async function send(method, path, {body, token, signal = AbortSignal.timeout(TIMEOUT_MS), accept} = {}) {
   const headers = {Accept: accept ?? 'application/json, application/problem+json'};
   let response;
@@ -46,7 +46,7 @@ async function problemOf(response) {
   try {
     problem = await response.json();
   } catch {
-    // Some proxies answer with a page of their own: the number has to do.
+    // Some proxies answer with a page of their own: only the status is known.
   }
   return new ApiError(response.status, String(problem.type ?? '').split(':').pop(),
                       problem.detail || problem.title || `The server answered ${response.status}.`,
@@ -58,11 +58,11 @@ export async function json(response) {
   try {
     return await response.json();
   } catch {
-    throw new ApiError(response.status, 'bad-answer', 'The server sent an answer that cannot be read.');
+    throw new ApiError(response.status, 'bad-answer', 'The server sent an invalid answer.');
   }
 }
 
-// The address of the next page, when the answer names one (RFC 8288).
+// The address of the next page, or null (RFC 8288).
 export function nextPage(response) {
   const link = /<([^>]*)>\s*;[^,]*\brel="?next"?/.exec(response.headers.get('link') ?? '');
   if (!link) return null;

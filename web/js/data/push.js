@@ -11,23 +11,23 @@ export async function subscription() {
 
 export async function subscribe(api) {
   if (await Notification.requestPermission() !== 'granted')
-    throw new Error('The browser does not allow notifications of this page. Its settings for the page decide.');
+    throw new Error('The browser does not allow notifications from this page. Check its settings for this site.');
   const {public_key: key} = await api.push.key();
   const {pushManager} = await navigator.serviceWorker.ready;
   const old = await pushManager.getSubscription();
 
-  if (old) await old.unsubscribe(); // it may be of another account or key
+  if (old) await old.unsubscribe(); // it may belong to another account or key
   const made = await pushManager.subscribe({userVisibleOnly: true, applicationServerKey: key});
   return api.push.subscribe({...made.toJSON(), public_key: key, label: browserOf(navigator.userAgent)});
 }
 
-// This device forgets it; the push service then tells the server that it is gone.
+// Ends it on this device; the push service then reports to the server that it is gone.
 export async function unsubscribe() {
   if (!canPush() || !await navigator.serviceWorker.getRegistration()) return;
   await (await subscription())?.unsubscribe();
 }
 
-// "Chromium on Linux": what a person knows the device by.
+// "Chrome on Linux": a name by which people recognize the device.
 export function browserOf(agent) {
   const text = agent ?? '';
   const name = [['Edg/', 'Edge'], ['OPR/', 'Opera'], ['Firefox/', 'Firefox'], ['Chrome/', 'Chrome'], ['Safari/', 'Safari']].find(([s]) => text.includes(s))?.[1];

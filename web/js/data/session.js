@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Who is logged in. The access token lives in memory. The refresh token is shared by all tabs and rotated at each use,
-// and using a spent one ends the session: so one tab at a time renews, with the token that is stored *then*.
+// The session. The access token is kept in memory. The refresh token is shared by all tabs and rotated at each use, and
+// reusing an old one ends the session: so only one tab at a time renews, with the token that is stored *then*.
 
 import {guest} from './api.js';
 import {ApiError, SignedOut} from './http.js';
 import {unsubscribe} from './push.js';
 import {endSession, getSecret, putSecret, putSession} from './vault.js';
 
-const KEY = 'ssi.session'; // in localStorage: {email}; there while somebody is logged in
+const KEY = 'ssi.session'; // in localStorage: {email}; present while logged in
 const LOCK = 'ssi.session.renew';
 const MARGIN_MS = 30000;
 
 export class Session extends EventTarget {
   #access = null; // {token, until} by performance.now()
   #renewal = null;
-  #told = this.email; // whom the last 'change' was about
+  #announced = this.email; // the e-mail address at the last 'change'
 
   constructor() {
     super();
     addEventListener('storage', (e) => {
-      if (e.key === KEY || e.key === null) this.#tell();
+      if (e.key === KEY || e.key === null) this.#announce();
     });
   }
 
@@ -44,7 +44,7 @@ export class Session extends EventTarget {
     await this.#begin(await guest.logIn(email, password), email);
   }
 
-  // code: that another device shows.
+  // code: as shown on another device.
   async logInWithCode(code) {
     const tokens = await guest.logInWithCode(code);
     const {email} = await guest.me(tokens.access_token);
@@ -55,22 +55,22 @@ export class Session extends EventTarget {
   async #begin(tokens, email) {
     await exclusively(() => this.#keep(tokens, email));
     localStorage.setItem(KEY, JSON.stringify({email}));
-    this.#tell();
+    this.#announce();
   }
 
   async logOut() {
-    await unsubscribe().catch(() => {}); // notifications of this account end here
-    // Under the lock: no renewal may be under way, or what it brings would outlive the session.
+    await unsubscribe().catch(() => {}); // this device gets no more notifications of this account
+    // Under the lock: a renewal in progress would store a token that outlives the session.
     await exclusively(async () => {
       const token = await getSecret().catch(() => undefined);
 
       await this.#forget();
-      // The server forgets the token when it can be reached; this browser has forgotten it in any case.
+      // The server revokes the token if it can be reached; this browser has deleted it in any case.
       if (token) await guest.logOut(token).catch(() => {});
     });
   }
 
-  // A token that is good for the next half minute at least. refused: one that the server no longer takes.
+  // A token that is valid for at least another half minute. refused: one that the server has rejected.
   accessToken(refused = null) {
     if (this.#access && this.#access.token !== refused && this.#access.until - MARGIN_MS > performance.now())
       return Promise.resolve(this.#access.token);
@@ -103,23 +103,23 @@ export class Session extends EventTarget {
   async #forget() {
     await endSession().catch(() => {});
     localStorage.removeItem(KEY);
-    this.#tell();
+    this.#announce();
   }
 
   // Another tab may have logged in or out.
-  #tell() {
-    if (this.email === this.#told) return;
-    this.#told = this.email;
+  #announce() {
+    if (this.email === this.#announced) return;
+    this.#announced = this.email;
     if (!this.signedIn) this.#access = null;
     this.dispatchEvent(new Event('change'));
   }
 }
 
 function unusable() {
-  throw new ApiError(0, 'no-storage', 'This browser does not let the page keep data, which it needs to stay logged in.');
+  throw new ApiError(0, 'no-storage', 'This browser does not let the page store data, which is needed to stay logged in.');
 }
 
-// Locks exist in secure contexts only; elsewhere a second tab may lose its session, and nothing worse.
+// Locks exist only in secure contexts; elsewhere, the worst case is that a second tab is logged out.
 function exclusively(f) {
   return navigator.locks ? navigator.locks.request(LOCK, f) : f();
 }

@@ -7,12 +7,12 @@ export class SseParser {
   #event = '';
   #data = [];
 
-  // Takes decoded text as it comes, cut anywhere; returns the events that it completes, as {event, data}.
+  // Takes decoded text in pieces, cut anywhere; returns the events that it completes, as {event, data}.
   push(text) {
     const events = [];
     let s = text;
 
-    // A CR ended the last line already; an LF that comes in the next piece belongs to it.
+    // A CR has already ended the last line; an LF at the start of this piece belongs to it.
     if (this.#sawCr && s !== '') {
       if (s[0] === '\n') s = s.slice(1);
       this.#sawCr = false;

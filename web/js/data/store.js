@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// What the page knows: the servers, and the services of those that were looked at. Lists are read over HTTP and kept
-// up to date by the stream. An event that arrives while a list is being read may be newer or older than that list:
-// it is applied at once, and again when the list has come. The stream keeps its order, so the last word is the newest.
+// What the page knows: the servers, and the services of those that were opened. Lists are read over HTTP and kept
+// up to date by the stream. An event that arrives while a list is being read may be newer or older than the list:
+// it is applied immediately, and again after the list. The stream is ordered, so the last state applied is the newest.
 
 import {asWorst, isTrouble} from '../base/status.js';
 import {getKnown, putKnown} from './vault.js';
 
 const RETRY_MS = 3000;
-const KEEP_MS = 10000; // between two savings of what is known
+const KEEP_MS = 10000; // between two writes to the vault
 
 export class Store extends EventTarget {
   servers = new Map(); // by id
-  services = new Map(); // by server id: a Map by name, or an ApiError when they could not be read
+  services = new Map(); // by server id: a Map by name, or the ApiError of a failed read
   loaded = false;
-  error = null; // of the last reading of the servers
-  keptAt = null; // when that was known which another visit left here, ms since the epoch; null once it was read anew
+  error = null; // of the last read of the servers
+  keptAt = null; // the time of the state that an earlier visit left, ms since the epoch; null once the servers have been read
 
   #api;
   #watched = null;
-  #pending = new Set(); // readings under way; each records the events that come meanwhile
+  #pending = new Set(); // reads in progress; each records the events that arrive in the meantime
   #retry = 0;
   #epoch = 0;
   #account = null;
-  #stale = new Set(); // what differs from what is kept: 'servers' or the id of a server
+  #stale = new Set(); // what the vault does not have yet: 'servers' or the id of a server
   #keeping = 0;
 
   constructor(api) {
@@ -31,7 +31,7 @@ export class Store extends EventTarget {
     document.addEventListener('visibilitychange', () => document.hidden && this.#keep());
   }
 
-  // Begins with what was last known of the account, if anything was.
+  // Starts from the account's last known state, if there is one.
   async open(account) {
     this.#account = account;
     const epoch = this.#epoch;
@@ -64,7 +64,7 @@ export class Store extends EventTarget {
     return this.loaded || this.servers.size > 0;
   }
 
-  // Keeps the services of one server at hand, until another one is named or null.
+  // Keeps the services of one server up to date, until called with another id or null.
   watch(serverId) {
     this.#watched = serverId;
     if (serverId && !(this.services.get(serverId) instanceof Map)) {
@@ -85,7 +85,7 @@ export class Store extends EventTarget {
     this.#changed();
   }
 
-  // Reads everything again that is on show.
+  // Reloads everything that is shown.
   async sync() {
     for (const id of this.services.keys()) {
       if (id !== this.#watched) this.services.delete(id);
@@ -158,8 +158,8 @@ export class Store extends EventTarget {
       return this.servers.delete(data.server_id);
     case 'service': {
       const services = this.services.get(data.server_id);
-      const told = this.#tellServer(data);
-      if (!(services instanceof Map)) return told;
+      const changed = this.#updateWorst(data);
+      if (!(services instanceof Map)) return changed;
       this.#note('service', services.get(data.service.name), data.service, this.servers.get(data.server_id));
       services.set(data.service.name, data.service);
       this.#keepSoon(data.server_id);
@@ -170,12 +170,12 @@ export class Store extends EventTarget {
       return services instanceof Map && services.delete(data.name);
     }
     default:
-      return false; // of a newer server
+      return false; // from a newer server
     }
   }
 
-  // A server comes anew when a status changes, not for each message: what its worst service says is taken from here.
-  #tellServer({server_id: id, service}) {
+  // The stream sends a server when a status changes, not for each message: the message of its worst service is taken from here.
+  #updateWorst({server_id: id, service}) {
     const server = this.servers.get(id);
 
     if (server?.worst_service?.name !== service.name || !isTrouble(service)) return false;
@@ -184,7 +184,7 @@ export class Store extends EventTarget {
     return true;
   }
 
-  // For those who want to be told what became different.
+  // Dispatches 'turn' for a change of status or connection.
   #note(kind, before, after, server) {
     const differs = kind === 'server' ? before?.state !== after.state : before?.status !== after.status;
     if (before && differs) this.dispatchEvent(new CustomEvent('turn', {detail: {kind, before, after, server}}));
@@ -201,7 +201,7 @@ export class Store extends EventTarget {
     if (!this.#account || this.keptAt !== null) return;
     for (const key of this.#stale) {
       const items = key === 'servers' ? this.servers : this.services.get(key);
-      if (items instanceof Map) putKnown(this.#account, key, [...items.values()]).catch(() => {}); // a full disk costs no more than this
+      if (items instanceof Map) putKnown(this.#account, key, [...items.values()]).catch(() => {}); // a full disk only costs the offline view
     }
     this.#stale.clear();
   }

@@ -1,40 +1,40 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// The live connection: keeps one event stream open and says how it stands.
+// The live connection: keeps one event stream open and reports its state.
 //   connecting    the first attempt
 //   live          events arrive
-//   reconnecting  it broke; another attempt is under way or waits for its time
-//   offline       the browser says that there is no network
+//   reconnecting  it broke; another attempt is in progress or scheduled
+//   offline       the browser reports that there is no network
 //
-// A browser opens six connections to one host over HTTP/1.1, for all tabs together, and a stream takes one for good. So
-// of the tabs that nobody looks at, one alone keeps its stream; the others let go, and come back when they are looked at.
+// Over HTTP/1.1, a browser opens at most six connections to a host for all tabs together, and each stream occupies one.
+// So only one of the hidden tabs keeps its stream; the others close theirs and reconnect when they become visible.
 
 import {SignedOut} from './http.js';
 import {SseParser} from './sse.js';
 
-const SILENCE_MS = 40000; // the server speaks every 15 s
+const SILENCE_MS = 40000; // the server sends something every 15 s
 const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 30000;
 const STEADY_MS = 5000; // a stream that ends sooner counts as a failed attempt
-const GRACE_MS = 1500; // a stream that ends with its token is back before anybody needs to know
+const GRACE_MS = 1500; // a stream that ends because its token expired is back within this time
 const HIDDEN_MS = 20000;
-const LOCK = 'ssi.stream.hidden'; // of the one hidden tab
+const LOCK = 'ssi.stream.hidden'; // held by the one hidden tab that keeps its stream
 
 export class Stream {
   state = 'connecting';
-  heardAt = null; // when something last came, ms since the epoch
-  retryAt = null; // when the next attempt is made, while one is waited for
-  since = 0; // when the state became this one, by performance.now()
+  heardAt = null; // when data last arrived, ms since the epoch
+  retryAt = null; // when the next attempt is due, or null
+  since = 0; // when the state was entered, by performance.now()
 
   #api;
   #onEvent;
   #onState;
-  #run = 0; // the number of the present start(); 0 while stopped
+  #run = 0; // the number of the current start(); 0 while stopped
   #runs = 0;
   #abort = null;
   #wake = null;
   #grace = 0;
   #hidden = 0;
-  #letGo = null; // gives the lock back, while it is held
+  #letGo = null; // releases the lock, while it is held
 
   // onEvent(name, data) for each event; onState(stream) when state or retryAt has changed.
   constructor(api, onEvent, onState) {
@@ -84,12 +84,12 @@ export class Stream {
           opened = true;
         });
       } catch (e) {
-        if (e instanceof SignedOut && this.#run === run) this.stop(); // the session has told everybody
+        if (e instanceof SignedOut && this.#run === run) this.stop(); // the session has dispatched 'change'
       }
       abort.abort();
       if (this.#run !== run) return;
       if (opened && document.hidden && !this.#letGo) {
-        failures = 0; // let go by itself
+        failures = 0; // closed on purpose
         continue;
       }
 
@@ -143,7 +143,7 @@ export class Stream {
     }
   }
 
-  // Waits until this tab is looked at, or is the hidden one whose turn it is.
+  // Waits until this tab is visible, or is the hidden one that may keep its stream.
   async #turn() {
     if (!document.hidden || this.#letGo || !navigator.locks) return;
     const abort = new AbortController();
@@ -158,7 +158,7 @@ export class Stream {
       })).catch(() => {}); // aborted
     });
     abort.abort();
-    // Whoever looks now sees what was live until it was let go.
+    // A tab that becomes visible still shows the state from before its stream was closed.
     if (this.#run && this.state === 'live') this.#grace ||= setTimeout(() => this.#set('reconnecting'), GRACE_MS);
   }
 
@@ -187,7 +187,7 @@ export class Stream {
     clearTimeout(timer);
   }
 
-  // A promise that #wake resolves as well.
+  // A promise that #wake also resolves.
   async #awake(executor) {
     let mine = null;
 
@@ -195,11 +195,11 @@ export class Stream {
       mine = this.#wake = resolve;
       executor(resolve);
     });
-    if (this.#wake === mine) this.#wake = null; // another start() may have its own by now
+    if (this.#wake === mine) this.#wake = null; // another start() may have set its own
   }
 }
 
-// Full jitter: many browsers that lose one server do not come back as one.
+// Full jitter: browsers that lose the same server do not all reconnect at the same time.
 function backoff(failures) {
   const cap = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** Math.min(failures, 10));
   return BACKOFF_MIN_MS / 2 + Math.random() * cap;

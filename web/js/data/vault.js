@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// What this browser keeps for all tabs, in IndexedDB: the refresh token, and what was last known of the account, to be
-// shown while there is no connection. What one tab has put is what the next tab gets. localStorage promises no such
-// thing, because each process of a browser may read a copy of its own that lags behind.
+// What this browser stores for all tabs, in IndexedDB: the refresh token, and the account's last known state, to be
+// shown while there is no connection. A tab reads what another tab wrote before. localStorage does not guarantee
+// this: each process of the browser may read its own copy, which lags behind.
 
 const NAME = 'ssi';
 const SESSION = 'session';
 const LAST_KNOWN = 'last-known';
 const TOKEN = 'refresh-token';
 const ACCOUNT = 'account';
-const SERVERS_MAX = 30; // whose services are kept
+const SERVERS_MAX = 30; // at most, whose services are kept
 
 let opening = null;
 
@@ -39,7 +39,7 @@ function open() {
   return opening;
 }
 
-// f(stores) may return a request, whose result is the promise's.
+// f(...stores) may return a request; the promise resolves with its result.
 async function transact(mode, names, f, durability = 'relaxed') {
   const db = await open();
 
@@ -56,12 +56,12 @@ export function getSecret() {
   return transact('readonly', [SESSION], (session) => session.get(TOKEN));
 }
 
-// strict: the token that a crash would bring back has been spent by then.
+// strict: after a crash, a lost write would leave a token that has already been used.
 export function putSecret(value) {
   return transact('readwrite', [SESSION], (session) => session.put(value, TOKEN), 'strict');
 }
 
-// Begins a session. What was known of another account is gone with that.
+// Starts a session. What was stored for another account is deleted.
 export function putSession(token, account) {
   return transact('readwrite', [SESSION, LAST_KNOWN], (session, known) => {
     session.get(ACCOUNT).onsuccess = ({target}) => {
@@ -84,7 +84,7 @@ export function getKnown(key) {
   return transact('readonly', [LAST_KNOWN], (known) => known.get(key));
 }
 
-// Keeps it only while the account is logged in: another tab may have logged out meanwhile.
+// Only while the account is logged in: another tab may have logged out in the meantime.
 export function putKnown(account, key, items) {
   return transact('readwrite', [SESSION, LAST_KNOWN], (session, known) => {
     session.get(ACCOUNT).onsuccess = ({target}) => {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// What is asked on the page of the account.
+// The dialogs of the account's page.
 
 import {h} from '../base/dom.js';
 import {copyBox} from '../parts/command.js';
@@ -10,7 +10,7 @@ const SCOPES = [['read', 'Read everything'], ['servers:register', 'Register serv
 
 export function endAllSessions(api, session) {
   dialog({
-    title: 'Log out everywhere?', text: 'You have to log in again on every device, on this one too.', button: 'Log out everywhere', danger: true,
+    title: 'Log out everywhere?', text: 'You will have to log in again on every device, including this one.', button: 'Log out everywhere', danger: true,
     submit: async () => {
       await api.sessions.endAll();
       await session.logOut();
@@ -24,12 +24,12 @@ export function createToken(api, done) {
     const input = h('input', {type: 'checkbox', id: `scope-${i}`, checked: i === 0});
     return {scope, input, el: h('p', {class: 'check'}, input, h('label', {for: `scope-${i}`}, text))};
   });
-  const scopes = h('fieldset', {}, h('legend', {}, 'It may'), boxes.map((b) => b.el));
+  const scopes = h('fieldset', {}, h('legend', {}, 'Permissions'), boxes.map((b) => b.el));
 
   dialog({
     title: 'Create an API token', fields: [name.el, scopes], button: 'Create token',
     check: () => {
-      name.complain(name.value ? '' : 'Give it a name.');
+      name.complain(name.value ? '' : 'Enter a name.');
       return Boolean(name.value);
     },
     submit: async () => {
@@ -41,14 +41,14 @@ export function createToken(api, done) {
 }
 
 function showSecret(token) {
-  dialog({title: 'Your new token', text: 'It is shown this once.', button: 'Done', fields: [copyBox('Token', h('code', {}, token))]});
+  dialog({title: 'Your new token', text: 'It is shown only once.', button: 'Done', fields: [copyBox('Token', h('code', {}, token))]});
 }
 
 export function deleteAccount(api, session) {
   const secret = field('delete-password', 'Password', h('input', {type: 'password', autocomplete: 'current-password', autofocus: true}));
 
   dialog({
-    title: 'Delete the account?', text: 'Servers, services, history and tokens are deleted at once. The agents are rejected.',
+    title: 'Delete the account?', text: 'Servers, services, history and tokens are deleted immediately, and agents are rejected.',
     fields: [secret.el], button: 'Delete everything', danger: true,
     check: () => {
       secret.complain(secret.input.value ? '' : 'Enter your password.');

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// A notification channel: added, or changed.
+// Adding or changing a notification channel.
 
 import {h} from '../base/dom.js';
 import {dialog} from '../parts/dialog.js';
 import {AS_TYPED, field, select, splitLabels} from '../parts/forms.js';
 
-export const SEVERITIES = [['UPDATE', 'Updates, warnings and failures'], ['WARNING', 'Warnings and failures'], ['FAILURE', 'Failures alone']];
+export const SEVERITIES = [['UPDATE', 'Updates, warnings and failures'], ['WARNING', 'Warnings and failures'], ['FAILURE', 'Failures only']];
 
 // The settings of each type: [key, label, hint, optional].
 export const TYPES = {
   email: ['E-mail', [['address', 'Address', 'Its owner is asked to confirm it.']]],
-  ntfy: ['ntfy', [['topic', 'Topic'], ['url', 'Server', 'https://ntfy.sh when empty', true], ['token', 'Access token', '', true]]],
-  slack: ['Slack', [['url', 'Address of the incoming webhook']]],
-  matrix: ['Matrix', [['url', 'Home server', 'https://…'], ['room', 'Room', '!room:example.org'], ['token', 'Access token']]],
-  telegram: ['Telegram', [['token', 'Bot token'], ['chat_id', 'Chat id']]],
-  webhook: ['Webhook', [['url', 'Address'], ['template', 'Body', 'JSON with {{placeholders}}; the whole change when empty', true]]],
+  ntfy: ['ntfy', [['topic', 'Topic'], ['url', 'Server', 'Leave empty for https://ntfy.sh.', true], ['token', 'Access token', '', true]]],
+  slack: ['Slack', [['url', 'URL of the incoming webhook']]],
+  matrix: ['Matrix', [['url', 'Homeserver', 'https://…'], ['room', 'Room', '!room:example.org'], ['token', 'Access token']]],
+  telegram: ['Telegram', [['token', 'Bot token'], ['chat_id', 'Chat ID']]],
+  webhook: ['Webhook', [['url', 'URL'], ['template', 'Body', 'JSON with {{placeholders}}. Leave empty to send the whole change.', true]]],
 };
 
 // c: the channel to change, or null.
 export function editChannel(api, c, done) {
   const type = field('channel-type', 'Type', select(Object.entries(TYPES).map(([key, [text]]) => [key, text]), c?.type));
   const name = field('channel-name', 'Name', h('input', {autocomplete: 'off', maxlength: '64', value: c?.name ?? ''}));
-  const severity = field('channel-severity', 'Told of', select(SEVERITIES, c?.min_severity ?? 'WARNING'));
-  const labels = field('channel-labels', 'Only servers with one of these labels', h('input', {...AS_TYPED, value: c?.labels.join(' ') ?? ''}), 'All servers when empty.');
-  const damping = field('channel-damping', 'Consecutive results before it is reported', h('input', {type: 'number', min: '1', max: '20', value: c?.damping ?? ''}),
-                        'The account’s setting when empty.');
+  const severity = field('channel-severity', 'Notify about', select(SEVERITIES, c?.min_severity ?? 'WARNING'));
+  const labels = field('channel-labels', 'Only servers with one of these labels', h('input', {...AS_TYPED, value: c?.labels.join(' ') ?? ''}), 'Leave empty for all servers.');
+  const damping = field('channel-damping', 'Consecutive results before a change is reported', h('input', {type: 'number', min: '1', max: '20', value: c?.damping ?? ''}),
+                        'Leave empty to use the account’s setting.');
   const on = h('input', {type: 'checkbox', id: 'channel-on', checked: c?.enabled ?? true});
   const config = h('div');
   let parts = [];
@@ -41,9 +41,9 @@ export function editChannel(api, c, done) {
   show();
   dialog({
     title: c ? `Change ${c.name}` : 'Add a channel', button: c ? 'Save' : 'Add',
-    fields: [c ? null : type.el, name.el, config, severity.el, labels.el, damping.el, h('p', {class: 'check'}, on, h('label', {for: 'channel-on'}, 'Switched on'))],
+    fields: [c ? null : type.el, name.el, config, severity.el, labels.el, damping.el, h('p', {class: 'check'}, on, h('label', {for: 'channel-on'}, 'Enabled'))],
     check: () => {
-      name.complain(name.value ? '' : 'Give it a name.');
+      name.complain(name.value ? '' : 'Enter a name.');
       for (const p of parts) p.complain(p.input.value.trim() || p.optional ? '' : 'This field is required.');
       return name.value && parts.every((p) => p.input.value.trim() || p.optional);
     },

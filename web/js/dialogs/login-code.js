@@ -10,7 +10,7 @@ import {sentence} from '../parts/forms.js';
 
 const PATH = '/device';
 
-// A dialog with a code: {el, look(sessions)}. sessions: those that there are; look() says so when there is one more.
+// {el, look(sessions)}. sessions: the current ones; look() reports a new one in the dialog.
 export function showCode(api, sessions) {
   const known = new Set(sessions.map((s) => s.id));
   const link = h('code', {id: 'device-link'});
@@ -18,9 +18,9 @@ export function showCode(api, sessions) {
   const until = timeElement('due');
   const code = h('div', {hidden: true}, qr,
     copyBox('Link', link),
-    h('p', {class: 'hint'}, 'Whoever has it can log in as you. It works once and expires ', until.el, '.'),
-    isLocal() ? h('p', {class: 'notice'}, 'You opened this page by an address of this machine alone, which another device cannot open.') : null);
-  const again = h('button', {type: 'button', hidden: true, on: {click: () => make()}}, 'Make another code');
+    h('p', {class: 'hint'}, 'Anyone who has this code can log in as you. It works once and expires ', until.el, '.'),
+    isLocal() ? h('p', {class: 'notice'}, 'This page is open at an address that works only on this machine; another device cannot open it.') : null);
+  const again = h('button', {type: 'button', hidden: true, on: {click: () => make()}}, 'Create another code');
   const words = h('p', {role: 'status'});
   const el = dialog({title: 'Log in on another device', text: 'Scan this with the other device, or open the link there.', button: 'Close',
                      fields: [code, words, again]});

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// What can be changed about a server.
+// The dialogs of a server's page.
 
 import {h} from '../base/dom.js';
 import {publicPath} from '../base/router.js';
@@ -23,7 +23,7 @@ export function editServer(api, {id, name: oldName, labels: oldLabels}) {
 
 export function replaceToken(api, {id, name}) {
   dialog({
-    title: `A new token for ${name}?`, text: 'The agent that is connected now is rejected until it is registered again.', button: 'Make a token',
+    title: `Create a new token for ${name}?`, text: 'The agent is rejected until you register it again.', button: 'Create token',
     submit: async () => showToken(await api.servers.createToken(id)),
   });
 }
@@ -35,7 +35,7 @@ function showToken({claim_token: token}) {
 
 export function removeServer(api, {id, name}, done) {
   dialog({
-    title: `Remove ${name}?`, text: 'Its services and their history are deleted. On the server, “ssictl unregister” ends the agent’s attempts.',
+    title: `Remove ${name}?`, text: 'Its services and their history are deleted. Run “ssictl unregister” on the server to stop its agent from reconnecting.',
     button: 'Remove the server', danger: true,
     submit: async () => {
       await api.servers.remove(id);
@@ -45,7 +45,7 @@ export function removeServer(api, {id, name}, done) {
 }
 
 export async function editPublicPage(api, id) {
-  const fields = h('div', {}, h('p', {class: 'muted'}, 'Whoever knows the address sees the names and statuses of the services, no messages. It is there once you open it.'));
+  const fields = h('div', {}, h('p', {class: 'muted'}, 'Anyone who has the address sees the names and statuses of the services, but not their messages. It works once you open the page.'));
   const page = await api.servers.publicPage(id).catch(() => null);
 
   if (page) fields.append(...addresses(page));
@@ -62,6 +62,6 @@ export async function editPublicPage(api, id) {
 function addresses({page, badge}) {
   const address = location.origin + publicPath(page.split('/').pop());
 
-  return [h('p', {}, h('a', {href: address, target: '_blank'}, address)), h('p', {}, h('img', {src: badge, alt: 'The badge'})),
+  return [h('p', {}, h('a', {href: address, target: '_blank'}, address)), h('p', {}, h('img', {src: badge, alt: 'Status badge'})),
           h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `![status](${location.origin}${badge})`))];
 }

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Silencing and acknowledging: the dialogs that ask for what they need.
+// Silencing and acknowledging.
 
 import {h} from '../base/dom.js';
 import {now} from '../base/time.js';
 import {dialog} from '../parts/dialog.js';
 import {field, select} from '../parts/forms.js';
 
-const HOURS = [['1', 'One hour'], ['4', '4 hours'], ['24', 'One day'], ['168', 'One week'], ['', 'Until it is ended']];
+const HOURS = [['1', '1 hour'], ['4', '4 hours'], ['24', '1 day'], ['168', '1 week'], ['', 'Until ended']];
 
-// target: {server_id?, service?, label?}; what: its name for people.
+// target: {server_id?, service?, label?}; what: its name in the title.
 export function askSilence(api, what, target, done) {
   const reason = field('silence-reason', 'Reason', h('input', {autocomplete: 'off', maxlength: '200', autofocus: true}));
-  const hours = field('silence-end', 'For', select(HOURS, '1'));
+  const hours = field('silence-end', 'Duration', select(HOURS, '1'));
 
   dialog({
     title: `Silence ${what}?`, text: 'No notifications until then; problems that persist are reported at the end.',
     fields: [reason.el, hours.el], button: 'Silence',
     check: () => {
-      reason.complain(reason.value ? '' : 'Give a reason, for those who find it later.');
+      reason.complain(reason.value ? '' : 'Give a reason, for others who see it later.');
       return Boolean(reason.value);
     },
     submit: async () => {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Text to take to another machine.
+// Text to copy to another machine.
 
 import {copyText, h, setText} from '../base/dom.js';
 

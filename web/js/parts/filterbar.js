@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// The field to search in, the labels to choose from, and what is left of the list.
+// The search field, the choice of labels, and how many items match.
 
 import {h, setAttribute, setHidden, setText} from '../base/dom.js';
 import {icon} from '../base/icons.js';
 import {WORDS, plural} from '../base/status.js';
 
-const FEW = 10; // a list that is seen whole needs no search
+const FEW = 10; // a shorter list needs no search
 
-// what: ['server', 'servers']. onChange() draws again.
+// onChange() redraws.
 export function filterBar(filter, [one, many], onChange) {
   const change = (parts) => {
     filter.change(parts);
@@ -28,7 +28,7 @@ export function filterBar(filter, [one, many], onChange) {
 
   return {
     el,
-    // all: of them, how many. shown: how many are left. labels: to choose from.
+    // all: how many items there are. shown: how many match. labels: to choose from.
     update(all, shown, labels) {
       setHidden(el, all < FEW && !filter.active);
       if (search.value !== filter.q && document.activeElement !== search) search.value = filter.q;
@@ -46,7 +46,7 @@ export function filterBar(filter, [one, many], onChange) {
   };
 }
 
-// How many there are of each kind; a press shows those alone. keys: of [key, {icon, word, short}].
+// How many there are of each kind; pressing one shows only those. keys: [[key, {icon, word, short}]].
 export function figures(keys, filter, onChange) {
   const items = new Map(keys.map(([key, look]) => [key, figure(key, look, () => {
     filter.change({show: filter.show === key ? '' : key});

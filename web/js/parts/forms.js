@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Fields, forms and buttons that say what is wrong where it is wrong.
+// Fields, forms and buttons that show an error where it occurred.
 
 import {h, setAttribute, setHidden, setText} from '../base/dom.js';
 
@@ -35,7 +35,7 @@ export function select(options, value) {
   return h('select', {}, options.map(([key, text]) => h('option', {value: key, selected: key === value}, text)));
 }
 
-// check() complains at the fields and returns whether all is well; submit() may throw, and says so above them.
+// check() complains at the fields and returns whether they are valid; an error that submit() throws is shown above them.
 export function form({fields, button, danger = false, check = () => true, submit, others = []}) {
   const alert = h('p', {class: 'notice bad', role: 'alert', hidden: true});
   const go = h('button', {type: 'submit', class: danger ? 'danger' : 'primary'}, button);
@@ -67,7 +67,7 @@ export function sentence(error) {
   return error.message;
 }
 
-// A button that says beside itself what went wrong.
+// A button that shows an error of f() beside itself.
 export function act(text, f, label) {
   let complaint = null;
   const button = h('button', {type: 'button', class: 'small', 'aria-label': label, on: {click: async () => {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Small pieces that several pages show: loading, trouble, nothing there.
+// Small pieces for several pages: loading, an error, not found.
 
 import {h} from '../base/dom.js';
 
-// Appears only when it takes a while (see the style sheet).
+// Appears only when loading takes a while (see the style sheet).
 export function loading() {
   return h('p', {class: 'loading', role: 'status'}, 'Loading …');
 }

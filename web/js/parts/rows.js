@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// What the rows of the large tables have in common.
+// What the rows of the large tables share.
 
 import {foreign, h, setHidden} from '../base/dom.js';
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// A part of a page that is read from the server when it is shown, and again after a change.
+// A section of a page that is loaded when it is shown, and again after a change.
 
 import {h} from '../base/dom.js';
 import {loading, trouble} from './notice.js';
 
-// read() gives what show(data) makes nodes of.
+// read() loads the data, show(data) returns its nodes.
 export function section(id, title, {about, read, show}) {
   const body = h('div', {}, loading());
   const el = h('section', {class: 'part', 'aria-labelledby': id}, h('h2', {id}, title), about ? h('p', {class: 'muted'}, about) : null, body);
@@ -22,7 +22,7 @@ export function section(id, title, {about, read, show}) {
   return self;
 }
 
-// rows: arrays of cells, the first of which names the row.
+// rows: arrays of cells; the first cell is the row's header.
 export function plainTable(label, columns, rows) {
   return h('table', {class: 'plain', 'aria-label': label},
            h('thead', {}, h('tr', {}, columns.map((c) => (c ? h('th', {scope: 'col'}, c) : h('td', {}))))),

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// How a service stood over the last days: a lane per day, in which the height of a bar tells how bad it was, so that none
-// depends on its colour; execution errors have a lane of their own below, because they are no status.
+// The statuses of a service over the last days: a lane per day, in which a higher bar is a worse status, so that none
+// depends on its colour; execution errors are marked below the bars, because they are not a status.
 
 import {h, setText, svg} from '../base/dom.js';
 import {STATUSES, WORDS, plural} from '../base/status.js';
 import {absolute, span} from '../base/time.js';
 
 const DAY = 24 * 60 * 60 * 1000;
-const WIDTH = 1440; // a unit is a minute
+const WIDTH = 1440; // units, one per minute
 const HEIGHT = 24;
-const LEAST = 4; // units: what was short is to be seen nevertheless
+const LEAST = 4; // units; keeps short stretches visible
 const TALL = {OK: 8, UPDATE: 12, WARNING: 17, FAILURE: 22};
 const LISTED = 50;
 
-// The stretches cut at midnight, as the viewer has it: [{start, bars: [{status, from, to}], errors: [at]}], today first.
+// The stretches, cut at the viewer's midnights: [{start, next, bars: [{status, from, to}], errors: [at]}], today first.
 export function lanes({from, to, stretches, errors}) {
   const begin = Date.parse(from), end = Date.parse(to);
   const days = [];
@@ -30,7 +30,7 @@ export function lanes({from, to, stretches, errors}) {
   return days;
 }
 
-// Without the days before the first of which anything is known.
+// Drops the days before the first one with data.
 export function begun(days) {
   const first = days.findLastIndex(({bars, errors}) => bars.length || errors.length);
   return days.slice(0, Math.max(first, 0) + 1);
@@ -40,7 +40,7 @@ function midnight(at) {
   return new Date(at).setHours(0, 0, 0, 0);
 }
 
-// How long each status stood and how often it began: [{status, ms, times, longest}], worst first, OK included.
+// How long each status lasted and how often it began: [{status, ms, times, longest}], worst first, including OK.
 function shares({stretches}) {
   return STATUSES.map((status) => {
     const lengths = stretches.filter((s) => s.status === status).map((s) => Date.parse(s.to) - Date.parse(s.from));
@@ -60,10 +60,10 @@ export function summarize(timeline) {
   const known = all.reduce((sum, s) => sum + s.ms, 0);
   const n = timeline.errors.length;
   const parts = all.map((s) => `${WORDS[s.status]} ${percent(s.ms, known)}` +
-    (s.status === 'OK' ? '' : ` (${plural(s.times, 'time')}, ${s.times > 1 ? `${span(s.longest / 1000)} at most` : span(s.longest / 1000)})`));
+    (s.status === 'OK' ? '' : ` (${plural(s.times, 'time')}, ${s.times > 1 ? `longest ${span(s.longest / 1000)}` : span(s.longest / 1000)})`));
 
   if (n) parts.push(plural(n, 'execution error'));
-  return parts.length ? `${parts.join(', ')}.` : 'Nothing was reported in this time.';
+  return parts.length ? `${parts.join(', ')}.` : 'Nothing was reported in this period.';
 }
 
 // {el, show(timeline)}
@@ -72,7 +72,7 @@ export function timelineFigure() {
   const days = h('div', {class: 'days', 'aria-hidden': 'true'});
   const before = h('p', {class: 'before'});
   const list = h('ul', {role: 'list'});
-  const details = h('details', {class: 'changes'}, h('summary', {}, 'Changes in words'), list);
+  const details = h('details', {class: 'changes'}, h('summary', {}, 'List of changes'), list);
   const key = h('p', {class: 'key', 'aria-hidden': 'true'},
                 STATUSES.toReversed().map((status) => h('span', {}, chip(status), WORDS[status])),
                 h('span', {}, svg('svg', {viewBox: '0 0 10 24', class: 'chip'}, svg('path', {class: 'tick', d: 'M5 10v8'})), 'Execution error'));
@@ -85,11 +85,11 @@ export function timelineFigure() {
       setText(text, summarize(timeline));
       const all = lanes(timeline), known = begun(all);
       days.replaceChildren(...known.map(lane));
-      setText(before, known.length < all.length ? `Nothing is known of the ${plural(all.length - known.length, 'day')} before.` : '');
+      setText(before, known.length < all.length ? `No data for the ${plural(all.length - known.length, 'day')} before.` : '');
       const changes = changesOf(timeline);
       details.hidden = !changes.length;
       list.replaceChildren(...changes.slice(0, LISTED).map((change) => h('li', {}, change)),
-                           ...(changes.length > LISTED ? [h('li', {class: 'muted'}, `And ${changes.length - LISTED} before.`)] : []));
+                           ...(changes.length > LISTED ? [h('li', {class: 'muted'}, `And ${changes.length - LISTED} earlier.`)] : []));
     },
   };
 }
@@ -107,7 +107,7 @@ function lane({start, next, bars, errors}) {
   const drawing = svg('svg', {viewBox: `0 0 ${WIDTH} ${HEIGHT + 12}`, preserveAspectRatio: 'none'},
     svg('path', {class: 'ground', d: `M0 ${HEIGHT}h${WIDTH}`}),
     [6, 12, 18].map((hour) => svg('path', {class: 'hour', d: `M${hour * 60} 0v${HEIGHT}`})),
-    // The worse ones last, so that none of them is covered.
+    // Worse ones are drawn last, so that none of them is covered.
     bars.toSorted((a, b) => TALL[a.status] - TALL[b.status]).map((b) => {
       const width = Math.max(x(b.to) - x(b.from), LEAST);
       return bar(b.status, Math.min(x(b.from), WIDTH - width).toFixed(1), width.toFixed(1));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// The account: where it is logged in, tokens for programs, the password, the end.
+// The account: its sessions, API tokens and password, and how to delete it.
 
 import {foreign, h} from '../base/dom.js';
 import {time} from '../base/time.js';
@@ -30,7 +30,7 @@ export function accountView({api, session, announcer}) {
   function sessionsTable(list) {
     return [
       plainTable('Sessions', ['Browser', 'Address', 'Last used', ''], list.map((s) => [
-        [foreign('bdi', {}, browserOf(s.user_agent)), s.current ? h('span', {class: 'tag'}, 'This one') : null], s.address ?? '–',
+        [foreign('bdi', {}, browserOf(s.user_agent)), s.current ? h('span', {class: 'tag'}, 'This browser') : null], s.address ?? '–',
         time(s.last_used_at ?? s.created_at),
         s.current ? '' : act('Log out', async () => {
           await api.sessions.end(s.id);
@@ -42,16 +42,16 @@ export function accountView({api, session, announcer}) {
   }
 
   const tokens = section('tokens', 'API tokens', {
-    about: 'For programs that read or register servers in your name.',
+    about: 'For programs that act on your behalf.',
     read: () => api.tokens.list(),
     show: (list) => [
-      list.length ? plainTable('API tokens', ['Name', 'May', 'Last used', 'Expires', ''], list.map((t) => [
+      list.length ? plainTable('API tokens', ['Name', 'Scopes', 'Last used', 'Expires', ''], list.map((t) => [
         foreign('bdi', {}, t.name), t.scopes.join(', '), time(t.last_used_at, 'Never'), time(t.expires_at, 'Never', 'due'),
         act('Delete', async () => {
           await api.tokens.remove(t.id);
           tokens.load();
         }, `Delete the token ${t.name}`),
-      ])) : h('p', {class: 'muted'}, 'There are none.'),
+      ])) : h('p', {class: 'muted'}, 'No API tokens.'),
       h('p', {class: 'actions'}, h('button', {type: 'button', on: {click: () => createToken(api, () => tokens.load())}}, 'Create a token')),
     ],
   });

@@ -22,8 +22,8 @@ export function signUpView({session}) {
     title: 'Sign up',
     button: 'Create account',
     password: 'new-password',
-    hint: `At least ${PASSWORD_MIN} characters. Several words do well.`,
-    other: ['Have an account?', '/login', 'Log in'],
+    hint: `At least ${PASSWORD_MIN} characters. A few words work well.`,
+    other: ['Already have an account?', '/login', 'Log in'],
     submit: (email, password) => session.signUp(email, password),
   });
 }
@@ -64,7 +64,7 @@ function form({title, button, password, hint, other, forgotten, submit}) {
     try {
       await submit(email.input.value.trim(), secret.input.value);
     } catch (error) {
-      // Unhidden first: a region that is hidden while it changes is not read out.
+      // Unhidden first: screen readers ignore changes to a hidden region.
       setHidden(alert, false);
       alert.replaceChildren(...explain(error));
       if (error.status === 401) secret.input.select();
@@ -80,7 +80,7 @@ function form({title, button, password, hint, other, forgotten, submit}) {
     el: h('section', {class: 'page auth-page'},
           h('h1', {tabindex: '-1'}, title), el,
           h('p', {class: 'aside'}, `${question} `, h('a', {href: href + location.search}, answer)),
-          forgotten ? h('p', {class: 'aside'}, h('a', {href: '/forgotten'}, 'Forgotten password')) : ''),
+          forgotten ? h('p', {class: 'aside'}, h('a', {href: '/forgotten'}, 'Forgot your password?')) : ''),
   };
 }
 
@@ -93,14 +93,14 @@ function checkPassword(value, isNew) {
   const bytes = new TextEncoder().encode(value).length;
 
   if (!value) return isNew ? 'Choose a password.' : 'Enter your password.';
-  if (bytes > PASSWORD_MAX) return `Too long: ${PASSWORD_MAX} bytes are the most.`;
+  if (bytes > PASSWORD_MAX) return `Too long: at most ${PASSWORD_MAX} bytes.`;
   return isNew ? passwordComplaint(value) : '';
 }
 
 function explain(error) {
   if (error.problem === 'email-taken')
     return ['An account with this e-mail already exists. ', h('a', {href: '/login' + location.search}, 'Log in'), ' instead?'];
-  if (error.problem === 'bad-credentials') return ['E-mail or password is wrong.'];
+  if (error.problem === 'bad-credentials') return ['The e-mail or password is wrong.'];
   if (error.status === 429)
     return [error.retryAfter ? `Too many attempts. Try again in ${error.retryAfter} s.` : 'Too many attempts. Try again later.'];
   return [error.message];

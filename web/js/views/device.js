@@ -4,23 +4,23 @@
 import {h} from '../base/dom.js';
 import {form} from '../parts/forms.js';
 
-// Asks before it does it: whoever sends such a link could have others work in the sender's account.
+// Asks before it logs in: with such a link, an attacker could make others work in the attacker's account.
 export function deviceView({session, router}) {
   const code = location.hash.slice(1);
   const scanned = () => router.reload();
   const body = session.signedIn
-    ? [h('p', {class: 'description'}, 'This device is logged in as ', h('bdi', {}, session.email), ' already. For another account, log out first.'),
-       h('p', {}, h('a', {class: 'button primary', href: '/'}, 'To the servers'))]
+    ? [h('p', {class: 'description'}, 'This device is already logged in as ', h('bdi', {}, session.email), '. To use another account, log out first.'),
+       h('p', {}, h('a', {class: 'button primary', href: '/'}, 'Go to servers'))]
     : code
-      ? [h('p', {class: 'description'}, 'Continue only if the code comes from a screen of your own.'),
+      ? [h('p', {class: 'description'}, 'Continue only if the code was shown on a screen of yours.'),
          form({fields: [], button: 'Log in on this device', submit: async () => {
            await session.logInWithCode(code);
            router.go('/', {replace: true});
          }})]
-      : [h('p', {class: 'description'}, 'Open “Account” where you are logged in, choose “Log in on another device”, and scan the code there with this one.'),
-         h('p', {}, h('a', {href: '/login'}, 'Log in with the password'))];
+      : [h('p', {class: 'description'}, 'On a device that is logged in, open “Account”, choose “Log in on another device”, and scan the code with this device.'),
+         h('p', {}, h('a', {href: '/login'}, 'Log in with a password'))];
 
-  if (code) history.replaceState(null, '', location.pathname); // not for the history
+  if (code) history.replaceState(null, '', location.pathname); // keeps the code out of the history
   addEventListener('hashchange', scanned);
   return {
     title: () => 'Log in on this device',

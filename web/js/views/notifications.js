@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Who is told of what, and when: this browser, the channels, quiet hours, and what was told lately.
+// Notifications: of this browser, the channels, quiet hours, and the most recent ones.
 
 import {foreign, h, setHidden} from '../base/dom.js';
 import {LINK_WORDS, WORDS, plural} from '../base/status.js';
@@ -9,8 +9,8 @@ import {AS_TYPED, act, field, form} from '../parts/forms.js';
 import {plainTable, section} from '../parts/section.js';
 import {SEVERITIES, TYPES, editChannel} from '../dialogs/channel.js';
 
-// What a change is to, beside the words for statuses and connections.
-const VALUES = {error: {error: 'Execution error', none: 'Runs again'}, stale: {stale: 'Overdue', fresh: 'Reports again'}};
+// The words for a change that is not one of status or connection.
+const VALUES = {error: {error: 'Execution error', none: 'Running again'}, stale: {stale: 'Overdue', fresh: 'Reporting again'}};
 
 const RECENT_MAX = 30;
 
@@ -24,7 +24,7 @@ export function notificationsView({api, store}) {
         browser.load();
       }, `Remove ${s.label ?? s.host}`)]);
       const words = !features.push ? 'This server does not send push messages.' : !canPush() ? 'This browser does not accept push messages from this address.'
-        : own ? 'It shows notifications, also while this page is closed.' : 'It can show notifications, also while this page is closed.';
+        : own ? 'Notifications are shown, even while this page is closed.' : 'Notifications can be shown, even while this page is closed.';
       const button = features.push && canPush() && (own ? act('Stop', async () => {
         await unsubscribe();
         browser.load();
@@ -41,7 +41,7 @@ export function notificationsView({api, store}) {
     about: 'Messages are delivered in order and retried until accepted.',
     read: () => api.channels.list(),
     show: (list) => [
-      list.length ? plainTable('Channels', ['Channel', 'Told of', 'State', ''], list.map((c) => channelRow(c))) : h('p', {class: 'muted'}, 'There are none.'),
+      list.length ? plainTable('Channels', ['Channel', 'Notifies about', 'State', ''], list.map((c) => channelRow(c))) : h('p', {class: 'muted'}, 'No channels.'),
       h('p', {class: 'actions'}, h('button', {type: 'button', on: {click: () => edit(null)}}, 'Add a channel')),
     ],
   });
@@ -51,9 +51,9 @@ export function notificationsView({api, store}) {
   function channelRow(c) {
     const result = h('p', {class: 'hint', role: 'status'});
     return [
-      [foreign('bdi', {}, c.name), h('span', {class: 'tag'}, TYPES[c.type]?.[0] ?? 'Push'), c.enabled ? null : h('span', {class: 'tag'}, 'Off')],
+      [foreign('bdi', {}, c.name), h('span', {class: 'tag'}, TYPES[c.type]?.[0] ?? 'Push'), c.enabled ? null : h('span', {class: 'tag'}, 'Disabled')],
       SEVERITIES.find(([key]) => key === c.min_severity)?.[1] ?? c.min_severity,
-      [c.verified === false ? 'Waits for the address to be confirmed' : stateOf(c), c.queued ? h('p', {class: 'hint'}, plural(c.queued, 'message waits', 'messages wait')) : null,
+      [c.verified === false ? 'Waiting for the address to be confirmed' : stateOf(c), c.queued ? h('p', {class: 'hint'}, plural(c.queued, 'message queued', 'messages queued')) : null,
        c.last_error && c.failing_since ? foreign('p', {class: 'field-error'}, c.last_error) : null, result],
       h('span', {class: 'actions'}, act('Test', async () => {
         result.textContent = '';
@@ -68,15 +68,15 @@ export function notificationsView({api, store}) {
     ];
   }
 
-  const quiet = section('quiet', 'When', {
-    about: 'During quiet hours nothing is sent; problems that persist at their end come as one message.',
+  const quiet = section('quiet', 'Quiet hours and damping', {
+    about: 'Nothing is sent during quiet hours; problems that persist are sent as one message afterwards.',
     read: () => api.notifications.settings(),
     show: (s) => {
       const from = field('quiet-from', 'Quiet from', h('input', {type: 'time', value: s.quiet_from ?? ''}));
       const to = field('quiet-to', 'Quiet until', h('input', {type: 'time', value: s.quiet_to ?? ''}));
       const zone = field('quiet-zone', 'Time zone', h('input', {...AS_TYPED, value: s.quiet_from ? s.timezone : Intl.DateTimeFormat().resolvedOptions().timeZone}));
       const damping = field('damping', 'Consecutive results before a change is reported', h('input', {type: 'number', min: '1', max: '20', value: s.damping}),
-                            '1 tells each change at once; more keeps quiet about what comes and goes.');
+                            '1 reports each change immediately; a higher number ignores brief changes.');
       const saved = h('p', {class: 'hint', role: 'status', hidden: true}, 'Saved.');
       return [form({
         fields: [h('div', {class: 'side'}, from.el, to.el, zone.el), damping.el], button: 'Save', others: [saved],
@@ -93,26 +93,26 @@ export function notificationsView({api, store}) {
       })];
     },
   });
-  const recent = section('recent', 'Lately', {
+  const recent = section('recent', 'Recent', {
     read: () => api.notifications.list(RECENT_MAX),
     show: (list) => (list.length ? plainTable('Notifications', ['When', 'What', 'Channel', 'State'], list.map((n) => [
       time(n.created_at), foreign('bdi', {}, wordsOf(n.message, store)), foreign('bdi', {}, n.channel ?? '–'),
-      [{sent: 'Sent', queued: 'Waits', failed: 'Given up', merged: 'Included in a later message'}[n.state] ?? n.state,
+      [{sent: 'Sent', queued: 'Queued', failed: 'Given up', merged: 'Included in a later message'}[n.state] ?? n.state,
        n.error && n.state !== 'sent' ? foreign('p', {class: 'field-error'}, n.error) : null],
-    ])) : h('p', {class: 'muted'}, 'Nothing was sent yet.')),
+    ])) : h('p', {class: 'muted'}, 'Nothing sent yet.')),
   });
 
   return {
     title: () => 'Notifications',
     el: h('section', {class: 'page narrow'}, h('h1', {tabindex: '-1'}, 'Notifications'),
-          h('p', {class: 'muted'}, h('a', {href: '/silences'}, 'Silences'), ' say what is not told for a while.'),
+          h('p', {class: 'muted'}, h('a', {href: '/silences'}, 'Silences'), ' suppress notifications for a while.'),
           browser.el, channels.el, quiet.el, recent.el),
   };
 }
 
 function stateOf({failing_since: failing, last_success_at: success}) {
-  if (failing) return h('span', {class: 'field-error'}, 'Fails for ', time(failing));
-  return success ? h('span', {}, 'Last told ', time(success)) : h('span', {class: 'muted'}, 'Not told yet');
+  if (failing) return h('span', {class: 'field-error'}, 'Failing ', time(failing, '', 'since'));
+  return success ? h('span', {}, 'Last delivered ', time(success)) : h('span', {class: 'muted'}, 'Nothing delivered yet');
 }
 
 function wordsOf(m, store) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// All servers, the one that needs attention most first.
+// All servers, those that need attention most first.
 
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../base/dom.js';
 import {Filter} from '../base/filter.js';
@@ -34,7 +34,7 @@ export function overviewView({store, router, redraw}) {
   const table = h('table', {class: 'grid servers', role: 'table', 'aria-label': 'Servers, worst first'},
                   h('thead', {role: 'rowgroup'}, h('tr', {role: 'row'},
                     column('Status', 'c-status'), column('Server', 'c-name'), column('Connection', 'c-conn'),
-                    COLUMNS.map((key) => column(NAMES[key], 'c-num')), column('What is wrong', 'hidden'))),
+                    COLUMNS.map((key) => column(NAMES[key], 'c-num')), column('Problem', 'hidden'))),
                   body);
   const state = h('div', {class: 'state'}, loading());
   const none = h('p', {class: 'none', hidden: true}, 'No server matches.');
@@ -59,7 +59,7 @@ export function overviewView({store, router, redraw}) {
       setHidden(summary, !servers.length);
       setHidden(table, !shown.length);
       setHidden(none, !servers.length || shown.length > 0);
-      if (store.error && !store.known) state.replaceChildren(trouble(`The list of servers cannot be read. ${store.error.message}`));
+      if (store.error && !store.known) state.replaceChildren(trouble(`The servers could not be loaded. ${store.error.message}`));
       else if (store.loaded && !servers.length) state.firstChild?.id === 'empty' || state.replaceChildren(empty());
       else if (store.known) state.replaceChildren();
 
@@ -82,7 +82,7 @@ function labelsOf(servers) {
 
 const STATE_TEXTS = {offline: 'offline', rebooting: 'rebooting', stale: 'overdue', pending: 'not connected yet'};
 
-// "3 offline"; a press shows those alone.
+// "3 offline"; pressing it shows only those.
 function stateButton(state, filter, onChange) {
   const el = h('button', {type: 'button', class: 'inline', data: {value: state}, on: {click: () => {
     filter.change({show: filter.show === state ? '' : state});
@@ -142,7 +142,7 @@ function serverRow(server, router) {
   };
 }
 
-// The worst service and what it says, in one line. Most servers have none, and get nothing built for it.
+// The worst service and its message, in one line. Most servers have none, and nothing is built for them.
 function problemCell(serverId) {
   const el = h('td', {role: 'cell', class: 'c-problem', hidden: true});
   const link = foreign('a');
@@ -169,7 +169,7 @@ function problemCell(serverId) {
   };
 }
 
-// Most of them are 0 and stay so: those get no icon.
+// Most counts are 0 and remain so: these get no icon.
 function count(key) {
   const number = h('span', {class: 'number'});
   const el = h('td', {role: 'cell', class: 'c-num', data: {value: key}}, number);
@@ -191,6 +191,6 @@ function count(key) {
 function empty() {
   return h('div', {class: 'empty', id: 'empty'},
            h('h2', {}, 'No servers yet'),
-           h('p', {}, 'Register one to get a token, then run one command on it. Its services appear here as their scripts report.'),
+           h('p', {}, 'Register a server to get a token, then run one command on it. Its services appear here as their scripts report.'),
            h('p', {}, h('a', {class: 'button primary', href: '/servers/new'}, 'Register your first server')));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// The public page of one server: for whoever knows its address, without an account.
+// The public page of one server: anyone who has its address can read it, without an account.
 
 import {foreign, h} from '../base/dom.js';
 import {STATUSES, WORDS, compareServices, linkMark, statusMark} from '../base/status.js';
@@ -9,14 +9,14 @@ import {loading, notFound, trouble} from '../parts/notice.js';
 
 const EVERY_MS = 30000;
 
-// All of it in one look.
+// The whole server at a glance.
 function verdict({state, worst_status: worst, counts}) {
-  const status = statusMark('Nothing was reported yet');
+  const status = statusMark('Nothing reported yet');
   const sum = STATUSES.filter((s) => counts[s]).map((s) => `${counts[s]} ${WORDS[s]}`).join(', ');
 
   status.set(worst);
   return h('div', {class: 'verdict', data: {status: worst ?? 'none'}}, h('p', {class: 'facts'}, status.el, worst === 'OK' ? 'All is well' : sum),
-           state === 'offline' ? h('p', {}, 'The server is offline. This is the last that it reported.') : null);
+           state === 'offline' ? h('p', {}, 'The server is offline. Showing its last report.') : null);
 }
 
 export function publicView(app, {token}) {
@@ -40,7 +40,7 @@ export function publicView(app, {token}) {
         })));
       document.title = `${name} – SSI`;
     } catch (e) {
-      if (e.status === 404) return el.replaceChildren(...notFound('There is no such page', 'It may have been closed by its owner.').childNodes);
+      if (e.status === 404) return el.replaceChildren(...notFound('Page not found', 'Its owner may have closed it.').childNodes);
       if (el.firstChild?.className !== 'notice bad') el.prepend(trouble(e.message));
     }
     timer = setTimeout(read, EVERY_MS);

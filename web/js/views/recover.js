@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// A forgotten password, and the addresses that mails lead to.
+// A forgotten password, and the pages that links in e-mails open.
 
 import {h} from '../base/dom.js';
 import {guest} from '../data/api.js';
@@ -13,15 +13,15 @@ function page(title, ...children) {
 
 export function forgottenView() {
   const email = field('email', 'E-mail', h('input', {type: 'email', autocomplete: 'username', inputmode: 'email', autofocus: true, maxlength: '254'}));
-  const view = page('Forgotten password', h('p', {class: 'description'}, 'You get a mail with a link to choose a new one.'), form({
-    fields: [email.el], button: 'Send the mail',
+  const view = page('Reset your password', h('p', {class: 'description'}, 'You will get an e-mail with a link to choose a new one.'), form({
+    fields: [email.el], button: 'Send e-mail',
     check: () => {
       email.complain(email.value && !email.input.validity.typeMismatch ? '' : 'Enter your e-mail address.');
       return !email.input.hasAttribute('aria-invalid');
     },
     submit: async () => {
       await guest.requestPasswordReset(email.value);
-      view.el.replaceChildren(view.el.firstChild, h('p', {role: 'status'}, 'If there is an account with this address, a mail is on its way to it.'));
+      view.el.replaceChildren(view.el.firstChild, h('p', {role: 'status'}, 'If there is an account with this address, an e-mail is on its way.'));
     },
   }), h('p', {class: 'aside'}, h('a', {href: '/login'}, 'Log in')));
   return view;
@@ -48,7 +48,7 @@ export function verifyView() {
   guest.verifyEmail(tokenOf()).then(() => {
     words.textContent = 'The address is confirmed. Thank you.';
   }, (e) => {
-    words.textContent = e.problem === 'bad-mail-token' ? 'This link was used already or has expired.' : sentence(e);
+    words.textContent = e.problem === 'bad-mail-token' ? 'This link has already been used or has expired.' : sentence(e);
   });
-  return page('E-mail address', words, h('p', {class: 'aside'}, h('a', {href: '/'}, 'To the servers')));
+  return page('E-mail address', words, h('p', {class: 'aside'}, h('a', {href: '/'}, 'Go to servers')));
 }

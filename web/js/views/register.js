@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Register a server: name and labels in, the line to run on it out, and then wait for it together.
+// Register a server: ask for its name and labels, show the command to run on it, wait until it connects.
 
 import {copyText, foreign, h, setAttribute, setHidden, setText} from '../base/dom.js';
 import {serverPath} from '../base/router.js';
@@ -23,7 +23,7 @@ export function registerView(app) {
   const el = h('section', {class: 'page narrow'},
                h('nav', {class: 'crumbs', 'aria-label': 'Breadcrumb'}, h('a', {href: '/'}, 'Servers')),
                h('div', {class: 'page-head'}, h('h1', {tabindex: '-1'}, 'Register a server')),
-               h('p', {class: 'description'}, 'You get a line to run on the server. It connects the agent there to your account.'),
+               h('p', {class: 'description'}, 'You get a command to run on the server. It connects the agent to your account.'),
                form);
   let result = null;
 
@@ -76,7 +76,7 @@ function registered({api, store}, name, answer) {
   api.qr(code.textContent).then((src) => {
     qr.src = src;
     setHidden(qr, false);
-  }, () => {}); // the command itself is there
+  }, () => {}); // the command is shown anyway
   copy.addEventListener('click', async () => {
     const ok = await copyText(code.textContent, code);
     setText(copy, ok ? 'Copied' : 'Selected');
@@ -112,11 +112,11 @@ function registered({api, store}, name, answer) {
       h('p', {class: 'description'}, 'Run this on the server, as root:'),
       h('div', {class: 'command'}, h('pre', {tabindex: '0', role: 'region', 'aria-label': 'Command'}, code), copy, copied),
       qr,
-      isLocal() ? h('p', {class: 'notice'}, 'You opened this page by an address of this machine alone. From another server, use the ' +
-                    'address by which it reaches this one.') : null,
+      isLocal() ? h('p', {class: 'notice'}, 'This page is open at an address that works only on this machine. On another server, use an ' +
+                    'address that reaches this one.') : null,
       expiry,
-      location.protocol === 'https:' ? h('p', {class: 'hint'}, 'If the certificate of this address comes from a CA of your own, add ',
-                                         h('code', {}, '--ca=FILE'), ' with the CA’s certificate.') : null,
+      location.protocol === 'https:' ? h('p', {class: 'hint'}, 'If this address has a certificate from a private CA, add ',
+                                         h('code', {}, '--ca=FILE'), ', the file with the CA’s certificate.') : null,
       wait,
     ].filter(Boolean),
     update,

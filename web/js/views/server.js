@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// One server: its services, the one that needs attention most first.
+// One server: its services, those that need attention most first.
 
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../base/dom.js';
 import {Filter} from '../base/filter.js';
@@ -32,7 +32,7 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
   const notice = h('div', {class: 'state'});
   const state = h('div', {class: 'state'});
   const body = h('tbody', {role: 'rowgroup'});
-  let causes = new Map(); // by the name of what is in trouble because of them
+  let causes = new Map(); // by the name of the service in trouble because of them
   let dependants = new Map();
   const list = new KeyedList(body, (service) => serviceRow(id, service, router, (s) => ({
     cause: causes.get(s.name), dependants: dependants.get(s.name)?.length ?? 0})));
@@ -59,7 +59,7 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
       const services = store.services.get(id);
 
       if ((store.loaded && !server) || (services instanceof ApiError && services.status === 404)) {
-        if (!el.dataset.gone) el.replaceChildren(...notFound('There is no such server', 'It may have been removed.').childNodes);
+        if (!el.dataset.gone) el.replaceChildren(...notFound('Server not found', 'It may have been removed.').childNodes);
         el.dataset.gone = 'yes';
         return;
       }
@@ -89,7 +89,7 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
   };
 }
 
-// Sets the children only when what they say is new: an alert that is put there again is read out again.
+// Replaces the children only when the text changes: a screen reader reads a replaced alert again.
 function say(el, key, make) {
   if (el.dataset.key === key) return;
   el.dataset.key = key;
@@ -110,23 +110,23 @@ function showState(el, server, services) {
   if (services === undefined || !server) {
     say(el, 'loading', () => [loading()]);
   } else if (services instanceof ApiError) {
-    say(el, services.message, () => [trouble(`The services cannot be read. ${services.message}`)]);
+    say(el, services.message, () => [trouble(`The services could not be loaded. ${services.message}`)]);
   } else if (services.size) {
     say(el, '', () => []);
   } else if (server.state === 'pending') {
     say(el, 'pending', () => [h('div', {class: 'empty'},
-      h('h2', {}, 'Waiting for its agent'),
-      h('p', {}, 'Run the ', h('code', {}, 'ssictl register'), ' line on this server that you got when you registered it. The line is ' +
-        'shown once; when it is lost or has expired, ', h('a', {href: '/servers/new'}, 'register the server again'), '.'))]);
+      h('h2', {}, 'Waiting for the agent'),
+      h('p', {}, 'On this server, run the ', h('code', {}, 'ssictl register'), ' command that you got when you registered it. It is ' +
+        'shown only once; if you have lost it or it has expired, ', h('a', {href: '/servers/new'}, 'register the server again'), '.'))]);
   } else {
     say(el, 'none', () => [h('div', {class: 'empty'},
       h('h2', {}, 'No services yet'),
-      h('p', {}, 'Add a service-script on this server, and it appears here:'),
+      h('p', {}, 'Add a service-script on this server and it appears here:'),
       h('pre', {class: 'command'}, h('code', {}, 'ssictl add check-something.bash')))]);
   }
 }
 
-// What there is of each kind; a press shows those alone.
+// How many there are of each kind; pressing one shows only those.
 class Counts {
   el = h('p', {class: 'counts', role: 'group', 'aria-label': 'Show only'});
   #filter;
@@ -206,7 +206,7 @@ function cell(label, time) {
   return h('td', {role: 'cell', class: 'c-time'}, h('span', {class: 'cell-label', 'aria-hidden': 'true'}, label), time.el);
 }
 
-// What can be done with the server.
+// The actions on the server.
 function serverMenu({api, store, router, announcer}, id) {
   const server = () => store.servers.get(id);
   const entry = (text, f) => h('button', {type: 'button', on: {click: () => {

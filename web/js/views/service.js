@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// One service: how it stands, what is known of it, and what it reported lately.
+// One service: its state, its properties, its timeline and its recent results.
 
 import {KeyedList, flash, foreign, h, setAttribute, setHidden, setText} from '../base/dom.js';
 import {icon} from '../base/icons.js';
@@ -58,10 +58,10 @@ export function serviceView({api, store, announcer}, {id, name}) {
       setText(crumb, store.servers.get(id)?.name ?? 'Server');
       if (services === undefined && !(store.loaded && !store.servers.has(id))) return;
       if (services instanceof ApiError && services.status !== 404)
-        return el.replaceChildren(whole[0], trouble(`The service cannot be read. ${services.message}`));
+        return el.replaceChildren(whole[0], trouble(`The service could not be loaded. ${services.message}`));
       if (!service) {
         before = null;
-        return el.replaceChildren(...notFound('There is no such service', 'It may have been removed on its server.').childNodes);
+        return el.replaceChildren(...notFound('Service not found', 'It may have been removed on its server.').childNodes);
       }
       because.set(findCauses(services).get(name));
       facts.depends(service.depends_on ?? [], services);
@@ -152,14 +152,14 @@ class Facts {
   }
 }
 
-// The last results, read again when the service has reported, at most once a second.
+// The recent results, reloaded when the service reports, at most once a second.
 class Events {
   #body = h('tbody', {role: 'rowgroup'});
   #list = new KeyedList(this.#body, eventRow);
   #state = h('div', {class: 'state'}, loading());
   #table = h('table', {class: 'grid events', role: 'table', 'aria-labelledby': 'events-title', hidden: true},
              h('thead', {role: 'rowgroup'}, h('tr', {role: 'row'},
-               [['Time', 'c-at'], ['Result', 'c-status'], ['Message', 'c-message'], ['Took', 'c-took']]
+               [['Time', 'c-at'], ['Result', 'c-status'], ['Message', 'c-message'], ['Duration', 'c-took']]
                  .map(([text, c]) => h('th', {scope: 'col', role: 'columnheader', class: c}, text)))),
              this.#body);
   el = h('section', {}, h('h2', {id: 'events-title'}, 'Recent results'), this.#state, this.#table);
@@ -196,7 +196,7 @@ class Events {
       this.failed = false;
     } catch (e) {
       this.failed = true;
-      if (!this.#stopped && e.status !== 401) this.#state.replaceChildren(trouble(`The results cannot be read. ${e.message}`));
+      if (!this.#stopped && e.status !== 401) this.#state.replaceChildren(trouble(`The results could not be loaded. ${e.message}`));
     }
     if (this.#stopped) return;
     this.#timer = setTimeout(() => {
@@ -208,11 +208,11 @@ class Events {
   }
 
   #show(events) {
-    const times = new Map(); // equal ones get a number
+    const times = new Map(); // how often each key has occurred; duplicates are numbered
 
     this.#state.replaceChildren(...(events.length ? [] : [h('p', {class: 'muted'}, 'Nothing has been reported yet.')]));
     setHidden(this.#table, !events.length);
-    // Counted from the oldest, so that a row keeps its key when newer ones come.
+    // Numbered from the oldest, so that a row keeps its key when newer ones arrive.
     const keyed = events.toReversed().map((event, i, all) => {
       const key = `${event.received_at} ${event.at} ${event.kind} ${event.invocation_id}`;
       const n = (times.get(key) ?? 0) + 1;
@@ -223,7 +223,7 @@ class Events {
   }
 }
 
-// What says the same as the one before is shown more quietly, so that the eye finds the changes.
+// A result equal to the previous one is dimmed, so that changes stand out.
 function repeats(event, older) {
   return event.kind === 'result' && older.kind === 'result' && event.status === older.status && event.message === older.message;
 }

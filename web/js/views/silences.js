@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// What is silenced now, and the way to end it.
+// The active silences.
 
 import {foreign, h, setAttribute, setText} from '../base/dom.js';
 import {time} from '../base/time.js';
@@ -8,14 +8,14 @@ import {plainTable, section} from '../parts/section.js';
 import {askSilence} from '../dialogs/silence.js';
 
 export function silencesView({api, store}) {
-  let named = []; // what carries the name of a server, which may become known, or another one, later
+  let named = []; // elements that name a server, whose name may arrive or change later
   const name = () => {
     for (const {silence, what, end} of named) {
       setText(what, targetOf(silence, store));
-      setAttribute(end, 'aria-label', `End the silence of ${targetOf(silence, store)}`);
+      setAttribute(end, 'aria-label', `End the silence for ${targetOf(silence, store)}`);
     }
   };
-  const list = section('silences-list', 'In force', {
+  const list = section('silences-list', 'Active', {
     read: () => api.silences.list(),
     show: (silences) => {
       named = silences.map((silence) => ({silence, what: foreign('bdi'), end: act('End', async () => {
@@ -27,8 +27,8 @@ export function silencesView({api, store}) {
     },
   });
   const table = () => (named.length ? plainTable('Silences', ['What', 'Reason', 'Ends', ''], named.map(({silence: s, what, end}) => [
-    what, foreign('bdi', {}, s.reason), time(s.ends_at, 'When it is ended', 'due'), end,
-  ])) : h('p', {class: 'muted'}, 'Nothing is silenced. A server or a service is silenced on its own page, many of them by a label here.'));
+    what, foreign('bdi', {}, s.reason), time(s.ends_at, 'Until ended', 'due'), end,
+  ])) : h('p', {class: 'muted'}, 'Nothing is silenced. Silence a server or a service on its page, or all servers with a label below.'));
   const label = field('silence-label', 'Label', h('input', {...AS_TYPED, list: 'known-labels'}));
   const known = h('datalist', {id: 'known-labels'});
 
@@ -43,7 +43,7 @@ export function silencesView({api, store}) {
           h('section', {class: 'part', 'aria-labelledby': 'by-label'}, h('h2', {id: 'by-label'}, 'All servers with a label'),
             h('form', {class: 'form', novalidate: true, on: {submit: (e) => {
               e.preventDefault();
-              label.complain(label.value ? '' : 'Name a label.');
+              label.complain(label.value ? '' : 'Enter a label.');
               if (label.value) askSilence(api, `servers with “${label.value}”`, {label: label.value}, () => list.load());
             }}}, label.el, known, h('div', {class: 'actions'}, h('button', {type: 'submit'}, 'Silence …'))))),
   };
