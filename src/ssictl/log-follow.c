@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shared/bus-owner.h"
+#include "log-follow.h"
 #include "log-lines.h"
 
 /* Reading on as the agent has more. It authorises once, at FollowLog; ReadLog answers when there is a line. An agent that

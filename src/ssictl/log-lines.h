@@ -20,6 +20,3 @@ int log_lines_next(sd_bus_message *m, LogLine *ret);
 /* NULL when out of memory. */
 json_object *log_line_to_json(const LogLine *l);
 void log_line_print(const LogLine *l);
-
-/* Prints the last n lines and those that come, until interrupted or until the service is removed. */
-int log_follow(Ctl *c, const char *name, unsigned n);

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "shared/bus-owner.h"
+#include "server-call.h"
 #include "server.h"
 #include "text.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "server-call.h"
 #include "server.h"
 
 int server_list(Ctl *c, int argc, char *argv[])

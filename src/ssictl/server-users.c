@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <termios.h>
 
+#include "server-call.h"
 #include "server.h"
 
 #define PASSWORD_SIZE_MAX 1024U
