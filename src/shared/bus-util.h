@@ -17,6 +17,7 @@
 #define UPLINK_BUS_NAME  "org.ssi.Uplink1"
 #define UPLINK_PATH      "/org/ssi/Uplink1"
 #define UPLINK_INTERFACE "org.ssi.Uplink1"
+#define UPLINK_ERROR(name) "org.ssi.Uplink1.Error." name
 
 #define SERVER_BUS_NAME     "org.ssi.Server1"
 #define SERVER_PATH         "/org/ssi/Server1"

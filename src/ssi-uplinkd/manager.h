@@ -7,17 +7,15 @@
 #include <systemd/sd-event.h>
 
 #include "inventory.h"
+#include "register.h"
 #include "shared/polkit.h"
 #include "session.h"
 #include "shutdown.h"
-
-#define UPLINK_ERROR(name) "org.ssi.Uplink1.Error." name
 
 #define UPLINK_STRINGS 3
 #define UPLINK_FIGURES 5
 
 typedef struct BusOwner BusOwner;
-typedef struct Registration Registration;
 
 typedef struct Manager {
         sd_event *event;
@@ -58,13 +56,6 @@ int manager_forget(Manager *m);
 /* Announces the properties soon. */
 void manager_changed(Manager *m);
 
-/* uplink-bus.c */
+/* manager-bus.c */
 int manager_add_object(Manager *m);
 void manager_emit_changed(Manager *m);
-
-/* register.c: claims an agent and connects, then answers the message. */
-int registration_start(Manager *m, sd_bus_message *message, const char *server_url, const char *claim_token,
-                       const char *ca, sd_bus_error *error);
-void registration_connected(Registration *r);
-void registration_disconnected(Registration *r, const char *reason, bool final);
-Registration *registration_free(Registration *r);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "shared/bus-util.h"
 #include "shared/json-util.h"
 #include "shared/log.h"
-#include "manager.h"
 #include "messages.h"
+#include "register.h"
 
 #define CLAIM_PATH      "/api/v1/agents/claim"
 #define CLAIM_TOKEN_MAX 1024U
@@ -10,7 +11,10 @@
 /* 1. claim: the token for an agent id and a key. 2. They are saved. 3. The session connects for the first time.
  * 4. The caller is answered. */
 struct Registration {
-        Manager *manager;
+        Registration **slot;
+        Net *net;
+        registration_claimed_t claimed;
+        void *userdata;
         sd_bus_message *message;
         NetConn *conn; /* while claiming */
         bool connecting;
@@ -26,8 +30,8 @@ Registration *registration_free(Registration *r)
         sd_bus_message_unref(r->message);
         credentials_done(&r->credentials);
         server_url_done(&r->url);
-        if (r->manager->registration == r)
-                r->manager->registration = NULL;
+        if (*r->slot == r)
+                *r->slot = NULL;
         free(r);
         return NULL;
 }
@@ -95,7 +99,6 @@ static void on_refused(Registration *r, unsigned status, const char *text, size_
 static void on_claimed(unsigned status, const char *text, size_t length, void *userdata)
 {
         Registration *r = userdata;
-        Manager *m = r->manager;
         int k;
 
         r->conn = net_conn_close(r->conn);
@@ -116,7 +119,7 @@ static void on_claimed(unsigned status, const char *text, size_t length, void *u
                 return;
         }
         r->connecting = true;
-        k = manager_adopt(m, &r->credentials, &r->url);
+        k = r->claimed(&r->credentials, &r->url, r->userdata);
         if (k < 0)
                 finish(r, UPLINK_ERROR("ConnectionFailed"), "Registered, but cannot connect: %s", strerror(-k));
 }
@@ -166,7 +169,7 @@ static int begin(Registration *r, const char *claim_token, const char *ca, sd_bu
         _cleanup_free_ char *body = NULL;
         int k;
 
-        k = net_set_ca(r->manager->net, ca);
+        k = net_set_ca(r->net, ca);
         if (k == -EINVAL)
                 return sd_bus_error_set(error, UPLINK_ERROR("InvalidCA"),
                                         "The certificate authority is not a certificate in PEM form.");
@@ -175,11 +178,11 @@ static int begin(Registration *r, const char *claim_token, const char *ca, sd_bu
         k = message_claim(claim_token, &body);
         if (k < 0)
                 return k;
-        return net_post(r->manager->net, &r->url, CLAIM_PATH, body, &claim_ops, r, &r->conn);
+        return net_post(r->net, &r->url, CLAIM_PATH, body, &claim_ops, r, &r->conn);
 }
 
-int registration_start(Manager *m, sd_bus_message *message, const char *server_url, const char *claim_token,
-                       const char *ca, sd_bus_error *error)
+int registration_start(Registration **slot, Net *net, sd_bus_message *message, const char *server_url, const char *claim_token,
+                       const char *ca, registration_claimed_t claimed, void *userdata, sd_bus_error *error)
 {
         Registration *r;
         int k;
@@ -189,7 +192,10 @@ int registration_start(Manager *m, sd_bus_message *message, const char *server_u
         r = calloc(1, sizeof(*r));
         if (!r)
                 return -ENOMEM;
-        r->manager = m;
+        r->slot = slot;
+        r->net = net;
+        r->claimed = claimed;
+        r->userdata = userdata;
         r->message = sd_bus_message_ref(message);
         k = check_url(server_url, &r->url, error);
         if (k >= 0) {
@@ -201,6 +207,6 @@ int registration_start(Manager *m, sd_bus_message *message, const char *server_u
                 registration_free(r);
                 return k;
         }
-        m->registration = r;
+        *slot = r;
         return 0;
 }

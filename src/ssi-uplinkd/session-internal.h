@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* session.c is the life of a connection, session-messages.c what is said on it. */
+/* session.c is the life of a connection; session-messages.c, below it, is what is said on it. */
 
 #include "backoff.h"
 #include "shared/journal/follow.h"
@@ -45,12 +45,9 @@ struct Session {
         SessionStats stats;
 };
 
-/* session.c */
-/* The connection, or the attempt at one, is over. */
-void session_lose(Session *s, const char *reason, bool final);
-
-/* session-messages.c */
-void session_received(unsigned status, const char *text, size_t length, void *userdata);
-void session_writable(void *userdata);
+/* session-messages.c. After a negative errno the connection is of no more use. */
+int session_receive(Session *s, const char *text, size_t length);
+/* Sends one frame, when there is room for one. */
+int session_send(Session *s);
 /* A message that says no more than its type, in its place among the items. */
 int session_push_mark(Session *s, const char *type);

@@ -81,7 +81,7 @@ static void on_error(Session *s, json_object *payload)
         snprintf(s->error, sizeof(s->error), "%s", strempty(clean));
 }
 
-static int dispatch(Session *s, const char *text, size_t length)
+int session_receive(Session *s, const char *text, size_t length)
 {
         _cleanup_json_ json_object *o = NULL;
         json_object *payload;
@@ -103,19 +103,6 @@ static int dispatch(Session *s, const char *text, size_t length)
                 on_error(s, payload);
         /* Anything else is of a later version. */
         return 0;
-}
-
-void session_received(unsigned status, const char *text, size_t length, void *userdata)
-{
-        Session *s = userdata;
-        char reason[128];
-        int r;
-
-        r = dispatch(s, text, length);
-        if (r >= 0)
-                return;
-        snprintf(reason, sizeof(reason), "cannot use the backend's message: %s", strerror(-r));
-        session_lose(s, reason, false);
 }
 
 /* --- to the backend --- */
@@ -178,10 +165,8 @@ static int send_frame(Session *s)
         return 0;
 }
 
-/* One frame for each time that there is room. */
-void session_writable(void *userdata)
+int session_send(Session *s)
 {
-        Session *s = userdata;
         int r = 0;
 
         if (s->going_down_sent) {
@@ -202,6 +187,5 @@ void session_writable(void *userdata)
                 net_conn_want_write(s->conn);
         } else if (s->state == SESSION_STREAMING)
                 r = send_frame(s);
-        if (r < 0)
-                session_lose(s, strerror(-r), false);
+        return r;
 }

@@ -44,6 +44,7 @@ static void disconnect(Session *s)
 }
 
 static int attempt(Session *s);
+static void lose(Session *s, const char *reason, bool final);
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -53,7 +54,7 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         s->retry = sd_event_source_disable_unref(s->retry);
         r = attempt(s);
         if (r < 0)
-                session_lose(s, strerror(-r), false);
+                lose(s, strerror(-r), false);
         return 0;
 }
 
@@ -74,7 +75,8 @@ static int wait_and_retry(Session *s)
         return 0;
 }
 
-void session_lose(Session *s, const char *reason, bool final)
+/* The connection, or the attempt at one, is over. */
+static void lose(Session *s, const char *reason, bool final)
 {
         bool was_connected = s->state == SESSION_STREAMING;
         char copy[512];
@@ -147,7 +149,7 @@ static void on_caught_up(void *userdata)
 
         r = session_push_mark(s, "live");
         if (r < 0)
-                session_lose(s, strerror(-r), false);
+                lose(s, strerror(-r), false);
 }
 
 static void on_journal_failed(int error, void *userdata)
@@ -155,7 +157,7 @@ static void on_journal_failed(int error, void *userdata)
         char reason[128];
 
         snprintf(reason, sizeof(reason), "cannot read the journal: %s", strerror(-error));
-        session_lose(userdata, reason, false);
+        lose(userdata, reason, false);
 }
 
 static const JournalFollowOps follow_ops = {
@@ -182,7 +184,7 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
         uint64_t heard = net_conn_heard(s->conn);
 
         if (s->state == SESSION_AUTHENTICATING || usec >= heard + DEAD_AFTER_USEC) {
-                session_lose(s, "the backend does not answer", false);
+                lose(s, "the backend does not answer", false);
                 return 0;
         }
         if (usec < heard + PING_AFTER_USEC)
@@ -216,7 +218,30 @@ static void on_opened(void *userdata)
         if (r >= 0)
                 r = sd_event_add_post(s->event, &s->listen, on_turn, s);
         if (r < 0)
-                session_lose(s, strerror(-r), false);
+                lose(s, strerror(-r), false);
+}
+
+static void on_received(unsigned status, const char *text, size_t length, void *userdata)
+{
+        Session *s = userdata;
+        char reason[128];
+        int r;
+
+        r = session_receive(s, text, length);
+        if (r >= 0)
+                return;
+        snprintf(reason, sizeof(reason), "cannot use the backend's message: %s", strerror(-r));
+        lose(s, reason, false);
+}
+
+static void on_writable(void *userdata)
+{
+        Session *s = userdata;
+        int r;
+
+        r = session_send(s);
+        if (r < 0)
+                lose(s, strerror(-r), false);
 }
 
 static void on_closed(unsigned code, const char *reason, void *userdata)
@@ -226,13 +251,13 @@ static void on_closed(unsigned code, const char *reason, void *userdata)
         s->restarts = s->state >= SESSION_AUTHENTICATING && (code == CLOSE_GOING_AWAY || code == CLOSE_RESTART);
         if (s->restarts)
                 backoff_reset(&s->backoff);
-        session_lose(s, reason, code == CLOSE_UNAUTHORIZED);
+        lose(s, reason, code == CLOSE_UNAUTHORIZED);
 }
 
 static const NetOps net_ops = {
         .opened = on_opened,
-        .received = session_received,
-        .writable = session_writable,
+        .received = on_received,
+        .writable = on_writable,
         .closed = on_closed,
 };
 

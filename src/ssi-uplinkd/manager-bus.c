@@ -28,6 +28,11 @@ static bool is_registered_with(const Manager *m, const char *server_url, const c
         return same;
 }
 
+static int on_claimed(Credentials *credentials, ServerUrl *url, void *userdata)
+{
+        return manager_adopt(userdata, credentials, url);
+}
+
 static int method_register(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         const char *server_url, *claim_token, *ca = NULL;
@@ -56,7 +61,7 @@ static int method_register(sd_bus_message *message, void *userdata, sd_bus_error
                                          m->credentials.server_url, is_registered_with(m, server_url, NULL) ?
                                                  " and another certificate authority" : "");
         }
-        r = registration_start(m, message, server_url, claim_token, ca, error);
+        r = registration_start(&m->registration, m->net, message, server_url, claim_token, ca, on_claimed, m, error);
         return r < 0 ? r : 1;
 }
 
