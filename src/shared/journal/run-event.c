@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <signal.h>
 
-#include "shared/journal/run-tracker.h"
+#include "shared/journal/run-event.h"
 
 /* systemd.exec(5): execve() failed. */
 #define EXIT_STATUS_EXEC 203

@@ -27,7 +27,7 @@ void stream_free(RunTracker *t, Stream *m)
         free(m);
 }
 
-int run_new(RunTracker *t, Service *s, sd_id128_t invocation_id, Run **ret)
+int run_new(RunTracker *t, TrackedService *s, sd_id128_t invocation_id, Run **ret)
 {
         Run *run, *i, *tmp;
         unsigned n = 0;
@@ -55,7 +55,7 @@ int run_new(RunTracker *t, Service *s, sd_id128_t invocation_id, Run **ret)
         return 0;
 }
 
-Run *run_find_by_invocation(Service *s, sd_id128_t id)
+Run *run_find_by_invocation(TrackedService *s, sd_id128_t id)
 {
         Run *run, *found = NULL;
 
@@ -65,7 +65,7 @@ Run *run_find_by_invocation(Service *s, sd_id128_t id)
         return found;
 }
 
-Run *run_find_by_stream(Service *s, sd_id128_t id)
+Run *run_find_by_stream(TrackedService *s, sd_id128_t id)
 {
         Run *run;
 
@@ -75,7 +75,7 @@ Run *run_find_by_stream(Service *s, sd_id128_t id)
         return NULL;
 }
 
-Stream *stream_find(Service *s, sd_id128_t id)
+Stream *stream_find(TrackedService *s, sd_id128_t id)
 {
         Stream *m;
 
@@ -154,7 +154,7 @@ static Run *find_early(Run *run)
         return NULL;
 }
 
-int service_match(RunTracker *t, Service *s)
+int service_match(RunTracker *t, TrackedService *s)
 {
         Run *run, *early;
         int r;
@@ -239,7 +239,7 @@ static int supersede_others(RunTracker *t, Run *by, const RunEntry *e)
         return 0;
 }
 
-int run_get(RunTracker *t, Service *s, const RunEntry *e, Run **ret)
+int run_get(RunTracker *t, TrackedService *s, const RunEntry *e, Run **ret)
 {
         Run *run;
         int r;

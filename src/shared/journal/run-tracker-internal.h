@@ -10,7 +10,7 @@
 #include "shared/journal/run-tracker.h"
 #include "shared/status-line.h"
 
-typedef struct Service Service;
+typedef struct TrackedService TrackedService;
 typedef struct Hold Hold;
 
 typedef enum HoldType {
@@ -38,7 +38,7 @@ typedef struct Slot {
 
 typedef struct Run {
         Hold hold; /* first: see hold_run() */
-        Service *service;
+        TrackedService *service;
         sd_id128_t invocation_id, stream_id;
         bool start_seen, has_stream, has_line;
         bool ended, failed;
@@ -60,7 +60,7 @@ typedef struct Run {
 /* An anonymous stream that is not yet claimed by a run. */
 typedef struct Stream {
         Hold hold; /* first */
-        Service *service;
+        TrackedService *service;
         sd_id128_t id;
         bool has_line;
         bool doubtful; /* came so early that its run may lie before what the tracker sees */
@@ -70,7 +70,7 @@ typedef struct Stream {
         struct Stream *prev, *next;
 } Stream;
 
-struct Service {
+struct TrackedService {
         char slug[SLUG_MAX + 1];
         Run *runs;         /* oldest first */
         Stream *unclaimed; /* oldest first */
@@ -81,7 +81,7 @@ struct RunTracker {
         run_tracker_lookup_t lookup;
         void *userdata;
         Run *looking_up;
-        Service *services;
+        TrackedService *services;
         unsigned n_kept; /* services left by the last sweep */
         Hold *holds;
         Slot *slots;
@@ -127,12 +127,12 @@ int run_correct(RunTracker *t, Run *run);
 /* The same of one that is undecided, which it no longer is. The hold goes on. */
 int run_conclude_failure(RunTracker *t, Run *run);
 
-int run_new(RunTracker *t, Service *s, sd_id128_t invocation_id, Run **ret);
+int run_new(RunTracker *t, TrackedService *s, sd_id128_t invocation_id, Run **ret);
 void run_free(RunTracker *t, Run *run);
 /* The run that e speaks of, which may be new. Others that had not been seen to end then have. */
-int run_get(RunTracker *t, Service *s, const RunEntry *e, Run **ret);
-Run *run_find_by_stream(Service *s, sd_id128_t id);
-Run *run_find_by_invocation(Service *s, sd_id128_t id);
+int run_get(RunTracker *t, TrackedService *s, const RunEntry *e, Run **ret);
+Run *run_find_by_stream(TrackedService *s, sd_id128_t id);
+Run *run_find_by_invocation(TrackedService *s, sd_id128_t id);
 
 void run_bind(Run *run, sd_id128_t stream_id);
 /* Takes the line. e, the entry being fed, is needed only where the run can be concluded: a correction stands at it. */
@@ -147,7 +147,7 @@ int run_claim(RunTracker *t, Run *run, Stream *m, const RunEntry *e);
 /* A run has one stream: this one was not the run's, but an earlier one's. */
 int run_move_stream(RunTracker *t, Run *from, Run *to, const RunEntry *e);
 /* Lets ended runs claim streams, in order, as far as there is no doubt. */
-int service_match(RunTracker *t, Service *s);
+int service_match(RunTracker *t, TrackedService *s);
 
-Stream *stream_find(Service *s, sd_id128_t id);
+Stream *stream_find(TrackedService *s, sd_id128_t id);
 void stream_free(RunTracker *t, Stream *m);

@@ -41,7 +41,7 @@
 /* A failed run is the first that may claim a stream: did it print the first of them? Only if there are enough for all. */
 static int decide_failed(RunTracker *t, Run *run)
 {
-        Service *s = run->service;
+        TrackedService *s = run->service;
         unsigned claims = 0, streams = 0;
         Stream *m;
         Run *i;
@@ -74,7 +74,7 @@ static int run_due(RunTracker *t, Run *run)
         return run_conclude(t, run);
 }
 
-static Run *first_claiming(Service *s)
+static Run *first_claiming(TrackedService *s)
 {
         Run *run;
 
@@ -87,7 +87,7 @@ static Run *first_claiming(Service *s)
 static int stream_due(RunTracker *t, Stream *m)
 {
         Run *run, *under_way = NULL, *late = NULL;
-        Service *s = m->service;
+        TrackedService *s = m->service;
         sd_id128_t id = m->id;
         Slot *slot;
         int r;
@@ -147,7 +147,7 @@ static int hold_due(RunTracker *t, Hold *h)
 
 static int boot_changed(RunTracker *t)
 {
-        Service *s, *stmp;
+        TrackedService *s, *stmp;
         Run *run, *rtmp;
         int r;
 
@@ -210,7 +210,7 @@ static int parse_line(const RunEntry *e, StatusLine *ret)
         return r == -EBADMSG ? 0 : r < 0 ? r : 1;
 }
 
-static int stream_new(RunTracker *t, Service *s, const RunEntry *e, Stream **ret)
+static int stream_new(RunTracker *t, TrackedService *s, const RunEntry *e, Stream **ret)
 {
         Stream *m;
         int r;
@@ -268,7 +268,7 @@ static int bind_second(RunTracker *t, Run *run, const RunEntry *e)
         return 0;
 }
 
-static int feed_line(RunTracker *t, Service *s, const RunEntry *e)
+static int feed_line(RunTracker *t, TrackedService *s, const RunEntry *e)
 {
         bool anonymous = sd_id128_is_null(e->invocation_id);
         StatusLine line = {};
@@ -311,7 +311,7 @@ fail:
         return r;
 }
 
-static int feed_stop(RunTracker *t, Service *s, const RunEntry *e)
+static int feed_stop(RunTracker *t, TrackedService *s, const RunEntry *e)
 {
         Run *run = run_find_by_invocation(s, e->invocation_id);
         int r;
@@ -325,7 +325,7 @@ static int feed_stop(RunTracker *t, Service *s, const RunEntry *e)
         return r;
 }
 
-static int feed_manager(RunTracker *t, Service *s, const RunEntry *e)
+static int feed_manager(RunTracker *t, TrackedService *s, const RunEntry *e)
 {
         Stream *m;
         Run *run;
@@ -393,9 +393,9 @@ int run_tracker_add_earlier_line(RunTracker *t, const RunEntry *e)
         return r <= 0 ? r : run_add_line(t, run, &line, e);
 }
 
-static int service_get(RunTracker *t, const char *slug, Service **ret)
+static int service_get(RunTracker *t, const char *slug, TrackedService **ret)
 {
-        Service *s;
+        TrackedService *s;
 
         HASH_FIND_STR(t->services, slug, s);
         if (!s) {
@@ -411,7 +411,7 @@ static int service_get(RunTracker *t, const char *slug, Service **ret)
 
 int run_tracker_feed(RunTracker *t, const RunEntry *e)
 {
-        Service *s;
+        TrackedService *s;
         Slot *slot;
         int r;
 
@@ -471,7 +471,7 @@ int run_tracker_next(RunTracker *t, RunEvent *ret)
 
 /* --- the tracker itself --- */
 
-static void service_free(RunTracker *t, Service *s)
+static void service_free(RunTracker *t, TrackedService *s)
 {
         while (s->runs)
                 run_free(t, s->runs);
@@ -483,7 +483,7 @@ static void service_free(RunTracker *t, Service *s)
 
 void run_tracker_forget(RunTracker *t, const char *slug)
 {
-        Service *s;
+        TrackedService *s;
 
         HASH_FIND_STR(t->services, slug, s);
         if (s)
@@ -492,7 +492,7 @@ void run_tracker_forget(RunTracker *t, const char *slug)
 
 void run_tracker_sweep(RunTracker *t, bool (*keep)(const char *slug, void *userdata), void *userdata)
 {
-        Service *s, *tmp;
+        TrackedService *s, *tmp;
 
         if (HASH_COUNT(t->services) <= 2 * t->n_kept + SWEEP_SERVICES_MIN)
                 return;
@@ -517,7 +517,7 @@ int run_tracker_new(run_tracker_lookup_t lookup, void *userdata, RunTracker **re
 
 RunTracker *run_tracker_free(RunTracker *t)
 {
-        Service *s, *tmp;
+        TrackedService *s, *tmp;
 
         if (!t)
                 return NULL;

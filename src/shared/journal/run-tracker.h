@@ -6,34 +6,11 @@
 
 #include <systemd/sd-id128.h>
 
+#include "shared/journal/run-event.h"
 #include "shared/slug.h"
-#include "shared/status.h"
-#include "shared/util.h"
 
 /* How long the end of a run is held when its line has not been seen, in the journal's time. */
 #define RUN_GRACE_USEC (500 * USEC_PER_MSEC)
-
-typedef enum RunErrorKind {
-        RUN_ERROR_NONE = -1,
-        RUN_ERROR_EXIT_CODE,
-        RUN_ERROR_SIGNAL,
-        RUN_ERROR_CORE_DUMP,
-        RUN_ERROR_TIMEOUT,
-        RUN_ERROR_OOM_KILL,
-        RUN_ERROR_NO_STATUS_LINE,
-        RUN_ERROR_RESOURCES,
-        RUN_ERROR_NOT_EXECUTABLE,
-        RUN_ERROR_OTHER,
-        _RUN_ERROR_MAX,
-} RunErrorKind;
-
-/* As in docs/protocol.md ("exit-code", …). NULL out of range. */
-const char *run_error_kind_to_string(RunErrorKind k);
-
-/* What UNIT_RESULT= and the main process's exit (exit_code may be NULL: unknown) say, as a kind and a sentence for
- * people that the caller owns. -ENOMEM. */
-int run_failure_describe(
-        const char *result, const char *exit_code, int exit_status, RunErrorKind *ret_kind, char **ret_detail);
 
 typedef enum RunEntryType {
         RUN_ENTRY_START,   /* the manager starts the unit */
@@ -61,30 +38,6 @@ typedef struct RunEntry {
         int exit_status;
         const char *result; /* UNIT_RESULT= */
 } RunEntry;
-
-/* A concluded run. Has either a status or an error. */
-typedef struct RunEvent {
-        char *slug;
-        char *cursor;             /* of the entry that the event stands at: reading on after it gives the next events */
-        sd_id128_t invocation_id; /* SD_ID128_NULL when no end entry told it */
-        Status status;            /* _STATUS_INVALID for an execution error */
-        char *message;            /* NULL for an execution error */
-        RunErrorKind error;       /* RUN_ERROR_NONE for a result */
-        char *detail;             /* a sentence for people; NULL for a result */
-        uint64_t timestamp;       /* usec since the epoch: what the line says; for an error, when the run ended */
-        uint64_t started;         /* usec since the epoch; 0 when unknown */
-        uint64_t ended;           /* usec since the epoch; 0 when unknown */
-        uint64_t duration;        /* usec; USEC_INFINITY when unknown */
-        bool stopped;             /* an error of a run that was stopped: by an administrator, or since the host goes down */
-        bool correction;          /* a line that came late changes what an earlier event of this run said */
-} RunEvent;
-
-#define RUN_EVENT_INIT ((RunEvent){.status = _STATUS_INVALID, .error = RUN_ERROR_NONE, .duration = USEC_INFINITY})
-
-/* Frees what e holds and makes it RUN_EVENT_INIT. */
-void run_event_done(RunEvent *e);
-/* Makes *ret a deep copy; -ENOMEM. */
-int run_event_copy(const RunEvent *e, RunEvent *ret);
 
 /* Called at the end of a run whose start the tracker has not seen: gives every earlier line of that invocation, oldest
  * first, through run_tracker_add_earlier_line(), and the run's start through run_tracker_add_earlier_start(). Negative
