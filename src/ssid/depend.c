@@ -4,7 +4,7 @@
 
 #include "depend.h"
 #include "shared/log.h"
-#include "manager.h"
+#include "service.h"
 #include "shared/metadata.h"
 #include "shared/slug.h"
 #include "systemd-query.h"
@@ -28,7 +28,7 @@ typedef struct Asking {
 } Asking;
 
 struct Dependencies {
-        Manager *manager;
+        Agent *agent;
         sd_event_source *timer;
         UnitGraph *graph;
         Asking *asking;
@@ -86,13 +86,13 @@ static int conclude(Dependencies *d)
         Service *s, *tmp;
         int r;
 
-        HASH_ITER(hh, d->manager->services, s, tmp)
+        HASH_ITER(hh, d->agent->services, s, tmp)
         {
                 r = for_each_watched(d, s, set_watched);
                 if (r < 0)
                         return r;
         }
-        HASH_ITER(hh, d->manager->services, s, tmp)
+        HASH_ITER(hh, d->agent->services, s, tmp)
         {
                 _cleanup_free_ char *list = NULL;
 
@@ -126,7 +126,7 @@ static int on_property(sd_bus_message *reply, void *userdata, sd_bus_error *erro
 
 static int ask_next(Asking *a)
 {
-        return systemd_query_unit_property(a->dependencies->manager->queries, unit_node_name(a->node), UNIT_INTERFACE,
+        return systemd_query_unit_property(a->dependencies->agent->queries, unit_node_name(a->node), UNIT_INTERFACE,
                                            properties[a->property], on_property, a, &a->query);
 }
 
@@ -232,12 +232,12 @@ static int begin(Dependencies *d)
         d->graph = unit_graph_new();
         if (!d->graph)
                 return -ENOMEM;
-        HASH_ITER(hh, d->manager->services, s, tmp)
+        HASH_ITER(hh, d->agent->services, s, tmp)
                 n += !isempty(s->watches);
         /* One alone depends on nothing. */
         if (n < 2)
                 return 0;
-        HASH_ITER(hh, d->manager->services, s, tmp)
+        HASH_ITER(hh, d->agent->services, s, tmp)
         {
                 r = for_each_watched(d, s, ask_watched);
                 if (r < 0)
@@ -259,20 +259,20 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-int dependencies_update(Manager *m)
+int dependencies_update(Agent *a)
 {
-        Dependencies *d = m->dependencies;
+        Dependencies *d = a->dependencies;
         int r;
 
         if (!d) {
                 d = calloc(1, sizeof(*d));
                 if (!d)
                         return -ENOMEM;
-                d->manager = m;
-                m->dependencies = d;
+                d->agent = a;
+                a->dependencies = d;
         }
         if (!d->timer)
-                return sd_event_add_time_relative(m->event, &d->timer, CLOCK_MONOTONIC, DELAY_USEC, 0, on_timer, d);
+                return sd_event_add_time_relative(a->event, &d->timer, CLOCK_MONOTONIC, DELAY_USEC, 0, on_timer, d);
         r = sd_event_source_set_time_relative(d->timer, DELAY_USEC);
         return r < 0 ? r : sd_event_source_set_enabled(d->timer, SD_EVENT_ONESHOT);
 }

@@ -6,9 +6,8 @@
  * it loads a unit of which it is asked. The answers are put together when all are there and are kept by nobody: what
  * may have changed them has everything asked again, a moment later. */
 
-typedef struct Dependencies Dependencies;
-typedef struct Manager Manager;
+#include "agent.h"
 
 /* Something may have changed: services, or systemd's units. */
-int dependencies_update(Manager *m);
+int dependencies_update(Agent *a);
 Dependencies *dependencies_free(Dependencies *d);

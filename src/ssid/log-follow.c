@@ -6,7 +6,7 @@
 #include "journal-log.h"
 #include "shared/log.h"
 #include "log-follow.h"
-#include "manager.h"
+#include "service.h"
 
 /* Each holds the journal's files open. */
 #define LOG_FOLLOWS_MAX 32U
@@ -14,7 +14,7 @@
 #define LINES_PER_ANSWER 100U
 
 struct LogFollow {
-        Manager *manager;
+        Agent *agent;
         uint32_t id;
         char *slug;
         BusOwner *caller;
@@ -40,7 +40,7 @@ DEFINE_CLEANUP(LogFollow *, log_follow_free);
 
 static void drop(LogFollow *f)
 {
-        DL_DELETE(f->manager->log_follows, f);
+        DL_DELETE(f->agent->log_follows, f);
         log_follow_free(f);
 }
 
@@ -121,14 +121,14 @@ static int watch_journal(LogFollow *f)
         events = sd_journal_get_events(f->journal);
         if (events < 0)
                 return events;
-        return sd_event_add_io(f->manager->event, &f->io, fd, (uint32_t) events, on_journal, f);
+        return sd_event_add_io(f->agent->event, &f->io, fd, (uint32_t) events, on_journal, f);
 }
 
-static LogFollow *find(Manager *m, uint32_t id)
+static LogFollow *find(Agent *a, uint32_t id)
 {
         LogFollow *f;
 
-        DL_FOREACH(m->log_follows, f)
+        DL_FOREACH(a->log_follows, f)
         {
                 if (f->id == id)
                         return f;
@@ -137,21 +137,21 @@ static LogFollow *find(Manager *m, uint32_t id)
 }
 
 int log_follow_new(
-        Manager *m, sd_bus_message *request, const Service *s, unsigned lines, const char *after, uint32_t *ret_id, sd_bus_error *error)
+        Agent *a, sd_bus_message *request, const Service *s, unsigned lines, const char *after, uint32_t *ret_id, sd_bus_error *error)
 {
         _cleanup_(log_follow_freep) LogFollow *f = NULL;
         LogFollow *i;
         unsigned n;
         int r;
 
-        DL_COUNT(m->log_follows, i, n);
+        DL_COUNT(a->log_follows, i, n);
         if (n >= LOG_FOLLOWS_MAX)
                 return sd_bus_error_set(
                         error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many logs are being followed; stop following one first.");
         f = calloc(1, sizeof(*f));
         if (!f)
                 return -ENOMEM;
-        f->manager = m;
+        f->agent = a;
         f->slug = strdup(s->slug);
         if (!f->slug)
                 return -ENOMEM;
@@ -159,22 +159,22 @@ int log_follow_new(
         if (r >= 0)
                 r = watch_journal(f);
         if (r >= 0)
-                r = bus_owner_new(m->bus, sd_bus_message_get_sender(request), on_caller, f, &f->caller);
+                r = bus_owner_new(a->bus, sd_bus_message_get_sender(request), on_caller, f, &f->caller);
         if (r < 0)
                 return r;
         do
-                f->id = ++m->last_log_follow;
-        while (find(m, f->id));
+                f->id = ++a->last_log_follow;
+        while (find(a, f->id));
         *ret_id = f->id;
-        DL_APPEND(m->log_follows, f);
+        DL_APPEND(a->log_follows, f);
         TAKE_PTR(f);
         return 0;
 }
 
 /* The sender's own, or -ENOENT with an error. */
-static int find_own(Manager *m, sd_bus_message *request, uint32_t id, LogFollow **ret, sd_bus_error *error)
+static int find_own(Agent *a, sd_bus_message *request, uint32_t id, LogFollow **ret, sd_bus_error *error)
 {
-        LogFollow *f = find(m, id);
+        LogFollow *f = find(a, id);
 
         if (!f || !bus_owner_sent(f->caller, request))
                 return sd_bus_error_setf(
@@ -183,12 +183,12 @@ static int find_own(Manager *m, sd_bus_message *request, uint32_t id, LogFollow 
         return 0;
 }
 
-int log_follow_read(Manager *m, sd_bus_message *request, uint32_t id, sd_bus_error *error)
+int log_follow_read(Agent *a, sd_bus_message *request, uint32_t id, sd_bus_error *error)
 {
         LogFollow *f = NULL;
         int r;
 
-        r = find_own(m, request, id, &f, error);
+        r = find_own(a, request, id, &f, error);
         if (r < 0)
                 return r;
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set when r >= 0 */
@@ -201,12 +201,12 @@ int log_follow_read(Manager *m, sd_bus_message *request, uint32_t id, sd_bus_err
         return r;
 }
 
-int log_follow_end(Manager *m, sd_bus_message *request, uint32_t id, sd_bus_error *error)
+int log_follow_end(Agent *a, sd_bus_message *request, uint32_t id, sd_bus_error *error)
 {
         LogFollow *f = NULL;
         int r;
 
-        r = find_own(m, request, id, &f, error);
+        r = find_own(a, request, id, &f, error);
         if (r < 0)
                 return r;
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set when r >= 0 */
@@ -216,11 +216,11 @@ int log_follow_end(Manager *m, sd_bus_message *request, uint32_t id, sd_bus_erro
         return 0;
 }
 
-void log_follows_removed(Manager *m, const Service *s)
+void log_follows_removed(Agent *a, const Service *s)
 {
         LogFollow *f, *tmp;
 
-        DL_FOREACH_SAFE(m->log_follows, f, tmp)
+        DL_FOREACH_SAFE(a->log_follows, f, tmp)
         {
                 if (!streq(f->slug, s->slug))
                         continue;
@@ -230,8 +230,8 @@ void log_follows_removed(Manager *m, const Service *s)
         }
 }
 
-void log_follows_free(Manager *m)
+void log_follows_free(Agent *a)
 {
-        while (m->log_follows)
-                drop(m->log_follows);
+        while (a->log_follows)
+                drop(a->log_follows);
 }

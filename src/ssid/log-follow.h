@@ -4,22 +4,19 @@
 /* Following what a service prints. The caller reads when it is ready for more, so that a slow one holds up nobody and
  * nothing piles up; and it is authorised once, when it begins. */
 
-#include <systemd/sd-bus.h>
-
-typedef struct Manager Manager;
-typedef struct Service Service;
+#include "agent.h"
 
 /* Begins for the sender of the request, who has been authorised: with the last lines, or after a cursor. It ends when the
  * sender leaves the bus. */
-int log_follow_new(Manager *m, sd_bus_message *request, const Service *s, unsigned lines, const char *after,
+int log_follow_new(Agent *a, sd_bus_message *request, const Service *s, unsigned lines, const char *after,
                    uint32_t *ret_id, sd_bus_error *error);
 
 /* Answers the request with lines, at once or when there are some. */
-int log_follow_read(Manager *m, sd_bus_message *request, uint32_t id, sd_bus_error *error);
+int log_follow_read(Agent *a, sd_bus_message *request, uint32_t id, sd_bus_error *error);
 
-int log_follow_end(Manager *m, sd_bus_message *request, uint32_t id, sd_bus_error *error);
+int log_follow_end(Agent *a, sd_bus_message *request, uint32_t id, sd_bus_error *error);
 
 /* The service goes: ends what follows it, and says so to those who wait. */
-void log_follows_removed(Manager *m, const Service *s);
+void log_follows_removed(Agent *a, const Service *s);
 
-void log_follows_free(Manager *m);
+void log_follows_free(Agent *a);

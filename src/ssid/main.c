@@ -14,7 +14,7 @@ static int start(void **ret_manager, sd_event **ret_event)
         r = manager_start(m);
         if (r < 0)
                 return r;
-        *ret_event = m->event;
+        *ret_event = m->agent.event;
         *ret_manager = TAKE_PTR(m);
         return 0;
 }

@@ -2,7 +2,7 @@
 #include <systemd/sd-bus.h>
 
 #include "shared/bus-util.h"
-#include "manager-bus-script.h"
+#include "manager.h"
 #include "operation.h"
 #include "test-run.h"
 #include "validate.h"
@@ -88,7 +88,7 @@ static int read_and_authorize(Manager *m, sd_bus_message *message, bool with_opt
         if (r < 0)
                 return r;
         return bus_verify_polkit_async(
-                message, metadata_is_privileged(s->metadata) ? ACTION_ADD_PRIVILEGED : ACTION_MANAGE, m->polkit, error);
+                message, metadata_is_privileged(s->metadata) ? ACTION_ADD_PRIVILEGED : ACTION_MANAGE, m->agent.polkit, error);
 }
 
 /* ---- ValidateScript ---- */
@@ -188,7 +188,7 @@ int manager_method_validate_script(sd_bus_message *message, void *userdata, sd_b
                 return -ENOMEM;
         v->manager = m;
         v->message = sd_bus_message_ref(message);
-        r = validation_start(m->event, TAKE_PTR(s.metadata), s.content, strlen(s.content), on_validated, v, &validation);
+        r = validation_start(m->agent.event, TAKE_PTR(s.metadata), s.content, strlen(s.content), on_validated, v, &validation);
         if (r < 0) {
                 sd_bus_message_unref(v->message);
                 free(v);
@@ -217,7 +217,7 @@ int manager_method_add_service(sd_bus_message *message, void *userdata, sd_bus_e
 
                 return sd_bus_error_setf(error, AGENT_ERROR_INVALID_SCRIPT, "%s", strempty(problems));
         }
-        r = operation_add(m, message, s.filename, s.content, TAKE_PTR(s.metadata), &s.options, error);
+        r = operation_add(&m->agent, message, s.filename, s.content, TAKE_PTR(s.metadata), &s.options, error);
         return r < 0 ? r : 1;
 }
 
@@ -232,6 +232,6 @@ int manager_method_test_script(sd_bus_message *message, void *userdata, sd_bus_e
                 return r;
         if (r == 0)
                 return 1;
-        r = test_run_start(m, message, s.filename, s.content, TAKE_PTR(s.metadata), error);
+        r = test_run_start(&m->agent, message, s.filename, s.content, TAKE_PTR(s.metadata), error);
         return r < 0 ? r : 1;
 }

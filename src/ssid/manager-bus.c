@@ -4,9 +4,9 @@
 #include "shared/bus-util.h"
 #include "journal-log.h"
 #include "log-follow.h"
-#include "manager-bus-script.h"
 #include "manager.h"
 #include "operation.h"
+#include "service-bus.h"
 #include "shared/slug.h"
 
 #define LOG_LINES_MAX 1000U
@@ -26,7 +26,7 @@ static int no_such_service(const char *name, sd_bus_error *error)
 
 static int find_service(Manager *m, const char *name, Service **ret, sd_bus_error *error)
 {
-        Service *s = manager_find(m, name);
+        Service *s = service_find(&m->agent, name);
 
         if (!s)
                 return no_such_service(name, error);
@@ -46,15 +46,15 @@ static int method_remove_service(sd_bus_message *message, void *userdata, sd_bus
         r = sd_bus_message_read(message, "s", &name);
         if (r < 0)
                 return r;
-        r = bus_verify_polkit_async(message, ACTION_MANAGE, m->polkit, error);
+        r = bus_verify_polkit_async(message, ACTION_MANAGE, m->agent.polkit, error);
         if (r < 0)
                 return r;
         if (r == 0)
                 return 1;
-        s = manager_find(m, name);
+        s = service_find(&m->agent, name);
         if (!s && (!slug_is_valid(name) || !service_has_rest(name)))
                 return no_such_service(name, error);
-        r = operation_remove(m, message, s ? s->slug : name, error);
+        r = operation_remove(&m->agent, message, s ? s->slug : name, error);
         return r < 0 ? r : 1;
 }
 
@@ -90,7 +90,7 @@ static int method_list_services(sd_bus_message *message, void *userdata, sd_bus_
         r = sd_bus_message_open_container(reply, 'a', "(sssstsstbo)");
         if (r < 0)
                 return r;
-        HASH_ITER(hh, m->services, s, tmp)
+        HASH_ITER(hh, m->agent.services, s, tmp)
         {
                 r = sd_bus_message_append(
                         reply,
@@ -128,7 +128,7 @@ static int method_get_log(sd_bus_message *message, void *userdata, sd_bus_error 
         r = sd_bus_message_read(message, "su", &name, &limit);
         if (r < 0)
                 return r;
-        r = bus_verify_polkit_async(message, ACTION_READ_OUTPUT, m->polkit, error);
+        r = bus_verify_polkit_async(message, ACTION_READ_OUTPUT, m->agent.polkit, error);
         if (r < 0)
                 return r;
         if (r == 0)
@@ -182,7 +182,7 @@ static int method_follow_log(sd_bus_message *message, void *userdata, sd_bus_err
         r = bus_read_options(message, read_follow_option, &options, AGENT_ERROR_INVALID_OPTION, error);
         if (r < 0)
                 return r;
-        r = bus_verify_polkit_async(message, ACTION_READ_OUTPUT, m->polkit, error);
+        r = bus_verify_polkit_async(message, ACTION_READ_OUTPUT, m->agent.polkit, error);
         if (r < 0)
                 return r;
         if (r == 0)
@@ -190,7 +190,7 @@ static int method_follow_log(sd_bus_message *message, void *userdata, sd_bus_err
         r = find_service(m, name, &s, error);
         if (r < 0)
                 return r;
-        r = log_follow_new(m, message, s, MIN(options.lines, LOG_LINES_MAX), options.after, &id, error);
+        r = log_follow_new(&m->agent, message, s, MIN(options.lines, LOG_LINES_MAX), options.after, &id, error);
         if (r < 0)
                 return r;
         return sd_bus_reply_method_return(message, "u", id);
@@ -198,25 +198,27 @@ static int method_follow_log(sd_bus_message *message, void *userdata, sd_bus_err
 
 static int method_read_log(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
+        Manager *m = userdata;
         uint32_t id;
         int r;
 
         r = sd_bus_message_read(message, "u", &id);
         if (r < 0)
                 return r;
-        r = log_follow_read(userdata, message, id, error);
+        r = log_follow_read(&m->agent, message, id, error);
         return r < 0 ? r : 1;
 }
 
 static int method_unfollow_log(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
+        Manager *m = userdata;
         uint32_t id;
         int r;
 
         r = sd_bus_message_read(message, "u", &id);
         if (r < 0)
                 return r;
-        r = log_follow_end(userdata, message, id, error);
+        r = log_follow_end(&m->agent, message, id, error);
         return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
 }
 
@@ -225,7 +227,7 @@ static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *
         Manager *m = userdata;
         int r;
 
-        r = bus_verify_polkit_async(message, ACTION_MANAGE, m->polkit, error);
+        r = bus_verify_polkit_async(message, ACTION_MANAGE, m->agent.polkit, error);
         if (r < 0)
                 return r;
         if (r == 0)
@@ -233,7 +235,7 @@ static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *
         r = manager_rescan(m);
         if (r < 0)
                 return bus_read_failed(SSI_UNIT_DIR, r, error);
-        operation_check_zone(m);
+        operation_check_zone(&m->agent);
         return sd_bus_reply_method_return(message, NULL);
 }
 
@@ -361,19 +363,19 @@ int manager_bus_setup(Manager *m)
 {
         int r;
 
-        r = sd_bus_add_object_vtable(m->bus, NULL, AGENT_PATH, AGENT_MANAGER_INTERFACE, manager_vtable, m);
+        r = sd_bus_add_object_vtable(m->agent.bus, NULL, AGENT_PATH, AGENT_MANAGER_INTERFACE, manager_vtable, m);
         if (r < 0)
                 return r;
-        r = sd_bus_add_object_manager(m->bus, NULL, AGENT_PATH);
+        r = sd_bus_add_object_manager(m->agent.bus, NULL, AGENT_PATH);
         if (r < 0)
                 return r;
-        return service_bus_setup(m);
+        return service_bus_setup(&m->agent);
 }
 
 int manager_emit_status_reported(Manager *m, const Service *s)
 {
         return sd_bus_emit_signal(
-                m->bus,
+                m->agent.bus,
                 AGENT_PATH,
                 AGENT_MANAGER_INTERFACE,
                 "StatusReported",
@@ -391,7 +393,7 @@ int manager_bus_emit(Manager *m)
         size_t n = 0;
         int r;
 
-        HASH_ITER(hh, m->services, s, tmp)
+        HASH_ITER(hh, m->agent.services, s, tmp)
         {
                 r = service_emit_changes(s);
                 if (r < 0)
@@ -404,5 +406,5 @@ int manager_bus_emit(Manager *m)
         if (m->shutting_down_dirty)
                 names[n++] = (char *) "ShuttingDown";
         m->overall_dirty = m->counts_dirty = m->shutting_down_dirty = false;
-        return n == 0 ? 0 : sd_bus_emit_properties_changed_strv(m->bus, AGENT_PATH, AGENT_MANAGER_INTERFACE, names);
+        return n == 0 ? 0 : sd_bus_emit_properties_changed_strv(m->agent.bus, AGENT_PATH, AGENT_MANAGER_INTERFACE, names);
 }

@@ -27,7 +27,7 @@ static Service *find_by_timer(Manager *m, const char *timer)
 
         if (!end)
                 return NULL;
-        HASH_FIND(hh, m->services, slug, (size_t) (end - slug), s);
+        HASH_FIND(hh, m->agent.services, slug, (size_t) (end - slug), s);
         return s;
 }
 
@@ -84,14 +84,14 @@ int manager_read_enabled(Manager *m)
         Service *s, *tmp;
         int r;
 
-        HASH_ITER(hh, m->services, s, tmp)
+        HASH_ITER(hh, m->agent.services, s, tmp)
                 s->linked = false;
         r = read_unit_dir(m, SSI_UNIT_DIR);
         if (r >= 0)
                 r = read_unit_dir(m, "/run/systemd/system");
         if (r < 0)
                 return r;
-        HASH_ITER(hh, m->services, s, tmp)
+        HASH_ITER(hh, m->agent.services, s, tmp)
                 service_set_enabled(s, s->linked && timer_is_there(s));
         return 0;
 }
@@ -112,9 +112,9 @@ static int on_hints(sd_event_source *source, uint64_t usec, void *userdata)
                 r = manager_read_enabled(m);
                 if (r < 0)
                         log_warning_errno(r, "Cannot read which timers are enabled");
-                r = dependencies_update(m);
+                r = dependencies_update(&m->agent);
         }
-        HASH_ITER(hh, m->services, s, tmp)
+        HASH_ITER(hh, m->agent.services, s, tmp)
         {
                 if (!timers || !s->next_run_hinted)
                         continue;
@@ -132,7 +132,7 @@ static int hint(Manager *m)
         int r, enabled = SD_EVENT_OFF;
 
         if (!m->hints)
-                return sd_event_add_time_relative(m->event, &m->hints, CLOCK_MONOTONIC, HINT_DELAY_USEC, 0, on_hints, m);
+                return sd_event_add_time_relative(m->agent.event, &m->hints, CLOCK_MONOTONIC, HINT_DELAY_USEC, 0, on_hints, m);
         r = sd_event_source_get_enabled(m->hints, &enabled);
         if (r < 0 || enabled != SD_EVENT_OFF)
                 return r;
@@ -154,7 +154,7 @@ static int on_query(sd_event_source *source, uint64_t usec, void *userdata)
         Service *s, *tmp;
         int r = 0;
 
-        HASH_ITER(hh, m->services, s, tmp)
+        HASH_ITER(hh, m->agent.services, s, tmp)
                 if (r >= 0)
                         r = service_query_units(s);
         say_not_asked(r);
@@ -168,13 +168,13 @@ static int query_all(Manager *m)
         int r;
 
         if (!m->query)
-                r = sd_event_add_time_relative(m->event, &m->query, CLOCK_MONOTONIC, QUERY_DELAY_USEC, 0, on_query, m);
+                r = sd_event_add_time_relative(m->agent.event, &m->query, CLOCK_MONOTONIC, QUERY_DELAY_USEC, 0, on_query, m);
         else {
                 r = sd_event_source_set_time_relative(m->query, QUERY_DELAY_USEC);
                 if (r >= 0)
                         r = sd_event_source_set_enabled(m->query, SD_EVENT_ONESHOT);
         }
-        return r < 0 ? r : dependencies_update(m);
+        return r < 0 ? r : dependencies_update(&m->agent);
 }
 
 static int on_reloading(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -183,7 +183,7 @@ static int on_reloading(sd_bus_message *message, void *userdata, sd_bus_error *e
         int active;
 
         /* At its begin there is nothing new to ask for. */
-        if (bus_owner_sent(m->systemd, message) && sd_bus_message_read(message, "b", &active) >= 0 && !active)
+        if (bus_owner_sent(m->agent.systemd, message) && sd_bus_message_read(message, "b", &active) >= 0 && !active)
                 say_not_asked(query_all(m));
         return 0;
 }
@@ -192,7 +192,7 @@ static int on_unit_files_changed(sd_bus_message *message, void *userdata, sd_bus
 {
         Manager *m = userdata;
 
-        if (!bus_owner_sent(m->systemd, message))
+        if (!bus_owner_sent(m->agent.systemd, message))
                 return 0;
         m->links_hinted = true;
         say_not_asked(hint(m));
@@ -206,7 +206,7 @@ static int on_timer_changed(sd_bus_message *message, void *userdata, sd_bus_erro
         Manager *m = userdata;
         Service *s;
 
-        if (!bus_owner_sent(m->systemd, message) ||
+        if (!bus_owner_sent(m->agent.systemd, message) ||
             sd_bus_path_decode(sd_bus_message_get_path(message), SYSTEMD_UNIT_PATH, &unit) <= 0)
                 return 0;
         s = find_by_timer(m, unit);
@@ -222,9 +222,9 @@ static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error 
         Manager *m = userdata;
         const char *job;
 
-        if (bus_owner_sent(m->systemd, message) && sd_bus_message_read(message, "uoss", NULL, &job, NULL, NULL) >= 0) {
-                operation_job_hint(m, job);
-                test_runs_job_hint(m, job);
+        if (bus_owner_sent(m->agent.systemd, message) && sd_bus_message_read(message, "uoss", NULL, &job, NULL, NULL) >= 0) {
+                operation_job_hint(&m->agent, job);
+                test_runs_job_hint(&m->agent, job);
         }
         return 0;
 }
@@ -249,11 +249,11 @@ static void on_systemd(const char *owner, void *userdata)
         m->systemd_known = true;
         if (!owner || first)
                 return;
-        r = systemd_call_no_reply(m->bus, "Subscribe", "");
+        r = systemd_call_no_reply(m->agent.bus, "Subscribe", "");
         if (r >= 0)
                 r = query_all(m);
         if (r >= 0)
-                r = watches_look(m);
+                r = watches_look(&m->agent);
         m->links_hinted = true;
         if (r >= 0)
                 r = hint(m);
@@ -296,7 +296,7 @@ static int ask_preparing(Manager *m)
         if (m->preparing_call)
                 return 0;
         r = sd_bus_message_new_method_call(
-                m->bus, &call, LOGIND_NAME, "/org/freedesktop/login1", "org.freedesktop.DBus.Properties", "Get");
+                m->agent.bus, &call, LOGIND_NAME, "/org/freedesktop/login1", "org.freedesktop.DBus.Properties", "Get");
         if (r < 0)
                 return r;
         r = sd_bus_message_set_auto_start(call, false);
@@ -305,7 +305,7 @@ static int ask_preparing(Manager *m)
         r = sd_bus_message_append(call, "ss", LOGIND_NAME ".Manager", "PreparingForShutdown");
         if (r < 0)
                 return r;
-        r = sd_bus_call_async(m->bus, &m->preparing_call, call, on_preparing, m, 0);
+        r = sd_bus_call_async(m->agent.bus, &m->preparing_call, call, on_preparing, m, 0);
         return MIN(r, 0);
 }
 
@@ -337,7 +337,7 @@ static int watch_logind(Manager *m)
         int r;
 
         r = sd_bus_match_signal_async(
-                m->bus,
+                m->agent.bus,
                 NULL,
                 LOGIND_NAME,
                 "/org/freedesktop/login1",
@@ -346,7 +346,7 @@ static int watch_logind(Manager *m)
                 on_prepare_for_shutdown,
                 NULL,
                 m);
-        return r < 0 ? r : bus_owner_new(m->bus, LOGIND_NAME, on_logind, m, &m->logind);
+        return r < 0 ? r : bus_owner_new(m->agent.bus, LOGIND_NAME, on_logind, m, &m->logind);
 }
 
 /* ---- Listening ---- */
@@ -365,7 +365,7 @@ int manager_watch_systemd(Manager *m)
 
         for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
                 r = sd_bus_match_signal_async(
-                        m->bus,
+                        m->agent.bus,
                         NULL,
                         "org.freedesktop.systemd1",
                         "/org/freedesktop/systemd1",
@@ -378,7 +378,7 @@ int manager_watch_systemd(Manager *m)
                         return r;
         }
         r = sd_bus_add_match_async(
-                m->bus,
+                m->agent.bus,
                 NULL,
                 "type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.DBus.Properties',"
                 "member='PropertiesChanged',path_namespace='" SYSTEMD_UNIT_PATH "',arg0='" TIMER_INTERFACE "'",
@@ -387,16 +387,16 @@ int manager_watch_systemd(Manager *m)
                 m);
         if (r < 0)
                 return r;
-        r = bus_owner_new(m->bus, "org.freedesktop.systemd1", on_systemd, m, &m->systemd);
+        r = bus_owner_new(m->agent.bus, "org.freedesktop.systemd1", on_systemd, m, &m->agent.systemd);
         if (r < 0)
                 return r;
-        r = systemd_call_async(m->bus, "Subscribe", on_installed, m, NULL, NULL);
+        r = systemd_call_async(m->agent.bus, "Subscribe", on_installed, m, NULL, NULL);
         return r < 0 ? r : watch_logind(m);
 }
 
 void manager_unwatch_systemd(Manager *m)
 {
-        m->systemd = bus_owner_free(m->systemd);
+        m->agent.systemd = bus_owner_free(m->agent.systemd);
         m->logind = bus_owner_free(m->logind);
         m->preparing_call = sd_bus_slot_unref(m->preparing_call);
         m->hints = sd_event_source_disable_unref(m->hints);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <assert.h>
 #include <dirent.h>
 #include <limits.h>
 #include <sys/inotify.h>
@@ -13,6 +14,7 @@
 #include "manager.h"
 #include "operation.h"
 #include "run-start.h"
+#include "service-bus.h"
 #include "test-run.h"
 #include "watch.h"
 
@@ -38,6 +40,8 @@ void manager_queue_emit(Manager *m)
                 (void) sd_event_source_set_enabled(m->emit, SD_EVENT_ONESHOT);
 }
 
+static const AgentOps agent_ops;
+
 int manager_new(Manager **ret)
 {
         _cleanup_(manager_freep) Manager *m = NULL;
@@ -46,32 +50,33 @@ int manager_new(Manager **ret)
         m = calloc(1, sizeof(*m));
         if (!m)
                 return -ENOMEM;
+        m->agent.ops = &agent_ops;
         m->overall = _STATUS_INVALID;
-        r = sd_event_default(&m->event);
+        r = sd_event_default(&m->agent.event);
         if (r < 0)
                 return r;
-        r = sd_event_set_watchdog(m->event, true);
+        r = sd_event_set_watchdog(m->agent.event, true);
         if (r < 0)
                 return r;
-        r = sd_event_add_signal(m->event, NULL, SIGTERM, NULL, NULL);
+        r = sd_event_add_signal(m->agent.event, NULL, SIGTERM, NULL, NULL);
         if (r < 0)
                 return r;
-        r = sd_event_add_signal(m->event, NULL, SIGINT, NULL, NULL);
+        r = sd_event_add_signal(m->agent.event, NULL, SIGINT, NULL, NULL);
         if (r < 0)
                 return r;
-        r = polkit_registry_new(&m->polkit);
+        r = polkit_registry_new(&m->agent.polkit);
         if (r < 0)
                 return r;
-        r = sd_event_add_defer(m->event, &m->emit, on_emit, m);
+        r = sd_event_add_defer(m->agent.event, &m->emit, on_emit, m);
         if (r < 0)
                 return r;
         r = sd_event_source_set_enabled(m->emit, SD_EVENT_OFF);
         if (r < 0)
                 return r;
-        r = bus_open_daemon(m->event, &m->bus);
+        r = bus_open_daemon(m->agent.event, &m->agent.bus);
         if (r < 0)
                 return r;
-        r = systemd_queries_new(m->bus, &m->queries);
+        r = systemd_queries_new(m->agent.bus, &m->agent.queries);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(m);
@@ -80,11 +85,11 @@ int manager_new(Manager **ret)
 
 static void remove_service(Manager *m, Service *s)
 {
-        HASH_DEL(m->services, s);
-        m->n_services--;
-        log_follows_removed(m, s);
+        HASH_DEL(m->agent.services, s);
+        m->agent.n_services--;
+        log_follows_removed(&m->agent, s);
         if (m->announced)
-                (void) sd_bus_emit_object_removed(m->bus, s->path);
+                (void) sd_bus_emit_object_removed(m->agent.bus, s->path);
         service_free(s);
 }
 
@@ -94,62 +99,49 @@ Manager *manager_free(Manager *m)
 
         if (!m)
                 return NULL;
-        while (m->operations) {
-                Operation *o = m->operations;
+        while (m->agent.operations) {
+                Operation *o = m->agent.operations;
 
-                m->operations = operation_next(o);
+                m->agent.operations = operation_next(o);
                 operation_free(o);
         }
-        run_starts_free(m);
-        test_runs_abandon(m);
-        log_follows_free(m);
+        run_starts_free(&m->agent);
+        test_runs_abandon(&m->agent);
+        log_follows_free(&m->agent);
         m->announced = false;
         m->follow = journal_follow_free(m->follow);
         manager_unwatch_systemd(m);
-        watches_free(m);
-        m->dependencies = dependencies_free(m->dependencies);
-        HASH_ITER(hh, m->services, s, tmp)
+        watches_free(&m->agent);
+        m->agent.dependencies = dependencies_free(m->agent.dependencies);
+        HASH_ITER(hh, m->agent.services, s, tmp)
                 remove_service(m, s);
-        polkit_registry_free(m->polkit);
+        polkit_registry_free(m->agent.polkit);
         sd_event_source_disable_unref(m->emit);
         sd_event_source_disable_unref(m->rescan);
-        sd_event_source_disable_unref(m->zone_check);
-        systemd_queries_free(m->queries);
-        sd_bus_flush_close_unref(m->bus);
-        sd_event_unref(m->event);
+        sd_event_source_disable_unref(m->agent.zone_check);
+        systemd_queries_free(m->agent.queries);
+        sd_bus_flush_close_unref(m->agent.bus);
+        sd_event_unref(m->agent.event);
         free(m);
         return NULL;
-}
-
-Service *manager_find(Manager *m, const char *name)
-{
-        _cleanup_free_ char *slug = NULL;
-        Service *s;
-
-        HASH_FIND_STR(m->services, name, s);
-        if (s || slug_from_name(name, &slug) < 0)
-                return s;
-        HASH_FIND_STR(m->services, slug, s);
-        /* Many names give this slug, "../" and line breaks among them: only its own is taken. */
-        return s && strcasecmp(s->title, name) == 0 ? s : NULL;
 }
 
 /* For "systemctl status". */
 static void say_status(Manager *m)
 {
-        if (m->n_services_said == m->n_services + 1)
+        if (m->n_services_said == m->agent.n_services + 1)
                 return;
-        m->n_services_said = m->n_services + 1;
-        (void) sd_notifyf(false, "STATUS=%zu service%s", m->n_services, m->n_services == 1 ? "" : "s");
+        m->n_services_said = m->agent.n_services + 1;
+        (void) sd_notifyf(false, "STATUS=%zu service%s", m->agent.n_services, m->agent.n_services == 1 ? "" : "s");
 }
 
-void manager_update_totals(Manager *m)
+static void update_totals(Manager *m)
 {
         Status overall = _STATUS_INVALID;
         unsigned counts[_STATUS_MAX] = {};
         Service *s, *tmp;
 
-        HASH_ITER(hh, m->services, s, tmp)
+        HASH_ITER(hh, m->agent.services, s, tmp)
         {
                 if (s->status < 0)
                         continue;
@@ -197,18 +189,18 @@ static int add_service(Manager *m, Service *s_taken)
         _cleanup_(service_freep) Service *s = s_taken;
         int r;
 
-        if (m->n_services >= SERVICES_MAX)
+        if (m->agent.n_services >= SERVICES_MAX)
                 return -E2BIG;
         s->dirty = 0;
-        HASH_ADD_STR(m->services, slug, s);
-        m->n_services++;
+        HASH_ADD_STR(m->agent.services, slug, s);
+        m->agent.n_services++;
         load_last_run(m, s);
         r = service_query_units(s);
         if (r < 0)
                 log_warning_errno(r, "Cannot ask systemd about the units of %s", s->slug);
         s->dirty = 0;
         if (m->announced) {
-                r = sd_bus_emit_object_added(m->bus, s->path);
+                r = sd_bus_emit_object_added(m->agent.bus, s->path);
                 if (r < 0)
                         log_warning_errno(r, "Cannot announce service %s", s->slug);
         }
@@ -216,14 +208,14 @@ static int add_service(Manager *m, Service *s_taken)
         return 0;
 }
 
-int manager_rescan_one(Manager *m, const char *slug)
+static int rescan_one(Manager *m, const char *slug)
 {
         _cleanup_(service_freep) Service *loaded = NULL;
         Service *s;
         int r;
 
-        HASH_FIND_STR(m->services, slug, s);
-        r = service_load(m, slug, &loaded);
+        HASH_FIND_STR(m->agent.services, slug, s);
+        r = service_load(&m->agent, slug, &loaded);
         if (r == -ENOENT) {
                 if ((s || !m->announced) && service_has_rest(slug))
                         log_warning("Files of service %s were removed, but not all: \"ssictl remove %s\" removes the rest, "
@@ -232,9 +224,9 @@ int manager_rescan_one(Manager *m, const char *slug)
                                     slug);
                 if (s) {
                         remove_service(m, s);
-                        manager_update_totals(m);
+                        update_totals(m);
                 }
-                return m->history ? 0 : watches_update(m);
+                return m->history ? 0 : watches_update(&m->agent);
         }
         if (r < 0)
                 return r;
@@ -242,12 +234,12 @@ int manager_rescan_one(Manager *m, const char *slug)
                 r = add_service(m, TAKE_PTR(loaded));
                 if (m->history || r < 0)
                         return r;
-                manager_update_totals(m);
-                return watches_update(m);
+                update_totals(m);
+                return watches_update(&m->agent);
         }
         service_update(s, loaded);
         s->seen = true;
-        return m->history ? 0 : watches_update(m);
+        return m->history ? 0 : watches_update(&m->agent);
 }
 
 /* Reads what is to be known of many new services at once. Failing that, each is looked up by itself. */
@@ -262,7 +254,7 @@ static void load_last_runs(Manager *m, DIR *d)
         while ((e = readdir(d))) {
                 if (slug_from_service_unit(e->d_name, slug) < 0)
                         continue;
-                HASH_FIND_STR(m->services, slug, s);
+                HASH_FIND_STR(m->agent.services, slug, s);
                 n_new += !s;
         }
         rewinddir(d);
@@ -284,7 +276,7 @@ int manager_rescan(Manager *m)
         d = opendir(SSI_UNIT_DIR);
         if (!d)
                 return -errno;
-        HASH_ITER(hh, m->services, s, tmp)
+        HASH_ITER(hh, m->agent.services, s, tmp)
                 s->seen = false;
         r = journal_history_new(&m->history);
         if (r < 0)
@@ -294,21 +286,21 @@ int manager_rescan(Manager *m)
         while ((e = readdir(d))) {
                 if (slug_from_service_unit(e->d_name, slug) < 0)
                         continue;
-                r = manager_rescan_one(m, slug);
+                r = rescan_one(m, slug);
                 if (r < 0)
                         log_warning_errno(r, "Cannot load service %s", slug);
-                HASH_FIND_STR(m->services, slug, s);
+                HASH_FIND_STR(m->agent.services, slug, s);
                 if (s)
                         s->seen = true;
         }
         closedir(d);
         m->last_runs = last_runs_free(m->last_runs);
         m->history = journal_history_free(m->history);
-        HASH_ITER(hh, m->services, s, tmp)
+        HASH_ITER(hh, m->agent.services, s, tmp)
                 if (!s->seen)
                         remove_service(m, s);
-        manager_update_totals(m);
-        r = watches_update(m);
+        update_totals(m);
+        r = watches_update(&m->agent);
         if (r < 0)
                 log_warning_errno(r, "Cannot watch units");
         return manager_read_enabled(m);
@@ -337,7 +329,7 @@ static int watch_folders(Manager *m)
         const uint32_t mask = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_ONLYDIR;
         int r;
 
-        r = sd_event_add_time_relative(m->event, &m->rescan, CLOCK_MONOTONIC, 0, 0, on_rescan, m);
+        r = sd_event_add_time_relative(m->agent.event, &m->rescan, CLOCK_MONOTONIC, 0, 0, on_rescan, m);
         if (r < 0)
                 return r;
         r = sd_event_source_set_enabled(m->rescan, SD_EVENT_OFF);
@@ -345,10 +337,10 @@ static int watch_folders(Manager *m)
                 return r;
         if (mkdir(SSI_SCRIPT_DIR, 0755) < 0 && errno != EEXIST)
                 return log_error_errno(errno, "Cannot make the folder " SSI_SCRIPT_DIR);
-        r = sd_event_add_inotify(m->event, NULL, SSI_SCRIPT_DIR, mask, on_folder_changed, m);
+        r = sd_event_add_inotify(m->agent.event, NULL, SSI_SCRIPT_DIR, mask, on_folder_changed, m);
         if (r < 0)
                 return log_error_errno(r, "Cannot watch " SSI_SCRIPT_DIR);
-        r = sd_event_add_inotify(m->event, NULL, SSI_UNIT_DIR, mask, on_folder_changed, m);
+        r = sd_event_add_inotify(m->agent.event, NULL, SSI_UNIT_DIR, mask, on_folder_changed, m);
         if (r < 0)
                 return log_error_errno(r, "Cannot watch " SSI_UNIT_DIR);
         return 0;
@@ -361,7 +353,7 @@ static bool is_installed(const char *slug, void *userdata)
         Manager *m = userdata;
         Service *s;
 
-        HASH_FIND_STR(m->services, slug, s);
+        HASH_FIND_STR(m->agent.services, slug, s);
         return s;
 }
 
@@ -370,7 +362,7 @@ static int on_run(RunEvent *e, void *userdata)
         Manager *m = userdata;
         Service *s;
 
-        HASH_FIND_STR(m->services, e->slug, s);
+        HASH_FIND_STR(m->agent.services, e->slug, s);
         return s ? service_apply_run(s, e, true) : 0;
 }
 
@@ -380,13 +372,57 @@ static void on_follow_failed(int error, void *userdata)
 
         /* The restart reads everything again. */
         log_error_errno(error, "Cannot read the journal");
-        sd_event_exit(m->event, error);
+        sd_event_exit(m->agent.event, error);
 }
 
 static const JournalFollowOps follow_ops = {
         .is_installed = is_installed,
         .event = on_run,
         .failed = on_follow_failed,
+};
+
+/* ---- What the parts below say ---- */
+
+static_assert(offsetof(Manager, agent) == 0, "the agent is the manager's first member");
+
+static Manager *manager_of(Agent *a)
+{
+        return (Manager *) a;
+}
+
+static void on_changed(Agent *a)
+{
+        manager_queue_emit(manager_of(a));
+}
+
+static void on_status_changed(Agent *a)
+{
+        update_totals(manager_of(a));
+}
+
+static int on_reported(Agent *a, Service *s, Status old)
+{
+        int r = s->status != old ? service_emit_status_changed(s, old) : 0;
+
+        return r < 0 ? r : manager_emit_status_reported(manager_of(a), s);
+}
+
+static int on_run_ended(Agent *a, Service *s)
+{
+        return watches_run_ended(s);
+}
+
+static int on_rescan_wanted(Agent *a, const char *slug)
+{
+        return rescan_one(manager_of(a), slug);
+}
+
+static const AgentOps agent_ops = {
+        .changed = on_changed,
+        .status_changed = on_status_changed,
+        .reported = on_reported,
+        .run_ended = on_run_ended,
+        .rescan = on_rescan_wanted,
 };
 
 /* ---- Start ---- */
@@ -401,10 +437,10 @@ static void on_recovered(const char *slug, bool removed, void *userdata)
 
         log_notice("Finished an interrupted change of service %s: it is %s.", slug, removed ? "not installed" : "as it was before");
         if (removed && timer) {
-                (void) sd_bus_call_method(m->bus, name, path, interface, "DisableUnitFiles", NULL, NULL, "asb", 1, timer, 0);
-                (void) sd_bus_call_method(m->bus, name, path, interface, "StopUnit", NULL, NULL, "ss", timer, "replace");
+                (void) sd_bus_call_method(m->agent.bus, name, path, interface, "DisableUnitFiles", NULL, NULL, "asb", 1, timer, 0);
+                (void) sd_bus_call_method(m->agent.bus, name, path, interface, "StopUnit", NULL, NULL, "ss", timer, "replace");
         }
-        (void) sd_bus_call_method(m->bus, name, path, interface, "Reload", NULL, NULL, NULL);
+        (void) sd_bus_call_method(m->agent.bus, name, path, interface, "Reload", NULL, NULL, NULL);
 }
 
 int manager_start(Manager *m)
@@ -417,7 +453,7 @@ int manager_start(Manager *m)
         r = watch_folders(m);
         if (r < 0)
                 return r;
-        r = journal_follow_new(m->event, &follow_ops, m, &m->follow);
+        r = journal_follow_new(m->agent.event, &follow_ops, m, &m->follow);
         if (r < 0)
                 return log_error_errno(r, "Cannot open the journal");
         r = journal_follow_start(m->follow, NULL, USEC_INFINITY);
@@ -432,11 +468,11 @@ int manager_start(Manager *m)
         r = manager_rescan(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot read the installed services");
-        r = manager_watch_zone(m);
+        r = operation_watch_zone(&m->agent);
         if (r < 0)
                 return log_error_errno(r, "Cannot watch /etc/localtime");
         m->announced = true;
-        r = bus_request_name(m->bus, AGENT_BUS_NAME);
+        r = bus_request_name(m->agent.bus, AGENT_BUS_NAME);
         if (r < 0)
                 return log_error_errno(r, "Cannot claim the bus name " AGENT_BUS_NAME);
         (void) sd_notify(false, "READY=1");

@@ -132,7 +132,7 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
                 operation_fail_errno(o, r);
                 return;
         }
-        s = manager_find(o->manager, o->slug);
+        s = service_find(o->agent, o->slug);
         o->existed = s;
         o->was_enabled = s && s->enabled;
         check(o, verdict->metadata);
@@ -150,7 +150,7 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
 static int step_validate(Operation *o)
 {
         return validation_start(
-                o->manager->event,
+                o->agent->event,
                 TAKE_PTR(o->metadata),
                 o->content,
                 strlen(o->content),
@@ -179,10 +179,10 @@ static int step_commit(Operation *o)
         r = o->unchanged ? 0 : fileset_commit(o->fileset);
         if (r < 0)
                 return r;
-        r = manager_rescan_one(o->manager, o->slug);
+        r = o->agent->ops->rescan(o->agent, o->slug);
         if (r < 0)
                 return r;
-        s = manager_find(o->manager, o->slug);
+        s = service_find(o->agent, o->slug);
         if (!s)
                 return -ENOENT;
         service_set_enabled(s, true);
@@ -215,7 +215,7 @@ static bool undo(Operation *o)
 }
 
 int operation_add(
-        Manager *m,
+        Agent *a,
         sd_bus_message *request,
         const char *filename,
         const char *content,
@@ -237,7 +237,7 @@ int operation_add(
         _cleanup_(operation_freep) Operation *o = NULL;
         int r;
 
-        r = operation_new(m, &kind, request, metadata->slug, error, &o);
+        r = operation_new(a, &kind, request, metadata->slug, error, &o);
         if (r < 0)
                 return r;
         o->filename = strdup(filename);

@@ -6,7 +6,7 @@
 /* Between the request and its turn the service may have gone. */
 static Service *find(Operation *o)
 {
-        Service *s = manager_find(o->manager, o->slug);
+        Service *s = service_find(o->agent, o->slug);
 
         if (!s) {
                 sd_bus_error_setf(&o->error, AGENT_ERROR_NO_SUCH_SERVICE, "No service \"%s\" is installed.", o->slug);
@@ -24,12 +24,12 @@ static void answer(Operation *o)
         operation_finish(o);
 }
 
-static int enqueue(Manager *m, const OperationKind *kind, sd_bus_message *request, const char *slug, sd_bus_error *error)
+static int enqueue(Agent *a, const OperationKind *kind, sd_bus_message *request, const char *slug, sd_bus_error *error)
 {
         Operation *o;
         int r;
 
-        r = operation_new(m, kind, request, slug, error, &o);
+        r = operation_new(a, kind, request, slug, error, &o);
         if (r < 0)
                 return r;
         operation_enqueue(o);
@@ -40,7 +40,7 @@ static int enqueue(Manager *m, const OperationKind *kind, sd_bus_message *reques
 
 static int step_begin_removal(Operation *o)
 {
-        const Service *s = manager_find(o->manager, o->slug);
+        const Service *s = service_find(o->agent, o->slug);
         int r;
 
         if (!s && !service_has_rest(o->slug)) {
@@ -66,7 +66,7 @@ static int step_removed(Operation *o)
         r = fileset_commit(o->fileset);
         if (r < 0)
                 return r;
-        r = manager_rescan_one(o->manager, o->slug);
+        r = o->agent->ops->rescan(o->agent, o->slug);
         if (r < 0)
                 return r;
         log_info("Removed service %s.", o->slug);
@@ -86,7 +86,7 @@ static bool undo_removal(Operation *o)
         return true;
 }
 
-int operation_remove(Manager *m, sd_bus_message *request, const char *slug, sd_bus_error *error)
+int operation_remove(Agent *a, sd_bus_message *request, const char *slug, sd_bus_error *error)
 {
         static const step_t steps[] = {
                 step_begin_removal, step_stop_timer_and_wait, step_clean_timer, step_put_files_aside, step_disable,
@@ -99,7 +99,7 @@ int operation_remove(Manager *m, sd_bus_message *request, const char *slug, sd_b
                 .undo = undo_removal,
         };
 
-        return enqueue(m, &kind, request, slug, error);
+        return enqueue(a, &kind, request, slug, error);
 }
 
 /* ---- Enable, disable ---- */
@@ -162,7 +162,7 @@ static bool undo_change(Operation *o)
         return true;
 }
 
-int operation_set_enabled(Manager *m, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error)
+int operation_set_enabled(Agent *a, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error)
 {
         static const step_t steps_enable[] = {
                 step_timer_still_there, step_enable, step_reload, step_start_timer, step_get_next_run, step_enabled, NULL,
@@ -176,5 +176,5 @@ int operation_set_enabled(Manager *m, sd_bus_message *request, const char *slug,
                 { .verb = "enable", .error_name = AGENT_ERROR_CHANGE_FAILED, .steps = steps_enable, .undo = undo_change },
         };
 
-        return enqueue(m, kinds + enable, request, slug, error);
+        return enqueue(a, kinds + enable, request, slug, error);
 }

@@ -4,8 +4,8 @@
 /* What the files operation-*.c share: one change and its steps. */
 
 #include "fileset.h"
-#include "manager.h"
 #include "operation.h"
+#include "service.h"
 #include "systemd-job.h"
 #include "subprocess.h"
 #include "validate.h"
@@ -25,7 +25,7 @@ typedef struct OperationKind {
 } OperationKind;
 
 struct Operation {
-        Manager *manager;
+        Agent *agent;
         const OperationKind *kind;
         sd_bus_message *request;
         char *slug, *unit, *timer;
@@ -61,7 +61,7 @@ struct Operation {
         Operation *prev, *next;
 };
 
-int operation_new(Manager *m, const OperationKind *kind, sd_bus_message *request, const char *slug, sd_bus_error *error,
+int operation_new(Agent *a, const OperationKind *kind, sd_bus_message *request, const char *slug, sd_bus_error *error,
                   Operation **ret);
 DEFINE_CLEANUP(Operation *, operation_free);
 /* Takes the operation; it begins when those before it have ended. */

@@ -37,7 +37,7 @@ static void on_done(int r, void *userdata)
 
         o->job = systemd_job_free(o->job);
         if (r >= 0)
-                r = systemd_query_unit_property(o->manager->queries, o->timer, "org.freedesktop.systemd1.Unit", "ActiveState",
+                r = systemd_query_unit_property(o->agent->queries, o->timer, "org.freedesktop.systemd1.Unit", "ActiveState",
                                                 on_state, o, &o->query);
         if (r == -ETIMEDOUT)
                 fail(o, "is not done within 90 seconds");
@@ -58,23 +58,23 @@ static int on_job_queued(sd_bus_message *reply, void *userdata, sd_bus_error *re
         r = sd_bus_message_read(reply, "o", &job);
         if (r >= 0)
                 r = systemd_job_new(
-                        o->manager->event, o->manager->queries, o->timer, job, TIMEOUT_USEC, on_done, o, &o->job);
+                        o->agent->event, o->agent->queries, o->timer, job, TIMEOUT_USEC, on_done, o, &o->job);
         if (r < 0)
                 operation_fail_errno(o, r);
         return 0;
 }
 
 /* Only the first operation is under way. */
-void operation_job_hint(Manager *m, const char *job)
+void operation_job_hint(Agent *a, const char *job)
 {
-        if (m->operations)
-                systemd_job_hint(m->operations->job, job);
+        if (a->operations)
+                systemd_job_hint(a->operations->job, job);
 }
 
 static int call(Operation *o, const char *member, bool starts)
 {
         o->job_starts = starts;
-        return systemd_call_async(o->manager->bus, member, on_job_queued, o, &o->slot, "ss", o->timer, "replace");
+        return systemd_call_async(o->agent->bus, member, on_job_queued, o, &o->slot, "ss", o->timer, "replace");
 }
 
 /* Restart: a replaced timer keeps its old schedule otherwise. Waits for it: only then is the next elapse known. */

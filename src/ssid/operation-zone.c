@@ -44,7 +44,7 @@ static void give_up(Operation *o, const Service *s, int error)
 
         log_warning_errno(
                 error, "Cannot rewrite the timers of service %s and those after it for this host's time zone", s->slug);
-        HASH_ITER(hh, o->manager->services, i, tmp)
+        HASH_ITER(hh, o->agent->services, i, tmp)
                 i->zone_checked = true;
 }
 
@@ -54,7 +54,7 @@ static void on_normalized(int status, const char *output, void *userdata)
 {
         _cleanup_free_ char *normalized = NULL, *schedule = NULL;
         Operation *o = userdata;
-        Service *s = manager_find(o->manager, o->asked);
+        Service *s = service_find(o->agent, o->asked);
         int r = 0;
 
         o->process = NULL;
@@ -74,16 +74,16 @@ static int ask(Operation *o, const Service *s, const char *schedule)
         int r;
 
         r = free_and_strdup(&o->asked, s->slug);
-        return r < 0 ? r : subprocess_start(o->manager->event, argv, NULL, 0, on_normalized, o, &o->process);
+        return r < 0 ? r : subprocess_start(o->agent->event, argv, NULL, 0, on_normalized, o, &o->process);
 }
 
 static int step_begin(Operation *o)
 {
         Service *s, *tmp;
 
-        o->manager->zone_checking = false;
+        o->agent->zone_checking = false;
         o->zone_minutes = schedule_host_minutes();
-        HASH_ITER(hh, o->manager->services, s, tmp)
+        HASH_ITER(hh, o->agent->services, s, tmp)
                 s->zone_checked = s->zone_changed = false;
         return 1;
 }
@@ -94,7 +94,7 @@ static int step_look(Operation *o)
         Service *s, *tmp;
         unsigned n = 0;
 
-        HASH_ITER(hh, o->manager->services, s, tmp)
+        HASH_ITER(hh, o->agent->services, s, tmp)
         {
                 _cleanup_free_ char *schedule = NULL;
                 int r;
@@ -135,7 +135,7 @@ static int on_reloaded(sd_bus_message *reply, void *userdata, sd_bus_error *ret_
 
 static int step_reload_timers(Operation *o)
 {
-        return o->n_changed == 0 ? 1 : systemd_call_async(o->manager->bus, "Reload", on_reloaded, o, &o->slot, NULL);
+        return o->n_changed == 0 ? 1 : systemd_call_async(o->agent->bus, "Reload", on_reloaded, o, &o->slot, NULL);
 }
 
 /* A timer keeps its schedule until it is started again. One that does not run stays so. */
@@ -144,9 +144,9 @@ static int step_restart_timers(Operation *o)
         Service *s, *tmp;
         int r = 0;
 
-        HASH_ITER(hh, o->manager->services, s, tmp)
+        HASH_ITER(hh, o->agent->services, s, tmp)
                 if (s->zone_changed && r >= 0)
-                        r = systemd_call_no_reply(o->manager->bus, "TryRestartUnit", "ss", s->timer, "replace");
+                        r = systemd_call_no_reply(o->agent->bus, "TryRestartUnit", "ss", s->timer, "replace");
         if (r < 0)
                 log_warning_errno(r, "Cannot restart the timers that were written for this host's time zone");
         if (o->n_changed > 0)
@@ -161,28 +161,28 @@ static int on_zone_check(sd_event_source *source, uint64_t usec, void *userdata)
 {
         static const step_t steps[] = { step_begin, step_look, step_reload_timers, step_restart_timers, NULL };
         static const OperationKind kind = { .verb = "schedule", .error_name = SD_BUS_ERROR_FAILED, .steps = steps };
-        Manager *m = userdata;
+        Agent *a = userdata;
         Operation *o;
         int r;
 
-        if (m->zone_checking)
+        if (a->zone_checking)
                 return 0;
-        r = operation_new(m, &kind, NULL, "all", NULL, &o);
+        r = operation_new(a, &kind, NULL, "all", NULL, &o);
         if (r < 0) {
                 log_warning_errno(r, "Cannot look at the timers");
                 return 0;
         }
-        m->zone_checking = true;
+        a->zone_checking = true;
         operation_enqueue(o);
         return 0;
 }
 
-void operation_check_zone(Manager *m)
+void operation_check_zone(Agent *a)
 {
-        if (!m->zone_check)
+        if (!a->zone_check)
                 return;
-        (void) sd_event_source_set_time_relative(m->zone_check, DELAY_USEC);
-        (void) sd_event_source_set_enabled(m->zone_check, SD_EVENT_ONESHOT);
+        (void) sd_event_source_set_time_relative(a->zone_check, DELAY_USEC);
+        (void) sd_event_source_set_enabled(a->zone_check, SD_EVENT_ONESHOT);
 }
 
 static int on_etc_changed(sd_event_source *source, const struct inotify_event *event, void *userdata)
@@ -193,13 +193,13 @@ static int on_etc_changed(sd_event_source *source, const struct inotify_event *e
 }
 
 /* timedated renames a link into place; ln(1) makes one, others write the file itself. */
-int manager_watch_zone(Manager *m)
+int operation_watch_zone(Agent *a)
 {
         const uint32_t mask = IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_CLOSE_WRITE | IN_ONLYDIR;
         int r;
 
-        r = sd_event_add_time_relative(m->event, &m->zone_check, CLOCK_MONOTONIC, DELAY_USEC, 0, on_zone_check, m);
+        r = sd_event_add_time_relative(a->event, &a->zone_check, CLOCK_MONOTONIC, DELAY_USEC, 0, on_zone_check, a);
         if (r < 0)
                 return r;
-        return sd_event_add_inotify(m->event, NULL, "/etc", mask, on_etc_changed, m);
+        return sd_event_add_inotify(a->event, NULL, "/etc", mask, on_etc_changed, a);
 }

@@ -36,7 +36,7 @@ Operation *operation_next(Operation *o)
 }
 
 int operation_new(
-        Manager *m,
+        Agent *a,
         const OperationKind *kind,
         sd_bus_message *request,
         const char *slug,
@@ -47,14 +47,14 @@ int operation_new(
         unsigned n;
         Operation *i;
 
-        DL_COUNT(m->operations, i, n);
+        DL_COUNT(a->operations, i, n);
         if (n >= OPERATIONS_MAX && request)
                 return sd_bus_error_set(
                         error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many changes are waiting; try again in a moment.");
         o = calloc(1, sizeof(*o));
         if (!o)
                 return -ENOMEM;
-        o->manager = m;
+        o->agent = a;
         o->kind = kind;
         o->steps = kind->steps;
         o->request = sd_bus_message_ref(request);
@@ -80,31 +80,31 @@ static int on_continue(sd_event_source *s, void *userdata)
 
 void operation_schedule(Operation *o)
 {
-        int r = sd_event_add_defer(o->manager->event, &o->defer, on_continue, o);
+        int r = sd_event_add_defer(o->agent->event, &o->defer, on_continue, o);
 
         if (r < 0) {
                 log_error_errno(r, "Cannot schedule a change");
-                sd_event_exit(o->manager->event, r);
+                sd_event_exit(o->agent->event, r);
         }
 }
 
 void operation_enqueue(Operation *o)
 {
-        Manager *m = o->manager;
+        Agent *a = o->agent;
 
-        DL_APPEND(m->operations, o);
-        if (m->operations == o)
+        DL_APPEND(a->operations, o);
+        if (a->operations == o)
                 operation_schedule(o);
 }
 
 void operation_finish(Operation *o)
 {
-        Manager *m = o->manager;
+        Agent *a = o->agent;
 
-        DL_DELETE(m->operations, o);
+        DL_DELETE(a->operations, o);
         operation_free(o);
-        if (m->operations)
-                operation_schedule(m->operations);
+        if (a->operations)
+                operation_schedule(a->operations);
 }
 
 void operation_refuse(Operation *o)
@@ -147,7 +147,7 @@ void operation_restore_files(Operation *o)
 
 int step_undone(Operation *o)
 {
-        (void) manager_rescan_one(o->manager, o->slug);
+        (void) o->agent->ops->rescan(o->agent, o->slug);
         log_warning("%s", o->error.message);
         refuse_failed(o);
         return 0;
@@ -262,24 +262,24 @@ static int on_reloaded(sd_bus_message *reply, void *userdata, sd_bus_error *ret_
 
 int step_reload(Operation *o)
 {
-        return systemd_call_async(o->manager->bus, "Reload", on_reloaded, o, &o->slot, NULL);
+        return systemd_call_async(o->agent->bus, "Reload", on_reloaded, o, &o->slot, NULL);
 }
 
 int step_enable(Operation *o)
 {
         return systemd_call_async(
-                o->manager->bus, "EnableUnitFiles", operation_on_step_reply, o, &o->slot, "asbb", 1, o->timer, false, true);
+                o->agent->bus, "EnableUnitFiles", operation_on_step_reply, o, &o->slot, "asbb", 1, o->timer, false, true);
 }
 
 int step_disable(Operation *o)
 {
         return systemd_call_async(
-                o->manager->bus, "DisableUnitFiles", operation_on_step_reply, o, &o->slot, "asb", 1, o->timer, false);
+                o->agent->bus, "DisableUnitFiles", operation_on_step_reply, o, &o->slot, "asb", 1, o->timer, false);
 }
 
 static int call_unit(Operation *o, const char *member, const char *unit)
 {
-        return systemd_call_async(o->manager->bus, member, operation_on_step_reply, o, &o->slot, "ss", unit, "replace");
+        return systemd_call_async(o->agent->bus, member, operation_on_step_reply, o, &o->slot, "ss", unit, "replace");
 }
 
 int step_stop_timer(Operation *o)
@@ -304,7 +304,7 @@ static int on_cleaned(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
 int step_clean_timer(Operation *o)
 {
         return systemd_call_async(
-                o->manager->bus, "CleanUnit", on_cleaned, o, &o->slot, "sas", o->timer, 1, "state");
+                o->agent->bus, "CleanUnit", on_cleaned, o, &o->slot, "sas", o->timer, 1, "state");
 }
 
 int step_stop_service(Operation *o)
@@ -344,7 +344,7 @@ static int on_timeout(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
 int step_get_next_run(Operation *o)
 {
         return systemd_query_unit_property(
-                o->manager->queries,
+                o->agent->queries,
                 o->timer,
                 "org.freedesktop.systemd1.Timer",
                 "NextElapseUSecRealtime",
@@ -357,7 +357,7 @@ int step_get_next_run(Operation *o)
 int step_get_timeout(Operation *o)
 {
         return systemd_query_unit_property(
-                o->manager->queries,
+                o->agent->queries,
                 o->unit,
                 "org.freedesktop.systemd1.Service",
                 "TimeoutStartUSec",

@@ -14,12 +14,9 @@
  * Reload comes after each change to what is enabled: until then systemd (254 and later) says of every unit that a reload is due.
  * Until the commit, the record of the fileset lets a restarted ssid undo an add and finish a removal. */
 
-#include <systemd/sd-bus.h>
-
+#include "agent.h"
 #include "shared/metadata.h"
 
-typedef struct Manager Manager;
-typedef struct Operation Operation;
 
 /* Waiting and under way. */
 #define OPERATIONS_MAX 64
@@ -30,18 +27,18 @@ typedef struct AddOptions {
 } AddOptions;
 
 /* metadata is taken in any case; filename and content are copied. */
-int operation_add(Manager *m, sd_bus_message *request, const char *filename, const char *content,
+int operation_add(Agent *a, sd_bus_message *request, const char *filename, const char *content,
                   Metadata *metadata_taken, const AddOptions *options, sd_bus_error *error);
-int operation_remove(Manager *m, sd_bus_message *request, const char *slug, sd_bus_error *error);
-int operation_set_enabled(Manager *m, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error);
+int operation_remove(Agent *a, sd_bus_message *request, const char *slug, sd_bus_error *error);
+int operation_set_enabled(Agent *a, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error);
 
 /* systemd may have done a job: its JobRemoved says so. */
-void operation_job_hint(Manager *m, const char *job);
+void operation_job_hint(Agent *a, const char *job);
 
 /* operation-zone.c. Soon looks at each timer, whether it is right for the host's zone (schedule.h); */
-void operation_check_zone(Manager *m);
+void operation_check_zone(Agent *a);
 /* does so once, and from now on whenever /etc/localtime changes. */
-int manager_watch_zone(Manager *m);
+int operation_watch_zone(Agent *a);
 
 /* For the manager's end. */
 Operation *operation_free(Operation *o);

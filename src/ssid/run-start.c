@@ -14,7 +14,7 @@
 #define LOOK_FOR_USEC   (5 * USEC_PER_SEC)
 
 struct RunStart {
-        Manager *manager;
+        Agent *agent;
         sd_bus_message *request;
         char *unit;
         sd_bus_slot *slot;
@@ -40,7 +40,7 @@ DEFINE_CLEANUP(RunStart *, run_start_free);
 
 static void end(RunStart *s)
 {
-        DL_DELETE(s->manager->run_starts, s);
+        DL_DELETE(s->agent->run_starts, s);
         run_start_free(s);
 }
 
@@ -55,7 +55,7 @@ static void answer(RunStart *s, const char *invocation_id)
 
 static void ask(RunStart *s, const char *property, sd_bus_message_handler_t callback)
 {
-        if (systemd_query_unit_property(s->manager->queries, s->unit, UNIT_INTERFACE, property, callback, s, &s->query) < 0)
+        if (systemd_query_unit_property(s->agent->queries, s->unit, UNIT_INTERFACE, property, callback, s, &s->query) < 0)
                 answer(s, "");
 }
 
@@ -92,7 +92,7 @@ static int on_time(sd_event_source *source, uint64_t usec, void *userdata)
 static void look_later(RunStart *s)
 {
         if (now_usec(CLOCK_MONOTONIC) >= s->until ||
-            sd_event_add_time_relative(s->manager->event, &s->timer, CLOCK_MONOTONIC, s->delay, 0, on_time, s) < 0) {
+            sd_event_add_time_relative(s->agent->event, &s->timer, CLOCK_MONOTONIC, s->delay, 0, on_time, s) < 0) {
                 answer(s, "");
                 return;
         }
@@ -155,33 +155,33 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *error
         return 0;
 }
 
-int run_start_new(Manager *m, sd_bus_message *request, const char *unit)
+int run_start_new(Agent *a, sd_bus_message *request, const char *unit)
 {
         _cleanup_(run_start_freep) RunStart *s = calloc(1, sizeof(*s));
         int r;
 
         if (!s)
                 return -ENOMEM;
-        s->manager = m;
+        s->agent = a;
         s->request = sd_bus_message_ref(request);
         s->delay = LOOK_FIRST_USEC;
         s->unit = strdup(unit);
         if (!s->unit)
                 return -ENOMEM;
-        r = systemd_call_async(m->bus, "StartUnit", on_started, s, &s->slot, "ss", unit, "replace");
+        r = systemd_call_async(a->bus, "StartUnit", on_started, s, &s->slot, "ss", unit, "replace");
         if (r < 0)
                 return r;
-        DL_APPEND(m->run_starts, s);
+        DL_APPEND(a->run_starts, s);
         TAKE_PTR(s);
         return 0;
 }
 
-void run_starts_free(Manager *m)
+void run_starts_free(Agent *a)
 {
         RunStart *s, *tmp;
 
         /* Who has a run under way hears of it, if not of which. */
-        DL_FOREACH_SAFE(m->run_starts, s, tmp)
+        DL_FOREACH_SAFE(a->run_starts, s, tmp)
                 if (s->slot)
                         end(s);
                 else

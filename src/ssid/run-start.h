@@ -7,11 +7,9 @@
  * systemd answers when the job is queued; what runs then has its id once the unit is activating, or the job is gone. So the unit is looked at
  * until then, for a few seconds at most: a job that waits for others is left to wait, and the answer has no id. */
 
-#include "manager.h"
-
-typedef struct RunStart RunStart;
+#include "agent.h"
 
 /* request: org.ssi.Agent1.Service.Run, authorized; answered later. */
-int run_start_new(Manager *m, sd_bus_message *request, const char *unit);
+int run_start_new(Agent *a, sd_bus_message *request, const char *unit);
 /* For the manager's end: those whose job is queued are answered, without an id. */
-void run_starts_free(Manager *m);
+void run_starts_free(Agent *a);

@@ -2,9 +2,10 @@
 #include <systemd/sd-bus.h>
 
 #include "shared/bus-util.h"
-#include "manager.h"
+#include "shared/journal/history.h"
 #include "operation.h"
 #include "run-start.h"
+#include "service-bus.h"
 
 /* In the order of ServiceProperty. */
 static const char *const property_names[_SERVICE_PROPERTY_MAX] = {
@@ -115,12 +116,12 @@ static int method_remove(sd_bus_message *message, void *userdata, sd_bus_error *
         Service *s = userdata;
         int r;
 
-        r = bus_verify_polkit_async(message, ACTION_MANAGE, s->manager->polkit, error);
+        r = bus_verify_polkit_async(message, ACTION_MANAGE, s->agent->polkit, error);
         if (r < 0)
                 return r;
         if (r == 0)
                 return 1;
-        r = operation_remove(s->manager, message, s->slug, error);
+        r = operation_remove(s->agent, message, s->slug, error);
         return r < 0 ? r : 1;
 }
 
@@ -128,12 +129,12 @@ static int set_enabled(sd_bus_message *message, Service *s, bool enable, sd_bus_
 {
         int r;
 
-        r = bus_verify_polkit_async(message, ACTION_MANAGE, s->manager->polkit, error);
+        r = bus_verify_polkit_async(message, ACTION_MANAGE, s->agent->polkit, error);
         if (r < 0)
                 return r;
         if (r == 0)
                 return 1;
-        r = operation_set_enabled(s->manager, message, s->slug, enable, error);
+        r = operation_set_enabled(s->agent, message, s->slug, enable, error);
         return r < 0 ? r : 1;
 }
 
@@ -228,12 +229,12 @@ static int method_run(sd_bus_message *message, void *userdata, sd_bus_error *err
         Service *s = userdata;
         int r;
 
-        r = bus_verify_polkit_async(message, ACTION_RUN, s->manager->polkit, error);
+        r = bus_verify_polkit_async(message, ACTION_RUN, s->agent->polkit, error);
         if (r < 0)
                 return r;
         if (r == 0)
                 return 1;
-        r = run_start_new(s->manager, message, s->unit);
+        r = run_start_new(s->agent, message, s->unit);
         return r < 0 ? r : 1;
 }
 
@@ -293,14 +294,14 @@ static const sd_bus_vtable service_vtable[] = {
 static int find_service(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret, sd_bus_error *error)
 {
         _cleanup_free_ char *slug = NULL;
-        Manager *m = userdata;
+        Agent *a = userdata;
         Service *s;
         int r;
 
         r = sd_bus_path_decode(path, AGENT_SERVICE_PATH, &slug);
         if (r <= 0)
                 return r;
-        HASH_FIND_STR(m->services, slug, s);
+        HASH_FIND_STR(a->services, slug, s);
         if (!s)
                 return 0;
         *ret = s;
@@ -309,15 +310,15 @@ static int find_service(sd_bus *bus, const char *path, const char *interface, vo
 
 static int enumerate_services(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes, sd_bus_error *error)
 {
-        Manager *m = userdata;
+        Agent *a = userdata;
         Service *s, *tmp;
         size_t i = 0;
         char **nodes;
 
-        nodes = calloc(m->n_services + 1, sizeof(*nodes));
+        nodes = calloc(a->n_services + 1, sizeof(*nodes));
         if (!nodes)
                 return -ENOMEM;
-        HASH_ITER(hh, m->services, s, tmp)
+        HASH_ITER(hh, a->services, s, tmp)
         {
                 nodes[i] = strdup(s->path);
                 if (!nodes[i]) {
@@ -332,15 +333,15 @@ static int enumerate_services(sd_bus *bus, const char *prefix, void *userdata, c
         return 0;
 }
 
-int service_bus_setup(Manager *m)
+int service_bus_setup(Agent *a)
 {
         int r;
 
         r = sd_bus_add_fallback_vtable(
-                m->bus, NULL, AGENT_SERVICE_PATH, AGENT_SERVICE_INTERFACE, service_vtable, find_service, m);
+                a->bus, NULL, AGENT_SERVICE_PATH, AGENT_SERVICE_INTERFACE, service_vtable, find_service, a);
         if (r < 0)
                 return r;
-        return sd_bus_add_node_enumerator(m->bus, NULL, AGENT_SERVICE_PATH, enumerate_services, m);
+        return sd_bus_add_node_enumerator(a->bus, NULL, AGENT_SERVICE_PATH, enumerate_services, a);
 }
 
 int service_emit_changes(Service *s)
@@ -355,13 +356,13 @@ int service_emit_changes(Service *s)
         s->dirty = 0;
         if (n == 0)
                 return 0;
-        return sd_bus_emit_properties_changed_strv(s->manager->bus, s->path, AGENT_SERVICE_INTERFACE, (char **) names);
+        return sd_bus_emit_properties_changed_strv(s->agent->bus, s->path, AGENT_SERVICE_INTERFACE, (char **) names);
 }
 
 int service_emit_status_changed(Service *s, Status old)
 {
         return sd_bus_emit_signal(
-                s->manager->bus,
+                s->agent->bus,
                 s->path,
                 AGENT_SERVICE_INTERFACE,
                 "StatusChanged",

@@ -6,11 +6,23 @@
 
 #include "shared/bus-util.h"
 #include "fileset.h"
-#include "manager.h"
+#include "service.h"
 #include "systemd-client.h"
 #include "unit-file.h"
-#include "watch.h"
 #include "shared/io-util.h"
+
+Service *service_find(Agent *a, const char *name)
+{
+        _cleanup_free_ char *slug = NULL;
+        Service *s;
+
+        HASH_FIND_STR(a->services, name, s);
+        if (s || slug_from_name(name, &slug) < 0)
+                return s;
+        HASH_FIND_STR(a->services, slug, s);
+        /* Many names give this slug, "../" and line breaks among them: only its own is taken. */
+        return s && strcasecmp(s->title, name) == 0 ? s : NULL;
+}
 
 Service *service_free(Service *s)
 {
@@ -64,7 +76,7 @@ int service_read_script(const char *slug, char **ret, size_t *ret_n)
         return read_file(SSI_SCRIPT_DIR, slug, SCRIPT_SIZE_MAX, ret, ret_n);
 }
 
-static int service_new(Manager *m, const char *slug, Service **ret)
+static int service_new(Agent *a, const char *slug, Service **ret)
 {
         _cleanup_(service_freep) Service *s = NULL;
         int r;
@@ -72,7 +84,7 @@ static int service_new(Manager *m, const char *slug, Service **ret)
         s = calloc(1, sizeof(*s));
         if (!s)
                 return -ENOMEM;
-        s->manager = m;
+        s->agent = a;
         s->status = _STATUS_INVALID;
         s->last_run_duration = USEC_INFINITY;
         s->last_run_cpu = s->last_run_memory_peak = UINT64_MAX;
@@ -168,14 +180,14 @@ static int load_unit(Service *s)
         return 0;
 }
 
-int service_load(Manager *m, const char *slug, Service **ret)
+int service_load(Agent *a, const char *slug, Service **ret)
 {
         _cleanup_(service_freep) Service *s = NULL;
         int r;
 
         if (!slug_is_valid(slug))
                 return -ENOENT;
-        r = service_new(m, slug, &s);
+        r = service_new(a, slug, &s);
         if (r < 0)
                 return r;
         r = load_unit(s);
@@ -191,7 +203,7 @@ int service_load(Manager *m, const char *slug, Service **ret)
 void service_mark(Service *s, ServiceProperty p)
 {
         s->dirty |= UINT32_C(1) << p;
-        manager_queue_emit(s->manager);
+        s->agent->ops->changed(s->agent);
 }
 
 static void take_string(Service *s, ServiceProperty p, char **mine, char **other)
@@ -246,6 +258,7 @@ static int set_string(Service *s, ServiceProperty p, char **field, const char *v
 
 static int apply_result(Service *s, const RunEvent *e, bool announce)
 {
+        Agent *a = s->agent;
         Status old = s->status;
         int r;
 
@@ -256,16 +269,9 @@ static int apply_result(Service *s, const RunEvent *e, bool announce)
         if (e->status != old) {
                 s->status = e->status;
                 service_mark(s, SERVICE_STATUS);
-                manager_update_totals(s->manager);
+                a->ops->status_changed(a);
         }
-        if (!announce)
-                return 0;
-        if (e->status != old) {
-                r = service_emit_status_changed(s, old);
-                if (r < 0)
-                        return r;
-        }
-        return manager_emit_status_reported(s->manager, s);
+        return announce ? a->ops->reported(a, s, old) : 0;
 }
 
 /* ---- What the last run cost ---- */
@@ -289,7 +295,7 @@ static int on_memory_peak(sd_bus_message *reply, void *userdata, sd_bus_error *e
 
         s->memory_peak_query = systemd_query_free(s->memory_peak_query);
         if (sd_bus_message_is_method_error(reply, SD_BUS_ERROR_UNKNOWN_PROPERTY))
-                s->manager->no_memory_peak = true;
+                s->agent->no_memory_peak = true;
         else if (!sd_bus_message_is_method_error(reply, NULL))
                 (void) sd_bus_message_read(reply, "v", "t", &bytes);
         set_usec(s, SERVICE_LAST_RUN_MEMORY_PEAK, &s->last_run_memory_peak, bytes);
@@ -300,12 +306,12 @@ static int on_memory_peak(sd_bus_message *reply, void *userdata, sd_bus_error *e
 static int query_cost(Service *s)
 {
         const char *interface = "org.freedesktop.systemd1.Service";
-        SystemdQueries *q = s->manager->queries;
+        SystemdQueries *q = s->agent->queries;
         int r;
 
         s->cpu_query = systemd_query_free(s->cpu_query);
         r = systemd_query_unit_property(q, s->unit, interface, "CPUUsageNSec", on_cpu, s, &s->cpu_query);
-        if (r < 0 || s->manager->no_memory_peak)
+        if (r < 0 || s->agent->no_memory_peak)
                 return r;
         s->memory_peak_query = systemd_query_free(s->memory_peak_query);
         return systemd_query_unit_property(
@@ -333,7 +339,7 @@ int service_apply_run(Service *s, const RunEvent *e, bool announce)
         if (announce && !e->correction) {
                 r = query_cost(s);
                 if (r >= 0)
-                        r = watches_run_ended(s);
+                        r = s->agent->ops->run_ended(s->agent, s);
                 if (r < 0)
                         return r;
         }
@@ -389,7 +395,7 @@ static int on_timeout(sd_bus_message *reply, void *userdata, sd_bus_error *error
 int service_query_next_run(Service *s)
 {
         s->next_run_query = systemd_query_free(s->next_run_query);
-        return systemd_query_unit_property(s->manager->queries, s->timer, "org.freedesktop.systemd1.Timer",
+        return systemd_query_unit_property(s->agent->queries, s->timer, "org.freedesktop.systemd1.Timer",
                                            "NextElapseUSecRealtime", on_next_run, s, &s->next_run_query);
 }
 
@@ -402,5 +408,5 @@ int service_query_units(Service *s)
                 return r;
         s->timeout_query = systemd_query_free(s->timeout_query);
         return systemd_query_unit_property(
-                s->manager->queries, s->unit, "org.freedesktop.systemd1.Service", "TimeoutStartUSec", on_timeout, s, &s->timeout_query);
+                s->agent->queries, s->unit, "org.freedesktop.systemd1.Service", "TimeoutStartUSec", on_timeout, s, &s->timeout_query);
 }

@@ -7,9 +7,7 @@
 
 #include "shared/journal/run-tracker.h"
 #include "shared/metadata.h"
-#include "systemd-query.h"
-
-typedef struct Manager Manager;
+#include "agent.h"
 
 /* Bits of Service.dirty, in the order of the names in service-bus.c. */
 typedef enum ServiceProperty {
@@ -38,8 +36,8 @@ typedef enum ServiceProperty {
         _SERVICE_PROPERTY_MAX,
 } ServiceProperty;
 
-typedef struct Service {
-        Manager *manager;
+struct Service {
+        Agent *agent;
         char *slug;
         char *path; /* of the bus object */
         char *unit, *timer;
@@ -73,10 +71,13 @@ typedef struct Service {
         bool zone_checked, zone_changed; /* by the look at the timers under way */
         SystemdQuery *next_run_query, *timeout_query, *cpu_query, *memory_peak_query;
         UT_hash_handle hh;
-} Service;
+};
+
+/* name: a slug, or a service's name as its script gives it. NULL when there is none. */
+Service *service_find(Agent *a, const char *name);
 
 /* Reads script and unit from disk. -ENOENT when it is not (or no longer) an installed service. */
-int service_load(Manager *m, const char *slug, Service **ret);
+int service_load(Agent *a, const char *slug, Service **ret);
 Service *service_free(Service *s);
 DEFINE_CLEANUP(Service *, service_free);
 
@@ -115,8 +116,3 @@ void service_mark(Service *s, ServiceProperty p);
 int service_query_units(Service *s);
 /* The first of them alone. */
 int service_query_next_run(Service *s);
-
-/* service-bus.c */
-int service_bus_setup(Manager *m);
-int service_emit_changes(Service *s);
-int service_emit_status_changed(Service *s, Status old);

@@ -4,8 +4,9 @@
 
 #include "shared/bus-owner.h"
 #include "shared/bus-util.h"
+#include "shared/journal/follow.h"
 #include "shared/log.h"
-#include "manager.h"
+#include "agent.h"
 #include "systemd-client.h"
 #include "systemd-job.h"
 #include "test-run.h"
@@ -27,7 +28,7 @@
 #define GRACE_USEC (30 * USEC_PER_SEC)
 
 struct TestRun {
-        Manager *manager;
+        Agent *agent;
         sd_bus_message *request;
         BusOwner *caller;
         TriedScript script;
@@ -75,7 +76,7 @@ DEFINE_CLEANUP(TestRun *, test_run_free);
 
 static void test_run_end(TestRun *t)
 {
-        DL_DELETE(t->manager->tests, t);
+        DL_DELETE(t->agent->tests, t);
         test_run_free(t);
 }
 
@@ -83,7 +84,7 @@ static void test_run_end(TestRun *t)
 static void test_run_stop(TestRun *t)
 {
         if (t->started && !t->ended) {
-                int r = systemd_call_no_reply(t->manager->bus, "StopUnit", "ss", t->unit, "replace");
+                int r = systemd_call_no_reply(t->agent->bus, "StopUnit", "ss", t->unit, "replace");
 
                 if (r < 0)
                         log_warning_errno(r, "Cannot stop %s", t->unit);
@@ -190,7 +191,7 @@ static int schedule_answer(TestRun *t)
         if (!t->ended)
                 return 0;
         if (!t->answer_timer)
-                return sd_event_add_time_relative(t->manager->event, &t->answer_timer, CLOCK_MONOTONIC, delay, 0, on_answer, t);
+                return sd_event_add_time_relative(t->agent->event, &t->answer_timer, CLOCK_MONOTONIC, delay, 0, on_answer, t);
         r = sd_event_source_set_time_relative(t->answer_timer, delay);
         return r < 0 ? r : sd_event_source_set_enabled(t->answer_timer, SD_EVENT_ONESHOT);
 }
@@ -214,11 +215,11 @@ static void on_job_done(int r, void *userdata)
                 test_run_fail_errno(t, r);
 }
 
-void test_runs_job_hint(Manager *m, const char *job)
+void test_runs_job_hint(Agent *a, const char *job)
 {
         TestRun *t, *tmp;
 
-        DL_FOREACH_SAFE(m->tests, t, tmp)
+        DL_FOREACH_SAFE(a->tests, t, tmp)
                 systemd_job_hint(t->job, job);
 }
 
@@ -296,7 +297,7 @@ static int follow(TestRun *t)
 {
         int r;
 
-        r = journal_follow_new(t->manager->event, &follow_ops, t, &t->follow);
+        r = journal_follow_new(t->agent->event, &follow_ops, t, &t->follow);
         if (r < 0)
                 return r;
         r = journal_follow_set_unit(t->follow, t->unit);
@@ -342,7 +343,7 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *error
         }
         r = sd_bus_message_read(reply, "o", &job);
         if (r >= 0)
-                r = systemd_job_new(t->manager->event, t->manager->queries, t->unit, job, t->timeout_usec + GRACE_USEC,
+                r = systemd_job_new(t->agent->event, t->agent->queries, t->unit, job, t->timeout_usec + GRACE_USEC,
                                     on_job_done, t, &t->job);
         if (r >= 0)
                 r = follow(t);
@@ -359,7 +360,7 @@ static int start_unit(TestRun *t, const Verdict *verdict)
                 .timeout_usec = verdict->timeout_usec,
                 .test_path = t->script.path,
         };
-        sd_bus *bus = t->manager->bus;
+        sd_bus *bus = t->agent->bus;
         int r;
 
         t->timeout_usec = verdict->timeout_usec;
@@ -411,7 +412,7 @@ static void on_caller(const char *owner, void *userdata)
 }
 
 int test_run_start(
-        Manager *m,
+        Agent *a,
         sd_bus_message *request,
         const char *filename,
         const char *content,
@@ -424,14 +425,14 @@ int test_run_start(
         TestRun *i;
         int r;
 
-        DL_COUNT(m->tests, i, n);
+        DL_COUNT(a->tests, i, n);
         if (n >= TEST_RUNS_MAX)
                 return sd_bus_error_set(
                         error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many scripts are being tested; try again in a moment.");
         t = calloc(1, sizeof(*t));
         if (!t)
                 return -ENOMEM;
-        t->manager = m;
+        t->agent = a;
         t->result = RUN_EVENT_INIT;
         t->exit_status = t->signal = -1;
         t->request = sd_bus_message_ref(request);
@@ -439,19 +440,19 @@ int test_run_start(
         t->content = strdup(content);
         if (!t->script.filename || !t->content)
                 return -ENOMEM;
-        r = bus_owner_new(m->bus, sd_bus_message_get_sender(request), on_caller, t, &t->caller);
+        r = bus_owner_new(a->bus, sd_bus_message_get_sender(request), on_caller, t, &t->caller);
         if (r < 0)
                 return r;
-        r = validation_start(m->event, TAKE_PTR(metadata), content, strlen(content), on_validated, t, &t->validation);
+        r = validation_start(a->event, TAKE_PTR(metadata), content, strlen(content), on_validated, t, &t->validation);
         if (r < 0)
                 return r;
-        DL_APPEND(m->tests, t);
+        DL_APPEND(a->tests, t);
         TAKE_PTR(t);
         return 0;
 }
 
-void test_runs_abandon(Manager *m)
+void test_runs_abandon(Agent *a)
 {
-        while (m->tests)
-                test_run_stop(m->tests);
+        while (a->tests)
+                test_run_stop(a->tests);
 }

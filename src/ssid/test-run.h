@@ -14,21 +14,18 @@
  * Nothing is left: the unit collects itself and is bound to ssid.service, which ends with its runtime directory. When
  * the caller leaves the bus, the unit is stopped. */
 
-#include <systemd/sd-bus.h>
-
+#include "agent.h"
 #include "shared/metadata.h"
-
-typedef struct Manager Manager;
 
 #define TEST_RUNS_MAX 4
 
 /* metadata is taken in any case; filename and content are copied. The caller has authorised the request, which is
  * answered later. */
-int test_run_start(Manager *m, sd_bus_message *request, const char *filename, const char *content,
+int test_run_start(Agent *a, sd_bus_message *request, const char *filename, const char *content,
                    Metadata *metadata_taken, sd_bus_error *error);
 
 /* systemd may have done a job: its JobRemoved says so. */
-void test_runs_job_hint(Manager *m, const char *job);
+void test_runs_job_hint(Agent *a, const char *job);
 
 /* For the manager's end: stops those under way. */
-void test_runs_abandon(Manager *m);
+void test_runs_abandon(Agent *a);

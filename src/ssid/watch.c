@@ -5,7 +5,7 @@
 #include "shared/bus-owner.h"
 #include "depend.h"
 #include "shared/log.h"
-#include "manager.h"
+#include "service.h"
 #include "shared/metadata.h"
 #include "systemd-client.h"
 #include "systemd-query.h"
@@ -17,7 +17,7 @@
 #define INTERVAL_USEC USEC_PER_SEC
 
 struct Watch {
-        Manager *manager;
+        Agent *agent;
         char *unit;
         char *path;  /* of systemd's object; of the unit itself when the name is an alias */
         char *state; /* NULL until it is known */
@@ -41,11 +41,11 @@ static Watch *watch_free(Watch *w)
 }
 DEFINE_CLEANUP(Watch *, watch_free);
 
-static uint64_t now_monotonic(Manager *m)
+static uint64_t now_monotonic(Agent *a)
 {
         uint64_t usec;
 
-        return sd_event_now(m->event, CLOCK_MONOTONIC, &usec) < 0 ? 0 : usec;
+        return sd_event_now(a->event, CLOCK_MONOTONIC, &usec) < 0 ? 0 : usec;
 }
 
 /* ---- Triggering ---- */
@@ -66,13 +66,13 @@ static int start_unit(Service *s)
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         int r;
 
-        r = systemd_new_call(s->manager->bus, "StartUnit", &call);
+        r = systemd_new_call(s->agent->bus, "StartUnit", &call);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(call, "ss", s->unit, "replace");
         if (r < 0)
                 return r;
-        return systemd_query_new(s->manager->queries, call, on_triggered, s, &s->trigger_query);
+        return systemd_query_new(s->agent->queries, call, on_triggered, s, &s->trigger_query);
 }
 
 static int on_own_state(sd_bus_message *reply, void *userdata, sd_bus_error *error)
@@ -101,11 +101,11 @@ static int on_trigger(sd_event_source *source, uint64_t usec, void *userdata)
 
         if (!s->enabled)
                 return 0;
-        s->triggered = now_monotonic(s->manager);
+        s->triggered = now_monotonic(s->agent);
         s->trigger_again = false;
         s->trigger_query = systemd_query_free(s->trigger_query);
         r = systemd_query_unit_property(
-                s->manager->queries, s->unit, UNIT_INTERFACE, "ActiveState", on_own_state, s, &s->trigger_query);
+                s->agent->queries, s->unit, UNIT_INTERFACE, "ActiveState", on_own_state, s, &s->trigger_query);
         if (r < 0)
                 log_warning_errno(r, "Cannot ask for the state of %s", s->unit);
         return 0;
@@ -113,13 +113,13 @@ static int on_trigger(sd_event_source *source, uint64_t usec, void *userdata)
 
 static int trigger(Service *s)
 {
-        uint64_t now = now_monotonic(s->manager), at = now + SETTLE_USEC;
+        uint64_t now = now_monotonic(s->agent), at = now + SETTLE_USEC;
         int r, enabled = SD_EVENT_OFF;
 
         if (s->triggered > 0)
                 at = MAX(at, s->triggered + INTERVAL_USEC);
         if (!s->trigger)
-                return sd_event_add_time(s->manager->event, &s->trigger, CLOCK_MONOTONIC, at, 1, on_trigger, s);
+                return sd_event_add_time(s->agent->event, &s->trigger, CLOCK_MONOTONIC, at, 1, on_trigger, s);
         r = sd_event_source_get_enabled(s->trigger, &enabled);
         if (r < 0 || enabled != SD_EVENT_OFF)
                 return r;
@@ -159,7 +159,7 @@ static int set_state(Watch *w, const char *state, uint64_t entered)
         if (r < 0 || !known || (r == 0 && !moved))
                 return r;
         log_debug("%s is %s.", w->unit, state);
-        HASH_ITER(hh, w->manager->services, s, tmp)
+        HASH_ITER(hh, w->agent->services, s, tmp)
         {
                 if (!service_watches(s, w->unit))
                         continue;
@@ -233,23 +233,23 @@ static int query_state(Watch *w)
         w->again = w->query;
         if (w->query)
                 return 0;
-        r = sd_bus_message_new_method_call(w->manager->bus, &call, "org.freedesktop.systemd1", w->path,
+        r = sd_bus_message_new_method_call(w->agent->bus, &call, "org.freedesktop.systemd1", w->path,
                                            "org.freedesktop.DBus.Properties", "GetAll");
         if (r >= 0)
                 r = sd_bus_message_append(call, "s", UNIT_INTERFACE);
-        return r < 0 ? r : systemd_query_new(w->manager->queries, call, on_state, w, &w->query);
+        return r < 0 ? r : systemd_query_new(w->agent->queries, call, on_state, w, &w->query);
 }
 
 static int on_unit_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         const char *path = sd_bus_message_get_path(message);
-        Manager *m = userdata;
+        Agent *a = userdata;
         Watch *w;
         int r;
 
-        if (!bus_owner_sent(m->systemd, message))
+        if (!bus_owner_sent(a->systemd, message))
                 return 0;
-        DL_FOREACH(m->watches, w) {
+        DL_FOREACH(a->watches, w) {
                 if (!streq(w->path, path))
                         continue;
                 r = query_state(w);
@@ -259,12 +259,12 @@ static int on_unit_changed(sd_bus_message *message, void *userdata, sd_bus_error
         return 0;
 }
 
-int watches_look(Manager *m)
+int watches_look(Agent *a)
 {
         Watch *w;
         int r = 0;
 
-        DL_FOREACH(m->watches, w)
+        DL_FOREACH(a->watches, w)
                 if (r >= 0)
                         r = query_state(w);
         return r;
@@ -303,22 +303,22 @@ static int load(Watch *w)
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
         int r;
 
-        r = systemd_new_call(w->manager->bus, "LoadUnit", &call);
+        r = systemd_new_call(w->agent->bus, "LoadUnit", &call);
         if (r < 0)
                 return r;
         r = sd_bus_message_append(call, "s", w->unit);
         if (r < 0)
                 return r;
-        return systemd_query_new(w->manager->queries, call, on_loaded, w, &w->query);
+        return systemd_query_new(w->agent->queries, call, on_loaded, w, &w->query);
 }
 
-static int want(Manager *m, const char *word, size_t n)
+static int want(Agent *a, const char *word, size_t n)
 {
         _cleanup_(watch_freep) Watch *w = NULL;
         Watch *i;
         int r;
 
-        DL_FOREACH(m->watches, i)
+        DL_FOREACH(a->watches, i)
                 if (strlen(i->unit) == n && memcmp(i->unit, word, n) == 0) {
                         i->wanted = true;
                         return 0;
@@ -326,7 +326,7 @@ static int want(Manager *m, const char *word, size_t n)
         w = calloc(1, sizeof(*w));
         if (!w)
                 return -ENOMEM;
-        w->manager = m;
+        w->agent = a;
         w->wanted = true;
         w->unit = strndup(word, n);
         if (!w->unit)
@@ -337,65 +337,65 @@ static int want(Manager *m, const char *word, size_t n)
         r = load(w);
         if (r < 0)
                 return r;
-        DL_APPEND(m->watches, w);
+        DL_APPEND(a->watches, w);
         TAKE_PTR(w);
         return 0;
 }
 
-static int listen(Manager *m)
+static int listen(Agent *a)
 {
-        if (!m->watches) {
-                m->watches_slot = sd_bus_slot_unref(m->watches_slot);
+        if (!a->watches) {
+                a->watches_slot = sd_bus_slot_unref(a->watches_slot);
                 return 0;
         }
-        if (m->watches_slot)
+        if (a->watches_slot)
                 return 0;
         return sd_bus_add_match_async(
-                m->bus,
-                &m->watches_slot,
+                a->bus,
+                &a->watches_slot,
                 "type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.DBus.Properties',"
                 "member='PropertiesChanged',path_namespace='" SYSTEMD_UNIT_PATH "',arg0='" UNIT_INTERFACE "'",
                 on_unit_changed,
                 on_match,
-                m);
+                a);
 }
 
-int watches_update(Manager *m)
+int watches_update(Agent *a)
 {
         Service *s, *stmp;
         Watch *w, *wtmp;
         int r;
 
-        DL_FOREACH(m->watches, w)
+        DL_FOREACH(a->watches, w)
                 w->wanted = false;
-        HASH_ITER(hh, m->services, s, stmp)
+        HASH_ITER(hh, a->services, s, stmp)
         {
                 const char *list = s->watches, *word;
                 size_t n;
 
                 /* A header that was edited by hand may say anything. */
                 for (unsigned i = 0; i < METADATA_WATCHES_MAX && (n = metadata_next_word(&list, &word)) > 0; i++) {
-                        r = want(m, word, n);
+                        r = want(a, word, n);
                         if (r < 0)
                                 return r;
                 }
         }
-        DL_FOREACH_SAFE(m->watches, w, wtmp)
+        DL_FOREACH_SAFE(a->watches, w, wtmp)
                 if (!w->wanted) {
-                        DL_DELETE(m->watches, w);
+                        DL_DELETE(a->watches, w);
                         watch_free(w);
                 }
-        r = listen(m);
-        return r < 0 ? r : dependencies_update(m);
+        r = listen(a);
+        return r < 0 ? r : dependencies_update(a);
 }
 
-void watches_free(Manager *m)
+void watches_free(Agent *a)
 {
         Watch *w, *tmp;
 
-        DL_FOREACH_SAFE(m->watches, w, tmp) {
-                DL_DELETE(m->watches, w);
+        DL_FOREACH_SAFE(a->watches, w, tmp) {
+                DL_DELETE(a->watches, w);
                 watch_free(w);
         }
-        m->watches_slot = sd_bus_slot_unref(m->watches_slot);
+        a->watches_slot = sd_bus_slot_unref(a->watches_slot);
 }

@@ -8,15 +8,14 @@
  * deactivating, then inactive), and a service is triggered once per second at most. A change during a run leads to
  * another run after it, since the one under way may have looked before. */
 
-typedef struct Manager Manager;
-typedef struct Service Service;
+#include "agent.h"
 
 /* Watches what the services name now, and nothing else. */
-int watches_update(Manager *m);
-void watches_free(Manager *m);
+int watches_update(Agent *a);
+void watches_free(Agent *a);
 
 /* Looks at the states of all of them again. */
-int watches_look(Manager *m);
+int watches_look(Agent *a);
 
 /* A run of the service has ended. */
 int watches_run_ended(Service *s);

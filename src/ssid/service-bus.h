@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* org.ssi.Agent1.Service: the services' objects on the bus. */
+
+#include "service.h"
+
+int service_bus_setup(Agent *a);
+/* PropertiesChanged of what was marked. */
+int service_emit_changes(Service *s);
+int service_emit_status_changed(Service *s, Status old);
