@@ -10,6 +10,7 @@ from hosts import TOP
 
 SRC = TOP / "src"
 PROGRAMS = ("ssid", "ssi-uplinkd", "ssictl", "ssi-serverd")
+LAYERED = ("ssid", "ssi-uplinkd", "ssictl", "shared")
 MADE = ("openapi.inc",)
 FILE_MAX, FUNCTION_MAX = 500, 80
 
@@ -79,6 +80,59 @@ def test_no_headers_include_each_other():
     for name in includes():
         if name.suffix == ".h":
             visit(name)
+
+
+def module(name):
+    """A header and what implements it. A file without a header of its own implements the internal one that it includes, or the one
+    whose name its own begins with: run-match.c run-tracker-internal.h, manager-bus.c manager.h."""
+    def has_header(stem):
+        return (SRC / name.parent / f"{stem}.h").is_file()
+
+    stem = name.stem
+    if name.suffix == ".c" and not has_header(stem):
+        internal = [t.stem for t in includes()[name] if t.stem.endswith("-internal") and t.parent == name.parent]
+        beginnings = [stem[:m.start()] for m in re.finditer("-", stem)]
+        stem = next(iter(internal + [b for b in beginnings if has_header(b)]), stem)
+    return name.parent / stem.removesuffix("-internal")
+
+
+def uses(program):
+    """{module: {module that it includes or calls: by what}}"""
+    found, defined, words = {}, {}, {}
+    for name, targets in includes().items():
+        if name.parts[0] != program:
+            continue
+        for target in targets:
+            found.setdefault(module(name), {})[module(target)] = str(target)
+        if name.suffix == ".c":
+            text = re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\])*"', "", (SRC / name).read_text(), flags=re.DOTALL)
+            words[name] = set(re.findall(r"\b\w+\b", text)) - {"main"}
+            for function in re.findall(r"^(?!static\b)[A-Za-z_][\w *]*?\b(\w+)\([^;{}]*?\)\n\{", text, re.MULTILINE):
+                defined[function] = module(name)
+    for name, used in words.items():
+        for word in used & defined.keys():
+            found.setdefault(module(name), {}).setdefault(defined[word], f"{word}()")
+    return {m: {n: by for n, by in targets.items() if n != m} for m, targets in found.items()}
+
+
+@pytest.mark.parametrize("program", LAYERED)
+def test_no_modules_use_each_other(program):
+    found, done, path = uses(program), set(), []
+
+    def visit(m):
+        if m in path:
+            circle = [*path[path.index(m):], m]
+            pytest.fail("a circle: " + ", ".join(f"{a} uses {b} ({found[a][b]})" for a, b in zip(circle, circle[1:])))
+        if m in done:
+            return
+        path.append(m)
+        for other in found.get(m, {}):
+            visit(other)
+        done.add(path.pop())
+
+    for m in found:
+        visit(m)
+    assert len(done) > 10
 
 
 @pytest.mark.parametrize("header", sorted(SRC.rglob("*.h")), ids=lambda p: str(p.relative_to(SRC)))
