@@ -12,6 +12,7 @@ typedef struct Postgres {
         char dir[64];
         char conninfo[160];
         pid_t pid;
+        PGconn *connection; /* of postgres_query() */
 } Postgres;
 
 /* cmocka group functions: *state is the Postgres, with the migrations applied. */
@@ -22,8 +23,8 @@ int postgres_teardown(void **state);
 void postgres_crash(Postgres *p);
 void postgres_start(Postgres *p);
 
-/* Runs a statement with a connection of its own, fails the test when it fails. The first value of the first row ("" when
- * there is none or it is null), valid until the next call. */
+/* Runs a statement, fails the test when it fails. The first value of the first row ("" when there is none or it is null), valid
+ * until the next call. All statements share a connection, which no other part of the test uses. */
 const char *postgres_query(Postgres *p, const char *sql);
 
 /* Runs the loop until *done is true; fails the test after 10 s. */

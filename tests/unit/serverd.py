@@ -26,6 +26,8 @@ import urllib.request
 
 import websockets
 
+import pq
+
 backend = None
 
 # Everything secret that was ever answered.
@@ -50,9 +52,10 @@ class Backend:
         self.programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
         self.log = open(os.path.join(self.dir, "log"), "a+")
         self.servers = [None, None]
+        self.sql = pq.Connection(f"host={self.dir} user=ssi dbname=postgres")
         self.ports = [free_port(), free_port()]
-        subprocess.run([self.programs + "/initdb", "-D", self.dir + "/data", "-A", "trust", "-U", "ssi", "-E", "UTF8",
-                        "--locale", "C.UTF-8", "-N"], check=True, stdout=self.log, stderr=self.log, **self.as_user())
+        subprocess.run([os.path.join(os.path.dirname(os.path.abspath(__file__)), "postgres-cluster"), self.dir], check=True, stdout=self.log,
+                       stderr=self.log)
 
     def start(self):
         self.start_database()
@@ -68,16 +71,21 @@ class Backend:
                                               "-c", "listen_addresses=",
                                               "-c", "shared_preload_libraries=auto_explain"], stdout=self.log, stderr=self.log,
                                              **self.as_user())
-            time.sleep(0.3)
-            if self.database.poll() is None:
-                return
+            while self.database.poll() is None:
+                try:
+                    self.sql.rows("SELECT 1")
+                    return
+                except RuntimeError:
+                    time.sleep(0.02)
         raise RuntimeError("PostgreSQL does not start")
 
     def stop_database(self):
+        self.sql.close()
         self.database.send_signal(signal.SIGINT)
         self.database.wait()
 
     def kill_database(self):
+        self.sql.close()
         self.database.kill()
         self.database.wait()
         self.start_database()
@@ -122,8 +130,7 @@ class Backend:
         for s in filter(None, self.servers):
             s.terminate()
             codes.append(s.wait(20))
-        self.database.send_signal(signal.SIGINT)
-        self.database.wait()
+        self.stop_database()
         self.log.seek(0)
         log = self.log.read()
         self.log.close()
@@ -146,10 +153,8 @@ def wait_until(condition, seconds=20):
 
 
 def sql(query):
-    """The answer of psql, rows in lines and columns between |."""
-    out = subprocess.run([backend.programs + "/psql", "-h", backend.dir, "-U", "ssi", "-d", "postgres", "-XqAt", "-c",
-                          query], check=True, capture_output=True, text=True).stdout
-    return out.strip()
+    """The rows in lines and their columns between |, as psql prints them."""
+    return "\n".join("|".join(row) for row in backend.sql.rows(query)).strip()
 
 
 def request(method, path, body=None, token=None, i=0, want=None, fields=None):

@@ -23,9 +23,7 @@ NASTY = "</script><img src=x onerror=alert(1)> \"q\" \\ <!channel> {{server}} \u
 
 def sql(statement):
     """Rows as lists of text."""
-    out = subprocess.run(["psql", "-h", serverd.backend.dir, "-U", "ssi", "-d", "postgres", "-X", "-q", "-A", "-t", "-F",
-                          "\x1f", "-v", "ON_ERROR_STOP=1", "-c", statement], check=True, capture_output=True, text=True)
-    return [line.split("\x1f") for line in out.stdout.splitlines()]
+    return serverd.backend.sql.rows(statement)
 
 
 def restart(i, how="kill", **environment):

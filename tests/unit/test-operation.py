@@ -202,6 +202,7 @@ class Idle(unittest.TestCase):
         sql("INSERT INTO services (server_id, name, status, next_run, due_at) SELECT id, 's' || n, 'OK', now(),"
             " now() + interval '1 hour' FROM servers, generate_series(1, 10) n WHERE public_id LIKE 'srv-idle%'")
         sql("ANALYZE servers; ANALYZE services")
+        serverd.backend.sql.close()  # which counts them
 
         def scans():
             return sql("SELECT relname, seq_scan, n_tup_upd FROM pg_stat_user_tables"
