@@ -206,12 +206,14 @@ def test_links():
 
 
 def test_decisions_have_their_parts():
+    index = (TOP / "docs/adr/README.md").read_text()
     numbers = []
-    for path in sorted(TOP.glob("docs/adr/*.md")):
+    for path in sorted(TOP.glob("docs/adr/[0-9]*.md")):
         text = path.read_text()
         number = int(path.name[:4])
         assert text.split("\n")[1].startswith(f"# {number}. "), path
         assert re.findall(r"^## (.*)$", text, re.MULTILINE)[:3] == ["Context", "Decision", "Consequences"], path
+        assert f"| [{number}]({path.name}) |" in index, path
         numbers.append(number)
     assert len(set(numbers)) == len(numbers)
 

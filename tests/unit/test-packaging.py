@@ -31,7 +31,7 @@ class Versions(unittest.TestCase):
         self.assertEqual(re.match(r"\S+ \((\S+)\)", read("packaging/debian/changelog"))[1], version())
         self.assertEqual(re.search(r"^Version:\s*(\S+)", read("packaging/rpm/service-status-indicator.spec"), re.M)[1], version())
         self.assertEqual((chart["version"], chart["appVersion"]), (version(), version()))
-        self.assertRegex(read("CHANGELOG.md"), rf"(?m)^## {re.escape(version())}\b")
+        self.assertRegex(read("CHANGELOG.md"), rf"(?m)^## \[{re.escape(version())}\]")
 
 
 class Dependencies(unittest.TestCase):
