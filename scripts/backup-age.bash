@@ -7,18 +7,18 @@
 # schedule: *:0/30
 # timeout: 2min
 
-# For each backup the newest file counts; one that is too old, too small or not there is what is told. Set BACKUPS first:
-# until then the check cannot tell anything.
-# The check runs as a user of its own that only sees what everyone may see, and no home folder. For backups that others
-# may not list, add a line "user:" to the header with the user that owns them; root is not needed.
+# Checks the newest file of each backup, and reports it if it is too old, too small or missing. Set BACKUPS first: until then
+# the check cannot report anything.
+# The check runs as an unprivileged user that sees only world-readable files, and no home directories. If others may not list
+# the backups, add a "user:" line to the header with the user that owns them; root is not needed.
 
 # --- Configuration ---
-# Folders (or files) that backups are written to, for example (/srv/backup/database /srv/backup/files).
+# Directories (or files) that backups are written to, for example (/srv/backup/database /srv/backup/files).
 BACKUPS=()
 WARNING_HOURS=26
 FAILURE_HOURS=50
 MIN_BYTES=1       # a newest file smaller than this is a FAILURE
-DEPTH=3           # how deep below each folder to look
+DEPTH=3           # how many levels below each directory to search
 
 # --- Check ---
 set -uo pipefail
@@ -30,21 +30,21 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
-((${#BACKUPS[@]})) || cannot "BACKUPS is empty: name the folders in the script's configuration"
+((${#BACKUPS[@]})) || cannot "BACKUPS is empty: list directories in the script's configuration"
 
 now=$(date +%s) || cannot "date failed"
 status=OK
 bad=() good=()
 for backup in "${BACKUPS[@]}"; do
-        [[ -e $backup ]] || cannot "$backup is not there, or hidden from this check"
-        # A folder that cannot be listed may hold the newest file.
+        [[ -e $backup ]] || cannot "$backup does not exist or is not accessible to this check"
+        # A directory that cannot be listed may contain the newest file.
         list=$(find "$backup" -maxdepth "$DEPTH" -type f -printf '%T@ %s %f\n') || cannot "$backup cannot be searched"
         if [[ ! $list ]]; then
-                status=FAILURE bad+=("nothing in $backup")
+                status=FAILURE bad+=("no files in $backup")
                 continue
         fi
         read -r time size name < <(sort -rn <<<"$list")

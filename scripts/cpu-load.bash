@@ -7,8 +7,8 @@
 # schedule: *:0/1
 # timeout: 10
 
-# The load average counts the tasks that run, wait for a processor or wait for storage. The limits are per processor,
-# in hundredths: 150 means that one and a half tasks want each processor.
+# The load average counts the tasks that are running, or waiting for a processor or for storage. The limits are per processor,
+# in hundredths: 150 means one and a half tasks per processor.
 
 # --- Configuration ---
 WARNING_LOAD=150
@@ -24,14 +24,14 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
 read -r one five fifteen _ </proc/loadavg || cannot "/proc/loadavg cannot be read"
 # All of the machine's processors: a limit on the check itself says nothing about the machine.
 cpus=$(nproc --all) || cannot "nproc failed"
-[[ $five =~ ^[0-9]+\.[0-9][0-9]$ ]] || cannot "/proc/loadavg reads '$one $five $fifteen'"
+[[ $five =~ ^[0-9]+\.[0-9][0-9]$ ]] || cannot "unexpected contents of /proc/loadavg: '$one $five $fifteen'"
 
 hundredths=$((10#${five/./} / cpus))
 processors="$cpus processors"

@@ -7,15 +7,15 @@
 # schedule: *:0/5
 # timeout: 30
 
-# The status is that of the fullest file system, by space or by inodes; the message names it and every other one that
-# is over a limit. Network file systems are left out: a server that is away would hold the check until its timeout.
+# The status is that of the fullest file system, by space or by inodes. The message names it, and all others over a limit.
+# Network file systems are skipped: an unreachable server would block the check until its timeout.
 
 # --- Configuration ---
 WARNING_PERCENT=80
 FAILURE_PERCENT=95
 # File systems that are not storage, or full by design.
 SKIP_TYPES=(tmpfs devtmpfs squashfs overlay iso9660 udf efivarfs ramfs fuse.snapfuse)
-# Mount points to leave out, for example (/mnt/backup).
+# Mount points to skip, for example (/mnt/backup).
 SKIP_MOUNTS=()
 
 # --- Check ---
@@ -28,7 +28,7 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 

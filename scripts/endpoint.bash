@@ -2,18 +2,18 @@
 # SPDX-License-Identifier: MIT-0
 
 # name: Endpoint
-# description: Whether TCP and HTTP endpoints answer, and how fast
+# description: Availability and response times of TCP and HTTP endpoints
 # version: 1.0
 # schedule: *:0/1
 # timeout: 2min
 
-# FAILURE when an endpoint does not answer as it should, for whatever reason: refused, too late, a name that does not
-# resolve, a certificate that is not trusted, an HTTP status of 400 or more, a text that is not in the page. WARNING when
-# one is slow. Set TARGETS first: until then the check cannot tell anything. Endpoints are asked one after the other.
+# FAILURE if an endpoint does not respond as it should, for any reason: refused connection, timeout, unresolvable name,
+# untrusted certificate, HTTP status of 400 or above, text missing from the page. WARNING if an endpoint is slow.
+# Set TARGETS first: until then the check cannot report anything. Endpoints are checked one after the other.
 
 # --- Configuration ---
-# tcp://HOST:PORT, or an http:// or https:// address, which a text that the page must hold may follow after a space; for
-# example ('tcp://localhost:22' 'https://example.org/health "status":"up"').
+# tcp://HOST:PORT, or an http:// or https:// address, optionally followed by a space and a text that the page must contain,
+# for example ('tcp://localhost:22' 'https://example.org/health "status":"up"').
 TARGETS=()
 TIMEOUT_SECONDS=10
 WARNING_MS=2000
@@ -29,7 +29,7 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
@@ -68,19 +68,19 @@ try_http() {
                 --write-out '%{http_code} %{time_total}' ${CURL_OPTIONS[@]+"${CURL_OPTIONS[@]}"} -- "$1" 2>"$tmp/error") || code=$?
         case $code in
                 0) ;;
-                1 | 2 | 3 | 4 | 27 | 126 | 127) cannot "curl cannot ask $1 (status $code): $(head -n 1 "$tmp/error")" ;;
+                1 | 2 | 3 | 4 | 27 | 126 | 127) cannot "curl cannot request $1 (status $code): $(head -n 1 "$tmp/error")" ;;
                 *) error=$(sed -n '1s/^curl: ([0-9]*) //p' "$tmp/error"); error=${error:-curl failed with status $code}; return ;;
         esac
         ms=$(awk -v s="${answer#* }" 'BEGIN { printf "%d", s * 1000 }')
         if ((10#${answer%% *} < 200 || 10#${answer%% *} >= 400)); then
                 error="HTTP status ${answer%% *}"
         elif [[ $2 ]] && ! grep -qF -- "$2" "$tmp/page"; then
-                error="the page does not hold '$2'"
+                error="the page does not contain '$2'"
         fi
 }
 
-((${#TARGETS[@]})) || cannot "TARGETS is empty: name endpoints in the script's configuration"
-tmp=$(mktemp -d) || cannot "no temporary folder can be made"
+((${#TARGETS[@]})) || cannot "TARGETS is empty: list endpoints in the script's configuration"
+tmp=$(mktemp -d) || cannot "cannot create a temporary directory"
 trap 'rm -rf "$tmp"' EXIT
 
 status=OK
@@ -94,7 +94,7 @@ for target in "${TARGETS[@]}"; do
         case $address in
                 tcp://*:*) try_tcp "$address" ;;
                 http://* | https://*) try_http "$address" "${text# }" ;;
-                *) cannot "'$target' is no endpoint" ;;
+                *) cannot "'$target' is not a valid endpoint" ;;
         esac
         if [[ $error ]]; then
                 problem FAILURE "$address: $error"

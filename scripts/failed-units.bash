@@ -8,16 +8,16 @@
 # timeout: 30
 # user: ssi-script
 
-# It runs as a static user because dbus-daemon turns dynamic ones away, and systemctl asks over the bus.
-# FAILURE when any unit is in the state "failed", and the message names them. `systemctl reset-failed UNIT` clears one
-# that has been looked after.
-# A service-script that broke is a failed unit as well, but SSI reports that itself, as an execution error of that check:
-# by default it is not counted here a second time. SSI's own daemons are.
+# FAILURE if any unit is in the state "failed"; the message names these units. `systemctl reset-failed UNIT` clears one that
+# has been dealt with.
+# The check runs as a static user because systemctl uses the system bus, and dbus-daemon rejects dynamic users.
+# A service-script that breaks is a failed unit too, but SSI already reports it as an execution error of that check. By
+# default, such units are not counted here again. SSI's own daemons are.
 
 # --- Configuration ---
-# Shell patterns of units to leave out, for example ('user@*.service' 'man-db.service').
+# Shell patterns of units to ignore, for example ('user@*.service' 'man-db.service').
 IGNORE=('ssi-!(uplinkd|serverd|postgres).service')
-NAMES_MAX=10    # how many units the message names
+NAMES_MAX=10    # maximum number of units named in the message
 
 # --- Check ---
 set -uo pipefail
@@ -29,7 +29,7 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
@@ -43,7 +43,7 @@ ignored() {
 }
 
 list=$(systemctl list-units --all --state=failed --plain --no-legend --no-pager) ||
-        cannot "systemctl cannot ask systemd (status $?)"
+        cannot "systemctl cannot reach systemd (status $?)"
 
 failed=()
 while read -r unit _; do
@@ -52,8 +52,8 @@ while read -r unit _; do
 done <<<"$list"
 
 if ((${#failed[@]} == 0)); then
-        units=$(systemctl list-units --plain --no-legend --no-pager | wc -l) || cannot "systemctl cannot ask systemd"
-        report OK "No failed unit among $units"
+        units=$(systemctl list-units --plain --no-legend --no-pager | wc -l) || cannot "systemctl cannot reach systemd"
+        report OK "No failed units among $units"
 fi
 message="${failed[*]:0:NAMES_MAX}"
 ((${#failed[@]} > NAMES_MAX)) && message+=" and $((${#failed[@]} - NAMES_MAX)) more"

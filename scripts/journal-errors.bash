@@ -2,23 +2,23 @@
 # SPDX-License-Identifier: MIT-0
 
 # name: Journal Errors
-# description: How many errors are logged, and by whom
+# description: Number of logged errors, and their sources
 # version: 1.0
 # schedule: *:0/5
 # timeout: 1min
 # user: ssi-journal
 
-# Counts the journal's entries of priority "err" and worse and names those who log most. It runs as a user whose only right
-# is to read the journal (group systemd-journal); a dynamic user would see none of it and count nothing.
+# Counts the journal entries of priority "err" and worse, and names the programs that log most of them. It runs as a user whose
+# only right is to read the journal (group systemd-journal); a dynamic user would see no entries.
 
 # --- Configuration ---
 MINUTES=15
 WARNING_ERRORS=10
 FAILURE_ERRORS=200
 PRIORITY=err
-# Shell patterns of identifiers (the name before the colon in journalctl) to leave out, for example ('sshd' 'gnome-*').
+# Shell patterns of identifiers (the name before the colon in journalctl) to ignore, for example ('sshd' 'gnome-*').
 IGNORE=()
-ENTRIES_MAX=10000    # more are not read
+ENTRIES_MAX=10000    # maximum number of entries to read
 JOURNALS=(/var/log/journal /run/log/journal)
 
 # --- Check ---
@@ -31,7 +31,7 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
@@ -51,7 +51,7 @@ for folder in "${JOURNALS[@]}"; do
                 [[ -r $file ]] && readable=1
         done
 done
-((readable)) || cannot "the system's journal cannot be read by $(id -un)"
+((readable)) || cannot "$(id -un) cannot read the system journal"
 
 # One line an entry, which plain text would not be; the identifier comes as JSON.
 entries=$(journalctl --quiet --no-pager --priority="$PRIORITY" --since="-${MINUTES}min" --lines="$ENTRIES_MAX" --output=json \

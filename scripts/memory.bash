@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: MIT-0
 
 # name: Memory
-# description: Memory that is still available, and swap in use
+# description: Available memory, and swap in use
 # version: 1.0
 # schedule: *:0/5
 # timeout: 10
 
-# "Available" is the kernel's own estimate of what can be had without swapping (MemAvailable in /proc/meminfo); a page
-# cache that fills the rest is no reason to worry.
+# "Available" is the kernel's own estimate of the memory that can be used without swapping (MemAvailable in /proc/meminfo). If the
+# page cache fills the rest, that is normal.
 
 # --- Configuration ---
 WARNING_AVAILABLE_PERCENT=10    # less available memory than this is a WARNING
@@ -25,7 +25,7 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
@@ -36,7 +36,7 @@ done </proc/meminfo || cannot "/proc/meminfo cannot be read"
 
 total=${kib[MemTotal]:-0}
 available=${kib[MemAvailable]:-}
-[[ $available && $total != 0 ]] || cannot "/proc/meminfo does not say MemTotal and MemAvailable"
+[[ $available && $total != 0 ]] || cannot "/proc/meminfo does not contain MemTotal and MemAvailable"
 
 percent=$((available * 100 / total))
 message="$percent% of $((total / 1024)) MiB available"

@@ -2,21 +2,21 @@
 # SPDX-License-Identifier: MIT-0
 
 # name: PostgreSQL
-# description: Whether PostgreSQL answers, and how near it is to its limits
+# description: Whether PostgreSQL responds, and how close it is to its limits
 # version: 1.0
 # schedule: *:0/1
 # timeout: 30
 # user: ssi-script
 
-# It runs as a static user so that PostgreSQL knows it over its local socket. What it may see is what a role without any
-# other right may; make it once, as the database's administrator:
+# The check runs as a static user, so that PostgreSQL can identify it over its local socket. It needs a role that has only
+# monitoring rights. Create it once, as the database administrator:
 #     CREATE ROLE "ssi-script" LOGIN IN ROLE pg_monitor;
-# FAILURE when the server does not take connections. WARNING or FAILURE by the connections in use, by the age of
-# transaction ids (at 100 % the server stops taking writes), and by the delay of a standby; WARNING for a transaction
-# that has been open for long, which keeps vacuum from its work.
+# FAILURE if the server does not accept connections. WARNING or FAILURE depending on the connections in use, the age of
+# transaction IDs (at 100 % the server rejects writes), and the delay of a standby. WARNING for a transaction that has been open
+# for a long time, because it blocks vacuum.
 
 # --- Configuration ---
-# For libpq (see "Environment Variables" in PostgreSQL's manual); empty: the local socket.
+# For libpq (see "Environment Variables" in PostgreSQL's manual). Empty means the local socket.
 export PGHOST=
 export PGPORT=
 export PGDATABASE=postgres
@@ -25,7 +25,7 @@ FAILURE_CONNECTIONS_PERCENT=95
 WARNING_WRAPAROUND_PERCENT=50
 FAILURE_WRAPAROUND_PERCENT=80
 WARNING_TRANSACTION_MINUTES=60
-WARNING_REPLAY_SECONDS=60      # a standby that is behind
+WARNING_REPLAY_SECONDS=60      # delay of a standby
 FAILURE_REPLAY_SECONDS=600
 TIMEOUT_SECONDS=10
 
@@ -39,7 +39,7 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
@@ -55,7 +55,7 @@ case $? in
         *) cannot "pg_isready failed: $answer" ;;
 esac
 
-# The ages are of transaction ids; those of "multixacts" have the same limit.
+# The ages are those of transaction IDs; "multixacts" have the same limit.
 row=$(psql --no-psqlrc --no-password --quiet --tuples-only --no-align --field-separator=' ' --set=ON_ERROR_STOP=1 2>&1 <<'SQL'
 SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
        current_setting('max_connections'),
@@ -67,10 +67,10 @@ SELECT (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backe
        CASE WHEN pg_is_in_recovery() THEN 'standby' ELSE 'primary' END,
        current_setting('server_version_num')::int / 10000;
 SQL
-) || cannot "psql cannot ask the server: $row"
+) || cannot "psql cannot query the server: $row"
 read -r connections limit wraparound minutes delay role version <<<"$row"
 for n in "$connections" "$limit" "$wraparound" "$minutes" "$delay" "$version"; do
-        [[ $n =~ ^[0-9]+$ ]] || cannot "psql says '$row'"
+        [[ $n =~ ^[0-9]+$ ]] || cannot "unexpected output of psql: '$row'"
 done
 
 # judge VALUE WARNING FAILURE TEXT
@@ -86,10 +86,10 @@ judge() {
 }
 
 judge $((connections * 100 / limit)) "$WARNING_CONNECTIONS_PERCENT" "$FAILURE_CONNECTIONS_PERCENT" "$connections of $limit connections in use"
-judge "$wraparound" "$WARNING_WRAPAROUND_PERCENT" "$FAILURE_WRAPAROUND_PERCENT" "$wraparound% of the transaction ids used: vacuum is behind"
+judge "$wraparound" "$WARNING_WRAPAROUND_PERCENT" "$FAILURE_WRAPAROUND_PERCENT" "$wraparound% of the transaction IDs used: vacuum is behind"
 judge "$delay" "$WARNING_REPLAY_SECONDS" "$FAILURE_REPLAY_SECONDS" "replay is $delay s behind"
 if ((minutes >= WARNING_TRANSACTION_MINUTES)); then
-        judge 1 1 2 "a transaction is open for $minutes min"
+        judge 1 1 2 "a transaction has been open for $minutes min"
 fi
 
 if [[ $status != OK ]]; then

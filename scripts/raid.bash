@@ -7,9 +7,9 @@
 # schedule: *:0/5
 # timeout: 30
 
-# Reads what the kernel shows to everyone (/sys/block/md*, /proc/spl/kstat/zfs), so it needs neither rights nor devices.
-# WARNING while an array or pool works with disks missing or is being rebuilt, FAILURE when one does not work. An array
-# that was not assembled, or a pool that was not imported, does not show at all: name those that must be there in EXPECTED.
+# Reads world-readable files of the kernel (/sys/block/md*, /proc/spl/kstat/zfs), so it needs neither privileges nor devices.
+# WARNING while an array or pool is degraded or being rebuilt, FAILURE if one does not work. An array that was not assembled,
+# or a pool that was not imported, is not visible: list required arrays and pools in EXPECTED.
 
 # --- Configuration ---
 DEGRADED_STATUS=WARNING
@@ -27,7 +27,7 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
@@ -37,7 +37,7 @@ problem() {
         bad+=("$2")
 }
 
-# attribute NAME: a file of the array that may not be there (RAID 0 cannot be degraded).
+# attribute NAME: a file of the array that may not exist (RAID 0 cannot be degraded).
 attribute() {
         local value=
         [[ -e $array/md/$1 ]] && { read -r value <"$array/md/$1" || cannot "$array/md/$1 cannot be read"; }
@@ -56,17 +56,17 @@ for array in "$SYSFS_BLOCK"/md*; do
                 action=$(attribute sync_action) && progress=$(attribute sync_completed) || exit 1
         case $state in
                 clean | active | active-idle | write-pending | readonly | read-auto) ;;
-                *) problem FAILURE "$name ($level) is ${state:-in no known state}"; continue ;;
+                *) problem FAILURE "$name ($level) is ${state:-in an unknown state}"; continue ;;
         esac
         done_=
         if [[ $progress =~ ^([0-9]+)\ /\ ([0-9]+)$ ]] && ((BASH_REMATCH[2] > 0)); then
                 done_=", $((BASH_REMATCH[1] * 100 / BASH_REMATCH[2]))% done"
         fi
         if [[ $action == @(recover|resync|reshape) ]]; then
-                problem WARNING "$name ($level) is in $action$done_"
+                problem WARNING "$name ($level): $action in progress$done_"
         fi
         if ((${degraded:-0} > 0)); then
-                problem "$DEGRADED_STATUS" "$name ($level) misses $degraded of $(attribute raid_disks) disks"
+                problem "$DEGRADED_STATUS" "$name ($level) is missing $degraded of $(attribute raid_disks) disks"
         fi
 done
 
@@ -78,17 +78,17 @@ for pool in "$ZFS_KSTAT"/*/state; do
         case $state in
                 ONLINE) ;;
                 DEGRADED) problem "$DEGRADED_STATUS" "pool $name is degraded" ;;
-                *) problem FAILURE "pool $name is ${state:-in no known state}" ;;
+                *) problem FAILURE "pool $name is ${state:-in an unknown state}" ;;
         esac
 done
 
 for name in ${EXPECTED[@]+"${EXPECTED[@]}"}; do
-        [[ " ${found[*]} " == *" $name "* ]] || problem FAILURE "$name is not there"
+        [[ " ${found[*]} " == *" $name "* ]] || problem FAILURE "$name does not exist"
 done
 
 if [[ $status != OK ]]; then
         message=$(printf '%s; ' "${bad[@]}")
         report "$status" "${message%; }"
 fi
-((${#found[@]})) || cannot "there is no RAID array and no ZFS pool"
+((${#found[@]})) || cannot "there is no RAID array or ZFS pool"
 report OK "Healthy: ${found[*]}"

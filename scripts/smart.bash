@@ -2,25 +2,25 @@
 # SPDX-License-Identifier: MIT-0
 
 # name: Disk Health
-# description: What disks say about themselves (SMART)
+# description: Health of disks, as reported by SMART
 # version: 1.0
 # schedule: *-*-* 0/4:00
 # timeout: 5min
 # user: root
 # sandbox: off
 
-# It runs as root and without the sandbox because smartctl sends commands to the raw disks: the sandbox has no devices,
-# and no lesser right than root's opens SATA and NVMe disks alike. It only reads; it starts no test.
-# FAILURE when a disk says that it fails, or an attribute is beyond its maker's limit. WARNING for sectors that could not
-# be read or had to be replaced, and for flash that is worn. A disk that sleeps is left alone and named.
+# The check runs as root and without the sandbox because smartctl sends commands to the raw disks: the sandbox has no devices,
+# and only root can open both SATA and NVMe disks. The check only reads; it starts no self-tests.
+# FAILURE if a disk reports that it is failing, or an attribute exceeds the vendor's limit. WARNING for unreadable or replaced
+# sectors, and for worn flash. A sleeping disk is not woken up; the message names it.
 
 # --- Configuration ---
-# Devices as for smartctl, for example ('/dev/sda' '/dev/bus/0 -d megaraid,1'); empty: those that smartctl --scan finds.
+# Devices as for smartctl, for example ('/dev/sda' '/dev/bus/0 -d megaraid,1'); empty: those found by smartctl --scan.
 DEVICES=()
-IGNORE=()                    # names of devices to leave out
-WARNING_BAD_SECTORS=1        # replaced, pending or uncorrectable ones
+IGNORE=()                    # names of devices to ignore
+WARNING_BAD_SECTORS=1        # replaced, pending or uncorrectable sectors
 WARNING_WORN_PERCENT=90
-WAKE=no                      # yes: spin up disks that sleep
+WAKE=no                      # yes: spin up sleeping disks
 
 # --- Check ---
 set -uo pipefail
@@ -32,7 +32,7 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
@@ -74,11 +74,11 @@ for device in ${DEVICES[@]+"${DEVICES[@]}"}; do
         fi
         # See smartctl(8): 1 command line, 2 device did not open, 8 disk is failing, 16 attribute beyond its limit.
         if ((code & 3)); then
-                unknown+=("$name does not answer")
+                unknown+=("$name does not respond")
                 continue
         fi
         if ((code & 8)) || [[ $answer == *"test result: FAILED"* ]]; then
-                problem FAILURE "$name says that it is failing"
+                problem FAILURE "$name reports that it is failing"
                 continue
         fi
         if ((code & 16)); then
@@ -86,7 +86,7 @@ for device in ${DEVICES[@]+"${DEVICES[@]}"}; do
                 continue
         fi
         if [[ $answer != *"test result: PASSED"* && $answer != *"SMART Health Status: OK"* ]]; then
-                unknown+=("$name does not tell its health")
+                unknown+=("$name does not report its health")
                 continue
         fi
 
@@ -114,7 +114,7 @@ if [[ $status != OK ]]; then
         report "$status" "${message%; }"
 fi
 ((${#unknown[@]})) && cannot "${unknown[0]}"
-((healthy > 0)) || cannot "no disk is there and awake (asleep: ${asleep[*]:-none})"
+((healthy > 0)) || cannot "no disk is present and awake (asleep: ${asleep[*]:-none})"
 message="$healthy healthy"
 ((${#asleep[@]})) && message+=", asleep: ${asleep[*]}"
 report OK "$message"

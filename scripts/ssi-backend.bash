@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: MIT-0
 
 # name: SSI Backend
-# description: Whether this host's SSI backend stores results in time and gets its notifications out
+# description: Whether this host's SSI backend stores results and sends notifications in time
 # version: 1.0
 # schedule: *:0/1
 # timeout: 30s
 
-# FAILURE when the backend does not answer, is not ready (its database is away) or stores nothing (its database takes
-# nothing). Else its /metrics tell how long results wait for their commit, how many wait, and how long the oldest
-# notification has not got out. The dashboard cannot show that its own backend is down: that is seen by ssictl on this
-# host, or by the check "endpoint" on a host that reports elsewhere.
+# FAILURE if the backend does not respond, is not ready (its database is unreachable), or cannot store results (its database
+# rejects writes). Otherwise the status depends on its /metrics: how long results wait for their commit, how many are waiting,
+# and how long the oldest notification has been waiting. The dashboard cannot show that its own backend is down: use ssictl
+# on this host, or the check "endpoint" on a host that reports to another backend.
 
 # --- Configuration ---
 URL=http://127.0.0.1:8080
@@ -31,7 +31,7 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
@@ -45,7 +45,7 @@ metric() {
         sed -n "s/^$1 //p" <<<"$metrics"
 }
 
-# at_least A B: of numbers with fractions.
+# at_least A B: compares decimal numbers.
 at_least() {
         awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'
 }
@@ -66,15 +66,15 @@ judge() {
 }
 
 command -v curl >/dev/null || cannot "curl is not installed"
-answer=$(ask /readyz) || report FAILURE "The backend does not answer at $URL: ${answer%%$'\n'*}"
+answer=$(ask /readyz) || report FAILURE "The backend does not respond at $URL: ${answer%%$'\n'*}"
 code=${answer##*$'\n'}
 if [[ $code == 503 ]]; then
         detail=$(sed -n 's/.*"detail": *"\([^"]*\)".*/\1/p' <<<"$answer")
         report FAILURE "The backend is not ready: ${detail:-HTTP status 503}"
 fi
-[[ $code == 200 ]] || cannot "$URL/readyz answers with HTTP status $code: this is no SSI backend"
-metrics=$(ask /metrics) || cannot "$URL/metrics does not answer"
-[[ $(metric ssi_database_up) ]] || cannot "$URL/metrics does not show a backend's figures; is it asked through another host?"
+[[ $code == 200 ]] || cannot "$URL/readyz returned HTTP status $code: this is not an SSI backend"
+metrics=$(ask /metrics) || cannot "$URL/metrics does not respond"
+[[ $(metric ssi_database_up) ]] || cannot "$URL/metrics does not contain the backend's metrics; is it requested from another host?"
 
 status=OK
 bad=()
@@ -82,15 +82,15 @@ bad=()
 lag=$(metric ssi_ingest_lag_seconds)
 queue=$(metric ssi_ingest_queue_items)
 judge "${lag:-0}" "$WARNING_LAG_SECONDS" "$FAILURE_LAG_SECONDS" "a result has waited ${lag:-0} s for its commit"
-judge "${queue:-0}" "$WARNING_QUEUE" '' "${queue:-0} results wait"
+judge "${queue:-0}" "$WARNING_QUEUE" '' "${queue:-0} results are waiting"
 outbox=$(metric ssi_notification_outbox_items)
 age=$(metric ssi_notification_outbox_age_seconds)
 age=${age%%.*}
-judge "${age:-0}" "$WARNING_OUTBOX_SECONDS" "$FAILURE_OUTBOX_SECONDS" "${outbox:-0} notifications wait, the oldest for ${age:-0} s"
+judge "${age:-0}" "$WARNING_OUTBOX_SECONDS" "$FAILURE_OUTBOX_SECONDS" "${outbox:-0} notifications are waiting, the oldest for ${age:-0} s"
 
 if [[ $status != OK ]]; then
         message=$(printf '%s; ' "${bad[@]}")
         message=${message%; }
         report "$status" "${message^}"
 fi
-report OK "$(metric ssi_agent_sessions) agents, ${queue:-0} results wait (${lag:-0} s), ${outbox:-0} notifications wait"
+report OK "$(metric ssi_agent_sessions) agents, ${queue:-0} results waiting (${lag:-0} s), ${outbox:-0} notifications waiting"

@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: MIT-0
 
 # name: Swap
-# description: Swap in use, and how busily the system swaps
+# description: Swap in use, and swapping rate
 # version: 1.0
 # schedule: *:0/5
 # timeout: 30
 
-# Swap that is full leaves nothing for the next need; swap that is busy makes everything slow, however little is used.
-# The rate is measured during the check. A system without swap is OK unless REQUIRE_SWAP says otherwise.
+# Full swap leaves no reserve; busy swap slows everything down, however little of it is used. The rate is measured during the
+# check. A system without swap is OK unless REQUIRE_SWAP=yes.
 
 # --- Configuration ---
 WARNING_USED_PERCENT=60
@@ -29,17 +29,17 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
 pages() {
         awk '$1 == "pswpin" || $1 == "pswpout" { sum += $2; n++ } END { if (n != 2) exit 1; printf "%d\n", sum }' "$VMSTAT" ||
-                cannot "$VMSTAT does not say pswpin and pswpout"
+                cannot "$VMSTAT does not contain pswpin and pswpout"
 }
 
 read -r total free < <(awk '$1 == "SwapTotal:" { t = $2 } $1 == "SwapFree:" { f = $2 } END { print t, f }' "$MEMINFO")
-[[ ${total:-} =~ ^[0-9]+$ && ${free:-} =~ ^[0-9]+$ ]] || cannot "$MEMINFO does not say SwapTotal and SwapFree"
+[[ ${total:-} =~ ^[0-9]+$ && ${free:-} =~ ^[0-9]+$ ]] || cannot "$MEMINFO does not contain SwapTotal and SwapFree"
 if ((total == 0)); then
         [[ $REQUIRE_SWAP == yes ]] && report WARNING "There is no swap"
         report OK "There is no swap"

@@ -2,21 +2,21 @@
 # SPDX-License-Identifier: MIT-0
 
 # name: Package Updates
-# description: Updates that APT or DNF would install
+# description: Updates available from APT or DNF
 # version: 1.1
 # schedule: *:0/15
 # timeout: 2min
 
-# UPDATE when packages can be upgraded, with how many of them are security updates.
-# WARNING when the package lists are so old that "no updates" would mean nothing, or when packages are half-installed.
-# When APT or DNF cannot answer at all this is an execution error: it never says OK without having looked.
-# Nothing is downloaded: something else refreshes the lists (on Debian apt-daily.timer, on Fedora and its relatives
+# UPDATE if packages can be upgraded; the message includes the number of security updates.
+# WARNING if the package lists are so old that "no updates" would mean nothing, or if packages are only partly installed.
+# If APT or DNF fails, this is an execution error: the check never reports OK without having looked.
+# The check downloads nothing. Something else refreshes the lists (on Debian apt-daily.timer, on Fedora and its derivatives
 # dnf-makecache.timer).
 
 # --- Configuration ---
 LISTS_MAX_AGE_DAYS=7      # older package lists are a WARNING
 DNF_CACHE=/var/cache/dnf
-SECURITY_STATUS=UPDATE    # the status when security updates are among them; WARNING is a choice, too
+SECURITY_STATUS=UPDATE    # the status if there are security updates; or WARNING
 
 # --- Check ---
 set -uo pipefail
@@ -28,7 +28,7 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
@@ -40,34 +40,34 @@ count() {
         fi
 }
 
-# tell TIME TOTAL SECURITY: TIME is that of the newest list.
+# tell TIME TOTAL SECURITY: TIME is the time of the newest list.
 tell() {
         local age=$((($(date +%s) - $1) / 86400))
 
         if ((age > LISTS_MAX_AGE_DAYS)); then
-                report WARNING "The package lists are $age days old; by them $(count "$2" update), $3 of security"
+                report WARNING "The package lists are $age days old; they list $(count "$2" update), $3 for security"
         fi
-        (($3 > 0)) && report "$SECURITY_STATUS" "$(count "$2" "available update"), $3 of security"
+        (($3 > 0)) && report "$SECURITY_STATUS" "$(count "$2" "available update"), $3 for security"
         (($2 > 0)) && report UPDATE "$(count "$2" "available update")"
         report OK "All packages are up to date"
 }
 
 ask_dnf() {
         local newest list code total security
-        # The system's own cache, read only; the log goes where a sandboxed check may write.
+        # The system's own cache, read-only. The log goes where a sandboxed check may write.
         local dnf=(dnf --quiet --cacheonly --setopt=cachedir="$DNF_CACHE" --setopt=logdir=/tmp)
 
         newest=$(find "$DNF_CACHE" -type f -name repomd.xml -printf '%T@\n' | sort -n | tail -n 1) ||
                 cannot "the package lists in $DNF_CACHE cannot be read"
         [[ $newest ]] || report WARNING "No package lists: dnf makecache has never run"
 
-        # 100 says that there are updates.
+        # 100 means that there are updates.
         list=$("${dnf[@]}" check-update)
         code=$?
         ((code == 0 || code == 100)) || cannot "dnf check-update failed with status $code"
-        # One line a package, up to those that others replace.
+        # One line per package, up to the list of obsoleted packages.
         total=$(awk '/^Obsoleting/ { exit } NF == 3 && $1 ~ /\./ { n++ } END { print n + 0 }' <<<"$list")
-        ((code == 0 || total > 0)) || cannot "dnf says that there are updates, and names none"
+        ((code == 0 || total > 0)) || cannot "dnf reports updates but lists none"
         list=$("${dnf[@]}" updateinfo list --updates security) || cannot "dnf updateinfo failed with status $?"
         security=$(awk 'NF == 3 && $3 ~ /\./ && !seen[$3]++ { n++ } END { print n + 0 }' <<<"$list")
         tell "${newest%.*}" "$total" "$security"
@@ -78,12 +78,12 @@ if ! command -v apt-get >/dev/null; then
         ask_dnf
 fi
 
-# The time of the newest list. An empty folder means that `apt-get update` never ran.
+# The time of the newest list. An empty directory means that `apt-get update` has never run.
 newest=$(find /var/lib/apt/lists -maxdepth 1 -type f -name '*_*' -printf '%T@\n' | sort -n | tail -n 1) ||
         cannot "the package lists in /var/lib/apt/lists cannot be read"
 [[ $newest ]] || report WARNING "No package lists: apt-get update has never run"
 
-# The caches would be written below /var, which a sandboxed check cannot and need not do.
+# No caches: they would be written below /var, which a sandboxed check cannot and need not do.
 plan=$(apt-get --simulate --quiet -o Debug::NoLocking=1 -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= dist-upgrade) ||
         cannot "apt-get --simulate dist-upgrade failed with status $?"
 read -r total security < <(awk '

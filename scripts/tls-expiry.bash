@@ -7,10 +7,10 @@
 # schedule: *-*-* 0/6:00
 # timeout: 2min
 
-# Looks at the certificates that servers present, and at those in files; of a file with several the first counts, which
-# is the server's own. Set ENDPOINTS or FILES first: until then the check cannot tell anything. Whether a certificate is
-# trusted is not checked here (endpoint.bash does, for HTTPS).
-# The check runs as a user of its own: files must be readable by everyone, as certificates may be (their keys may not).
+# Checks the certificates that servers present, and those in files. If a file contains several, only the first one is checked,
+# which is the server's own. Set ENDPOINTS or FILES first: until then the check cannot report anything. It does not check
+# whether a certificate is trusted (endpoint.bash does, for HTTPS).
+# The check runs as an unprivileged user, so files must be world-readable, as certificates may be (their keys may not).
 
 # --- Configuration ---
 # HOST:PORT, or HOST:PORT/PROTOCOL for STARTTLS, for example (example.org:443 mail.example.org:25/smtp '[::1]:8443').
@@ -30,7 +30,7 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
@@ -44,7 +44,7 @@ certificate() {
         local end seconds days text
 
         if ! end=$(openssl x509 -noout -enddate 2>/dev/null) || ! seconds=$(date -d "${end#notAfter=}" +%s); then
-                unknown+=("$1 gives no certificate")
+                unknown+=("$1 provides no certificate")
                 return
         fi
         seconds=$((seconds - now))
@@ -63,7 +63,7 @@ certificate() {
         fi
 }
 
-((${#ENDPOINTS[@]} + ${#FILES[@]})) || cannot "ENDPOINTS and FILES are empty: fill them in the script's configuration"
+((${#ENDPOINTS[@]} + ${#FILES[@]})) || cannot "ENDPOINTS and FILES are empty: set them in the script's configuration"
 command -v openssl >/dev/null || cannot "openssl is not installed"
 now=$(date +%s) || cannot "date failed"
 
@@ -72,7 +72,7 @@ for endpoint in ${ENDPOINTS[@]+"${ENDPOINTS[@]}"}; do
         host=${address%:*}
         options=(-connect "$address")
         [[ $endpoint == */* ]] && options+=(-starttls "${endpoint#*/}")
-        # An address is no server name.
+        # An IP address is not a server name.
         [[ $host =~ ^[0-9.]+$ || $host == \[* ]] || options+=(-servername "$host")
         certificate "$address" < <(timeout "$TIMEOUT_SECONDS" openssl s_client "${options[@]}" </dev/null 2>/dev/null)
 done

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: MIT-0
 
 # name: Uptime
-# description: How long the system runs, and whether it must be rebooted
+# description: Uptime, and whether a reboot is required
 # version: 1.0
 # schedule: *:0/15
 # timeout: 1min
 
-# UPDATE when a reboot is wanted: a package asked for one (/run/reboot-required), needs-restarting of dnf-utils says so,
-# or the running kernel is not the newest of those installed, or was replaced since the boot. A container has no kernel
-# of its own; there that part is left out.
+# UPDATE if a reboot is required: a package requested one (/run/reboot-required), needs-restarting from dnf-utils reports it, the
+# running kernel is not the newest one installed, or it was replaced since boot. A container has no kernel of its own, so
+# the kernel is not checked there.
 
 # --- Configuration ---
 REBOOT_STATUS=UPDATE
@@ -29,12 +29,12 @@ report() {
 }
 
 cannot() {
-        printf 'Cannot tell: %s\n' "$1" >&2
+        printf 'Cannot check: %s\n' "$1" >&2
         exit 1
 }
 
 read -r up _ <"$UPTIME" || cannot "$UPTIME cannot be read"
-[[ $up =~ ^[0-9]+\.[0-9]+$ ]] || cannot "$UPTIME reads '$up'"
+[[ $up =~ ^[0-9]+\.[0-9]+$ ]] || cannot "unexpected contents of $UPTIME: '$up'"
 up=${up%.*}
 if ((up >= 86400)); then
         text="Up for $((up / 86400)) d $((up % 86400 / 3600)) h"
@@ -44,7 +44,7 @@ fi
 
 why=
 if [[ -e $REBOOT_REQUIRED ]]; then
-        why="packages ask for it"
+        why="requested by packages"
         if [[ -r $REBOOT_REQUIRED.pkgs ]]; then
                 why=$(sort -u "$REBOOT_REQUIRED.pkgs" | head -n 5 | paste -sd ' ')
         fi
@@ -64,12 +64,12 @@ if [[ ! $why ]] && ! systemd-detect-virt --quiet --container; then
         [[ -r $BOOT ]] || cannot "$BOOT cannot be read"
         newest=$(find "$BOOT" -maxdepth 1 -type f -name 'vmlinuz-*' ! -name '*.old' ! -name '*rescue*' -printf '%f\n' |
                 sed 's/^vmlinuz-//' | sort -V | tail -n 1) || cannot "$BOOT cannot be searched"
-        [[ $newest ]] || cannot "there is no kernel in $BOOT to compare the running one with"
+        [[ $newest ]] || cannot "there is no kernel in $BOOT to compare with the running one"
         booted=$(($(date +%s) - up))
         if [[ $newest != "$running" ]]; then
-                why="kernel $newest is installed, $running runs"
+                why="kernel $newest is installed, $running is running"
         elif (($(stat -c %Y "$BOOT/vmlinuz-$newest") > booted)); then
-                why="kernel $newest was replaced since the boot"
+                why="kernel $newest was replaced since boot"
         fi
 fi
 

@@ -293,7 +293,7 @@ def test_first_party_scripts(agent):
                 assert show(agent, name)["Status"] in ("OK", "UPDATE", "WARNING", "FAILURE")
             else:
                 assert ran == "exit-code" and not show(agent, name)["Status"], (name, agent.lines(name))
-                assert any(line.startswith("Cannot tell: ") for line in agent.lines(name))
+                assert any(line.startswith("Cannot check: ") for line in agent.lines(name))
     finally:
         for name in names:
             agent.run(["ssictl", "remove", name])

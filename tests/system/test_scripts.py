@@ -36,7 +36,7 @@ SILENT = ("backup-age", "endpoint", "raid", "smart", "tls-expiry")
 def test_each_gives_one_line_or_none(host, path):
     status, message = run(host, path.stem)
     if path.stem in SILENT:
-        assert status is None and message.startswith("Cannot tell: ")
+        assert status is None and message.startswith("Cannot check: ")
     else:
         assert status, message
 
@@ -53,7 +53,7 @@ def test_updates_are_not_ok_when_apt_cannot_answer(host, tool):
     host.write(f"/usr/local/bin/{tool}", "#!/bin/sh\necho 'E: broken' >&2\nexit 100\n", "0755")
     try:
         status, message = run(host, "system-updates")
-        assert status is None and "Cannot tell" in message
+        assert status is None and "Cannot check" in message
     finally:
         host.run(["rm", f"/usr/local/bin/{tool}"])
 
@@ -70,7 +70,7 @@ def test_updates_without_package_lists(host):
     ("", "OK", "All packages are up to date"),
     ("Inst a [1] (2 Debian:12.1/stable [amd64])", "UPDATE", "1 available update"),
     ("Inst a [1] (2 Debian:12.1/stable [amd64])\nInst b [1] (2 Debian-Security:12/stable-security [amd64])\nConf a (2)", "UPDATE",
-     "2 available updates, 1 of security"),
+     "2 available updates, 1 for security"),
 ])
 def test_updates_are_counted(host, plan, status, message):
     host.write("/usr/local/bin/apt-get", f"#!/bin/sh\ncat <<'E'\n{plan}\nE\n", "0755")
@@ -114,7 +114,7 @@ def test_failed_units_are_named(host):
     several = "systemctl() { printf '%s.service loaded failed\\n' ssi-broken ssi-uplinkd ssid ssi-; }; export -f systemctl"
     assert run(host, "failed-units", before=several) == ("FAILURE", "2 failed: ssi-uplinkd.service ssid.service")
     status, message = run(host, "failed-units", before="export PATH=/nowhere:$PATH; systemctl() { return 1; }; export -f systemctl")
-    assert status is None and "Cannot tell" in message
+    assert status is None and "Cannot check" in message
 
 
 # ---- against faked conditions: commands earlier in PATH, and files named by the scripts' constants ------------------
@@ -142,7 +142,7 @@ def constants(**values):
 
 
 def cannot_tell(result, text=""):
-    assert result[0] is None and "Cannot tell: " in result[1] and text in result[1], result
+    assert result[0] is None and "Cannot check: " in result[1] and text in result[1], result
     return True
 
 
@@ -191,7 +191,7 @@ def test_uptime(host, bare_metal):
 
 def test_reboot_asked_for_by_packages(host, bare_metal):
     host.write("/tmp/with/reboot", "")
-    assert run(host, "uptime", UP, FAKES) == ("UPDATE", "Reboot required (packages ask for it); up for 2 d 3 h")
+    assert run(host, "uptime", UP, FAKES) == ("UPDATE", "Reboot required (requested by packages); up for 2 d 3 h")
     host.write("/tmp/with/reboot.pkgs", "libc6\ndbus\nlibc6\n")
     assert run(host, "uptime", UP, FAKES) == ("UPDATE", "Reboot required (dbus libc6); up for 2 d 3 h")
 
@@ -201,7 +201,7 @@ def test_reboot_for_a_kernel(host, bare_metal, fake):
     assert "was replaced since the boot" in run(host, "uptime", UP, FAKES)[1]
     host.write("/tmp/with/boot/vmlinuz-6.1.0-10-amd64", "")
     status, message = run(host, "uptime", UP, FAKES)
-    assert status == "UPDATE" and "kernel 6.1.0-10-amd64 is installed, 6.1.0-9-amd64 runs" in message
+    assert status == "UPDATE" and "kernel 6.1.0-10-amd64 is installed, 6.1.0-9-amd64 is running" in message
     host.run("rm /tmp/with/boot/*")
     cannot_tell(run(host, "uptime", UP, FAKES), "no kernel")
     fake("systemd-detect-virt", "", 0)
@@ -217,9 +217,9 @@ def test_reboot_by_needs_restarting(host, bare_metal, fake, code, status):
 def test_backup_age(host, fake):
     cannot_tell(run(host, "backup-age"), "BACKUPS is empty")
     edits = constants(BACKUPS="(/tmp/with/a)", MIN_BYTES="3")
-    cannot_tell(run(host, "backup-age", edits), "not there")
+    cannot_tell(run(host, "backup-age", edits), "does not exist")
     host.run("mkdir -p /tmp/with/a/b")
-    assert run(host, "backup-age", edits) == ("FAILURE", "nothing in /tmp/with/a")
+    assert run(host, "backup-age", edits) == ("FAILURE", "no files in /tmp/with/a")
     host.write("/tmp/with/a/old", "12345678")
     host.run("printf 1234 >'/tmp/with/a/b/new one'")
     host.run("touch -d '9 days ago' /tmp/with/a/old; touch -d '2 hours ago' '/tmp/with/a/b/new one'")
@@ -298,7 +298,7 @@ def test_certificates_that_cannot_be_seen(host, fake):
     good = certificate(host, "/tmp/with/good.pem", 60)
     bad = certificate(host, "/tmp/with/bad.pem", 3)
     cannot_tell(run(host, "tls-expiry", constants(FILES="(/nowhere)")), "/nowhere cannot be read")
-    cannot_tell(run(host, "tls-expiry", f"s|^FILES=.*|FILES=({good} /etc/hostname)|"), "gives no certificate")
+    cannot_tell(run(host, "tls-expiry", f"s|^FILES=.*|FILES=({good} /etc/hostname)|"), "provides no certificate")
     cannot_tell(run(host, "tls-expiry", constants(ENDPOINTS="(localhost:9)")), "localhost:9")
     status, message = run(host, "tls-expiry", f"s|^FILES=.*|FILES=({bad} /nowhere)|")
     assert status == "FAILURE" and "/nowhere cannot be read" in message
@@ -318,9 +318,9 @@ SECTORS = "\n".join(ATTRIBUTE.format(id=i, name=n, raw=r) for i, n, r in
     (SMART_OK + "\nPercentage Used:                    97%", 0, "WARNING", "/dev/sda is 97% worn"),
     (SMART_OK + "\nMedia and Data Integrity Errors:    1,234", 0, "WARNING", "/dev/sda has 1234 integrity errors"),
     (SMART_OK, 16, "FAILURE", "/dev/sda has an attribute beyond its limit"),
-    ("SMART overall-health self-assessment test result: FAILED!", 8, "FAILURE", "/dev/sda says that it is failing"),
-    ("Unable to detect device type", 1, None, "/dev/sda does not answer"),
-    ("Smartctl open device failed: Permission denied", 2, None, "/dev/sda does not answer"),
+    ("SMART overall-health self-assessment test result: FAILED!", 8, "FAILURE", "/dev/sda reports that it is failing"),
+    ("Unable to detect device type", 1, None, "/dev/sda does not respond"),
+    ("Smartctl open device failed: Permission denied", 2, None, "/dev/sda does not respond"),
     ("SMART support is: Unavailable", 4, None, "/dev/sda does not tell its health"),
     ("Device is in STANDBY mode, exit(0)", 0, None, "asleep: /dev/sda"),
 ])
@@ -362,9 +362,9 @@ RAID = constants(SYSFS_BLOCK="/tmp/with/block", ZFS_KSTAT="/tmp/with/zfs")
 @pytest.mark.parametrize("files, status, message", [
     ({}, "OK", "Healthy: md0 md1"),
     ({"sync_action": "check", "sync_completed": "1 / 2"}, "OK", "Healthy: md0 md1"),
-    ({"degraded": "1"}, "WARNING", "md0 (raid1) misses 1 of 2 disks"),
+    ({"degraded": "1"}, "WARNING", "md0 (raid1) is missing 1 of 2 disks"),
     ({"degraded": "1", "sync_action": "recover", "sync_completed": "250 / 1000"}, "WARNING",
-     "md0 (raid1) is in recover, 25% done; md0 (raid1) misses 1 of 2 disks"),
+     "md0 (raid1): recover in progress, 25% done; md0 (raid1) is missing 1 of 2 disks"),
     ({"array_state": "inactive"}, "FAILURE", "md0 (raid1) is inactive"),
     ({"array_state": "broken", "level": "raid0"}, "FAILURE", "md0 (raid0) is broken"),
 ])
@@ -378,13 +378,13 @@ def test_raid(host, fake, files, status, message):
 def test_zfs(host, fake):
     pool(host, "tank", "ONLINE")
     assert run(host, "raid", RAID) == ("OK", "Healthy: tank")
-    assert run(host, "raid", RAID + ";s/^EXPECTED=()/EXPECTED=(tank md0)/") == ("FAILURE", "md0 is not there")
+    assert run(host, "raid", RAID + ";s/^EXPECTED=()/EXPECTED=(tank md0)/") == ("FAILURE", "md0 does not exist")
     pool(host, "tank", "DEGRADED")
     assert run(host, "raid", RAID) == ("WARNING", "pool tank is degraded")
     pool(host, "tank", "SUSPENDED")
     assert run(host, "raid", RAID) == ("FAILURE", "pool tank is SUSPENDED")
     host.run("rm -r /tmp/with/zfs")
-    cannot_tell(run(host, "raid", RAID), "no RAID array and no ZFS pool")
+    cannot_tell(run(host, "raid", RAID), "no RAID array or ZFS pool")
 
 
 def targets(*names, **values):
@@ -402,7 +402,7 @@ def test_endpoints(host, fake):
         assert run(host, "endpoint", targets("tcp://127.0.0.1:7080", "http://127.0.0.1:7080/ all is well"))[0] == "OK"
         assert run(host, "endpoint", targets("tcp://127.0.0.1:7080", WARNING_MS="0"))[0] == "WARNING"
         assert run(host, "endpoint", targets("http://127.0.0.1:7080/ all is ill")) == \
-            ("FAILURE", "http://127.0.0.1:7080/: the page does not hold 'all is ill'")
+            ("FAILURE", "http://127.0.0.1:7080/: the page does not contain 'all is ill'")
         assert run(host, "endpoint", targets("http://127.0.0.1:7080/nothing")) == \
             ("FAILURE", "http://127.0.0.1:7080/nothing: HTTP status 404")
         status, message = run(host, "endpoint", targets("tcp://127.0.0.1:7080", "tcp://127.0.0.1:9", "http://127.0.0.1:9/"))
@@ -416,7 +416,7 @@ def test_endpoints(host, fake):
 
 def test_endpoints_that_cannot_be_asked(host, fake):
     cannot_tell(run(host, "endpoint"), "TARGETS is empty")
-    cannot_tell(run(host, "endpoint", targets("localhost:22")), "is no endpoint")
+    cannot_tell(run(host, "endpoint", targets("localhost:22")), "is not a valid endpoint")
     fake("curl", "", 127)
     cannot_tell(run(host, "endpoint", targets("http://localhost/"), FAKES), "curl")
 
@@ -428,9 +428,9 @@ POSTGRES = "3 100 10 0 0 primary 15"
     ("", 0, POSTGRES, "OK", "PostgreSQL 15, primary, 3 of 100 connections in use"),
     ("", 0, "85 100 10 0 0 primary 15", "WARNING", "85 of 100 connections in use"),
     ("", 0, "97 100 10 0 0 primary 15", "FAILURE", "97 of 100 connections in use"),
-    ("", 0, "3 100 60 0 0 primary 15", "WARNING", "60% of the transaction ids used: vacuum is behind"),
-    ("", 0, "3 100 90 0 0 primary 15", "FAILURE", "90% of the transaction ids used: vacuum is behind"),
-    ("", 0, "3 100 10 90 0 primary 15", "WARNING", "a transaction is open for 90 min"),
+    ("", 0, "3 100 60 0 0 primary 15", "WARNING", "60% of the transaction IDs used: vacuum is behind"),
+    ("", 0, "3 100 90 0 0 primary 15", "FAILURE", "90% of the transaction IDs used: vacuum is behind"),
+    ("", 0, "3 100 10 90 0 primary 15", "WARNING", "a transaction has been open for 90 min"),
     ("", 0, "3 100 10 0 900 standby 15", "FAILURE", "replay is 900 s behind"),
     ("", 0, 'FATAL:  role "ssi-script" does not exist', None, "psql says"),
     ("/run/postgresql:5432 - rejecting connections", 1, "", "FAILURE", "The server rejects connections: rejecting connections"),
@@ -462,11 +462,11 @@ def test_a_real_postgresql(host, fake):
 
 
 @pytest.mark.parametrize("metrics, status, message", [
-    ("ssi_ingest_lag_seconds 0.012\nssi_ingest_queue_items 3", "OK", "7 agents, 3 results wait (0.012 s), 0 notifications wait"),
+    ("ssi_ingest_lag_seconds 0.012\nssi_ingest_queue_items 3", "OK", "7 agents, 3 results waiting (0.012 s), 0 notifications waiting"),
     ("ssi_database_writable 0", "FAILURE", "The database rejects writes"),
     ("ssi_ingest_lag_seconds 5.0", "WARNING", "A result has waited 5.0 s"),
-    ("ssi_ingest_lag_seconds 31\nssi_ingest_queue_items 20000", "FAILURE", "A result has waited 31 s for its commit; 20000 results wait"),
-    ("ssi_notification_outbox_items 4\nssi_notification_outbox_age_seconds 400.7", "WARNING", "4 notifications wait, the oldest for 400 s"),
+    ("ssi_ingest_lag_seconds 31\nssi_ingest_queue_items 20000", "FAILURE", "A result has waited 31 s for its commit; 20000 results are waiting"),
+    ("ssi_notification_outbox_items 4\nssi_notification_outbox_age_seconds 400.7", "WARNING", "4 notifications are waiting, the oldest for 400 s"),
     ("ssi_notification_outbox_items 4\nssi_notification_outbox_age_seconds 4000", "FAILURE", "the oldest for 4000 s"),
 ])
 def test_ssi_backend(host, fake, metrics, status, message):
@@ -477,7 +477,7 @@ def test_ssi_backend(host, fake, metrics, status, message):
 
 def test_ssi_backend_that_is_none(host, fake):
     assert run(host, "ssi-backend")[0] == "FAILURE"
-    for answers, message in (("404", "this is no SSI backend"), ("200", "does not show a backend's figures")):
+    for answers, message in (("404", "this is not an SSI backend"), ("200", "does not contain the backend's metrics")):
         fake("curl", answers)
         cannot_tell(run(host, "ssi-backend", "", FAKES), message)
 
@@ -509,7 +509,7 @@ def test_journal_that_may_not_be_read(host, fake):
     (0, "", "", "OK", "All packages are up to date"),
     (100, "\nbash.x86_64   5.2-1   updates\nvim.x86_64   9.1-1   updates\nObsoleting Packages\nold.x86_64 1-1 updates", "", "UPDATE",
      "2 available updates"),
-    (100, "bash.x86_64   5.2-1   updates", "FEDORA-2026-1 Important/Sec. bash-5.2-1.x86_64", "UPDATE", "1 available update, 1 of security"),
+    (100, "bash.x86_64   5.2-1   updates", "FEDORA-2026-1 Important/Sec. bash-5.2-1.x86_64", "UPDATE", "1 available update, 1 for security"),
     (100, "", "", None, "names none"),
     (1, "", "", None, "failed with status 1"),
 ])
