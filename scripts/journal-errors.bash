@@ -51,7 +51,7 @@ for folder in "${JOURNALS[@]}"; do
                 [[ -r $file ]] && readable=1
         done
 done
-((readable)) || cannot "$(id -un) cannot read the system journal"
+((readable)) || cannot "user $(id -un) cannot read the system journal"
 
 # One line an entry, which plain text would not be; the identifier comes as JSON.
 entries=$(journalctl --quiet --no-pager --priority="$PRIORITY" --since="-${MINUTES}min" --lines="$ENTRIES_MAX" --output=json \

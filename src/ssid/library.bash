@@ -5,7 +5,7 @@
 # Programs that a script starts are not service-scripts.
 unset BASH_ENV
 
-# One status line; the last one of a run is its result. Line breaks in the message become spaces.
+# Prints a status line; the last one of a run is its result. Line breaks in the message become spaces.
 _ssi_report() {
         local message=${*:2}
 
@@ -18,8 +18,8 @@ ssi_update() { _ssi_report UPDATE "$@"; }
 ssi_warning() { _ssi_report WARNING "$@"; }
 ssi_failure() { _ssi_report FAILURE "$@"; }
 
-# ssi_nagios PLUGIN [ARGUMENT…]: runs a plugin of the monitoring-plugins convention and reports what it found: the first
-# line of its output, without performance data. 3 (unknown) and anything else make the run an execution error.
+# ssi_nagios PLUGIN [ARGUMENT…]: runs a Nagios-compatible plugin and reports its result with the first line of its output, without
+# performance data. Exit status 3 (unknown) and all others make the run an execution error.
 ssi_nagios() {
         local output status=0 line
 
@@ -38,19 +38,19 @@ ssi_nagios() {
         esac
 }
 
-# ssi_unit_active UNIT: whether the unit is active, as systemd says. Where systemd cannot be asked, or knows no such unit, the
-# run ends as an execution error: who could not look says nothing. In a script with "# user: ssi-script", or another that
-# the system bus knows.
+# ssi_unit_active UNIT: succeeds if the unit is active according to systemd. If systemd cannot be reached or does not know the unit,
+# the run ends as an execution error, because the check could not look. Requires "# user: ssi-script" or another user that the
+# system bus knows.
 ssi_unit_active() {
         local output line active='' loaded='' reason
 
-        # A pattern would be answered by units that nobody named.
+        # A pattern would match units that were not named.
         if (($# != 1)) || [[ -z $1 || $1 == *[*?[]* ]]; then
-                reason='it takes the name of one unit'
+                reason='expected the name of a single unit'
         elif ! output=$(systemctl show --property=LoadState,ActiveState -- "$1" 2>&1); then
-                reason="systemd cannot be asked: ${output%%$'\n'*}"
+                reason="cannot reach systemd: ${output%%$'\n'*}"
                 # Dynamic users are in this range (systemd.exec(5)).
-                ((UID >= 61184 && UID <= 65519)) && reason+=' (it takes "# user: ssi-script" in the header)'
+                ((UID >= 61184 && UID <= 65519)) && reason+=' (this requires "# user: ssi-script" in the header)'
         else
                 while IFS= read -r line; do
                         case $line in
@@ -62,11 +62,11 @@ ssi_unit_active() {
                         active | reloading | refreshing) return 0 ;;
                 esac
                 [[ -z $active || -z $loaded || $loaded == not-found ]] || return 1
-                reason='there is no such unit'
+                reason='no such unit'
         fi
         printf 'ssi_unit_active %s: %s\n' "$*" "$reason" >&2
         exit 3
 }
 
-# Says where a command failed, for `ssictl log`; it changes nothing else. A script's own ERR trap replaces it.
+# Reports where a command failed, for `ssictl log`. It has no other effect. A script's own ERR trap replaces it.
 trap 'printf "%s: line %d: \"%s\" ended with status %d\n" "${0##*/}" "$LINENO" "$BASH_COMMAND" "$?" >&2' ERR

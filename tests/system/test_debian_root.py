@@ -67,7 +67,7 @@ def test_what_is_too_old_is_made_anew_and_a_failure_says_why(roots):
     r = make(roots, "trixie", "bare")
     assert r.returncode == 1 and r.stdout == ""
     # What debootstrap said.
-    assert "Failed getting release file" in r.stderr and "failed (all of it: " in r.stderr
+    assert "Failed getting release file" in r.stderr and "failed (complete log: " in r.stderr
     # The old one stays until there is a new one, and of that nothing is left.
     assert sorted(p.name for p in roots.iterdir()) == ["trixie-bare", "trixie-bare.lock", "trixie-bare.log", "trixie-bare.young1"]
 
