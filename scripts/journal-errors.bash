@@ -44,7 +44,7 @@ ignored() {
         return 1
 }
 
-# To those who may not read the system's journal, journalctl shows an empty one.
+# To users who may not read the system journal, journalctl shows an empty one.
 readable=0
 for folder in "${JOURNALS[@]}"; do
         for file in "$folder"/*/system.journal; do

@@ -100,9 +100,9 @@ def test_what_is_left_over_goes_unless_it_is_used(roots):
 @pytest.mark.parametrize("args, message", [
     (("make", "../x", "bare"), "not the name of a Debian release"),
     (("make", "trixie", "large"), "unknown kind 'large'"),
-    (("run", "/nonexistent", "true"), "no root /nonexistent"),
-    (("run", "/", "true"), "not a root"),
-    (("run", "--bind=/nonexistent", "/", "true"), "no folder /nonexistent"),
+    (("run", "/nonexistent", "true"), "no such root: /nonexistent"),
+    (("run", "/", "true"), "not the root of a system"),
+    (("run", "--bind=/nonexistent", "/", "true"), "no such directory: /nonexistent"),
 ])
 def test_clear_messages(roots, args, message):
     r = call(*args, env={"SSI_ROOTS": roots})
