@@ -16,6 +16,7 @@ LANGUAGES = {"sh", "bash", "text", "ini", "json", "sql", "js", "yaml"}
 # What is not run here, and why.
 ELSEWHERE = {
     r"apt (install|purge) ": "packages: tests/packages/test_packages.py",
+    r"apt update$|/etc/apt/|tools/(build-deb|apt-repository)": "needs packages: tests/packages/test_apt_repository.py",
     r"tools/demo$": "test_demo.py",
     r"tools/dev$": "tests/packages/test_dev.py",
     r"tests/run\b": "runs this",
