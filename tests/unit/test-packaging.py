@@ -5,6 +5,7 @@ tests/container.
 
 Usage: test-packaging.py TOP SSI-SERVERD [unittest arguments]
 """
+import itertools
 import re
 import subprocess
 import sys
@@ -117,17 +118,102 @@ class Chart(unittest.TestCase):
         self.assertEqual(container["resources"], self.values["resources"])
 
 
-class Workflow(unittest.TestCase):
-    def test_runs_what_everybody_runs_and_keeps_the_packages(self):
-        workflow = yaml.safe_load(read(".github/workflows/ci.yaml"))
-        steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
-        runs = "\n".join(step.get("run", "") for step in steps)
-        self.assertIn(".ci/run", runs)
+class Workflows(unittest.TestCase):
+    """Run by nobody but GitHub: that what they name is there is all that can be seen here."""
+
+    # Measures, and judges nothing.
+    BY_HAND = {"tests/bench/run"}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.workflows = {p.stem: yaml.safe_load(p.read_text()) for p in sorted((TOP / ".github/workflows").glob("*.yaml"))}
+
+    def jobs(self, *names):
+        for name in names or self.workflows:
+            yield from self.workflows[name]["jobs"].values()
+
+    def commands(self, *names):
+        """The lines that the jobs run, once for each combination of their matrix."""
+        found = []
+        for job in self.jobs(*names):
+            matrix = dict(job.get("strategy", {}).get("matrix", {}))
+            rows = matrix.pop("include", [{}])
+            for values in itertools.product(*matrix.values()):
+                for row in rows:
+                    words = {**dict(zip(matrix, values)), **row}
+                    for step in job.get("steps", []):
+                        text = step.get("run", "")
+                        for word in re.findall(r"\$\{\{ matrix\.(\w+) \}\}", text):
+                            self.assertTrue(word in words or step.get("if") == f"matrix.{word}", text)
+                            text = text.replace("${{ matrix.%s }}" % word, words.get(word, ""))
+                        found += [line.strip() for line in text.splitlines() if line.strip()]
+        return found
+
+    def test_only_what_is_released_may_write(self):
+        self.assertEqual(set(self.workflows), {"ci", "nightly", "release"})
+        for name, workflow in self.workflows.items():
+            self.assertEqual(workflow["permissions"], {"contents": "read"}, name)
+            for job, what in workflow["jobs"].items():
+                self.assertEqual("permissions" in what, (name, job) == ("release", "publish"), (name, job))
+
+    def test_actions_have_a_version(self):
+        for job in self.jobs():
+            for use in filter(None, [job.get("uses"), *(step.get("uses") for step in job.get("steps", []))]):
+                if use.startswith("./"):
+                    self.assertTrue((TOP / use).exists(), use)
+                else:
+                    self.assertRegex(use, r"^actions/[\w-]+@(v\d+|[0-9a-f]{40})$")
+
+    def test_commands_and_their_options_are_there(self):
+        helps, seen = {}, 0
+        for line in self.commands():
+            m = re.match(r"(?:\w+=\S+ )*((?:tools|tests|\.ci)/[\w/-]+)(.*)", line)
+            if not m:
+                self.assertRegex(line, r"^(apt-get|tar|gpg|gh|echo|test) ")
+                continue
+            command, arguments = m.groups()
+            if command not in helps:
+                r = subprocess.run([TOP / command, "--help"], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+                self.assertEqual(r.returncode, 0, command)
+                helps[command] = r.stdout
+            for option in re.findall(r"(?<!\S)(--?[\w-]+)", arguments):
+                self.assertRegex(helps[command], rf"(?<![\w-]){option}(?![\w-])", line)
+                seen += 1
+        self.assertGreater(seen, 15)
+
+    def test_all_suites_and_slow_tests_run(self):
+        runs = "\n".join(self.commands("ci"))
+        for command in (".ci/run --unit", ".ci/run --system", ".ci/run --web", ".ci/run --fuzz", ".ci/run --release=trixie", "tools/lint"):
+            self.assertRegex(runs, rf"(?m)^{re.escape(command)}\b")
         self.assertIn("tests/run", read(".ci/run"))
-        self.assertTrue(any("upload-artifact" in step.get("uses", "") for step in steps))
-        for path in re.findall(r"(?:tools|tests|\.ci)/[\w/-]+", runs):
-            self.assertTrue((TOP / path).exists(), path)
-        self.assertEqual(workflow["permissions"], {"contents": "read"})
+        runs = "\n".join(self.commands("nightly"))
+        slow = {str(p.relative_to(TOP)) for p in [*TOP.glob("tests/*/run"), *TOP.glob("tests/packages/check-*")]}
+        self.assertGreater(len(slow), 5)
+        self.assertEqual({name for name in slow if name not in runs}, self.BY_HAND)
+        self.assertIn(".ci/run --packages", runs)
+
+    def test_what_a_job_takes_another_has_given(self):
+        for name, workflow in self.workflows.items():
+            given, taken = {}, []
+            for job, what in workflow["jobs"].items():
+                for needed in [what["needs"]] if isinstance(what.get("needs"), str) else what.get("needs", []):
+                    self.assertIn(needed, workflow["jobs"], (name, job))
+                for step in what.get("steps", []):
+                    action, options = step.get("uses", "").split("@")[0], step.get("with", {})
+                    if action == "actions/upload-artifact":
+                        given[options["name"].split("${{")[0]] = job
+                    elif action == "actions/download-artifact":
+                        pattern = options.get("name") or options["pattern"].strip("{}").replace("*", "")
+                        taken += [(job, part) for part in pattern.split(",")]
+            self.assertTrue(taken or name == "nightly", name)
+            for job, artefact in taken:
+                self.assertIn(artefact, given, (name, job))
+                self.assertIn(given[artefact], workflow["jobs"][job]["needs"], (name, job))
+
+    def test_the_release_has_packages_for_all_that_is_supported(self):
+        built = [line for line in self.commands("release") if line.startswith("tools/build-deb")]
+        self.assertEqual(sorted(re.findall(r"--release=(\w+) --arch=(\w+)", "\n".join(built))),
+                         [(r, a) for r in ("bookworm", "trixie") for a in ("amd64", "arm64")])
 
 
 if __name__ == "__main__":
