@@ -133,6 +133,15 @@ def test_the_signature_says_how_long_it_counts(ours, tmp_path):
                     repository / "dists/bookworm/Release"], check=True, capture_output=True)
 
 
+def test_the_readme_names_what_is_there(ours, tmp_path):
+    repository = tmp_path / "repository"
+    tool(ours, repository, small(tmp_path, "1+deb12"))
+    text = (TOP / "README.md").read_text()
+    assert f"```text\n{(repository / 'service-status-indicator-bookworm.sources').read_text()}```\n" in text
+    names = re.findall(r"https://example\.com/ssi/(\S+)", text)
+    assert names and all((repository / name).is_file() for name in names), names
+
+
 def test_refusals_change_nothing(ours, keys, tmp_path):
     repository = tmp_path / "repository"
     one = small(tmp_path, "1+deb12")
