@@ -6,7 +6,7 @@ import globals from 'globals';
 const rules = {
   ...js.configs.recommended.rules,
   eqeqeq: ['error', 'always', {null: 'ignore'}],
-  'no-unused-vars': ['error', {args: 'after-used', caughtErrors: 'none'}],
+  'no-unused-vars': ['error', {args: 'after-used', caughtErrors: 'none', ignoreRestSiblings: true}],
   'no-var': 'error',
   'prefer-const': ['error', {destructuring: 'all'}],
   'no-implicit-globals': 'error',

@@ -70,7 +70,7 @@ class Agent:
 
     async def inventory(self, on):
         await self.send("inventory", services=[{
-            "service_name": slug, "title": title, "metadata": {"description": f"Looks after {title.lower()}", "version": "1.0"},
+            "service_name": slug, "title": title, "metadata": {"description": f"Looks after {title.lower()}", "version": "1.0", "owner": "web team"},
             "schedule": "*:0/05:00", "timeout_ms": 30000, "enabled": True, "next_run": now(300), "depends_on": on.get(slug, []),
             "watches": [f"{slug}.service"] if slug in on else []} for slug, title in self.services])
 

@@ -104,6 +104,7 @@ class Facts {
   #texts = {};
   #watches = foreign('bdi', {class: 'mono'});
   #depends = h('span');
+  #metadata;
   #watchesFact;
   #dependsFact;
   #serverId;
@@ -112,11 +113,11 @@ class Facts {
     this.#serverId = serverId;
     this.#add('Reported', this.#reported.el);
     this.#add('Next run', this.#next.el);
-    for (const [key, label] of [['schedule', 'Schedule'], ['timeout', 'Timeout'], ['duration', 'Last run took'],
-                                ['version', 'Script version']]) {
+    for (const [key, label] of [['schedule', 'Schedule'], ['timeout', 'Timeout'], ['duration', 'Last run took']]) {
       this.#texts[key] = foreign('bdi', {class: key === 'schedule' ? 'mono' : ''});
       this.#add(label, this.#texts[key]);
     }
+    this.#metadata = this.#add('Script', h('span'));
     this.#watchesFact = this.#add('Watches', this.#watches);
     this.#dependsFact = this.#add('Depends on', this.#depends);
     this.#add('On the server', h('code', {}, `ssictl log ${name}`));
@@ -139,6 +140,17 @@ class Facts {
       foreign('a', {href: servicePath(this.#serverId, name)}, services.get(name)?.title || name)]));
   }
 
+  // Each key of the script's header that is only displayed, whatever it is called; the description stands above.
+  #describe({description, ...keys}) {
+    const text = JSON.stringify(keys);
+
+    if (this.#metadata.dataset.key === text) return;
+    this.#metadata.dataset.key = text;
+    setHidden(this.#metadata, text === '{}');
+    this.#metadata.lastChild.replaceChildren(...Object.entries(keys).flatMap(([key, value], i) =>
+      [i > 0 ? ', ' : '', `${key} `, foreign('bdi', {}, value)]));
+  }
+
   set(service) {
     this.#reported.set(service.status_at);
     this.#next.el.dataset.missing = service.enabled === false ? 'Disabled' : '–';
@@ -146,7 +158,7 @@ class Facts {
     setText(this.#texts.schedule, service.schedule || '–');
     setText(this.#texts.timeout, duration(service.timeout_ms));
     setText(this.#texts.duration, duration(service.duration_ms));
-    setText(this.#texts.version, service.metadata.version || '–');
+    this.#describe(service.metadata);
     setText(this.#watches, service.watches?.join(', '));
     setHidden(this.#watchesFact, !service.watches?.length);
   }
