@@ -11,7 +11,7 @@ JS = TOP / "web/js"
 TESTS = TOP / "tests/web"
 FILE_MAX = 500
 
-# What leads to the backend, and the one module that may say it.
+# Addresses of the backend, the module that spells them, and the one below it that sends.
 ROUTE = re.compile(r"""["'`/](?:api|public)/|\bfetch\(""")
 ROUTES, TRANSPORT = "data/api.js", "data/http.js"
 
@@ -29,7 +29,7 @@ def sources():
 
 @functools.cache
 def imports():
-    """{file: {imported file: names}}, as paths below web/js. What cannot be read as such an import fails."""
+    """{file: {imported file: names}}, as paths below web/js. Any other form of import fails."""
     found = {}
     for name, text in sources().items():
         found[name] = {}
@@ -101,7 +101,7 @@ def test_what_is_imported_exists_and_what_is_exported_is_used():
 
 
 def test_one_module_spells_routes():
-    assert ROUTE.search(without_comments(sources()[ROUTES])), "the pattern finds the routes where they are"
+    assert ROUTE.search(without_comments(sources()[ROUTES])), "the pattern finds no route at all"
     wrong = [f"{name}: {line.strip()}" for name, text in sources().items() if name not in (ROUTES, TRANSPORT)
              for line in without_comments(text).splitlines() if ROUTE.search(line)]
     wrong += [f"{name}: imports send()" for name, targets in imports().items() if name != ROUTES and "send" in targets.get(TRANSPORT, ())]

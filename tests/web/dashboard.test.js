@@ -29,7 +29,7 @@ const text = (selector) => page.locator(selector).first().innerText();
 const row = (title, p = page) => p.locator('.row', {has: p.locator('.c-name', {hasText: title})});
 const live = (p = page) => isLive(p);
 
-// All that the site keeps in this browser.
+// Everything that the site stores in this browser.
 function stored() {
   return page.evaluate(() => new Promise((resolve, reject) => {
     const kept = {...localStorage, ...sessionStorage, ...(document.cookie && {cookie: document.cookie})};
@@ -50,7 +50,7 @@ async function submit(fields) {
   await page.click('main button[type="submit"]');
 }
 
-// When (ms since the epoch) the element shows exactly this text; begins to look at once.
+// The time, in ms since the epoch, at which an element has exactly this text; starts watching immediately.
 function shownAt(p, selector, expected) {
   return p.evaluate(([sel, value]) => new Promise((resolve, reject) => {
     setTimeout(() => reject(new Error(`${value} is not shown`)), 10000);
@@ -75,14 +75,14 @@ step('the page comes with a strict policy and nothing inline', async () => {
   assert.doesNotMatch(html, /<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=/i);
 });
 
-step('who is not logged in is asked to, whatever the address', async () => {
+step('every address asks a visitor to log in', async () => {
   await page.goto(`${host.url}/servers/srv-x/services/y`);
   await page.waitForURL('**/login?next=**');
   assert.equal(await text('h1'), 'Log in');
   assert.equal(await page.isVisible('.top-nav'), false);
 });
 
-step('signing up says what is wrong, at the field', async () => {
+step('signing up shows errors at the fields', async () => {
   await page.goto(host.url);
   await page.click('text=Sign up');
   await submit({email: 'nonsense', password: 'short'});
@@ -110,7 +110,7 @@ step('tokens: the access token is stored nowhere, the refresh token survives a r
   assert.notEqual((await stored()).secret, before.secret, 'the refresh token is rotated');
 });
 
-step('logging out and in again, and what a wrong password says', async () => {
+step('logging out and in again, and the error for a wrong password', async () => {
   await page.click('#account summary');
   assert.equal(await text('#account-email'), email);
   await page.click('#logout');
@@ -133,7 +133,7 @@ step('logging out and in again, and what a wrong password says', async () => {
   await page.waitForSelector('text=No servers yet');
 });
 
-step('registering a server gives the line to run, and the page sees the agent connect', async () => {
+step('registering a server gives the command to run, and the page sees the agent connect', async () => {
   await page.click('text=Register your first server');
   await page.waitForSelector('#server-name');
   await page.click('main button[type="submit"]');
@@ -160,7 +160,7 @@ step('registering a server gives the line to run, and the page sees the agent co
 
 const withAgent = {skip: agentAvailable ? false : 'no agent at SSI_URL'};
 
-step('a script that is added shows up by itself', async () => {
+step('a new script appears without a reload', async () => {
   speaker = await host.addSpeaker('Web test', 'web-test');
   await row('Web test').waitFor();
   await speaker.say('OK, all is well');
@@ -169,7 +169,7 @@ step('a script that is added shows up by itself', async () => {
   assert.equal(await row('Web test').getAttribute('data-status'), 'OK');
 }, withAgent);
 
-step('what a script reports is on the page within a second of being printed, without a reload', async (t) => {
+step('a result is on the page within a second of being printed, without a reload', async (t) => {
   const overview = await profile.newPage();
   const took = {server: [], overview: []};
 
@@ -199,7 +199,7 @@ step('what a script reports is on the page within a second of being printed, wit
   await overview.close();
 }, withAgent);
 
-step('hostile text is text', async () => {
+step('hostile text is shown as text', async () => {
   await speaker.say(`WARNING, ${HOSTILE}`);
   await page.waitForFunction((s) => [...document.querySelectorAll('.message')].some((el) => el.textContent === s), HOSTILE);
   await row('Web test').locator('a').click();
@@ -210,7 +210,7 @@ step('hostile text is text', async () => {
   await page.screenshot({path: `${results}/service-hostile.png`, fullPage: true});
 }, withAgent);
 
-step('the service page tells the story of its runs', async () => {
+step('the service page shows the history of its runs', async () => {
   assert.equal(await text('h1'), 'Web test');
   await page.waitForFunction(() => document.querySelectorAll('.events .row').length >= 7);
   assert.match(await text('.facts-list'), /\*-01-01 00:00:00/);
@@ -222,7 +222,7 @@ step('the service page tells the story of its runs', async () => {
   assert.match(await text('.changes li'), /\d\d:\d\d:\d\d: Warning for/);
 }, withAgent);
 
-step('an execution error stands beside the status', async () => {
+step('an execution error is shown beside the status', async () => {
   await speaker.say('exit');
   await page.waitForSelector('.page > .exec-error:visible');
   assert.match(await text('.page > .exec-error'), /Execution error.*3/s);
@@ -239,7 +239,7 @@ step('an execution error stands beside the status', async () => {
   assert.equal(await row('Web test').locator('.exec-error').isVisible(), false);
 }, withAgent);
 
-step('a cut connection is shown, and what was missed is there when it is back', async () => {
+step('a lost connection is shown, and missed results arrive when it is back', async () => {
   await profile.setOffline(true);
   await page.waitForSelector('#link[data-state="offline"]');
   assert.match(await text('#banner'), /Not live/);
@@ -252,16 +252,16 @@ step('a cut connection is shown, and what was missed is there when it is back', 
   profile.expectComplaint(/ERR_INTERNET_DISCONNECTED/);
 }, withAgent);
 
-step('a restart of the server is survived', async () => {
+step('the page survives a restart of the server', async () => {
   await host.exec(['systemctl', 'restart', 'ssi-serverd.service']);
   await live();
   await speaker.say('OK, after the restart');
   await page.waitForSelector('.message:text-is("after the restart")', {timeout: 30000});
-  // The stream that ended, and attempts while nothing listened.
+  // The stream that ended, and attempts while the server was down.
   profile.expectComplaint(/net::ERR_|status of 50[23]/);
 }, withAgent);
 
-step('tabs share one session: many reloads at once lose it not, one log-out ends it everywhere', async () => {
+step('tabs share one session: it survives many simultaneous reloads, and one log-out ends it in all of them', async () => {
   const tabs = await Promise.all(Array.from({length: 4}, () => profile.newPage()));
 
   await Promise.all(tabs.map((tab) => tab.goto(host.url)));
@@ -281,7 +281,7 @@ step('tabs share one session: many reloads at once lose it not, one log-out ends
   await row(serverName).waitFor();
 });
 
-step('of many hidden tabs one keeps its connection, and each is live when it is looked at', async () => {
+step('of many hidden tabs one keeps its connection, and each is live once it is visible', async () => {
   const tabs = await Promise.all(Array.from({length: 8}, async () => {
     const tab = await profile.newPage();
     await tab.addInitScript(() => {
@@ -306,7 +306,7 @@ step('of many hidden tabs one keeps its connection, and each is live when it is 
   tabs.splice(tabs.indexOf(holder), 1);
   await holder.close();
   await Promise.race(tabs.map((tab) => live(tab)));
-  assert.equal((await liveOnes()).length, 1, 'another one has taken over');
+  assert.equal((await liveOnes()).length, 1, 'another tab has connected');
 
   const [next] = await liveOnes();
   const looked = tabs.find((tab) => tab !== next);
@@ -334,7 +334,7 @@ step('the keyboard alone is enough', async () => {
   await row(serverName).waitFor();
 }, withAgent);
 
-step('phone, tablet, desk and wall: nothing sticks out', async () => {
+step('phone, tablet, desk and wall: nothing overflows', async () => {
   const serviceUrl = `${serverUrl}/services/web-test`;
 
   await speaker.say(`FAILURE, ${HOSTILE} ${'averylongwordwithoutanybreak'.repeat(12)}`);
@@ -367,15 +367,15 @@ step('the theme can be chosen, and stays chosen', async () => {
   assert.equal(await background(), light);
 });
 
-step('addresses that lead nowhere say so', async () => {
+step('unknown addresses show an error', async () => {
   await page.goto(`${host.url}/no/such/page`);
   await page.waitForSelector('text=Page not found');
   await page.goto(`${host.url}/servers/srv-none`);
   await page.waitForSelector('text=Server not found');
-  await page.goto('about:blank'); // what was still being asked for is given up
+  await page.goto('about:blank'); // cancels pending requests
   profile.expectComplaint(/status of 404/);
 });
 
-step('the daemons logged no error meanwhile', async () => {
+step('the daemons logged no errors', async () => {
   await journalIsClean(host);
 }, withAgent);

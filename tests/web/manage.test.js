@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// What a person changes: the account, servers, silences, notifications. And what is seen without an account.
+// What users change: the account, servers, silences, notifications. And the pages without an account.
 
 import assert from 'node:assert/strict';
 import {after, before} from 'node:test';
@@ -33,7 +33,7 @@ async function manage(entry) {
   await dialog().waitFor();
 }
 
-step('a server gets another name and other labels, on every page at once', async () => {
+step('a server gets a new name and labels, on every open page', async () => {
   const other = await profile.newPage();
   await other.goto(host.url);
   await live(other);
@@ -55,7 +55,7 @@ step('a server gets another name and other labels, on every page at once', async
   await other.close();
 });
 
-step('a dialog is left with Escape, and the focus is where it was', async () => {
+step('Escape closes a dialog and returns the focus', async () => {
   await page.focus('.page-head .menu summary');
   await page.keyboard.press('Enter');
   await page.keyboard.press('Tab');
@@ -80,7 +80,7 @@ step('a failure is acknowledged with a reason, until it recovers', async () => {
   await page.waitForFunction(() => ![...document.querySelectorAll('.tag')].some((el) => el.textContent === 'Acknowledged' && !el.hidden));
 });
 
-step('silences are made on the pages of what they are about, and ended in their list', async () => {
+step('silences are created on the pages of their targets and ended in the list', async () => {
   await page.goto(serverUrl);
   await page.waitForSelector('.row');
   await manage('Silence …');
@@ -92,7 +92,7 @@ step('silences are made on the pages of what they are about, and ended in their 
   await closed();
   await page.goto(`${host.url}/silences`);
   await page.waitForSelector('.plain tbody tr');
-  // The name comes when the servers have been read, in place of what was known before.
+  // The new name appears once the servers have been read.
   await page.waitForSelector('.plain tbody tr th:has-text("first")');
   assert.match(await page.innerText('.plain tbody tr'), /first[\s\S]*maintenance[\s\S]*in (3 h|4 h)/);
   await page.fill('#silence-label', 'staging');
@@ -110,7 +110,7 @@ step('silences are made on the pages of what they are about, and ended in their 
   await page.waitForSelector('text=Nothing is silenced');
 });
 
-step('channels are added, changed and deleted; quiet hours and damping are kept', async () => {
+step('channels are added, changed and deleted; quiet hours and damping are saved', async () => {
   await page.goto(`${host.url}/notifications`);
   await button('Add a channel').click();
   await page.selectOption('#channel-type', 'ntfy');
@@ -173,7 +173,7 @@ step('a public page is opened, seen without an account, and closed', async () =>
   await stranger.close();
 });
 
-step('a new token, and the end of a server', async () => {
+step('a server gets a new token, and is removed', async () => {
   await page.goto(`${host.url}/servers/${ids.two}`);
   await page.waitForSelector('.row');
   await manage('New token …');
@@ -215,7 +215,7 @@ step('an API token is shown once and deleted; the password is changed; other dev
   profile.expectComplaint(/status of 40[13]/);
 });
 
-step('a second device logs in with the code that the first one shows', async () => {
+step('a second device logs in with the code shown on the first', async () => {
   await page.goto(`${host.url}/account`);
   await live(page);
   await button('Log in on another device').click();
@@ -241,7 +241,7 @@ step('a second device logs in with the code that the first one shows', async () 
   await closed();
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Log in on another device');
 
-  // It has been used, and who is logged in is asked to do nothing.
+  // The code has been used, and a device that is logged in need not do anything.
   await theirs.goto(link);
   await theirs.waitForSelector(`text=already logged in as ${suite.email}`);
   await theirs.click('#account summary');
@@ -255,7 +255,7 @@ step('a second device logs in with the code that the first one shows', async () 
   await phone.close();
 });
 
-step('the account is deleted with its password', async () => {
+step('the account is deleted after its password is entered', async () => {
   await button('Delete account').click();
   await page.fill('#delete-password', `${password} too`);
   await button('Delete everything').click();
@@ -268,7 +268,7 @@ step('the account is deleted with its password', async () => {
   profile.expectComplaint(/status of 401/);
 });
 
-step('a forgotten password: the way to a mail, and what a bad link says', async () => {
+step('a forgotten password: requesting the e-mail, and the error for a bad link', async () => {
   await page.click('text=Forgot your password?');
   await page.waitForSelector('h1:text-is("Reset your password")');
   await inspect(page, 'forgotten');
@@ -282,4 +282,4 @@ step('a forgotten password: the way to a mail, and what a bad link says', async 
   profile.expectComplaint(/status of 400/);
 });
 
-step('the daemons logged no error meanwhile', () => journalIsClean(host));
+step('the daemons logged no errors', () => journalIsClean(host));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// The dashboard's modules by themselves, in the browser, without a server.
+// The dashboard's modules on their own, in the browser, without a server.
 
 import assert from 'node:assert/strict';
 import {readFileSync, readdirSync} from 'node:fs';
@@ -23,7 +23,7 @@ before(async () => {
 
 after(() => browser?.close());
 
-test('the lists of files agree with the folder: preloaded, kept for offline, installed', () => {
+test('the lists of modules match the folder: preloaded, cached for offline use, installed', () => {
   const read = (name) => readFileSync(`${web}/${name}`, 'utf8');
   const modules = readdirSync(`${web}/js`, {recursive: true}).filter((f) => f.endsWith('.js')).map((f) => `js/${f}`).sort();
   const found = (name, expression) => [...read(name).matchAll(expression)].map((m) => m[1]).sort();
@@ -54,7 +54,7 @@ test('the event stream parser takes text however it is cut', async () => {
   assert.deepEqual(different, []);
 });
 
-test('times are said in words', async () => {
+test('times are put into words', async () => {
   const said = await page.evaluate(async () => {
     const {duration, relative} = await import('/js/base/time.js');
     const t = Date.parse('2026-03-29T01:00:00Z');
@@ -109,7 +109,7 @@ test('what needs attention most comes first', async () => {
   assert.deepEqual(servers, ['fail', 'off', 'err', 'warn', 'ok', 'pending']);
 });
 
-test('what has a cause follows it', async () => {
+test('a service follows its cause', async () => {
   const [causes, order] = await page.evaluate(async () => {
     const {behindCauses, compareServices, findCauses} = await import('/js/base/status.js');
     const service = (name, status, depends_on, more) => [name, {name, title: name, status, depends_on, ...more}];
@@ -127,7 +127,7 @@ test('what has a cause follows it', async () => {
   assert.deepEqual(order, ['db', 'app', 'late', 'web', 'kept', 'one', 'two', 'worse', 'warned', 'broken', 'update', 'fine']);
 });
 
-test('after logging in only paths of this site are gone to', async () => {
+test('logging in leads only to paths of this site', async () => {
   const paths = await page.evaluate(async () => {
     const {safeNext} = await import('/js/base/router.js');
     return ['?next=/servers/a%20b?x=1', '', '?next=//evil.example/x', '?next=https://evil.example/', '?next=/%5Cevil.example',
@@ -136,7 +136,7 @@ test('after logging in only paths of this site are gone to', async () => {
   assert.deepEqual(paths, ['/servers/a%20b?x=1', '/', '/', '/', '/', '/', '/']);
 });
 
-test('a list that is read while events come ends with the newest word', async () => {
+test('a list that is read while events arrive ends in the newest state', async () => {
   const end = await page.evaluate(async () => {
     const {Store} = await import('/js/data/store.js');
     const counts = {OK: 0, UPDATE: 0, WARNING: 0, FAILURE: 0};
@@ -156,7 +156,7 @@ test('a list that is read while events come ends with the newest word', async ()
   assert.deepEqual(end, [['newer', 'created'], ['newer', 'created']]);
 });
 
-test('what the worst service of a server says is taken from the service', async () => {
+test('the message of a server’s worst service is taken from the service', async () => {
   const said = await page.evaluate(async () => {
     const {Store} = await import('/js/data/store.js');
     const store = new Store({servers: {list: async () => []}});
@@ -169,7 +169,7 @@ test('what the worst service of a server says is taken from the service', async 
     look();
     service('other', 'WARNING', 'not that one');
     look();
-    service('disk', 'OK', 'the server itself comes with this'); // and brings what is worst then
+    service('disk', 'OK', 'the server itself comes with this'); // and carries the worst service of that time
     look();
     store.apply('server', {id: 'a', worst_service: null});
     service('disk', 'FAILURE', 'late');

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// What a person is told, to the end: a server that sends mail, to receivers that the tests run, and with little patience
-// for results that are late. Chromium's own subscriptions need its maker's push service, so the browser's part of that is
-// played here; what the server sends to it is decrypted and delivered to the real service worker.
+// Notifications, end to end: a server that sends e-mail, to receivers that the tests run, and that soon considers results
+// overdue. Chromium's own subscriptions need Google's push service, so the tests play the browser's part of it; what
+// the server sends is decrypted and delivered to the real service worker.
 
 import assert from 'node:assert/strict';
 import {after, before} from 'node:test';
@@ -70,7 +70,7 @@ async function addChannel(type, name, config) {
   await channelRow(name).waitFor();
 }
 
-step('the test button says what became of the test', async () => {
+step('the test button shows the result of the test', async () => {
   await page.goto(`${host.url}/notifications`);
   await addChannel('webhook', 'Hook <b>', {url: `${where.http}/hook`});
   await button('Test Hook <b>').click();
@@ -91,7 +91,7 @@ step('the test button says what became of the test', async () => {
   await page.waitForSelector('.part:has(#channels) >> text=No channels.');
 });
 
-step('a mail asks its owner, and then tells what was said, as text', async () => {
+step('an e-mail address is confirmed, and then gets notifications as text', async () => {
   const address = `ops-${suite.email}`;
 
   await addChannel('email', 'Post', {address});
@@ -115,7 +115,7 @@ step('a mail asks its owner, and then tells what was said, as text', async () =>
   await page.waitForSelector('.part:has(#channels) >> text=No channels.');
 });
 
-step('a push message is decrypted, shown as text by the service worker, and leads to its page', async () => {
+step('a push message is decrypted, shown as text by the service worker, and links to its page', async () => {
   await page.reload();
   await button('Show notifications').click();
   await page.waitForSelector('text=Notifications are shown');
@@ -132,7 +132,7 @@ step('a push message is decrypted, shown as text by the service worker, and lead
   const registrationId = await registered;
   const shown = () => page.evaluate(async () => (await (await navigator.serviceWorker.ready).getNotifications())
     .map(({title, body, tag, data, requireInteraction}) => ({title, body, tag, path: data.path, requireInteraction})));
-  // Chromium may lose one that comes while the worker is being started.
+  // Chromium may lose a message that arrives while the worker is starting.
   const deliver = async (data, isThere) => {
     for (let k = 0; k < 10; k++) {
       await cdp.send('ServiceWorker.deliverPushMessage', {origin: host.url, registrationId, data});
@@ -144,14 +144,14 @@ step('a push message is decrypted, shown as text by the service worker, and lead
   assert.deepEqual(await shown(), [{title: message.title, body: message.body, tag: message.tag, requireInteraction: true,
                                     path: `/servers/${ids.told}/services/check-1`}]);
 
-  // A later one of the same subject takes its place; one that nobody can read still shows something.
+  // A later message with the same tag replaces it; an unreadable one still shows something.
   await report('OK', 'well again');
   const {messages: [, second]} = await sinks.do('pushed', {n: 2});
   await deliver(JSON.stringify({...second, url: 'https://elsewhere.example/x'}), (n) => n.body === second.body);
   assert.deepEqual((await shown()).map((n) => n.path), ['/'], 'no address of another site');
   await deliver('not JSON', (n) => n.title === 'Service Status Indicator');
 
-  // Another browser of the account, as far as the server can tell.
+  // To the server, this is another browser of the account.
   await page.reload();
   await button('Show notifications').click();
   await page.waitForSelector('text=Notifications are shown');
@@ -161,10 +161,10 @@ step('a push message is decrypted, shown as text by the service worker, and lead
   await page.waitForSelector('text=Notifications can be shown');
 });
 
-step('a press on a notification leads to its page, in the window that is there, and never to another site', async () => {
+step('clicking a notification opens its page, in an existing window, and never another site', async () => {
   const worker = profile.serviceWorkers().find((w) => w.url() === `${host.url}/sw.js`);
-  // What comes of a press. Nobody is there to press: the event is a made one, which may not be waited for, and windows are
-  // neither put in front nor opened for it, so that these are stood in for.
+  // The effects of a click. The event is synthetic, so waitUntil() would throw and the browser neither focuses nor opens
+  // windows for it: these functions are replaced.
   const press = (title) => worker.evaluate(async (name) => {
     const mine = async () => (await registration.getNotifications()).filter((n) => n.title === name);
     const deeds = [];
@@ -184,7 +184,7 @@ step('a press on a notification leads to its page, in the window that is there, 
         done = promise;
       };
       dispatchEvent(event);
-      await Promise.race([done, pause(10000).then(() => Promise.reject(new Error('nothing comes of the press')))]);
+      await Promise.race([done, pause(10000).then(() => Promise.reject(new Error('the click has no effect')))]);
     } finally {
       WindowClient.prototype.focus = focus;
       delete clients.openWindow;
@@ -196,7 +196,7 @@ step('a press on a notification leads to its page, in the window that is there, 
 
   await page.goto(`${host.url}/silences`);
   await live(page);
-  // How a message comes to the worker was shown above; these are handed to it, since Chromium may lose some on that way.
+  // Delivery was tested above; these are handed to the worker directly, because Chromium may lose some on the way.
   await worker.evaluate(async (messages) => {
     for (const message of messages) {
       const event = new PushEvent('push', {data: JSON.stringify(message)});
@@ -217,7 +217,7 @@ step('a press on a notification leads to its page, in the window that is there, 
     await live(page);
     assert.deepEqual((await press(title)).deeds, [['focus', host.url + path]]);
   }
-  // No window is there.
+  // Without a window.
   await page.goto('about:blank');
   assert.deepEqual((await press('five')).deeds, [['open', service]]);
   assert.deepEqual((await press('six')).deeds, [['open', addresses.four]]);
@@ -225,7 +225,7 @@ step('a press on a notification leads to its page, in the window that is there, 
   await live(page);
 });
 
-step('what is late, what reboots and what is gone are told apart', async () => {
+step('overdue, rebooting and offline are told apart', async () => {
   const late = {service_name: 'check-0', title: 'System Updates', schedule: '*:0/05:00', timeout_ms: 1, enabled: true};
   const row = (name) => page.locator('.row', {has: page.locator(`.c-name a:text-is("${name}")`)});
 
@@ -257,7 +257,7 @@ step('what is late, what reboots and what is gone are told apart', async () => {
   await page.waitForFunction(() => !document.querySelector('.page > .late-line')?.checkVisibility());
 });
 
-step('a forgotten password is chosen anew by a mail, once, and every device is logged out', async () => {
+step('a forgotten password is reset by e-mail, once, and every device is logged out', async () => {
   const other = await profile.browser().newContext({ignoreHTTPSErrors: true});
   const theirs = await other.newPage();
 
@@ -266,7 +266,7 @@ step('a forgotten password is chosen anew by a mail, once, and every device is l
   await theirs.fill('#email', suite.email);
   await theirs.click('main button[type="submit"]');
   await theirs.waitForSelector('text=If there is an account with this address');
-  const {text} = await sinks.do('mails', {to: suite.email, n: 2}); // the first came with the account
+  const {text} = await sinks.do('mails', {to: suite.email, n: 2}); // the first was the address's confirmation
   const [link] = /https:\S+reset-password\S+/.exec(text);
   await theirs.goto(link);
   await theirs.fill('#new-password', 'short');
@@ -275,7 +275,7 @@ step('a forgotten password is chosen anew by a mail, once, and every device is l
   await theirs.fill('#new-password', `${password} renewed`);
   await theirs.click('main button[type="submit"]');
   await theirs.waitForURL('**/login');
-  await page.waitForURL('**/login**'); // who was logged in is not any more
+  await page.waitForURL('**/login**'); // the open page has been logged out
   profile.expectComplaint(/status of 401/);
   for (const [secret, good] of [[password, false], [`${password} renewed`, true]]) {
     await theirs.fill('#email', suite.email);
@@ -290,4 +290,4 @@ step('a forgotten password is chosen anew by a mail, once, and every device is l
   await other.close();
 });
 
-step('the daemons logged no error meanwhile', () => journalIsClean(host));
+step('the daemons logged no errors', () => journalIsClean(host));

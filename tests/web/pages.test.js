@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// The pages with many servers behind them: what is found, how it looks, what is left while there is no connection.
+// The pages with many servers: search, appearance, and the state without a connection.
 
 import assert from 'node:assert/strict';
 import {after, before} from 'node:test';
@@ -30,7 +30,7 @@ after(() => suite.end());
 const shown = () => page.$$eval('.row .c-name a', (links) => links.map((a) => a.textContent));
 const rows = (n) => page.waitForFunction((count) => document.querySelectorAll('.row').length === count, n);
 
-step('the list is searched by words and narrowed by label, and the address keeps it', async () => {
+step('the list is searched by words and filtered by label, and the address keeps both', async () => {
   await page.goto(host.url);
   await rows(14);
   await page.fill('.filter input', 'WEB');
@@ -50,7 +50,7 @@ step('the list is searched by words and narrowed by label, and the address keeps
   assert.equal(new URL(page.url()).search, '');
 });
 
-step('under each server that is not well stands what is wrong, in one line of text', async () => {
+step('a server in trouble shows its problem in one line of text', async () => {
   const row = page.locator('.row', {has: page.locator('.c-name a:text-is("db-02")')});
   const problem = row.locator('.c-problem');
   const says = (text) => page.waitForFunction((s) => [...document.querySelectorAll('.c-problem .words')].some((el) => el.textContent === s), text);
@@ -65,7 +65,7 @@ step('under each server that is not well stands what is wrong, in one line of te
   await says(hostile);
   assert.equal((await problem.boundingBox()).height, height);
   assert.equal(await page.locator('main img').count(), 0);
-  // A lesser trouble is told when the worse one is over: an execution error, then what stands without it.
+  // A lesser problem is shown once the worse one is over.
   await report({service_name: 'check-4', status: 'OK', message: 'renewed'});
   await says('Execution error: timed out after 30 s');
   await report({service_name: 'check-4', status: 'FAILURE', message: 'The last backup is 3 days old'});
@@ -122,7 +122,7 @@ step('a root cause comes before what depends on it', async () => {
   await rows(14);
 });
 
-step('the counts filter when they are pressed, and go on counting', async () => {
+step('pressing a count filters the list, and the counts stay current', async () => {
   await page.click('.figures [data-value="FAILURE"] button');
   assert.equal(await page.getAttribute('.figures [data-value="FAILURE"] button', 'aria-pressed'), 'true');
   const failing = await shown();
@@ -135,7 +135,7 @@ step('the counts filter when they are pressed, and go on counting', async () => 
   await rows(14);
 });
 
-step('the services of a server are found by what they say', async () => {
+step('the services of a server are found by their messages', async () => {
   await page.click('.row a:text-is("db-02")');
   await rows(12);
   await page.fill('.filter input', 'backup days');
@@ -149,7 +149,7 @@ step('the services of a server are found by what they say', async () => {
   await rows(14);
 });
 
-step('what is pressed is reached with the keyboard', async () => {
+step('all controls are reached with the keyboard', async () => {
   await page.goto(host.url);
   await rows(14);
   await tabTo(page, () => document.activeElement.closest('[data-value="FAILURE"]'));
@@ -176,7 +176,7 @@ step('every page looks right and axe-core finds nothing', async () => {
   }
 }, {timeout: 120000});
 
-step('it can be installed', async () => {
+step('the page can be installed', async () => {
   await page.goto(host.url);
   const manifest = await page.evaluate(async () => (await fetch(document.querySelector('link[rel="manifest"]').href)).json());
   assert.equal(manifest.display, 'standalone');
@@ -192,11 +192,11 @@ step('it can be installed', async () => {
   assert.equal(await page.evaluate(async () => (await navigator.serviceWorker.ready).active.scriptURL), `${host.url}/sw.js`);
 });
 
-step('without a connection the last known state is there, and says so', async () => {
+step('without a connection the page shows the last known state, and says so', async () => {
   await page.goto(`${host.url}/servers/${ids['db-02']}`);
   await rows(12);
   await live(page);
-  await page.evaluate(() => { // what is known is kept when the page is left, at the latest
+  await page.evaluate(() => { // the state is stored at the latest when the page is hidden
     Object.defineProperty(document, 'hidden', {value: true});
     document.dispatchEvent(new Event('visibilitychange'));
   });
@@ -223,8 +223,8 @@ step('without a connection the last known state is there, and says so', async ()
   profile.expectComplaint(/ERR_INTERNET_DISCONNECTED/);
 });
 
-// A minute takes a minute: see CUT_MS.
-step('a connection that is cut comes back with nothing missed, and the page says how it stands meanwhile', async () => {
+// A cut of a minute takes a minute: see CUT_MS.
+step('a cut connection comes back with nothing missed, and the page shows its state in between', async () => {
   const proxy = await Proxy.start(host.url);
   const tab = await profile.newPage();
   const state = () => tab.getAttribute('#link', 'data-state');
@@ -244,7 +244,7 @@ step('a connection that is cut comes back with nothing missed, and the page says
   for (const [how, ms] of [['cut', CUT_MS], ...(process.env.SSI_WEB_SLOW ? [['swallow', CUT_MS]] : [])]) {
     const begun = Date.now();
     proxy[how]();
-    // Who is cut off notices at once; who hears nothing, when the server should have spoken.
+    // A cut is noticed immediately; silence, when the server should have sent something.
     await tab.waitForSelector('#link[data-state="reconnecting"]', {timeout: 50000});
     assert.match(await tab.innerText('#banner'), /^Not live\. Showing the state as of \d\d:\d\d:\d\d\. (Next attempt in|Connecting)/);
     await report('web-01', 5, 'FAILURE', `missed while ${how}`);
@@ -267,7 +267,7 @@ step('a connection that is cut comes back with nothing missed, and the page says
   proxy.stop();
 }, {timeout: 60000 + 2 * CUT_MS + 100000});
 
-step('on paper there are the rows and what they say, and nothing to press', async () => {
+step('the printed page has the rows and their messages, and no controls', async () => {
   await page.goto(`${host.url}/servers/${ids['db-02']}`);
   await rows(12);
   await page.emulateMedia({media: 'print', colorScheme: 'dark'});
@@ -277,7 +277,7 @@ step('on paper there are the rows and what they say, and nothing to press', asyn
     ink: getComputedStyle(document.body).color,
     paper: getComputedStyle(document.body).backgroundColor,
   }));
-  // The counts are buttons that say something, as far as there is anything.
+  // Counts are buttons, but are printed unless they are 0.
   assert.deepEqual(paper.shown.filter((text) => !/^[1-9]\d* /.test(text)), []);
   assert.equal(paper.rows, 12);
   const light = (color) => color.match(/[\d.]+/g).slice(0, 3).reduce((a, b) => a + Number(b), 0) / 3;
@@ -286,7 +286,7 @@ step('on paper there are the rows and what they say, and nothing to press', asyn
   await page.emulateMedia({media: null, colorScheme: 'light'});
 });
 
-step('who wants no motion sees none', async () => {
+step('reduced motion is respected', async () => {
   const moving = () => page.evaluate(() => document.getAnimations().filter((a) => a.effect.getComputedTiming().duration > 1).length);
   const change = async (message) => {
     await suite.fleet.do('report', {server: 'db-02', items: [{service_name: 'check-6', status: message === 'on' ? 'WARNING' : 'OK', message}]});
@@ -306,7 +306,7 @@ step('who wants no motion sees none', async () => {
   await page.emulateMedia({reducedMotion: null});
 });
 
-step('the worker keeps nothing that the API answers, and log-out leaves nothing known', async () => {
+step('the worker stores no answers of the API, and log-out deletes the known state', async () => {
   const kept = () => page.evaluate(async () => {
     const paths = [];
     for (const name of await caches.keys()) {
@@ -338,4 +338,4 @@ step('the worker keeps nothing that the API answers, and log-out leaves nothing 
   }
 });
 
-step('the daemons logged no error meanwhile', () => journalIsClean(host));
+step('the daemons logged no errors', () => journalIsClean(host));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// How the dashboard bears an account with 500 servers and a server with 1,000 services. Runs only when SSI_WEB_SCALE is
-// set, because it takes minutes and fails on a machine that is busy with other things:
+// The dashboard's speed for an account with 500 servers and a server with 1,000 services. Runs only when SSI_WEB_SCALE
+// is set, because it takes minutes and fails on a busy machine:
 //   SSI_WEB_SCALE=1 npm test scale.test.js
 
 import assert from 'node:assert/strict';
@@ -41,7 +41,7 @@ after(async () => {
   await browser?.close();
 });
 
-// In the page: when text came over the stream, when the document first had it, when that was painted.
+// In the page: records when text arrived over the stream, when the document first had it, and when it was painted.
 function watch() {
   const read = ReadableStreamDefaultReader.prototype.read;
   const decoder = new TextDecoder();
@@ -55,7 +55,7 @@ function watch() {
     }
     return result;
   };
-  // Resolves with the time of the frame after the one that drew what f is true of.
+  // Resolves with the time at which the frame in which f() became true has been painted.
   window.painted = (f) => new Promise((resolve) => {
     const check = () => {
       if (!f()) return;
@@ -112,7 +112,7 @@ for (const [what, path, server] of [['500 servers', () => '/', 'srv-250'], ['1,0
   });
 }
 
-test('10,000 events leave no more memory in use than before', {skip: !wanted, timeout: 300000}, async (t) => {
+test('10,000 events do not increase the memory in use', {skip: !wanted, timeout: 300000}, async (t) => {
   const cdp = await profile.newCDPSession(page);
   const measure = async () => {
     for (let i = 0; i < 3; i++) await cdp.send('HeapProfiler.collectGarbage');

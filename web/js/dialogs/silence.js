@@ -6,7 +6,7 @@ import {now} from '../base/time.js';
 import {dialog} from '../parts/dialog.js';
 import {field, select} from '../parts/forms.js';
 
-const HOURS = [['1', '1 hour'], ['4', '4 hours'], ['24', '1 day'], ['168', '1 week'], ['', 'Until ended']];
+const HOURS = [['1', '1 hour'], ['4', '4 hours'], ['24', '1 day'], ['168', '1 week'], ['', 'Until you end it']];
 
 // target: {server_id?, service?, label?}; what: its name in the title.
 export function askSilence(api, what, target, done) {

@@ -27,7 +27,7 @@ export function silencesView({api, store}) {
     },
   });
   const table = () => (named.length ? plainTable('Silences', ['What', 'Reason', 'Ends', ''], named.map(({silence: s, what, end}) => [
-    what, foreign('bdi', {}, s.reason), time(s.ends_at, 'Until ended', 'due'), end,
+    what, foreign('bdi', {}, s.reason), time(s.ends_at, 'When you end it', 'due'), end,
   ])) : h('p', {class: 'muted'}, 'Nothing is silenced. Silence a server or a service on its page, or all servers with a label below.'));
   const label = field('silence-label', 'Label', h('input', {...AS_TYPED, list: 'known-labels'}));
   const known = h('datalist', {id: 'known-labels'});
