@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdarg.h>
+
 #include "shared/bus-util.h"
 
 #define QUOTE_MAX 64
@@ -25,6 +27,22 @@ int bus_read_failed(const char *what, int r, sd_bus_error *error)
                 "Cannot read %s: %s. Try again; \"journalctl -u ssid\" may tell more.",
                 what,
                 strerror(-r));
+}
+
+int bus_begin(sd_bus_message *m, const char *action, PolkitRegistry *polkit, sd_bus_error *error, const char *types, ...)
+{
+        va_list ap;
+        int r = 0;
+
+        if (!isempty(types)) {
+                va_start(ap, types);
+                r = sd_bus_message_readv(m, types, ap);
+                va_end(ap);
+        }
+        if (r >= 0)
+                r = bus_verify_polkit_async(m, action, polkit, error);
+        /* 0 is that polkit has been asked: the handler is called again. */
+        return r < 0 ? r : r == 0;
 }
 
 static int refuse_option(const char *name, const char *what, const char *error_name, sd_bus_error *error)

@@ -6,6 +6,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "shared/polkit.h"
 #include "shared/util.h"
 
 #define AGENT_BUS_NAME          "org.ssi.Agent1"
@@ -45,6 +46,21 @@ char *bus_quote(const char *s);
 
 /* Makes the error ReadFailed of a negative errno, and returns a negative errno (-ENOMEM stays what it is). */
 int bus_read_failed(const char *what, int r, sd_bus_error *error);
+
+/* How the handler of a privileged method begins: reads its arguments, as sd_bus_message_read(3) does (types: "" for none), and
+ * asks polkit. 0: go on. Anything else is what the handler returns at once, with error filled in when it is refused. */
+int bus_begin(sd_bus_message *m, const char *action, PolkitRegistry *polkit, sd_bus_error *error, const char *types, ...);
+
+/* What the handler of a method returns that something else answers later, or has answered; r < 0 is an error that it returns itself. */
+static inline int bus_answered_elsewhere(int r)
+{
+        return r < 0 ? r : 1;
+}
+
+/* The head of the function that gives a property. */
+#define BUS_GETTER(name)                                                                                        \
+        static int name(sd_bus *bus, const char *path, const char *interface, const char *property,             \
+                        sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
 /* Reads an a{sv} of options: calls read for each, with the message positioned at the variant. read returns
  * -ENOENT for a name that it does not know, which becomes the named error. */

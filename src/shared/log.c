@@ -53,11 +53,6 @@ void log_set_max_level(int level)
         max_level = level;
 }
 
-int log_get_max_level(void)
-{
-        return max_level;
-}
-
 const char *const *log_set_fields(const char *const *new_fields)
 {
         const char *const *before = fields;

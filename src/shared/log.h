@@ -12,7 +12,6 @@
  * standard error is connected to the journal ($JOURNAL_STREAM). */
 void log_setup(void);
 void log_set_max_level(int level);
-int log_get_max_level(void);
 /* -EINVAL for what is neither a name nor a number. */
 int log_level_from_string(const char *s);
 

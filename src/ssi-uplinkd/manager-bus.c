@@ -39,11 +39,8 @@ static int method_register(sd_bus_message *message, void *userdata, sd_bus_error
         Manager *m = userdata;
         int r;
 
-        r = bus_verify_polkit_async(message, ACTION_MANAGE, m->polkit, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = sd_bus_message_read(message, "ss", &server_url, &claim_token);
-        if (r < 0)
+        r = bus_begin(message, ACTION_MANAGE, m->polkit, error, "ss", &server_url, &claim_token);
+        if (r != 0)
                 return r;
         r = bus_read_options(message, read_option, &ca, UPLINK_ERROR("InvalidOption"), error);
         if (r < 0)
@@ -61,8 +58,8 @@ static int method_register(sd_bus_message *message, void *userdata, sd_bus_error
                                          m->credentials.server_url, is_registered_with(m, server_url, NULL) ?
                                                  " and another certificate authority" : "");
         }
-        r = registration_start(&m->registration, m->net, message, server_url, claim_token, ca, on_claimed, m, error);
-        return r < 0 ? r : 1;
+        return bus_answered_elsewhere(registration_start(
+                &m->registration, m->net, message, server_url, claim_token, ca, on_claimed, m, error));
 }
 
 static int method_unregister(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -70,9 +67,9 @@ static int method_unregister(sd_bus_message *message, void *userdata, sd_bus_err
         Manager *m = userdata;
         int r;
 
-        r = bus_verify_polkit_async(message, ACTION_MANAGE, m->polkit, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
+        r = bus_begin(message, ACTION_MANAGE, m->polkit, error, "");
+        if (r != 0)
+                return r;
         if (m->registration)
                 return sd_bus_error_set(error, UPLINK_ERROR("InProgress"), "A registration is under way.");
         if (!m->registered)
@@ -107,22 +104,19 @@ static uint64_t figure_of(const Manager *m, const char *property)
                                                    stats->reconnects;
 }
 
-static int get_connected(sd_bus *bus, const char *path, const char *interface, const char *property,
-                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
+BUS_GETTER(get_connected)
 {
         Manager *m = userdata;
 
         return sd_bus_message_append(reply, "b", session_is_connected(m->session));
 }
 
-static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
-                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+BUS_GETTER(get_string)
 {
         return sd_bus_message_append(reply, "s", string_of(userdata, property));
 }
 
-static int get_figure(sd_bus *bus, const char *path, const char *interface, const char *property,
-                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+BUS_GETTER(get_figure)
 {
         return sd_bus_message_append(reply, "t", figure_of(userdata, property));
 }

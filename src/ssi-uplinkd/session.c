@@ -24,7 +24,6 @@
 /* The backend restarts, or goes while another instance stays: there is one to come back to at once, only not all in the
  * same moment. */
 #define CLOSE_GOING_AWAY   1001U
-#define CLOSE_RESTART      1012U
 #define RESTART_DELAY_USEC (500 * USEC_PER_MSEC)
 
 /* --- ending and beginning again --- */
@@ -248,7 +247,7 @@ static void on_closed(unsigned code, const char *reason, void *userdata)
 {
         Session *s = userdata;
 
-        s->restarts = s->state >= SESSION_AUTHENTICATING && (code == CLOSE_GOING_AWAY || code == CLOSE_RESTART);
+        s->restarts = s->state >= SESSION_AUTHENTICATING && code == CLOSE_GOING_AWAY;
         if (s->restarts)
                 backoff_reset(&s->backoff);
         lose(s, reason, code == CLOSE_UNAUTHORIZED);

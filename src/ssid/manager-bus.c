@@ -43,19 +43,13 @@ static int method_remove_service(sd_bus_message *message, void *userdata, sd_bus
         const Service *s;
         int r;
 
-        r = sd_bus_message_read(message, "s", &name);
-        if (r < 0)
+        r = bus_begin(message, ACTION_MANAGE, m->agent.polkit, error, "s", &name);
+        if (r != 0)
                 return r;
-        r = bus_verify_polkit_async(message, ACTION_MANAGE, m->agent.polkit, error);
-        if (r < 0)
-                return r;
-        if (r == 0)
-                return 1;
         s = service_find(&m->agent, name);
         if (!s && (!slug_is_valid(name) || !service_has_rest(name)))
                 return no_such_service(name, error);
-        r = operation_remove(&m->agent, message, s ? s->slug : name, error);
-        return r < 0 ? r : 1;
+        return bus_answered_elsewhere(operation_remove(&m->agent, message, s ? s->slug : name, error));
 }
 
 /* ---- Reading ---- */
@@ -125,14 +119,9 @@ static int method_get_log(sd_bus_message *message, void *userdata, sd_bus_error 
         Service *s = NULL;
         int r;
 
-        r = sd_bus_message_read(message, "su", &name, &limit);
-        if (r < 0)
+        r = bus_begin(message, ACTION_READ_OUTPUT, m->agent.polkit, error, "su", &name, &limit);
+        if (r != 0)
                 return r;
-        r = bus_verify_polkit_async(message, ACTION_READ_OUTPUT, m->agent.polkit, error);
-        if (r < 0)
-                return r;
-        if (r == 0)
-                return 1;
         r = find_service(m, name, &s, error);
         if (r < 0)
                 return r;
@@ -182,11 +171,9 @@ static int method_follow_log(sd_bus_message *message, void *userdata, sd_bus_err
         r = bus_read_options(message, read_follow_option, &options, AGENT_ERROR_INVALID_OPTION, error);
         if (r < 0)
                 return r;
-        r = bus_verify_polkit_async(message, ACTION_READ_OUTPUT, m->agent.polkit, error);
-        if (r < 0)
+        r = bus_begin(message, ACTION_READ_OUTPUT, m->agent.polkit, error, "");
+        if (r != 0)
                 return r;
-        if (r == 0)
-                return 1;
         r = find_service(m, name, &s, error);
         if (r < 0)
                 return r;
@@ -205,8 +192,7 @@ static int method_read_log(sd_bus_message *message, void *userdata, sd_bus_error
         r = sd_bus_message_read(message, "u", &id);
         if (r < 0)
                 return r;
-        r = log_follow_read(&m->agent, message, id, error);
-        return r < 0 ? r : 1;
+        return bus_answered_elsewhere(log_follow_read(&m->agent, message, id, error));
 }
 
 static int method_unfollow_log(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -227,11 +213,9 @@ static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *
         Manager *m = userdata;
         int r;
 
-        r = bus_verify_polkit_async(message, ACTION_MANAGE, m->agent.polkit, error);
-        if (r < 0)
+        r = bus_begin(message, ACTION_MANAGE, m->agent.polkit, error, "");
+        if (r != 0)
                 return r;
-        if (r == 0)
-                return 1;
         r = manager_rescan(m);
         if (r < 0)
                 return bus_read_failed(SSI_UNIT_DIR, r, error);
@@ -239,40 +223,19 @@ static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *
         return sd_bus_reply_method_return(message, NULL);
 }
 
-static int property_get_version(
-        sd_bus *bus,
-        const char *path,
-        const char *interface,
-        const char *property,
-        sd_bus_message *reply,
-        void *userdata,
-        sd_bus_error *error)
+BUS_GETTER(property_get_version)
 {
         return sd_bus_message_append(reply, "s", SSI_VERSION);
 }
 
-static int property_get_overall(
-        sd_bus *bus,
-        const char *path,
-        const char *interface,
-        const char *property,
-        sd_bus_message *reply,
-        void *userdata,
-        sd_bus_error *error)
+BUS_GETTER(property_get_overall)
 {
         const Manager *m = userdata;
 
         return sd_bus_message_append(reply, "s", strempty(status_to_string(m->overall)));
 }
 
-static int property_get_counts(
-        sd_bus *bus,
-        const char *path,
-        const char *interface,
-        const char *property,
-        sd_bus_message *reply,
-        void *userdata,
-        sd_bus_error *error)
+BUS_GETTER(property_get_counts)
 {
         const Manager *m = userdata;
         int r;

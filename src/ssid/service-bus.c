@@ -33,28 +33,14 @@ static const char *const property_names[_SERVICE_PROPERTY_MAX] = {
         [SERVICE_NEXT_RUN] = "NextRunUSec",
 };
 
-static int property_get_status(
-        sd_bus *bus,
-        const char *path,
-        const char *interface,
-        const char *property,
-        sd_bus_message *reply,
-        void *userdata,
-        sd_bus_error *error)
+BUS_GETTER(property_get_status)
 {
         const Status *status = userdata;
 
         return sd_bus_message_append(reply, "s", strempty(status_to_string(*status)));
 }
 
-static int property_get_id(
-        sd_bus *bus,
-        const char *path,
-        const char *interface,
-        const char *property,
-        sd_bus_message *reply,
-        void *userdata,
-        sd_bus_error *error)
+BUS_GETTER(property_get_id)
 {
         const sd_id128_t *id = userdata;
         char text[SD_ID128_STRING_MAX] = "";
@@ -64,14 +50,7 @@ static int property_get_id(
         return sd_bus_message_append(reply, "s", text);
 }
 
-static int property_get_words(
-        sd_bus *bus,
-        const char *path,
-        const char *interface,
-        const char *property,
-        sd_bus_message *reply,
-        void *userdata,
-        sd_bus_error *error)
+BUS_GETTER(property_get_words)
 {
         const char *s = *(char **) userdata, *word;
         size_t n;
@@ -92,14 +71,7 @@ static int property_get_words(
         return sd_bus_message_close_container(reply);
 }
 
-static int property_get_metadata(
-        sd_bus *bus,
-        const char *path,
-        const char *interface,
-        const char *property,
-        sd_bus_message *reply,
-        void *userdata,
-        sd_bus_error *error)
+BUS_GETTER(property_get_metadata)
 {
         char *const *values = userdata;
         int r;
@@ -116,26 +88,20 @@ static int method_remove(sd_bus_message *message, void *userdata, sd_bus_error *
         Service *s = userdata;
         int r;
 
-        r = bus_verify_polkit_async(message, ACTION_MANAGE, s->agent->polkit, error);
-        if (r < 0)
+        r = bus_begin(message, ACTION_MANAGE, s->agent->polkit, error, "");
+        if (r != 0)
                 return r;
-        if (r == 0)
-                return 1;
-        r = operation_remove(s->agent, message, s->slug, error);
-        return r < 0 ? r : 1;
+        return bus_answered_elsewhere(operation_remove(s->agent, message, s->slug, error));
 }
 
 static int set_enabled(sd_bus_message *message, Service *s, bool enable, sd_bus_error *error)
 {
         int r;
 
-        r = bus_verify_polkit_async(message, ACTION_MANAGE, s->agent->polkit, error);
-        if (r < 0)
+        r = bus_begin(message, ACTION_MANAGE, s->agent->polkit, error, "");
+        if (r != 0)
                 return r;
-        if (r == 0)
-                return 1;
-        r = operation_set_enabled(s->agent, message, s->slug, enable, error);
-        return r < 0 ? r : 1;
+        return bus_answered_elsewhere(operation_set_enabled(s->agent, message, s->slug, enable, error));
 }
 
 static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -229,13 +195,10 @@ static int method_run(sd_bus_message *message, void *userdata, sd_bus_error *err
         Service *s = userdata;
         int r;
 
-        r = bus_verify_polkit_async(message, ACTION_RUN, s->agent->polkit, error);
-        if (r < 0)
+        r = bus_begin(message, ACTION_RUN, s->agent->polkit, error, "");
+        if (r != 0)
                 return r;
-        if (r == 0)
-                return 1;
-        r = run_start_new(s->agent, message, s->unit);
-        return r < 0 ? r : 1;
+        return bus_answered_elsewhere(run_start_new(s->agent, message, s->unit));
 }
 
 #define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE

@@ -11,7 +11,6 @@
 typedef enum Op {
         OP_FEED,
         OP_ADVANCE,
-        OP_FORGET,
 } Op;
 
 typedef struct Step {
@@ -94,7 +93,7 @@ static void make_step(Step *s, size_t serial, const uint8_t b[static 4], uint64_
                 s->op = OP_FEED;
                 e->type = RUN_ENTRY_STOP;
         } else
-                s->op = kind == 6 ? OP_ADVANCE : OP_FORGET;
+                s->op = OP_ADVANCE;
 }
 
 static void make_journal(Journal *j, const uint8_t *data, size_t n)
@@ -167,10 +166,8 @@ static void play(Journal *j, size_t first, size_t muted, bool eager, Events *ev)
 
                 if (s->op == OP_FEED)
                         check(run_tracker_feed(t, &s->entry) == 0);
-                else if (s->op == OP_ADVANCE)
-                        check(run_tracker_advance(t, s->entry.boot_id, s->entry.monotonic) == 0);
                 else
-                        run_tracker_forget(t, s->entry.slug);
+                        check(run_tracker_advance(t, s->entry.boot_id, s->entry.monotonic) == 0);
                 if (i == muted)
                         run_tracker_mute_until_here(t);
                 if (eager && (muted == SIZE_MAX || i >= muted))

@@ -674,6 +674,11 @@ static void test_boots(void **state)
         events_done(ev);
 }
 
+static bool is_not_a(const char *slug, void *userdata)
+{
+        return !streq(slug, "a");
+}
+
 static void test_forget(void **state)
 {
         _cleanup_(run_tracker_freep) RunTracker *t = NULL;
@@ -685,8 +690,13 @@ static void test_forget(void **state)
         assert_int_equal(run_tracker_feed(t, entry(add(j, RUN_ENTRY_SUCCESS, "a", 1010, 1))), 0);
         assert_int_equal(run_tracker_feed(t, entry(add_line(j, "a", 1010, 0, 2, 2))), 0);
         assert_int_equal(run_tracker_feed(t, entry(add_line(j, "a", 1010, 0, 3, 2))), 0);
-        run_tracker_forget(t, "a");
-        run_tracker_forget(t, "unknown");
+        for (unsigned i = 0; i < 16; i++) {
+                char slug[16];
+
+                snprintf(slug, sizeof(slug), "other-%u", i);
+                assert_int_equal(run_tracker_feed(t, entry(add(j, RUN_ENTRY_START, slug, 1020, 100 + i))), 0);
+        }
+        run_tracker_sweep(t, is_not_a, NULL);
         assert_int_equal(run_tracker_advance(t, boot_a, 10 * USEC_PER_SEC), 0);
         assert_int_equal(run_tracker_next(t, &e), 1); /* concluded before: the first anonymous line */
         run_event_done(&e);

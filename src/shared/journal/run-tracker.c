@@ -481,15 +481,6 @@ static void service_free(RunTracker *t, TrackedService *s)
         free(s);
 }
 
-void run_tracker_forget(RunTracker *t, const char *slug)
-{
-        TrackedService *s;
-
-        HASH_FIND_STR(t->services, slug, s);
-        if (s)
-                service_free(t, s);
-}
-
 void run_tracker_sweep(RunTracker *t, bool (*keep)(const char *slug, void *userdata), void *userdata)
 {
         TrackedService *s, *tmp;

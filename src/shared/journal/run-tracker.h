@@ -72,9 +72,6 @@ int run_tracker_deadline(RunTracker *t, sd_id128_t *ret_boot_id, uint64_t *ret_m
 /* Tells that every entry stamped before this time has been fed, so that holds due by then are concluded. -ENOMEM. */
 int run_tracker_advance(RunTracker *t, sd_id128_t boot_id, uint64_t monotonic);
 
-/* Forgets a service that is no longer installed. Events already concluded stay. */
-void run_tracker_forget(RunTracker *t, const char *slug);
-
-/* The same for all for which keep() says no. Does nothing while they are few beside those that it has kept the last time, so that
- * it may be called often. */
+/* Forgets the services for which keep() says no. Events already concluded stay. Does nothing while there are few services beside
+ * those that it kept the last time, so that it may be called often. */
 void run_tracker_sweep(RunTracker *t, bool (*keep)(const char *slug, void *userdata), void *userdata);
