@@ -37,7 +37,7 @@ enum {
         CTL_EXIT_OK = 0,
         CTL_EXIT_FAILURE = 1,
         CTL_EXIT_USAGE = 2,
-        CTL_EXIT_NOT_OK = 3,     /* status, run: the result is worse than UPDATE, or the run was an execution error */
+        CTL_EXIT_NOT_OK = 3,     /* status, run, add --run: the result is worse than UPDATE, or the run was an execution error */
         CTL_EXIT_NO_SERVICE = 4, /* no such service */
         CTL_EXIT_DENIED = 5,     /* not authorized */
         CTL_EXIT_TIMED_OUT = 6,  /* no answer, or no end of a run, in time */

@@ -4,13 +4,35 @@
 #include "shared/status.h"
 #include "text.h"
 
+/* Spans as everywhere with --json: in milliseconds. */
+static json_object *to_public_json(json_object *run)
+{
+        _cleanup_json_ json_object *o = json_object_new_object();
+
+        if (!o)
+                return NULL;
+        json_object_object_foreach(run, key, value) {
+                char name[64];
+                int r;
+
+                if (endswith(key, "_usec") && json_object_is_type(value, json_type_int)) {
+                        snprintf(name, sizeof(name), "%.*s_ms", (int) (strlen(key) - strlen("_usec")), key);
+                        r = json_add_int64(o, name, json_object_get_int64(value) / (int64_t) USEC_PER_MSEC);
+                } else
+                        r = json_add_take(o, key, json_object_get(value));
+                if (r < 0)
+                        return NULL;
+        }
+        return TAKE_PTR(o);
+}
+
 static int print_json(const char *path, const char *status, const char *message, json_object *run)
 {
         _cleanup_json_ json_object *o = json_object_new_object();
 
         if (!o || json_add_string(o, "file", path) < 0 ||
             json_add_string(o, "status", isempty(status) ? NULL : status) < 0 || json_add_string(o, "message", message) < 0 ||
-            json_add_take(o, "run", json_object_get(run)) < 0)
+            json_add_take(o, "run", to_public_json(run)) < 0)
                 return ctl_print_json(NULL);
         return ctl_print_json(TAKE_PTR(o));
 }

@@ -1,43 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "bus-json.h"
-#include "ctl.h"
-
-typedef struct Problem {
-        unsigned line;
-        const char *severity, *text;
-} Problem;
-
-static int add_problem(json_object *array, const Problem *p)
-{
-        _cleanup_json_ json_object *o = json_object_new_object();
-        int r;
-
-        if (!o || json_add_int64(o, "line", p->line) < 0 || json_add_string(o, "severity", p->severity) < 0 ||
-            json_add_string(o, "text", p->text) < 0)
-                return -ENOMEM;
-        r = json_object_array_add(array, o);
-        if (r < 0)
-                return -ENOMEM;
-        TAKE_PTR(o);
-        return 0;
-}
+#include "problems.h"
 
 /* The answer, (b valid, a(uss) problems, a{sv} metadata), as {file, valid, problems, metadata}. */
 static int print_json(sd_bus_message *reply, const char *path)
 {
-        _cleanup_json_ json_object *o = json_object_new_object(), *problems = json_object_new_array(), *metadata = NULL;
-        Problem p;
+        _cleanup_json_ json_object *o = json_object_new_object(), *problems = NULL, *metadata = NULL;
         int valid, r;
 
-        if (!o || !problems)
+        if (!o)
                 return -ENOMEM;
         r = sd_bus_message_read(reply, "b", &valid);
+        if (r >= 0)
+                r = problems_to_json(reply, &problems);
         if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(uss)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(uss)", &p.line, &p.severity, &p.text)) > 0)
-                r = add_problem(problems, &p);
-        if (r < 0 || (r = sd_bus_message_exit_container(reply)) < 0)
                 return r;
         r = bus_read_json_dictionary(reply, &metadata);
         if (r < 0)
@@ -51,21 +27,11 @@ static int print_json(sd_bus_message *reply, const char *path)
 
 static int print_text(Ctl *c, sd_bus_message *reply, const char *path)
 {
-        Problem p;
         int valid, r;
 
         r = sd_bus_message_read(reply, "b", &valid);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(uss)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(uss)", &p.line, &p.severity, &p.text)) > 0)
-                printf("%s:%u: %s%s%s: %s\n",
-                       path,
-                       p.line,
-                       ctl_color(c, streq(p.severity, "error") ? "FAILURE" : "WARNING"),
-                       p.severity,
-                       ctl_color_end(c),
-                       p.text);
+        if (r >= 0)
+                r = problems_print(c, reply, path, stdout);
         if (r < 0)
                 return r;
         if (valid)

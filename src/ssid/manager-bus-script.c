@@ -3,6 +3,7 @@
 
 #include "shared/bus-util.h"
 #include "manager.h"
+#include "metadata-bus.h"
 #include "operation.h"
 #include "test-run.h"
 #include "validate.h"
@@ -98,29 +99,6 @@ typedef struct ValidateRequest {
         sd_bus_message *message;
 } ValidateRequest;
 
-static int append_metadata(sd_bus_message *reply, const Verdict *v)
-{
-        const Metadata *m = v->metadata;
-        int r;
-
-        r = sd_bus_message_open_container(reply, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        if (m->slug) {
-                r = sd_bus_message_append(reply, "{sv}", "slug", "s", m->slug);
-                if (r < 0)
-                        return r;
-        }
-        for (MetadataKey k = 0; k < _METADATA_KEY_MAX; k++) {
-                if (!m->value[k])
-                        continue;
-                r = sd_bus_message_append(reply, "{sv}", metadata_key_to_string(k), "s", m->value[k]);
-                if (r < 0)
-                        return r;
-        }
-        return sd_bus_message_close_container(reply);
-}
-
 static int reply_verdict(sd_bus_message *request, const Verdict *v)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -133,20 +111,10 @@ static int reply_verdict(sd_bus_message *request, const Verdict *v)
         r = sd_bus_message_append(reply, "b", m->n_errors == 0);
         if (r < 0)
                 return r;
-        r = sd_bus_message_open_container(reply, 'a', "(uss)");
+        r = metadata_append_problems(reply, m);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < m->n_problems; i++) {
-                const ScriptProblem *p = m->problems + i;
-
-                r = sd_bus_message_append(reply, "(uss)", p->line, p->warning ? "warning" : "error", p->text);
-                if (r < 0)
-                        return r;
-        }
-        r = sd_bus_message_close_container(reply);
-        if (r < 0)
-                return r;
-        r = append_metadata(reply, v);
+        r = metadata_append_values(reply, m);
         if (r < 0)
                 return r;
         return sd_bus_message_send(reply);
@@ -188,7 +156,8 @@ int manager_method_validate_script(sd_bus_message *message, void *userdata, sd_b
                 return -ENOMEM;
         v->manager = m;
         v->message = sd_bus_message_ref(message);
-        r = validation_start(m->agent.event, TAKE_PTR(s.metadata), s.content, strlen(s.content), on_validated, v, &validation);
+        r = validation_start(
+                m->agent.event, TAKE_PTR(s.metadata), s.content, strlen(s.content), false, on_validated, v, &validation);
         if (r < 0) {
                 sd_bus_message_unref(v->message);
                 free(v);

@@ -272,7 +272,7 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS(
                 "AddService",
                 SD_BUS_ARGS("s", filename, "s", content, "a{sv}", options),
-                SD_BUS_RESULT("o", service, "s", change),
+                SD_BUS_RESULT("o", service, "s", change, "s", invocation_id, "a(uss)", problems),
                 manager_method_add_service,
                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS(

@@ -3,6 +3,7 @@
 #include "shared/log.h"
 #include "operation-internal.h"
 #include "schedule.h"
+#include "metadata-bus.h"
 #include "unit-file.h"
 
 /* What a service has left that was removed by hand in part is not foreign. */
@@ -141,6 +142,7 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
                 return;
         }
         r = install_files(o, verdict);
+        o->metadata = TAKE_PTR(verdict->metadata);
         if (r < 0)
                 operation_fail_errno(o, r);
         else
@@ -154,6 +156,7 @@ static int step_validate(Operation *o)
                 TAKE_PTR(o->metadata),
                 o->content,
                 strlen(o->content),
+                true,
                 on_validated,
                 o,
                 &o->validation);
@@ -165,14 +168,40 @@ static int step_clean_new_timer(Operation *o)
         return o->existed ? 1 : step_clean_timer(o);
 }
 
+static void on_run_started(const char *invocation_id, const sd_bus_error *error, void *userdata)
+{
+        Operation *o = userdata;
+
+        o->run_start = NULL;
+        if (!invocation_id) {
+                operation_fail_systemd(o, error);
+                return;
+        }
+        snprintf(o->invocation_id, sizeof(o->invocation_id), "%s", invocation_id);
+        operation_continue(o);
+}
+
 static int step_run(Operation *o)
 {
-        return o->options.run ? step_start_service(o) : 1;
+        return o->options.run ? run_start_new(o->agent, o->unit, on_run_started, o, &o->run_start) : 1;
+}
+
+static int answer(Operation *o, const Service *s)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = sd_bus_message_new_method_return(o->request, &reply);
+        if (r >= 0)
+                r = sd_bus_message_append(
+                        reply, "oss", s->path, o->unchanged ? "unchanged" : o->existed ? "replaced" : "added", o->invocation_id);
+        if (r >= 0)
+                r = metadata_append_problems(reply, o->metadata);
+        return r < 0 ? r : sd_bus_message_send(reply);
 }
 
 static int step_commit(Operation *o)
 {
-        const char *change = o->unchanged ? "unchanged" : o->existed ? "replaced" : "added";
         Service *s;
         int r;
 
@@ -190,7 +219,7 @@ static int step_commit(Operation *o)
         service_set_timeout(s, o->timeout);
         if (!o->unchanged)
                 log_info("%s service %s (%s) version %s.", o->existed ? "Replaced" : "Added", s->slug, s->title, strempty(s->metadata[METADATA_VERSION]));
-        r = sd_bus_reply_method_return(o->request, "os", s->path, change);
+        r = answer(o, s);
         if (r < 0)
                 log_warning_errno(r, "Cannot answer a request");
         operation_finish(o);

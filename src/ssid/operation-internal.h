@@ -5,6 +5,7 @@
 
 #include "fileset.h"
 #include "operation.h"
+#include "run-start.h"
 #include "service.h"
 #include "systemd-job.h"
 #include "subprocess.h"
@@ -51,6 +52,8 @@ struct Operation {
         Metadata *metadata;
         AddOptions options;
         Validation *validation;
+        RunStart *run_start;
+        char invocation_id[SD_ID128_STRING_MAX]; /* of the run; "" for none, or when it cannot be told */
 
         /* For a look at the timers. */
         Subprocess *process;
@@ -88,7 +91,6 @@ int step_disable(Operation *o);
 int step_stop_timer(Operation *o);
 int step_clean_timer(Operation *o);
 int step_stop_service(Operation *o);
-int step_start_service(Operation *o);
 int step_get_next_run(Operation *o);
 int step_get_timeout(Operation *o);
 

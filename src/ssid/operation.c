@@ -15,6 +15,7 @@ Operation *operation_free(Operation *o)
         sd_event_source_disable_unref(o->defer);
         systemd_job_free(o->job);
         validation_free(o->validation);
+        run_start_free(o->run_start);
         metadata_free(o->metadata);
         fileset_free(o->fileset);
         sd_bus_error_free(&o->error);
@@ -310,11 +311,6 @@ int step_clean_timer(Operation *o)
 int step_stop_service(Operation *o)
 {
         return call_unit(o, "StopUnit", o->unit);
-}
-
-int step_start_service(Operation *o)
-{
-        return call_unit(o, "StartUnit", o->unit);
 }
 
 static int take_number(Operation *o, sd_bus_message *reply, uint64_t *number)

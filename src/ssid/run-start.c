@@ -15,7 +15,9 @@
 
 struct RunStart {
         Agent *agent;
-        sd_bus_message *request;
+        run_start_done_t done;
+        void *userdata;
+        sd_bus_message *request; /* of run_start_for() */
         char *unit;
         sd_bus_slot *slot;
         SystemdQuery *query;
@@ -24,10 +26,11 @@ struct RunStart {
         struct RunStart *prev, *next;
 };
 
-static RunStart *run_start_free(RunStart *s)
+RunStart *run_start_free(RunStart *s)
 {
         if (!s)
                 return NULL;
+        DL_DELETE(s->agent->run_starts, s);
         sd_bus_slot_unref(s->slot);
         systemd_query_free(s->query);
         sd_event_source_disable_unref(s->timer);
@@ -36,21 +39,11 @@ static RunStart *run_start_free(RunStart *s)
         free(s);
         return NULL;
 }
-DEFINE_CLEANUP(RunStart *, run_start_free);
-
-static void end(RunStart *s)
-{
-        DL_DELETE(s->agent->run_starts, s);
-        run_start_free(s);
-}
 
 static void answer(RunStart *s, const char *invocation_id)
 {
-        int r = sd_bus_reply_method_return(s->request, "s", invocation_id);
-
-        if (r < 0)
-                log_warning_errno(r, "Cannot answer a request");
-        end(s);
+        s->done(invocation_id, NULL, s->userdata);
+        run_start_free(s);
 }
 
 static void ask(RunStart *s, const char *property, sd_bus_message_handler_t callback)
@@ -143,37 +136,63 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *error
                 ask(s, "ActiveState", on_state);
                 return 0;
         }
-        if (sd_bus_error_has_names(e, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT))
-                (void) sd_bus_reply_method_errorf(
-                        s->request, AGENT_ERROR_TIMED_OUT,
-                        "systemd did not confirm that it started the service. Try again; \"systemctl status\" may tell more.");
-        else
-                (void) sd_bus_reply_method_errorf(
-                        s->request, AGENT_ERROR_RUN_FAILED,
-                        "systemd did not start it: %s \"systemctl status\" of its unit may tell more.", e->message ?: e->name);
-        end(s);
+        s->done(NULL, e, s->userdata);
+        run_start_free(s);
         return 0;
 }
 
-int run_start_new(Agent *a, sd_bus_message *request, const char *unit)
+int run_start_new(Agent *a, const char *unit, run_start_done_t done, void *userdata, RunStart **ret)
 {
-        _cleanup_(run_start_freep) RunStart *s = calloc(1, sizeof(*s));
+        RunStart *s = calloc(1, sizeof(*s));
         int r;
 
         if (!s)
                 return -ENOMEM;
         s->agent = a;
-        s->request = sd_bus_message_ref(request);
+        s->done = done;
+        s->userdata = userdata;
         s->delay = LOOK_FIRST_USEC;
-        s->unit = strdup(unit);
-        if (!s->unit)
-                return -ENOMEM;
-        r = systemd_call_async(a->bus, "StartUnit", on_started, s, &s->slot, "ss", unit, "replace");
-        if (r < 0)
-                return r;
         DL_APPEND(a->run_starts, s);
-        TAKE_PTR(s);
+        s->unit = strdup(unit);
+        r = s->unit ? systemd_call_async(a->bus, "StartUnit", on_started, s, &s->slot, "ss", unit, "replace") : -ENOMEM;
+        if (r < 0) {
+                run_start_free(s);
+                return r;
+        }
+        *ret = s;
         return 0;
+}
+
+/* ---- For a request ---- */
+
+static void answer_request(const char *invocation_id, const sd_bus_error *error, void *userdata)
+{
+        sd_bus_message *request = userdata;
+        int r;
+
+        if (invocation_id)
+                r = sd_bus_reply_method_return(request, "s", invocation_id);
+        else if (sd_bus_error_has_names(error, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT))
+                r = sd_bus_reply_method_errorf(
+                        request, AGENT_ERROR_TIMED_OUT,
+                        "systemd did not confirm that it started the service. Try again; \"systemctl status\" may tell more.");
+        else
+                r = sd_bus_reply_method_errorf(
+                        request, AGENT_ERROR_RUN_FAILED,
+                        "systemd did not start it: %s \"systemctl status\" of its unit may tell more.", error->message ?: error->name);
+        if (r < 0)
+                log_warning_errno(r, "Cannot answer a request");
+}
+
+int run_start_for(Agent *a, const char *unit, sd_bus_message *request)
+{
+        RunStart *s;
+        int r;
+
+        r = run_start_new(a, unit, answer_request, request, &s);
+        if (r >= 0)
+                s->request = sd_bus_message_ref(request);
+        return r;
 }
 
 void run_starts_free(Agent *a)
@@ -183,7 +202,7 @@ void run_starts_free(Agent *a)
         /* Who has a run under way hears of it, if not of which. */
         DL_FOREACH_SAFE(a->run_starts, s, tmp)
                 if (s->slot)
-                        end(s);
+                        run_start_free(s);
                 else
                         answer(s, "");
 }

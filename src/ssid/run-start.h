@@ -9,7 +9,14 @@
 
 #include "agent.h"
 
-/* request: org.ssi.Agent1.Service.Run, authorized; answered later. */
-int run_start_new(Agent *a, sd_bus_message *request, const char *unit);
+/* invocation_id: "" when it cannot be told; NULL when systemd did not start the unit, for which error says why. Called exactly once unless
+ * freed before, and the RunStart is gone after it. */
+typedef void (*run_start_done_t)(const char *invocation_id, const sd_bus_error *error, void *userdata);
+
+int run_start_new(Agent *a, const char *unit, run_start_done_t done, void *userdata, RunStart **ret);
+RunStart *run_start_free(RunStart *s);
+
+/* The same for org.ssi.Agent1.Service.Run, authorized: answers it. */
+int run_start_for(Agent *a, const char *unit, sd_bus_message *request);
 /* For the manager's end: those whose job is queued are answered, without an id. */
 void run_starts_free(Agent *a);

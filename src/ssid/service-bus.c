@@ -198,7 +198,7 @@ static int method_run(sd_bus_message *message, void *userdata, sd_bus_error *err
         r = bus_begin(message, ACTION_RUN, s->agent->polkit, error, "");
         if (r != 0)
                 return r;
-        return bus_answered_elsewhere(run_start_new(s->agent, message, s->unit));
+        return bus_answered_elsewhere(run_start_for(s->agent, s->unit, message));
 }
 
 #define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE

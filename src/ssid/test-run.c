@@ -443,7 +443,7 @@ int test_run_start(
         r = bus_owner_new(a->bus, sd_bus_message_get_sender(request), on_caller, t, &t->caller);
         if (r < 0)
                 return r;
-        r = validation_start(a->event, TAKE_PTR(metadata), content, strlen(content), on_validated, t, &t->validation);
+        r = validation_start(a->event, TAKE_PTR(metadata), content, strlen(content), true, on_validated, t, &t->validation);
         if (r < 0)
                 return r;
         DL_APPEND(a->tests, t);

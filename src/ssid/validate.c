@@ -7,7 +7,11 @@
 #include "subprocess.h"
 #include "validate.h"
 
-#define BASH "/bin/bash"
+#define BASH   "/bin/bash"
+#define GETENT "/usr/bin/getent"
+
+/* Of getent(1). */
+#define EXIT_NO_SUCH_KEY 2
 
 #define TIMEOUT_MAX_USEC      (24 * 60 * 60 * USEC_PER_SEC)
 #define RANDOM_DELAY_MAX_USEC (30 * USEC_PER_SEC)
@@ -16,6 +20,7 @@
 typedef enum Step {
         STEP_SCHEDULE,
         STEP_TIMEOUT,
+        STEP_USER,
         STEP_SYNTAX,
         STEP_COUNT,
 } Step;
@@ -24,6 +29,7 @@ struct Validation {
         sd_event *event;
         char *content;
         size_t n_content;
+        bool runs_here;
         Step step;
         Verdict verdict;
         Subprocess *process;
@@ -118,6 +124,17 @@ static int judge_timeout(Validation *v, int status, const char *output)
         return 0;
 }
 
+/* Where getent is missing or fails, systemd will say it. */
+static int judge_user(Validation *v, int status, const char *output)
+{
+        Metadata *m = v->verdict.metadata;
+
+        if (status != EXIT_NO_SUCH_KEY)
+                return 0;
+        return metadata_add_problem(
+                m, m->line[METADATA_USER], !v->runs_here, "\"user\" does not exist on this host: \"%s\"", m->value[METADATA_USER]);
+}
+
 /* bash -n writes "bash: line 7: syntax error …". */
 static int judge_syntax(Validation *v, int status, const char *output)
 {
@@ -139,14 +156,20 @@ static void on_helper(int status, const char *output, void *userdata)
         static int (*const judge[STEP_COUNT])(Validation *v, int status, const char *output) = {
                 [STEP_SCHEDULE] = judge_schedule,
                 [STEP_TIMEOUT] = judge_timeout,
+                [STEP_USER] = judge_user,
                 [STEP_SYNTAX] = judge_syntax,
         };
         Validation *v = userdata;
         int r;
 
         v->process = NULL;
-        /* 127: the helper could not be executed. That is no judgement about the script. */
-        r = status < 0 ? status : status == 127 ? -ENOENT : judge[v->step](v, status, output);
+        /* 127: the helper could not be executed. That says nothing about the script. */
+        if (status < 0 && v->step != STEP_USER)
+                r = status;
+        else if (status == 127 && v->step != STEP_USER)
+                r = -ENOENT;
+        else
+                r = judge[v->step](v, status, output);
         if (r < 0) {
                 if (finish(v, r) < 0)
                         sd_event_exit(v->event, r);
@@ -161,6 +184,7 @@ static void next_step(Validation *v)
         Metadata *m = v->verdict.metadata;
         const char *schedule[] = { SYSTEMD_ANALYZE, "calendar", "--iterations=2", "--", m->value[METADATA_SCHEDULE], NULL };
         const char *timeout[] = { SYSTEMD_ANALYZE, "timespan", "--", m->value[METADATA_TIMEOUT], NULL };
+        const char *user[] = { GETENT, "passwd", "--", m->value[METADATA_USER], NULL };
         static const char *const syntax[] = { BASH, "--norc", "--noprofile", "-n", NULL };
         int r;
 
@@ -168,12 +192,17 @@ static void next_step(Validation *v)
                 v->step++;
         if (v->step == STEP_TIMEOUT && !m->value[METADATA_TIMEOUT])
                 v->step++;
+        if (v->step == STEP_USER && !m->value[METADATA_USER])
+                v->step++;
         switch (v->step) {
         case STEP_SCHEDULE:
                 r = subprocess_start(v->event, schedule, NULL, 0, on_helper, v, &v->process);
                 break;
         case STEP_TIMEOUT:
                 r = subprocess_start(v->event, timeout, NULL, 0, on_helper, v, &v->process);
+                break;
+        case STEP_USER:
+                r = subprocess_start(v->event, user, NULL, 0, on_helper, v, &v->process);
                 break;
         case STEP_SYNTAX:
                 r = subprocess_start(v->event, syntax, v->content, v->n_content, on_helper, v, &v->process);
@@ -191,6 +220,7 @@ int validation_start(
         Metadata *metadata_taken,
         const char *content,
         size_t n,
+        bool runs_here,
         validation_done_t done,
         void *userdata,
         Validation **ret)
@@ -209,6 +239,7 @@ int validation_start(
         v->content[n] = '\0';
         v->n_content = n;
         v->event = event;
+        v->runs_here = runs_here;
         v->done = done;
         v->userdata = userdata;
         r = commands_check(metadata, content, n);

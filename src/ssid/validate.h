@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Judging a service-script: the header by metadata.h, its commands by command-check.h, the schedule and the time span by systemd-analyze(1), the syntax
- * by `bash -n`. Asynchronous; the helpers run unprivileged. */
+/* Judging a service-script: the header by metadata.h, its commands by command-check.h, the schedule and the time span by systemd-analyze(1), the user
+ * by getent(1), the syntax by `bash -n`. Asynchronous; the helpers run unprivileged. */
 
 #include <systemd/sd-event.h>
 
@@ -21,8 +21,9 @@ typedef struct Verdict {
  * validation_start(). */
 typedef void (*validation_done_t)(int r, Verdict *verdict, void *userdata);
 
-/* metadata is taken in any case. content is copied. */
-int validation_start(sd_event *event, Metadata *metadata_taken, const char *content, size_t n, validation_done_t done,
-                     void *userdata, Validation **ret);
+/* metadata is taken in any case. content is copied. runs_here: a user that this host does not have is an error. Otherwise it is a warning, as
+ * the script may be meant for another host. */
+int validation_start(sd_event *event, Metadata *metadata_taken, const char *content, size_t n, bool runs_here,
+                     validation_done_t done, void *userdata, Validation **ret);
 Validation *validation_free(Validation *v);
 DEFINE_CLEANUP(Validation *, validation_free);

@@ -174,6 +174,63 @@ def test_json_of_an_invalid_script(agent):
     assert [(p["line"], p["severity"]) for p in answer["problems"]] == [(6, "error")]
 
 
+# ---- add -------------------------------------------------------------------------------------------------------------
+
+def unknown_user(name):
+    return script(name, prints("OK", "x")).replace("# timeout", "# user: nobodyhere\n# timeout")
+
+
+def test_add_shows_warnings(agent, add):
+    path = agent.write("/tmp/warned.bash", script("Warned", prints("OK", "x")).replace("# timeout", "# colour: red\n# timeout"))
+    try:
+        r = ssictl(agent, "add", path)
+        assert r.returncode == 0 and r.stdout.startswith("Added warned (Warned, version 1.0), next run ")
+        assert r.stderr == f'{path}:7: warning: unknown key "colour", ignored\n'
+        added = as_json(agent, "add", "--replace", path)
+        assert (added["name"], added["change"]) == ("warned", "unchanged")
+        assert added["problems"] == [{"line": 7, "severity": "warning", "text": 'unknown key "colour", ignored'}]
+    finally:
+        agent.run(["ssictl", "remove", "warned"], check=False)
+
+
+def test_a_user_that_is_not_there(agent):
+    path = agent.write("/tmp/absent.bash", unknown_user("Absent"))
+    says = '"user" does not exist on this host: "nobodyhere"'
+    r = ssictl(agent, "validate", path)
+    assert r.returncode == 0 and f"{path}:7: warning: {says}\n" in r.stdout
+    for verb in ("add", "test"):
+        r = ssictl(agent, verb, path)
+        assert r.returncode == 1 and f"absent.bash:7: error: {says}" in r.stderr
+    assert ssictl(agent, "status", "absent").returncode == 4
+
+
+@pytest.mark.parametrize("body, code, line", [
+    (prints("OK", "it works"), 0, "shown-once: OK, it works"),
+    (prints("WARNING", "not quite"), 3, "shown-once: WARNING, not quite"),
+    ("sleep 2; exit 7", 3, "shown-once: execution error: exited with status 7 (exit-code)"),
+])
+def test_add_and_run(agent, body, code, line):
+    path = agent.write("/tmp/once.bash", script("Shown Once", body))
+    try:
+        r = ssictl(agent, "add", "--run", path)
+        lines = r.stdout.splitlines()
+        assert (r.returncode, r.stderr) == (code, "") and lines[0].startswith("Added shown-once (Shown Once, version 1.0)")
+        assert lines[1:] == [line]
+        # Once more: of this run, not of the one before.
+        before = as_json(agent, "show", "-p", "LastRunInvocationID", "shown-once")
+        again = as_json(agent, "add", "--replace", "--run", path, code=code)
+        assert again["change"] == "unchanged" and again["last_run"]
+        assert as_json(agent, "show", "-p", "LastRunInvocationID", "shown-once") != before
+    finally:
+        agent.run(["ssictl", "remove", "shown-once"], check=False)
+
+
+def test_test_gives_spans_in_milliseconds(agent):
+    path = agent.write("/tmp/span.bash", script("Span", f'sleep 0.3; {prints("OK", "x")}'))
+    run = as_json(agent, "test", path)["run"]
+    assert 300 <= run["duration_ms"] < 10_000 and "duration_usec" not in run
+
+
 # ---- exit codes of status and run ------------------------------------------------------------------------------------
 
 def test_status_names_how_the_last_run_ended(agent, add):

@@ -27,7 +27,7 @@ static void on_done(int r, Verdict *v, void *userdata)
         sd_event_exit(o->event, 0);
 }
 
-static Outcome judge(const char *schedule, const char *timeout, const char *body)
+static Outcome judge_for(bool runs_here, const char *schedule, const char *timeout, const char *body)
 {
         _cleanup_free_ char *text = NULL;
         Validation *v = NULL;
@@ -41,11 +41,16 @@ static Outcome judge(const char *schedule, const char *timeout, const char *body
                              body) > 0);
         assert_int_equal(metadata_parse(text, strlen(text), &m), 0);
         assert_int_equal(sd_event_new(&o.event), 0);
-        assert_int_equal(validation_start(o.event, m, text, strlen(text), on_done, &o, &v), 0);
+        assert_int_equal(validation_start(o.event, m, text, strlen(text), runs_here, on_done, &o, &v), 0);
         assert_int_equal(sd_event_loop(o.event), 0);
         o.event = sd_event_unref(o.event);
         assert_int_equal(o.r, 0);
         return o;
+}
+
+static Outcome judge(const char *schedule, const char *timeout, const char *body)
+{
+        return judge_for(true, schedule, timeout, body);
 }
 
 static void assert_judged(const char *schedule, const char *timeout, const char *body, unsigned line, const char *part)
@@ -61,6 +66,24 @@ static void assert_judged(const char *schedule, const char *timeout, const char 
                 assert_int_equal(o.metadata->n_problems, 0);
         metadata_free(o.metadata);
         free(o.normalized);
+}
+
+/* Where it does not run, it is not known whether the user is there. */
+static void test_user(void **state)
+{
+        static const char *const unknown = "# user: no-such-user\necho\n";
+
+        assert_judged("daily", "20", "# user: root\necho\n", 0, NULL);
+        for (int runs_here = 0; runs_here < 2; runs_here++) {
+                Outcome o = judge_for(runs_here, "daily", "20", unknown);
+
+                assert_int_equal(o.metadata->n_problems, 1);
+                assert_int_equal(o.metadata->n_errors, runs_here);
+                assert_int_equal(o.metadata->problems[0].line, 7);
+                assert_string_equal(o.metadata->problems[0].text, "\"user\" does not exist on this host: \"no-such-user\"");
+                metadata_free(o.metadata);
+                free(o.normalized);
+        }
 }
 
 static void test_good(void **state)
@@ -159,7 +182,7 @@ static void test_cancel(void **state)
 
         assert_int_equal(metadata_parse(text, strlen(text), &m), 0);
         assert_int_equal(sd_event_new(&o.event), 0);
-        assert_int_equal(validation_start(o.event, m, text, strlen(text), on_done, &o, &v), 0);
+        assert_int_equal(validation_start(o.event, m, text, strlen(text), true, on_done, &o, &v), 0);
         validation_free(v);
         assert_int_equal(sd_event_run(o.event, 50000), 0);
         sd_event_unref(o.event);
@@ -170,6 +193,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_good),
+                cmocka_unit_test(test_user),
                 cmocka_unit_test(test_bad),
                 cmocka_unit_test(test_never),
                 cmocka_unit_test(test_utc),
