@@ -4,11 +4,11 @@
 /* Whose signals count.
  *
  * sd-bus takes any unique name for the well-known one in a match's "sender=", the bus' own name included. The bus compares
- * them for what it broadcasts; for a signal that is addressed to us nobody does, and every local user may send those. So each
+ * them for broadcast signals, but nobody does for a signal that is addressed to us, and every local user may send those. So each
  * handler of a signal asks bus_owner_sent() before it reads anything. What passes is a hint to read again from the owner,
  * and never a fact.
  *
- * Who owns the name is the bus' word alone, whose name no connection can have. Nothing blocks. */
+ * Only the bus itself says who owns the name; no connection can have the name of the bus. Nothing blocks. */
 
 #include <systemd/sd-bus.h>
 

@@ -24,7 +24,7 @@ int bus_read_failed(const char *what, int r, sd_bus_error *error)
         return sd_bus_error_setf(
                 error,
                 AGENT_ERROR_READ_FAILED,
-                "Cannot read %s: %s. Try again; \"journalctl -u ssid\" may tell more.",
+                "Cannot read %s: %s. Try again; \"journalctl -u ssid\" may say why.",
                 what,
                 strerror(-r));
 }

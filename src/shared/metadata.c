@@ -115,7 +115,7 @@ static bool split_line(const char *s, size_t n, const char **key, size_t *key_le
                 s++;
         if (s == k || s == end || *s != ':')
                 return false;
-        /* "https://…" in a comment is no key. */
+        /* "https://…" in a comment is not a key. */
         if (s + 1 < end && s[1] == '/')
                 return false;
         *key = k;
@@ -153,7 +153,7 @@ static int take_value(Metadata *m, unsigned line, const char *key, size_t key_le
 {
         MetadataKey k = key_from_string(key, key_len);
 
-        /* How the author licenses the script is no setting, and no mistake. */
+        /* A licence in the header is neither a setting nor a mistake. */
         if (k == _METADATA_KEY_MAX && key_len > 5 && memcmp(key, "SPDX-", 5) == 0)
                 return 0;
         if (k == _METADATA_KEY_MAX)
@@ -283,7 +283,7 @@ static int check_watches(Metadata *m)
                                 m, line, false, "\"watches\" takes names of units such as \"nginx.service\", not \"%s\"", unit);
                 else if (slug_from_service_unit(unit, slug) >= 0 && !slug_is_reserved(slug))
                         r = metadata_add_problem(
-                                m, line, false, "\"watches\" takes no unit of a service-script: \"%s\"", unit);
+                                m, line, false, "\"watches\" cannot name the unit of a service-script: \"%s\"", unit);
                 if (r < 0)
                         return r;
         }

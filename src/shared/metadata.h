@@ -2,7 +2,7 @@
 #pragma once
 
 /* The metadata header of a service-script: "# key: value" lines in the first comment block that has any. Reading it is
- * pure: whether a schedule or time span is one is for systemd to say, and asked elsewhere. */
+ * pure logic: systemd judges schedules and time spans, and is asked elsewhere. */
 
 #include "shared/util.h"
 

@@ -44,7 +44,7 @@ static bool parse_stamp(const char *s, struct tm *ret)
         return true;
 }
 
-/* mktime(3) normalises the 31st of February; a date that does not exist is no timestamp. */
+/* mktime(3) normalises the 31st of February; a date that does not exist is not a timestamp. */
 static bool same_day(const struct tm *a, const struct tm *b)
 {
         return a->tm_year == b->tm_year && a->tm_mon == b->tm_mon && a->tm_mday == b->tm_mday;
@@ -71,7 +71,7 @@ static time_t near_reading(const struct tm *stamp, uint64_t received)
         struct tm tm;
         int d;
 
-        /* mktime(3) looks whether the zone was set anew; localtime_r(3) does not. */
+        /* mktime(3) notices a change of the zone; localtime_r(3) does not. */
         tzset();
         if (received > (uint64_t) TIME_MAX * USEC_PER_SEC || !localtime_r(&t, &tm) || !same_day(&tm, stamp))
                 return -1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The only thing that the uplink keeps: who this host is to which backend. */
+/* The only thing that the uplink stores: which backend this host reports to, and as what. */
 
 #include "shared/util.h"
 

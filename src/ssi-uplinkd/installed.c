@@ -4,7 +4,7 @@
 
 #include "installed.h"
 
-/* ssid follows no links either: a service behind one is none to it. */
+/* ssid does not follow links either: to it, a service behind one does not exist. */
 static bool is_file(const char *path)
 {
         struct stat st;

@@ -20,7 +20,7 @@
 /* The bus allows 128 unanswered calls of a connection by default. */
 #define READS_MAX        32U
 
-/* How long the inventory waits for ssid to tell of a service that has run: a new one runs before ssid shows it. */
+/* How long the inventory waits for ssid to show a service that has run: a new one runs before it is shown. */
 #define EXPECT_USEC      (10 * USEC_PER_SEC)
 
 #define DELAY_SOON_USEC  (200 * USEC_PER_MSEC)
@@ -94,7 +94,7 @@ static Entry *entry_free(Inventory *i, Entry *e)
         return NULL;
 }
 
-/* The service is not there any more, or was none in the first place. */
+/* The service is gone, or never was one. */
 static void forget(Inventory *i, Entry *e)
 {
         if (e->known || e->expected_until > 0)
@@ -199,7 +199,7 @@ static int read_objects(Inventory *i, sd_bus_message *m)
         if (r < 0)
                 return r;
         HASH_ITER(hh, i->entries, e, tmp)
-                /* One that has come meanwhile is being read by itself. */
+                /* A service that appeared since the call is being read on its own. */
                 if (!e->seen && !e->hinted && !e->call)
                         forget(i, e);
         if (!i->known)
@@ -258,7 +258,7 @@ static int on_service(sd_bus_message *m, void *userdata, sd_bus_error *error)
                  sd_bus_error_has_names(failed, SD_BUS_ERROR_UNKNOWN_OBJECT, SD_BUS_ERROR_UNKNOWN_INTERFACE))
                 forget(i, e);
         else {
-                log_debug("ssid does not tell of %s: %s", e->path, failed->message);
+                log_debug("ssid does not describe %s: %s", e->path, failed->message);
                 if (!is_away(failed))
                         hint(i, e, READ_AGAIN_USEC);
         }
@@ -425,7 +425,7 @@ int inventory_message(Inventory *i, char **ret)
         if (!list)
                 return -ENOMEM;
         HASH_ITER(hh, i->entries, e, tmp) {
-                /* To the backend, what is not in the list is removed, and its result with it. What comes is told. */
+                /* The backend removes services that are not in the list, with their results: wait for those that are about to appear. */
                 if (is_expected(e))
                         return 0;
                 if (e->info.slug && slug_is_valid(e->info.slug))

@@ -103,7 +103,7 @@ static void on_shutdown(bool active, void *userdata)
         Manager *m = userdata;
 
         if (active)
-                log_info("The host prepares to go down");
+                log_info("The host is about to go down");
         session_going_down(m->session, active);
 }
 
@@ -222,7 +222,7 @@ int manager_new(Manager **ret)
         return 0;
 }
 
-/* systemd tells of the end of every job, to all, once anybody has subscribed; ssid has. Without it journald's word comes,
+/* systemd announces the end of every job to everyone once somebody has subscribed; ssid has. Without it journald's notice comes
  * a little later. */
 static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {

@@ -179,8 +179,8 @@ static void on_connection_error(NetConn *c, struct lws *wsi, const char *reason)
         conn_connect_next(c, c->close_reason);
 }
 
-/* A libwebsockets that is built for an external poll (Debian 13's is) tells of each change to what is polled, and takes an answer
- * other than 0 for a refusal: the connection that goes would stay in its table. */
+/* A libwebsockets that is built for an external poll (Debian 13's is) reports each change to what is polled, and takes an answer
+ * other than 0 for a refusal: a connection that ends would stay in its table. */
 static bool is_of_poll(enum lws_callback_reasons reason)
 {
         switch (reason) {

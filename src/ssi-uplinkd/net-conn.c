@@ -5,7 +5,7 @@
 #include "net-internal.h"
 #include "shared/time-util.h"
 
-/* Who holds a NetConn: its owner until net_conn_close() or closed(), lws while there is a wsi, and each callback under
+/* What keeps a NetConn alive: its owner until net_conn_close() or closed(), lws while there is a wsi, and each callback under
  * way. conn_unref() looks at all of them. */
 
 static void conn_free(NetConn *c)
@@ -223,7 +223,7 @@ NetConn *net_conn_close(NetConn *c)
         c->detached = true;
         c->settled = false;
         c->resolve = resolve_cancel(c->resolve);
-        /* Inside one of its own callbacks, that callback's return value ends it. The callback that tells of its end
+        /* Inside one of its own callbacks, that callback's return value ends it. The callback that reports its end
          * frees it. */
         if (c->wsi && c->callbacks == 0)
                 lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);

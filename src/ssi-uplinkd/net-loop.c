@@ -5,8 +5,8 @@
 #include "net-internal.h"
 
 /* libwebsockets in the sd-event loop, without an event library: lws keeps its poll(2), which is as good as any for one
- * connection, and is given a turn whenever the socket has something for it. It does not tell what it waits for, so the
- * loop is told of all that could be: of input as long as there is some, and of room for output when that is new, or as
+ * connection, and is given a turn whenever the socket has something for it. It does not say what it waits for, so the
+ * loop watches for both: for input as long as there is some, and for room for output when that is new, or as
  * long as lws is known to hold some (each of the two is a descriptor of its own, because a descriptor has one trigger). */
 
 /* What is asked for in one turn is done in the next, and a new connection takes several. */

@@ -101,7 +101,7 @@ int session_receive(Session *s, const char *text, size_t length)
                 return on_ack(s, payload);
         if (streq(type, "error"))
                 on_error(s, payload);
-        /* Anything else is of a later version. */
+        /* Anything else comes from a later version. */
         return 0;
 }
 

@@ -10,13 +10,13 @@
 
 #define CONNECT_PATH "/api/v1/agent/connect"
 
-/* The backend pings after 30 s in which it heard nothing, or says something anyhow. When neither comes it is asked, and
- * is dead if that is not answered either. */
+/* After 30 s of silence the backend pings, unless it has something to say anyway. If we hear neither, we ping; if that is not
+ * answered either, the connection is dead. */
 #define AUTH_TIMEOUT_USEC (20 * USEC_PER_SEC)
 #define PING_AFTER_USEC   (35 * USEC_PER_SEC)
 #define DEAD_AFTER_USEC   (44 * USEC_PER_SEC)
 
-/* A connection that lasted so long starts the backoff anew. */
+/* A connection that lasted so long resets the backoff. */
 #define STABLE_USEC (10 * USEC_PER_SEC)
 
 #define CLOSE_UNAUTHORIZED 4401U
@@ -91,7 +91,7 @@ static void lose(Session *s, const char *reason, bool final)
         else {
                 r = wait_and_retry(s);
                 if (r < 0) {
-                        log_error_errno(r, "Cannot set the timer of the next attempt");
+                        log_error_errno(r, "Cannot set the timer for the next attempt");
                         (void) sd_event_exit(s->event, r);
                 }
         }
@@ -106,7 +106,7 @@ static int on_run(RunEvent *e, void *userdata)
         Session *s = userdata;
         int r;
 
-        /* What an administrator or the host's end has stopped is nobody's alarm; the next event moves the cursor on. */
+        /* A run that an administrator or a shutdown stopped alarms nobody; the next event moves the cursor on. */
         if (e->stopped)
                 return 0;
         s->ops->reported(e->slug, s->userdata);
@@ -193,7 +193,7 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
         return arm_heartbeat(s, heard + DEAD_AFTER_USEC);
 }
 
-/* Whatever woke us: the heartbeat is put off for as long as the backend has been heard, so that it need not wake us, too. */
+/* Runs after every wake-up: postpones the heartbeat if the backend was heard, so that its timer need not wake us as well. */
 static int on_turn(sd_event_source *source, void *userdata)
 {
         Session *s = userdata;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The connection to the backend: connects, says who it is, reads the journal from where the backend asks and sends what
- * follows, again and again. Keeps nothing: whatever was on its way is read from the journal again. */
+/* The connection to the backend: connects, authenticates, reads the journal from where the backend asks and sends what
+ * follows; when the connection ends, it starts over. Stores nothing: what was not confirmed is read from the journal again. */
 
 #include "credentials.h"
 #include "net.h"

@@ -51,7 +51,7 @@ static int take_lock(Shutdown *s)
         if (r < 0)
                 return r;
         r = sd_bus_message_append(m, "ssss", "shutdown", "ssi-uplinkd",
-                                  "Tells the monitoring backend that this host goes down", "delay");
+                                  "Tells the monitoring backend that this host is going down", "delay");
         return r < 0 ? r : sd_bus_call_async(s->bus, &s->lock_call, m, on_lock, s, 0);
 }
 
@@ -116,7 +116,7 @@ static void look(Shutdown *s)
         s->again = s->get_call;
         r = s->get_call ? 0 : ask(s);
         if (r < 0)
-                log_warning_errno(r, "Cannot ask ssid whether the host goes down");
+                log_warning_errno(r, "Cannot ask ssid whether the host is going down");
 }
 
 /* That ssid goes says nothing: at a shutdown it may be the first. */
@@ -126,7 +126,7 @@ static void on_agent(const char *owner, void *userdata)
                 look(userdata);
 }
 
-/* It tells of the change alone, not of what it is now. */
+/* The signal says that it changed; its present value is asked for. */
 static bool is_of_shutdown(const char *property)
 {
         return streq(property, "ShuttingDown");

@@ -63,7 +63,7 @@ static int say_unreachable(const Ctl *c, int r)
                               c->machine,
                               strerror(-r));
         else
-                ctl_say_error("Cannot connect to the system bus: %s. Does dbus.service run?", strerror(-r));
+                ctl_say_error("Cannot connect to the system bus: %s. Is dbus.service running?", strerror(-r));
         return -CTL_EXIT_FAILURE;
 }
 

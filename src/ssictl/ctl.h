@@ -73,9 +73,9 @@ int ctl_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply);
 /* The same for a method that polkit guards: asks for passwords on the terminal, too. */
 int ctl_call_authorized(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply);
 void ctl_open_polkit_agent(Ctl *c);
-/* For a method that takes as long as it takes: waits for the answer without a limit of its own, but now and then asks the callee
- * whether it still answers anything. -ETIMEDOUT when it does not; the error is always filled in on failure. Signals are
- * dispatched meanwhile. */
+/* For a method that takes as long as it takes: waits for the answer without a limit of its own, but now and then pings the callee.
+ * -ETIMEDOUT when it does not answer; the error is always filled in on failure. Signals are
+ * dispatched while it waits. */
 int ctl_call_patiently(Ctl *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **ret_reply);
 int ctl_new_call(Ctl *c, sd_bus_message **ret, const char *name, const char *path, const char *interface, const char *member);
 

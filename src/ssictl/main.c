@@ -64,7 +64,7 @@ static const struct {
         { OPTION_PROPERTY, "--property", "  -p --property=NAME,…", "only these properties" },
         { OPTION_VALUE, "--value", "     --value", "only the values" },
         { OPTION_CA, "--ca", "     --ca=FILE", "trust the CA certificates in FILE" },
-        { OPTION_USER, "--user", "     --user=EMAIL", "to whom the server belongs" },
+        { OPTION_USER, "--user", "     --user=EMAIL", "the owner of the server" },
         { OPTION_LABEL, "--label", "     --label=LABEL", "give the server a label" },
 };
 
@@ -284,11 +284,11 @@ static int check_options(const Ctl *c, const Request *request, const Verb *v, co
                         return -EINVAL;
                 }
         if (c->host && c->machine) {
-                ctl_say_error("--host and --machine exclude each other.");
+                ctl_say_error("--host and --machine cannot be combined.");
                 return -EINVAL;
         }
         if (c->value && c->json) {
-                ctl_say_error("--value and --json exclude each other.");
+                ctl_say_error("--value and --json cannot be combined.");
                 return -EINVAL;
         }
         return 0;

@@ -12,7 +12,7 @@ typedef struct PolkitAgent {
 } PolkitAgent;
 
 /* Starts pkttyagent(1) and waits until it is registered with polkit. Does nothing when one runs already, for root, and
- * without a terminal. That it cannot be started is no failure: polkit then refuses, and says so. */
+ * without a terminal. Failure to start it is not an error: polkit then refuses, and says so. */
 void polkit_agent_open(PolkitAgent *a);
 
 /* Ends it and waits for that, so that it leaves the terminal as it was. */

@@ -12,7 +12,7 @@ typedef struct Transfer {
         bool shown;
 } Transfer;
 
-/* Only for somebody who looks on. */
+/* Progress is shown on a terminal only. */
 static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         _cleanup_free_ char *line = NULL;
@@ -101,7 +101,7 @@ int server_backup(Ctl *c, int argc, char *argv[])
         r = backup_to_file(c, argv[0]);
         if (r < 0)
                 return r;
-        if (asprintf(&sentence, "Wrote %s (%lld bytes). It is readable to its owner alone: keep it so.", argv[0],
+        if (asprintf(&sentence, "Wrote %s (%lld bytes). Only its owner can read it; keep it that way.", argv[0],
                      stat(argv[0], &st) < 0 ? 0LL : (long long) st.st_size) < 0)
                 return -CTL_EXIT_FAILURE;
         return ctl_print_done(c, "backed-up", argv[0], sentence);
@@ -124,5 +124,5 @@ int server_restore(Ctl *c, int argc, char *argv[])
         r = transfer(c, "Restore", fd);
         if (r < 0)
                 return r;
-        return ctl_print_done(c, "restored", argv[0], "Restored. Agents send again what the backup lacks.");
+        return ctl_print_done(c, "restored", argv[0], "Restored. Agents resend what the backup lacks.");
 }

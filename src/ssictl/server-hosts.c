@@ -111,7 +111,7 @@ static int print_registration(Ctl *c, const char *server, const char *token, uin
         /* Apart, so that the line alone can be piped on. */
         fprintf(stderr, "Run this on the host, until %s.\n", ctl_local_time(expires, buf));
         if (own_ca)
-                fprintf(stderr, "It trusts the backend by its own authority: copy %s there as ca.pem before.\n",
+                fprintf(stderr, "The backend has its own certificate authority: first copy %s there as ca.pem.\n",
                         property(all, "CAFile"));
         return CTL_EXIT_OK;
 }

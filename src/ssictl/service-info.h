@@ -22,8 +22,8 @@ int service_info_read(sd_bus_message *m, ServiceInfo *i);
 
 /* Says what failed. */
 int ctl_get_service_info(Ctl *c, const char *path, ServiceInfo *ret);
-/* The same without a word, on a connection that stands, of an agent that is there: a negative errno, with the error that
- * came. */
+/* The same, but prints nothing, uses the open connection and does not start the agent: a negative errno, with the error
+ * filled in. */
 int ctl_try_get_service_info(Ctl *c, const char *path, ServiceInfo *ret, sd_bus_error *error);
 
 /* As in --json; NULL when out of memory. Times are RFC 3339 or null. */
@@ -32,7 +32,7 @@ json_object *service_info_to_json(const ServiceInfo *i);
 /* "" becomes "error" for a last run that was an execution error, and "-" otherwise. */
 const char *service_info_state(const ServiceInfo *i);
 bool service_info_has_error(const ServiceInfo *i);
-/* Whether it wants a look: WARNING, FAILURE or an execution error. */
+/* Whether it needs attention: WARNING, FAILURE or an execution error. */
 bool service_info_is_bad(const ServiceInfo *i);
 
 /* When it runs next: "in 5min", "now", "running", "disabled", "-". */

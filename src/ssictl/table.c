@@ -26,7 +26,7 @@ static void print_row(const Ctl *c, const ServiceInfo *i, unsigned name_width, u
 
         text_put(strempty(name), name_width);
         printf(" %s%s%s", ctl_color(c, state), state, ctl_color_end(c));
-        /* An execution error is no status: it stands beside. */
+        /* An execution error is not a status: it is shown beside it. */
         if (error && !isempty(i->status))
                 printf(" %s!%s%*s",
                        ctl_color(c, "error"),

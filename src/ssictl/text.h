@@ -12,7 +12,7 @@
 /* Takes the user's locale; when that is not UTF-8, its characters alone are taken from C.UTF-8, for D-Bus speaks UTF-8. */
 void text_setup(void);
 
-/* The terminal's width, or 80 when standard output is none. */
+/* The terminal's width, or 80 when standard output is not a terminal. */
 unsigned text_columns(void);
 
 unsigned text_width(const char *s);

@@ -101,7 +101,7 @@ static int finish(Ctl *c, const Added *a)
         if (r < 0 || !c->run)
                 return r;
         if (!waits) {
-                printf("%s: started, but systemd lets it wait. (ssictl status %s)\n", name, name);
+                printf("%s: queued; systemd has not started it yet. (ssictl status %s)\n", name, name);
                 return CTL_EXIT_OK;
         }
         r = run_wait(c, name, a->path, a->invocation_id);

@@ -33,7 +33,7 @@ static void print_colored(const Ctl *c, const char *name, const char *color, con
         text_put_wrapped(text, INDENT, (unsigned) strlen(word));
 }
 
-/* The last output, for those who may read it: a status asks nobody for a password. */
+/* The last output, if the user may read it: "status" never asks for a password. */
 static void print_output(Ctl *c, const ServiceInfo *i)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;

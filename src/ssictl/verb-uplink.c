@@ -37,7 +37,7 @@ static int read_token(const char *arg, char **ret)
         return r;
 }
 
-/* The agent's id tells whether the host was registered anew. Empty when nothing is known. */
+/* The agent's id shows whether the host was registered again. Empty when unknown. */
 static char *get_agent_id(Ctl *c)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;

@@ -7,7 +7,7 @@
 #include "text.h"
 
 /* Shows results as the agent reports them, for as long as there is a bus: an agent that ends and comes back is waited
- * for. Execution errors are no statuses and not reported as such: when a run has ended, the agent is asked. */
+ * for. Execution errors are not statuses and not reported as such: when a run has ended, the agent is asked. */
 
 typedef struct Watch {
         Ctl *c;
@@ -95,7 +95,7 @@ static void on_run_ended(const Watch *w, const char *path)
         ServiceInfo i = {};
 
         if (ctl_try_get_service_info(w->c, path, &i, &error) < 0)
-                return; /* removed meanwhile, or the agent has ended: that is said elsewhere */
+                return; /* removed, or the agent has ended: that is reported elsewhere */
         if (service_info_has_error(&i) && is_watched(w, i.name)) {
                 const Report p = { .usec = i.last_run, .name = i.name, .error = i.last_run_result, .detail = i.last_run_detail };
 

@@ -250,7 +250,7 @@ static void read_word(Scan *c)
                         c->s++;
                         push(c, INSIDE_ARRAY, false);
                 }
-                /* The rest of the value is no command: "x=$y", "x='a b'". */
+                /* The rest of the value is not a command: "x=$y", "x='a b'". */
                 return;
         }
         tell(c, s, n);

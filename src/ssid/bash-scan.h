@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Where commands begin in a Bash script. This is no parser: it passes over comments, quotes, here-documents, arrays, patterns
+/* Where commands begin in a Bash script. This is not a parser: it skips comments, quotes, here-documents, arrays, patterns
  * and arithmetic, follows substitutions into them, and ends where it does not understand something. So nearly all that it
  * finds are commands, and some commands are not found. */
 

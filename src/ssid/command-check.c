@@ -43,11 +43,11 @@ static bool works(const Metadata *m, Need need)
 static int warn(Metadata *m, unsigned line, const char *name, Need need)
 {
         static const char *const texts[] = {
-                [NEED_BUS] = "asks over the system bus, which turns dynamic users away; add \"# user: ssi-script\" to the header",
+                [NEED_BUS] = "asks over the system bus, which refuses dynamic users; add \"# user: ssi-script\" to the header",
                 [NEED_JOURNAL] = "does not see the system's journal as this user; add \"# user: ssi-journal\" to the header",
-                [NEED_SOCKET] = "cannot reach its daemon as this user; add \"# user: NAME\" of one who can to the header",
-                [NEED_PACKETS] = "may not send ICMP packets in this sandbox, unless the host lets everybody; \"# user: root\" can",
-                [NEED_RIGHTS] = "gives no rights in the sandbox; add \"# user: NAME\" of who has them to the header",
+                [NEED_SOCKET] = "cannot reach its daemon as this user; name one that can in the header, \"# user: NAME\"",
+                [NEED_PACKETS] = "may not send ICMP packets in this sandbox unless the host allows everyone to; \"# user: root\" may",
+                [NEED_RIGHTS] = "gives no rights in the sandbox; name a user that has them in the header, \"# user: NAME\"",
         };
 
         return metadata_add_problem(m, line, true, "\"%s\" %s", name, texts[need]);

@@ -116,7 +116,7 @@ static void conclude_when_done(Dependencies *d)
                 return;
         r = conclude(d);
         if (r < 0)
-                log_warning_errno(r, "Cannot tell what services depend on");
+                log_warning_errno(r, "Cannot determine what services depend on");
         forget(d);
 }
 

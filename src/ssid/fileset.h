@@ -35,7 +35,7 @@ int fileset_install(const char *script_dir, const char *unit_dir, const char *sl
 
 /* Step 2 for a removal, with nothing removed yet. On failure all is as before. */
 int fileset_begin_removal(const char *script_dir, const char *unit_dir, const char *slug, Fileset **ret);
-/* Step 3 for a removal: the files are kept under their other names. Those that are gone already are no error. After a
+/* Step 3 for a removal: the files are kept under their other names. Files that are gone already are not an error. After a
  * failure the caller rolls back. */
 int fileset_put_aside(Fileset *f);
 

@@ -42,7 +42,7 @@ static int check_filename(const char *filename, sd_bus_error *error)
                 return sd_bus_error_setf(
                         error,
                         AGENT_ERROR_INVALID_NAME,
-                        "The file name has %zu bytes, at most %u are taken; give the script's base name.",
+                        "The file name has %zu bytes, more than %u; give the script's base name.",
                         strlen(filename),
                         FILENAME_MAX_LEN);
         for (const char *p = filename; *p; p++)
@@ -73,7 +73,7 @@ static int read_script(sd_bus_message *message, bool with_options, Script *s, sd
                 return sd_bus_error_setf(
                         error,
                         AGENT_ERROR_TOO_LARGE,
-                        "The script has %zu bytes, at most %u are taken; let it call a program that holds the rest.",
+                        "The script has %zu bytes, more than %u; let it call a program that holds the rest.",
                         strlen(s->content),
                         SCRIPT_SIZE_MAX);
         return metadata_parse(s->content, strlen(s->content), &s->metadata);
@@ -131,7 +131,7 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
                 (void) sd_bus_reply_method_errorf(
                         v->message,
                         AGENT_ERROR_VALIDATION_FAILED,
-                        "The script could not be judged (%s); see whether systemd-analyze and bash work, and try again.",
+                        "The script could not be checked (%s); see whether systemd-analyze and bash work, and try again.",
                         strerror(-r));
         sd_bus_message_unref(v->message);
         free(v);

@@ -238,8 +238,8 @@ static int on_installed(sd_bus_message *message, void *userdata, sd_bus_error *e
         return 0;
 }
 
-/* PID 1 gets another name on the bus when it executes itself anew. What it said meanwhile was not heard. At the start nothing is
- * missed: who owns the name is asked first, and systemd for everything after it. */
+/* PID 1 gets another name on the bus when it executes itself again; signals that it sent in between were missed. At the start
+ * nothing is missed: the owner of the name is looked up first, and everything else is asked of systemd after that. */
 static void on_systemd(const char *owner, void *userdata)
 {
         Manager *m = userdata;
@@ -314,7 +314,7 @@ static void look_at_logind(Manager *m)
         int r = ask_preparing(m);
 
         if (r < 0)
-                log_warning_errno(r, "Cannot ask logind whether the host goes down");
+                log_warning_errno(r, "Cannot ask logind whether the host is going down");
 }
 
 static int on_prepare_for_shutdown(sd_bus_message *message, void *userdata, sd_bus_error *error)

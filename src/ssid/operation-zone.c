@@ -37,7 +37,7 @@ static int update_timer(Operation *o, Service *s, const char *normalized, char *
         return update;
 }
 
-/* What has been written so far is put to use; the rest waits for the next look. */
+/* What was written so far is applied; the rest waits for the next look. */
 static void give_up(Operation *o, const Service *s, int error)
 {
         Service *i, *tmp;
@@ -58,11 +58,11 @@ static void on_normalized(int status, const char *output, void *userdata)
         int r = 0;
 
         o->process = NULL;
-        /* Another than systemd takes: it stays as it is, and systemd has said so. */
+        /* A schedule that systemd rejects stays as it is; systemd has logged that. */
         if (s && status == 0 && schedule_read_normalized(output, &normalized) >= 0)
                 r = update_timer(o, s, normalized, &schedule);
         else
-                log_debug("systemd-analyze does not tell the schedule of service %s", o->asked);
+                log_debug("systemd-analyze did not give the schedule of service %s", o->asked);
         if (r < 0)
                 give_up(o, s, r);
         operation_continue(o);
@@ -88,7 +88,7 @@ static int step_begin(Operation *o)
         return 1;
 }
 
-/* Comes back to itself until each service has been looked at. Services come and go meanwhile. */
+/* Is repeated until each service has been looked at. Services come and go in between. */
 static int step_look(Operation *o)
 {
         Service *s, *tmp;
@@ -128,7 +128,7 @@ static int on_reloaded(sd_bus_message *reply, void *userdata, sd_bus_error *ret_
 
         o->slot = sd_bus_slot_unref(o->slot);
         if (e)
-                log_warning("systemd does not read the timers that were written for this host's time zone: %s", e->message);
+                log_warning("systemd did not reload the timers written for this host's time zone: %s", e->message);
         operation_continue(o);
         return 0;
 }
@@ -148,7 +148,7 @@ static int step_restart_timers(Operation *o)
                 if (s->zone_changed && r >= 0)
                         r = systemd_call_no_reply(o->agent->bus, "TryRestartUnit", "ss", s->timer, "replace");
         if (r < 0)
-                log_warning_errno(r, "Cannot restart the timers that were written for this host's time zone");
+                log_warning_errno(r, "Cannot restart the timers written for this host's time zone");
         if (o->n_changed > 0)
                 log_info("Wrote the timers of %zu services for this host's time zone.", o->n_changed);
         operation_finish(o);
@@ -169,7 +169,7 @@ static int on_zone_check(sd_event_source *source, uint64_t usec, void *userdata)
                 return 0;
         r = operation_new(a, &kind, NULL, "all", NULL, &o);
         if (r < 0) {
-                log_warning_errno(r, "Cannot look at the timers");
+                log_warning_errno(r, "Cannot check the timers");
                 return 0;
         }
         a->zone_checking = true;

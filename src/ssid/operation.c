@@ -129,7 +129,7 @@ static void refuse_failed(Operation *o)
                 e.name,
                 "%s. %s%s",
                 e.message,
-                o->undo_failed ? "Not everything could be put back, see \"journalctl -u ssid\". " :
+                o->undo_failed ? "Not everything could be restored, see \"journalctl -u ssid\". " :
                 o->undoing     ? "Nothing has changed. " :
                                  "",
                 o->advice);
@@ -196,7 +196,7 @@ void operation_fail_systemd(Operation *o, const sd_bus_error *error)
                 o,
                 error,
                 o->steps[-1] == step_reload ? "Try again when \"systemctl daemon-reload\" works." :
-                                              "Try again when systemd allows it; \"journalctl -b _PID=1\" may tell more.");
+                                              "Try again when systemd allows it; \"journalctl -b _PID=1\" may say why.");
 }
 
 /* From writing files, mostly. */
@@ -216,7 +216,7 @@ void operation_fail_errno(Operation *o, int error)
                 advice = "Make " SSI_SCRIPT_DIR " and " SSI_UNIT_DIR " writable, and try again.";
                 break;
         default:
-                advice = "\"journalctl -u ssid\" may tell more.";
+                advice = "\"journalctl -u ssid\" may say why.";
                 break;
         }
         sd_bus_error_set_errno(&e, error);

@@ -2,21 +2,20 @@
 #pragma once
 
 /* Changing services: one change at a time, in the order of the requests, each in asynchronous steps. The caller has
- * authorised the request, which is answered later. A failure at any step is what it is answered with; an unfinished
- * installation or removal is taken back.
+ * authorised the request, which is answered later. A failure at any step becomes its answer, and an unfinished
+ * installation or removal is undone.
  *
  *   add:     validate, write files, EnableUnitFiles, Reload, [CleanUnit timer], start the timer, [start the service], commit
  *   remove:  StopUnit timer, CleanUnit timer, put files aside, DisableUnitFiles, StopUnit service, Reload, commit
  *   enable:  EnableUnitFiles, Reload, start the timer
  *   disable: DisableUnitFiles, Reload, StopUnit timer
- *   zone:    rewrite the timers that are wrong for the host's zone, Reload, restart those; nobody asks for it
+ *   zone:    rewrite the timers that are wrong for the host's zone, Reload, restart those; without a request
  *
  * Reload comes after each change to what is enabled: until then systemd (254 and later) says of every unit that a reload is due.
  * Until the commit, the record of the fileset lets a restarted ssid undo an add and finish a removal. */
 
 #include "agent.h"
 #include "shared/metadata.h"
-
 
 /* Waiting and under way. */
 #define OPERATIONS_MAX 64

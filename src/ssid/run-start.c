@@ -175,11 +175,11 @@ static void answer_request(const char *invocation_id, const sd_bus_error *error,
         else if (sd_bus_error_has_names(error, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_TIMEOUT))
                 r = sd_bus_reply_method_errorf(
                         request, AGENT_ERROR_TIMED_OUT,
-                        "systemd did not confirm that it started the service. Try again; \"systemctl status\" may tell more.");
+                        "systemd did not confirm that it started the service. Try again; \"systemctl status\" may say why.");
         else
                 r = sd_bus_reply_method_errorf(
                         request, AGENT_ERROR_RUN_FAILED,
-                        "systemd did not start it: %s \"systemctl status\" of its unit may tell more.", error->message ?: error->name);
+                        "systemd did not start it: %s \"systemctl status\" of its unit may say why.", error->message ?: error->name);
         if (r < 0)
                 log_warning_errno(r, "Cannot answer a request");
 }
@@ -199,7 +199,7 @@ void run_starts_free(Agent *a)
 {
         RunStart *s, *tmp;
 
-        /* Who has a run under way hears of it, if not of which. */
+        /* Callers whose run was started are answered, if without its id. */
         DL_FOREACH_SAFE(a->run_starts, s, tmp)
                 if (s->slot)
                         run_start_free(s);

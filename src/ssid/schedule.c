@@ -10,7 +10,7 @@ uint64_t schedule_zone_minutes(time_t from)
 {
         uint64_t minutes = 0;
 
-        /* localtime_r(3) does not look whether the zone was set anew. */
+        /* localtime_r(3) does not notice a change of the zone. */
         tzset();
         for (unsigned i = 0; i < WEEKS_AHEAD; i++) {
                 const time_t t = from + (time_t) i * WEEK_SEC;

@@ -67,7 +67,7 @@ static int read_file(const char *dir, const char *name, size_t max, char **ret, 
                 return -errno;
         if (!S_ISREG(st.st_mode))
                 return -ENOENT;
-        /* What is added meanwhile is read when its change is noticed. */
+        /* If the file grows while it is read, the change is noticed and it is read again. */
         return read_at_most(fd, MIN(max, (size_t) st.st_size), ret, ret_n);
 }
 
@@ -161,7 +161,7 @@ bool service_has_rest(const char *slug)
         return (unit && unit_file_find(unit) == UNIT_FILE_OURS) || (timer && unit_file_find(timer) == UNIT_FILE_OURS);
 }
 
-/* The unit file must be one that ssid wrote: ssi-serverd.service is no service-script. */
+/* The unit file must be one that ssid wrote: ssi-serverd.service, for one, is not a service-script's. */
 static int load_unit(Service *s)
 {
         _cleanup_free_ char *content = NULL;

@@ -81,7 +81,7 @@ int service_load(Agent *a, const char *slug, Service **ret);
 Service *service_free(Service *s);
 DEFINE_CLEANUP(Service *, service_free);
 
-/* Whether units are there of a service that was removed by hand in part. */
+/* Whether units remain of a service that was removed by hand in part. */
 bool service_has_rest(const char *slug);
 
 typedef enum UnitFileOwner {
@@ -90,16 +90,16 @@ typedef enum UnitFileOwner {
         UNIT_FILE_FOREIGN,
 } UnitFileOwner;
 
-/* Whose file there is of this name in the unit folder. */
+/* Who wrote the file of this name in the unit folder. */
 UnitFileOwner unit_file_find(const char *unit);
 
-/* A file of the unit folder: its beginning, as a string. -ENOENT also for what is no regular file. */
+/* A file of the unit folder: its beginning, as a string. -ENOENT also when it is not a regular file. */
 int unit_file_read(const char *unit, size_t max, char **ret);
 
 /* The installed script; NUL-terminated besides. */
 int service_read_script(const char *slug, char **ret, size_t *ret_n);
 
-/* Takes over what the disk says in other, marks what changed. */
+/* Takes the values that other has read from the disk, and marks what changed. */
 void service_update(Service *s, Service *other);
 
 /* A concluded run. old status goes out as StatusChanged when it differs. announce: send StatusReported. */
@@ -107,12 +107,12 @@ int service_apply_run(Service *s, const RunEvent *e, bool announce);
 
 void service_set_enabled(Service *s, bool enabled);
 void service_set_next_run(Service *s, uint64_t usec);
-/* As systemd told it; 0 when it did not. */
+/* As systemd reported it; 0 when it did not. */
 void service_set_timeout(Service *s, uint64_t usec);
 int service_set_depends_on(Service *s, const char *list);
 void service_mark(Service *s, ServiceProperty p);
 
-/* Asks systemd for what it makes of the units, drop-ins included: the timer's next elapse, the service's timeout. */
+/* Asks systemd for what results from the units and their drop-ins: the timer's next elapse, the service's timeout. */
 int service_query_units(Service *s);
 /* The first of them alone. */
 int service_query_next_run(Service *s);

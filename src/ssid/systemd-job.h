@@ -3,8 +3,8 @@
 
 /* Waiting for the end of one of systemd's jobs.
  *
- * JobRemoved hints at it, and may be lost, or forged by whoever gets it past the bus: so it, and the time, only lead to a look at the
- * unit's property Job, which says whether the job is still to be done. How it ended is for the caller to read. */
+ * JobRemoved is only a hint: it may be lost, or forged by a process that gets it past the bus. So it leads, as a timer does, to a look at
+ * the unit's property Job, which says whether the job is still to be done. The caller reads how it ended. */
 
 #include <systemd/sd-event.h>
 

@@ -173,7 +173,7 @@ static int on_answer(sd_event_source *s, uint64_t usec, void *userdata)
         int r;
 
         if (!t->result.cursor) {
-                test_run_fail(t, AGENT_ERROR_TEST_FAILED, "The script has run, but the journal does not tell how it ended.");
+                test_run_fail(t, AGENT_ERROR_TEST_FAILED, "The script has run, but the journal does not say how it ended.");
                 return 0;
         }
         r = send_answer(t);
@@ -205,7 +205,7 @@ static void on_job_done(int r, void *userdata)
         if (r == -ETIMEDOUT) {
                 test_run_fail(t, AGENT_ERROR_TIMED_OUT,
                               "The script has not ended, though its timeout has passed. Try again; \"journalctl -b _PID=1\" may "
-                              "tell why systemd does not end it.");
+                              "say why systemd does not end it.");
                 return;
         }
         t->ended = r >= 0;

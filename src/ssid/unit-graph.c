@@ -161,7 +161,7 @@ static int join(const char **slugs, size_t n, char **ret)
         return 0;
 }
 
-/* Takes over those who watch the unit, as far as there is room. */
+/* Adds the services that watch the unit, as far as there is room. */
 static void collect(UnitGraph *g, const UnitNode *n, const char **slugs, size_t max, size_t *count)
 {
         for (size_t i = 0; i < n->watchers.n && *count < max; i++) {

@@ -84,8 +84,8 @@ static const UnitSetting sandbox_root[] = {
                 MASK("CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_KILL CAP_SETGID CAP_SETUID CAP_NET_BIND_SERVICE "
                      "CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE CAP_SYS_ADMIN CAP_SYS_RESOURCE CAP_AUDIT_WRITE",
                      ROOT_CAPABILITIES)),
-        /* Newer systemd (seen with 257) drops it when it sets User= and a filter, also for root, unless it is named here. Whoever becomes
-         * another user has no ambient capabilities any more (capabilities(7)). */
+        /* Newer systemd (seen with 257) drops it when it sets User= and a filter, also for root, unless it is named here. A process that becomes
+         * another user loses its ambient capabilities (capabilities(7)). */
         SERVICE("AmbientCapabilities", MASK("CAP_SETUID", CAP(CAP_SETUID))),
 };
 
@@ -132,7 +132,7 @@ static int visit_own(const Visitor *v, const UnitSpec *spec)
                 SERVICE("SyslogIdentifier", TEXT(identifier)),
                 SERVICE("LogExtraFields", .type = UNIT_SETTING_FIELDS, .text = fields),
         };
-        /* /run may be mounted so that nothing in it can be executed. What is only tried is no output of a service. */
+        /* /run may be mounted so that nothing in it can be executed. The output of a test is not that of a service. */
         const UnitSetting test[] = {
                 SERVICE("Type", TEXT("oneshot")),
                 SERVICE("ExecStart", .type = UNIT_SETTING_EXEC, .text = spec->test_path),

@@ -57,7 +57,7 @@ static int on_triggered(sd_bus_message *reply, void *userdata, sd_bus_error *err
 
         s->trigger_query = systemd_query_free(s->trigger_query);
         if (e)
-                log_warning("Cannot start %s, of which a watched unit has changed: %s", s->unit, e->message);
+                log_warning("Cannot start %s after a change of a unit that it watches: %s", s->unit, e->message);
         return 0;
 }
 
@@ -90,7 +90,7 @@ static int on_own_state(sd_bus_message *reply, void *userdata, sd_bus_error *err
         }
         r = start_unit(s);
         if (r < 0)
-                log_warning_errno(r, "Cannot start %s, of which a watched unit has changed", s->unit);
+                log_warning_errno(r, "Cannot start %s after a change of a unit that it watches", s->unit);
         return 0;
 }
 

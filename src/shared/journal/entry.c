@@ -276,7 +276,7 @@ static int field_number(const Fields *f, Field i, uint64_t *ret)
         return 0;
 }
 
-/* By who wrote the entry; only then by what it says of itself. */
+/* By its trusted sender first, then by what it says. */
 static int read_type(const Fields *f, RunEntryType *ret)
 {
         const unsigned line = 1U << RUN_ENTRY_LINE;

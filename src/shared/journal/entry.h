@@ -34,7 +34,7 @@ int journal_match_unit(sd_journal *j, const char *unit);
 /* Matches one run's. */
 int journal_match_invocation(sd_journal *j, sd_id128_t id);
 
-/* 1 and the entry; 0 when it is none of ours (or damaged); negative errno when the journal cannot be read.
+/* 1 and the entry; 0 when it is not one of ours (or damaged); negative errno when the journal cannot be read.
  * ret->entry.text lives until the journal is used again. */
 int journal_entry_read(sd_journal *j, JournalEntry *ret);
 /* The same for entries of this unit alone, which need not be a service's: ret->slug is empty then. */

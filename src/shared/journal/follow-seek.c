@@ -8,7 +8,7 @@
 #define WARM_UP_USEC (10 * USEC_PER_SEC)
 #define WARM_UP_ENTRIES_MAX 50000U
 
-/* What a cursor tells of when its entry was. */
+/* What a cursor says about the time of its entry. */
 typedef struct Moment {
         sd_id128_t boot_id;
         uint64_t monotonic, realtime; /* 0 when not told */

@@ -84,7 +84,7 @@ static int on_lookup(RunTracker *t, const RunEntry *end, void *userdata)
         return r;
 }
 
-/* Gives out what is concluded. 1 when everything was, 0 when paused or stopped meanwhile. */
+/* Gives out what is concluded. 1 when everything was, 0 when a callback paused or stopped it. */
 static int give_out(JournalFollow *f)
 {
         int r;
@@ -196,7 +196,7 @@ static int work(JournalFollow *f)
                         return sd_event_source_set_enabled(f->work, SD_EVENT_ONESHOT);
                 r = sd_journal_next(f->journal);
                 if (r == 0 && f->muted_left > 0) {
-                        /* The journal has shrunk meanwhile. */
+                        /* The journal has shrunk in the meantime. */
                         f->muted_left = 0;
                         run_tracker_mute_until_here(f->tracker);
                 }
@@ -354,7 +354,7 @@ static void detach(JournalFollow *f)
         f->journal = NULL;
 }
 
-/* Stands where it stood. -ESTALE when that entry is no longer there. */
+/* Returns to the entry where it was. -ESTALE when that entry is gone. */
 static int reopen(JournalFollow *f)
 {
         _cleanup_free_ char *cursor = NULL;

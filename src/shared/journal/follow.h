@@ -13,7 +13,7 @@ typedef struct JournalFollow JournalFollow;
 /* Called from the event loop, never from within a journal_follow_ function. A callback may call _pause() and _stop(),
  * but must not free the object. */
 typedef struct JournalFollowOps {
-        /* Whether entries of this service count. Asked for nearly each entry: keep it cheap. */
+        /* Whether entries of this service count. Called for nearly every entry: keep it cheap. */
         bool (*is_installed)(const char *slug, void *userdata);
 
         /* A concluded run. e is borrowed; its strings may be taken with TAKE_PTR(). Negative errno: as failed(). */
@@ -42,7 +42,7 @@ DEFINE_CLEANUP(JournalFollow *, journal_follow_free);
 int journal_follow_set_unit(JournalFollow *f, const char *unit);
 
 /* Begins (again): gives what follows the cursor; without one, what is younger than since (usec since the epoch, 0 for
- * all there is, USEC_INFINITY for only what comes from now on). -EINVAL when the cursor is none. */
+ * all there is, USEC_INFINITY for only what comes from now on). -EINVAL when the cursor is not valid. */
 int journal_follow_start(JournalFollow *f, const char *after_cursor, uint64_t since);
 void journal_follow_stop(JournalFollow *f);
 
@@ -50,5 +50,5 @@ void journal_follow_stop(JournalFollow *f);
 int journal_follow_pause(JournalFollow *f, bool pause);
 
 /* A run has just ended: its entries are in the journal, or will be in a moment. journald tells readers of new entries only
- * 250 ms after they came, so this looks by itself, now and a few times until then, or until an event was given out. */
+ * 250 ms after they came, so this looks now and a few more times until then, or until an event was given out. */
 int journal_follow_expect(JournalFollow *f);

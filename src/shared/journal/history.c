@@ -318,7 +318,7 @@ int journal_history_runs(JournalHistory *h, const char *slug, unsigned limit, Ru
         runs.events = calloc(runs.limit, sizeof(*runs.events));
         if (!runs.events)
                 return -ENOMEM;
-        /* One that is under way is no run yet. */
+        /* A run that is under way does not count yet. */
         r = find_runs(h, slug, (unsigned) runs.limit + 1, found_run, &runs);
         sorted = r < 0 ? NULL : calloc(runs.limit, sizeof(*sorted));
         if (!sorted) {

@@ -9,7 +9,7 @@ typedef struct JournalHistory JournalHistory;
 
 #define JOURNAL_HISTORY_RUNS_MAX 1000U
 
-/* Does not notice journal files that come later: for a few questions, not to be kept. */
+/* Does not notice journal files that appear later: for a few questions, then free it. */
 int journal_history_new(JournalHistory **ret);
 JournalHistory *journal_history_free(JournalHistory *h);
 DEFINE_CLEANUP(JournalHistory *, journal_history_free);
@@ -31,6 +31,6 @@ DEFINE_CLEANUP(LastRuns *, last_runs_free);
  * itself then. Both become RUN_EVENT_INIT when there is none. */
 bool last_runs_take(LastRuns *l, const char *slug, RunEvent *ret_last, RunEvent *ret_result);
 
-/* The last concluded runs, newest first: at most limit. How far back it looks is bounded (journal-runs.h). */
+/* The last concluded runs, newest first: at most limit. How far back it looks is bounded (runs.h). */
 int journal_history_runs(JournalHistory *h, const char *slug, unsigned limit, RunEvent **ret, size_t *ret_n);
 void run_events_free(RunEvent *events, size_t n);

@@ -95,7 +95,7 @@ int run_add_line(RunTracker *t, Run *run, StatusLine *line, const RunEntry *e)
 {
         int r;
 
-        /* What a failed run has printed is no status, however late it comes. */
+        /* What a failed run printed is not a status, however late it comes. */
         if (run->failed) {
                 status_line_done(line);
                 return 0;
@@ -213,7 +213,7 @@ int run_end(RunTracker *t, Run *run, const RunEntry *e, bool failed)
 }
 
 /* Another run showed itself before these were seen to end. The manager's entries are in order, so where it announced
- * both the end was not logged. Where only a line told of one of them the end may still come. */
+ * both the end was not logged. Where only a line showed one of them, the end may still come. */
 static int supersede_others(RunTracker *t, Run *by, const RunEntry *e)
 {
         Run *run, *tmp;

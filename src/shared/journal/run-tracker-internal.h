@@ -32,7 +32,7 @@ typedef struct Slot {
         char *cursor;      /* of the same; moves into the event */
         bool ready, cancelled;
         RunEvent event;
-        Hold *hold; /* who will fill it, while it is not ready */
+        Hold *hold; /* what will fill it, while it is not ready */
         struct Slot *prev, *next;
 } Slot;
 
@@ -106,7 +106,7 @@ static inline Stream *hold_stream(Hold *h)
 void hold_begin(RunTracker *t, Hold *h);
 void hold_end(RunTracker *t, Hold *h);
 
-/* A slot that stands at e, the entry being fed. hold is who will fill it, or NULL. */
+/* A slot that stands at e, the entry being fed. hold is what will fill it, or NULL. */
 int slot_new(RunTracker *t, const RunEntry *e, Hold *hold, Slot **ret);
 /* Sets *slot to NULL. */
 void slot_cancel(Slot **slot);

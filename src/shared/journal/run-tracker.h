@@ -56,7 +56,7 @@ int run_tracker_add_earlier_line(RunTracker *t, const RunEntry *line);
 int run_tracker_add_earlier_start(RunTracker *t, const RunEntry *start);
 
 /* To be called first when there are entries that will not be fed, and all that are younger than this time will be.
- * SD_ID128_NULL when it is not known: it is the first entry's then. */
+ * SD_ID128_NULL when it is not known: that of the first entry is taken. */
 void run_tracker_begin_midway(RunTracker *t, sd_id128_t boot_id, uint64_t monotonic);
 
 /* Events that stand at the entries fed up to now are not given out, those at later ones are: for a reader that begins a
