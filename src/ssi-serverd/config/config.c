@@ -7,23 +7,24 @@
 #include "config/item.h"
 #include "shared/log.h"
 
-/* Far more than all settings take. */
+/* Far more than all settings together need. */
 #define FILE_MAX (1024 * 1024)
-/* What a file holds may be long, and made for a terminal. */
+/* The file's text may be long, and may hold control characters. */
 #define SENTENCE_MAX 512U
 
 extern char **environ;
 
-/* Where problems are told: in the journal with this priority, or on standard output with the file's path. */
+/* Where problems are reported: to the journal with this priority, or to standard output with the file's
+ * path. */
 typedef struct Report {
         int priority;
         const char *path;
-        unsigned n; /* problems that were told */
+        unsigned n; /* problems reported */
 } Report;
 
-/* ---- What is said ---- */
+/* ---- Messages ---- */
 
-/* line: in the file, or 0. */
+/* line: of the file, or 0. */
 static _printf_(3, 4) void say(Report *report, unsigned line, const char *format, ...)
 {
         _cleanup_free_ char *sentence = NULL, *safe = NULL;
@@ -66,13 +67,13 @@ static void say_what_fits(const ConfigItem *item, const char *text, Report *repo
                 say(report, line, "%s must be an absolute path, not \"%s\".", item->name, text);
                 break;
         default:
-                /* There may be a password in it. */
+                /* The value may hold a password. */
                 say(report, line, "%s must begin with %s.", item->name,
                     item->type == CONFIG_SMTP ? "smtp:// or smtps://" : "https:// or http://");
         }
 }
 
-/* How many letters differ where they stand, and in length: enough to guess what was meant. */
+/* The number of positions that differ, plus the difference in length: enough to guess a misspelt name. */
 static size_t distance(const char *a, const char *b)
 {
         size_t n = strlen(a), m = strlen(b), row[64];
@@ -114,7 +115,7 @@ static void say_unknown(const char *name, Report *report, unsigned line)
                 say(report, line, "%.64s is not a setting. See ssi-serverd(8).", name);
 }
 
-/* A name in the file that is none of ours may be somebody else's, such as libpq's; unless it looks like one of ours. */
+/* An unknown name may belong to another program, such as libpq, unless it resembles one of ours. */
 static void say_stray(const char *name, Report *report, unsigned line)
 {
         char with_prefix[64];
@@ -125,13 +126,13 @@ static void say_stray(const char *name, Report *report, unsigned line)
                 say(report, line, "%s is not a setting; did you mean %s?", name, with_prefix);
 }
 
-/* What no single value shows. The number of problems. */
+/* Checks settings that depend on each other. Returns the number of problems. */
 static int check_together(const Config *c, Report *report)
 {
         int n = 0;
 
         if (!c->tls_cert != !c->tls_key) {
-                say(report, 0, "SSI_TLS_CERT and SSI_TLS_KEY belong together: set both, or neither.");
+                say(report, 0, "SSI_TLS_CERT and SSI_TLS_KEY must be set together.");
                 n++;
         }
         if (c->smtp_url && !c->smtp_from) {
@@ -143,15 +144,15 @@ static int check_together(const Config *c, Report *report)
 
 /* ---- The file ---- */
 
-/* Whether there is nothing to say on it. */
+/* Whether the line is blank or a comment. */
 static bool is_remark(const char *line)
 {
         line += strspn(line, " \t\r\n");
         return strchr("#;", line[0]); /* or the end */
 }
 
-/* Cuts a line as systemd reads it from an environment file, as far as these values need it: NAME=VALUE, perhaps quoted. Whether there
- * is one. */
+/* Splits a line NAME=VALUE (perhaps quoted) as systemd reads it from an environment file, as far as these
+ * values need it. Returns whether it is an assignment. */
 static bool cut_line(char *line, char **ret_name, char **ret_value)
 {
         char *name = line + strspn(line, " \t"), *value = strchr(name, '=');
@@ -179,7 +180,7 @@ static bool cut_line(char *line, char **ret_name, char **ret_value)
         return true;
 }
 
-/* What a file says, in the order of the items; NULL for what it does not name. */
+/* The file's values, in the order of the items; NULL for those it does not set. */
 typedef struct FileValues {
         char *values[CONFIG_ITEMS];
         unsigned lines[CONFIG_ITEMS];
@@ -199,7 +200,7 @@ static int take_line(char *text, size_t n, unsigned line, Report *report, FileVa
         if (is_remark(text))
                 return 0;
         if (strlen(text) != n || !cut_line(text, &name, &value)) {
-                say(report, line, "This is not an assignment, NAME=VALUE; systemd ignores it.");
+                say(report, line, "Not an assignment (NAME=VALUE); systemd ignores this line.");
                 return 0;
         }
         item = config_item_find(name);
@@ -208,12 +209,14 @@ static int take_line(char *text, size_t n, unsigned line, Report *report, FileVa
                 return 0;
         }
         if (ret->values[item - config_items])
-                say(report, line, "%s was set in line %u already; this line counts.", name, ret->lines[item - config_items]);
+                say(report, line, "%s is already set in line %u; this line overrides it.", name,
+                    ret->lines[item - config_items]);
         ret->lines[item - config_items] = line;
         return free_and_strdup(&ret->values[item - config_items], value);
 }
 
-/* -ENOENT is no error: what does not exist names nothing. Others than regular files might never end. */
+/* -ENOENT is not an error: a missing file sets nothing. Only regular files, because others might never
+ * end. */
 static int open_file(const char *path, FILE **ret)
 {
         _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -251,7 +254,7 @@ static int read_file(const char *path, Report *report, FileValues *ret)
         return ferror(f) ? -EIO : 0;
 }
 
-/* ---- At the start ---- */
+/* ---- At startup ---- */
 
 void config_done(Config *c)
 {
@@ -278,7 +281,7 @@ static void warn_of_unknown(void)
         }
 }
 
-/* What the file names now, a later reload must not take from the environment. */
+/* Notes which settings the file sets, so that a later reload does not take them from the environment. */
 static void note_names(const char *path, Config *c)
 {
         _cleanup_(file_values_done) FileValues f = {};
@@ -304,7 +307,7 @@ int config_load(const char *path, Config *ret)
                         return log_oom();
                 if (r >= 0)
                         continue;
-                /* A reloadable one is not worth a backend that does not start. */
+                /* An invalid value of a reloadable setting must not keep the backend from starting. */
                 say_what_fits(config_items + i, text, config_items[i].reloadable ? &warning : &error, 0);
                 bad += !config_items[i].reloadable;
                 (void) config_item_set(config_items + i, &c, NULL);
@@ -318,7 +321,7 @@ int config_load(const char *path, Config *ret)
         return 0;
 }
 
-/* ---- Later ---- */
+/* ---- On reload ---- */
 
 static int reload_item(size_t i, const FileValues *f, Config *c)
 {
@@ -328,7 +331,7 @@ static int reload_item(size_t i, const FileValues *f, Config *c)
         _cleanup_(config_done) Config new = {};
         int r;
 
-        /* What the file once named and names no more stands in the environment still. */
+        /* A setting that was removed from the file is still in the environment. */
         if (text)
                 c->from_file |= UINT32_C(1) << i;
         else if (!(c->from_file & UINT32_C(1) << i))

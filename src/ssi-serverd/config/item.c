@@ -74,7 +74,7 @@ static bool parse_number(const ConfigItem *item, const char *s, unsigned *ret)
         return true;
 }
 
-/* As systemd takes them. */
+/* The spellings that systemd accepts. */
 static bool parse_boolean(const char *s, bool *ret)
 {
         static const char *const words[2][4] = { { "0", "no", "false", "off" }, { "1", "yes", "true", "on" } };

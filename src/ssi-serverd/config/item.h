@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The table of settings: what each is called, what may stand there, and where it goes. */
+/* The table of settings: their names, types and bounds, and where their values are stored. */
 
 #include "config/config.h"
 
@@ -23,9 +23,10 @@ typedef struct ConfigItem {
         const char *name;
         ConfigType type;
         size_t offset;        /* in Config */
-        const char *fallback; /* as it would stand in the file; NULL for nothing */
+        const char *fallback; /* as written in the file; NULL for none */
         unsigned min, max;    /* of a number */
-        const char *choices;  /* of a choice: "a" or "b"… in the order of their numbers, NUL-separated, with an empty one at the end */
+        const char *choices;  /* of a choice: "a" or "b"… in the order of their numbers, NUL-separated,
+                               * ending with an empty one */
         bool reloadable;
 } ConfigItem;
 
@@ -37,6 +38,6 @@ const ConfigItem *config_item_find(const char *name);
 bool config_item_is_string(const ConfigItem *item);
 char **config_item_string(const ConfigItem *item, Config *c);
 
-/* Sets it to what the text says; an empty one (or NULL) is the default. -EINVAL when it does not fit. */
+/* Stores the value that text spells; NULL or an empty text sets the default. -EINVAL when it is invalid. */
 int config_item_set(const ConfigItem *item, Config *c, const char *text);
 bool config_item_is_same(const ConfigItem *item, Config *a, Config *b);

@@ -73,16 +73,16 @@ static void on_notified(const char *payload, void *userdata)
         char instance[INSTANCE_ID_MAX];
         Backend *b = userdata;
 
-        /* What we sent was told when it was committed. */
+        /* We published our own changes when they were committed. */
         if (changes_is_from(payload, b->instance))
                 return;
         if (changes_decode(payload, instance, &changes) < 0)
-                log_debug("Ignoring a notification that is none of ours");
+                log_debug("Ignoring a notification that is not ours");
         else
                 b->events->changed(b, &changes);
 }
 
-/* What was said while nobody listened is lost. */
+/* Notifications sent while nobody listened are lost. */
 static void on_relisten(void *userdata)
 {
         Backend *b = userdata;

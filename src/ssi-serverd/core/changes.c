@@ -5,10 +5,10 @@
 
 #define PAYLOAD_MAX 7900
 
-/* A payload is the instance's name and then a line per change: kind, user, server and argument (or "-") with one space
- * between. Neither ids nor slugs hold spaces. */
+/* A payload is the instance's name, then a line per change: kind, user, server and argument (or "-"),
+ * separated by single spaces. Neither ids nor slugs contain spaces. */
 
-/* One allocation for many strings: a change has three, and every commit of results makes some hundreds of them. */
+/* One allocation for many strings: a change has three, and each commit of results makes hundreds. */
 #define TEXT_SIZE 8000
 
 struct ChangesText {
@@ -17,7 +17,7 @@ struct ChangesText {
         char text[];
 };
 
-/* A copy, or the string of the change before where that is the same. NULL: out of memory. */
+/* A copy, or the previous change's string if it is equal. NULL: out of memory. */
 static const char *keep(Changes *c, const char *before, const char *s)
 {
         size_t n = strlen(s) + 1;
@@ -83,7 +83,7 @@ void payloads_free(char **payloads, size_t n)
         free(payloads);
 }
 
-/* Opens a payload with the instance's name and makes it the last one of the array. */
+/* Appends a payload that starts with the instance's name to the array. */
 static int payload_begin(char ***payloads, size_t *n, const char *instance, size_t *ret_length)
 {
         char **p, *text;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What was committed, told to the streams of this instance and, by NOTIFY, to the other instances. A change only says
- * what to read again, so a repeated or superfluous one does no harm. */
+/* Committed changes, published to the streams of this instance and, with NOTIFY, to the other instances. A
+ * change only says what to read again, so a repeated or superfluous one does no harm. */
 
 #include "shared/util.h"
 
@@ -15,7 +15,7 @@ typedef enum ChangeKind {
         CHANGE_SERVICE_REMOVED = 'r', /* arg: name */
         CHANGE_SERVER_REMOVED = 'd',
         CHANGE_ACCOUNT = 'a',         /* sessions or tokens of the user ended; server: "-" */
-        CHANGE_LOGIN = 'l',           /* the user has one session more; server: "-" */
+        CHANGE_LOGIN = 'l',           /* the user has another session; server: "-" */
         CHANGE_SESSION = 'e',         /* arg: the epoch of the agent's new session */
 } ChangeKind;
 
@@ -38,14 +38,14 @@ typedef struct Changes {
 int changes_add(Changes *c, ChangeKind kind, const char *user, const char *server, const char *arg);
 void changes_clear(Changes *c);
 
-/* As payloads that each fit in a notification (8,000 bytes), with the name of the sending instance. The array and its
- * strings are the caller's: payloads_free(). */
+/* Encodes the changes as payloads that each fit in a notification (8,000 bytes) and name the sending
+ * instance. The caller frees the array with payloads_free(). */
 int changes_encode(const Changes *c, const char *instance, char ***ret, size_t *ret_n);
 void payloads_free(char **payloads, size_t n);
 
 /* Whether this instance sent the payload. */
 bool changes_is_from(const char *payload, const char *instance);
 
-/* Replaces *ret. -EBADMSG when the payload is none of ours. instance has room for INSTANCE_ID_MAX bytes. */
+/* Replaces *ret. -EBADMSG when the payload is not ours. instance has room for INSTANCE_ID_MAX bytes. */
 #define INSTANCE_ID_MAX 40
 int changes_decode(const char *payload, char instance[static INSTANCE_ID_MAX], Changes *ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Durations in buckets, as Prometheus' histograms have them. */
+/* Durations in buckets, as in Prometheus' histograms. */
 
 #include "shared/util.h"
 

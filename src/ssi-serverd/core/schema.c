@@ -21,7 +21,7 @@ static void migrate_job_free(MigrateJob *j)
         free(j);
 }
 
-/* In a worker thread. */
+/* Runs in a worker thread. */
 static void migrate_work(void *userdata)
 {
         MigrateJob *j = userdata;
@@ -53,7 +53,7 @@ static void migrated(Backend *b, int n)
         b->database_lost = false;
         r = b->db ? 0 : b->events->connect(b);
         if (r < 0)
-                log_error_errno(r, "Cannot start with the database");
+                log_error_errno(r, "Cannot start work on the database");
         if (b->restoring)
                 resume(b);
 }
@@ -120,7 +120,7 @@ int schema_range(const Backend *b, int *ret_oldest, int *ret_newest)
         return db_migration_range(b->config->migrations_dir, ret_oldest, ret_newest);
 }
 
-/* What somebody asks in the middle would wait for the locks of the restore, and go on with what is no longer there. */
+/* A query in the middle would wait for the restore's locks, and then go on with data that is gone. */
 void schema_begin_restore(Backend *b)
 {
         b->restoring = true;

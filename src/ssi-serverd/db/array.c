@@ -24,7 +24,7 @@ static bool reserve(DbArray *a, size_t n)
         return true;
 }
 
-/* Room for the separator and n more bytes. */
+/* Makes room for the separator and n more bytes. */
 static bool begin_element(DbArray *a, size_t n)
 {
         if (!reserve(a, n + 1))

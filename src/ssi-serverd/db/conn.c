@@ -8,9 +8,9 @@
 #include "db/conn.h"
 #include "shared/log.h"
 
-/* A connection is CONNECTING (libpq polls its socket), READY (pipeline mode; each statement is followed by a sync of
- * its own, so each is a transaction) or WAITING for the next attempt. The server answers in order, so the statements
- * under way are a queue: results belong to its head until the sync after it arrives. */
+/* A connection is CONNECTING (libpq polls its socket), READY (pipeline mode; each statement is followed by
+ * its own sync, so each is a transaction) or WAITING for the next attempt. The server answers in order, so
+ * the statements under way are a queue: results belong to its head until the head's sync arrives. */
 
 #define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
 #define RETRY_MIN_USEC       (50 * USEC_PER_MSEC)
@@ -28,8 +28,8 @@ typedef struct DbQuery {
         db_callback_t callback;
         void *userdata;
         PGresult *res;
-        const char *prepares; /* the name, until the database has answered that */
-        bool own; /* not a caller's */
+        const char *prepares; /* the statement's name, until the database has answered the preparation */
+        bool own; /* ours, not a caller's */
         struct DbQuery *prev, *next;
 } DbQuery;
 
@@ -44,7 +44,7 @@ struct DbConn {
         sd_event_source *io;
         sd_event_source *timer;
         uint64_t retry_usec;
-        bool broken; /* found while sending; taken down from the loop */
+        bool broken; /* found while sending; closed from the loop */
         DbQuery *queries;
         unsigned n_queries;
         const char *prepared[DB_PREPARED_MAX]; /* names */
@@ -99,7 +99,7 @@ static int result_to_errno(PGresult *res)
         }
 }
 
-/* With full jitter between half and all of the wait, so that instances do not come back in step. */
+/* A random time between half and all of the wait, so that instances do not reconnect in step. */
 static uint64_t db_conn_next_retry(DbConn *c)
 {
         uint64_t usec = c->retry_usec;
@@ -178,8 +178,8 @@ static int db_conn_flush(DbConn *c)
         return db_conn_watch(c, EPOLLIN | (r > 0 ? EPOLLOUT : 0));
 }
 
-/* Ours are many short statements: workers and compiled code would cost each more than they save. Not by the connection's
- * "options", which poolers refuse. */
+/* Our statements are many and short: parallel workers and JIT would cost each more than they save. Not set
+ * by the connection's "options", which poolers refuse. */
 static void db_conn_set_up(DbConn *c)
 {
         static const char sql[] =
@@ -187,7 +187,7 @@ static void db_conn_set_up(DbConn *c)
 
         if (db_conn_query(c, NULL, sql, 0, NULL, NULL, NULL) < 0)
                 return;
-        /* It takes nobody's place. */
+        /* It does not take a caller's place in the pipeline. */
         c->queries->own = true;
         c->n_queries = 0;
 }
@@ -199,7 +199,7 @@ static void db_conn_established(DbConn *c)
                 return;
         }
         PQsetNoticeProcessor(c->pg, ignore_notice, NULL);
-        /* So that a batch is there when the database has time for it, whatever keeps us just then. */
+        /* The kernel buffers a whole batch, so the database can read it while this process is busy. */
         (void) setsockopt(PQsocket(c->pg), SOL_SOCKET, SO_SNDBUF, &(int){ SEND_BUFFER_SIZE }, sizeof(int));
         c->state = DB_CONN_READY;
         c->retry_usec = RETRY_MIN_USEC;
@@ -213,7 +213,8 @@ static void db_conn_poll(DbConn *c)
         PostgresPollingStatusType status;
         int r = 0;
 
-        /* libpq may close its socket and open another one with the same number: the watch must go before. */
+        /* libpq may close its socket and open another one with the same number, so the watch is removed
+         * first. */
         c->io = sd_event_source_disable_unref(c->io);
         status = PQconnectPoll(c->pg);
         if (status == PGRES_POLLING_OK) {
@@ -230,7 +231,7 @@ static void db_conn_poll(DbConn *c)
 
 static void db_conn_connect(DbConn *c)
 {
-        /* What comes before "dbname" is a default, which the connection string may override. */
+        /* Keys before "dbname" are defaults, which the connection string may override. */
         const char *const keys[] = { "fallback_application_name", "client_encoding", "keepalives_idle",
                                      "tcp_user_timeout", "dbname", NULL };
         const char *const values[] = { "ssi-serverd", "UTF8", "15", "15000", c->conninfo, NULL };
@@ -267,7 +268,7 @@ static bool db_conn_is_prepared(const DbConn *c, const char *name)
         return false;
 }
 
-/* The answer to what prepares comes before that to the statement itself. When it is an error, the next one tries again. */
+/* A preparation is answered before its statement. After an error, the next use prepares again. */
 static bool db_conn_took_preparation(DbConn *c, PGresult *res)
 {
         const char *name = TAKE_PTR(c->queries->prepares);
@@ -289,7 +290,7 @@ static void db_conn_read(DbConn *c)
                 PGresult *res = PQgetResult(c->pg);
 
                 if (!res) {
-                        /* The end of one statement's results; twice in a row, the connection is gone. */
+                        /* NULL ends a statement's results; twice in a row, the connection is gone. */
                         if (ended)
                                 break;
                         ended = true;
@@ -302,8 +303,9 @@ static void db_conn_read(DbConn *c)
                 } else if (!db_conn_took_preparation(c, res) &&
                            (!c->queries->res ||
                             (result_to_errno(res) < 0 && PQresultStatus(res) != PGRES_PIPELINE_ABORTED))) {
-                        /* The commit comes with the sync, after the statement's own result, and may fail. What was not
-                         * run because the preparation failed says nothing of its own. */
+                        /* The commit comes with the sync, after the statement's own result, and may fail. A
+                         * statement that was skipped because its preparation failed has no error of its own
+                         * to report. */
                         PQclear(c->queries->res);
                         c->queries->res = res;
                 } else
@@ -324,7 +326,7 @@ static int db_conn_on_io(sd_event_source *s, int fd, uint32_t revents, void *use
                 return 0;
         }
 
-        /* What arrived before the connection broke is delivered: a result that is there is no unknown outcome. */
+        /* Deliver what arrived before the connection broke: a result in hand is not an unknown outcome. */
         int ok = PQconsumeInput(c->pg);
         db_conn_read(c);
         if (!ok || PQstatus(c->pg) == CONNECTION_BAD || c->broken || db_conn_flush(c) < 0)
@@ -433,7 +435,7 @@ int db_conn_query(DbConn *c, const char *name, const char *sql, unsigned n_param
         DL_APPEND(c->queries, q);
         c->n_queries++;
 
-        /* From here on the statement counts as sent, and a failure is told through its callback. */
+        /* From here on the statement counts as sent, and its callback reports a failure. */
         if (!PQpipelineSync(c->pg) || db_conn_flush(c) < 0) {
                 c->broken = true;
                 db_conn_arm(c, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* One connection of the pool: connects by itself, and again when it breaks. */
+/* One connection of the pool. Connects, and reconnects, automatically. */
 
 #include <systemd/sd-event.h>
 
@@ -28,5 +28,5 @@ unsigned db_conn_in_flight(DbConn *c);
 /* As db_query(), or with a name as db_query_prepared(). */
 int db_conn_query(DbConn *c, const char *name, const char *sql, unsigned n_params, const char *const *params,
                   db_callback_t callback, void *userdata);
-/* An identifier quoted for SQL, to be freed; NULL when out of memory or not connected. */
+/* Quotes an identifier for SQL. The caller frees it; NULL when out of memory or not connected. */
 char *db_conn_quote_identifier(DbConn *c, const char *s);

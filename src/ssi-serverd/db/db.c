@@ -43,7 +43,7 @@ static void listener_done(PGresult *res, int error, void *userdata)
 {
         Db *db = userdata;
 
-        /* A connection that breaks now comes back, and listens again. */
+        /* A connection that breaks later reconnects and listens again. */
         if (error == 0 && db->relisten)
                 db->relisten(db->listen_userdata);
 }
@@ -154,7 +154,7 @@ void db_set_state_callback(Db *db, void (*changed)(bool ready, void *userdata), 
         db->changed_userdata = userdata;
 }
 
-/* The connection with the least under way, or NULL. */
+/* The connection with the fewest statements under way, or NULL. */
 static DbConn *db_pick(Db *db)
 {
         DbConn *best = NULL;

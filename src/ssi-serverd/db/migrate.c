@@ -8,7 +8,7 @@
 #include "db/migrate.h"
 #include "shared/io-util.h"
 
-/* Any number that nothing else in this database locks: "SSI" in ASCII. */
+/* Any number that nothing else locks in this database: "SSI" in ASCII. */
 #define MIGRATION_LOCK      "5461833"
 #define MIGRATION_FILE_MAX  (1024 * 1024)
 #define FUNCTIONS_DIR       "functions"
@@ -55,7 +55,7 @@ static int is_sql(const struct dirent *d)
         return d->d_name[0] != '.' && endswith(d->d_name, ".sql") != NULL;
 }
 
-/* The names in order, NULL at the end. */
+/* Lists the names in order, with NULL at the end. */
 static int list_files(const char *dir, int (*filter)(const struct dirent *d), char ***ret)
 {
         _cleanup_(strv_freep) char **names = NULL;
@@ -131,7 +131,7 @@ static int is_applied(PGconn *pg, const char *version)
         return PQntuples(res) > 0;
 }
 
-/* Returns 1 when it was applied now, 0 when it had been before. */
+/* Returns 1 if it was applied now, 0 if it had been before. */
 static int apply(PGconn *pg, const char *dir, const char *name)
 {
         const char version[] = { name[0], name[1], name[2], name[3], '\0' };
@@ -155,8 +155,8 @@ static int apply(PGconn *pg, const char *dir, const char *name)
         return 1;
 }
 
-/* The number of the last migration that the database has, 0 for none; -ENOTSUP when it has some, but not the first of ours,
- * which is where upgrades begin. */
+/* The number of the database's last migration, 0 for none. -ENOTSUP when it has migrations, but not our
+ * first one: upgrades start there. */
 static int database_version(PGconn *pg, const char *first)
 {
         _cleanup_(PQclearp) PGresult *res = NULL;
@@ -191,7 +191,7 @@ static int functions_apply(PGconn *pg, const char *text)
         return PQresultStatus(res) == PGRES_COMMAND_OK ? run(pg, "COMMIT") : -EIO;
 }
 
-/* All of them, in the order of their names, when they are not those that the database has. */
+/* Applies all of them, in the order of their names, if they differ from those in the database. */
 static int functions_update(PGconn *pg, const char *migrations_dir)
 {
         _cleanup_free_ char *dir = NULL, *text = NULL;
@@ -237,9 +237,10 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
                         *ret_message = NULL;
                 return r;
         }
-        /* Whoever goes on would serve a database without tables. */
+        /* Without this check, we would serve a database without tables. */
         if (!*names) {
-                if (ret_message && asprintf(ret_message, "%s holds no migrations; install SSI again", migrations_dir) < 0)
+                if (ret_message && asprintf(ret_message, "%s contains no migrations; reinstall SSI",
+                                            migrations_dir) < 0)
                         *ret_message = NULL;
                 return -ENOENT;
         }
@@ -249,14 +250,16 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
                 return fail(pg, -ENOTCONN, "Cannot connect to the database", ret_message);
         PQsetNoticeProcessor(pg, drop_notice, NULL);
 
-        /* The lock ends with the connection, whatever happens below. */
+        /* The lock ends with the connection, whatever happens. */
         if (run(pg, "SELECT pg_advisory_lock(" MIGRATION_LOCK ")") < 0 ||
             run(pg, "CREATE TABLE IF NOT EXISTS schema_migrations ("
                     "version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())") < 0)
                 return fail(pg, -EIO, "Cannot prepare the migrations", ret_message);
         version = database_version(pg, *names);
         if (version == -ENOTSUP && ret_message &&
-            asprintf(ret_message, "The database is of a development version that cannot be upgraded: it lacks migration %.4s", *names) < 0)
+            asprintf(ret_message,
+                     "The database was made by a development version and cannot be upgraded (no migration %.4s)",
+                     *names) < 0)
                 *ret_message = NULL;
         if (version < 0)
                 return version == -ENOTSUP ? version : fail(pg, version, "Cannot read the schema's version", ret_message);
@@ -269,7 +272,7 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
                 n += r;
                 newest = (int) strtol(*name, NULL, 10);
         }
-        /* A newer program has put its own in place already. */
+        /* A newer program has already installed its own functions. */
         r = version > newest ? 0 : functions_update(pg, migrations_dir);
         return r < 0 ? fail(pg, r, FUNCTIONS_DIR, ret_message) : n;
 }

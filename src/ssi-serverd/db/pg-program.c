@@ -21,7 +21,7 @@ static void environment_done(Environment *e)
         free(e->vars);
 }
 
-/* Replaces a variable of the same name. Always ends with NULL. */
+/* Replaces a variable of the same name. The list always ends with NULL. */
 static int environment_put(Environment *e, const char *name, const char *value)
 {
         size_t n = strlen(name);
@@ -46,7 +46,7 @@ static int environment_put(Environment *e, const char *name, const char *value)
         return 0;
 }
 
-/* What libpq would take from our own environment. */
+/* Inherits what libpq would take from our own environment. */
 static int environment_inherit(Environment *e)
 {
         for (char **v = environ; *v; v++) {
@@ -86,13 +86,13 @@ static int make_environment(const char *conninfo, Environment *e)
                 r = environment_connect(e, conninfo);
         if (r >= 0)
                 r = environment_put(e, "PGAPPNAME", "ssi-serverd-backup");
-        /* Messages that we can read. */
+        /* Untranslated messages, which we can parse. */
         if (r >= 0)
                 r = environment_put(e, "LC_ALL", "C.UTF-8");
         return r >= 0 ? environment_put(e, "PATH", "/usr/bin:/bin") : r;
 }
 
-/* Debian keeps several versions beside each other; what is in the path there is a wrapper. */
+/* Debian installs several versions side by side; the ones in PATH are wrappers. */
 static int find_program(const char *name, char **ret)
 {
         _cleanup_free_ char *pattern = NULL, *best = NULL;
@@ -127,7 +127,7 @@ static int find_program(const char *name, char **ret)
         return 0;
 }
 
-/* Everything else that is open stays here. */
+/* All other descriptors stay closed to the child. */
 static int set_descriptors(posix_spawn_file_actions_t *actions, const int fds[static 3])
 {
         int r = 0;

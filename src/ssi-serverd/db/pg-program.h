@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* PostgreSQL's own programs as children of the event loop's process. How they find the database travels in their
+/* Runs PostgreSQL's own programs as children of this process. The connection settings are passed in their
  * environment, which only their user and root can read, never in their arguments. */
 
 #include <sys/types.h>
 
 #include "shared/util.h"
 
-/* Starts name (pg_dump, pg_restore, psql) of the newest version installed. The descriptors become standard input, output
- * and error; a negative one is /dev/null. conninfo as libpq takes it; NULL for a program that needs no database. -ENOENT
- * when there is no such program. Needs SIGCHLD blocked, as sd_event_add_child() does. */
+/* Starts name (pg_dump, pg_restore, psql) of the newest version installed. The descriptors become standard
+ * input, output and error; a negative one is /dev/null. conninfo as for libpq; NULL if the program needs no
+ * database. -ENOENT if the program is not installed. Needs SIGCHLD blocked, as sd_event_add_child() does. */
 int pg_program_start(const char *name, const char *const *args, const char *conninfo, int in, int out, int err,
                      pid_t *ret);

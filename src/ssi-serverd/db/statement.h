@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The statements of the .sql files, of which sql-embed.py makes headers: for each a text SQL_NAME, the number of its parameters
- * and a struct sql_NAME that has them as members. */
+/* Statements from the .sql files. sql-embed.py makes headers of them: for each statement a text SQL_NAME,
+ * the number of its parameters, and a struct sql_NAME with a member per parameter. */
 
 #include "shared/util.h"
 
-/* Three arguments of db_query() and its like: the text, the number of parameters and the parameters. What is not named is
- * null. */
+/* Three arguments for db_query() and its relatives: the text, the number of parameters and the parameters.
+ * Those not named are null. */
 #define SQL(name, ...) \
         SQL_##name, SQL_##name##_params, (const char *const *) &(const struct sql_##name) { __VA_ARGS__ }
 

@@ -68,7 +68,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* libcurl says what it waits for. It takes back what it said about a descriptor before it closes it. */
+/* libcurl says what to wait for, and cancels a watch before it closes the descriptor. */
 static int on_watch(CURL *easy, curl_socket_t fd, int what, void *userdata, void *socket_data)
 {
         uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
@@ -151,7 +151,7 @@ int curl_loop_add(CurlLoop *l, CURL *easy, void (*done)(CURL *easy, CURLcode cod
         if (!t)
                 return -ENOMEM;
         *t = (Transfer){ .easy = easy, .done = done, .userdata = userdata };
-        /* Without QUICK_EXIT, ending a transfer whose name is still being resolved waits for the thread. */
+        /* Without QUICK_EXIT, ending a transfer waits for the thread that still resolves its name. */
         if (curl_easy_setopt(easy, CURLOPT_PRIVATE, t) != CURLE_OK ||
             curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
             curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) != CURLE_OK ||

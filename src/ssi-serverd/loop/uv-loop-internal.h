@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What uv-loop.c and its test share. */
+/* Shared by uv-loop.c and its test. */
 
-/* libuv brings the MIN and MAX of sys/param.h, which must come second. */
+/* Before uv.h: libuv includes sys/param.h, whose MIN and MAX must come after ours. */
 #include "shared/util.h"
 
 #include <uv.h>
@@ -13,10 +13,10 @@
 struct UvBridge {
         uv_loop_t loop;
         sd_event_source *io;    /* the loop's epoll fd */
-        sd_event_source *timer; /* it wants to run again */
+        sd_event_source *timer; /* when libuv needs to run again */
         void (*after)(void *userdata);
         void *after_userdata;
-        unsigned jobs;          /* of worker_run(), under way */
+        unsigned jobs;          /* worker_run() jobs under way */
         bool initialized;
         bool running;
         bool kicked;            /* while running */

@@ -3,7 +3,7 @@
 
 #include "loop/uv-loop-internal.h"
 
-/* Turns of the uv loop in one turn of ours. Most events take two: lws does what is left over in an idle handler. */
+/* Turns of the uv loop per turn of ours. Most events take two: lws handles leftovers in an idle handler. */
 #define TURNS_MAX 4
 
 static void uv_bridge_drop_sources(UvBridge *u)
@@ -42,8 +42,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* A time of 0 has passed already. A defer source would do the same for less, but as long as one is pending sd-event
- * does not arm its timers: under load they would starve. */
+/* A time of 0 is in the past and fires at once. A defer source would be cheaper, but while one is pending
+ * sd-event does not arm its timers, which would starve under load. */
 static int schedule(UvBridge *u, uint64_t usec)
 {
         int r;
@@ -54,7 +54,7 @@ static int schedule(UvBridge *u, uint64_t usec)
         return sd_event_source_set_enabled(u->timer, SD_EVENT_ONESHOT);
 }
 
-/* Right before sd-event waits: when does libuv want to run again? */
+/* Called right before sd-event waits: when does libuv need to run again? */
 static int on_prepare(sd_event_source *source, void *userdata)
 {
         UvBridge *u = userdata;
@@ -62,7 +62,7 @@ static int on_prepare(sd_event_source *source, void *userdata)
 
         if (u->kicked)
                 return schedule(u, 0);
-        /* libuv's idea of now is as old as its last run. */
+        /* libuv's clock is as old as its last run. */
         uv_update_time(&u->loop);
         timeout = uv_backend_timeout(&u->loop);
         if (timeout < 0)
@@ -128,6 +128,6 @@ void uv_bridge_set_after(UvBridge *u, void (*after)(void *userdata), void *userd
 
 void uv_bridge_kick(UvBridge *u)
 {
-        /* Looked at before sd-event waits, or at the end of this turn. */
+        /* Checked before sd-event waits, or at the end of this turn. */
         u->kicked = true;
 }

@@ -5,10 +5,10 @@
 
 #include "loop/uv-loop.h"
 
-/* Jobs that may wait or run at once. */
+/* Limit of jobs waiting or running. */
 #define WORKER_JOBS_MAX 1024
 
-/* work runs in a thread of the pool and must touch nothing but userdata; done then runs in the event loop, exactly
- * once, and owns userdata from there. -EBUSY when WORKER_JOBS_MAX are under way, -ENOMEM; neither is called then.
- * http_server_uv() gives the loop. done may be called as late as from http_server_free(). */
+/* work runs in a thread of the pool and must touch only userdata; done then runs in the event loop, exactly
+ * once, and takes ownership of userdata. On -EBUSY (WORKER_JOBS_MAX are under way) and -ENOMEM neither is
+ * called. http_server_uv() returns the loop. done may be called as late as in http_server_free(). */
 int worker_run(UvBridge *u, void (*work)(void *userdata), void (*done)(void *userdata), void *userdata);

@@ -3,7 +3,7 @@
 #include "model/account.h"
 #include "model/account.sql.h"
 
-/* Sessions end on each instance: streams that are open are closed. */
+/* Sessions end on every instance, which closes their open streams. */
 static void publish_account(Backend *b, PGresult *res)
 {
         backend_publish_one(b, CHANGE_ACCOUNT, PQgetvalue(res, 0, 0), "-", NULL);
@@ -15,7 +15,7 @@ int account_add(Backend *b, const char *email, const char *hash, bool verify, db
 
         id_new("usr", id);
 
-        /* The address is asked after at once. Whether the mail arrives is nothing to the account. */
+        /* Asks for the confirmation mail at once. The account does not depend on its delivery. */
         return act_query(b,
                          SQL(account_add, .id = id, .email = email, .hash = hash, .verify = sql_bool(verify)),
                          NULL, done, userdata);
@@ -31,7 +31,7 @@ int account_set_password(Backend *b, const char *account, const char *keep_sessi
 
 int account_reset_password(Backend *b, const char *token_hash, const char *hash, db_callback_t done, void *userdata)
 {
-        /* All of the account's tokens of this purpose go: of several mails one is enough. */
+        /* Deletes all of the account's tokens for this purpose: of several mails one is enough. */
         return act_query(b,
                          SQL(account_reset_password, .token_hash = token_hash, .hash = hash),
                          publish_account, done, userdata);
@@ -43,12 +43,12 @@ static void publish_removed(Backend *b, PGresult *res)
                 if (!PQgetisnull(res, i, 1))
                         backend_publish_one(b, CHANGE_SERVER_REMOVED, PQgetvalue(res, i, 0), PQgetvalue(res, i, 1), NULL);
         publish_account(b, res);
-        /* That the services have gone is recorded by the deletion itself, for nobody now. */
+        /* The deletion itself records transitions for the removed services, which nobody needs now. */
         (void) backend_query(b, SQL(forget_removed), NULL, NULL);
 }
 
 int account_remove(Backend *b, const char *account, db_callback_t done, void *userdata)
 {
-        /* What has a foreign key goes with the user. */
+        /* Foreign keys delete what belongs to the user. */
         return act_query(b, SQL(account_remove, .account = account), publish_removed, done, userdata);
 }

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What can be done to an account. An account is named by its public id or its e-mail address. Callbacks as backend_query()'s; passwords come
- * as hashes (auth/password.h). */
+/* Operations on accounts. An account is named by its public id or its e-mail address. Callbacks as for
+ * backend_query(); passwords are passed as hashes (auth/password.h). */
 
 #include "model/act.h"
 
-/* A row with public id and address; none when the address is taken. verify: asks by mail whether it is the owner's. */
+/* One row with public id and address; none when the address is taken. verify: send a mail to confirm the
+ * address. */
 int account_add(Backend *b, const char *email, const char *hash, bool verify, db_callback_t done, void *userdata);
 
-/* A row with the public id; none when there is no such account. Its sessions end, but for the one of this public id (NULL: all of them do), and so do
- * the links by which it could get another password. */
+/* One row with the public id; none when the account does not exist. Ends its sessions, except the one with
+ * this public id (NULL: ends all), and voids its password reset links. */
 int account_set_password(Backend *b, const char *account, const char *keep_session, const char *hash, db_callback_t done,
                          void *userdata);
 
-/* The same by the hash of a token that was mailed; no row when the token does not do. */
+/* The same by the hash of a mailed token; no row when the token is not valid. */
 int account_reset_password(Backend *b, const char *token_hash, const char *hash, db_callback_t done, void *userdata);
 
-/* With its servers and all that it owns. A row for each server, or one: the account's public id, the server's or null; none when there is no such
- * account. */
+/* Removes the account with its servers and all else it owns. One row per server, or one row: the account's
+ * public id, and the server's or null. None when the account does not exist. */
 int account_remove(Backend *b, const char *account, db_callback_t done, void *userdata);

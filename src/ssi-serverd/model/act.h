@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* An act on accounts and servers: one statement, then what the streams, the sessions and the other instances have to hear of it. REST and D-Bus
- * are two ways to ask for the same act. */
+/* An operation on accounts and servers: one statement, then the announcement to streams, sessions and other
+ * instances. REST and D-Bus are two ways to request the same operation. */
 
 #include "core/backend.h"
 
-/* What a committed act changed; res as the act documents it, with at least one row. */
+/* Publishes what a committed operation changed; res as the operation documents it, with at least one row. */
 typedef void (*act_publish_t)(Backend *b, PGresult *res);
 
 /* As backend_query(): done is called once, after publish, unless an error is returned. publish may be NULL. */

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What can be done to a watched host, which users call a server. Callbacks as backend_query()'s. */
+/* Operations on a watched host, which users call a server. Callbacks as for backend_query(). */
 
 #include "model/act.h"
 
-/* Who asks, and for which server: owner is the public id of the account whose it must be, or NULL for an administrator of the backend, who may
- * also name the server by a name that only one has. */
+/* Who asks, and for which server: owner is the public id of the account that must own it, or NULL for an
+ * administrator of the backend, who may also name the server by its name if that is unique. */
 typedef struct HostRef {
         const char *owner;
         const char *server;
 } HostRef;
 
-/* Columns of the row that tells of a claim token, which is shown once, to be turned into an API key within the hour. */
+/* Columns of the row that describes a claim token. It is shown once and must be exchanged for an API key
+ * within an hour. */
 enum {
         HOST_CLAIM_SERVER,
         HOST_CLAIM_AGENT,
@@ -21,17 +22,19 @@ enum {
         HOST_CLAIM_OWNER,        /* the account's public id */
 };
 
-/* A claim token's text, which is the caller's; -ENOMEM. */
+/* Makes a claim token's text, which the caller frees; -ENOMEM. */
 int host_claim_token_make(char **ret);
 
-/* A new server of the account (by id or address), which is pending until its token is claimed. labels: an array's literal (db/array.h). One row; its
- * server is null when the account has SERVERS_MAX already; none when there is no such account. */
+/* Adds a server to the account (named by id or address), pending until its token is claimed. labels: an
+ * array literal (db/array.h). One row, whose server is null when the account has SERVERS_MAX already; none
+ * when the account does not exist. */
 int host_add(Backend *b, const char *account, const char *name, const char *labels, const char *token,
              db_callback_t done, void *userdata);
 
-/* Another token, for one that has expired or a key that is lost or known to others. The tokens before, if nobody has claimed them, do not do any
- * more; the agent's key does, until the new one is claimed. One row, or none when there is no such server. */
+/* Makes another token, for one that expired or a key that is lost or leaked. Unclaimed tokens become
+ * invalid; the agent's key works until the new token is claimed. One row, or none when the server does not
+ * exist. */
 int host_new_claim_token(Backend *b, const HostRef *host, const char *token, db_callback_t done, void *userdata);
 
-/* With its history. A row with the public ids of account and server, or none. */
+/* Removes it with its history. One row with the public ids of account and server, or none. */
 int host_remove(Backend *b, const HostRef *host, db_callback_t done, void *userdata);

@@ -1,12 +1,12 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- include model/fragments.sql
 
--- Servers s that a HostRef names.
+-- Selects the servers s that a HostRef names.
 -- fragment: host_is
 ((:owner::text IS NULL AND s.name = :server AND NOT EXISTS (SELECT FROM servers o WHERE o.name = :server AND o.id <> s.id))
  OR (s.public_id = :server AND (:owner::text IS NULL OR s.user_id = (SELECT u.id FROM users u WHERE u.public_id = :owner))))
 
--- Of HOST_CLAIM_…; from servers s, their users u, and claim tokens t.
+-- The HOST_CLAIM_… columns, from servers s, their users u, and claim tokens t.
 -- fragment: claim_columns
 s.public_id, s.agent_id, @time(t.expires_at), @usec(t.expires_at), u.public_id
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What an account, a server and its labels may be called, whoever asks: REST and D-Bus refuse by these alone. Sizes are bytes. */
+/* Limits for the names of accounts, servers and labels. REST and D-Bus use only these. Sizes are in
+ * bytes. */
 
 #include <stdbool.h>
 
@@ -13,10 +14,10 @@
 #define SERVER_NAME_MAX 128
 #define SERVERS_MAX     1000 /* of an account */
 
-/* UTF-8 without anything that begins a line or controls a terminal: C0, DEL, C1, U+2028, U+2029. */
+/* UTF-8 without characters that begin a line or control a terminal: C0, DEL, C1, U+2028, U+2029. */
 bool text_is_line(const char *s);
 
-/* What can be an address at all; whether it is one, only a message to it shows. */
+/* Whether this can be an address at all; only a message to it shows whether it is one. */
 bool email_is_plausible(const char *s);
 bool password_has_length(const char *s);
 bool label_is_valid(const char *s);

@@ -23,7 +23,7 @@ void tls_names_done(TlsNames *n)
                 free(n->names[--n->n]);
 }
 
-/* Ignores what is there already and what is too many. */
+/* Ignores duplicates, and names beyond the limit. */
 static int names_add(TlsNames *n, const char *name, bool is_address)
 {
         for (size_t i = 0; i < n->n; i++)
@@ -64,7 +64,7 @@ static int add_interfaces(TlsNames *names)
                 else if (i->ifa_addr->sa_family == AF_INET6) {
                         const struct in6_addr *a = &((struct sockaddr_in6 *) i->ifa_addr)->sin6_addr;
 
-                        /* A link-local address says nothing without its link. */
+                        /* A link-local address is meaningless without its link. */
                         if (!IN6_IS_ADDR_LINKLOCAL(a))
                                 p = a;
                 }
@@ -157,7 +157,7 @@ static int set_serial(X509 *cert)
 
         if (RAND_bytes(bytes, sizeof(bytes)) != 1)
                 return -EIO;
-        bytes[0] = (bytes[0] & 0x7f) | 0x40; /* positive, of one length */
+        bytes[0] = (bytes[0] & 0x7f) | 0x40; /* positive, of fixed length */
         n = BN_bin2bn(bytes, sizeof(bytes), NULL);
         if (n && BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert)))
                 r = 0;
@@ -213,7 +213,7 @@ int tls_server_new(const TlsNames *names, EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_
         for (size_t i = 0; i < names->n; i++)
                 n += (size_t) snprintf(san + n, sizeof(san) - n, "%s%s:%s", i > 0 ? "," : "",
                                        names->is_address[i] ? "IP" : "DNS", names->names[i]);
-        /* The second name is the host's own, when it has a usable one. */
+        /* The second name is the host's own, if it has a usable one. */
         r = cert_new(names->n > 1 ? names->names[1] : "localhost", SERVER_DAYS, key, ca, &cert);
         if (r < 0)
                 return r;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* X.509 for one private CA and one server, on OpenSSL. */
+/* Issues X.509 certificates for one private CA and one server, with OpenSSL. */
 
 #include "tls/pem-file.h"
 
 #define TLS_NAMES_MAX 64
 
-/* DNS names and numeric addresses, as they go into a certificate. */
+/* DNS names and numeric addresses, as written in a certificate. */
 typedef struct TlsNames {
         char *names[TLS_NAMES_MAX];
         bool is_address[TLS_NAMES_MAX];
@@ -15,8 +15,8 @@ typedef struct TlsNames {
 } TlsNames;
 
 void tls_names_done(TlsNames *n);
-/* localhost, the host name, the loopback addresses and those of the interfaces. with_fqdn: also what the resolver
- * takes for the full name, which may take its time. */
+/* localhost, the host name, the loopback addresses and those of the interfaces. with_fqdn adds the full name
+ * from the resolver, which may take a while. */
 int tls_names_of_host(bool with_fqdn, TlsNames *ret);
 bool tls_names_covered_by(const TlsNames *n, X509 *cert);
 

@@ -55,7 +55,7 @@ int tls_files_find(const char *cert, const char *key, TlsFiles *ret)
         return r < 0 ? r : 1;
 }
 
-/* A certificate of an ACME client is a link to the newest. */
+/* ACME clients make the certificate a link to the newest one. */
 static int read_linked(const char *path, X509 **ret_cert, EVP_PKEY **ret_key)
 {
         _cleanup_free_ char *real = realpath(path, NULL);
@@ -84,7 +84,7 @@ static bool ends_soon(X509 *cert)
         return X509_cmp_time(X509_get0_notAfter(cert), &limit) < 0;
 }
 
-/* Loads the CA, or makes one when there is none that is whole and lasts. */
+/* Loads the CA, or makes one if it is missing, damaged or about to expire. */
 static int ensure_ca(int dir, X509 **ret_cert, EVP_PKEY **ret_key)
 {
         _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
@@ -104,7 +104,7 @@ static int ensure_ca(int dir, X509 **ret_cert, EVP_PKEY **ret_key)
                 r = tls_key_new(&key);
                 if (r >= 0)
                         r = tls_ca_new(key, &cert);
-                /* The public half last: who sees it may count on the rest. */
+                /* The public half comes last: once it is there, so is the rest. */
                 if (r >= 0)
                         r = pem_file_write(dir, "ca.key", 0600, NULL, key);
                 if (r >= 0)
@@ -140,7 +140,7 @@ static int make_server(int dir, X509 *ca, EVP_PKEY *ca_key)
                 r = tls_key_new(&key);
         if (r >= 0)
                 r = tls_server_new(&names, key, ca, ca_key, &cert);
-        /* Both in one file, so that they always belong together. */
+        /* Both in one file, so that they always match. */
         return r < 0 ? r : pem_file_write(dir, "server.pem", 0600, cert, key);
 }
 

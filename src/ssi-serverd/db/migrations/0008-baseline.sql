@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- The schema. A database that is to be upgraded has this version at least: the seven before it were never released.
--- Functions and triggers are in functions/.
+-- The schema. Upgrades start at this version: the seven before it were never released. Functions and triggers are in
+-- functions/.
 --
--- Inside, rows are named by bigint keys; what the outside sees are the opaque ids (usr-…, srv-…, agt-…).
--- Secrets are here only as hashes: passwords as argon2id, tokens and keys (256 random bits) as BLAKE2b.
+-- Tables refer to rows by bigint keys; the outside sees only the opaque ids (usr-…, srv-…, agt-…).
+-- Secrets are stored only as hashes: passwords as argon2id, tokens and keys (256 random bits) as BLAKE2b.
 
 CREATE TYPE service_status AS ENUM ('OK', 'UPDATE', 'WARNING', 'FAILURE');
 
@@ -16,10 +16,10 @@ CREATE TABLE users (
 );
 CREATE UNIQUE INDEX users_email ON users (lower(email));
 
--- A session is a family of refresh tokens: each use replaces the token, and the use of a replaced one ends the session. It is
--- alive until it is revoked or expires. Its refresh token that was replaced last is known, with its successor encrypted by a
--- key that only this token gives: see docs/adr/0011. A login code, which a second device logs in with, is used once, and ends
--- with the session that made it.
+-- A session is a family of refresh tokens: each use replaces the token, and using a replaced one ends the session. It
+-- lives until it is revoked or expires. Its last replaced refresh token is kept, with the successor encrypted by a key
+-- that only this token yields: see docs/adr/0011. A login code, with which a second device logs in, can be used once,
+-- and ends with the session that made it.
 CREATE TABLE login_sessions (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         user_id bigint NOT NULL REFERENCES users ON DELETE CASCADE,
@@ -47,7 +47,7 @@ CREATE TABLE refresh_tokens (
 CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id);
 CREATE INDEX refresh_tokens_expiry ON refresh_tokens (expires_at);
 
--- Tokens for programs. 256 random bits, kept as BLAKE2b.
+-- Tokens for programs: 256 random bits, stored as BLAKE2b.
 CREATE TABLE api_tokens (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         public_id text NOT NULL UNIQUE,
@@ -61,7 +61,7 @@ CREATE TABLE api_tokens (
 );
 CREATE INDEX api_tokens_user ON api_tokens (user_id, id);
 
--- The public halves of the keys that access tokens are signed with, one per instance. The private ones are never here.
+-- The public halves of the keys that sign access tokens, one per instance. The private halves are never stored here.
 CREATE TABLE access_token_keys (
         id text PRIMARY KEY,
         public_key text NOT NULL,
@@ -69,8 +69,8 @@ CREATE TABLE access_token_keys (
         expires_at timestamptz NOT NULL
 );
 
--- Addresses that their owners have confirmed, and the tokens of the mails that ask for it or reset a password. Tokens
--- are kept as hashes: the mail that carries one is made when it is sent, so that no row holds it.
+-- Addresses that their owners have confirmed, and the tokens of mails for confirming an address or resetting a
+-- password. Only hashes of tokens are stored: a mail is composed when it is sent, so no row holds its token.
 CREATE TABLE verified_emails (
         user_id bigint NOT NULL REFERENCES users ON DELETE CASCADE,
         email text NOT NULL,
@@ -86,10 +86,10 @@ CREATE TABLE email_tokens (
 );
 CREATE INDEX email_tokens_user ON email_tokens (user_id);
 
--- session_epoch counts the connections of the agent: only the newest may commit. resume_cursor is the journal cursor
--- of the last entry committed; gap_told: that entries after it are lost is in the history already. instance holds the
--- agent's session. public_token is the address of the public page: nobody can guess it, but everybody may be told.
--- Fillfactor as for services.
+-- session_epoch counts the agent's connections: only the newest may commit. resume_cursor is the journal cursor of the
+-- last committed entry; gap_told: the history already records that entries after it are lost. instance holds the
+-- agent's session. public_token is the address of the public page: not guessable, but no secret either. Fillfactor as
+-- for services.
 CREATE TABLE servers (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         public_id text NOT NULL UNIQUE,
@@ -115,8 +115,8 @@ CREATE INDEX servers_user ON servers (user_id, lower(name), public_id);
 CREATE INDEX servers_instance ON servers (instance) WHERE connected;
 CREATE INDEX servers_rebooting ON servers (rebooting_until) WHERE rebooting_until IS NOT NULL;
 
--- Each instance of the backend says here that it lives; the agents that it holds are as alive as it is. An idle agent
--- so costs no writing.
+-- Each instance of the backend reports here that it is alive; the agents connected to it are as alive as it is. So an
+-- idle agent causes no writes.
 CREATE TABLE instances (
         id text PRIMARY KEY,
         seen_at timestamptz NOT NULL DEFAULT now()
@@ -130,12 +130,12 @@ CREATE TABLE claim_tokens (
 );
 CREATE INDEX claim_tokens_server ON claim_tokens (server_id);
 
--- The current state. Room on each page keeps the updates off the index (heap-only tuples).
+-- The current state. Free space on each page keeps updates off the index (heap-only tuples).
 --
--- told_status and told_error are what transitions ended with last: status and error_kind, except while an agent sends
--- again what it could not send before. due_at is when a result has to be there, null while nothing is expected.
--- watches: the units that the script is about. depends_on: the other services that it depends on, also by way of others,
--- without cycles: who writes it takes care of that.
+-- told_status and told_error are the values that the last transitions reported: status and error_kind, except while an
+-- agent resends what it could not send before. due_at is when the next result is due, null while none is expected.
+-- watches: the units that the script checks. depends_on: the other services it depends on, directly and indirectly,
+-- without cycles: the writer ensures that.
 CREATE TABLE services (
         server_id bigint NOT NULL REFERENCES servers ON DELETE CASCADE,
         name text NOT NULL,
@@ -166,8 +166,8 @@ CREATE TABLE services (
 ) WITH (fillfactor = 70);
 CREATE INDEX services_due ON services (due_at) WHERE due_at IS NOT NULL AND stale_since IS NULL;
 
--- History: a row per result, execution error and gap (service is null for a gap). By the day of arrival, because
--- replayed entries carry their own times. No foreign key: it would cost each row a look-up, and partitions are
+-- History: a row per result, execution error and gap (service is null for a gap). Partitioned by the day of arrival,
+-- because replayed entries carry their own times. No foreign key: it would cost a look-up per row, and partitions are
 -- dropped by age.
 CREATE TABLE events (
         id bigint GENERATED ALWAYS AS IDENTITY,
@@ -192,7 +192,7 @@ CREATE TABLE settings (
         value bytea NOT NULL
 );
 
--- What changed, written by the transaction that changed it, for whoever tells people of it.
+-- Changes, written by the transaction that makes them, from which notifications are made.
 --
 -- what     service   before and after
 -- status   its name  statuses; before is null for the first result
@@ -201,7 +201,8 @@ CREATE TABLE settings (
 -- removed  its name  the last status, and null
 -- state    null      'online', 'offline', 'rebooting'
 --
--- Only what somebody may be told of is written. What was taken stays for a day, for whoever wonders why it was told or not.
+-- Only changes that may cause a notification are written. Taken rows are kept for a day, to explain why a notification
+-- was or was not sent.
 CREATE TABLE transitions (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         recorded_at timestamptz NOT NULL DEFAULT now(),
@@ -224,7 +225,7 @@ CREATE TABLE notification_settings (
         damping int NOT NULL DEFAULT 1
 );
 
--- config: what the type needs (address, url, token, …). Empty filters let everything pass. damping null: the user's.
+-- config: what the type needs (address, url, token, …). Empty filters match everything. damping null: the user's.
 -- verified is false for an e-mail address until its owner has confirmed it.
 CREATE TABLE notification_channels (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -248,13 +249,13 @@ CREATE TABLE notification_channels (
 );
 CREATE INDEX notification_channels_user ON notification_channels (user_id);
 
--- The application server keys (VAPID) of the instances. Private halves are in files of theirs, never here.
+-- The instances' application server keys (VAPID). The private halves are in files, never here.
 CREATE TABLE push_keys (
         public_key text PRIMARY KEY,
         seen_at timestamptz NOT NULL DEFAULT now()
 );
 
--- A browser subscribes with one key, and only messages that are signed with it reach it: public_key says with which.
+-- A browser subscribes with one key and accepts only messages signed with it: public_key.
 CREATE TABLE push_subscriptions (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         public_id text NOT NULL UNIQUE,
@@ -271,7 +272,7 @@ CREATE TABLE push_subscriptions (
 );
 CREATE INDEX push_subscriptions_user ON push_subscriptions (user_id);
 
--- What is null is not looked at; ends_at may be 'infinity'.
+-- Null columns match everything; ends_at may be 'infinity'.
 CREATE TABLE silences (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         public_id text NOT NULL UNIQUE,
@@ -286,7 +287,7 @@ CREATE TABLE silences (
 CREATE INDEX silences_user ON silences (user_id);
 CREATE INDEX silences_end ON silences (ends_at);
 
--- severity: how bad it was. What is worse is told in spite of it; the recovery ends it.
+-- severity: how bad it was. Anything worse is notified all the same; a recovery ends the acknowledgement.
 CREATE TABLE acknowledgements (
         server_id bigint NOT NULL,
         service text NOT NULL,
@@ -297,8 +298,8 @@ CREATE TABLE acknowledgements (
         FOREIGN KEY (server_id, service) REFERENCES services ON DELETE CASCADE
 );
 
--- What a channel was told last of each subject (service '': the server itself), as far as it is not what goes without
--- saying, and what is being held back from it: until when, why, and after how many changes.
+-- The last value that each channel was notified of for each subject (service '': the server itself), unless that is the
+-- baseline; and what is held back from it: until when, why, and after how many changes.
 CREATE TABLE notification_states (
         channel_id bigint NOT NULL REFERENCES notification_channels ON DELETE CASCADE,
         server_id bigint NOT NULL REFERENCES servers ON DELETE CASCADE,
@@ -313,8 +314,8 @@ CREATE TABLE notification_states (
 CREATE INDEX notification_states_held ON notification_states (held_until) WHERE held_until IS NOT NULL;
 CREATE INDEX notification_states_service ON notification_states (server_id, service);
 
--- queue: what keeps its order: a channel, a subscription, or the mails of an account. due_at is also the lease of the
--- instance that has claimed the row: when it dies, the row is due again.
+-- queue: messages in a queue keep their order: a channel's, a subscription's, or an account's mails. due_at is also the
+-- lease of the instance that claimed the row: if the instance dies, the row is due again.
 CREATE TABLE notification_outbox (
         id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         public_id text NOT NULL UNIQUE,

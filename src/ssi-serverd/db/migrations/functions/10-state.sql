@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- What follows from the state of servers and services.
+-- Derived from the state of servers and services.
 
 CREATE OR REPLACE FUNCTION server_state(claimed_at timestamptz, connected boolean, rebooting_until timestamptz) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
@@ -7,7 +7,7 @@ LANGUAGE sql IMMUTABLE AS $$
                WHEN connected THEN 'online' ELSE 'offline' END
 $$;
 
--- How bad it is for what depends on it; 0: not at all.
+-- How bad a service's state is for those that depend on it; 0: not at all.
 CREATE OR REPLACE FUNCTION service_severity(status service_status, error_kind text, stale_since timestamptz) RETURNS int
 LANGUAGE sql IMMUTABLE AS $$
         SELECT CASE WHEN status = 'FAILURE' THEN 3
@@ -68,7 +68,8 @@ END
 $$;
 
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- As many services as an inventory can name, however their names come: the agent that makes more is refused.
+-- Limits a server's services to what an inventory can list, however they are inserted: an agent that exceeds it is
+-- refused.
 CREATE OR REPLACE FUNCTION services_limit() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
         IF EXISTS (SELECT FROM (SELECT DISTINCT server_id FROM added) a

@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- The history's upkeep.
+-- Maintenance of the history.
 
--- The partitions of the history: makes those of today and the days to come, drops those that ended more than keep days
--- ago. Each step gets its lock at once or is left for the next call, so that nobody queues behind a wait: a backup may
--- hold the table for hours. A partition is made apart and then attached, which stops neither readers nor writers of
--- the others. What lies in the default partition (no day's was there when it came) is moved to the day's.
--- (events_make_partitions() stays for instances of the version before, which may still run.)
+-- Maintains the partitions of the history: creates those for today and the next days, drops those that ended more than
+-- keep days ago. Each step gets its lock at once or is left to the next call, so that nothing queues behind a lock that
+-- is waited for: a backup may hold the table for hours. A partition is created separately and then attached, which
+-- blocks neither readers nor writers of the others. Rows in the default partition (they arrived before their day had
+-- one) are moved to their day's. events_make_partitions() remains for instances of the previous version, which may
+-- still run.
 CREATE OR REPLACE FUNCTION events_maintain(ahead int, keep int, OUT made int, OUT dropped int, OUT left_over int)
 LANGUAGE plpgsql SET lock_timeout = '500ms' AS $$
 DECLARE

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- What a channel is told, and what is kept from it until when.
+-- What a channel is notified of, and what is held back from it until when.
 
 CREATE OR REPLACE FUNCTION notification_severity(kind text, value text) RETURNS int LANGUAGE sql IMMUTABLE AS $$
         SELECT CASE WHEN value = 'FAILURE' OR value = 'offline' THEN 3
@@ -7,19 +7,19 @@ CREATE OR REPLACE FUNCTION notification_severity(kind text, value text) RETURNS 
                WHEN value = 'UPDATE' THEN 1 ELSE 0 END
 $$;
 
--- What goes without saying.
+-- The value that needs no notification.
 CREATE OR REPLACE FUNCTION notification_baseline(kind text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
         SELECT CASE kind WHEN 'status' THEN 'OK' WHEN 'error' THEN 'none' WHEN 'stale' THEN 'fresh' ELSE 'online' END
 $$;
 
--- A transition's value as a channel is told it: kinds of errors are one, and a planned reboot is nothing to tell.
+-- A transition's value for a channel: all kinds of errors are one, and a planned reboot is not notified.
 CREATE OR REPLACE FUNCTION notification_value(kind text, value text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
         SELECT CASE kind WHEN 'error' THEN CASE WHEN value IS NULL THEN 'none' ELSE 'error' END
                WHEN 'state' THEN CASE WHEN value = 'offline' THEN value ELSE 'online' END
                ELSE coalesce(value, notification_baseline(kind)) END
 $$;
 
--- What stands now. No row when the subject is gone.
+-- The current value. No row when the subject is gone.
 CREATE OR REPLACE FUNCTION notification_current(p_server bigint, p_service text, p_kind text)
 RETURNS TABLE (value text, since timestamptz, message text) LANGUAGE sql STABLE AS $$
         SELECT notification_value(p_kind, CASE p_kind WHEN 'status' THEN v.told_status::text WHEN 'error' THEN v.told_error
@@ -32,7 +32,7 @@ RETURNS TABLE (value text, since timestamptz, message text) LANGUAGE sql STABLE 
         FROM servers s WHERE p_kind = 'state' AND s.id = p_server
 $$;
 
--- The end of the quiet hours that the user is in; null outside of them.
+-- The end of the user's current quiet hours; null outside of them.
 CREATE OR REPLACE FUNCTION notification_quiet_until(p_user bigint) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
 DECLARE
         q notification_settings;
@@ -53,9 +53,9 @@ BEGIN
 END
 $$;
 
--- Whether the service's last n results all say this (for an error: whether its last n runs all broke, or all did not).
--- Of a service that runs so seldom that the history may not hold n, all that it holds do. A history of changes alone
--- cannot tell: each change counts then.
+-- Whether the service's last n results all agree (for an error: whether its last n runs all broke, or none did). If a
+-- service runs so seldom that the history may not hold n results, all those it holds count. A history of changes alone
+-- cannot show this: then each change counts.
 CREATE OR REPLACE FUNCTION notification_in_a_row(p_server bigint, p_service text, p_kind text, p_value text, n int)
 RETURNS boolean LANGUAGE sql STABLE AS $$
         SELECT current_setting('ssi.history', true) = 'changes'
@@ -67,7 +67,7 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
                 ORDER BY e.id DESC LIMIT n) last
 $$;
 
--- Why and until when this is kept from the channel, in the order in which the reasons count.
+-- Why and until when this is held back from the channel; the first reason that applies.
 CREATE OR REPLACE FUNCTION notification_hold(c notification_channels, s servers, p_service text, p_kind text, p_value text,
                                   p_since timestamptz, OUT reason text, OUT until timestamptz)
 LANGUAGE plpgsql STABLE AS $$
@@ -77,7 +77,7 @@ DECLARE
         depends boolean;
         explained boolean;
 BEGIN
-        -- An agent that comes back at once was never gone.
+        -- An agent that reconnects at once was never gone.
         IF p_kind = 'state' AND p_value = 'offline' THEN
                 until := coalesce(p_since, now()) + interval '30 s';
                 IF until > now() THEN
@@ -85,15 +85,15 @@ BEGIN
                         RETURN;
                 END IF;
         END IF;
-        -- A dead host is one alert, not one for each of its services.
+        -- A dead host is one alert, not one per service.
         IF p_kind = 'stale' AND badness > 0 AND
            server_state(s.claimed_at, s.connected, s.rebooting_until) <> 'online' THEN
                 reason := 'host';
                 until := 'infinity';
                 RETURN;
         END IF;
-        -- What is wrong because something else is, is told when that has recovered and this has not. The other has to be as
-        -- bad, and to be told to this channel: a warning explains no failure.
+        -- A problem with a cause is notified once the cause has recovered and the problem remains. The cause must be as
+        -- bad and must be notified to this channel: a warning does not explain a failure.
         IF p_kind <> 'state' AND badness >= 2 THEN
                 SELECT count(*) > 0, bool_or(service_severity(
                         CASE WHEN 'status' = ANY (c.kinds) THEN t.told_status END,
@@ -105,7 +105,8 @@ BEGIN
                         until := 'infinity';
                         RETURN;
                 END IF;
-                -- What stops last may be the cause, and has a moment to report. (An agent whose clock is ahead gets none.)
+                -- The service that stops last may be the cause, so it gets a moment to report. (Not if the agent's
+                -- clock is ahead.)
                 until := p_since + interval '10 s';
                 IF depends AND p_since <= now() AND until > now() THEN
                         reason := 'grace';
@@ -138,7 +139,7 @@ BEGIN
 END
 $$;
 
--- What the channel says of one change; in the outbox, and an item of a digest.
+-- The payload for one change: a message in the outbox, or an item of a digest.
 CREATE OR REPLACE FUNCTION notification_payload(s servers, p_service text, p_kind text, p_old text, p_new text,
                                      p_since timestamptz, p_message text) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -169,8 +170,8 @@ BEGIN
 END
 $$;
 
--- One channel and one value of one subject: told, held back, or nothing to it. p_old is what the value was before, null
--- when it is looked at again after it was held back.
+-- Considers one value of one subject for one channel: notifies, holds back, or does neither. p_old is the value before,
+-- null when a value that was held back is considered again.
 CREATE OR REPLACE FUNCTION notification_consider(c notification_channels, s servers, p_service text, p_kind text, p_old text,
                                       p_value text, p_since timestamptz, p_message text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
@@ -187,7 +188,7 @@ BEGIN
         changes := coalesce(n.held_changes, 0) + (p_old IS NOT NULL)::int;
         threshold := greatest(array_position(enum_range(NULL::service_status), c.min_severity) - 1, 1);
         IF p_value = told THEN
-                -- What came and went in quiet hours is in the digest.
+                -- What failed and recovered in quiet hours is counted in the digest.
                 IF n.held_reason = 'quiet' AND p_old IS NOT NULL THEN
                         PERFORM notification_remember(c, s.id, p_service, p_kind, told, 'quiet', n.held_until, changes);
                 ELSIF n.held_until IS NOT NULL THEN
@@ -212,14 +213,14 @@ BEGIN
 END
 $$;
 
--- Whether the channel wants to hear of the server at all.
+-- Whether the channel's filters select this server at all.
 CREATE OR REPLACE FUNCTION notification_wanted(c notification_channels, s servers, p_kind text) RETURNS boolean
 LANGUAGE sql IMMUTABLE AS $$
         SELECT c.user_id = s.user_id AND c.enabled AND c.verified AND p_kind = ANY (c.kinds)
         AND (c.servers = '{}' OR s.public_id = ANY (c.servers)) AND (c.labels = '{}' OR c.labels && s.labels)
 $$;
 
--- Has what waits for the service looked at again: when it has recovered, its dependants have two minutes to do so, too.
+-- Reconsiders what waits for the service: once it has recovered, its dependants have two minutes to recover, too.
 CREATE OR REPLACE FUNCTION notification_cause_changed(p_server bigint, p_service text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
         UPDATE notification_states x SET held_until = now() + interval '2 min'
@@ -228,7 +229,7 @@ BEGIN
 END
 $$;
 
--- The same when it does not depend on the service any more.
+-- The same when the service no longer has the dependency.
 CREATE OR REPLACE FUNCTION notification_dependencies_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
         UPDATE notification_states x SET held_until = now() + interval '2 min'

@@ -1,17 +1,17 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- How transitions become messages, and how messages leave.
+-- How transitions become messages, and how messages are sent.
 --
--- transitions -> notifications_evaluate() -> notification_outbox -> whichever instance claims a row.
--- The outbox is written by the transaction that takes the transitions, so a change is neither lost nor told twice.
+-- transitions -> notifications_evaluate() -> notification_outbox -> the instance that claims a row.
+-- The transaction that takes the transitions also writes the outbox, so each change is sent once and none is lost.
 
--- 80 random bits in lower-case letters and digits, as the programs make them.
+-- 80 random bits in lower-case letters and digits, the same as the programs make.
 CREATE OR REPLACE FUNCTION notification_id() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
         random bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
         id text := 'ntf-';
         i int;
 BEGIN
-        -- Not the bytes that say which kind of UUID it is.
+        -- Skip the bytes that mark the version and variant of the UUID.
         FOREACH i IN ARRAY ARRAY[0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 16, 17, 18, 19, 20, 21] LOOP
                 id := id || substr('abcdefghijklmnopqrstuvwxyz234567', (get_byte(random, i) & 31) + 1, 1);
         END LOOP;
@@ -19,7 +19,8 @@ BEGIN
 END
 $$;
 
--- Into the outbox (in PL/pgSQL like what else is called for each message: it keeps its plans). For a push channel once for each of the user's browsers.
+-- Puts a message into the outbox; for a push channel, once per browser of the user. (In PL/pgSQL, as everything called
+-- for each message: it keeps its plans.)
 CREATE OR REPLACE FUNCTION notification_tell(c notification_channels, p_subject text, p_payload jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
@@ -31,8 +32,8 @@ BEGIN
 END
 $$;
 
--- At the end of the quiet hours: one thing that stands is told as always, several make a digest, in which is counted
--- what has come and gone.
+-- At the end of the quiet hours: one remaining problem is sent as usual; several make a digest, which also counts what
+-- recovered in between.
 CREATE OR REPLACE FUNCTION notification_end_quiet(c notification_channels) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
         n notification_states;
@@ -71,7 +72,7 @@ BEGIN
 END
 $$;
 
--- What was held back and may be due now.
+-- Reconsiders what was held back and may be due now.
 CREATE OR REPLACE FUNCTION notification_look_again() RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
         n notification_states;
@@ -97,8 +98,8 @@ BEGIN
 END
 $$;
 
--- The oldest message of each queue, as far as an instance with this application server key may send it: browsers that
--- subscribed with another one are left to who has it.
+-- The oldest message of each queue that an instance with this application server key may send: messages for browsers
+-- that subscribed with another key are left to the instance that has it.
 CREATE OR REPLACE FUNCTION notification_heads(p_key text) RETURNS TABLE (id bigint, due_at timestamptz) LANGUAGE sql STABLE AS $$
         WITH RECURSIVE heads AS (
                 (SELECT o.queue, o.id, o.due_at, o.subscription_id FROM notification_outbox o WHERE o.state = 'queued'
@@ -111,9 +112,9 @@ CREATE OR REPLACE FUNCTION notification_heads(p_key text) RETURNS TABLE (id bigi
         WHERE p.id IS NULL OR p.public_key = p_key
 $$;
 
--- Takes the transitions that are there, in their order, and writes what follows from them into the outbox. One instance
--- at a time: the lock is taken before anything is looked at. more: there may be more; wait_ms: until something that is
--- held back or queued is due, null when there is nothing. p_history: what the history holds, "all" or "changes".
+-- Takes the pending transitions in order and puts the resulting messages into the outbox. One instance at a time: the
+-- lock is taken before anything is read. more: there may be more; wait_ms: time until something held back or queued is
+-- due, null if there is nothing. p_history: what the history holds, "all" or "changes".
 CREATE OR REPLACE FUNCTION notifications_evaluate(p_key text, p_history text, OUT more boolean, OUT wait_ms bigint) LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
         t transitions;
@@ -139,14 +140,15 @@ BEGIN
                 CONTINUE WHEN NOT FOUND;
                 new_value := notification_value(t.what, t.after);
                 IF t.service IS NOT NULL AND notification_severity(t.what, new_value) = 0 THEN
-                        -- What came since counts for itself, so this looks at the service only for what is not t's.
+                        -- Later changes have their own transitions, so check the service only for what is not t's
+                        -- subject.
                         DELETE FROM acknowledgements a WHERE a.server_id = t.server_id AND a.service = t.service
                         AND a.created_at <= t.recorded_at
                         AND NOT EXISTS (SELECT FROM services v WHERE v.server_id = t.server_id AND v.name = t.service
                                         AND ((t.what <> 'status' AND v.told_status <> 'OK') OR
                                              (t.what <> 'error' AND v.told_error IS NOT NULL)));
                 END IF;
-                -- Its services have two minutes to report before what stands is told.
+                -- Its services have two minutes to report before remaining problems are notified.
                 IF t.what = 'state' AND t.after = 'online' THEN
                         UPDATE notification_states x SET held_until = now() + interval '2 min'
                         WHERE x.server_id = t.server_id AND x.held_reason = 'host';
@@ -168,8 +170,8 @@ BEGIN
 END
 $$;
 
--- Claims up to p_limit messages that are due, for p_lease: when their instance dies, they are due again. Only the oldest
--- one of each queue can be claimed, so that nothing overtakes it.
+-- Claims up to p_limit due messages for p_lease: if their instance dies, they are due again. Only the oldest message of
+-- each queue can be claimed, so nothing overtakes it.
 CREATE OR REPLACE FUNCTION notifications_claim(p_limit int, p_lease interval, p_key text)
 RETURNS SETOF notification_outbox LANGUAGE sql VOLATILE AS $$
         WITH claimed AS (
@@ -180,8 +182,8 @@ RETURNS SETOF notification_outbox LANGUAGE sql VOLATILE AS $$
         FROM claimed c WHERE o.id = c.id RETURNING o.*
 $$;
 
--- Once a minute. Messages that have waited for ten minutes behind another one, and that a later one of the same subject
--- has overtaken, are merged into that one, which says so. What has waited for a day is given up. What is old goes.
+-- Run once a minute. If messages have waited for ten minutes behind another one, those of the same subject are merged
+-- into the latest, which says so. Messages older than a day are given up. Old rows are deleted.
 CREATE OR REPLACE FUNCTION notifications_tidy(p_keep interval) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
         IF NOT pg_try_advisory_xact_lock(5461836) THEN
@@ -203,7 +205,7 @@ BEGIN
         FROM late l WHERE o.id = l.id AND l.n > 1 AND o.state = 'queued' AND o.attempts = 0;
 
         UPDATE notification_outbox o SET state = 'failed', done_at = now(),
-                error = coalesce(o.error, 'No instance of the server could send it for a day.')
+                error = coalesce(o.error, 'No instance could send it within a day.')
         WHERE o.state = 'queued' AND o.created_at < now() - interval '1 day 1 hour';
         DELETE FROM notification_outbox o WHERE o.state <> 'queued' AND o.done_at < now() - p_keep;
         DELETE FROM email_tokens e WHERE e.expires_at < now();
