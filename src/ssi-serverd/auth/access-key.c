@@ -92,7 +92,7 @@ static int load_given(const char *path, AccessKey *ret)
         return r < 0 ? r : access_key_set(key, ret);
 }
 
-/* 0 when there is no credential. */
+/* Returns 0 if there is no credential. */
 static int load_credential(AccessKey *ret)
 {
         _cleanup_free_ char *path = NULL;
@@ -135,7 +135,8 @@ int access_key_load(const char *given, const char *path, AccessKey *ret)
         if (r < 0 && r != -ENOENT && r != -EBADMSG)
                 return r;
 
-        /* Two instances that do this at once in one folder each go on with the key that they made: both are published. */
+        /* If two instances do this at once in one folder, each keeps the key that it made: both are
+         * published. */
         r = tls_key_new(&made);
         if (r >= 0)
                 r = pem_file_write(dir, KEY_FILE, 0600, NULL, made);

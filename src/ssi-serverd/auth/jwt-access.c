@@ -35,8 +35,8 @@ int access_token_new(const char *key_id, const char *key, const char *user, cons
         return 0;
 }
 
-/* The algorithm is ours to say, not the token's: one that names another is refused before any key meets it. Else a
- * public key would serve as the secret of an HMAC. */
+/* We choose the algorithm, not the token: a token that names another one is refused before any key is used.
+ * Otherwise an attacker could use a public key as the secret of an HMAC. */
 int access_token_key_id(const char *token, char **ret)
 {
         _cleanup_json_ json_object *header = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Access tokens: JSON Web Tokens (RFC 7519) signed with ES256 and nothing else, with the user's public id as subject,
+/* Access tokens: JSON Web Tokens (RFC 7519) signed only with ES256, with the user's public id as subject,
  * the session's as sid and the signing key's as kid. */
 
 #include "shared/util.h"
@@ -16,12 +16,13 @@ typedef struct AccessToken {
 
 void access_token_done(AccessToken *t);
 
-/* key: a private key on P-256 as PEM. now: s since the epoch. To be freed. */
+/* key: a private key on P-256 as PEM. now: s since the epoch. The caller frees the token. */
 int access_token_new(const char *key_id, const char *key, const char *user, const char *session, uint64_t now,
                      char **ret);
 
-/* The key that the token names, without any check of it; to be freed. -EACCES when it is no token of our form. */
+/* Returns the key id that the token names, without checking the token; the caller frees it. -EACCES if the
+ * token does not have our form. */
 int access_token_key_id(const char *token, char **ret);
 
-/* key: a public key as PEM. -EACCES when the token was not signed by it, or has expired. */
+/* key: a public key as PEM. -EACCES if the key did not sign the token, or the token has expired. */
 int access_token_check(const char *key, const char *token, uint64_t now, AccessToken *ret);

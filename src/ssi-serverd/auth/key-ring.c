@@ -7,9 +7,8 @@
 #include "auth/key-ring.sql.h"
 
 #define REFRESH_USEC     (600 * USEC_PER_SEC)
-#define READ_MIN_USEC    USEC_PER_SEC /* between two readings for unknown keys */
+#define READ_MIN_USEC    USEC_PER_SEC /* between two reads for unknown keys */
 #define WAITING_MAX      64
-/* Longer than until the next refresh and the life of a token together. */
 
 typedef struct PublicKey {
         char id[ACCESS_KEY_ID_LENGTH + 1];
@@ -28,8 +27,8 @@ struct KeyRing {
         PublicKey *keys;
         bool published;
         bool reading;
-        bool again; /* somebody began to wait after the reading had begun */
-        uint64_t read_usec; /* CLOCK_MONOTONIC, of the last reading's begin */
+        bool again; /* a waiter came after the read had begun */
+        uint64_t read_usec; /* CLOCK_MONOTONIC, start of the last read */
         sd_event_source *refresh_timer, *read_timer;
         Waiting waiting[WAITING_MAX];
         size_t n_waiting;
@@ -122,7 +121,8 @@ static int on_read_timer(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* At once, unless that has been so a moment ago: whoever makes up key ids makes us read the keys, once a second. */
+/* Reads at once, or up to a second after the last read, so that made-up key ids cause at most one read per
+ * second. */
 static void ring_read(KeyRing *ring)
 {
         if (sd_event_source_set_time(ring->read_timer, ring->read_usec + READ_MIN_USEC) < 0 ||
@@ -138,7 +138,7 @@ static void on_published(PGresult *res, int error, void *userdata)
                 if (error != -ECANCELED)
                         log_warning("Cannot publish the key of the access tokens, trying again: %s",
                                     db_result_message(res));
-                return; /* the timer or the pool comes back, and with it the question */
+                return; /* the timer, or the pool when it reconnects, tries again */
         }
         ring->published = true;
         if (!ring->reading)

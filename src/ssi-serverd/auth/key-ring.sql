@@ -3,6 +3,7 @@
 -- name: ring_read_now
 SELECT id, public_key FROM access_token_keys WHERE expires_at > now()
 
+-- An hour is longer than the time to the next refresh and the life of a token together.
 -- name: key_ring_refresh
 WITH gone AS (DELETE FROM access_token_keys WHERE expires_at < now() AND id <> :id)
  INSERT INTO access_token_keys (id, public_key, expires_at)

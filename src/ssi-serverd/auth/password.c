@@ -13,7 +13,7 @@ typedef struct PasswordJob {
         PasswordPool *pool;
         char *password;
         bool verify;
-        bool known;                        /* verify: hash is a user's */
+        bool known;                        /* for verify: hash belongs to a user */
         char hash[crypto_pwhash_STRBYTES];
         int r;
         password_callback_t callback;
@@ -39,7 +39,7 @@ static void job_free(PasswordJob *j)
         free(j);
 }
 
-/* In a worker thread. */
+/* Runs in a worker thread. */
 static void job_work(void *userdata)
 {
         PasswordJob *j = userdata;
@@ -74,7 +74,7 @@ static void pool_dispatch(PasswordPool *p)
                 DL_DELETE(p->waiting, j);
                 r = worker_run(p->uv, job_work, job_done, j);
                 if (r < 0) {
-                        /* The threads are busy with other things: the next that ends comes back here. */
+                        /* The threads are busy with other work: try again when one of our jobs ends. */
                         DL_PREPEND(p->waiting, j);
                         if (p->n_running > 0)
                                 return;

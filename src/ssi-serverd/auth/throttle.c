@@ -4,12 +4,13 @@
 
 #include "auth/throttle.h"
 
-/* Direct-mapped: of two keys with one slot, the first keeps it until its window is over, and the other is not counted.
- * The random hash key makes that nobody's choice, and never locks out one for another's failures. */
+/* Direct-mapped: if two keys share a slot, the first one keeps it until its window ends, and the other is
+ * not counted. The random hash key keeps clients from choosing a slot, and no key is locked out for
+ * another's failures. */
 #define N_SLOTS 8192
 
 typedef struct Slot {
-        uint64_t hash; /* of the key that is counted */
+        uint64_t hash; /* of the counted key */
         uint64_t since;
         unsigned n;
 } Slot;

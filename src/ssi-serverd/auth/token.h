@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Identifiers and secrets. A secret is 256 random bits, shown once and kept only as a hash: there is nothing to guess,
- * so a fast hash does. */
+/* Identifiers and secrets. A secret is 256 random bits, shown once and stored only as a hash: it cannot be
+ * guessed, so a fast hash is enough. */
 
 #include "shared/util.h"
 
@@ -17,11 +17,11 @@ void id_new(const char *prefix, char ret[static ID_MAX]);
 /* "ssi_<kind>_" and 256 random bits in base64url. kind: at most 10 letters. */
 void token_new(const char *kind, char ret[static TOKEN_MAX]);
 
-/* BLAKE2b-256 of the token, as PostgreSQL's text form of a bytea ("\x…"). */
+/* BLAKE2b-256 of the token, in PostgreSQL's text form of a bytea ("\x…"). */
 void token_hash(const char *token, char ret[static TOKEN_HASH_MAX]);
 
-/* A token encrypted so that only who has another one can read it (XSalsa20 and Poly1305, the key is a keyed BLAKE2b of
- * that other one), as PostgreSQL's text form of a bytea. */
+/* Encrypts a token so that it can be read only with another token (XSalsa20 and Poly1305; the key is a keyed
+ * BLAKE2b of the other token). In PostgreSQL's text form of a bytea. */
 void token_seal(const char *token, const char *by, char ret[static TOKEN_SEALED_MAX]);
-/* -EBADMSG when it is not sealed by that one. */
+/* -EBADMSG if it was not sealed by that token. */
 int token_open(const char *sealed, const char *by, char ret[static TOKEN_MAX]);

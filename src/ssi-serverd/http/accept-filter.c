@@ -5,8 +5,8 @@
 
 #include "http/accept-filter.h"
 
-/* Connections looked at in one turn of the event loop. What comes next may be a TLS handshake of a millisecond for each,
- * and the requests of others take several turns. */
+/* Connections handled in one turn of the event loop. Each may cost a TLS handshake of a millisecond next,
+ * and other clients' requests take several turns. */
 #define READY_MAX 4
 
 typedef struct Waiting {
@@ -17,7 +17,7 @@ typedef struct Waiting {
 } Waiting;
 
 struct AcceptFilter {
-        int epoll; /* of its own: sd-event would ask for all that are ready before each single one */
+        int epoll; /* separate: sd-event would ask for all that are ready before each single one */
         sd_event_source *io;
         Wheel *wheel;
         unsigned seconds, n_waiting;
@@ -27,7 +27,7 @@ struct AcceptFilter {
         void *userdata;
 };
 
-/* 1 with something to read, 0 at its end, negative errno. */
+/* Returns 1 when there is something to read, 0 at the end, or a negative errno. */
 static int peek(int fd)
 {
         char c;
@@ -36,7 +36,7 @@ static int peek(int fd)
         return n < 0 ? -errno : (int) n;
 }
 
-/* Gives its descriptor. */
+/* Returns its descriptor. */
 static int waiting_remove(Waiting *w)
 {
         AcceptFilter *f = w->filter;

@@ -114,7 +114,7 @@ void conn_kill(HttpConn *c)
         if (!c->wsi)
                 return;
         lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
-        /* lws looks at its timers only after I/O: make some. */
+        /* lws checks its timers only after I/O: cause some. */
         lws_cancel_service(c->server->context);
         uv_bridge_kick(c->server->uv);
 }
@@ -132,7 +132,8 @@ void conn_read(HttpConn *c, bool enable)
         if (!c->wsi)
                 return;
         lws_rx_flow_control(c->wsi, enable);
-        /* What OpenSSL has read already makes the socket readable no more; any event lets lws look for it. */
+        /* OpenSSL may have read everything already, so the socket is no longer readable; any event makes lws
+         * check. */
         if (enable && c->tls)
                 lws_callback_on_writable(c->wsi);
         uv_bridge_kick(c->server->uv);
@@ -183,13 +184,13 @@ void conn_answer(HttpConn *c, const char *head, size_t head_size, const void *bo
                 c->lingering = true;
                 wheel_arm(c->server->wheel, &c->timer, HTTP_LINGER_SECONDS, on_timeout, c);
         } else if (close && c->in_callback)
-                c->close = true; /* lws sends first what it still has */
+                c->close = true; /* lws first sends what it still has */
         else {
                 bool partial = lws_partial_buffered(c->wsi);
 
                 if (lws_http_transaction_completed(c->wsi) || (close && !partial))
                         conn_close(c);
-                else /* also for what is left for lws to send */
+                else /* also for output that lws still holds */
                         conn_await_request(c, HTTP_IDLE_SECONDS);
         }
 }

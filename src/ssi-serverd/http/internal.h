@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the files of the HTTP layer share.
+/* Shared by the files of the HTTP layer.
  *
  * The life of a request on libwebsockets (4.1):
  *
- * 1. An accepted socket is handed to lws once there is something to read; on_lws_event() (http-server.c) gets its first
- *    callback and makes an HttpConn, which lives until lws says WSI_DESTROY.
- * 2. LWS_CALLBACK_HTTP: the headers are there. lws sits in its state ESTABLISHED (this is why the vhosts have a mount
- *    that calls back: without one the state would be DOING_TRANSACTION, in which lws does not read and a readable
- *    socket spins). request_new() copies what is needed, since lws drops the headers early.
+ * 1. An accepted socket is handed to lws once there is something to read; on_lws_event() (server.c) gets its
+ *    first callback and makes an HttpConn, which lives until lws reports WSI_DESTROY.
+ * 2. LWS_CALLBACK_HTTP: the headers have arrived. lws is in its state ESTABLISHED. (This is why the vhosts have
+ *    a mount with callbacks: without one the state would be DOING_TRANSACTION, in which lws does not read and
+ *    a readable socket spins.) request_new() copies what is needed, since lws drops the headers early.
  * 3. A body is collected in LWS_CALLBACK_HTTP_BODY; then, or at once without one, the request is queued.
- * 4. It is dispatched when lws has returned to the loop, never from inside lws. This is a must with a body: when that
- *    has been pipelined lws reads it from the wrong place, and would do so for ever once the transaction is over; as
- *    long as it is not, our next callback notices and ends the connection.
- * 5. Reading goes on while the handler thinks. The peer's end ends the request; bytes that come early (pipelining) are
- *    dropped, and the answer says that it is the last. Turning reading off instead is no way: lws would look at no
- *    event of the socket at all and spin on a writable one.
- * 6. conn_answer() writes head and body in one go; what the socket does not take is kept by lws. Then lws is told that
- *    the transaction is over, or, when the connection cannot be used any further, it lingers: the rest of the body is
- *    read and dropped for a while, so that closing does not reset the connection under an answer yet unread.
+ * 4. It is dispatched when lws has returned to the loop, never from inside lws. With a body this is vital: if the
+ *    body was pipelined, lws reads it from the wrong place, and would do so forever once the transaction is over;
+ *    as long as it is not, our next callback notices and ends the connection.
+ * 5. Reading continues while the handler works. If the peer closes, the request ends; bytes that come early
+ *    (pipelining) are dropped, and the answer says that it is the last. Disabling reads instead does not work:
+ *    lws would ignore all events of the socket and spin on a writable one.
+ * 6. conn_answer() writes head and body in one go; lws keeps what the socket does not accept. Then lws is told that
+ *    the transaction is over, or, if the connection cannot be reused, it lingers: the rest of the body is read
+ *    and dropped for a while, so that closing does not reset the connection under an unread answer.
  */
 
 #include <libwebsockets.h>
@@ -33,12 +33,13 @@
 typedef struct StaticFiles StaticFiles;
 
 #define HTTP_HEAD_SECONDS     20                  /* for the handshake and the first request's head */
-#define HTTP_IDLE_SECONDS     60                  /* between requests, the next one's head with it */
-#define HTTP_REQUEST_SECONDS  60                  /* for a handler to answer, for an answer to be taken */
+#define HTTP_IDLE_SECONDS     60                  /* between requests, including the next one's head */
+#define HTTP_REQUEST_SECONDS  60                  /* for a handler to answer, and for the peer to read the
+                                                   * answer */
 #define HTTP_BODY_SECONDS     30                  /* for a body to arrive */
 #define HTTP_LINGER_SECONDS   3
 #define HTTP_LINGER_BYTES     ((size_t) 256 * 1024)
-#define HTTP_EARLY_MAX        16                  /* portions of early bytes */
+#define HTTP_EARLY_MAX        16                  /* chunks of early bytes */
 #define HTTP_PARAMS_MAX       8
 #define HTTP_USER_MAX         32
 #define SSE_QUEUE_MAX         ((size_t) 1024 * 1024)
@@ -56,7 +57,8 @@ struct HttpListener {
         HttpListener *next;
         HttpServer *server;
         Listener *listener;   /* NULL once the server shuts down */
-        AcceptFilter *silent; /* of its own, so that a queue of handshakes does not stand before what needs none */
+        AcceptFilter *silent; /* one per listener, so that connections without TLS do not queue behind
+                               * handshakes */
         bool tls;
 };
 
@@ -64,7 +66,7 @@ struct HttpServer {
         sd_event *event;
         UvBridge *uv;
         Wheel *wheel;
-        struct lws_context *context; /* set to NULL by lws itself at the end */
+        struct lws_context *context; /* lws sets it to NULL at the end */
         struct lws_vhost *plain, *tls;
         StaticFiles *files;
         char *cert_file, *key_file;
@@ -84,11 +86,11 @@ struct HttpServer {
         void *ws_userdata;
         size_t ws_partial; /* bytes of unfinished messages */
 
-        HttpConn *deferred; /* each with something to do when lws has returned */
+        HttpConn *deferred; /* connections with a function to call once lws has returned */
 
         HttpConn *conns;
         unsigned n_conns, max_conns;
-        unsigned peak_conns; /* the most since memory was last given back */
+        unsigned peak_conns; /* the maximum since memory was last trimmed */
         bool listeners_paused;
 
         sd_event_source *shutdown_timer, *shutdown_idle_timer, *shutdown_defer;
@@ -114,13 +116,13 @@ struct HttpConn {
         bool tls;
         bool in_callback;      /* inside lws' callback for this socket */
         bool lingering;
-        bool used;             /* it has carried a request */
-        bool close;            /* to be closed at the end of the callback */
+        bool used;             /* it has served a request */
+        bool close;            /* close it at the end of the callback */
 };
 
 typedef enum RequestState {
         REQUEST_BODY,     /* the body is being read */
-        REQUEST_READY,    /* waits for its turn */
+        REQUEST_READY,    /* queued for dispatch */
         REQUEST_PENDING,  /* a handler has it */
         REQUEST_ANSWERED,
 } RequestState;
@@ -131,11 +133,11 @@ typedef struct Param {
 
 struct HttpRequest {
         unsigned n_ref;
-        HttpConn *conn; /* NULL when it is gone */
+        HttpConn *conn; /* NULL when the connection is gone */
         RequestState state;
         int method;     /* LWSHUMETH_… */
-        const char *route; /* a pattern, or a literal; NULL before it is dispatched */
-        uint64_t begun;    /* when it was dispatched; CLOCK_MONOTONIC, usec */
+        const char *route; /* a pattern, or a literal; NULL before the dispatch */
+        uint64_t begun;    /* time of the dispatch; CLOCK_MONOTONIC, usec */
         bool head;
         bool close;     /* the answer is the connection's last */
         bool embeddable;
@@ -158,59 +160,59 @@ struct HttpRequest {
         const char *log_fields[4];
         char log_id[HTTP_REQUEST_ID_MAX + 16], log_route[128], log_user[HTTP_USER_MAX + 16];
 
-        char *headers;  /* those added by the handler, each with its CRLF */
+        char *headers;  /* added by the handler, each with its CRLF */
         void *userdata;
         void (*destroy)(void *userdata);
 };
 
-/* http-conn.c */
+/* conn.c */
 HttpConn *conn_get(struct lws *wsi);
-/* The connection is gone for all but lws: tells whoever used it. */
+/* The connection is gone, except for lws: tells its request, stream or WebSocket. */
 void conn_detach(HttpConn *c);
 void conn_free(HttpConn *c);
-/* Ends the connection when no request comes within so long. lws' own timers are a sorted list that is walked for each
- * new one: with thousands of silent connections nothing else would be done. */
+/* Closes the connection if no request comes in time. lws' own timers are a sorted list, walked for each new
+ * timer: with thousands of silent connections the server would do nothing else. */
 void conn_await_request(HttpConn *c, unsigned seconds);
-/* Closes without ceremony, from anywhere. */
+/* Closes at once, from anywhere. */
 void conn_kill(HttpConn *c);
-/* Closes in good order: what lws still has is sent. */
+/* Closes gracefully: lws first sends what it still has. */
 void conn_close(HttpConn *c);
-/* Calls f once when lws has returned to the loop, unless the connection is gone by then. */
+/* Calls f once, when lws has returned to the loop, unless the connection is gone by then. */
 void conn_defer(HttpConn *c, void (*f)(HttpConn *c));
 void conns_run_deferred(HttpServer *s);
 void conn_want_write(HttpConn *c);
-/* Whether the socket is read. For WebSockets only. */
+/* Whether to read the socket. For WebSockets only. */
 void conn_read(HttpConn *c, bool enable);
-/* Writes the answer to the current request and ends it; head is a whole header block. */
+/* Writes the answer to the current request and ends the request; head is a complete header block. */
 void conn_answer(HttpConn *c, const char *head, size_t head_size, const void *body, size_t body_size, bool close);
-/* The body of a request that is already answered. Negative: close. */
+/* Drops body data of a request that is already answered. Negative: close. */
 int conn_linger(HttpConn *c, size_t n);
 
-/* http-request.c */
-/* From the headers that lws has parsed. Answers bad ones itself. 0 when it is ready or waits for its body or has been
- * answered; negative: close without an answer. */
+/* request.c */
+/* Makes a request from the headers that lws has parsed. Answers bad ones itself. 0 when the request is
+ * ready, waits for its body or has been answered; negative: close without an answer. */
 int request_begin(HttpConn *c, int method, const char *uri, size_t uri_size);
 int request_body(HttpConn *c, const void *data, size_t n);
 int request_body_complete(HttpConn *c);
-/* Ends the tie to the connection; drops its reference. */
+/* Separates the request from its connection and drops the connection's reference. */
 void request_detach(HttpConn *c);
 
-/* http-respond.c */
-/* Content-Type and -Length are left out for a NULL content_type. head gets the whole header block, NULL when out of
- * memory. */
+/* respond.c */
+/* A NULL content_type omits Content-Type and Content-Length. The result is the complete header block, or
+ * NULL when out of memory. */
 char *respond_head(HttpRequest *req, HttpConn *c, int status, const char *content_type, size_t content_length,
                    const char *cache_control, size_t *ret_size);
 void respond_bytes(HttpRequest *req, int status, const char *content_type, const char *cache_control,
                    const void *data, size_t n);
-/* A problem without a request, as a whole answer that closes the connection. */
+/* Sends a problem without a request, as a complete answer that closes the connection. */
 void respond_refuse(HttpConn *c, int status, const char *type, const char *detail);
 const char *status_phrase(int status);
-/* The request goes to who answers it. route: borrowed, lives as long as the server. */
+/* Called when the request is dispatched. route: borrowed, valid as long as the server. */
 void request_begun(HttpRequest *req, const char *route);
-/* Counts the answer that is being given. */
+/* Counts the answer. */
 void respond_observe(HttpRequest *req, int status);
 
-/* http-route.c */
+/* route.c */
 struct Route {
         Route *next;
         char *method, *pattern;
@@ -218,16 +220,16 @@ struct Route {
         void *userdata;
 };
 void routes_free(Route *routes);
-/* Finds the handler and calls it, or answers 404, 405 or with a file. */
+/* Calls the matching handler, or answers with 404, 405 or a file. */
 void route_dispatch(HttpServer *s, HttpRequest *req);
 const char *method_name(int method);
 
-/* http-log.c */
+/* log.c */
 void request_identify(HttpRequest *req, struct lws *wsi);
 void request_answered(HttpRequest *req);
 
-/* http-server.c */
-/* Open connections, whether lws has heard of them or not. */
+/* server.c */
+/* Open connections, whether lws knows them yet or not. */
 unsigned server_count_conns(HttpServer *s);
 void server_conn_gone(HttpServer *s);
 
@@ -236,7 +238,8 @@ int sse_on_writable(SseStream *stream);
 void sse_detach(SseStream *stream); /* calls closed and frees it */
 
 /* ws.c */
-/* A request to upgrade to protocol. 0 lets lws go on with the handshake; negative: refused and answered. */
+/* Handles a request to upgrade to protocol. 0 lets lws continue with the handshake; negative: refused and
+ * answered. */
 int ws_on_upgrade(HttpConn *c, const char *protocol);
 void ws_on_established(WsConn *ws);
 int ws_on_receive(WsConn *ws, const char *data, size_t n);

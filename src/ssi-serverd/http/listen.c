@@ -9,7 +9,7 @@
 
 #include "http/listen.h"
 
-/* Connections taken in one turn of the event loop, so that a flood of them does not starve the others. */
+/* Connections accepted per turn of the event loop, so that a flood does not starve the others. */
 #define ACCEPT_MAX          64
 #define FULL_PAUSE_USEC     (USEC_PER_SEC / 2)
 
@@ -30,7 +30,7 @@ union sockaddr_any {
 
 static void set_option(int fd, int level, int option, int value)
 {
-        /* Each of these only tunes; a socket that knows it not does without. */
+        /* These are only optimizations; a socket without the option works, too. */
         (void) setsockopt(fd, level, option, &value, sizeof(value));
 }
 
@@ -41,7 +41,7 @@ static void tune(int fd)
         set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 30);
         set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
         set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
-        /* Ends a connection whose peer takes nothing any more, even if it still answers (ms). */
+        /* Ends a connection whose peer no longer reads, even if it still answers (ms). */
         set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 45000);
 }
 
@@ -62,14 +62,15 @@ static int on_accept(sd_event_source *source, int fd, uint32_t revents, void *us
 
                 if (conn < 0) {
                         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                                /* The socket stays readable: look again when something may have been freed. */
+                                /* The socket stays readable: try again when a descriptor may have been
+                                 * freed. */
                                 (void) sd_event_source_set_enabled(l->io, SD_EVENT_OFF);
                                 (void) sd_event_source_set_time_relative(l->retry, FULL_PAUSE_USEC);
                                 return sd_event_source_set_enabled(l->retry, SD_EVENT_ONESHOT);
                         }
                         if (errno == EAGAIN)
                                 return 0;
-                        continue; /* that connection has already failed; the next may be well */
+                        continue; /* this connection has already failed; the next one may be fine */
                 }
                 tune(conn);
                 l->accepted(conn, l->userdata);

@@ -12,7 +12,7 @@ static bool id_is_usable(const char *s, size_t n)
                strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n;
 }
 
-/* That of the client or of the proxy before us, so that its log and ours can be laid side by side. */
+/* The id given by the client or by the proxy before us, so that its log and ours can be matched. */
 void request_identify(HttpRequest *req, struct lws *wsi)
 {
         static const char header[] = "x-request-id:";
@@ -31,7 +31,7 @@ void request_identify(HttpRequest *req, struct lws *wsi)
                 snprintf(req->id + 2 * i, 3, "%02x", random[i]);
 }
 
-/* Which are the fields of the request's lines. */
+/* Fills in the log fields of the request. */
 static void fill_fields(HttpRequest *req)
 {
         size_t n = 0;

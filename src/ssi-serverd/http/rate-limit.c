@@ -3,9 +3,9 @@
 
 #include "http/rate-limit.h"
 
-/* Each slot holds the time at which its client will have been silent long enough to owe nothing (GCRA, the leaky bucket of
- * ATM). Direct-mapped: a slot that owes something stays its client's, and another client that falls on it goes unlimited
- * meanwhile. The random hash key makes that nobody's choice. */
+/* Each slot holds the time at which its client's allowance is full again (GCRA, the leaky bucket of ATM).
+ * Direct-mapped: a slot that is in use stays with its client, and another client that maps to it is not
+ * limited until then. The random hash key keeps clients from choosing their slot. */
 #define N_SLOTS 8192
 
 typedef struct Slot {

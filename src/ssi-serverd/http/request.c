@@ -116,7 +116,7 @@ void *http_request_userdata(HttpRequest *req)
         return req->userdata;
 }
 
-/* "application/json", perhaps with parameters behind. */
+/* "application/json", possibly with parameters. */
 static bool content_type_is_json(const char *type)
 {
         const char *rest;
@@ -145,7 +145,7 @@ json_object *http_request_json(HttpRequest *req)
         return req->json;
 }
 
-/* 0 with NULL when the header is absent; -EBADMSG when it is too long or not plain text. */
+/* 0 with NULL if the header is absent; -EBADMSG if it is too long or not plain text. */
 static int header_dup(struct lws *wsi, enum lws_token_indexes header, char **ret)
 {
         char buffer[HEADER_MAX];
@@ -165,7 +165,7 @@ static int header_dup(struct lws *wsi, enum lws_token_indexes header, char **ret
         return 0;
 }
 
-/* The nearest proxy's view of its peer: the last element. Ignored unless it is an address. */
+/* The nearest proxy's peer: the last element. Ignored unless it is an address. */
 static int peer_from_proxy(HttpConn *c, char **ret)
 {
         _cleanup_free_ char *forwarded = NULL;
@@ -275,7 +275,7 @@ static int parse_headers(HttpRequest *req, HttpConn *c, const char *uri, size_t 
         return peer_from_proxy(c, &req->peer);
 }
 
-/* 0 without a body, 1 with one; a status of HTTP when it cannot be taken. */
+/* 0 without a body, 1 with one, or an HTTP status if it cannot be accepted. */
 static int parse_length(HttpRequest *req, HttpConn *c)
 {
         _cleanup_free_ char *length = NULL;
@@ -339,7 +339,7 @@ static int request_refuse(HttpRequest *req, int status)
         req->close = true;
         switch (status) {
         case 411:
-                http_respond_problem(req, 411, "length-required", "A body needs a Content-Length.");
+                http_respond_problem(req, 411, "length-required", "Send a Content-Length header with the body.");
                 break;
         case 413:
                 http_respond_problem(req, 413, "too-large", "The body is too large.");
@@ -365,18 +365,18 @@ int request_begin(HttpConn *c, int method, const char *uri, size_t uri_size)
         if (r == -ENOMEM)
                 return r;
         if (r < 0) {
-                /* What may follow is not looked for. */
+                /* Only a Content-Length announces a body here. */
                 req->body_length = lws_hdr_total_length(c->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0;
                 return request_refuse(req, 400);
         }
         r = parse_length(req, c);
         if (r > 1) {
-                /* Something follows even when its length is not known. */
+                /* There is a body even if its length is unknown. */
                 req->body_length = MAX(req->body_length, 1U);
                 return request_refuse(req, r);
         }
         if (r == 0) {
-                /* lws announces the completion of an empty POST, and only that. */
+                /* lws reports the completion of an empty POST, but of no other empty body. */
                 if (req->method == LWSHUMETH_POST)
                         return 0;
                 return request_ready(c);

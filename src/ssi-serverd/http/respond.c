@@ -7,7 +7,8 @@
 
 #define HEADERS_MAX 8192
 
-/* On every answer. Scripts, styles and connections from this origin only, nothing inline, no frames around us. */
+/* For every answer: scripts, styles and connections from this origin only, nothing inline, no framing by
+ * others. */
 static const char security_headers[] =
         "Content-Security-Policy: default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
         "frame-ancestors 'none'; object-src 'none'\r\n"
@@ -208,7 +209,7 @@ int http_respond_add_header(HttpRequest *req, const char *name, const char *valu
 {
         char *headers;
 
-        /* Nothing that could end the header and begin another. */
+        /* Nothing that could end this header and start another. */
         if (strpbrk(name, "\r\n: ") || strpbrk(value, "\r\n"))
                 return -EINVAL;
         if (req->headers && strlen(req->headers) + strlen(name) + strlen(value) + 4 > HEADERS_MAX)

@@ -68,7 +68,7 @@ static void params_clear(HttpRequest *req)
         }
 }
 
-/* 1 with the parameters set when the path matches, 0 when not. A parameter takes one segment that is not empty. */
+/* 1 with the parameters set if the path matches, 0 if not. A parameter matches one non-empty segment. */
 static int route_match(const char *pattern, HttpRequest *req)
 {
         const char *path = req->path;
@@ -102,7 +102,7 @@ static int route_match(const char *pattern, HttpRequest *req)
         }
 }
 
-/* Appends the method of a route that matches the path to the list for Allow. */
+/* Appends the method of a route that matches the path to the Allow list. */
 static int allow_append(char **allow, const Route *r)
 {
         const char *also = streq(r->method, "GET") ? ", HEAD" : "";
@@ -152,7 +152,7 @@ void route_dispatch(HttpServer *s, HttpRequest *req)
         if (allow)
                 respond_not_allowed(req, allow);
         else if (api || !s->files)
-                http_respond_problem(req, 404, "not-found", "There is no such resource.");
+                http_respond_problem(req, 404, "not-found", "The resource does not exist.");
         else if (req->method != LWSHUMETH_GET)
                 respond_not_allowed(req, "GET, HEAD");
         else {

@@ -7,10 +7,10 @@
 #include "shared/log.h"
 #include "loop/uv-loop-internal.h"
 
-/* Descriptors that are not connections: database, journal, files, timers. */
+/* Descriptors other than connections: database, journal, files, timers. */
 #define FDS_RESERVED 64
 
-/* As many at once that the memory they took is worth a look: some 30 MB. */
+/* With this many connections at once, the memory they took is worth trimming: some 30 MB. */
 #define CONNS_TRIM_MIN 1000
 
 static void on_lws_log(int level, const char *line)
@@ -24,7 +24,7 @@ static int on_http(HttpConn *c)
         int size, method;
 
         lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
-        /* Bytes that arrive while a request is under way: lws drops them and announces that request once more. */
+        /* Bytes that arrive while a request is under way: lws drops them and announces the request again. */
         if (c->request && c->request->state != REQUEST_BODY && c->early++ < HTTP_EARLY_MAX) {
                 c->request->close = true;
                 return 0;
@@ -132,7 +132,7 @@ static const struct lws_http_mount mount = {
         .origin_protocol = LWSMPRO_CALLBACK,
 };
 
-/* lws' own pings cost a walk of a sorted list each; ws.c does it. */
+/* Each of lws' own pings costs a walk of a sorted list; ws.c pings instead. */
 static const lws_retry_bo_t no_pings = {};
 
 static int create_vhost(HttpServer *s, bool tls, struct lws_vhost **ret)
@@ -278,8 +278,8 @@ HttpServer *http_server_free(HttpServer *s)
         sd_event_source_disable_unref(s->shutdown_defer);
         s->shutdown_timer = s->shutdown_idle_timer = s->shutdown_defer = NULL;
         free_listeners(s);
-        /* On a foreign loop the context goes in steps, with turns of the loop between them; at the last one lws sets
-         * the pointer to NULL. */
+        /* On a foreign loop lws frees the context in steps, with turns of the loop between them; in the last
+         * step it sets the pointer to NULL. */
         for (int i = 0; i < 1000 && s->context; i++) {
                 lws_context_destroy(s->context);
                 uv_bridge_pump(s->uv);
@@ -338,11 +338,11 @@ static void on_request_begun(int fd, void *userdata)
         HttpServer *s = l->server;
         struct lws *wsi;
 
-        /* lws closes fd when it does not take it. */
+        /* On failure, lws closes fd. */
         wsi = lws_adopt_socket_vhost(l->tls ? s->tls : s->plain, fd);
         if (wsi) {
-                /* lws makes a table for the headers at once, and looks through all of them when a connection ends. It makes
-                 * another when it reads the first. */
+                /* lws allocates a header table at once, and searches all tables when a connection ends. It
+                 * allocates one again when it reads the first header. */
                 if (l->tls)
                         (void) lws_http_headers_detach(wsi);
                 conn_await_request(lws_get_opaque_user_data(wsi), HTTP_HEAD_SECONDS);
@@ -411,14 +411,15 @@ int http_server_set_websocket(HttpServer *s, const char *path, const WsHandler *
 
 void server_conn_gone(HttpServer *s)
 {
-        /* Thousands of connections leave holes that malloc keeps for the next ones; give them back when most are gone. */
+        /* Thousands of connections leave holes that malloc keeps for later ones; return them when most
+         * connections are gone. */
         if (s->peak_conns >= CONNS_TRIM_MIN && s->n_conns < s->peak_conns / 8) {
                 (void) malloc_trim(0);
                 s->peak_conns = s->n_conns;
         }
         if (s->listeners_paused && !s->shutting_down && server_count_conns(s) < s->max_conns)
                 pause_listeners(s, false);
-        /* From a source of its own: done may free the server, and lws is above us on the stack. */
+        /* From a deferred source: done may free the server, but lws is above us on the stack. */
         if (s->shutdown_defer && server_count_conns(s) == 0)
                 (void) sd_event_source_set_enabled(s->shutdown_defer, SD_EVENT_ONESHOT);
 }

@@ -3,12 +3,12 @@
 
 #include "http/internal.h"
 
-/* Streams and WebSockets are told, requests may finish, and what is idle goes after a moment: a request that its client has
- * just sent would otherwise end in a reset. The listening sockets are the service manager's, where further clients wait for
- * the next instance. */
+/* Streams and WebSockets are told, requests may finish, and idle connections are closed after a moment:
+ * without it, a request that a client has just sent would end in a reset. The listening sockets belong to
+ * the service manager, where further clients wait for the next instance. */
 
-/* For a request that was on its way when the shutdown began: on a connection that has carried some already, and on a
- * new one, which the kernel may just have accepted for us. */
+/* For a request that was in transit when the shutdown began, on a used connection or on one that the kernel
+ * has just accepted for us. */
 #define SHUTDOWN_IDLE_USEC  (300 * USEC_PER_MSEC)
 #define SHUTDOWN_FRESH_USEC (2 * USEC_PER_SEC)
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "http/internal.h"
 
-/* What one write to the socket takes from the queue. */
+/* The most that one write takes from the queue. */
 #define SSE_WRITE_MAX ((size_t) 64 * 1024)
 
 struct SseStream {
         HttpConn *conn;
         void (*closed)(SseStream *stream, void *userdata);
         void *userdata;
-        char *queue;        /* begins with LWS_PRE bytes of room for lws */
-        size_t start, size; /* what is still to be sent; offsets behind that room */
+        char *queue;        /* begins with LWS_PRE bytes reserved for lws */
+        size_t start, size; /* what remains to be sent; offsets after that room */
         size_t allocated;
         WheelTimer comment;
         bool closing;
@@ -103,7 +103,8 @@ int sse_send(SseStream *s, const char *event, const char *data, size_t data_len)
                 return -EINVAL;
         r = queue_reserve(s, event_len + data_len + strlen("event: \ndata: \n\n"));
         if (r < 0) {
-                /* A client that comes back reads the lists again; one that has missed an event must come back. */
+                /* A client that reconnects reads the lists again; one that missed an event must
+                 * reconnect. */
                 s->closing = true;
                 conn_kill(s->conn);
                 return r;

@@ -64,8 +64,8 @@ static const char *content_type(const char *name)
         return "application/octet-stream";
 }
 
-/* A step down the folders. -ENOENT also for what must not be seen: hidden files, symlinks, the way up. (openat2() would
- * do all steps at once, but RestrictSUIDSGID= takes it away.) */
+/* Opens one path component. -ENOENT also for what must stay hidden: hidden files, symlinks, "..". (openat2()
+ * would do all components at once, but RestrictSUIDSGID= forbids it.) */
 static int open_at(int dir, const char *name, size_t n, int flags)
 {
         char segment[NAME_MAX + 1];
@@ -115,12 +115,12 @@ static int read_file(int fd, size_t size, char **ret)
         if (r < 0)
                 return r;
         if (n < size)
-                return -EIO; /* became shorter meanwhile */
+                return -EIO; /* truncated while we read it */
         *ret = TAKE_PTR(data);
         return 0;
 }
 
-/* Whether the list of If-None-Match names the tag; weak comparison. */
+/* Whether the If-None-Match list contains the tag; weak comparison. */
 static bool etag_matches(const char *list, const char *etag)
 {
         for (const char *p = list; p && (p = strstr(p, etag)); p++) {
@@ -161,9 +161,9 @@ void static_files_serve(StaticFiles *f, HttpRequest *req)
                 name = "index.html";
         fd = open_file(f, name, &st);
         if (fd == -ENOENT)
-                http_respond_problem(req, 404, "not-found", "There is no such page.");
+                http_respond_problem(req, 404, "not-found", "The page does not exist.");
         else if (fd < 0)
-                http_respond_problem(req, 503, "busy", "The file cannot be opened now.");
+                http_respond_problem(req, 503, "busy", "The file cannot be opened right now; try again.");
         else
                 serve_file(req, name, fd, &st);
 }

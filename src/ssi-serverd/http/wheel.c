@@ -3,14 +3,15 @@
 
 #include "http/wheel.h"
 
-/* About twice the longest time, so that a timer never lands in a slot that a late tick has yet to process. */
+/* About twice the longest time, so that a timer never lands in a slot that a late tick still has to
+ * process. */
 #define WHEEL_SLOTS 128
 
 struct Wheel {
         sd_event *event;
         sd_event_source *tick;
         WheelTimer *slots[WHEEL_SLOTS];
-        uint64_t last; /* the last second that was processed */
+        uint64_t last; /* the last second processed */
         unsigned n_armed;
 };
 
@@ -33,7 +34,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
         Wheel *w = userdata;
         uint64_t now = wheel_now(w);
 
-        /* After a long stall each slot needs to be looked at only once. */
+        /* After a long stall, process each slot only once. */
         if (now > w->last + WHEEL_SLOTS)
                 w->last = now - WHEEL_SLOTS;
         while (w->last < now) {
@@ -88,7 +89,7 @@ void wheel_arm(Wheel *w, WheelTimer *t, unsigned seconds, void (*fire)(WheelTime
                 w->last = now;
                 wheel_schedule(w);
         }
-        /* One more than asked for: now is rounded down. */
+        /* One more than requested, because now is rounded down. */
         t->slot = (now + MIN(MAX(seconds, 1U), (unsigned) WHEEL_SECONDS_MAX) + 1) % WHEEL_SLOTS;
         t->fire = fire;
         t->userdata = userdata;

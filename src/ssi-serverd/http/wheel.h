@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A timer wheel of one-second slots: arming and disarming cost the same with ten timers as with a hundred thousand.
- * Timers fire up to a second late, and never early unless the process had been stopped for a minute. */
+/* A timer wheel with one-second slots: arming and disarming cost the same with ten timers as with a hundred
+ * thousand. Timers fire up to a second late, and never early unless the process was stopped for a minute. */
 
 #include <systemd/sd-event.h>
 
@@ -13,7 +13,7 @@
 typedef struct Wheel Wheel;
 typedef struct WheelTimer WheelTimer;
 
-/* Embedded in what it times. Zero-initialized is disarmed. */
+/* Embed this in the object to be timed. Zero-initialized means disarmed. */
 struct WheelTimer {
         WheelTimer *prev, *next;
         unsigned slot;

@@ -1,32 +1,32 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "http/internal.h"
 
-/* Messages written in one turn, as long as the socket takes them. */
+/* Messages written per turn, as long as the socket accepts them. */
 #define WS_BURST 64
 
 typedef struct Message {
         struct Message *next;
         size_t size;
-        unsigned char data[]; /* begins with LWS_PRE bytes of room for lws */
+        unsigned char data[]; /* begins with LWS_PRE bytes reserved for lws */
 } Message;
 
 struct WsConn {
         HttpConn *conn;
         void *data;
 
-        char *partial; /* the message that is being received */
+        char *partial; /* the message being received */
         size_t partial_size, partial_allocated;
 
         Message *queue, *queue_tail;
         size_t queued; /* bytes */
 
         WheelTimer timer;
-        uint64_t heard; /* seconds of the wheel */
+        uint64_t heard; /* of the last input; seconds of the wheel */
         bool established, paused;
-        bool pinged;    /* since something was heard */
+        bool pinged;    /* since the last input */
         bool want_ping;
-        bool closing;   /* nothing is delivered any more, the queue then the close frame go out */
-        bool goodbye;   /* lws has been told */
+        bool closing;   /* nothing more is delivered; what is queued and then the close frame are sent */
+        bool goodbye;   /* lws has been told to close */
         int close_code;
         char close_reason[124];
 };
@@ -72,12 +72,12 @@ static void on_close_timeout(WheelTimer *t, void *userdata)
         conn_kill(w->conn);
 }
 
-/* At the earliest time at which something could be due. */
+/* Runs at the earliest time when something could be due. */
 static void on_alive_timeout(WheelTimer *t, void *userdata)
 {
         WsConn *w = userdata;
         Wheel *wheel = w->conn->server->wheel;
-        /* Who is not listened to cannot be blamed for silence, and still wants to know that we are there. */
+        /* While we do not read from the peer, its silence means nothing, but it still needs our pings. */
         uint64_t silence = w->paused ? WS_PING_SECONDS : wheel_now(wheel) - w->heard;
 
         if (silence >= WS_SILENCE_SECONDS) {
@@ -116,14 +116,14 @@ int ws_on_upgrade(HttpConn *c, const char *protocol)
         if (method < 0)
                 return -EPROTO;
         if (strcasecmp(protocol, "websocket") != 0) {
-                respond_refuse(c, 400, "bad-upgrade", "Only an upgrade to WebSocket is possible.");
+                respond_refuse(c, 400, "bad-upgrade", "Upgrade to WebSocket; no other protocol is supported.");
                 return -EPROTO;
         }
         if (!s->ws_path || strlen(s->ws_path) != (size_t) size || memcmp(s->ws_path, uri, (size_t) size) != 0) {
                 if (s->unavailable)
                         respond_refuse(c, 503, "unavailable", s->unavailable);
                 else
-                        respond_refuse(c, 404, "not-found", "There is no such WebSocket.");
+                        respond_refuse(c, 404, "not-found", "No WebSocket is served at this path.");
                 return -ENOENT;
         }
         if (s->shutting_down || s->unavailable) {
@@ -131,7 +131,7 @@ int ws_on_upgrade(HttpConn *c, const char *protocol)
                 return -ESHUTDOWN;
         }
         if (method != LWSHUMETH_GET) {
-                respond_refuse(c, 405, "method-not-allowed", "A WebSocket begins with GET.");
+                respond_refuse(c, 405, "method-not-allowed", "Use GET to open a WebSocket.");
                 return -EPROTO;
         }
 
@@ -147,10 +147,11 @@ int ws_on_upgrade(HttpConn *c, const char *protocol)
                         queue_pop(w);
                 wheel_disarm(s->wheel, &w->timer);
                 free(w);
-                respond_refuse(c, 503, "refused", "No further connection is taken now.");
+                respond_refuse(c, 503, "refused",
+                               "The server accepts no further connections right now; try again later.");
                 return -ECONNREFUSED;
         }
-        /* From here on closed() is owed, also when the handshake fails: ws_detach() sees to it. */
+        /* From here on closed() must follow even if the handshake fails: ws_detach() calls it. */
         return 0;
 }
 
@@ -171,7 +172,7 @@ static int partial_append(WsConn *w, const char *data, size_t n, size_t rest)
         char *partial;
 
         if (need > w->partial_allocated) {
-                /* As far as the frame is announced, but no more than double of what has arrived. */
+                /* As much as the frame announces, but at most twice what has arrived. */
                 want = MIN(MAX(need, MIN(need + rest, 2 * need + 4096)), WS_MESSAGE_MAX);
                 if (s->ws_partial + want - w->partial_allocated > WS_PARTIAL_MAX)
                         return -ENOBUFS;
@@ -241,8 +242,8 @@ static int flush_queue(WsConn *w)
 {
         struct lws *wsi = w->conn->wsi;
 
-        /* lws keeps what the socket does not take, and says so here. Asking the socket before each message would be a
-         * system call more. */
+        /* lws keeps what the socket does not accept, and reports it here. Polling the socket before each
+         * message would be one more system call. */
         for (unsigned i = 0; w->queue && i < WS_BURST && !lws_partial_buffered(wsi); i++) {
                 if (lws_write(wsi, w->queue->data + LWS_PRE, w->queue->size, LWS_WRITE_TEXT) < 0)
                         return -EPIPE;
@@ -258,7 +259,7 @@ int ws_send(WsConn *w, const char *text, size_t n)
         if (w->closing)
                 return -ESHUTDOWN;
         if (n > WS_QUEUE_MAX - w->queued) {
-                /* What is queued would not get through either. */
+                /* Queued messages would not get through either. */
                 while (w->queue)
                         queue_pop(w);
                 ws_close(w, 4429, "slow_down");
@@ -278,8 +279,8 @@ int ws_send(WsConn *w, const char *text, size_t n)
         w->queued += n;
         if (!w->established)
                 return 0;
-        /* At once when the socket takes it: each callback that lws is asked for costs it four calls of epoll_ctl(2). Not
-         * from within one, where what lws itself owes the peer comes first. */
+        /* Write at once if the socket accepts it: each callback requested from lws costs four calls of
+         * epoll_ctl(2). Not from within a callback, where lws must first send what it owes the peer. */
         if (w->queue == m && w->conn->wsi && !w->conn->in_callback && !w->conn->close && flush_queue(w) < 0) {
                 conn_kill(w->conn);
                 return 0;
@@ -315,8 +316,8 @@ void ws_pause(WsConn *w, bool pause)
         conn_read(w->conn, !pause);
 }
 
-/* Not by an error from lws' callback: builds with its debugging on, as Debian's is, close twice then, and the second
- * time drop the frame. */
+/* Not by an error from lws' callback: builds with debugging enabled, such as Debian's, then close twice and
+ * drop the frame the second time. */
 static void say_goodbye(HttpConn *c)
 {
         WsConn *w = c->ws;

@@ -80,8 +80,8 @@ static void add_inventory(DbArray a[static SQL_inventory_params], const Batch *b
         }
 }
 
-/* The services whose state is written, and the servers of those whose state is another one. A replay is told of when
- * it ends. */
+/* Adds the services whose state is written, and the servers of those whose state changed. The changes of a
+ * replay are published when it ends. */
 static int item_changes(const Batch *b, bool accepted_only, Changes *changes)
 {
         size_t told = SIZE_MAX;
@@ -162,7 +162,7 @@ int batch_send(Batch *b, Db *db, const char *instance, const IngestSettings *set
         static const struct {
                 const char *name, *sql;
                 unsigned n_params;
-                unsigned grace; /* the parameter that is the grace, or none */
+                unsigned grace; /* index of the grace parameter, or none */
         } statements[] = {
                 [BATCH_ITEMS] = { "items", SQL_items, SQL_items_params, SQL_items_grace },
                 [BATCH_INVENTORY] = { "inventory", SQL_inventory, SQL_inventory_params, SQL_inventory_grace },
@@ -205,7 +205,7 @@ void batch_mark_accepted(Batch *b, PGresult *res)
         }
 }
 
-/* What a replay changed, now that it is over. */
+/* The changes made by a replay that is now over. */
 static int untold_changes(const Batch *b, Changes *changes)
 {
         int r = 0;

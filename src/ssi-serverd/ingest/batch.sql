@@ -1,9 +1,9 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- The statements of ingestion, each a transaction of its own. Their parameters are arrays, but for grace.
+-- The statements of ingestion, each in its own transaction. Their parameters are arrays, except grace.
 
--- All start with the fence: it locks the server rows, lets through only those whose session is still the current one,
--- and moves the cursor. All else joins it by the number of the batch's part. A session that is taken over later waits
--- for that lock before it reads the cursor, so it never sees a cursor without its data. gap: the cursor is a gap's.
+-- All start with the fence: it locks the server rows, keeps only those whose session is still current, and moves the
+-- cursor. All else joins it by the number of the batch's part. A session that takes over later waits for that lock
+-- before it reads the cursor, so it never sees a cursor without its data. gap: the cursor belongs to a gap.
 -- fragment: fence
 WITH fence AS (
  UPDATE servers s SET last_seen = now(), resume_cursor = coalesce(i.cursor, s.resume_cursor),
@@ -15,14 +15,15 @@ WITH fence AS (
 
 -- Results, execution errors, gaps.
 --
--- A service comes at most once in v: status is null when all of its items are execution errors; flipped says that its
--- status changed inside the batch, and changed_at is the start of the last run of equal statuses. What a replay brings
--- (live is false) is told when it ends. A service that is heard of is due again when its next inventory says so.
+-- v has each service at most once: status is null if all its items are execution errors; flipped says that its status
+-- changed inside the batch, and changed_at is the start of the last run of equal statuses. Changes from a replay (live
+-- is false) are notified when it ends. A service that reported gets its next due time with the next inventory that
+-- mentions it.
 --
--- The status changes that people are to be told of, with the status before and after, are written to the table
--- transitions by a trigger on told_status, in this transaction.
+-- A trigger on told_status writes the status changes to notify, with the status before and after, to the table
+-- transitions in this transaction.
 --
--- The notification is a part of the answer, because a CTE that nobody reads is not run.
+-- The notification is part of the result because PostgreSQL does not run a SELECT CTE that is not read.
 -- name: items(server, epoch, cursor, gap, part, name, status, message, status_at, changed_at, flipped, live,
 --   duration, invocation, error_kind, error_detail, error_at, event_part, event_service, event_kind, event_at,
 --   event_status, event_message, event_error_kind, event_error_detail, event_duration, event_invocation,
@@ -69,16 +70,16 @@ WITH fence AS (
   e(part, service, kind, at, status, message, error_kind, error_detail, duration_ms, invocation_id,
     gap_from, n)
  JOIN fence f ON f.part = e.part
-  -- A client that does not heed gap_told tells of the same gap again.
+  -- A client that ignores gap_told reports the same gap again.
  WHERE e.kind <> 'gap' OR NOT EXISTS (SELECT FROM events o WHERE o.server_id = f.id
   AND o.service IS NULL AND o.kind = 'gap' AND o.gap_from IS NOT DISTINCT FROM e.gap_from
   AND (o.gap_from IS NOT NULL OR o.at = e.at))
  ORDER BY e.n)
  SELECT f.part, (SELECT count(pg_notify('ssi_changes', p)) FROM unnest(:notify::text[]) p) FROM fence f
 
--- While the run that was expected is still to come, its time counts, whatever the timer says of the one after; a timer
--- that stands still expects nothing, but owes what it had promised. excluded.received_at is when the session heard of
--- the service last.
+-- Until the expected run has come, its time counts, whatever the timer says about the next one; a stopped timer expects
+-- nothing more, but the run it had promised is still due. excluded.received_at is when the session last heard from the
+-- service.
 -- fragment: due
 CASE WHEN NOT excluded.enabled THEN NULL
  WHEN s.enabled AND s.schedule IS NOT DISTINCT FROM excluded.schedule AND s.due_at IS NOT NULL
@@ -87,8 +88,8 @@ CASE WHEN NOT excluded.enabled THEN NULL
    '-infinity')) THEN s.due_at
  ELSE excluded.due_at END
 
--- What an inventory does not name is removed, unless it is known that there is nothing else (whole is false: then n
--- holds only what changed). What it names keeps its state.
+-- Removes services that the inventory does not name, unless there are known to be no others (whole is false: then n
+-- holds only what changed). Those it names keep their state.
 -- name: inventory(server, epoch, cursor, gap, part, name, title, metadata, schedule, timeout, enabled,
 --   next_run, watches, depends_on, heard_at, whole, grace)
 @fence,
@@ -122,7 +123,7 @@ CASE WHEN NOT excluded.enabled THEN NULL
    s.depends_on)
   IS DISTINCT FROM (excluded.title, excluded.metadata, excluded.schedule,
    excluded.timeout_ms, excluded.enabled, excluded.next_run, excluded.watches, excluded.depends_on)
--- An instance of the version before knew no due_at.
+-- Instances of the previous version did not set due_at.
   OR (s.enabled AND s.next_run > now() AND s.due_at IS NULL)
  RETURNING s.server_id, s.name, s.xmax = 0 AS new)
  SELECT part, 'f' AS what, NULL::text AS name FROM fence
@@ -131,7 +132,7 @@ CASE WHEN NOT excluded.enabled THEN NULL
  UNION SELECT part, 's', NULL FROM removed
  UNION SELECT f.part, 's', NULL FROM upserted u JOIN fence f ON f.id = u.server_id WHERE u.new
 
--- The end of a replay: of all that came again, only what stands is told.
+-- The end of a replay: of all the replayed changes, notify only the final state.
 -- name: live(server, epoch, cursor, gap)
 @fence,
  told AS (UPDATE services v SET told_status = v.status, told_error = v.error_kind,

@@ -31,7 +31,7 @@ static ServiceState *service_state_get(Batch *b, size_t part, const char *name)
         return s;
 }
 
-/* Whether the item says what the one before it said. */
+/* Whether the item repeats its predecessor. */
 static bool is_same(const ServiceState *s, const IngestItem *item)
 {
         const IngestItem *last = s->last;
@@ -185,7 +185,7 @@ static void learn_inventory(IngestItem *item, Known *known)
                         continue;
                 k = known_get(known, s->name);
                 if (!k) {
-                        /* Without it a removal would go unseen. */
+                        /* Out of memory. Treat the inventory as unknown, or a removal would go unnoticed. */
                         known->inventory = false;
                         continue;
                 }

@@ -5,12 +5,13 @@
 #include "shared/time-util.h"
 
 #define BATCH_ITEMS_MAX   2000
-#define BATCH_SHARE_MAX   128 /* of one source, so that a flood or a replay holds up the others for a few ms only */
+#define BATCH_SHARE_MAX   128 /* from one source, so that a flood or a replay delays the others by only a few
+                               * ms */
 #define BATCH_SIZE_MAX    (4 * 1024 * 1024)
 #define BATCH_RETRIES_MAX 10
 
-/* When so much waits, a second batch is sent while the first is under way, so that the database and we need not wait for
- * each other. With less, waiting makes batches larger. */
+/* With this many items waiting, a second batch is sent while the first is under way, so that the database
+ * and we need not wait for each other. With fewer, waiting makes batches larger. */
 #define BATCHES_MAX       2
 #define BATCH_AHEAD_ITEMS 1000
 #define RETRY_USEC        USEC_PER_SEC
@@ -79,7 +80,8 @@ static Batch *batch_new(Ingest *i)
                 free(b);
                 return NULL;
         }
-        /* The one that has waited longest decides what this batch is about; the others of that kind join. */
+        /* The source that has waited longest decides the kind of this batch; others join with items of that
+         * kind. */
         b->kind = batch_kind_of(i->ready->items);
         DL_FOREACH_SAFE(i->ready, s, tmp) {
                 if (b->n_parts == n_sources || b->n_items >= BATCH_ITEMS_MAX || b->size >= BATCH_SIZE_MAX)
@@ -94,7 +96,7 @@ static Batch *batch_new(Ingest *i)
         return b;
 }
 
-/* Nothing of it was done: back to the heads of the queues. */
+/* Nothing of the batch was done: put it back at the heads of the queues. */
 static void batch_put_back(Batch *b)
 {
         for (size_t k = b->n_parts; k-- > 0;) {
@@ -121,7 +123,7 @@ static void batch_put_back(Batch *b)
         }
 }
 
-/* Takes the batch's items out of the books, tells the sources that have nothing left, frees the batch. */
+/* Takes the batch's items out of the accounts, reports drained sources, and frees the batch. */
 static void batch_finish(Ingest *i, Batch *b)
 {
         i->n_items -= b->n_items;
@@ -145,7 +147,7 @@ static void count_batch(Ingest *i, const Batch *b)
         i->stats.batches++;
         i->stats.items += b->n_items;
         histogram_add(&i->stats.commit, now_usec(CLOCK_MONOTONIC) - b->sent);
-        /* What is left came after this batch had been formed. */
+        /* The remaining items came after this batch had been formed. */
         i->waiting_since = b->sent;
         for (size_t k = 0; k < b->n_states; k++)
                 i->stats.unchanged += !b->states[k].write;
@@ -173,7 +175,7 @@ static void batch_committed(Ingest *i, Batch *b, PGresult *res)
         i->handler->committed(i->userdata);
 }
 
-/* 1 when it is under way, 0 when there is nothing to do for it. */
+/* Returns 1 if the batch is under way, 0 if there is nothing to write. */
 static int batch_start(Ingest *i, Batch *b)
 {
         int r;
@@ -190,7 +192,8 @@ static int batch_start(Ingest *i, Batch *b)
         return 1;
 }
 
-/* For a while the database is left alone. What waits keeps its place, and reading stops when it is too much. */
+/* Leaves the database alone for a while. Waiting items keep their place, and reading stops when there are
+ * too many. */
 static void ingest_stall(Ingest *i)
 {
         i->failing = true;
@@ -207,12 +210,12 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* Without an answer nobody knows whether the transaction was committed: the agent has to ask for the cursor anew. With
- * one, nothing was done. */
+/* Without an answer it is unknown whether the transaction was committed: the agent must ask for the cursor
+ * again. With an answer, nothing was done. */
 static void batch_failed(Ingest *i, Batch *b, PGresult *res, int error)
 {
         if (error == -EINVAL && b->n_parts > 1) {
-                /* One of them is refused, but the database does not say whose. */
+                /* One part is refused, but the database does not say which. */
                 i->n_solo = (unsigned) b->n_parts;
                 batch_put_back(b);
                 return;
@@ -261,8 +264,8 @@ static void ingest_dispatch(Ingest *i)
                 int r = b ? batch_start(i, b) : -ENOMEM;
 
                 if (r < 0) {
-                        /* Out of memory, or the connection is just breaking: nothing was sent. The next item or kick
-                         * tries again. */
+                        /* Out of memory, or the connection is just breaking: nothing was sent. The next item
+                         * or kick tries again. */
                         if (b)
                                 batch_put_back(b);
                 }

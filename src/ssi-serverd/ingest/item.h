@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What an agent reports, parsed and checked: the units of ingestion. */
+/* Parsed and checked reports of an agent: the units of ingestion. */
 
 #include "shared/status.h"
 #include "shared/util.h"
@@ -11,8 +11,8 @@ typedef enum IngestKind {
         INGEST_ERROR,
         INGEST_GAP,
         INGEST_INVENTORY,
-        INGEST_RESUME, /* what follows was kept while the agent could not send it */
-        INGEST_LIVE,   /* the end of that */
+        INGEST_RESUME, /* the agent could not send the following items when they happened */
+        INGEST_LIVE,   /* the end of those */
 } IngestKind;
 
 typedef struct InventoryService {
@@ -23,10 +23,10 @@ typedef struct InventoryService {
         int64_t timeout_ms;                             /* -1: unknown */
         uint64_t next_run;                              /* usec; USEC_INFINITY: none */
         bool enabled;
-        bool write;                                     /* ingestion's: not in the database yet */
+        bool write;                                     /* set by ingestion: not in the database yet */
 } InventoryService;
 
-/* What an item says in words, each or NULL. */
+/* An item's texts, each or NULL. */
 typedef struct IngestText {
         const char *service;    /* results and errors */
         const char *message;    /* results */
@@ -36,7 +36,7 @@ typedef struct IngestText {
         const char *cursor;
 } IngestText;
 
-/* Its strings are a part of it: one piece of memory per result, which is next to what is read with it. */
+/* Its strings are stored inside it: one allocation per result, next to the data read with it. */
 typedef struct IngestItem {
         IngestKind kind;
         Status status;       /* results */
@@ -47,10 +47,10 @@ typedef struct IngestItem {
         InventoryService *services;
         size_t n_services;
 
-        bool replay;         /* ingestion's: comes between RESUME and LIVE */
-        bool keep;           /* belongs into the history */
+        bool replay;         /* set by ingestion: came between RESUME and LIVE */
+        bool keep;           /* belongs in the history */
         bool whole;          /* an inventory that may remove services */
-        size_t size;         /* with its strings */
+        size_t size;         /* including its strings */
         struct IngestItem *prev, *next;
         char strings[];
 } IngestItem;
@@ -63,5 +63,5 @@ DEFINE_CLEANUP(IngestItem *, ingest_item_free);
 /* Frees a whole list (utlist.h). */
 void ingest_items_free(IngestItem *list);
 
-/* Roughly the memory that it takes. */
+/* Approximate memory usage. */
 size_t ingest_item_size(const IngestItem *item);

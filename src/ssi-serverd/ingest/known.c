@@ -61,7 +61,7 @@ bool known_is_same(const KnownService *s, const IngestItem *item)
 
 static void update(crypto_generichash_state *h, const char *s)
 {
-        /* With its terminator, so that the fields' borders count. */
+        /* Including the terminator, so that field boundaries count. */
         crypto_generichash_update(h, (const unsigned char *) strempty(s), strlen(strempty(s)) + 1);
         crypto_generichash_update(h, (const unsigned char *) (s ? "1" : "0"), 1);
 }

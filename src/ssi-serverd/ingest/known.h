@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the owner of an agent's session knows of its services: the state that is in the database for certain, because
- * this session has committed it, and the epoch lets nobody else. It saves writing what is there already.
+/* What the owner of an agent's session knows about its services: the state that is certainly in the
+ * database, because this session has committed it and the epoch admits no other. It avoids writes of
+ * unchanged data.
  *
- * Results that change nothing but times are written at most every `refresh` usec, and so is a next run, unless it is so
- * far away that its successor would come late. */
+ * Results that change only times are written at most every `refresh` usec; so is a next run, unless it is so
+ * far away that its successor would be late. */
 
 #include <uthash.h>
 
@@ -22,7 +23,7 @@ typedef struct KnownService {
         char *error_kind, *error_detail;
         uint64_t written;       /* when the state was written; CLOCK_MONOTONIC, usec */
         uint64_t heard;         /* when the last result or error came; usec since the epoch, 0 for never */
-        bool untold;            /* changed by a replay */
+        bool untold;            /* changed by a replay, not published yet */
         bool listed;            /* in the last inventory; the fields below are known */
         unsigned char digest[INVENTORY_DIGEST_SIZE];
         uint64_t next_run, next_run_written;
@@ -36,12 +37,12 @@ typedef struct Known {
 
 void known_clear(Known *k);
 KnownService *known_find(const Known *k, const char *name);
-/* Adds it when it is not there; NULL when out of memory. */
+/* Adds the service if it is missing; NULL when out of memory. */
 KnownService *known_get(Known *k, const char *name);
 void known_remove(Known *k, KnownService *s);
 
-/* Whether a result (error NULL) or execution error after the known state leaves it as it is but for times. */
+/* Whether a result (error NULL) or execution error changes only times of the known state. */
 bool known_is_same(const KnownService *s, const IngestItem *item);
 
-/* Of what an inventory says, next run aside. */
+/* Of an inventory's entry, without the next run. */
 void inventory_digest(const InventoryService *s, unsigned char digest[static INVENTORY_DIGEST_SIZE]);

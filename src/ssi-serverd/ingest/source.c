@@ -4,7 +4,7 @@
 #include "ingest/internal.h"
 #include "shared/time-util.h"
 
-/* Past these, reading stops. What one message holds may go over. */
+/* Limits at which reading stops. A single message may exceed them. */
 #define QUEUE_ITEMS_MAX   20000
 #define QUEUE_SIZE_MAX    (64 * 1024 * 1024)
 #define SOURCE_ITEMS_MAX  2000
@@ -120,7 +120,7 @@ IngestSource *ingest_source_free(IngestSource *s)
         return NULL;
 }
 
-/* Marks what belongs to a replay. What only says where one begins or ends is dropped when it says nothing new. */
+/* Marks the items of a replay. Markers that change nothing are dropped. */
 static void mark_replay(IngestSource *s, IngestItem **items)
 {
         IngestItem *item, *tmp;
