@@ -44,8 +44,9 @@ static void session_accept(AgentSession *s, PGresult *res, int row, Changes *cha
         }
         HASH_FIND(hh, s->owner->by_agent, s->auth.agent_id, strlen(s->auth.agent_id), old);
         if (old && old->epoch > s->epoch) {
-                /* Two at once, answered in the other order: this one is the older. */
-                agent_session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
+                /* Two sessions at once, answered in the other order: this one is the older. */
+                agent_session_refuse(s, CLOSE_SUPERSEDED, "superseded",
+                                     "Another connection of this agent has replaced this one.");
                 return;
         }
         if (old)
@@ -102,7 +103,8 @@ static void batch_take(AuthBatch *b, AgentSession *s)
         b->sessions[b->n++] = s;
 }
 
-/* An agent's row is updated once by a statement. Who has another key is no reason to wait, since it may be a wrong one. */
+/* A statement updates each agent's row once. A session with another key does not wait, since its key may be
+ * wrong. */
 static bool batch_has_agent(const AuthBatch *b, const AgentSession *s)
 {
         for (size_t k = 0; k < b->n; k++)
@@ -112,7 +114,7 @@ static bool batch_has_agent(const AuthBatch *b, const AgentSession *s)
         return false;
 }
 
-/* Takes the first of the queue. What cannot be in this batch goes to the end of it. */
+/* Takes sessions from the head of the queue. Those that cannot be in this batch go to its end. */
 static void batch_fill(AuthBatch *b)
 {
         AgentSession *s, *before, *later = NULL;
@@ -136,7 +138,7 @@ static void batch_fill(AuthBatch *b)
         }
 }
 
-/* Something that one of them says may be what the database refuses: then each is asked for alone. */
+/* The database may have refused a value from one of them: then each is tried alone. */
 static bool is_worth_another_try(const AuthBatch *b, int error)
 {
         return error == -EAGAIN ||
@@ -155,7 +157,7 @@ static void batch_failed(AuthBatch *b, int error)
                         continue;
                 }
                 agent_session_refuse(s, CLOSE_UNAVAILABLE, "unavailable",
-                                     error == -EBUSY ? "Too much is asked of the database just now." :
+                                     error == -EBUSY ? "The database is overloaded; try again later." :
                                                        "The database is not available.");
                 agent_session_collect(s);
         }
@@ -171,7 +173,7 @@ static void batch_answered(AuthBatch *b, PGresult *res)
                 if (k >= b->n)
                         continue;
                 if (b->sessions[k]->state == SESSION_ENDED)
-                        b->owner->recheck = true; /* the database takes it for connected */
+                        b->owner->recheck = true; /* the database believes that it is connected */
                 else
                         session_accept(b->sessions[k], res, row, &changes);
         }
@@ -233,7 +235,7 @@ static int batch_send(AuthBatch *b)
         return r;
 }
 
-/* One batch at a time, as with ingestion: what comes meanwhile is the next one, however many they are. */
+/* One batch at a time, as for ingestion: all sessions that come in the meantime form the next one. */
 static void authenticate_next(AgentSessions *a)
 {
         while (!a->auth_batch && a->auth_queue) {

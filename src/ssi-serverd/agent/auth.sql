@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 
--- Rows of which session, and what it gets. What was due while the agent was away gets the grace anew: it may be on its way.
+-- One row per accepted session, with its data. Results that were due while the agent was away get a new grace: they may
+-- be on their way.
 -- name: auth(agent_id, hash, version, hostname, instance, grace)
 WITH me AS (INSERT INTO instances (id) VALUES (:instance) ON CONFLICT DO NOTHING),
  session AS (UPDATE servers s SET session_epoch = s.session_epoch + 1, connected = true, instance = :instance,

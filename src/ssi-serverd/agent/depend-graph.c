@@ -5,7 +5,7 @@
 typedef struct Vertex {
         uint16_t to[DEPENDS_ON_MAX];
         uint16_t n, next;
-        uint16_t index, low, group; /* 0: none yet */
+        uint16_t index, low, group; /* 0: not assigned yet */
 } Vertex;
 
 struct DependGraph {
@@ -45,8 +45,8 @@ void depend_graph_add(DependGraph *g, size_t from, size_t to)
         v->to[v->n++] = (uint16_t) to;
 }
 
-/* Tarjan's strongly connected components: all that is on a cycle together gets one group. The path is an array instead
- * of the call stack, because the sender decides how deep it goes. */
+/* Tarjan's strongly connected components: all vertices on a common cycle get one group. The path is an array
+ * instead of the call stack, because the sender determines its depth. */
 static void find_groups(DependGraph *g, uint16_t *path, uint16_t *open)
 {
         uint16_t counter = 0, groups = 0;
@@ -81,7 +81,8 @@ static void find_groups(DependGraph *g, uint16_t *path, uint16_t *open)
                                         w->group = groups;
                                 } while (w != v);
                         } else
-                                /* Only what is first of its group has no low beneath its index, and the root is. */
+                                /* Only the first vertex of a group has no low below its index, and the root
+                                 * is one. */
                                 g->vertices[path[depth - 1]].low = MIN(g->vertices[path[depth - 1]].low, v->low);
                 }
         }

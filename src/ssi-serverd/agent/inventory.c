@@ -7,9 +7,9 @@
 #include "shared/metadata.h"
 #include "shared/slug.h"
 
-/* ---- The inventory: the services of a host, and what each depends on ---- */
+/* ---- The inventory: the services of a host and their dependencies ---- */
 
-/* The array at key, and how many it has: 0 where it is not given. */
+/* The array at key, and its length: 0 if it is absent. */
 static int get_words(Parser *p, json_object *o, const char *key, size_t max, json_object **ret)
 {
         json_object *array = json_get_array(o, key);
@@ -33,7 +33,7 @@ static int get_word(Parser *p, json_object *array, int i, const char *key, const
         return 0;
 }
 
-/* For people to read only. */
+/* For display only. */
 static int get_watches(Parser *p, json_object *o, char **ret)
 {
         _cleanup_(db_array_free) DbArray list = {};
@@ -59,7 +59,7 @@ static int get_watches(Parser *p, json_object *o, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
-/* The same, whatever the keys are. */
+/* For display only, with any keys. */
 static int get_metadata(Parser *p, json_object *o, char **ret)
 {
         json_object *object = json_get_object(o, "metadata");
@@ -71,7 +71,7 @@ static int get_metadata(Parser *p, json_object *o, char **ret)
                 if (!json_object_is_type(value, json_type_string) || !json_get_string(object, key))
                         return parse_refuse(p, -EBADMSG, "a member of metadata is not a string");
                 if (!metadata_passive_fits(key, json_object_get_string(value), &n, &size))
-                        return parse_refuse(p, -EMSGSIZE, "metadata has a member too many, or one that it may not have");
+                        return parse_refuse(p, -EMSGSIZE, "metadata has too many members, or one that is not allowed");
         }
         *ret = strdup(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));
         return *ret ? 0 : -ENOMEM;
@@ -124,7 +124,7 @@ static InventoryService *find_service(const IngestItem *item, const char *name)
         return item->n_services > 0 ? bsearch(&key, item->services, item->n_services, sizeof(key), compare_names) : NULL;
 }
 
-/* Names of services that are not there say nothing. */
+/* Names of missing services are ignored. */
 static int add_dependencies(Parser *p, json_object *o, const IngestItem *item, DependGraph **graph)
 {
         const InventoryService *from = find_service(item, json_get_string(o, "service_name"));
@@ -142,7 +142,7 @@ static int add_dependencies(Parser *p, json_object *o, const IngestItem *item, D
                 if (r < 0)
                         return r;
                 if (!slug_is_valid(name))
-                        return parse_refuse(p, -EBADMSG, "depends_on holds an invalid service_name");
+                        return parse_refuse(p, -EBADMSG, "depends_on contains an invalid service_name");
                 to = find_service(item, name);
                 if (!to)
                         continue;
@@ -156,7 +156,7 @@ static int add_dependencies(Parser *p, json_object *o, const IngestItem *item, D
         return 0;
 }
 
-/* When all services are known, and in the order of their names. */
+/* Needs all services, sorted by name. */
 static int parse_dependencies(Parser *p, json_object *services, IngestItem *item)
 {
         _cleanup_(depend_graph_freep) DependGraph *graph = NULL;

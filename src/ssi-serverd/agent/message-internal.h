@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What message.c and inventory.c share: getters that refuse what is none of ours, and say what. */
+/* Shared by message.c and inventory.c: getters that refuse what is invalid, with a reason. */
 
 #include "agent/message.h"
 #include "shared/json-util.h"
@@ -12,12 +12,12 @@
 #define CURSOR_LENGTH_MAX 1024
 #define DURATION_MAX      INT64_C(31622400000) /* ms: a year */
 
-/* *error: AGENT_ERROR_MAX bytes, the sentence with which the message is refused. */
+/* *error: AGENT_ERROR_MAX bytes, the reason for refusing the message. */
 typedef struct Parser {
         char *error;
 } Parser;
 
-/* Writes the sentence, and returns r. */
+/* Writes the reason and returns r. */
 int parse_refuse(Parser *p, int r, const char *format, ...) _printf_(3, 4);
 bool parse_is_given(json_object *o, const char *key);
 int parse_copy_text(Parser *p, json_object *o, const char *key, bool required, size_t max, char **ret);

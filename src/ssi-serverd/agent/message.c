@@ -18,7 +18,7 @@ int parse_refuse(Parser *p, int r, const char *format, ...)
         return r;
 }
 
-/* Absent and null are alike. */
+/* Absent and null are the same. */
 bool parse_is_given(json_object *o, const char *key)
 {
         json_object *v;
@@ -26,7 +26,7 @@ bool parse_is_given(json_object *o, const char *key)
         return json_object_object_get_ex(o, key, &v) && v;
 }
 
-/* Borrowed from o; NULL when it is not given. */
+/* Borrowed from o; NULL if absent. */
 static int get_text(Parser *p, json_object *o, const char *key, bool required, size_t max, const char **ret)
 {
         const char *s = json_get_string(o, key);
@@ -58,7 +58,8 @@ int parse_get_slug(Parser *p, json_object *o, const char **ret)
         r = get_text(p, o, "service_name", true, SLUG_MAX, ret);
         if (r < 0)
                 return r;
-        return slug_is_valid(*ret) ? 0 : parse_refuse(p, -EBADMSG, "service_name may hold a-z, 0-9 and single inner dashes");
+        return slug_is_valid(*ret) ? 0 : parse_refuse(p, -EBADMSG,
+                                                      "service_name may contain only a-z, 0-9 and single inner dashes");
 }
 
 int parse_get_time(Parser *p, json_object *o, const char *key, bool required, uint64_t *ret)
@@ -234,7 +235,7 @@ static int parse_auth(Parser *p, json_object *payload, AgentMessage *m)
         return parse_copy_text(p, payload, "hostname", false, NAME_LENGTH_MAX, &m->hostname);
 }
 
-/* An item that says no more than what it is. */
+/* Appends an item without data. */
 static int add_mark(IngestKind kind, IngestItem **list)
 {
         IngestItem *item = ingest_item_new(kind, NULL);

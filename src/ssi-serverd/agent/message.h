@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The messages of an agent, from their text to checked values. */
+/* Parses the messages of an agent into checked values. */
 
 #include "ingest/item.h"
 
@@ -12,19 +12,20 @@
 
 typedef enum AgentMessageType {
         AGENT_MESSAGE_AUTH,
-        AGENT_MESSAGE_ITEMS,      /* results, execution errors, an inventory, a gap, or what is about a replay */
+        AGENT_MESSAGE_ITEMS,      /* results, execution errors, an inventory, a gap, or the start or end of a
+                                   * replay */
         AGENT_MESSAGE_GOING_DOWN,
-        AGENT_MESSAGE_UNKNOWN,    /* of a later protocol: to be ignored */
+        AGENT_MESSAGE_UNKNOWN,    /* of a later protocol: ignore it */
 } AgentMessageType;
 
 typedef struct AgentMessage {
         AgentMessageType type;
         char *agent_id, *api_key, *version, *hostname; /* auth; the last two may be NULL */
-        bool cancelled;                                /* going_down: it does not after all */
+        bool cancelled;                                /* going_down: the host stays up after all */
         IngestItem *items;                             /* owned; a list (utlist.h) */
 } AgentMessage;
 
-/* -EBADMSG when it is not a message, or a field is missing or wrong; -EMSGSIZE when a field is too long; -ENOMEM. For
- * the first two, error says what, for people. */
+/* -EBADMSG if it is not a message, or a field is missing or wrong; -EMSGSIZE if a field is too long;
+ * -ENOMEM. For the first two, error is the reason, for people. */
 int agent_message_parse(const char *text, size_t n, AgentMessage *ret, char error[static AGENT_ERROR_MAX]);
 void agent_message_done(AgentMessage *m);

@@ -6,21 +6,22 @@
 #include "shared/time-util.h"
 #include "agent/presence.sql.h"
 
-/* What the database says of an agent's being there.
+/* Tracks in the database which agents are online.
  *
- * An agent is online while its connection is, and that is written when it begins and ends. Each instance says every few
- * seconds that it lives, with one row for all of its agents; one that has not for a while is declared dead by whichever
- * instance deletes its row, and its agents are offline. With that beat each instance looks for what has become true by
- * the clock alone. Each of these is found by an index and changed by the statement that finds it, so that exactly one
- * instance tells of it.
+ * An agent is online while its connection is; the start and the end of a connection are written. Every few
+ * seconds, each instance writes one row as a sign of life for all of its agents. If an instance has not done
+ * so for a while, another one declares it dead by deleting its row, and its agents are offline. With this
+ * beat, each instance also looks for changes that happen by the clock alone. Each is found by an index and
+ * changed by the statement that finds it, so that exactly one instance publishes it.
  *
- * Nobody is judged by a silence of ours: who has just (re)connected to the database first gives the others, and the
- * agents, time to do the same. */
+ * Our own silence must not be held against others: an instance that has just (re)connected to the database
+ * first gives the other instances, and the agents, time to do the same. */
 
 #define BEAT_USEC       (5 * USEC_PER_SEC)
-#define CONTINUITY_USEC (45 * USEC_PER_SEC) /* of one's own beats, before others are declared dead */
+#define CONTINUITY_USEC (45 * USEC_PER_SEC) /* of our own beats, before we declare others dead */
 #define LATE_MAX        10000
-#define BREAK_USEC      (20 * USEC_PER_SEC) /* between beats, after which others may have declared us dead */
+#define BREAK_USEC      (20 * USEC_PER_SEC) /* between our beats, after which others may have declared us
+                                             * dead */
 
 /* ---- The beat ---- */
 
@@ -54,8 +55,8 @@ static void beat_done(PGresult *res, int error, void *userdata)
 
         a->beating = false;
         if (error == -EAGAIN)
-                return; /* a deadlock with a batch: the next one */
-        /* A full disk may have room for this row, and yet for no other. */
+                return; /* a deadlock with a batch: the next beat tries again */
+        /* A full disk may still have room for this row, but for no other. */
         if (error < 0 || !ingest_is_stalled(a->backend->ingest))
                 backend_wrote(a->backend, error, db_result_message(res));
         if (error < 0) {
@@ -149,7 +150,7 @@ void agent_sessions_check(AgentSessions *a)
         a->recheck = !a->checking;
 }
 
-/* ---- The ends of sessions ---- */
+/* ---- Ended sessions ---- */
 
 static void offline_next(AgentSessions *a);
 
@@ -166,7 +167,7 @@ static void offline_done(PGresult *res, int error, void *userdata)
                 offline_next(a);
 }
 
-/* Many may end at once: one statement at a time, for all that ended meanwhile. */
+/* Many may end at once: one statement at a time, for all that have ended since the last. */
 static void offline_next(AgentSessions *a)
 {
         const char *ids, *epochs;

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 
--- Rows of what, user, server, argument: 'n' when this instance had been declared dead.
+-- Rows of kind, user, server, argument: 'n' if this instance had been declared dead.
 -- name: beat
 WITH me AS (INSERT INTO instances AS i (id) VALUES (:instance) ON CONFLICT (id) DO UPDATE SET seen_at = now()
   RETURNING xmax = 0 AS new),
@@ -20,9 +20,10 @@ WITH me AS (INSERT INTO instances AS i (id) VALUES (:instance) ON CONFLICT (id) 
  UNION ALL SELECT 'v', u.public_id, s.public_id, l.name FROM late l
   JOIN servers s ON s.id = l.server_id JOIN users u ON u.id = s.user_id
 
--- Which of the sessions held here are still current; and those of this instance's that it does not hold any more,
--- because their end could not be written. One that was heard of just now may be on its way in: that is looked at
--- again. Rows of what, user, server, argument: 'h' names one that is held, 'r' one to look at again.
+-- Finds which of the sessions held here are still current, and which sessions the database still assigns to this
+-- instance although it no longer holds them, because their end could not be written. One with a recent sign of life may
+-- just be connecting: it is checked again later. Rows of kind, user, server, argument: 'h' is a held session, 'r' one
+-- to check again.
 -- name: check_sessions
 WITH held AS (SELECT s.id, s.public_id FROM unnest(:ids::bigint[], :epochs::bigint[]) b(id, epoch)
   JOIN servers s ON s.id = b.id AND s.session_epoch = b.epoch),

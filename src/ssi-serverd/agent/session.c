@@ -9,15 +9,16 @@
 /* The life of a session:
  *
  * 1. NEW: the connection is open, and has 10 s for its first message, `auth`.
- * 2. AUTHENTICATING: reading is paused. When an earlier connection of the same agent is gone but what it sent is still
- *    on its way to the database, the new one waits for that. Then one statement, for all that wait just then, checks
- *    the keys, counts the session epochs up (which fences every other session, wherever it is) and reads the cursors.
+ * 2. AUTHENTICATING: reading is paused. If an earlier connection of the same agent is gone but its items are still on
+ *    their way to the database, the new one waits for them. Then one statement for all waiting sessions checks the
+ *    keys, increments the session epochs (which fences all older sessions, wherever they are) and reads the
+ *    cursors.
  * 3. READY: messages become items of the session's ingestion source, which acknowledges them when committed.
  * 4. After the connection: the session stays until its source is drained, ended or fenced.
  *
- * A session whose WebSocket is gone while the statement of 2 is under way is freed by its callback.
+ * If the WebSocket goes away while the statement of step 2 is under way, its callback frees the session.
  *
- * Step 2 is agent-auth.c's; what the database says of an agent's being there is agent-presence.c's. */
+ * auth.c implements step 2, presence.c records in the database which agents are online. */
 
 #define AGENT_PATH          "/api/v1/agent/connect"
 #define AUTH_TIMEOUT_USEC   (10 * USEC_PER_SEC)
@@ -37,7 +38,7 @@ void agent_session_send(AgentSession *s, const char *type, json_object *payload_
                 (void) ws_send(s->ws, text, strlen(text));
 }
 
-/* The error message and then the close. The session takes no message any more. */
+/* Sends the error message, then closes. The session accepts no more messages. */
 void agent_session_refuse(AgentSession *s, int code, const char *name, const char *message)
 {
         json_object *payload;
@@ -58,7 +59,7 @@ void agent_session_refuse(AgentSession *s, int code, const char *name, const cha
         ws_close(s->ws, code, name);
 }
 
-/* ---- The tables, and the end ---- */
+/* ---- The tables, and the session's end ---- */
 
 static void session_leave_tables(AgentSession *s)
 {
@@ -99,7 +100,7 @@ static void session_free(AgentSession *s)
         free(s);
 }
 
-/* Frees the session when nothing needs it any more. */
+/* Frees the session if nothing needs it any more. */
 void agent_session_collect(AgentSession *s)
 {
         if (s->ws || s->querying)
@@ -109,11 +110,12 @@ void agent_session_collect(AgentSession *s)
         session_free(s);
 }
 
-/* Another connection of the same agent took over, here or elsewhere. */
+/* Another connection of the same agent took over, here or at another instance. */
 void agent_session_supersede(AgentSession *s)
 {
         ingest_source_fence(s->source);
-        agent_session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
+        agent_session_refuse(s, CLOSE_SUPERSEDED, "superseded",
+                             "Another connection of this agent has replaced this one.");
         session_leave_tables(s);
         agent_session_collect(s);
 }
@@ -134,9 +136,10 @@ static void source_ended(IngestSource *source, int error, void *userdata)
         AgentSession *s = userdata;
 
         if (error == -ESTALE)
-                agent_session_refuse(s, CLOSE_SUPERSEDED, "superseded", "Another connection of this agent took over.");
+                agent_session_refuse(s, CLOSE_SUPERSEDED, "superseded",
+                                     "Another connection of this agent has replaced this one.");
         else if (error == -EINVAL)
-                agent_session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "The database refuses a value.");
+                agent_session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "The database rejected a value.");
         else
                 agent_session_refuse(s, CLOSE_UNAVAILABLE, "unavailable", "The database is not available.");
         session_leave_tables(s);
@@ -223,9 +226,9 @@ static void session_message(WsConn *ws, const char *text, size_t n, void *userda
         else if (s->state == SESSION_READY && m.type == AGENT_MESSAGE_GOING_DOWN)
                 agent_session_going_down(s, m.cancelled);
         else if (m.type == AGENT_MESSAGE_AUTH)
-                agent_session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "auth came twice.");
+                agent_session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "auth was sent twice.");
         else if (s->state != SESSION_READY)
-                agent_session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "auth has to come first.");
+                agent_session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "The first message must be auth.");
 }
 
 static void session_closed(WsConn *ws, void *userdata)
@@ -234,7 +237,8 @@ static void session_closed(WsConn *ws, void *userdata)
 
         s->ws = NULL;
         agent_session_leave_queue(s);
-        /* An instance that ends says nothing: its agents have a while to come to another one. */
+        /* A stopping instance does not report its agents offline: they have a while to connect to another
+         * one. */
         if (s->source && !s->owner->backend->stopping)
                 agent_session_mark_offline(s);
         if (s->state == SESSION_AUTHENTICATING && !s->querying)
@@ -253,10 +257,10 @@ void agent_sessions_restart(AgentSessions *a)
         AgentSession *s, *tmp;
 
         DL_FOREACH_SAFE(a->all, s, tmp)
-                agent_session_refuse(s, WS_CLOSE_RESTART, "restarting", "The backend restarts.");
+                agent_session_refuse(s, WS_CLOSE_RESTART, "restarting", "The backend is restarting.");
 }
 
-/* ---- What others say ---- */
+/* ---- Changes published by others ---- */
 
 void agent_sessions_changed(AgentSessions *a, const Changes *changes)
 {

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The agents' WebSockets: /api/v1/agent/connect. */
+/* Serves the agents' WebSockets: /api/v1/agent/connect. */
 
 #include "core/backend.h"
 
 int agent_sessions_new(Backend *s, AgentSessions **ret);
-/* The HTTP server has ended all connections before. */
+/* The HTTP server must have ended all connections. */
 AgentSessions *agent_sessions_free(AgentSessions *a);
 
-/* The database is back: says that the agents connected here are, and asks which were taken over meanwhile. */
+/* The database is back: reports the agents connected here, and asks which sessions were taken over in the
+ * meantime. */
 void agent_sessions_check(AgentSessions *a);
 
-/* Disconnects all, to come back at once. */
+/* Disconnects all agents; they reconnect at once. */
 void agent_sessions_restart(AgentSessions *a);
 
-/* Sessions that another instance took over, and servers that were removed. */
+/* Handles sessions taken over by another instance, and removed servers. */
 void agent_sessions_changed(AgentSessions *a, const Changes *changes);
