@@ -218,7 +218,7 @@ class Delivery(Case):
         sink.up()
         last = sink.wait(2, 30)[1].json
         self.assertEqual((last["message"], last["merged"], last["old"], last["new"]), ("5", 5, "FAILURE", "OK"))
-        self.assertIn("5 changes are told as one", last["text"])
+        self.assertIn("This message covers 5 changes", last["text"])
         self.assertEqual(len(sink.taken), 2)
 
     def test_guard(self):
@@ -232,7 +232,7 @@ class Delivery(Case):
                 sql("UPDATE notification_channels SET tested_at = NULL")
                 answer = post(f"/notifications/channels/{channel['id']}/test", {}, self.user.token, want=200)[1]
                 self.assertFalse(answer["delivered"])
-                self.assertIn("no public address", answer["error"])
+                self.assertIn("is not public", answer["error"])
         finally:
             restart(0, "terminate")
         self.assertEqual(sink.taken + sink.refused, [])

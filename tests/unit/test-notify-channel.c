@@ -36,11 +36,12 @@ static void test_texts(void **state)
                   "\"at\":\"T\",\"message\":\"slow\"}",
                   "ERROR: D on s", "slow\nThe check broke at T.\nhttps://ssi.example.org/servers/srv-a/services/d" },
                 { "{\"kind\":\"error\",\"server\":\"s\",\"service\":\"d\",\"title\":null,\"new\":\"none\",\"at\":\"T\"}",
-                  "RUNS AGAIN: d on s", "The check gives results again.\nhttps://ssi.example.org/" },
+                  "RUNS AGAIN: d on s", "The check returns results again.\nhttps://ssi.example.org/" },
                 { "{\"kind\":\"stale\",\"server\":\"s\",\"service\":\"d\",\"title\":\"D\",\"new\":\"stale\",\"at\":\"T\"}",
                   "STALE: D on s", "Its result has been missing since T.\nhttps://ssi.example.org/" },
                 { "{\"kind\":\"state\",\"server\":\"s\",\"server_id\":\"srv-a\",\"new\":\"offline\",\"at\":\"T\",\"services\":7}",
-                  "OFFLINE: s", "The host was last seen at T. Nothing is known of its 7 services until it is back.\n"
+                  "OFFLINE: s",
+                  "The host was last seen at T. The state of its 7 services is unknown until it returns.\n"
                                 "https://ssi.example.org/servers/srv-a" },
                 { "{\"kind\":\"digest\",\"recovered\":2,\"items\":[{\"kind\":\"status\",\"server\":\"s\",\"service\":\"d\","
                   "\"title\":\"D\",\"old\":\"OK\",\"new\":\"WARNING\",\"message\":\"m\"}]}",
@@ -88,7 +89,7 @@ static json_object *request(const char *type, const char *config, HttpMessage *r
 static void test_requests(void **state)
 {
         static const char text[] = "</script><img src=x onerror=alert(1)> \"quoted\" \\ <!channel> \r\nBcc: x \xd7\xa9\xf0\x9f\x98\x80\n"
-                                   "It was OK and is FAILURE since 2026-01-01T00:00:00Z.\n4 changes are told as one.\n"
+                                   "Changed from OK to FAILURE at 2026-01-01T00:00:00Z.\nThis message covers 4 changes.\n"
                                    "https://ssi.example.org/servers/srv-a/services/disk";
         static const char title[] = "FAILURE: Root Disk on web-01";
         _cleanup_free_ char *both = NULL;

@@ -35,17 +35,17 @@ static const Network4 special4[] = {
 
 static const Network6 special6[] = {
         { { 0x01, 0x00 }, 64 },                   /* discard */
-        { { 0x20, 0x01 }, 23 },                   /* protocol assignments, Teredo among them */
+        { { 0x20, 0x01 }, 23 },                   /* protocol assignments, including Teredo */
         { { 0x20, 0x01, 0x0d, 0xb8 }, 32 },       /* documentation */
         { { 0x3f, 0xff }, 20 },
         { { 0xfc }, 7 },                          /* unique local */
         { { 0xfe, 0x80 }, 10 },                   /* link-local */
         { { 0xfe, 0xc0 }, 10 },                   /* site-local */
         { { 0xff }, 8 },                          /* multicast */
-        { { 0x00, 0x64, 0xff, 0x9b, 0x00, 1 }, 48 }, /* NAT64 of one's own */
+        { { 0x00, 0x64, 0xff, 0x9b, 0x00, 1 }, 48 }, /* private NAT64 */
 };
 
-/* Networks that carry an IPv4 address, and where it begins in them. */
+/* Networks that embed an IPv4 address, and its offset. */
 static const struct {
         Network6 network;
         unsigned offset;
@@ -75,7 +75,7 @@ static bool is_public6(const uint8_t *address)
 {
         static const uint8_t zero[12];
 
-        /* The unspecified address, the loopback and the old way of carrying IPv4. */
+        /* The unspecified address, the loopback and the deprecated IPv4-compatible form. */
         if (memcmp(address, zero, sizeof(zero)) == 0)
                 return false;
         for (size_t i = 0; i < ELEMENTSOF(carriers); i++)

@@ -9,7 +9,7 @@ typedef enum ValueKind {
         VALUE_TEXT,
         VALUE_TOKEN,    /* masked */
         VALUE_URL,
-        VALUE_SECRET_URL, /* masked behind the host */
+        VALUE_SECRET_URL, /* masked after the host */
         VALUE_EMAIL,
         VALUE_METHOD,
         VALUE_HEADERS,  /* masked */
@@ -24,15 +24,15 @@ typedef struct ChannelValue {
 
 typedef struct ChannelType {
         const char *name;
-        const char *path;      /* behind the config's url; placeholders */
+        const char *path;      /* appended to the config's url; placeholders */
         const char *default_url;
         const char *method;
-        const char *template;  /* NULL: the config's, or all there is as JSON */
+        const char *template;  /* NULL: the config's, or the whole message as JSON */
         TemplateEscape escape;
         ChannelValue values[6];
 } ChannelType;
 
-/* The texts go where the receiver takes them as plain: no markup, no mentions. */
+/* The receivers take the fields with our texts as plain: no markup, no mentions. */
 static const ChannelType types[] = {
         {
                 .name = "email",
@@ -81,7 +81,7 @@ static const ChannelType types[] = {
         },
 };
 
-/* What a template may name: the message, and the config's own texts. */
+/* The names that a template may use: the message's, and the config's own texts. */
 typedef struct Lookup {
         json_object *config;
         NotifyMessage *message;
@@ -123,7 +123,7 @@ static bool is_printable(const char *s)
         return true;
 }
 
-/* http or https, with a host, without user and password (which a header may carry). */
+/* http or https, with a host, without user and password (a header can carry them). */
 static bool url_is_valid(const char *s)
 {
         _cleanup_(curl_url_cleanupp) CURLU *u = curl_url();
@@ -175,7 +175,7 @@ static const char *lookup(const char *name, void *userdata)
         return s ?: json_get_string(l->config, name);
 }
 
-/* Rendered with texts that hold what could break it, the template has to be JSON. */
+/* A template must be JSON when rendered with texts that could break it. */
 static int check_template(const char *template, char **ret_detail)
 {
         static const char sample[] = "{\"kind\":\"status\",\"server\":\"a\\\"b\",\"server_id\":\"srv-a\",\"labels\":[\"c\"],"
@@ -191,14 +191,15 @@ static int check_template(const char *template, char **ret_detail)
                 return r;
         r = template_render(template, TEMPLATE_JSON, notify_message_lookup, &m, &text, &part);
         if (r == -EINVAL) {
-                if (asprintf(ret_detail, "config.template has no such placeholder: %s", strempty(part)) < 0)
+                if (asprintf(ret_detail,
+                             "config.template has an unknown or unclosed placeholder: %s", strempty(part)) < 0)
                         return -ENOMEM;
                 return r;
         }
         if (r == -ENOMEM)
                 return r;
         if (r < 0 || json_parse(text, strlen(text), &o) < 0)
-                return complain(ret_detail, "template", "must be JSON, with placeholders inside of strings");
+                return complain(ret_detail, "template", "must be JSON with placeholders only inside strings");
         return 0;
 }
 
@@ -231,13 +232,13 @@ int channel_config_check(const char *type, json_object *config, char **ret_detai
         int r = 0;
 
         if (!t)
-                return asprintf(ret_detail, "There is no such type of channel.") < 0 ? -ENOMEM : -EINVAL;
+                return asprintf(ret_detail, "The channel type is unknown.") < 0 ? -ENOMEM : -EINVAL;
         json_object_object_foreach(config, name, value)
         {
                 const ChannelValue *v = value_find(t, name);
 
                 if (!v)
-                        return complain(ret_detail, name, "is not known for this type");
+                        return complain(ret_detail, name, "is not a setting of this channel type");
                 if (v->kind == VALUE_HEADERS)
                         r = headers_are_valid(value) ?
                                     0 :
@@ -253,7 +254,7 @@ int channel_config_check(const char *type, json_object *config, char **ret_detai
         return 0;
 }
 
-/* "https://host/••••"; of a token, its last four characters stay when it is long. To be freed. */
+/* "https://host/••••"; a long token keeps its last four characters. The caller frees it. */
 static char *mask_string(ValueKind kind, const char *s)
 {
         size_t n = strlen(s), keep = 0;
@@ -342,7 +343,8 @@ int channel_config_merge(json_object *old, json_object *change, json_object **re
                 }
                 if (is_masked(value) && before)
                         continue;
-                /* Header fields each for itself, but what the change does not name goes. */
+                /* Header fields are merged one by one, but those that the change does not name are
+                 * removed. */
                 if (json_object_is_type(value, json_type_object) && json_object_is_type(before, json_type_object)) {
                         copy = json_object_new_object();
                         json_object_object_foreach(value, field, text)
@@ -368,7 +370,7 @@ int channel_config_merge(json_object *old, json_object *change, json_object **re
         return 0;
 }
 
-/* All that there is, as JSON. */
+/* The whole message as JSON. */
 static int whole_message(NotifyMessage *m, char **ret)
 {
         json_object *o = NULL;

@@ -24,7 +24,7 @@ void delivery_config_done(DeliveryConfig *c)
         *c = (DeliveryConfig){};
 }
 
-/* The systemd credential smtp.password, without the line break at its end; NULL when there is none. */
+/* The systemd credential smtp.password, without its trailing line break; NULL if there is none. */
 static int load_password(char **ret)
 {
         _cleanup_free_ char *path = NULL, *text = NULL;
@@ -62,7 +62,7 @@ static int take_part(CURLU *u, CURLUPart part, char **ret)
         return *ret ? curl_url_set(u, part, NULL, 0) == CURLUE_OK ? 0 : -EINVAL : -ENOMEM;
 }
 
-/* User and password leave the URL, so that it may be shown. */
+/* Moves user and password out of the URL, so that it may be shown. */
 static int parse_smtp_url(const char *text, DeliveryConfig *c)
 {
         _cleanup_(curl_url_cleanupp) CURLU *u = curl_url();
@@ -96,7 +96,7 @@ static int load_mail(const Config *config, DeliveryConfig *c)
                 return 0;
         r = parse_smtp_url(config->smtp_url, c);
         if (r < 0)
-                return log_error_errno(r, "SSI_SMTP_URL is not smtp://HOST or smtps://HOST");
+                return log_error_errno(r, "SSI_SMTP_URL must be smtp://HOST or smtps://HOST");
         c->smtp_from = strdup(config->smtp_from);
         if (!c->smtp_from || (config->smtp_ca && !(c->smtp_ca = strdup(config->smtp_ca))))
                 return log_oom();

@@ -72,7 +72,7 @@ static void judge_http(Delivery *d, CURLcode code, DeliveryResult *r)
         long status = 0;
 
         (void) curl_easy_getinfo(d->easy, CURLINFO_RESPONSE_CODE, &status);
-        /* An answer that was cut short for its size has given its status all the same. */
+        /* An answer that was cut off for its size has still delivered its status. */
         if (code != CURLE_OK && !(code == CURLE_WRITE_ERROR && d->received > ANSWER_MAX))
                 return;
         r->ok = status >= 200 && status < 300;
@@ -103,7 +103,7 @@ static void delivery_done(CURL *easy, CURLcode code, void *userdata)
         if (d->refused) {
                 r.permanent = true;
                 snprintf(r.detail, sizeof(r.detail),
-                         "The receiver has no public address (SSI_ALLOW_PRIVATE_TARGETS=yes allows others).");
+                         "The receiver's address is not public (SSI_ALLOW_PRIVATE_TARGETS=yes permits it).");
         } else if (d->mime)
                 judge_mail(d, code, &r);
         else
@@ -130,7 +130,7 @@ static curl_socket_t on_open(void *userdata, curlsocktype purpose, struct curl_s
                 d->refused = true;
                 return CURL_SOCKET_BAD;
         }
-        d->refused = false; /* of several addresses, one may do */
+        d->refused = false; /* one of several addresses may be allowed */
         return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
@@ -146,8 +146,8 @@ static int delivery_new(const DeliveryConfig *c, delivery_done_t done, void *use
         d->easy = curl_easy_init();
         if (!d->easy)
                 return -ENOMEM;
-        /* A connection of its own for each: on one that was kept, libcurl would send again what the other side may
-         * have taken just before it closed. */
+        /* A new connection each time: on a kept connection, libcurl would resend a request that the other
+         * side may have accepted just before it closed. */
         if (curl_easy_setopt(d->easy, CURLOPT_ERRORBUFFER, d->error) != CURLE_OK ||
             curl_easy_setopt(d->easy, CURLOPT_FORBID_REUSE, 1L) != CURLE_OK ||
             curl_easy_setopt(d->easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK ||
@@ -200,7 +200,7 @@ int delivery_http(CurlLoop *l, const DeliveryConfig *c, HttpMessage *m_taken, de
         return delivery_start(l, TAKE_PTR(d));
 }
 
-/* RFC 5322, 3.3, whatever the locale. */
+/* RFC 5322, 3.3, in any locale. */
 static void format_date(char buf[static 48])
 {
         static const char *const days[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
@@ -214,7 +214,7 @@ static void format_date(char buf[static 48])
                  tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
-/* What is between the brackets, or all of it. To be freed. */
+/* The part between the angle brackets, or everything. The caller frees it. */
 static char *bare_address(const char *s)
 {
         const char *open = strrchr(s, '<'), *close = open ? strchr(open, '>') : NULL;
@@ -258,7 +258,7 @@ static int add_mail_headers(Delivery *d, const MailMessage *m, const char *from)
         return 0;
 }
 
-/* Lines end with CR LF in a mail; a CR of the text's own is not one. */
+/* Lines end with CR LF in mails; drops the text's own CRs. */
 static char *to_crlf(const char *s)
 {
         char *copy = malloc(2 * strlen(s) + 3), *p = copy;
@@ -289,7 +289,7 @@ static int add_mail_body(Delivery *d, const MailMessage *m)
         return curl_easy_setopt(d->easy, CURLOPT_MIMEPOST, d->mime) == CURLE_OK ? 0 : -ENOMEM;
 }
 
-/* Without TLS a password would be readable, and mails: only to this machine itself it may be missing. */
+/* Without TLS, the password and mails would be readable: TLS is optional only to this machine. */
 static long tls_level(const char *url)
 {
         const char *host = strstr(url, "://");

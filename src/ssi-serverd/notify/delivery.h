@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Sends one message to one place, once: by HTTP or SMTP, through libcurl in the event loop. Retries are the caller's. */
+/* Sends one message to one place, once: by HTTP or SMTP, through libcurl in the event loop. The caller
+ * retries. */
 
 #include "config/config.h"
 #include "loop/curl-loop.h"
@@ -11,12 +12,12 @@ typedef struct DeliveryConfig {
         char *smtp_user, *smtp_password;
         char *smtp_from;     /* "ssi@example.org" or "SSI <ssi@example.org>" */
         char *smtp_ca;       /* PEM file; NULL: the system's */
-        char *public_url;    /* of the dashboard, without a slash at its end; NULL: no links */
-        bool allow_private;  /* HTTP may go to this machine and private networks */
-        unsigned timeout;    /* s, for the whole of one delivery */
+        char *public_url;    /* of the dashboard, without a trailing slash; NULL: no links */
+        bool allow_private;  /* HTTP may reach this machine and private networks */
+        unsigned timeout;    /* s, for one whole delivery */
 } DeliveryConfig;
 
-/* From the environment (ssi-serverd(8)). Logs its errors. */
+/* Takes the settings from config (ssi-serverd(8)) and credentials. Logs its errors. */
 int delivery_config_load(const Config *config, DeliveryConfig *ret);
 void delivery_config_done(DeliveryConfig *c);
 
@@ -27,9 +28,9 @@ static inline bool delivery_has_mail(const DeliveryConfig *c)
 
 typedef struct DeliveryResult {
         bool ok;
-        bool permanent;       /* trying again will not help */
+        bool permanent;       /* a retry will not help */
         bool gone;            /* HTTP 404 or 410 */
-        unsigned retry_after; /* s; what the receiver asked for, or 0 */
+        unsigned retry_after; /* s; requested by the receiver, or 0 */
         char detail[256];     /* a sentence for people, unless ok */
 } DeliveryResult;
 
@@ -47,8 +48,8 @@ void http_message_done(HttpMessage *m);
 /* Adds "name: value". -ENOMEM. */
 int http_message_add_header(HttpMessage *m, const char *name, const char *value);
 
-/* Takes the message in any case. done is called exactly once, from the event loop, unless an error is returned. What
- * the receiver answers besides its status is not kept. Redirects are not followed. */
+/* Takes ownership of the message in any case. done is called exactly once, from the event loop, unless this
+ * returns an error. Of the receiver's answer only the status is kept. Redirects are not followed. */
 int delivery_http(CurlLoop *l, const DeliveryConfig *c, HttpMessage *m_taken, delivery_done_t done, void *userdata);
 
 typedef struct MailMessage {
@@ -58,5 +59,5 @@ typedef struct MailMessage {
         const char *text;    /* the same */
 } MailMessage;
 
-/* Copies. Otherwise as above; -EOPNOTSUPP when no mail server is configured. */
+/* Copies the message. Otherwise as above; -EOPNOTSUPP if no mail server is configured. */
 int delivery_mail(CurlLoop *l, const DeliveryConfig *c, const MailMessage *m, delivery_done_t done, void *userdata);

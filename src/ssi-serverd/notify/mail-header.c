@@ -29,7 +29,7 @@ static bool is_plain(const char *s)
         return true;
 }
 
-/* How many bytes one word takes: whole characters only. */
+/* The number of bytes for one word: whole characters only. */
 static size_t word_length(const char *s)
 {
         size_t n = strlen(s);
@@ -48,7 +48,7 @@ char *mail_header_encode(const char *text)
 
         if (is_plain(text))
                 return strdup(text);
-        /* No word takes fewer than 39 bytes, but the last. */
+        /* Each word takes at least 39 bytes, except the last. */
         s = malloc((length / 39 + 1) * 80 + 1);
         if (!s)
                 return NULL;

@@ -4,8 +4,8 @@
 #define DIGEST_LINES_MAX 50
 
 typedef struct Wording {
-        const char *kind, *value; /* value NULL: any other */
-        const char *title;        /* of the service and the server, or of the server */
+        const char *kind, *value; /* value NULL: any other value */
+        const char *title;        /* arguments: the service and the server */
 } Wording;
 
 static const Wording wordings[] = {
@@ -24,7 +24,7 @@ static const char *string_of(json_object *o, const char *key)
         return strempty(json_get_string(o, key));
 }
 
-/* "FAILURE: Root Disk on web-01". To be freed. */
+/* "FAILURE: Root Disk on web-01". The caller frees it. */
 static char *title_of(json_object *change)
 {
         const char *kind = string_of(change, "kind"), *value = string_of(change, "new"), *format = NULL;
@@ -50,7 +50,7 @@ static char *title_of(json_object *change)
         return r < 0 ? NULL : s;
 }
 
-/* A sentence on what was and is. */
+/* Describes the change in a sentence. */
 static void write_change(FILE *f, json_object *change)
 {
         const char *kind = string_of(change, "kind"), *old = string_of(change, "old"), *at = string_of(change, "at");
@@ -60,19 +60,20 @@ static void write_change(FILE *f, json_object *change)
         if (message[0] != '\0')
                 fprintf(f, "%s\n", message);
         if (streq(kind, "status"))
-                fprintf(f, "It was %s and is %s since %s.\n", old, value, at);
+                fprintf(f, "Changed from %s to %s at %s.\n", old, value, at);
         else if (streq(kind, "error"))
-                fprintf(f, streq(value, "none") ? "The check gives results again.\n" : "The check broke at %s.\n", at);
+                fprintf(f, streq(value, "none") ? "The check returns results again.\n" : "The check broke at %s.\n",
+                        at);
         else if (streq(kind, "stale") && streq(value, "stale"))
                 fprintf(f, "Its result has been missing since %s.\n", at);
         else if (streq(kind, "state") && streq(value, "offline")) {
                 fprintf(f, "The host was last seen at %s.", at);
                 if (json_get_int64(change, "services", &n) >= 0 && n > 0)
-                        fprintf(f, " Nothing is known of its %lld services until it is back.", (long long) n);
+                        fprintf(f, " The state of its %lld services is unknown until it returns.", (long long) n);
                 fputc('\n', f);
         }
         if (json_get_int64(change, "merged", &n) >= 0 && n > 1)
-                fprintf(f, "%lld changes are told as one.\n", (long long) n);
+                fprintf(f, "This message covers %lld changes.\n", (long long) n);
 }
 
 static void write_digest(FILE *f, json_object *payload)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What notifier.c and notifier-send.c share: the messages that are claimed. */
+/* Shared by notifier.c and notifier-send.c: the claimed messages. */
 
 #include "notify/notifier.h"
 
@@ -15,9 +15,9 @@ typedef struct NotifySlot {
         char *endpoint, *p256dh, *auth;
         char *email;           /* of an account's mail */
         char *user;            /* the account's key in the database */
-        char *token;           /* of an account's mail, made now */
-        unsigned attempts;     /* with this one */
-        bool unrecorded;       /* the result could not be written down yet */
+        char *token;           /* of an account's mail, made for this delivery */
+        unsigned attempts;     /* including this one */
+        bool unrecorded;       /* the result could not be recorded yet */
         DeliveryResult result;
         struct NotifySlot *prev, *next;
 } NotifySlot;
@@ -35,7 +35,7 @@ struct Notifier {
         uint64_t wake_at;       /* CLOCK_MONOTONIC, usec; USEC_INFINITY: none planned */
         uint64_t evaluated_at;
         sd_event_source *tidy;  /* every minute */
-        sd_event_source *again; /* results that could not be written down */
+        sd_event_source *again; /* retries results that could not be recorded */
         bool evaluating, claiming, stopped;
         bool kicked;            /* while evaluating */
 
@@ -43,8 +43,8 @@ struct Notifier {
         unsigned n_slots;
 };
 
-/* Sends the slot's message; its end is written down, and the slot gone after it. */
+/* Sends the slot's message, records the result and frees the slot. */
 void notify_slot_start(NotifySlot *s);
 NotifySlot *notify_slot_free(NotifySlot *s);
-/* Tries again to write down what is known. */
+/* Tries again to record results. */
 void notify_slots_record(Notifier *n);

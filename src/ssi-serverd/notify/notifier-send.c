@@ -35,9 +35,10 @@ NotifySlot *notify_slot_free(NotifySlot *s)
         return NULL;
 }
 
-/* ---- What became of it ---- */
+/* ---- Results ---- */
 
-/* Doubles up to a quarter of an hour; half of it is chance, so that what failed together does not come back together. */
+/* Doubles up to a quarter of an hour; half of it is random, so that failed messages are not retried all at
+ * once. */
 static unsigned retry_delay(const NotifySlot *s)
 {
         unsigned delay = MIN(RETRY_MIN_SEC << MIN(s->attempts - 1, 15U), RETRY_MAX_SEC);
@@ -47,7 +48,7 @@ static unsigned retry_delay(const NotifySlot *s)
         return MAX(delay * 500 + random % (delay * 500 + 1), s->result.retry_after * 1000);
 }
 
-/* The database is away: what is known must not be forgotten, or it would be sent again. */
+/* The database is away: keep the result, or the message would be sent again. */
 static void slot_record_later(NotifySlot *s)
 {
         s->unrecorded = true;
@@ -108,7 +109,7 @@ static void slot_ended(const DeliveryResult *result, void *userdata)
 
         s->result = *result;
         if (!s->notifier->db)
-                return; /* it all ends */
+                return; /* the notifier is being freed */
         if (!result->ok)
                 log_info("Notification %s by %s was not delivered (attempt %u): %s", s->public_id, s->type, s->attempts,
                          result->detail);
@@ -120,7 +121,7 @@ static void slot_failed(NotifySlot *s, int error)
         DeliveryResult result = { .permanent = error == -EINVAL || error == -EBADMSG };
 
         snprintf(result.detail, sizeof(result.detail), "%s", error == -EOPNOTSUPP ? "No mail server is configured." :
-                 result.permanent ? "The channel's settings or the message cannot be used." : strerror(-error));
+                 result.permanent ? "The channel's settings or the message are invalid." : strerror(-error));
         slot_ended(&result, s);
 }
 
@@ -138,7 +139,7 @@ static int send_mail(Notifier *n, const char *to, const NotifyMessage *m, delive
                              &(MailMessage){ .id = m->id, .to = to, .subject = subject, .text = m->text }, done, userdata);
 }
 
-/* The operator's address, which RFC 8292 asks for; push services want one. */
+/* The operator's address, which RFC 8292 recommends and push services require. */
 static char *push_contact(const DeliveryConfig *c)
 {
         const char *from = c->smtp_from, *open;
@@ -181,10 +182,10 @@ static const struct {
 } account_mails[] = {
         { "verify", "Confirm your e-mail address",
           "To confirm that this address is yours, open\n\n%s/verify-email?token=%s\n\n"
-          "If you did not ask for it, ignore this mail.\n" },
+          "If you did not request this, ignore this mail.\n" },
         { "reset", "Reset your password",
           "To choose a new password, open\n\n%s/reset-password?token=%s\n\n"
-          "The link works once. If you did not ask for it, ignore this mail: nothing has changed.\n" },
+          "The link works once. If you did not request this, ignore this mail: your password is unchanged.\n" },
 };
 
 static void account_mail_send(NotifySlot *s, const char *kind)
@@ -218,7 +219,7 @@ static void account_mail_send(NotifySlot *s, const char *kind)
         slot_failed(s, -EBADMSG);
 }
 
-/* The row: the kind. */
+/* The only column: the kind. */
 static void token_stored(PGresult *res, int error, void *userdata)
 {
         NotifySlot *s = userdata;
@@ -231,8 +232,8 @@ static void token_stored(PGresult *res, int error, void *userdata)
                 account_mail_send(s, PQgetvalue(res, 0, 0));
 }
 
-/* The token of an account's mail is made now, so that nowhere but in the mail it stands in full. One that an earlier
- * attempt may have delivered stays good. */
+/* The token of an account's mail is made here, so that only the mail contains it in full. A token that an
+ * earlier attempt may have delivered stays valid. */
 static int account_mail_start(NotifySlot *s, const char *kind)
 {
         char token[TOKEN_MAX], hash[TOKEN_HASH_MAX];

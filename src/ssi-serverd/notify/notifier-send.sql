@@ -4,7 +4,7 @@
 INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
  VALUES (:hash::bytea, :user::bigint, :kind, :email, now() + interval '2 hours') RETURNING purpose
 
--- A channel or browser that fails says since when.
+-- A channel or browser that fails records since when.
 -- name: record
 WITH o AS (UPDATE notification_outbox SET
   state = CASE WHEN :ok::bool THEN 'sent' WHEN :permanent::bool OR created_at < now() - interval '1 day' THEN 'failed'
@@ -21,7 +21,7 @@ WITH o AS (UPDATE notification_outbox SET
   failing_since = CASE WHEN :ok::bool THEN NULL ELSE coalesce(p.failing_since, now()) END
   FROM o WHERE p.id = o.subscription_id
 
--- A browser that has unsubscribed; its messages go with it.
+-- Removes an unsubscribed browser together with its messages.
 -- name: forget_subscription
 DELETE FROM push_subscriptions p USING notification_outbox o WHERE o.id = :id::bigint
  AND p.id = o.subscription_id

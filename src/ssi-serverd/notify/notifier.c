@@ -7,9 +7,10 @@
 #include "shared/io-util.h"
 #include "notify/notifier.sql.h"
 
-/* How it runs: whatever may have caused a transition kicks; the evaluation (one statement, one transaction) turns
- * transitions into messages and says when something held back or queued is next due. What is due is claimed, a
- * statement too, and each claimed message is a slot until its delivery has ended and that is written down. */
+/* How it works: anything that may have caused a transition calls notifier_kick(); the evaluation (one
+ * statement, one transaction) turns transitions into messages and returns when something held back or queued
+ * is due next. Due messages are claimed by another statement; each claimed message occupies a slot until its
+ * delivery has ended and the result is recorded. */
 
 #define EVALUATE_GAP_USEC (20 * USEC_PER_MSEC) /* between evaluations under load */
 #define WAKE_MAX_USEC     (60 * USEC_PER_SEC)
@@ -102,14 +103,14 @@ static void claimed(PGresult *res, int error, void *userdata)
                 evaluation_ended(n, AGAIN_USEC);
                 return;
         }
-        /* What memory is short for comes again when its lease ends. */
+        /* Messages that memory is too short for are due again when their lease ends. */
         for (int row = 0; row < PQntuples(res); row++) {
                 NotifySlot *s = slot_new(n, res, row);
 
                 if (s)
                         notify_slot_start(s);
         }
-        /* Those that have begun will kick when they end; what is due later, or comes, is looked for then. */
+        /* Deliveries under way kick when they end, which also finds what is due later. */
         evaluation_ended(n, PQntuples(res) > 0 ? 0 : AGAIN_USEC);
 }
 
@@ -162,7 +163,7 @@ static void evaluate(Notifier *n)
                          .history = n->full_history ? "all" : "changes"),
                      evaluated, n) >= 0)
                 n->evaluating = true;
-        /* Else the connection is down, and kicks when it is back. */
+        /* Otherwise the connection is down, and its return kicks. */
 }
 
 static void tidied(PGresult *res, int error, void *userdata)
@@ -246,9 +247,9 @@ const char *notifier_push_key(Notifier *n)
         return n->have_key ? n->key.public : NULL;
 }
 
-/* ---- Start and end ---- */
+/* ---- Startup and shutdown ---- */
 
-/* The credential is for instances on several machines that are to have the same. */
+/* The credential is for instances on several machines that share a key. */
 static int load_key(Notifier *n, const char *file)
 {
         _cleanup_free_ char *credential = NULL;
@@ -263,7 +264,7 @@ static int load_key(Notifier *n, const char *file)
                 file = SSI_SERVER_STATE_DIR "/keys/vapid.pem";
         r = vapid_key_ensure(file, &n->key);
         if (r < 0)
-                return log_warning_errno(r, "No push messages will be sent: cannot read or make the key in %s", file);
+                return log_warning_errno(r, "Cannot read or create the key in %s; push messages are disabled", file);
         n->have_key = true;
         return 0;
 }
@@ -309,7 +310,7 @@ Notifier *notifier_free(Notifier *n)
         if (!n)
                 return NULL;
         n->stopped = true;
-        /* Both answer what is under way; a slot may end by it. */
+        /* Both call back for deliveries under way, which may free slots. */
         n->db = db_free(n->db);
         n->curl = curl_loop_free(n->curl);
         DL_FOREACH_SAFE(n->slots, s, tmp)

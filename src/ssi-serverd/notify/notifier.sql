@@ -14,6 +14,6 @@ SELECT more, wait_ms FROM notifications_evaluate(:public, :history)
 INSERT INTO push_keys (public_key) VALUES (:public)
  ON CONFLICT (public_key) DO UPDATE SET seen_at = now()
 
--- Messages are kept for a while, so that people see what they were told.
+-- Messages are kept for a while, so that people can see what they were sent.
 -- name: tidy
 SELECT notifications_tidy('14 days')

@@ -3,9 +3,10 @@
 
 #define TITLE_MAX     ((size_t) 200)
 #define TEXT_MAX      ((size_t) 2000)
-#define LIFETIME_TEXT "86400" /* s that the push service keeps it for a browser that is off */
+#define LIFETIME_TEXT "86400" /* s that the push service keeps it for a browser that is offline */
 
-/* What the dashboard's service worker shows. A later message of one subject replaces the one before on the screen. */
+/* The data that the dashboard's service worker shows. On the screen, a later message of a subject replaces
+ * the earlier one. */
 static int push_text(NotifyMessage *m, size_t max, char **ret)
 {
         _cleanup_free_ char *title = utf8_sanitize(m->title, strlen(m->title), TITLE_MAX, NULL), *tag = NULL, *text = NULL;
@@ -29,7 +30,7 @@ static int push_text(NotifyMessage *m, size_t max, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
-/* As much of the text as a push service takes; escapes may make it longer than it is. */
+/* As much of the text as a push service accepts; escapes may make it longer. */
 static int encrypt_message(NotifyMessage *m, const PushTarget *target, HttpMessage *request)
 {
         int r = -EMSGSIZE;
@@ -73,7 +74,7 @@ int push_request(const char *endpoint, const char *p256dh, const char *auth, con
                 { "Content-Encoding", "aes128gcm" },
                 { "TTL", LIFETIME_TEXT },
                 { "Urgency", notify_message_severity(m) >= 3 ? "high" : "normal" },
-                /* One that is sent again replaces the one that the push service still holds. */
+                /* A resent message replaces the one that the push service still holds. */
                 { "Topic", m->id },
         };
 

@@ -103,7 +103,8 @@ static void put_value(Output *o, const char *value, TemplateEscape escape)
                 escapes[escape](o, *value);
 }
 
-/* The name of the placeholder whose braces open at s; returns what follows its closing ones, or NULL. */
+/* Parses the name of the placeholder whose braces open at s; returns what follows the closing ones, or
+ * NULL. */
 static const char *parse_placeholder(const char *s, char name[static PLACEHOLDER_MAX + 1])
 {
         size_t n;
@@ -120,7 +121,7 @@ static const char *parse_placeholder(const char *s, char name[static PLACEHOLDER
         return startswith(s, "}}");
 }
 
-/* At most 40 bytes of it, whole characters. */
+/* Copies at most 40 bytes, whole characters only. */
 static int detail(const char *s, char **ret_detail)
 {
         if (ret_detail)

@@ -12,7 +12,7 @@
 #include "notify/web-push.h"
 
 #define PEM_MAX          4096
-#define VAPID_LIFETIME   (12 * 3600) /* s; a push service refuses more than a day */
+#define VAPID_LIFETIME   (12 * 3600) /* s; push services refuse more than a day */
 
 DEFINE_CLEANUP(BIO *, BIO_free_all);
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free);
@@ -86,7 +86,7 @@ static int write_key(FILE *f)
         return 0;
 }
 
-/* Under a name of this process, then linked to the one that is wanted: link(2) does not replace. */
+/* Made under a temporary name of this process, then linked to the wanted one: link(2) does not replace. */
 static int make_key(const char *path)
 {
         _cleanup_free_ char *draft = NULL;

@@ -41,7 +41,7 @@ int base64url_decode(const char *s, void *ret, size_t n)
         return 0;
 }
 
-/* The point as a key; NULL when it is not on the curve. */
+/* Converts the point to a key; NULL if it is not on the curve. */
 static EVP_PKEY *point_to_key(const uint8_t *point)
 {
         _cleanup_(EVP_PKEY_CTX_freep) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
@@ -120,7 +120,7 @@ static int hkdf(const uint8_t *salt, size_t n_salt, const uint8_t *secret, const
         return ctx && EVP_KDF_derive(ctx, ret, n_ret, params) == 1 ? 0 : -ENOMEM;
 }
 
-/* The key and the nonce of the only record (RFC 8291, 3.4). */
+/* Derives the key and the nonce of the only record (RFC 8291, 3.4). */
 static int derive_keys(const PushTarget *target, EVP_PKEY *sender, const uint8_t *point, const uint8_t *salt,
                        uint8_t key[static KEY_SIZE], uint8_t nonce[static NONCE_SIZE])
 {
@@ -132,7 +132,7 @@ static int derive_keys(const PushTarget *target, EVP_PKEY *sender, const uint8_t
 
         if (!receiver)
                 return -EINVAL;
-        /* The NUL bytes at the ends of the strings are part of it. */
+        /* Including the strings' terminating NUL bytes. */
         memcpy(info, intro, sizeof(intro));
         memcpy(info + sizeof(intro), target->point, WEB_PUSH_POINT_SIZE);
         memcpy(info + sizeof(intro) + WEB_PUSH_POINT_SIZE, point, WEB_PUSH_POINT_SIZE);
@@ -149,7 +149,7 @@ static int derive_keys(const PushTarget *target, EVP_PKEY *sender, const uint8_t
         return r;
 }
 
-/* The text and the delimiter of the last record. */
+/* Encrypts the text and the delimiter of the last record. */
 static int seal(const uint8_t *key, const uint8_t *nonce, const void *text, size_t n, uint8_t *ret)
 {
         _cleanup_(EVP_CIPHER_CTX_freep) EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
