@@ -10,7 +10,8 @@
 static void register_done(ApiCall *c, PGresult *res, int error)
 {
         if (error == 0 && PQntuples(res) > 0 && PQgetisnull(res, 0, HOST_CLAIM_SERVER))
-                http_respond_problem(c->req, 409, "too-many-servers", "The account has as many servers as it may have.");
+                http_respond_problem(c->req, 409, "too-many-servers",
+                                     "The account has reached its limit of servers; remove one first.");
         else
                 api_respond_claim_token(c, res, error);
 }
@@ -43,10 +44,10 @@ static void claim_done(ApiCall *c, PGresult *res, int error)
         }
         if (PQntuples(res) == 0) {
                 http_respond_problem(c->req, 401, "bad-claim-token",
-                                     "The claim token is unknown, has been used or has expired.");
+                                     "The claim token is unknown, used or expired; create a new one.");
                 return;
         }
-        /* Who still has the key before is sent away. */
+        /* Disconnects an agent that still uses the previous key. */
         backend_publish_one(c->backend, CHANGE_SESSION, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 3));
         backend_publish_one(c->backend, CHANGE_SERVER, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2), NULL);
         http_respond_data(c->req, 200, "application/json", PQgetvalue(res, 0, 0), (size_t) PQgetlength(res, 0, 0));
@@ -67,7 +68,7 @@ static void claim_agent(ApiCall *c)
         token_new("key", key);
         token_hash(key, key_hash);
 
-        /* Of several at once, the first to lock the row wins; the others then see it used. */
+        /* Of concurrent claims, the first to lock the row wins; the others then see a used token. */
         api_query(c, SQL(claim_agent, .hash = hash, .key_hash = key_hash, .key = key), claim_done);
 }
 

@@ -77,7 +77,7 @@ void api_list_routes(FILE *f)
                         fprintf(f, "%s %s %s\n", t->method, t->pattern, names[t->access]);
 }
 
-/* What is below neither /api/ nor /public/ tells of the instance itself. */
+/* Routes below neither /api/ nor /public/ are about the instance itself, so every role serves them. */
 static bool is_served(const Backend *b, const ApiRoute *route)
 {
         bool ingest = startswith(route->pattern, "/api/v1/agents/claim");

@@ -5,7 +5,7 @@
 
 #include "api/call.h"
 
-/* Of the file of that name. Each ends with an empty one. */
+/* Defined in the file of the same name. Each ends with an empty one. */
 extern const ApiRoute api_agent_routes[];
 extern const ApiRoute api_channel_routes[];
 extern const ApiRoute api_event_routes[];
@@ -25,6 +25,6 @@ extern const ApiRoute api_token_routes[];
 extern const ApiRoute api_user_routes[];
 
 int api_register(Backend *b, ApiRoutes **ret);
-/* A line for each: method, pattern, who may (as in openapi.json). */
+/* Prints a line per route: method, pattern, access (as in openapi.json). */
 void api_list_routes(FILE *f);
 ApiRoutes *api_routes_free(ApiRoutes *r);

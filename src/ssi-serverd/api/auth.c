@@ -6,28 +6,29 @@
 
 /* Two kinds of bearer:
  *
- * - An access token says by its signature who asks, and in which session. Then one statement sees whether that session
- *   still lives: log-out, a changed password and a deleted account count at once, not when the token expires.
- * - An API token is looked up by its hash, and has to have the scope of the route. */
+ * - An access token proves by its signature its user and session. Then one statement checks that the session is
+ *   still alive: logging out, changing the password and deleting the account take effect at once, not when the token
+ *   expires.
+ * - An API token is looked up by its hash, and must have the scope of the route. */
 
-/* A stream that an API token opens is looked at again after this long, at the latest. */
+/* A stream opened with an API token is closed, to be authorized again, after at most this time. */
 #define STREAM_MAX_SEC (24 * 3600)
 
 static void respond_unauthorized(ApiCall *c)
 {
         (void) http_respond_add_header(c->req, "WWW-Authenticate", "Bearer");
-        http_respond_problem(c->req, 401, "unauthorized", "A valid access token is required.");
+        http_respond_problem(c->req, 401, "unauthorized", "Authenticate with a valid access token.");
 }
 
 static void respond_forbidden(ApiCall *c)
 {
         (void) http_respond_add_header(c->req, "WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
-        http_respond_problem(c->req, 403, "insufficient-scope", "The API token does not have the scope for this.");
+        http_respond_problem(c->req, 403, "insufficient-scope", "The API token lacks the scope for this request.");
 }
 
 /* ---- API tokens ---- */
 
-/* The row: the user's id, the time when the token expires or null, whether it may. */
+/* The row: the user's id, the token's expiry or null, whether the token has the scope. */
 static void api_token_found(ApiCall *c, PGresult *res, int error)
 {
         uint64_t limit = api_now() + STREAM_MAX_SEC;

@@ -28,7 +28,7 @@ void api_respond_busy(ApiCall *c, uint64_t seconds)
 
         snprintf(text, sizeof(text), "%llu", (unsigned long long) seconds);
         (void) http_respond_add_header(c->req, "Retry-After", text);
-        http_respond_problem(c->req, 429, "too-many-requests", "Too many requests. Wait, then try again.");
+        http_respond_problem(c->req, 429, "too-many-requests", "Too many requests; try again later.");
 }
 
 void api_respond_password_failure(ApiCall *c, int r)
@@ -39,7 +39,8 @@ void api_respond_password_failure(ApiCall *c, int r)
                 api_fail(c, NULL, -ENOMEM);
 }
 
-/* Who is known counts for themselves, who is not by their address. What tells whether we live is never held up. */
+/* Counts requests per user, or per address if there is none. Routes that report the instance's health are
+ * never limited. */
 void api_run(ApiCall *c)
 {
         bool counted = startswith(c->route->pattern, "/api/") || startswith(c->route->pattern, "/public/");
@@ -124,7 +125,7 @@ void api_fail(ApiCall *c, PGresult *res, int error)
 
 void api_respond_not_found(ApiCall *c)
 {
-        http_respond_problem(c->req, 404, "not-found", "There is no such resource.");
+        http_respond_problem(c->req, 404, "not-found", "The resource does not exist.");
 }
 
 void api_done_200(ApiCall *c, PGresult *res, int error)

@@ -4,7 +4,7 @@
 #include "auth/token.h"
 #include "api/channel-test.sql.h"
 
-/* The test button: sends at once, without the outbox, and answers what became of it. */
+/* The test button: sends at once, without the outbox, and answers with the result. */
 
 typedef struct Test {
         ApiCall *call;
@@ -12,7 +12,7 @@ typedef struct Test {
         NotifyMessage message;
         unsigned pending;
         unsigned n_targets, n_delivered;
-        char error[256]; /* of the first that failed */
+        char error[256]; /* of the first failure */
 } Test;
 
 static void test_finish(Test *t)
@@ -59,7 +59,8 @@ static void target_start(Test *t, const NotifyTarget *target)
         if (r >= 0)
                 return;
         snprintf(result.detail, sizeof(result.detail), "%s",
-                 r == -EOPNOTSUPP ? "The server is not set up for it." : "The channel's settings cannot be used.");
+                 r == -EOPNOTSUPP ? "The server is not configured for this type of channel." :
+                                    "The channel's settings are invalid.");
         target_done(&result, t);
 }
 
@@ -68,7 +69,8 @@ static const char *value(PGresult *res, int row, int column)
         return PQgetisnull(res, row, column) ? NULL : PQgetvalue(res, row, column);
 }
 
-/* A row for each target: type, config, endpoint, p256dh, auth, verified, whether it was tested long enough ago. */
+/* A row per target: type, config, endpoint, p256dh, auth, verified, whether the last test is long enough
+ * ago. */
 static void test_found(ApiCall *c, PGresult *res, int error)
 {
         char id[ID_MAX];
@@ -85,7 +87,8 @@ static void test_found(ApiCall *c, PGresult *res, int error)
         }
         if (*PQgetvalue(res, 0, 6) != 't') {
                 (void) http_respond_add_header(c->req, "Retry-After", "5");
-                http_respond_problem(c->req, 429, "too-many-requests", "The channel has just been tested.");
+                http_respond_problem(c->req, 429, "too-many-requests",
+                                     "The channel was tested a moment ago; try again later.");
                 return;
         }
         if (*PQgetvalue(res, 0, 5) != 't') {
@@ -94,7 +97,8 @@ static void test_found(ApiCall *c, PGresult *res, int error)
                 return;
         }
         if (streq(PQgetvalue(res, 0, 0), "push") && PQgetisnull(res, 0, 2)) {
-                http_respond_problem(c->req, 409, "no-subscription", "None of your browsers is subscribed.");
+                http_respond_problem(c->req, 409, "no-subscription",
+                                     "No browser is subscribed; enable push messages in a browser first.");
                 return;
         }
         t = calloc(1, sizeof(*t));

@@ -8,7 +8,8 @@
 #include "api/field.h"
 #include "api/channels.sql.h"
 
-/* Notification channels. Their configs leave masked, so they pass through here and not straight from the database. */
+/* Notification channels. Their configs are masked before they leave, so they pass through here and not
+ * straight from the database. */
 
 #define CHANNELS_MAX  32 /* per user */
 #define NAME_BYTES    64
@@ -47,7 +48,8 @@ static void channel_made(ApiCall *c, PGresult *res, int error)
 {
         if (error == 0 && PQntuples(res) == 0)
                 http_respond_problem(c->req, 409, "too-many-channels",
-                                     "An account holds at most " STRINGIFY(CHANNELS_MAX) " channels, and one of type push.");
+                                     "An account can have at most " STRINGIFY(CHANNELS_MAX)
+                                     " channels, only one of type push.");
         else
                 respond_channel(c, res, error, 201);
 }
@@ -90,10 +92,10 @@ static void delete_channel(ApiCall *c)
 
 /* ---- What a client sends ---- */
 
-/* Null means: not given. */
+/* NULL means absent. */
 typedef struct ChannelFields {
         const char *name, *enabled, *min_severity, *kinds, *servers, *labels, *damping;
-        bool has_damping; /* null is a value there */
+        bool has_damping; /* because null is a value for it */
         DbArray arrays[3];
         char damping_text[16];
 } ChannelFields;
@@ -108,7 +110,7 @@ static bool is_kind(const char *s)
         return streq(s, "status") || streq(s, "error") || streq(s, "stale") || streq(s, "state");
 }
 
-/* An array of short strings. False when it has answered. */
+/* An array of short strings. Returns false if it has answered. */
 static bool parse_strings(ApiCall *c, json_object *body, const char *key, bool (*check)(const char *s), DbArray *a,
                           const char **ret)
 {
@@ -184,7 +186,7 @@ static bool parse_fields(ApiCall *c, json_object *body, ChannelFields *f)
                parse_strings(c, body, "labels", NULL, &f->arrays[2], &f->labels) && parse_damping(c, body, f);
 }
 
-/* The config that would be; false when it has answered. */
+/* Checks a complete config; returns false if it has answered. */
 static bool check_config(ApiCall *c, const char *type, json_object *config)
 {
         _cleanup_free_ char *detail = NULL;
@@ -232,7 +234,7 @@ static void create_channel(ApiCall *c)
                   channel_made);
 }
 
-/* The row: type and config as they are. */
+/* The row: current type and config. */
 static void change_found(ApiCall *c, PGresult *res, int error)
 {
         _cleanup_(channel_fields_done) ChannelFields f = {};
@@ -254,7 +256,7 @@ static void change_found(ApiCall *c, PGresult *res, int error)
         if ((merged && !check_config(c, PQgetvalue(res, 0, 0), merged)) || !parse_fields(c, body, &f))
                 return;
 
-        /* What waits for the channel is tried at once: it may be well again. */
+        /* Messages that wait for the channel are retried at once: the change may have repaired it. */
         api_query(c,
                   SQL(change_found, .user = c->user, .id = http_request_param(c->req, "id"),
                       .config = merged ? json_object_to_json_string_ext(merged, JSON_C_TO_STRING_PLAIN) : NULL,
@@ -275,7 +277,7 @@ static void change_channel(ApiCall *c)
                 return;
         }
         if (json_object_object_get_ex(body, "type", &o)) {
-                api_invalid(c, "The type of a channel cannot be changed.");
+                api_invalid(c, "The type of a channel cannot be changed; create a new channel.");
                 return;
         }
         api_query(c, SQL(change_channel, .user = c->user, .id = http_request_param(c->req, "id")), change_found);

@@ -2,7 +2,7 @@
 -- include api/fragments.sql
 -- include model/fragments.sql
 
--- Of notification_channels c: the object, its config, its type.
+-- Columns for notification_channels c: the object, its config, its type.
 -- fragment: channel
 json_build_object('id', c.public_id, 'type', c.type, 'name', c.name, 'enabled', c.enabled,
  'verified', c.verified, 'min_severity', c.min_severity, 'kinds', to_json(c.kinds),
@@ -12,7 +12,8 @@ json_build_object('id', c.public_id, 'type', c.type, 'name', c.name, 'enabled', 
  'queued', (SELECT count(*) FROM notification_outbox o WHERE o.channel_id = c.id AND o.state = 'queued')),
  c.config, c.type
 
--- What asks the owner of an address to confirm it, for the channels that ch names, unless it was asked often already.
+-- Queues mails that ask owners to confirm the addresses of the channels in ch, unless too many were sent in the last
+-- hour.
 -- fragment: ask_to_verify
  asked AS (INSERT INTO notification_outbox (public_id, queue, user_id, payload)
   SELECT notification_id(), 'account ' || ch.user_id, ch.user_id,
@@ -20,7 +21,7 @@ json_build_object('id', c.public_id, 'type', c.type, 'name', c.name, 'enabled', 
   WHERE NOT ch.verified AND (SELECT count(*) FROM notification_outbox o WHERE o.user_id = ch.user_id
    AND o.payload ->> 'kind' = 'verify' AND o.created_at > now() - interval '1 hour') < 5)
 
--- An address counts as confirmed for the user who has confirmed it.
+-- An address counts as confirmed only for the user who confirmed it.
 -- fragment: is_verified(type, config)
 (@type <> 'email' OR EXISTS (SELECT FROM verified_emails e WHERE e.user_id = u.id
  AND e.email = lower(@config ->> 'address')))

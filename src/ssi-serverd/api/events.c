@@ -25,7 +25,8 @@ static void list_service_events(ApiCall *c)
         if (!parse_query(c, &q))
                 return;
 
-        /* A gap is the whole server's, so it shows in the history of each service. Two scans of one index each. */
+        /* A gap concerns the whole server, so it shows in the history of each service. Two scans of one
+         * index each. */
         api_query(c,
                   SQL(list_service_events, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
                       .limit = q.page.limit, .after = q.page.keys[0], .kinds = q.kind.array,
@@ -40,7 +41,8 @@ static void list_server_events(ApiCall *c)
         if (!parse_query(c, &q))
                 return;
 
-        /* A scan per service of the index that is there: one by server alone would cost each result that comes in. */
+        /* One scan per service of the existing index: another index by server alone would make each incoming
+         * result more expensive. */
         api_query(c,
                   SQL(list_server_events, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
                       .limit = q.page.limit, .after = q.page.keys[0], .kinds = q.kind.array,

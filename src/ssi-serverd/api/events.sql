@@ -2,13 +2,13 @@
 -- include api/fragments.sql
 -- include model/fragments.sql
 
--- Of events e, in a LIMIT of its own, newest first. The parameters are those of EventQuery.
+-- From events e, with its own LIMIT, newest first. The parameters are those of EventQuery.
 -- fragment: events(where)
 (SELECT * FROM events e WHERE @where AND e.id < coalesce(:after::bigint, 9223372036854775807)
  AND (:kinds::text[] IS NULL OR e.kind = ANY(:kinds::text[])) AND (:from::timestamptz IS NULL OR e.at >= :from)
  AND (:to::timestamptz IS NULL OR e.at < :to) ORDER BY e.id DESC LIMIT :limit::int)
 
--- The list, how many, the key of the last.
+-- The list, its length, the key of its last element.
 -- fragment: events_list
 SELECT coalesce(json_agg(json_build_object('at', @time(e.at), 'received_at',
 @time(e.received_at), 'service', e.service, 'kind', e.kind, 'status', e.status,

@@ -23,7 +23,7 @@ const char *api_body_string(ApiCall *c, json_object *body, const char *key, size
         if (!s)
                 api_invalid(c, "%s must be a string.", key);
         else if (strlen(s) < min || strlen(s) > max) {
-                api_invalid(c, "%s must have %zu to %zu bytes.", key, min, max);
+                api_invalid(c, "%s must be %zu to %zu bytes long.", key, min, max);
                 s = NULL;
         }
         return s;
@@ -34,7 +34,7 @@ const char *api_body_line(ApiCall *c, json_object *body, const char *key, size_t
         const char *s = api_body_string(c, body, key, min, max);
 
         if (s && !text_is_line(s)) {
-                api_invalid(c, "%s must not have control characters.", key);
+                api_invalid(c, "%s must not contain control characters.", key);
                 s = NULL;
         }
         return s;
@@ -122,7 +122,7 @@ bool api_query_line(ApiCall *c, const char *key, size_t max, const char **ret)
         const char *s = http_request_query(c->req, key);
 
         if (s && (strlen(s) > max || !text_is_line(s))) {
-                api_invalid(c, "%s must have at most %zu bytes and no control characters.", key, max);
+                api_invalid(c, "%s must be at most %zu bytes without control characters.", key, max);
                 return false;
         }
         *ret = s;

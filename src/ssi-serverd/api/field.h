@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The checks of what clients send, all in one place: types, sizes, characters. A function that returns NULL or false has
- * answered 400 invalid-request. Whatever is returned is borrowed from the request. Bodies and paths are valid UTF-8
- * already. */
+/* Checks the input from clients, all in one place: types, sizes, characters. A function that returns NULL or
+ * false has answered with 400 invalid-request. Returned values are borrowed from the request. Bodies and
+ * paths are valid UTF-8 already. */
 
 #include "db/array.h"
 #include "model/rules.h"
@@ -11,25 +11,25 @@
 
 typedef struct ApiCall ApiCall;
 
-/* 400 invalid-request. */
+/* Answers 400 invalid-request. */
 _printf_(2, 3) void api_invalid(ApiCall *c, const char *format, ...);
 
-/* A string of the body, min to max bytes. */
+/* A string of the body, min to max bytes long. */
 const char *api_body_string(ApiCall *c, json_object *body, const char *key, size_t min, size_t max);
-/* The same for what is shown in one line: no control characters. */
+/* The same for a text shown on one line: no control characters. */
 const char *api_body_line(ApiCall *c, json_object *body, const char *key, size_t min, size_t max);
 /* A plausible e-mail address. */
 const char *api_body_email(ApiCall *c, json_object *body);
-/* A password that somebody chooses now. */
+/* A newly chosen password. */
 const char *api_body_new_password(ApiCall *c, json_object *body, const char *key);
-/* A password that has to be the one that was chosen. */
+/* A password to be checked against the chosen one. */
 const char *api_body_password(ApiCall *c, json_object *body, const char *key);
-/* The array of labels; without one ret stays empty. */
+/* The array of labels; ret stays empty if it is absent. */
 bool api_body_labels(ApiCall *c, json_object *body, DbArray *ret);
 
-/* ---- Of the query; absent is fine and gives NULL. ---- */
+/* ---- Query parameters. If one is absent, this succeeds with NULL. ---- */
 
-/* Words with commas between, each one of the NULL-terminated list, as PostgreSQL's text form of an array. */
+/* Comma-separated words, each from the NULL-terminated list, as PostgreSQL's text form of an array. */
 typedef struct ApiWords {
         char text[128];
         const char *array; /* text, or NULL */
@@ -37,6 +37,6 @@ typedef struct ApiWords {
 bool api_query_words(ApiCall *c, const char *key, const char *const *known, ApiWords *ret);
 /* One line of at most max bytes. */
 bool api_query_line(ApiCall *c, const char *key, size_t max, const char **ret);
-/* A time of RFC 3339. */
+/* An RFC 3339 time. */
 bool api_query_time(ApiCall *c, const char *key, const char **ret);
 

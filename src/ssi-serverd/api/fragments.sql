@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- include model/fragments.sql
 
--- Of services v.
+-- For services v.
 -- fragment: service_json
 json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'metadata', v.metadata,
  'schedule', v.schedule, 'timeout_ms', v.timeout_ms,
@@ -13,32 +13,32 @@ json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'metadata'
  'error', CASE WHEN v.error_kind IS NOT NULL THEN json_build_object('kind', v.error_kind,
   'detail', v.error_detail, 'at', @time(v.error_at)) END,
  'stale', v.stale_since IS NOT NULL, 'stale_since', @time(v.stale_since),
--- The recovery clears it; the row goes a moment later.
+-- The recovery ends it; its row is deleted a moment later.
  'acknowledgement', CASE WHEN v.status <> 'OK' OR v.error_kind IS NOT NULL OR v.stale_since IS NOT NULL
   THEN (SELECT json_build_object('reason', a.reason, 'created_at', @time(a.created_at))
   FROM acknowledgements a WHERE a.server_id = v.server_id AND a.service = v.name) END)
 
--- While an agent is connected it is as alive as the instance that holds it.
+-- A connected agent is as alive as the instance that holds it.
 -- fragment: last_seen
 CASE WHEN s.connected THEN greatest(s.last_seen, (SELECT i.seen_at FROM instances i
  WHERE i.id = s.instance)) ELSE s.last_seen END
 
--- How bad services v or its like are for what depends on them.
+-- How bad services v, or a row like it, is for its dependants.
 -- fragment: severity(v)
 service_severity(@v.status, @v.error_kind, NULL)
 
--- That services v is in trouble as what it depends on is, at least as badly.
+-- Whether a dependency of services v is in trouble at least as badly as v.
 -- fragment: has_cause
 (v.depends_on <> '{}' AND service_severity(v.status, v.error_kind, v.stale_since) > 0 AND EXISTS (
  SELECT FROM services t WHERE t.server_id = v.server_id AND t.name = ANY (v.depends_on)
  AND @severity(t) >= service_severity(v.status, v.error_kind, v.stale_since)))
 
--- How many services are in trouble because services v is.
+-- The number of services in trouble because of services v.
 -- fragment: dependants
 (SELECT count(*) FROM services d WHERE d.server_id = v.server_id AND v.name = ANY (d.depends_on)
  AND service_severity(d.status, d.error_kind, d.stale_since) BETWEEN 1 AND @severity(v))
 
--- Of servers s: the service that needs attention most, which may be none. A root cause comes before its dependants.
+-- For servers s: the service that needs attention most, possibly none. A root cause comes before its dependants.
 -- fragment: worst_service
 (SELECT json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'status', v.status,
  'message', left(v.message, 200), 'error', CASE WHEN v.error_kind IS NOT NULL THEN json_build_object(
@@ -52,7 +52,7 @@ service_severity(@v.status, @v.error_kind, NULL)
 -- fragment: server_state
 server_state(s.claimed_at, s.connected, s.rebooting_until)
 
--- Of servers s and @server_counts.
+-- For servers s and @server_counts.
 -- fragment: server_json
 json_build_object('id', s.public_id, 'agent_id', s.agent_id, 'name', s.name,
  'labels', to_json(s.labels), 'public_page', '/public/' || s.public_token,
@@ -62,7 +62,7 @@ json_build_object('id', s.public_id, 'agent_id', s.agent_id, 'name', s.name,
   THEN @worst_service END, 'counts', json_build_object('OK', n.ok, 'UPDATE', n.update,
   'WARNING', n.warning, 'FAILURE', n.failure), 'errors', n.errors, 'stale', n.stale, 'services', n.services)
 
--- Joins servers s.
+-- Joined to servers s.
 -- fragment: server_counts
  CROSS JOIN LATERAL (SELECT max(v.status) AS worst,
  count(*) FILTER (WHERE v.status = 'OK') AS ok, count(*) FILTER (WHERE v.status = 'UPDATE') AS update,
@@ -70,7 +70,7 @@ json_build_object('id', s.public_id, 'agent_id', s.agent_id, 'name', s.name,
  count(*) FILTER (WHERE v.status = 'FAILURE') AS failure,
  count(v.error_kind) AS errors, count(v.stale_since) AS stale, count(*) AS services FROM services v WHERE v.server_id = s.id) n
 
--- That servers s is the user's, named by a parameter.
+-- Whether servers s belongs to the user named by a parameter.
 -- fragment: owned_by(param)
 s.user_id = (SELECT u.id FROM users u WHERE u.public_id = @param)
 
@@ -81,8 +81,8 @@ s.user_id = (SELECT u.id FROM users u WHERE u.public_id = @param)
 -- fragment: session_lifetime
 interval '30 days'
 
--- For api_session_start(): a log-in session, whatever the proof was. who is a statement that gives the user_id whose session is
--- to be, if anybody's.
+-- For api_session_start(): a login session, with any proof. who is a statement that returns the user_id of the new
+-- session, or no row.
 -- fragment: session(who)
 WITH who AS (@who),
  l AS (INSERT INTO login_sessions (user_id, public_id, user_agent, address, expires_at)

@@ -5,9 +5,9 @@
 #include "api/field.h"
 #include "api/login-code.sql.h"
 
-/* How a second device logs in without the password: a logged-in browser asks for a code and shows it as a QR code, which
- * the other device exchanges for a session of its own. A session has one code at a time, good for one use; it ends with
- * the session, so that a log-out and a new password withdraw it as well. */
+/* Logs in a second device without the password: a logged-in browser requests a code and shows it as a QR
+ * code, which the other device exchanges for its own session. A session has one code at a time, which can be
+ * used once; the code ends with the session, so logging out or changing the password revokes it, too. */
 
 #define CODE_LIFETIME 120 /* s */
 #define CODE_BYTES    256
@@ -47,7 +47,7 @@ static void make_code(ApiCall *c)
 static void refuse_code(ApiCall *c)
 {
         login_throttle_failed(c->backend->throttle, NULL, strempty(http_request_peer(c->req)), api_now());
-        http_respond_problem(c->req, 401, "bad-login-code", "The code is unknown, has been used or has expired.");
+        http_respond_problem(c->req, 401, "bad-login-code", "The code is unknown, used or expired; request a new one.");
 }
 
 static void use_code(ApiCall *c)

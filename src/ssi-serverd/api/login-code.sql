@@ -5,7 +5,7 @@
 UPDATE login_sessions SET login_code_hash = :hash::bytea,
  login_code_expires_at = now() + make_interval(secs => :lifetime::int) WHERE public_id = :session
 
--- Of several who come with it at once the first has locked the row, and the others find no such code any more.
+-- If several use it at once, the first locks the row and the others find the code gone.
 -- name: session_of_code(proof, session, token_hash, user_agent, address)
 @session(UPDATE login_sessions SET login_code_hash = NULL, login_code_expires_at = NULL
  WHERE login_code_hash = :proof::bytea AND login_code_expires_at > now()

@@ -8,8 +8,8 @@
 #include "model/account.h"
 #include "api/mail.sql.h"
 
-/* What an account gets by mail: the question whether the address is its owner's, and the way back to a forgotten
- * password. Requests only write into the outbox; the token is made when the mail is. */
+/* Mails to an account: to confirm its address, and to reset a forgotten password. Requests only write into
+ * the outbox; the token is made together with the mail. */
 
 #define TOKEN_BYTES    256
 
@@ -20,7 +20,7 @@ bool api_has_mail(ApiCall *c)
         return delivery_has_mail(config) && config->public_url;
 }
 
-/* Returns whether mail can be sent; else it has answered. */
+/* Returns whether mail can be sent; if not, it has answered. */
 static bool have_mail(ApiCall *c)
 {
         if (api_has_mail(c))
@@ -40,7 +40,7 @@ static void asked(ApiCall *c, PGresult *res, int error)
         http_respond_empty(c->req, 202);
 }
 
-/* Says the same whether there is such an account. */
+/* The answer does not reveal whether the account exists. */
 static void ask_for_reset(ApiCall *c)
 {
         json_object *body = http_request_json(c->req);
@@ -61,7 +61,7 @@ static void ask_to_verify(ApiCall *c)
                 api_query(c, SQL(ask_to_verify, .user = c->user), asked);
 }
 
-/* The hash of the body's token; false when it has answered. */
+/* The hash of the body's token; returns false if it has answered. */
 static bool parse_token(ApiCall *c, json_object *body, char hash[static TOKEN_HASH_MAX])
 {
         const char *token = api_body_string(c, body, "token", 1, TOKEN_BYTES);
@@ -73,7 +73,8 @@ static bool parse_token(ApiCall *c, json_object *body, char hash[static TOKEN_HA
 
 static void respond_bad_token(ApiCall *c)
 {
-        http_respond_problem(c->req, 400, "bad-mail-token", "The token is unknown, has been used or has expired.");
+        http_respond_problem(c->req, 400, "bad-mail-token",
+                             "The token is unknown, used or expired; request a new mail.");
 }
 
 static void verified(ApiCall *c, PGresult *res, int error)
@@ -114,7 +115,7 @@ static void reset_hashed(int r, const char *password, void *userdata)
         http_request_unref(req);
 }
 
-/* Before the costly hash. */
+/* Runs before the costly hash. */
 static void reset_found(ApiCall *c, PGresult *res, int error)
 {
         int r;

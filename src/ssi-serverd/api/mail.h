@@ -5,5 +5,5 @@
 
 #include "api/call.h"
 
-/* Whether this server sends mail, with addresses in it that lead back. */
+/* Whether this server can send mail with links to itself. */
 bool api_has_mail(ApiCall *c);

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- include model/fragments.sql
 
--- Asks for a mail of this kind to the account that the SQL condition on users u names, unless that was done often.
+-- Queues a mail of this kind to the account selected by the condition on users u, unless too many were sent recently.
 -- fragment: ask(kind, condition)
 @account_mail(@kind, users u WHERE @condition)
  AND (SELECT count(*) FROM notification_outbox o WHERE o.user_id = u.id

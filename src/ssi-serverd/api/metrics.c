@@ -7,7 +7,7 @@
 #include "ingest/ingest.h"
 #include "api/metrics.sql.h"
 
-/* Routes times methods times codes; a handler would have to be odd to make more. */
+/* Routes times methods times codes; only a broken handler could cause more. */
 #define SERIES_MAX 1024
 
 typedef struct Series {
@@ -22,11 +22,11 @@ struct Metrics {
         Histogram request_times;
 };
 
-/* One request for /metrics: what the database adds to it. */
+/* A request for /metrics, with the figures from the database. */
 typedef struct Scrape {
         Metrics *metrics;
         HttpRequest *req;
-        char *outbox_items, *outbox_age; /* NULL: there is none */
+        char *outbox_items, *outbox_age; /* NULL: no outbox, or unknown */
         char *stray_events;              /* in the default partition; NULL: unknown */
 } Scrape;
 
@@ -85,16 +85,16 @@ static void put_ingestion(FILE *f, Ingest *i)
 {
         const IngestStats *s = ingest_stats(i);
 
-        put(f, "ssi_ingest_items_total", "counter", "Items of agents that were committed.", s->items);
-        put(f, "ssi_ingest_batches_total", "counter", "Transactions that were committed.", s->batches);
+        put(f, "ssi_ingest_items_total", "counter", "Committed items from agents.", s->items);
+        put(f, "ssi_ingest_batches_total", "counter", "Committed transactions.", s->batches);
         put(f, "ssi_ingest_unchanged_total", "counter", "Services in batches whose row needed no update.",
             s->unchanged);
         put(f, "ssi_ingest_failed_batches_total", "counter", "Transactions that the database did not commit.",
             s->failed);
-        put(f, "ssi_ingest_refused_total", "counter", "Sessions ended for an item that the database refused.",
+        put(f, "ssi_ingest_refused_total", "counter", "Sessions ended because the database refused an item.",
             s->refused);
-        put(f, "ssi_ingest_queue_items", "gauge", "Items that wait or are under way.", ingest_pending(i));
-        put_head(f, "ssi_ingest_lag_seconds", "gauge", "How long the oldest of them has waited at most.");
+        put(f, "ssi_ingest_queue_items", "gauge", "Items queued or under way.", ingest_pending(i));
+        put_head(f, "ssi_ingest_lag_seconds", "gauge", "Upper bound of the age of the oldest of them.");
         fprintf(f, "ssi_ingest_lag_seconds %.3f\n", (double) ingest_lag(i) / USEC_PER_SEC);
         put_histogram(f, "ssi_ingest_commit_seconds", "From sending a batch to its commit.", &s->commit);
 }
@@ -104,30 +104,31 @@ static void put_all(FILE *f, const Scrape *c)
         const Metrics *m = c->metrics;
         Backend *s = m->backend;
 
-        put_head(f, "ssi_http_requests_total", "counter", "Requests that were answered, by route.");
+        put_head(f, "ssi_http_requests_total", "counter", "Answered requests, by route.");
         for (const Series *r = m->requests; r; r = r->hh.next)
                 fprintf(f, "ssi_http_requests_total{%s} %llu\n", r->labels, (unsigned long long) r->n);
-        put_histogram(f, "ssi_http_request_duration_seconds", "From a whole request to its answer.",
+        put_histogram(f, "ssi_http_request_duration_seconds", "From a complete request to its answer.",
                       &m->request_times);
         if (s->ingest)
                 put_ingestion(f, s->ingest);
         put(f, "ssi_agent_sessions", "gauge", "Agents connected to this instance.",
             s->agent_sessions.open);
-        put(f, "ssi_agent_sessions_total", "counter", "Sessions that were accepted.", s->agent_sessions.accepted);
-        put(f, "ssi_agent_reconnects_total", "counter", "Sessions of agents that had had one before.", s->agent_sessions.returned);
-        put(f, "ssi_streams", "gauge", "Event streams that are open.", streams_count(s->streams));
+        put(f, "ssi_agent_sessions_total", "counter", "Accepted sessions.", s->agent_sessions.accepted);
+        put(f, "ssi_agent_reconnects_total", "counter",
+            "Sessions of agents that had a session before.", s->agent_sessions.returned);
+        put(f, "ssi_streams", "gauge", "Open event streams.", streams_count(s->streams));
         put(f, "ssi_database_up", "gauge", "Whether the database is connected.", backend_is_ready(s));
-        put(f, "ssi_database_writable", "gauge", "Whether the last thing written was taken.",
+        put(f, "ssi_database_writable", "gauge", "Whether the database accepted the last write.",
             backend_is_ready(s) && !s->trouble);
         if (c->stray_events) {
                 put_head(f, "ssi_history_stray_events", "gauge",
-                         "Events outside of the days' partitions, up to 1000; they are moved within the hour.");
+                         "Events outside the daily partitions, up to 1000; they are moved within the hour.");
                 fprintf(f, "ssi_history_stray_events %s\n", c->stray_events);
         }
         if (c->outbox_items) {
-                put_head(f, "ssi_notification_outbox_items", "gauge", "Notifications that wait.");
+                put_head(f, "ssi_notification_outbox_items", "gauge", "Waiting notifications.");
                 fprintf(f, "ssi_notification_outbox_items %s\n", c->outbox_items);
-                put_head(f, "ssi_notification_outbox_age_seconds", "gauge", "How long the oldest of them has waited.");
+                put_head(f, "ssi_notification_outbox_age_seconds", "gauge", "Age of the oldest waiting notification.");
                 fprintf(f, "ssi_notification_outbox_age_seconds %s\n", c->outbox_age);
         }
 }
@@ -155,7 +156,7 @@ static void scrape_answer(Scrape *c)
         free(c);
 }
 
-/* ---- Asking the database ---- */
+/* ---- Querying the database ---- */
 
 static void outbox_done(PGresult *res, int error, void *userdata)
 {
@@ -188,7 +189,7 @@ static bool is_allowed(const Backend *s, HttpRequest *req)
         const char *peer = strempty(http_request_peer(req)), *header = http_request_authorization(req);
         const char *token = header ? startswith(header, "Bearer ") : NULL;
 
-        /* By a socket file there is no address. */
+        /* Peers on a Unix socket have no address. */
         if (startswith(peer, "127.") || startswith(peer, "::ffff:127.") || streq(peer, "::1") ||
             !strpbrk(peer, ".:"))
                 return true;
@@ -202,7 +203,7 @@ static void get_metrics(HttpRequest *req, void *userdata)
         Scrape *c;
 
         if (!is_allowed(m->backend, req)) {
-                http_respond_problem(req, 404, "not-found", "There is no such resource.");
+                http_respond_problem(req, 404, "not-found", "The resource does not exist.");
                 return;
         }
         c = calloc(1, sizeof(*c));

@@ -5,7 +5,7 @@
 #include "api/field.h"
 #include "api/notifications.sql.h"
 
-/* What was sent, and what an account has set of it. */
+/* The messages sent to an account, and its notification settings. */
 
 #define DAMPING_MAX    20
 #define TIMEZONE_BYTES 64
@@ -35,7 +35,7 @@ static bool is_time(const char *s)
                s[2] == ':' && s[3] >= '0' && s[3] <= '5' && s[4] >= '0' && s[4] <= '9';
 }
 
-/* "HH:MM" or null; false when it has answered. */
+/* "HH:MM" or null; returns false if it has answered. */
 static bool parse_time(ApiCall *c, json_object *body, const char *key, const char **ret)
 {
         json_object *o = NULL;
@@ -88,15 +88,15 @@ static void change_settings(ApiCall *c)
                 damping = damping_text;
         }
 
-        /* A time zone that is none fails in the comparison. What waits for the end of quiet hours that have moved is
-         * looked at again. */
+        /* The comparison fails for an invalid time zone. Messages held until the end of quiet hours are
+         * reconsidered, because that may have moved. */
         api_query(c,
                   SQL(change_settings, .user = c->user,
                       .has_quiet = sql_bool(json_object_object_get_ex(body, "quiet_from", &o)), .from = from, .to = to, .timezone = timezone, .damping = damping),
                   settings_done);
 }
 
-/* What this server can do, for the pages before the login, too. */
+/* The features of this server, also for the pages before the login. */
 static void get_features(ApiCall *c)
 {
         json_object *o = json_object_new_object();

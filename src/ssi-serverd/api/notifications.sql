@@ -2,7 +2,7 @@
 -- include api/fragments.sql
 -- include model/fragments.sql
 
--- Of notification_settings q, which may be null.
+-- For notification_settings q, which may be null.
 -- fragment: settings
 json_build_object('quiet_from', to_char(q.quiet_from, 'HH24:MI'), 'quiet_to', to_char(q.quiet_to, 'HH24:MI'),
  'timezone', coalesce(q.timezone, 'UTC'), 'damping', coalesce(q.damping, 1))

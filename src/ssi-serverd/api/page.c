@@ -21,7 +21,7 @@ static bool parse_limit(ApiCall *c, const char *limit)
         return c->page_limit >= 1 && c->page_limit <= API_PAGE_MAX;
 }
 
-/* The key into the call, as JSON array of strings of the kinds. */
+/* Decodes the key into the call: a JSON array of strings of the given kinds. */
 static bool parse_cursor(ApiCall *c, const char *cursor, const char *kinds)
 {
         unsigned char text[CURSOR_MAX];
@@ -32,7 +32,7 @@ static bool parse_cursor(ApiCall *c, const char *cursor, const char *kinds)
                               sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
             json_parse((const char *) text, n, &key) < 0)
                 return false;
-        c->page_key = key; /* the call's in any case */
+        c->page_key = key; /* owned by the call in any case */
         if (!json_object_is_type(key, json_type_array) || json_object_array_length(key) != strlen(kinds))
                 return false;
         for (size_t i = 0; kinds[i]; i++) {
@@ -76,7 +76,7 @@ static void put_escaped(FILE *f, const char *s, const char *also)
                         fprintf(f, "%%%02X", (unsigned char) *s);
 }
 
-/* The address of the next page: this one's, with another cursor. */
+/* The address of the next page: the current one with another cursor. */
 static int next_link(ApiCall *c, const char *key, char **ret)
 {
         char cursor[sodium_base64_ENCODED_LEN(CURSOR_MAX, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];

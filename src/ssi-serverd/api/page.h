@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Lists come in pages: ?limit= says how many, and ?after= holds the key of the last element of the page before, as the
- * Link header of that page gave it. What it means is ours alone. */
+/* Paging of lists: ?limit= is the size of a page, and ?after= the key of the previous page's last element,
+ * as given by the Link header of that page. The key is opaque to clients. */
 
 #include <libpq-fe.h>
 
@@ -19,9 +19,10 @@ typedef struct ApiPage {
         const char *keys[API_PAGE_KEYS_MAX]; /* strings; NULL on the first page. Live as long as the call */
 } ApiPage;
 
-/* kinds: a letter per part of the key, 't' for text and 'n' for a number. Returns false when it has answered 400. */
+/* kinds: a letter per part of the key, 't' for text and 'n' for a number. Returns false if it has answered
+ * with 400. */
 bool api_page_parse(ApiCall *c, const char *kinds, ApiPage *ret);
 
-/* A done function: the row is the array, the number of elements, the key of the last as a JSON array of strings. Without
- * a row 404. */
+/* A done function: the row is the array, the number of elements, and the key of the last one as a JSON array
+ * of strings. Answers 404 if there is no row. */
 void api_page_done(ApiCall *c, PGresult *res, int error);

@@ -3,7 +3,7 @@
 #include "auth/token.h"
 #include "api/public.sql.h"
 
-/* A server's public page: shows how it is and no more, to whoever knows the address. */
+/* A server's public page: shows only its state, to everyone who knows the address. */
 
 static void public_found(ApiCall *c, PGresult *res, int error)
 {
@@ -19,7 +19,7 @@ static void get_public(ApiCall *c)
 
 /* ---- The badge ---- */
 
-#define CHAR_WIDTH 7 /* px, of the badge's 11 px sans-serif, generously */
+#define CHAR_WIDTH 7 /* px, a generous estimate for the badge's 11 px sans-serif */
 
 static void put_xml(FILE *f, const char *s)
 {
@@ -102,7 +102,7 @@ static int badge_new(const char *name, const char *status, char **ret, size_t *r
         return 0;
 }
 
-/* The row: the name and what to show. */
+/* The row: the name and the state to show. */
 static void badge_found(ApiCall *c, PGresult *res, int error)
 {
         _cleanup_free_ char *svg = NULL;

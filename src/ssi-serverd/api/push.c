@@ -35,8 +35,9 @@ static void subscribed(ApiCall *c, PGresult *res, int error)
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
-                http_respond_problem(c->req, 409, "push-refused", "The public_key is not this server's (fetch it again "
-                                     "and resubscribe), or there are too many subscriptions.");
+                http_respond_problem(c->req, 409, "push-refused",
+                                     "Too many subscriptions, or the public_key is not this server's: "
+                                     "fetch it again and resubscribe.");
         else
                 http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
                                   (size_t) PQgetlength(res, 0, 0));
@@ -50,8 +51,9 @@ static bool endpoint_is_valid(ApiCall *c, const char *s)
         return notifier_config(c->backend->notifier)->allow_private && startswith(s, "http://");
 }
 
-/* The body is what PushSubscription.toJSON() gives, with the key that it was made with and a name for people. A browser
- * that subscribes again replaces what it had. The first one brings the channel along. */
+/* The body is the result of PushSubscription.toJSON(), plus the key it was made with and a name for people.
+ * A browser that subscribes again replaces its subscription. The first subscription also creates the
+ * channel. */
 static void subscribe(ApiCall *c)
 {
         const char *endpoint, *p256dh, *auth, *key, *label = NULL;
@@ -68,7 +70,7 @@ static void subscribe(ApiCall *c)
         p256dh = json_get_string(keys, "p256dh");
         auth = json_get_string(keys, "auth");
         if (!endpoint_is_valid(c, endpoint) || !p256dh || !auth || push_target_parse(p256dh, auth, &target) < 0) {
-                api_invalid(c, "endpoint and keys must be those of a push subscription.");
+                api_invalid(c, "endpoint and keys must be from a push subscription.");
                 return;
         }
         key = json_object_object_get_ex(body, "public_key", &o) ? api_body_string(c, body, "public_key", 1, 128) :

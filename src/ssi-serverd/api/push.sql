@@ -2,7 +2,7 @@
 -- include api/fragments.sql
 -- include model/fragments.sql
 
--- Of push_subscriptions p. The endpoint is a secret of its browser's.
+-- For push_subscriptions p. The endpoint is a secret of the browser, so it is left out.
 -- fragment: subscription
 json_build_object('id', p.public_id, 'label', p.label, 'host', split_part(p.endpoint, '/', 3),
  'created_at', @time(p.created_at), 'last_success_at', @time(p.last_success_at),

@@ -4,7 +4,7 @@
 
 #include "api/qr-code.h"
 
-#define QUIET 4 /* modules, as the standard asks for */
+#define QUIET 4 /* modules, as the standard requires */
 
 static QRcode *qr_free(QRcode *q)
 {

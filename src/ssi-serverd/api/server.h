@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the handlers of servers, services and agents share. */
+/* Shared by the handlers of servers, services and agents. */
 
 #include "api/call.h"
 #include "api/field.h"
@@ -11,5 +11,5 @@
 /* For api_query_words(). */
 extern const char *const api_statuses[];
 
-/* servers.c: answers with the claim token that is in text[0]: 201, or 404 without a row. */
+/* servers.c: answers with the claim token in text[0]: 201, or 404 without a row. */
 void api_respond_claim_token(ApiCall *c, PGresult *res, int error);

@@ -18,7 +18,7 @@ static void list_servers(ApiCall *c)
             !api_query_line(c, "q", SERVER_NAME_MAX, &q))
                 return;
 
-        /* The comparison of rows and the order are the index's. */
+        /* The row comparison and the order match the index. */
         api_query(c,
                   SQL(list_servers, .user = c->user, .limit = page.limit, .after = page.keys[0],
                       .after_id = page.keys[1], .state = state.array, .status = status.array, .label = label, .q = q),
@@ -32,7 +32,7 @@ static void get_server(ApiCall *c)
                   api_done_200);
 }
 
-/* Answers with the row, the server, and tells the streams. */
+/* Answers with the row, the server, and notifies the streams. */
 static void server_changed(ApiCall *c, PGresult *res, int error)
 {
         if (error == 0 && PQntuples(res) > 0)
@@ -61,7 +61,7 @@ static void patch_server(ApiCall *c)
                 }
         }
         if (!name && !labels_text) {
-                api_invalid(c, "Nothing to change: give a name or labels.");
+                api_invalid(c, "Nothing to change: specify a name or labels.");
                 return;
         }
 

@@ -6,7 +6,7 @@
 
 const char *const api_statuses[] = { "OK", "UPDATE", "WARNING", "FAILURE", NULL };
 
-/* What is shown beside the status. */
+/* States shown beside the status. */
 static const char *const service_states[] = { "disabled", "error", "stale", NULL };
 
 typedef struct ServiceFilters {
@@ -43,7 +43,7 @@ static void get_service(ApiCall *c)
                   api_done_200);
 }
 
-/* Of all servers, the worst first. No index has this order: the account's services are sorted, at each page. */
+/* Of all servers, the worst first. No index has this order: each page sorts the account's services. */
 static void list_all_services(ApiCall *c)
 {
         const char *label;

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- include api/fragments.sql
 
--- That services v passes the filters; each parameter may be null.
+-- Whether services v passes the filters; each parameter may be null.
 -- fragment: service_filters(status, state, q)
 (@status::service_status[] IS NULL OR v.status = ANY(@status::service_status[]))
  AND (@state::text[] IS NULL OR (v.error_kind IS NOT NULL AND 'error' = ANY(@state::text[]))

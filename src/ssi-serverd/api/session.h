@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Log-in sessions: how one begins, whatever the proof was. */
+/* Starts login sessions, with any kind of proof. */
 
 #include "api/call.h"
 
-/* Makes a session and answers with its tokens; refuse() answers when sql gave nobody. sql: a statement of @session(), whose
- * parameters are in the order proof, session, token_hash, user_agent, address and, unless second is NULL, that. */
+/* Makes a session and answers with its tokens; if sql returns no user, refuse() answers. sql: a statement of
+ * @session() with the parameters proof, session, token_hash, user_agent, address and, unless it is NULL,
+ * second, in this order. */
 void api_session_start(ApiCall *c, const char *sql, const char *proof, const char *second, void (*refuse)(ApiCall *c));
 
-/* 401 bad-credentials: api-users.c. */
+/* 401 bad-credentials: users.c. */
 void api_respond_bad_credentials(ApiCall *c);

@@ -6,11 +6,11 @@
 #include "api/field.h"
 #include "api/sessions.sql.h"
 
-/* A session is a chain of refresh tokens, each used once, of which only the last is good. Where a token that was used
- * before comes again it is in two hands, and nobody knows whose are the right ones: the session ends. One exception: for
- * 30 seconds the token that was replaced last gets its successor once more, since the page that asked first may have
- * been reloaded before it had the answer. This opens no second chain: both have the same successor then, and who comes
- * second with that ends the session. */
+/* A session is a chain of refresh tokens, each used once, of which only the last is valid. If a used token
+ * comes again, two parties have it, and we cannot tell which is legitimate: the session ends. One exception:
+ * for 30 seconds, the token that was replaced last gets its successor again, since the page may have been
+ * reloaded before it received the answer. This opens no second chain: both parties then have the same
+ * successor, and the second use of that ends the session. */
 
 #define USER_AGENT_MAX 200
 
@@ -79,7 +79,7 @@ void api_session_start(ApiCall *c, const char *sql, const char *proof, const cha
 
 /* ---- Refresh and log-out ---- */
 
-/* The body's refresh token; NULL when it has answered. */
+/* The body's refresh token; NULL if it has answered. */
 static const char *parse_refresh_token(ApiCall *c)
 {
         json_object *body = http_request_json(c->req);
@@ -110,7 +110,7 @@ static void refresh_done(ApiCall *c, PGresult *res, int error)
         if (streq(verdict, "reused"))
                 backend_publish_one(c->backend, CHANGE_ACCOUNT, PQgetvalue(res, 0, 1), "-", NULL);
         http_respond_problem(c->req, 401, "bad-refresh-token",
-                             "The refresh token is unknown, has been used or has expired.");
+                             "The refresh token is unknown, used or expired; log in again.");
 }
 
 static void refresh(ApiCall *c)
@@ -131,14 +131,14 @@ static void refresh(ApiCall *c)
                 return;
         }
 
-        /* The session's row is locked, so that of two uses at once the second sees what the first did. */
+        /* The session's row is locked, so of two concurrent uses the second sees the effect of the first. */
         api_query(c,
                   SQL(refresh, .old = old, .new_hash = new_hash, .sealed = sealed,
                       .address = http_request_peer(c->req)),
                   refresh_done);
 }
 
-/* The row: the user whose sessions have ended. */
+/* The row: the user whose sessions ended. */
 static void ended(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0) {

@@ -6,7 +6,7 @@
 #include "api/field.h"
 #include "api/silences.sql.h"
 
-/* What keeps quiet: silences, for a time, and acknowledgements, until the recovery. */
+/* Suppress notifications: silences for a time, acknowledgements until the recovery. */
 
 #define REASON_BYTES 500
 #define FILTER_BYTES 64
@@ -16,7 +16,7 @@ static void list_silences(ApiCall *c)
         api_query(c, SQL(list_silences, .user = c->user), api_done_200);
 }
 
-/* A string of the body that may be missing or null; false when it has answered. */
+/* An optional string of the body, possibly null; returns false if it has answered. */
 static bool optional_string(ApiCall *c, json_object *body, const char *key, const char **ret)
 {
         json_object *o = NULL;
@@ -26,7 +26,7 @@ static bool optional_string(ApiCall *c, json_object *body, const char *key, cons
         return !o || *ret;
 }
 
-/* Null or absent: for ever. */
+/* Null or absent: forever. */
 static bool parse_end(ApiCall *c, json_object *body, const char **ret)
 {
         uint64_t usec;
@@ -45,7 +45,8 @@ static void silence_made(ApiCall *c, PGresult *res, int error)
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
-                http_respond_problem(c->req, 404, "not-found", "There is no such server, or too many silences.");
+                http_respond_problem(c->req, 404, "not-found",
+                                     "The server does not exist, or the account has too many silences.");
         else
                 http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
                                   (size_t) PQgetlength(res, 0, 0));
@@ -64,7 +65,7 @@ static void create_silence(ApiCall *c)
         if (!reason)
                 return;
         if (!server && !service && !label) {
-                api_invalid(c, "A silence needs a server_id, a service or a label.");
+                api_invalid(c, "Specify a server_id, a service or a label.");
                 return;
         }
         id_new("sil", id);
@@ -131,7 +132,7 @@ static void acknowledge(ApiCall *c)
         if (!reason)
                 return;
 
-        /* It covers what is wrong now, and nothing worse. */
+        /* It covers the current problem, and nothing worse. */
         api_query(c,
                   SQL(acknowledge, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
                       .name = http_request_param(c->req, "name"), .reason = reason),

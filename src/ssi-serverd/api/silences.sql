@@ -2,13 +2,13 @@
 -- include api/fragments.sql
 -- include model/fragments.sql
 
--- Of silences m and servers s, which may be null.
+-- For silences m and servers s, which may be null.
 -- fragment: silence
 json_build_object('id', m.public_id, 'server_id', s.public_id, 'service', m.service, 'label', m.label,
  'reason', m.reason, 'created_at', @time(m.created_at),
  'ends_at', CASE WHEN m.ends_at < 'infinity' THEN @time(m.ends_at) END)
 
--- What was kept back is looked at again.
+-- Reconsiders messages held back for this reason.
 -- fragment: release(reason)
  released AS (UPDATE notification_states n SET held_until = now() FROM notification_channels c, m
   WHERE c.id = n.channel_id AND c.user_id = m.user_id AND n.held_reason = '@reason')

@@ -16,7 +16,7 @@ typedef struct StreamClient {
         struct StreamClient *prev, *next;
 } StreamClient;
 
-/* A user with at least one stream. */
+/* A user with open streams. */
 struct StreamUser {
         Streams *streams;
         char *id;
@@ -25,7 +25,7 @@ struct StreamUser {
         UT_hash_handle hh;
 };
 
-/* What is to be sent or read again; each once. */
+/* Changes to send or objects to read again, each once. */
 typedef struct Pending {
         Change change;
         char *key;
@@ -36,7 +36,7 @@ struct Streams {
         Backend *backend;
         StreamUser *users;
         Pending *pending;
-        Changes pending_changes; /* what it points to */
+        Changes pending_changes; /* owner of its strings */
         bool reading;
 };
 
@@ -82,7 +82,7 @@ static void user_send(StreamUser *u, const char *event, const char *data)
         StreamClient *c;
         size_t n = strlen(data);
 
-        /* A stream that does not take it is closed, and says so later, from the loop. */
+        /* A stream that does not accept it is closed, and reports that later, from the loop. */
         DL_FOREACH(u->clients, c)
                 (void) sse_send(c->sse, event, data, n);
 }
@@ -118,7 +118,7 @@ static void read_done(PGresult *res, int error, void *userdata)
         streams_flush(s);
 }
 
-/* Sends the removals and reads the rest; what comes meanwhile waits, so that events are in the order of commits. */
+/* Sends the removals and reads the rest; later changes wait, so that events are in the order of commits. */
 static void streams_flush(Streams *s)
 {
         DbArray servers = {}, names = {}, counted = {};
@@ -160,7 +160,7 @@ static void streams_flush(Streams *s)
                 streams_close_all(s);
 }
 
-/* Who still may comes back at once. */
+/* Clients that are still authorized reconnect at once. */
 static void user_close(StreamUser *u)
 {
         StreamClient *c;
@@ -274,7 +274,8 @@ void stream_open(ApiCall *call)
                 return;
         }
         if (u->n_clients >= STREAMS_PER_USER_MAX) {
-                http_respond_problem(call->req, 429, "too-many-requests", "Too many streams are open.");
+                http_respond_problem(call->req, 429, "too-many-requests",
+                                     "Too many streams are open; close one first.");
                 return;
         }
         c = calloc(1, sizeof(*c));

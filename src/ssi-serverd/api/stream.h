@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Server-sent events: what was committed, to the streams of the user that it belongs to. Changes only name what to read
- * again; one query at a time reads all that was named meanwhile, so that a burst becomes one event per object. */
+/* Server-sent events: sends committed changes to the streams of the user they belong to. Changes only name
+ * what to read again; one query at a time reads everything that was named in the meantime, so that a burst
+ * becomes one event per object. */
 
 #include "api/call.h"
 #include "core/changes.h"
 
-/* Per user; more are answered 429. */
+/* Per user; more are answered with 429. */
 #define STREAMS_PER_USER_MAX 32
 
 int streams_new(Backend *s, Streams **ret);
-/* The HTTP server has ended all streams before. */
+/* The HTTP server must have ended all streams. */
 Streams *streams_free(Streams *s);
 
 /* The handler of GET /api/v1/stream. */
@@ -21,5 +22,5 @@ size_t streams_count(Streams *s);
 
 void streams_changed(Streams *s, const Changes *changes);
 
-/* After changes may have been missed: the clients come back and read the lists again. */
+/* After changes may have been missed: the clients reconnect and read the lists again. */
 void streams_close_all(Streams *s);

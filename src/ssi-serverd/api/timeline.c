@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How a service stood over the last days, as stretches of time instead of single results: a check that runs each minute
- * has ten thousand results in a week, but few changes. */
+/* The status of a service over the last days, as periods instead of single results: a check that runs every
+ * minute has ten thousand results in a week, but few changes. */
 
 #include "api/api.h"
 #include "api/field.h"

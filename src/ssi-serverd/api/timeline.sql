@@ -2,9 +2,9 @@
 -- include api/fragments.sql
 -- include model/fragments.sql
 
--- A result holds until the next one comes, but no longer than three times what usually lies between two: after that
--- nothing is known. Execution errors are a list of their own, for an error is no status and ends none. A stretch is
--- closed by a change of status and by such a silence.
+-- A result is valid until the next one, but no longer than three times the usual interval: after that the status is
+-- unknown. Execution errors are a separate list, because an error is not a status and ends none. A period ends with a
+-- change of status or with such a silence.
 -- name: timeline
 WITH service AS (SELECT s.id, v.name FROM servers s JOIN services v ON v.server_id = s.id
   WHERE s.public_id = :server_id AND v.name = :name AND @owned_by(:user)),

@@ -5,7 +5,7 @@
 #include "api/field.h"
 #include "api/tokens.sql.h"
 
-/* Tokens for programs: made and withdrawn by a logged-in user, shown once. */
+/* Tokens for programs: a logged-in user creates and revokes them; each is shown once. */
 
 #define TOKENS_MAX      100 /* per user */
 #define NAME_MAX_BYTES  128
@@ -50,7 +50,7 @@ static bool parse_scopes(ApiCall *c, json_object *body, DbArray *ret)
         return n >= 1 && n <= 3;
 }
 
-/* Seconds from now as text, empty when it is to last. */
+/* Seconds from now as text, empty for no expiry. */
 static bool parse_lifetime(ApiCall *c, json_object *body, char ret[static 32])
 {
         int64_t seconds = 0;
@@ -74,7 +74,8 @@ static void token_made(ApiCall *c, PGresult *res, int error)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
                 http_respond_problem(c->req, 409, "too-many-tokens",
-                                     "An account holds at most " STRINGIFY(TOKENS_MAX) " API tokens.");
+                                     "An account can have at most " STRINGIFY(TOKENS_MAX)
+                                     " API tokens; revoke one first.");
         else
                 http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
                                   (size_t) PQgetlength(res, 0, 0));

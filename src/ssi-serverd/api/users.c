@@ -9,7 +9,7 @@
 #include "model/account.h"
 #include "api/users.sql.h"
 
-/* Both of the body's fields, checked. Returns false when it has answered. */
+/* Both fields of the body, checked. Returns false if it has answered. */
 static bool parse_credentials(ApiCall *c, bool new, const char **ret_email, const char **ret_password)
 {
         json_object *body = http_request_json(c->req);
@@ -83,13 +83,13 @@ void api_respond_bad_credentials(ApiCall *c)
         http_respond_problem(c->req, 401, "bad-credentials", "The address or the password is wrong.");
 }
 
-/* text[0]: the address. What came of the attempt says nothing to somebody who guesses. */
+/* text[0]: the address. The attempt was not a failed guess: do not count it. */
 static void no_guess(ApiCall *c)
 {
         login_throttle_take_back(c->backend->throttle, c->text[0], strempty(http_request_peer(c->req)), api_now());
 }
 
-/* text[0]: the address, text[1]: the hash that the password was held against. */
+/* text[0]: the address, text[1]: the hash that the password was checked against. */
 static void login_verified(int r, const char *hash, void *userdata)
 {
         ApiCall *c = userdata;
@@ -106,7 +106,7 @@ static void login_verified(int r, const char *hash, void *userdata)
         http_request_unref(req);
 }
 
-/* An unknown address costs as much time as a known one. */
+/* An unknown address takes as much time as a known one. */
 static void login_found(ApiCall *c, PGresult *res, int error)
 {
         const char *hash = NULL, *password = json_get_string(http_request_json(c->req), "password");
@@ -162,9 +162,10 @@ static void me(ApiCall *c)
         api_query(c, SQL(me, .user = c->user), api_done_200);
 }
 
-/* ---- What asks for the password once more ---- */
+/* ---- Operations that require the password again ---- */
 
-/* text[0]: the address. A wrong password counts as a failed login, so that a stolen session is no place to guess. */
+/* text[0]: the address. A wrong password counts as a failed login, so that a stolen session does not allow
+ * guessing. */
 static void current_password_checked(int r, void (*go_on)(ApiCall *c), ApiCall *c)
 {
         HttpRequest *req = c->req;

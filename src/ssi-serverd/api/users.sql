@@ -12,6 +12,6 @@ SELECT json_build_object('id', public_id, 'email', email,
 -- name: credentials
 SELECT email, password_hash FROM users WHERE public_id = :user
 
--- The password may have been changed since it was looked at.
+-- The password may have changed since the hash was read.
 -- name: session_of_password(proof, session, token_hash, user_agent, address, password_hash)
 @session(SELECT id AS user_id FROM users WHERE public_id = :proof AND password_hash = :password_hash)
