@@ -18,9 +18,9 @@ static int help(void)
                "     --key-dir=DIR       Keep the private key of the access tokens in DIR\n"
                "     --web-dir=DIR       Take the dashboard's files from DIR\n"
                "     --check-config[=FILE]\n"
-               "                         Say what is wrong with the settings in FILE\n"
+               "                         Check the settings in FILE and print problems\n"
                "                         (default: " SSI_SERVERD_CONF ")\n"
-               "     --list-routes       Show the routes of the REST API, and who may use them\n"
+               "     --list-routes       List the routes of the REST API and their access\n"
                "     --role=ROLE         Serve only the agents (ingest), only the rest (api), or all\n"
                "     --debug             Log more\n\n"
                "Settings are environment variables, set in " SSI_SERVERD_CONF ". See ssi-serverd(8).\n",
@@ -44,7 +44,7 @@ static int parse_role(const char *s, BackendRole *ret)
         return -EINVAL;
 }
 
-/* given: by the caller, or NULL. */
+/* given: the caller's argument, or NULL. */
 static int check_config(const char *given)
 {
         const char *path = given ?: SSI_SERVERD_CONF;
@@ -101,7 +101,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                         return 0;
                 case ARG_LISTEN:
                         if (config->n_listen >= LISTEN_MAX) {
-                                log_error("More than %d addresses.", LISTEN_MAX);
+                                log_error("Too many addresses: at most %d are possible.", LISTEN_MAX);
                                 return -E2BIG;
                         }
                         config->listen[config->n_listen++] = optarg;
@@ -122,7 +122,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                         return 0;
                 case ARG_ROLE:
                         if (parse_role(optarg, &config->role) < 0) {
-                                log_error("There is no role \"%s\": ingest, api or all.", optarg);
+                                log_error("Unknown role \"%s\": use ingest, api or all.", optarg);
                                 return -EINVAL;
                         }
                         break;
@@ -146,7 +146,7 @@ static int run(const ManagerConfig *config)
         sigset_t mask;
         int r;
 
-        /* Before there are threads, which inherit it. */
+        /* Before any thread starts: threads inherit the mask. */
         sigemptyset(&mask);
         sigaddset(&mask, SIGTERM);
         sigaddset(&mask, SIGINT);

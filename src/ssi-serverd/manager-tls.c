@@ -8,10 +8,10 @@
 
 #define RENEW_USEC   (12 * 3600 * USEC_PER_SEC)
 
-/* Certificate and key are seldom replaced at the same moment. */
+/* Certificate and key are rarely replaced at exactly the same time. */
 #define CHANGED_USEC USEC_PER_SEC
 
-/* ---- The private one ---- */
+/* ---- The private certificate ---- */
 
 typedef struct RenewJob {
         Manager *manager;
@@ -32,7 +32,7 @@ static void renew_done(void *userdata)
         RenewJob *j = userdata;
         int r = j->r;
 
-        /* Of several instances another one may have made it: what is there now counts. */
+        /* Another instance may have made it: use what is there now. */
         if (r >= 0 && !j->manager->stopping)
                 r = http_server_reload_tls(j->manager->http);
         if (r < 0)
@@ -72,7 +72,7 @@ int manager_setup_tls(Manager *m, const char *dir)
         r = tls_files_find(m->config.tls_cert, m->config.tls_key, &m->tls);
         if (r < 0)
                 return log_error_errno(r, "SSI_TLS_CERT and SSI_TLS_KEY, or the credentials tls.cert and tls.key, "
-                                          "must be there together");
+                                          "must be given together");
         if (r > 0)
                 return 0;
         m->tls_dir = strdup(dir);
@@ -88,7 +88,7 @@ int manager_setup_tls(Manager *m, const char *dir)
         return r < 0 ? log_error_errno(r, "Cannot set up the certificate's renewal") : 0;
 }
 
-/* ---- That of the administrator ---- */
+/* ---- The administrator's certificate ---- */
 
 void manager_reload_tls(Manager *m)
 {
@@ -98,7 +98,7 @@ void manager_reload_tls(Manager *m)
                 renew(m);
                 return;
         }
-        /* lws would take over the half that is good. */
+        /* lws would apply a valid half alone. */
         r = tls_files_check(&m->tls);
         if (r >= 0)
                 r = http_server_reload_tls(m->http);
@@ -147,10 +147,10 @@ int manager_watch_tls(Manager *m)
         r = watch_folder_of(m, m->tls.cert, &m->tls_watches[0]);
         if (r >= 0)
                 r = watch_folder_of(m, m->tls.key, &m->tls_watches[1]);
-        /* A reload still reads them. */
+        /* A reload still reads it. */
         if (r < 0)
-                log_notice("Cannot watch %s for a renewed certificate (%s); tell with \"systemctl reload\".", m->tls.cert,
-                           strerror(-r));
+                log_notice("Cannot watch %s for a renewed certificate (%s); after a renewal, run \"systemctl reload\".",
+                           m->tls.cert, strerror(-r));
         return 0;
 }
 

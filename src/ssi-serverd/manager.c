@@ -15,8 +15,8 @@
 #define DRAIN_USEC         (5 * USEC_PER_SEC)
 #define DRAIN_LOOK_USEC    (10 * USEC_PER_MSEC)
 
-/* Who connects before the database is there waits so long in the kernel's queue, then gets to hear it: a restart takes less,
- * and nobody notices. */
+/* A client that connects before the database is ready waits this long in the kernel's queue before it is
+ * refused: a restart takes less, so it goes unnoticed. */
 #define LISTEN_WAIT_USEC   (2 * USEC_PER_SEC)
 
 Manager *manager_free(Manager *m)
@@ -26,7 +26,7 @@ Manager *manager_free(Manager *m)
         manager_tls_done(m);
         sd_event_source_disable_unref(m->listen_timer);
         sd_event_source_disable_unref(m->drain_timer);
-        /* First: streams, sessions and jobs of the server end through it. */
+        /* First: the server's streams, sessions and jobs end through it. */
         http_server_free(m->http);
         backend_free(m->backend);
         access_key_done(&m->access_key);
@@ -41,7 +41,7 @@ Manager *manager_free(Manager *m)
 
 /* ---- Sockets ---- */
 
-/* Takes fd in any case. */
+/* Takes ownership of fd in any case. */
 static int add_listener(Manager *m, int fd_taken)
 {
         _cleanup_close_ int fd = fd_taken;
@@ -97,7 +97,7 @@ static int add_listeners(Manager *m, const ManagerConfig *config)
         return r < 0 ? log_error_errno(r, "Cannot set a timer") : 0;
 }
 
-/* ---- Start and stop ---- */
+/* ---- Startup and shutdown ---- */
 
 static void on_available(bool available, void *userdata)
 {
@@ -113,7 +113,8 @@ static void on_available(bool available, void *userdata)
                 (void) sd_notify(false, available ? "STATUS=Serving." : "STATUS=Waiting for the database.");
 }
 
-/* What ended connections still write is let through: a commit that is cut off has to be sent again by somebody. */
+/* Lets through what ended connections still write: otherwise agents would have to resend a commit that was
+ * cut off. */
 static int on_drain(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Manager *m = userdata;
@@ -142,7 +143,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
 {
         Manager *m = userdata;
 
-        /* A second signal does not wait. */
+        /* On a second signal, stop at once. */
         if (m->stopping)
                 return sd_event_exit(m->event, 0);
         m->stopping = true;
@@ -153,7 +154,7 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         return 0;
 }
 
-/* Neither the query nor a body: there are secrets in them. */
+/* Without the query and the body, which may contain secrets. */
 static void on_answered(const HttpAnswer *a, void *userdata)
 {
         log_info("%s %s %s %d %" PRIu64 "ms", a->peer, a->method, a->path, a->status, a->duration_usec / USEC_PER_MSEC);
@@ -182,7 +183,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
 {
         Manager *m = userdata;
 
-        /* Before the start is complete there is no state to go back to: READY=1 would say too much. */
+        /* Before the start is complete, READY=1 would be premature. */
         if (m->stopping || !m->announced) {
                 if (!m->stopping)
                         manager_reload(m);
@@ -278,7 +279,7 @@ int manager_new(const ManagerConfig *config, Manager **ret)
                 return log_error_errno(r, "Cannot set up the server");
         r = setup_admin(m);
         if (r < 0)
-                return log_error_errno(r, "Cannot set up the administration");
+                return log_error_errno(r, "Cannot set up local administration");
         r = manager_watch_tls(m);
         if (r < 0)
                 return r;

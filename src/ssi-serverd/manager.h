@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The backend's manager: owns the event loop, the HTTP server and the application on it. */
+/* The backend's manager: owns the event loop, the HTTP server, and the application on it. */
 
 #include <systemd/sd-event.h>
 
@@ -31,9 +31,9 @@ typedef struct Manager {
         Admin *admin;
 
         Config config;
-        bool debug;       /* --debug: whatever the settings say */
+        bool debug;       /* --debug: overrides the settings */
 
-        char *tls_dir;    /* NULL when the administrator gave a certificate */
+        char *tls_dir;    /* NULL if the administrator provided a certificate */
         TlsFiles tls;
         AccessKey access_key;
         sd_event_source *renew_timer;
@@ -42,17 +42,19 @@ typedef struct Manager {
         sd_event_source *drain_timer;
         uint64_t drain_until; /* CLOCK_MONOTONIC, usec */
 
-        bool announced;   /* READY=1 was said */
+        bool announced;   /* READY=1 was sent */
         bool stopping;
 } Manager;
 
-/* manager-tls.c: finds or makes the certificate; later, when there is an HTTP server, keeps it fresh. They log. */
+/* manager-tls.c: finds or makes the certificate; later, with an HTTP server, keeps it up to date. Both
+ * log. */
 int manager_setup_tls(Manager *m, const char *dir);
 int manager_watch_tls(Manager *m);
 void manager_reload_tls(Manager *m);
 void manager_tls_done(Manager *m);
 
-/* Takes over the settings and the certificate as they are now; what is unusable it leaves as it was, and says so. */
+/* Applies the current settings and certificate; keeps the old ones where the new are invalid, and logs
+ * that. */
 void manager_reload(Manager *m);
 
 /* Logs its errors. */

@@ -17,9 +17,9 @@
 #include "start.h"
 #include "start.sql.h"
 
-/* How it starts: the schema is brought up to date (core/schema.h); then the pools connect; when they are up, the key of the access
- * tokens is published and today's partitions are made sure of; then the API opens.
- * When the database goes away later, the pools come back by themselves. */
+/* How it starts: the schema is brought up to date (core/schema.h); then the pools connect; then the public
+ * key of the access tokens is published and today's partitions are created; then the API opens. If the
+ * database goes away later, the pools reconnect automatically. */
 
 #define POOL_CONNECTIONS       4
 #define PASSWORD_CONCURRENCY   2
@@ -81,7 +81,7 @@ static void maintain_again(Backend *b, uint64_t usec)
         (void) sd_event_source_set_enabled(b->maintenance_timer, SD_EVENT_ONESHOT);
 }
 
-/* One row: partitions made, dropped, and left because somebody reads them just now. */
+/* One row: partitions created, dropped, and skipped because they are being read. */
 static void on_partitions(PGresult *res, int error, void *userdata)
 {
         Backend *b = userdata;
@@ -192,7 +192,7 @@ static int on_connect(Backend *b)
                                           USEC_PER_SEC, on_maintenance, b);
 }
 
-/* ---- What it tells ---- */
+/* ---- Publishing ---- */
 
 static void on_changed(Backend *b, const Changes *changes)
 {
@@ -201,7 +201,7 @@ static void on_changed(Backend *b, const Changes *changes)
         notifier_kick(b->notifier);
 }
 
-/* The streams' clients read their lists again. */
+/* The clients of the streams read their lists again. */
 static void on_missed(Backend *b)
 {
         streams_close_all(b->streams);
@@ -233,7 +233,7 @@ static const BackendEvents events = {
         .resume = on_resume,
 };
 
-/* ---- Making it ---- */
+/* ---- Construction ---- */
 
 int backend_new(sd_event *event, HttpServer *http, const Config *config, BackendRole role,
                const AccessKey *key, Backend **ret)
@@ -299,7 +299,7 @@ Backend *backend_free(Backend *b)
         schema_stop(b);
         sd_event_source_disable_unref(b->maintenance_timer);
 
-        /* Unfinished statements are answered from here, so what they belong to goes last. */
+        /* This calls back for unfinished statements, so their owners are freed later. */
         b->ingest_db = db_free(b->ingest_db);
         b->db = db_free(b->db);
         key_ring_free(b->keys);

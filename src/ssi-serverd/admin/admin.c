@@ -58,7 +58,7 @@ void admin_reply_failure(AdminCall *c, PGresult *res, int error)
         if (error == -ENOTCONN || error == -ECONNRESET || error == -ECANCELED || error == -EBUSY)
                 admin_reply_error(c, "NotReady", "The database is not available; see the journal of ssi-serverd.");
         else
-                admin_reply_error(c, "Failed", "The database refuses: %s", db_result_message(res));
+                admin_reply_error(c, "Failed", "The database reported an error: %s", db_result_message(res));
 }
 
 void admin_reply(AdminCall *c, const char *types, ...)
@@ -152,7 +152,7 @@ static void sampled(PGresult *res, int error, void *userdata)
                 .inserted_at = now_usec(CLOCK_MONOTONIC),
                 .events_per_second = old.events_per_second,
         };
-        /* A count that went back is that of another database: of a restored one. */
+        /* A count that decreased comes from another database: a restored one. */
         if (old.inserted_at > 0 && s->inserted >= old.inserted && s->inserted_at > old.inserted_at + USEC_PER_SEC)
                 s->events_per_second = (double) (s->inserted - old.inserted) * USEC_PER_SEC /
                                        (double) (s->inserted_at - old.inserted_at);
@@ -163,7 +163,7 @@ static void sampled(PGresult *res, int error, void *userdata)
         admin_emit_changed(a);
 }
 
-/* The history is counted by PostgreSQL itself: a figure of all instances, without a scan. */
+/* PostgreSQL itself counts the history's rows: for all instances, without a scan. */
 void admin_sample(Admin *a)
 {
         if (!a->bus || a->sampling || !backend_is_ready(a->backend))
@@ -202,7 +202,7 @@ static int on_disconnected(sd_bus_message *m, void *userdata, sd_bus_error *erro
 {
         Admin *a = userdata;
 
-        /* sd-bus says it itself, once the connection has ended; no bus passes it on. */
+        /* sd-bus itself sends this signal, after the connection has ended; a bus does not forward it. */
         if (sd_bus_is_open(a->bus) > 0)
                 return 0;
         log_notice("The system bus went away, serving without.");

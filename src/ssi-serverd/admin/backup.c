@@ -12,20 +12,21 @@
 #include "admin/restore.sql.h"
 #include "core/schema.h"
 
-/* A backup is pg_dump writing to the caller's descriptor. A restore is pg_restore, reading the caller's, and psql, which
- * runs what the former writes in one transaction:
+/* A backup is pg_dump writing to the caller's descriptor. A restore is pg_restore reading the caller's descriptor,
+ * piped into psql, which runs everything in one transaction:
  *
- * 1. Requests are answered 503; sessions, streams and our connections to the database are closed.
- * 2. restore_before drops what is there; then comes the backup; restore_after looks whether it is one of ours, of a
- *    version that we know, and fences all sessions. What goes wrong anywhere leaves the database as it was.
- * 3. A pg_restore that dies would look to psql like the end of a good one. So we hold the pipe between them open, and
- *    when pg_restore has ended well, write a last statement without which restore_after refuses.
- * 4. The connections of other instances are closed, and the migrations run. Who asked is told when the server is ready. */
+ * 1. Requests are answered with 503; sessions, streams and our connections to the database are closed.
+ * 2. restore_before drops the current data; then comes the backup; restore_after checks that it is a backup of ours, of
+ *    a version that we know, and fences all sessions. A failure anywhere leaves the database unchanged.
+ * 3. To psql, a pg_restore that dies looks like the end of a complete one. So we hold the pipe between them open, and
+ *    once pg_restore has succeeded, write a last statement without which restore_after refuses.
+ * 4. The connections of other instances are closed, and the migrations run. The caller gets its answer when the server
+ *    is ready. */
 
 #define LINE_MAX_SIZE  1024U
 
 enum {
-        CHILD_MAIN,  /* pg_dump or psql: its end is the end of the job */
+        CHILD_MAIN,  /* pg_dump or psql: the job ends with it */
         CHILD_INPUT, /* pg_restore */
         CHILDREN_MAX,
 };
@@ -34,7 +35,7 @@ struct AdminJob {
         Admin *admin;
         AdminCall *call;
         bool restore;
-        bool ended; /* restored; waits for the server to be ready */
+        bool ended; /* restored; waits until the server is ready */
         pid_t pids[CHILDREN_MAX];
         sd_event_source *children[CHILDREN_MAX];
         BusOwner *caller;
@@ -46,7 +47,7 @@ struct AdminJob {
         sd_event_source *error_source;
         char line[LINE_MAX_SIZE];
         size_t line_size;
-        char error[LINE_MAX_SIZE]; /* the first that any of them said */
+        char error[LINE_MAX_SIZE]; /* the first error of any child */
 };
 
 static void kill_children(AdminJob *j)
@@ -82,7 +83,7 @@ AdminJob *admin_job_free(AdminJob *j)
         return job_free(j);
 }
 
-/* ---- What they say ---- */
+/* ---- Messages of the children ---- */
 
 /* "pg_dump: dumping contents of table "public.users"" */
 static void on_line(AdminJob *j, char *line)
@@ -118,7 +119,7 @@ static int read_errors(AdminJob *j)
                         begin = end + 1;
                 }
                 j->line_size -= (size_t) (begin - j->line);
-                /* A line that does not fit is given up. */
+                /* A line that does not fit is dropped. */
                 if (j->line_size == sizeof(j->line) - 1)
                         j->line_size = 0;
                 memmove(j->line, begin, j->line_size);
@@ -154,9 +155,9 @@ static void job_end(AdminJob *j_taken, bool well)
                 log_notice(j->restore ? "Restored a backup." : "Wrote a backup.");
                 admin_reply(j->call, "");
         } else {
-                const char *what = isempty(j->error) ? "it was ended" : j->error, *text;
+                const char *what = isempty(j->error) ? "it was interrupted" : j->error, *text;
 
-                /* Without the names of program, file and line. */
+                /* Without the prefix of program, file and line. */
                 text = strstr(what, "ERROR:  ");
                 log_warning("The %s failed: %s", j->restore ? "restore" : "backup", what);
                 admin_reply_error(j->call, j->restore ? "RestoreFailed" : "BackupFailed", "%s",
@@ -196,7 +197,7 @@ static int on_child(sd_event_source *s, const siginfo_t *si, void *userdata)
                 return 0;
         }
         j->pids[CHILD_INPUT] = 0;
-        /* Nobody else writes to the pipe any more: from here on it may be non-blocking. */
+        /* No other process writes to the pipe any more: from here on it may be non-blocking. */
         if (!well || fcntl(j->pipe_fd, F_SETFL, O_WRONLY | O_NONBLOCK) < 0 ||
             sd_event_add_io(j->admin->backend->event, &j->pipe_source, j->pipe_fd, EPOLLOUT, on_marker, j) < 0)
                 kill(j->pids[CHILD_MAIN], SIGKILL);
@@ -215,7 +216,7 @@ void admin_job_abandon(AdminJob *j)
                 kill_children(j);
 }
 
-/* ---- The beginning ---- */
+/* ---- The start ---- */
 
 static int add_child(AdminJob *j, int which)
 {
@@ -294,7 +295,7 @@ static int job_new(Admin *a, sd_bus_message *m, bool restore, int fd, AdminJob *
         return 0;
 }
 
-/* A file, a pipe or a socket that is open in the right direction. */
+/* An open file, pipe or socket with the right direction. */
 static bool is_usable(int fd, bool restore)
 {
         int flags = fcntl(fd, F_GETFL), mode = flags & O_ACCMODE;

@@ -47,7 +47,7 @@ static int get_rate(sd_bus *bus, const char *path, const char *interface, const 
 
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
 #define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
-#define ASKS  SD_BUS_VTABLE_UNPRIVILEGED /* polkit says who may */
+#define ASKS  SD_BUS_VTABLE_UNPRIVILEGED /* polkit decides */
 
 static const sd_bus_vtable server_vtable[] = {
         SD_BUS_VTABLE_START(0),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the files of admin/ share: one method call on its way, and who may make it. */
+/* Shared by the files of admin/: a method call in progress, and its authorization. */
 
 #include "admin/admin.h"
 #include "shared/bus-util.h"
@@ -13,10 +13,11 @@
 typedef struct AdminCall AdminCall;
 typedef struct AdminJob AdminJob;
 
-/* What the database said last. */
+/* The last figures from the database. */
 typedef struct AdminStats {
         uint64_t users, servers, services, sessions, schema_version;
-        uint64_t inserted, inserted_at; /* rows of the history so far, and when (monotonic usec) */
+        uint64_t inserted, inserted_at; /* rows of the history so far, and time of the count (monotonic
+                                         * usec) */
         double events_per_second;
 } AdminStats;
 
@@ -32,7 +33,7 @@ struct Admin {
         AdminJob *job; /* the backup or restore under way */
 };
 
-/* One method call that is answered later. */
+/* A method call that is answered later. */
 struct AdminCall {
         Admin *admin;
         sd_bus_message *m;
@@ -41,37 +42,39 @@ struct AdminCall {
         AdminCall *prev, *next;
 };
 
-/* Asks polkit and looks whether the database is there. 1: go on. 0: return 1 from the handler. Negative: refused. */
+/* Asks polkit, and checks that the database is available. 1: continue. 0: return 1 from the handler.
+ * Negative: refused. */
 int admin_method_begin(Admin *a, sd_bus_message *m, sd_bus_error *error);
 
 int admin_call_new(Admin *a, sd_bus_message *m, AdminCall **ret);
 AdminCall *admin_call_free(AdminCall *c);
 DEFINE_CLEANUP(AdminCall *, admin_call_free);
 
-/* Runs a statement, then done, which answers; then the call is freed. Takes c in any case. */
+/* Runs a statement, then done, which answers; then frees the call. Takes ownership of c in any case. */
 void admin_query(AdminCall *c_taken, const char *sql, unsigned n_params, const char *const *params,
                  void (*done)(AdminCall *c, PGresult *res, int error));
 
-/* The same for an act of model/: admin_act_done is its callback, with the call. r: what the act returned. */
+/* The same for an operation of model/: admin_act_done is its callback, with the call as userdata. r: the
+ * operation's return value. */
 void admin_act_begin(AdminCall *c, void (*done)(AdminCall *c, PGresult *res, int error));
 void admin_act_done(PGresult *res, int error, void *userdata);
 void admin_act_begun(AdminCall *c_taken, int r);
 
 /* Answers with an error: name is the last part of org.ssi.Server1.Error.<name>. */
 void admin_reply_error(AdminCall *c, const char *name, const char *format, ...) _printf_(3, 4);
-/* What the database failed at. */
+/* Answers with the database's error. */
 void admin_reply_failure(AdminCall *c, PGresult *res, int error);
-/* Answers, empty when types is "". */
+/* Answers with values; empty if types is "". */
 void admin_reply(AdminCall *c, const char *types, ...);
 
-/* admin-bus.c */
+/* bus.c */
 int admin_add_object(Admin *a);
 void admin_emit_changed(Admin *a);
 
-/* admin.c: what changed is seen at once. */
+/* admin.c: refreshes the figures, so that changes show at once. */
 void admin_sample(Admin *a);
 
-/* admin-user.c, admin-server.c */
+/* user.c, server.c */
 int admin_method_list_users(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_add_user(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_set_password(sd_bus_message *m, void *userdata, sd_bus_error *error);
@@ -81,14 +84,14 @@ int admin_method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *err
 int admin_method_create_claim_token(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
-/* admin-backup.c */
+/* backup.c */
 int admin_method_backup(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_restore(sd_bus_message *m, void *userdata, sd_bus_error *error);
 AdminJob *admin_job_free(AdminJob *j);
-/* Whether the server is ready has changed: a restore may be done. j: may be NULL. */
+/* The server became ready or stopped being so: a restore may be complete. j: may be NULL. */
 void admin_job_ready_changed(AdminJob *j);
-/* The bus has gone, and with it who waits for the job. */
+/* The bus has gone, and with it the caller waiting for the job. */
 void admin_job_abandon(AdminJob *j);
 
-/* Options of a method that has none yet. */
+/* For methods without any options yet. */
 int admin_read_no_options(sd_bus_message *m, sd_bus_error *error);

@@ -1,10 +1,10 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- What goes around a backup in the transaction that restores it.
+-- Statements around a backup in the transaction that restores it.
 
--- A statement that is still under way, of this instance or another, would wait for what is dropped here, and this for it: its session ends.
--- The agents' sessions of now are remembered, to be fenced. Then all that this server has in the database goes; what belongs to
--- an extension stays. The names are taken before anything goes, and while the search path still has public in it: what
--- has a type that is gone has no name any more.
+-- A statement still under way, of this or another instance, could deadlock with the DROPs: its session is terminated.
+-- Remembers the current epochs of the agents' sessions, to fence them. Then drops everything that this server has in
+-- the database; objects of extensions stay. All names are collected before anything is dropped, while public is in the
+-- search path: an object whose type is gone has no name any more.
 -- name: restore_before
 SET LOCAL client_min_messages = error;
  DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
@@ -27,13 +27,13 @@ SET LOCAL client_min_messages = error;
    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = t.oid AND d.deptype = 'e')
   ) o) LOOP EXECUTE command; END LOOP; END $$
 
--- Comes after the backup, when all of it was read.
+-- Runs after the backup has been read completely.
 -- name: restore_complete
 SET ssi.complete = 'yes';
 
--- The backup left the search path empty, and our triggers have names to find. An agent whose session was of the time
--- after the backup must not go on in the restored past as if nothing had been: it connects anew, and gets to know the
--- cursor from which on results are missing.
+-- The backup left the search path empty, but our triggers need it. An agent whose session is newer than the backup must
+-- not continue in the restored past as if nothing had happened: it reconnects and learns the cursor after which results
+-- are missing.
 -- name: restore_after
 SET LOCAL search_path = public;
  DO $$ DECLARE version int; BEGIN
@@ -43,16 +43,17 @@ SET LOCAL search_path = public;
   RAISE EXCEPTION 'This is not a backup of ssi-serverd.'; END IF;
  SELECT max(m.version) INTO version FROM public.schema_migrations m;
  IF version > current_setting('ssi.newest')::int THEN
-  RAISE EXCEPTION 'The backup is of a newer ssi-serverd (schema version %, known is %): upgrade first.',
+  RAISE EXCEPTION 'The backup was made by a newer ssi-serverd (schema version %, supported is %): upgrade first.',
    version, current_setting('ssi.newest'); END IF;
  IF NOT EXISTS (SELECT FROM public.schema_migrations m WHERE m.version = current_setting('ssi.oldest')::int) THEN
-  RAISE EXCEPTION 'The backup is of a development version of ssi-serverd (schema version %) that cannot be upgraded.', version;
+  RAISE EXCEPTION 'The backup was made by a development version of ssi-serverd (schema %) and cannot be upgraded.',
+   version;
   END IF; END $$;
  UPDATE public.servers s SET connected = false,
   session_epoch = greatest(s.session_epoch, e.session_epoch) + 1
   FROM pg_temp.ssi_epochs e WHERE e.public_id = s.public_id
 
--- After the transaction: other instances begin anew, since they know things of the database as it was.
+-- After the transaction: other instances reconnect, since what they know of the database is outdated.
 -- name: restore_terminate
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
  AND usename = current_user AND pid <> pg_backend_pid()

@@ -7,8 +7,9 @@
 
 static void reply_no_server(AdminCall *c)
 {
-        admin_reply_error(c, "NoSuchServer", "There is no such server, or several have this name: name it by its id, as "
-                                             "\"ssictl server list\" shows it.");
+        admin_reply_error(c, "NoSuchServer",
+                          "The server does not exist, or its name is not unique; use the id shown by "
+                                             "\"ssictl server list\".");
 }
 
 static uint64_t number(PGresult *res, int row, int column)
@@ -16,7 +17,7 @@ static uint64_t number(PGresult *res, int row, int column)
         return strtoull(PQgetvalue(res, row, column), NULL, 10);
 }
 
-/* The labels come as one text, separated by a character that no label has. */
+/* The labels are one text, separated by a character that labels cannot contain. */
 static int append_labels(sd_bus_message *reply, char *text)
 {
         char *save = NULL;
@@ -92,9 +93,10 @@ static void add_done(AdminCall *c, PGresult *res, int error)
         if (error < 0)
                 admin_reply_failure(c, res, error);
         else if (PQntuples(res) == 0)
-                admin_reply_error(c, "NoSuchUser", "There is no such user; \"ssictl server users\" lists them.");
+                admin_reply_error(c, "NoSuchUser", "The user does not exist; \"ssictl server users\" lists all users.");
         else if (PQgetisnull(res, 0, HOST_CLAIM_SERVER))
-                admin_reply_error(c, "TooMany", "The account has %d servers already, as many as it may have.", SERVERS_MAX);
+                admin_reply_error(c, "TooMany",
+                                  "The account has reached its limit of %d servers; remove one first.", SERVERS_MAX);
         else {
                 admin_reply(c, "sst", PQgetvalue(res, 0, HOST_CLAIM_SERVER), c->text[0], number(res, 0, HOST_CLAIM_EXPIRES_USEC));
                 admin_sample(c->admin);
@@ -164,10 +166,12 @@ int admin_method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *err
                 ;
         else if (!server_name_is_valid(name))
                 r = sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidName",
-                                      "A server's name has 1 to %d bytes without control characters.", SERVER_NAME_MAX);
+                                      "A server's name must be 1 to %d bytes without control characters.",
+                                      SERVER_NAME_MAX);
         else if (o.bad)
                 r = sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidOption",
-                                      "A label has 1 to %d bytes without control characters, and a server at most %d.",
+                                      "A label must be 1 to %d bytes without control characters; "
+                                      "a server can have at most %d.",
                                       LABEL_MAX, LABELS_MAX);
         else {
                 labels = db_array_done(&o.labels);

@@ -7,7 +7,7 @@
 
 static void reply_no_user(AdminCall *c)
 {
-        admin_reply_error(c, "NoSuchUser", "There is no such user; \"ssictl server users\" lists them.");
+        admin_reply_error(c, "NoSuchUser", "The user does not exist; \"ssictl server users\" lists all users.");
 }
 
 static int append_user(sd_bus_message *reply, PGresult *res, int row)
@@ -129,7 +129,8 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
         if (must_be_address && !email_is_plausible(user))
                 return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidEmail", "That is not a valid e-mail address.");
         if (!password_has_length(password))
-                return sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidPassword", "A password has %d to %d bytes.",
+                return sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidPassword",
+                                         "A password must be %d to %d bytes long.",
                                          PASSWORD_MIN, PASSWORD_MAX);
         r = admin_call_new(a, m, &c);
         if (r < 0)
@@ -140,7 +141,7 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
         r = password_hash(a->backend->passwords, password, hashed, c);
         if (r == -EBUSY)
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                        "Too many passwords are being hashed; try again.");
+                                        "Too many passwords are being hashed; try again later.");
         if (r < 0)
                 return r;
         TAKE_PTR(c);

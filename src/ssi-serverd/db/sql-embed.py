@@ -9,9 +9,9 @@ A file holds statements and the fragments that they share, each after a line tha
     -- name: account_find                 a statement, used in C as SQL(account_find, .id = id)
 
 A parameter of a statement is written :id, and is the member id in C; a cast (::text) or a literal is left alone. Where C
-passes parameters by position, the line gives the order, "-- name: items(id, cursor)", and may go on in the next lines;
-SQL_items_cursor is a position then. @LIMIT, in capitals, is a macro of C that holds a number. Other lines of comment are for
-the reader."""
+passes parameters by position, the line gives the order, "-- name: items(id, cursor)", and may continue on the next
+lines; SQL_items_cursor is then a position. @LIMIT, in capitals, is a C macro for a number. Other comment lines are
+ignored."""
 
 import os
 import re
@@ -72,7 +72,7 @@ def read(root, path, depends):
 
 
 def arguments(text, start, wanted, place):
-    """The arguments in parentheses that begin at start, and where the rest begins. The last one may have commas."""
+    """Returns the arguments in parentheses at start, and the position after them. The last one may contain commas."""
     depth, literal, found, begin = 0, False, [], start + 1
     for at in range(start, len(text)):
         c = text[at]
@@ -94,7 +94,7 @@ def arguments(text, start, wanted, place):
 
 
 def expand(text, sections, bound, place, depth=0):
-    """Puts fragments, and the arguments of the one that is being expanded, in their places."""
+    """Expands fragments, and the arguments of the fragment being expanded."""
     if depth > 10:
         raise Mistake(f"{place}: fragments use each other in a circle")
     result, at = "", 0
@@ -121,7 +121,7 @@ def expand(text, sections, bound, place, depth=0):
 
 
 def number(text, section):
-    """Replaces the names of parameters by numbers, in the given order or that of their appearance."""
+    """Replaces parameter names by numbers, in the given order or the order of appearance."""
     order = list(section.order or [])
 
     def position(match):
@@ -133,7 +133,7 @@ def number(text, section):
         return f"${order.index(match[1]) + 1}"
 
     used = set()
-    # The odd parts are literals.
+    # Odd parts are literals.
     parts = LITERAL.split(text)
     parts[::2] = [PARAMETER.sub(position, part) for part in parts[::2]]
     for name in order:
