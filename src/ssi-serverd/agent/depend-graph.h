@@ -14,8 +14,8 @@ DEFINE_CLEANUP(DependGraph *, depend_graph_free);
 /* At most DEPENDS_ON_MAX per `from`. Ignores duplicates and dependencies of a service on itself. */
 void depend_graph_add(DependGraph *g, size_t from, size_t to);
 
-/* Removes each dependency on a service that itself depends on the dependent, directly or indirectly, so that
- * no cycles remain. -ENOMEM. */
+/* Removes dependencies between services that depend on each other, directly or indirectly, so that no cycles
+ * remain. -ENOMEM. */
 int depend_graph_break_cycles(DependGraph *g);
 
 /* Returns the k-th service that `from` depends on, in order of position, after cycles were broken; false if

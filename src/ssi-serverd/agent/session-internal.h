@@ -33,8 +33,7 @@ typedef struct AgentSession {
         sd_event_source *auth_timer;
         AgentMessage auth;
         bool querying;   /* the statement of step 2 is under way */
-        struct AgentSession **in_queue; /* the queue for that statement or for the previous session; or
-                                         * NULL */
+        struct AgentSession **in_queue; /* auth_queue or auth_waiting, if it is in one */
         bool alone;      /* needs a statement for itself alone */
 
         int64_t id, epoch;
@@ -52,7 +51,7 @@ struct AgentSessions {
         AgentSession *by_agent;  /* READY ones, also while they drain */
         AgentSession *by_server;
         AgentSession *auth_queue;   /* for the next batch */
-        AgentSession *auth_waiting; /* for the previous session */
+        AgentSession *auth_waiting; /* for the agent's previous session */
         AuthBatch *auth_batch;      /* under way */
         sd_event_source *timer;
         DbArray ended_ids, ended_epochs; /* sessions that the next statement marks offline */

@@ -6,7 +6,8 @@
 #include "api/field.h"
 #include "api/silences.sql.h"
 
-/* Suppress notifications: silences for a time, acknowledgements until the recovery. */
+/* Silences and acknowledgements suppress notifications: the former for a time, the latter until the
+ * recovery. */
 
 #define REASON_BYTES 500
 #define FILTER_BYTES 64

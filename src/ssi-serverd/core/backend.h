@@ -53,8 +53,7 @@ struct Backend {
         const Config *config; /* borrowed */
 
         Db *db;             /* NULL until the schema is up to date */
-        Db *ingest_db;      /* one connection: only ingestion decides what its batches hold and in which
-                             * order they run */
+        Db *ingest_db;      /* one connection, for ingestion alone, so that its batches stay in order */
         bool has_key;       /* the public key of the access tokens is published */
         bool maintained;    /* there is a partition for new events */
         bool restoring;

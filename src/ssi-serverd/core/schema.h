@@ -2,8 +2,8 @@
 #pragma once
 
 /* Waits for a database that has our schema: a worker thread runs the migrations, and retries until the
- * database accepts them; then it calls BackendEvents.connect, once. After a restore the same happens
- * again. */
+ * database accepts them; then it calls BackendEvents.connect, once. After a restore the migrations run again
+ * in the same way. */
 
 #include "core/backend.h"
 

@@ -127,7 +127,7 @@ static int find_program(const char *name, char **ret)
         return 0;
 }
 
-/* All other descriptors stay closed to the child. */
+/* The child inherits no other descriptors. */
 static int set_descriptors(posix_spawn_file_actions_t *actions, const int fds[static 3])
 {
         int r = 0;

@@ -54,8 +54,8 @@ END
 $$;
 
 -- Whether the service's last n results all agree (for an error: whether its last n runs all broke, or none did). If a
--- service runs so seldom that the history may not hold n results, all those it holds count. A history of changes alone
--- cannot show this: then each change counts.
+-- service runs so seldom that the history may not hold n results, all results in the history must agree. A history of
+-- changes alone cannot show this: then each change counts.
 CREATE OR REPLACE FUNCTION notification_in_a_row(p_server bigint, p_service text, p_kind text, p_value text, n int)
 RETURNS boolean LANGUAGE sql STABLE AS $$
         SELECT current_setting('ssi.history', true) = 'changes'
