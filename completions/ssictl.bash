@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # Completion of ssictl(1) for bash.                                                              -*- shell-script -*-
 
-# The installed services. Another host is not asked: a key shall not wait for ssh.
+# The installed services. Other hosts are not queried, so that completion never waits for ssh.
 __ssictl_services() {
         [[ $1 == -H ]] && return
         ssictl "$@" --no-ask-password --json list 2>/dev/null | sed -n 's/^ *"name": *"\([^"]*\)".*/\1/p'
 }
 
-# The properties of the service that is named, or of the agent.
+# The properties of the given service, or of the agent.
 __ssictl_properties() {
         [[ $1 == -H ]] && return
         ssictl "$@" --no-ask-password 2>/dev/null | sed -n 's/^\([A-Za-z]*\)=.*/\1/p'
