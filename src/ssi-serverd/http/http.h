@@ -101,9 +101,8 @@ const char *http_request_peer(HttpRequest *req);          /* numeric address; ho
  * returns NULL. Borrowed. */
 json_object *http_request_json(HttpRequest *req);
 
-/* The client's X-Request-Id if it is usable, otherwise a generated one; the answer carries it. */
+/* Of a request's ID: the client's X-Request-Id if it is usable, otherwise a generated one; the answer carries it. */
 #define HTTP_REQUEST_ID_MAX 64
-const char *http_request_id(HttpRequest *req);
 /* The requesting user, for the log. */
 void http_request_set_user(HttpRequest *req, const char *user);
 /* From here on, logged lines carry the request's fields, until log_set_fields() is called with the returned
@@ -112,7 +111,6 @@ const char *const *http_request_log_enter(HttpRequest *req);
 
 /* State for handlers that continue in a callback; freed with the request. */
 void http_request_set_userdata(HttpRequest *req, void *userdata, void (*destroy)(void *));
-void *http_request_userdata(HttpRequest *req);
 
 void http_respond_json(HttpRequest *req, int status, json_object *body_taken); /* NULL body: out of memory, 500 */
 /* Responds with n bytes of another content type; copied. */
@@ -160,7 +158,6 @@ int http_server_set_websocket(HttpServer *s, const char *path, const WsHandler *
 
 void ws_set_data(WsConn *c, void *data);
 void *ws_data(WsConn *c);
-const char *ws_peer(WsConn *c);
 /* Queues a text message. -ENOBUFS when more than 4 MiB are queued (this closes the connection with 4429). */
 int ws_send(WsConn *c, const char *text, size_t n);
 /* Sends what is queued, then a close frame; no more messages are delivered. closed() follows, from the event

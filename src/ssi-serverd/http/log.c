@@ -55,11 +55,6 @@ const char *const *http_request_log_enter(HttpRequest *req)
         return log_set_fields(req->log_fields);
 }
 
-const char *http_request_id(HttpRequest *req)
-{
-        return req->id;
-}
-
 void http_request_set_user(HttpRequest *req, const char *user)
 {
         snprintf(req->user, sizeof(req->user), "%s", user);

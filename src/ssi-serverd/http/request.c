@@ -111,11 +111,6 @@ void http_request_set_userdata(HttpRequest *req, void *userdata, void (*destroy)
         req->destroy = destroy;
 }
 
-void *http_request_userdata(HttpRequest *req)
-{
-        return req->userdata;
-}
-
 /* "application/json", possibly with parameters. */
 static bool content_type_is_json(const char *type)
 {

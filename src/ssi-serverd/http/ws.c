@@ -41,11 +41,6 @@ void *ws_data(WsConn *w)
         return w->data;
 }
 
-const char *ws_peer(WsConn *w)
-{
-        return w->conn->peer;
-}
-
 static void partial_free(WsConn *w)
 {
         w->conn->server->ws_partial -= w->partial_allocated;

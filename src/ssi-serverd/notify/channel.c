@@ -105,11 +105,6 @@ static const ChannelValue *value_find(const ChannelType *t, const char *name)
         return NULL;
 }
 
-bool channel_type_is_known(const char *type)
-{
-        return type_find(type);
-}
-
 static int complain(char **ret_detail, const char *name, const char *what)
 {
         return asprintf(ret_detail, "config.%s %s.", name, what) < 0 ? -ENOMEM : -EINVAL;

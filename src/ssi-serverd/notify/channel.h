@@ -10,8 +10,6 @@
 /* Replaces a secret in answers. A value that contains it is not accepted as a new one. */
 #define CHANNEL_MASK "\u2022\u2022\u2022\u2022"
 
-bool channel_type_is_known(const char *type);
-
 /* Checks a whole config (an object). -EINVAL with a sentence for people (to be freed) if it is invalid. */
 int channel_config_check(const char *type, json_object *config, char **ret_detail);
 
