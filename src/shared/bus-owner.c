@@ -83,8 +83,8 @@ int bus_owner_new(sd_bus *bus, const char *name, bus_owner_changed_t changed, vo
         r = sd_bus_add_match_async(bus, &o->match, match, on_owner_changed, NULL, o);
         if (r < 0)
                 return r;
-        r = sd_bus_call_method_async(
-                bus, &o->call, BUS_NAME, BUS_PATH, BUS_INTERFACE, "GetNameOwner", on_owner, o, "s", name);
+        r = sd_bus_call_method_async(bus, &o->call, BUS_NAME, BUS_PATH, BUS_INTERFACE, "GetNameOwner", on_owner, o, "s",
+                                     name);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(o);

@@ -21,15 +21,13 @@ int bus_read_failed(const char *what, int r, sd_bus_error *error)
 {
         if (r == -ENOMEM)
                 return r;
-        return sd_bus_error_setf(
-                error,
-                AGENT_ERROR_READ_FAILED,
-                "Cannot read %s: %s. Try again; \"journalctl -u ssid\" may say why.",
-                what,
-                strerror(-r));
+        return sd_bus_error_setf(error, AGENT_ERROR_READ_FAILED,
+                                 "Cannot read %s: %s. Try again; \"journalctl -u ssid\" may say why.", what,
+                                 strerror(-r));
 }
 
-int bus_begin(sd_bus_message *m, const char *action, PolkitRegistry *polkit, sd_bus_error *error, const char *types, ...)
+int bus_begin(sd_bus_message *m, const char *action, PolkitRegistry *polkit, sd_bus_error *error, const char *types,
+              ...)
 {
         va_list ap;
         int r = 0;
@@ -54,12 +52,8 @@ static int refuse_option(const char *name, const char *what, const char *error_n
         return sd_bus_error_setf(error, error_name, "Option %s %s.", quoted, what);
 }
 
-int bus_read_options(
-        sd_bus_message *m,
-        int (*read)(sd_bus_message *m, const char *name, void *userdata),
-        void *userdata,
-        const char *error_name,
-        sd_bus_error *error)
+int bus_read_options(sd_bus_message *m, int (*read)(sd_bus_message *m, const char *name, void *userdata),
+                     void *userdata, const char *error_name, sd_bus_error *error)
 {
         int r;
 
@@ -76,7 +70,8 @@ int bus_read_options(
                 if (r == -ENOENT)
                         return refuse_option(name, "is not known here; leave it out", error_name, error);
                 if (r == -ENXIO)
-                        return refuse_option(name, "has a value of the wrong type; see the interface's manual page", error_name, error);
+                        return refuse_option(name, "has a value of the wrong type; see the interface's manual page",
+                                             error_name, error);
                 if (r < 0)
                         return r;
                 r = sd_bus_message_exit_container(m);
@@ -108,8 +103,7 @@ int bus_open_daemon(sd_event *event, sd_bus **ret)
 
 int bus_request_name(sd_bus *bus, const char *name)
 {
-        return sd_bus_request_name_async(
-                bus, NULL, name, SD_BUS_NAME_QUEUE, NULL, NULL);
+        return sd_bus_request_name_async(bus, NULL, name, SD_BUS_NAME_QUEUE, NULL, NULL);
 }
 
 bool bus_change_names(sd_bus_message *m, const char *interface, bool (*wanted)(const char *property))

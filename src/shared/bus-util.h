@@ -15,9 +15,9 @@
 #define AGENT_SERVICE_INTERFACE "org.ssi.Agent1.Service"
 #define AGENT_SERVICE_PATH      "/org/ssi/Agent1/service"
 
-#define UPLINK_BUS_NAME  "org.ssi.Uplink1"
-#define UPLINK_PATH      "/org/ssi/Uplink1"
-#define UPLINK_INTERFACE "org.ssi.Uplink1"
+#define UPLINK_BUS_NAME    "org.ssi.Uplink1"
+#define UPLINK_PATH        "/org/ssi/Uplink1"
+#define UPLINK_INTERFACE   "org.ssi.Uplink1"
 #define UPLINK_ERROR(name) "org.ssi.Uplink1.Error." name
 
 #define SERVER_BUS_NAME     "org.ssi.Server1"
@@ -25,19 +25,19 @@
 #define SERVER_INTERFACE    "org.ssi.Server1"
 #define SERVER_ERROR_PREFIX "org.ssi.Server1.Error."
 
-#define AGENT_ERROR_INVALID_SCRIPT  "org.ssi.Agent1.Error.InvalidScript"
-#define AGENT_ERROR_INVALID_NAME    "org.ssi.Agent1.Error.InvalidName"
-#define AGENT_ERROR_NO_SUCH_SERVICE "org.ssi.Agent1.Error.NoSuchService"
-#define AGENT_ERROR_ALREADY_EXISTS  "org.ssi.Agent1.Error.AlreadyExists"
-#define AGENT_ERROR_TOO_LARGE       "org.ssi.Agent1.Error.TooLarge"
-#define AGENT_ERROR_INVALID_OPTION  "org.ssi.Agent1.Error.InvalidOption"
-#define AGENT_ERROR_INSTALL_FAILED  "org.ssi.Agent1.Error.InstallFailed"
-#define AGENT_ERROR_REMOVE_FAILED   "org.ssi.Agent1.Error.RemoveFailed"
-#define AGENT_ERROR_CHANGE_FAILED   "org.ssi.Agent1.Error.ChangeFailed"
-#define AGENT_ERROR_TEST_FAILED     "org.ssi.Agent1.Error.TestFailed"
-#define AGENT_ERROR_RUN_FAILED      "org.ssi.Agent1.Error.RunFailed"
-#define AGENT_ERROR_TIMED_OUT       "org.ssi.Agent1.Error.TimedOut"
-#define AGENT_ERROR_READ_FAILED     "org.ssi.Agent1.Error.ReadFailed"
+#define AGENT_ERROR_INVALID_SCRIPT    "org.ssi.Agent1.Error.InvalidScript"
+#define AGENT_ERROR_INVALID_NAME      "org.ssi.Agent1.Error.InvalidName"
+#define AGENT_ERROR_NO_SUCH_SERVICE   "org.ssi.Agent1.Error.NoSuchService"
+#define AGENT_ERROR_ALREADY_EXISTS    "org.ssi.Agent1.Error.AlreadyExists"
+#define AGENT_ERROR_TOO_LARGE         "org.ssi.Agent1.Error.TooLarge"
+#define AGENT_ERROR_INVALID_OPTION    "org.ssi.Agent1.Error.InvalidOption"
+#define AGENT_ERROR_INSTALL_FAILED    "org.ssi.Agent1.Error.InstallFailed"
+#define AGENT_ERROR_REMOVE_FAILED     "org.ssi.Agent1.Error.RemoveFailed"
+#define AGENT_ERROR_CHANGE_FAILED     "org.ssi.Agent1.Error.ChangeFailed"
+#define AGENT_ERROR_TEST_FAILED       "org.ssi.Agent1.Error.TestFailed"
+#define AGENT_ERROR_RUN_FAILED        "org.ssi.Agent1.Error.RunFailed"
+#define AGENT_ERROR_TIMED_OUT         "org.ssi.Agent1.Error.TimedOut"
+#define AGENT_ERROR_READ_FAILED       "org.ssi.Agent1.Error.ReadFailed"
 #define AGENT_ERROR_VALIDATION_FAILED "org.ssi.Agent1.Error.ValidationFailed"
 
 /* What a caller gave, fit to stand in an error's message: at most 64 bytes of well-formed text on one line. NULL when out
@@ -49,7 +49,8 @@ int bus_read_failed(const char *what, int r, sd_bus_error *error);
 
 /* How the handler of a privileged method begins: reads its arguments, as sd_bus_message_read(3) does (types: "" for none), and
  * asks polkit. 0: go on. Anything else is what the handler returns at once, with error filled in when it is refused. */
-int bus_begin(sd_bus_message *m, const char *action, PolkitRegistry *polkit, sd_bus_error *error, const char *types, ...);
+int bus_begin(sd_bus_message *m, const char *action, PolkitRegistry *polkit, sd_bus_error *error, const char *types,
+              ...);
 
 /* What the handler of a method returns that something else answers later, or has answered; r < 0 is an error that it returns itself. */
 static inline int bus_answered_elsewhere(int r)
@@ -58,8 +59,8 @@ static inline int bus_answered_elsewhere(int r)
 }
 
 /* The head of the function that gives a property. */
-#define BUS_GETTER(name)                                                                                        \
-        static int name(sd_bus *bus, const char *path, const char *interface, const char *property,             \
+#define BUS_GETTER(name)                                                                            \
+        static int name(sd_bus *bus, const char *path, const char *interface, const char *property, \
                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
 /* Reads an a{sv} of options: calls read for each, with the message positioned at the variant. read returns

@@ -18,9 +18,7 @@ static int help(const DaemonInfo *d)
                "     --version  Show the version\n"
                "     --debug    Log more\n\n"
                "See %s.\n",
-               d->name,
-               d->about,
-               d->see_also);
+               d->name, d->about, d->see_also);
         return 0;
 }
 

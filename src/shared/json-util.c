@@ -59,8 +59,16 @@ static const char *skip_number(const char *s, const char *end)
 static const char *skip_token(const char *s, const char *end)
 {
         switch (*s) {
-        case ' ': case '\t': case '\r': case '\n':
-        case '{': case '}': case '[': case ']': case ',': case ':':
+        case ' ':
+        case '\t':
+        case '\r':
+        case '\n':
+        case '{':
+        case '}':
+        case '[':
+        case ']':
+        case ',':
+        case ':':
                 return s + 1;
         case '"':
                 return skip_string(s, end);

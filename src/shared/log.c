@@ -34,8 +34,8 @@ static bool stderr_is_journal(void)
         const char *e = getenv("JOURNAL_STREAM");
         struct stat st;
 
-        return e && sscanf(e, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) >= 0 &&
-               st.st_dev == dev && st.st_ino == ino;
+        return e && sscanf(e, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) >= 0 && st.st_dev == dev &&
+               st.st_ino == ino;
 }
 
 void log_setup(void)

@@ -103,7 +103,8 @@ int metadata_add_problem(Metadata *m, unsigned line, bool warning, const char *f
 }
 
 /* "# key: value" with a key of [a-z][a-z0-9_-]*. Sets the borrowed parts and returns true, or returns false. */
-static bool split_line(const char *s, size_t n, const char **key, size_t *key_len, const char **value, size_t *value_len)
+static bool split_line(const char *s, size_t n, const char **key, size_t *key_len, const char **value,
+                       size_t *value_len)
 {
         const char *end = s + n, *k, *v;
 
@@ -111,7 +112,8 @@ static bool split_line(const char *s, size_t n, const char **key, size_t *key_le
                 return false;
         for (s++; s < end && (*s == ' ' || *s == '\t');)
                 s++;
-        for (k = s; s < end && ((*s >= 'a' && *s <= 'z') || (s > k && ((*s >= '0' && *s <= '9') || *s == '_' || *s == '-')));)
+        for (k = s;
+             s < end && ((*s >= 'a' && *s <= 'z') || (s > k && ((*s >= '0' && *s <= '9') || *s == '_' || *s == '-')));)
                 s++;
         if (s == k || s == end || *s != ':')
                 return false;
@@ -157,20 +159,20 @@ static int take_value(Metadata *m, unsigned line, const char *key, size_t key_le
         if (k == _METADATA_KEY_MAX && key_len > 5 && memcmp(key, "SPDX-", 5) == 0)
                 return 0;
         if (k == _METADATA_KEY_MAX)
-                return metadata_add_problem(
-                        m, line, true, "unknown key \"%.*s\", ignored", (int) MIN(key_len, 64U), key);
+                return metadata_add_problem(m, line, true, "unknown key \"%.*s\", ignored", (int) MIN(key_len, 64U),
+                                            key);
         if (m->line[k] > 0)
-                return metadata_add_problem(
-                        m, line, false, "duplicate \"%s\", already set in line %u", keys[k].name, m->line[k]);
+                return metadata_add_problem(m, line, false, "duplicate \"%s\", already set in line %u", keys[k].name,
+                                            m->line[k]);
         m->line[k] = line;
         if (n == 0)
                 return metadata_add_problem(m, line, false, "\"%s\" has no value", keys[k].name);
         if (n > keys[k].max)
-                return metadata_add_problem(
-                        m, line, false, "\"%s\" is too long: %zu bytes, at most %zu", keys[k].name, n, keys[k].max);
+                return metadata_add_problem(m, line, false, "\"%s\" is too long: %zu bytes, at most %zu", keys[k].name,
+                                            n, keys[k].max);
         if (has_control_character(value, n) || !utf8_is_valid(value, n))
-                return metadata_add_problem(
-                        m, line, false, "\"%s\" holds control characters or is not UTF-8", keys[k].name);
+                return metadata_add_problem(m, line, false, "\"%s\" holds control characters or is not UTF-8",
+                                            keys[k].name);
         m->value[k] = memdup_string(value, n);
         return m->value[k] ? 0 : -ENOMEM;
 }
@@ -196,7 +198,8 @@ static int check_name(Metadata *m)
                 return metadata_add_problem(
                         m, line, false, "\"name\" needs at least one ASCII letter or digit: units are named after it");
         if (r == -ENAMETOOLONG)
-                return metadata_add_problem(m, line, false, "\"name\" is too long: its slug has more than %d bytes", SLUG_MAX);
+                return metadata_add_problem(m, line, false, "\"name\" is too long: its slug has more than %d bytes",
+                                            SLUG_MAX);
         if (r >= 0 && slug_is_reserved(m->slug))
                 return metadata_add_problem(
                         m, line, false, "\"name\" gives \"%s\", which is one of SSI's own; choose another", m->slug);
@@ -216,8 +219,8 @@ static int check_user(Metadata *m)
 {
         if (user_name_is_valid(m->value[METADATA_USER]))
                 return 0;
-        return metadata_add_problem(
-                m, m->line[METADATA_USER], false, "\"user\" is not a valid user name: \"%s\"", m->value[METADATA_USER]);
+        return metadata_add_problem(m, m->line[METADATA_USER], false, "\"user\" is not a valid user name: \"%s\"",
+                                    m->value[METADATA_USER]);
 }
 
 static int check_sandbox(Metadata *m)
@@ -230,7 +233,8 @@ static int check_sandbox(Metadata *m)
                 m->sandbox_off = true;
                 return 0;
         }
-        return metadata_add_problem(m, m->line[METADATA_SANDBOX], false, "\"sandbox\" is \"on\" or \"off\", not \"%s\"", v);
+        return metadata_add_problem(m, m->line[METADATA_SANDBOX], false, "\"sandbox\" is \"on\" or \"off\", not \"%s\"",
+                                    v);
 }
 
 size_t metadata_next_word(const char **list, const char **ret)
@@ -249,7 +253,7 @@ size_t metadata_next_word(const char **list, const char **ret)
 static bool unit_name_is_valid(const char *s)
 {
         static const char *const suffixes[] = { ".service", ".socket", ".device", ".mount", ".automount", ".swap",
-                                                ".target", ".path", ".timer", ".slice", ".scope" };
+                                                ".target",  ".path",   ".timer",  ".slice", ".scope" };
         const char *dot = strrchr(s, '.');
 
         if (!dot || dot == s || dot[-1] == '@' || s[0] == '@' || strlen(s) > UNIT_NAME_MAX)
@@ -276,14 +280,15 @@ static int check_watches(Metadata *m)
                 if (!unit)
                         return -ENOMEM;
                 if (++count > METADATA_WATCHES_MAX)
-                        return metadata_add_problem(
-                                m, line, false, "\"watches\" names more than %d units", METADATA_WATCHES_MAX);
+                        return metadata_add_problem(m, line, false, "\"watches\" names more than %d units",
+                                                    METADATA_WATCHES_MAX);
                 if (!unit_name_is_valid(unit))
                         r = metadata_add_problem(
-                                m, line, false, "\"watches\" takes names of units such as \"nginx.service\", not \"%s\"", unit);
+                                m, line, false,
+                                "\"watches\" takes names of units such as \"nginx.service\", not \"%s\"", unit);
                 else if (slug_from_service_unit(unit, slug) >= 0 && !slug_is_reserved(slug))
-                        r = metadata_add_problem(
-                                m, line, false, "\"watches\" cannot name the unit of a service-script: \"%s\"", unit);
+                        r = metadata_add_problem(m, line, false,
+                                                 "\"watches\" cannot name the unit of a service-script: \"%s\"", unit);
                 if (r < 0)
                         return r;
         }
@@ -310,8 +315,9 @@ static int check_required(Metadata *m, unsigned header_line)
 
                 if (!keys[k].required || m->line[k] > 0)
                         continue;
-                r = metadata_add_problem(
-                        m, header_line, false, "\"%s\" is missing; add a line \"# %s: …\" to the header", keys[k].name, keys[k].name);
+                r = metadata_add_problem(m, header_line, false,
+                                         "\"%s\" is missing; add a line \"# %s: …\" to the header", keys[k].name,
+                                         keys[k].name);
                 if (r < 0)
                         return r;
         }
@@ -399,7 +405,8 @@ char *metadata_format_problems(const Metadata *m, const char *filename)
         for (size_t i = 0; i < m->n_problems; i++) {
                 const ScriptProblem *p = m->problems + i;
 
-                fprintf(f, "%s%s:%u: %s: %s", i > 0 ? "\n" : "", filename, p->line, p->warning ? "warning" : "error", p->text);
+                fprintf(f, "%s%s:%u: %s: %s", i > 0 ? "\n" : "", filename, p->line, p->warning ? "warning" : "error",
+                        p->text);
         }
         if (fclose(TAKE_PTR(f)) != 0)
                 return NULL;

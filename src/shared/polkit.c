@@ -118,17 +118,13 @@ static int query_send(Query *q)
 
         if (!sender)
                 return -EBADMSG;
-        r = sd_bus_message_new_method_call(
-                bus,
-                &m,
-                "org.freedesktop.PolicyKit1",
-                "/org/freedesktop/PolicyKit1/Authority",
-                "org.freedesktop.PolicyKit1.Authority",
-                "CheckAuthorization");
+        r = sd_bus_message_new_method_call(bus, &m, "org.freedesktop.PolicyKit1",
+                                           "/org/freedesktop/PolicyKit1/Authority",
+                                           "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(
-                m, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s", sender, q->action, 0, interactive ? 1 : 0, "");
+        r = sd_bus_message_append(m, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s", sender, q->action, 0,
+                                  interactive ? 1 : 0, "");
         if (r < 0)
                 return r;
         return sd_bus_call_async(bus, &q->slot, m, on_answer, q, ANSWER_TIMEOUT_USEC);
@@ -141,15 +137,13 @@ static int registry_ask(PolkitRegistry *registry, sd_bus_message *m, const char 
         Query *i;
         int r;
 
-        DL_FOREACH(registry->queries, i)
-        {
+        DL_FOREACH(registry->queries, i) {
                 all++;
                 same_user += i->uid == uid;
         }
         if (all >= QUERIES_MAX || same_user >= QUERIES_PER_USER_MAX)
                 return sd_bus_error_set(
-                        error,
-                        SD_BUS_ERROR_LIMITS_EXCEEDED,
+                        error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                         "Too many requests are waiting for authorization; try again when some are answered.");
 
         q = calloc(1, sizeof(*q));
@@ -173,17 +167,14 @@ static int refuse(const char *action, bool challenge, sd_bus_error *error)
 {
         if (challenge)
                 return sd_bus_error_setf(
-                        error,
-                        SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
+                        error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
                         "This needs authorization (polkit action %s), and nobody can be asked for it here. "
                         "Run it as root, or have an administrator write a polkit rule.",
                         action);
-        return sd_bus_error_setf(
-                error,
-                SD_BUS_ERROR_ACCESS_DENIED,
-                "You are not allowed to do this (polkit action %s). "
-                "Run it as root, or have an administrator write a polkit rule.",
-                action);
+        return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                 "You are not allowed to do this (polkit action %s). "
+                                 "Run it as root, or have an administrator write a polkit rule.",
+                                 action);
 }
 
 int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error)
@@ -193,8 +184,7 @@ int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistr
         Query *q;
         int r;
 
-        DL_FOREACH(registry->queries, q)
-        {
+        DL_FOREACH(registry->queries, q) {
                 bool authorized, challenge;
 
                 if (q->request != m || !q->answered)

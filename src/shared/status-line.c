@@ -252,7 +252,7 @@ int parse_rfc3339(const char *s, uint64_t *ret_usec)
                 return -EINVAL;
 
         /* A leap second is the first of the next minute here, and of the next day, but the day must exist. */
-        struct tm day = {.tm_year = tm.tm_year, .tm_mon = tm.tm_mon, .tm_mday = tm.tm_mday};
+        struct tm day = { .tm_year = tm.tm_year, .tm_mon = tm.tm_mon, .tm_mday = tm.tm_mday };
         timegm(&day);
         if (!same_day(&day, &tm))
                 return -EINVAL;

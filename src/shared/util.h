@@ -13,16 +13,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define _cleanup_(f)        __attribute__((cleanup(f)))
-#define _printf_(a, b)      __attribute__((format(printf, a, b)))
-#define _unused_            __attribute__((unused))
+#define _cleanup_(f)   __attribute__((cleanup(f)))
+#define _printf_(a, b) __attribute__((format(printf, a, b)))
+#define _unused_       __attribute__((unused))
 
-#define DEFINE_CLEANUP(type, func)                                                                              \
-        static inline void func##p(type *p)                                                                     \
-        {                                                                                                       \
-                if (*p)                                                                                         \
-                        func(*p);                                                                               \
-        }                                                                                                       \
+#define DEFINE_CLEANUP(type, func)          \
+        static inline void func##p(type *p) \
+        {                                   \
+                if (*p)                     \
+                        func(*p);           \
+        }                                   \
         struct cleanup_semicolon_##func
 
 static inline void freep(void *p)
@@ -44,33 +44,33 @@ static inline void closep(int *fd)
 
 DEFINE_CLEANUP(FILE *, fclose);
 
-#define _cleanup_free_      _cleanup_(freep)
-#define _cleanup_close_     _cleanup_(closep)
-#define _cleanup_fclose_    _cleanup_(fclosep)
+#define _cleanup_free_   _cleanup_(freep)
+#define _cleanup_close_  _cleanup_(closep)
+#define _cleanup_fclose_ _cleanup_(fclosep)
 
-#define TAKE_PTR(p)                                                                                             \
-        ({                                                                                                      \
-                __typeof__(p) *_pp = &(p), _v = *_pp;                                                           \
-                *_pp = NULL;                                                                                    \
-                _v;                                                                                             \
+#define TAKE_PTR(p)                                   \
+        ({                                            \
+                __typeof__(p) *_pp = &(p), _v = *_pp; \
+                *_pp = NULL;                          \
+                _v;                                   \
         })
 
-#define TAKE_FD(fd)                                                                                             \
-        ({                                                                                                      \
-                int *_fp = &(fd), _f = *_fp;                                                                    \
-                *_fp = -EBADF;                                                                                  \
-                _f;                                                                                             \
+#define TAKE_FD(fd)                          \
+        ({                                   \
+                int *_fp = &(fd), _f = *_fp; \
+                *_fp = -EBADF;               \
+                _f;                          \
         })
 
-#define STRINGIFY_(x)       #x
-#define STRINGIFY(x)        STRINGIFY_(x) /* of what x is defined as */
-#define ELEMENTSOF(x)       (sizeof(x) / sizeof((x)[0]))
-#define MIN(a, b)           ((a) < (b) ? (a) : (b))
-#define MAX(a, b)           ((a) > (b) ? (a) : (b))
+#define STRINGIFY_(x) #x
+#define STRINGIFY(x)  STRINGIFY_(x) /* of what x is defined as */
+#define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
+#define MIN(a, b)     ((a) < (b) ? (a) : (b))
+#define MAX(a, b)     ((a) > (b) ? (a) : (b))
 
-#define USEC_PER_SEC        UINT64_C(1000000)
-#define USEC_PER_MSEC       UINT64_C(1000)
-#define USEC_INFINITY       UINT64_MAX
+#define USEC_PER_SEC  UINT64_C(1000000)
+#define USEC_PER_MSEC UINT64_C(1000)
+#define USEC_INFINITY UINT64_MAX
 
 static inline bool streq(const char *a, const char *b)
 {

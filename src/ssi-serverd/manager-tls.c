@@ -6,7 +6,7 @@
 #include "manager.h"
 #include "loop/worker.h"
 
-#define RENEW_USEC   (12 * 3600 * USEC_PER_SEC)
+#define RENEW_USEC (12 * 3600 * USEC_PER_SEC)
 
 /* Certificate and key are rarely replaced at exactly the same time. */
 #define CHANGED_USEC USEC_PER_SEC

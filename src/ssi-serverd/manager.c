@@ -10,14 +10,14 @@
 #include "manager.h"
 #include "shared/time-util.h"
 
-#define BODY_MAX           ((size_t) 64 * 1024)
-#define SHUTDOWN_USEC      (5 * USEC_PER_SEC)
-#define DRAIN_USEC         (5 * USEC_PER_SEC)
-#define DRAIN_LOOK_USEC    (10 * USEC_PER_MSEC)
+#define BODY_MAX        ((size_t) 64 * 1024)
+#define SHUTDOWN_USEC   (5 * USEC_PER_SEC)
+#define DRAIN_USEC      (5 * USEC_PER_SEC)
+#define DRAIN_LOOK_USEC (10 * USEC_PER_MSEC)
 
 /* A client that connects before the database is ready waits this long in the kernel's queue before it is
  * refused: a restart takes less, so it goes unnoticed. */
-#define LISTEN_WAIT_USEC   (2 * USEC_PER_SEC)
+#define LISTEN_WAIT_USEC (2 * USEC_PER_SEC)
 
 Manager *manager_free(Manager *m)
 {
@@ -92,8 +92,8 @@ static int add_listeners(Manager *m, const ManagerConfig *config)
         if (n == 0 && config->n_listen == 0)
                 return log_error_errno(EINVAL, "No socket to listen on: start ssi-serverd.socket, or see --listen");
         http_server_set_accepting(m->http, false);
-        r = sd_event_add_time_relative(m->event, &m->listen_timer, CLOCK_MONOTONIC, LISTEN_WAIT_USEC, 0, on_listen_timer,
-                                       m);
+        r = sd_event_add_time_relative(m->event, &m->listen_timer, CLOCK_MONOTONIC, LISTEN_WAIT_USEC, 0,
+                                       on_listen_timer, m);
         return r < 0 ? log_error_errno(r, "Cannot set a timer") : 0;
 }
 
@@ -193,7 +193,7 @@ static int on_reload(sd_event_source *source, const struct signalfd_siginfo *inf
                           now_usec(CLOCK_MONOTONIC));
         manager_reload(m);
         (void) sd_notify(false, backend_is_ready(m->backend) ? "READY=1\nSTATUS=Serving." :
-                                                             "READY=1\nSTATUS=Waiting for the database.");
+                                                               "READY=1\nSTATUS=Waiting for the database.");
         return 0;
 }
 

@@ -31,9 +31,9 @@ typedef struct Manager {
         Admin *admin;
 
         Config config;
-        bool debug;       /* --debug: overrides the settings */
+        bool debug; /* --debug: overrides the settings */
 
-        char *tls_dir;    /* NULL if the administrator provided a certificate */
+        char *tls_dir; /* NULL if the administrator provided a certificate */
         TlsFiles tls;
         AccessKey access_key;
         sd_event_source *renew_timer;
@@ -42,7 +42,7 @@ typedef struct Manager {
         sd_event_source *drain_timer;
         uint64_t drain_until; /* CLOCK_MONOTONIC, usec */
 
-        bool announced;   /* READY=1 was sent */
+        bool announced; /* READY=1 was sent */
         bool stopping;
 } Manager;
 

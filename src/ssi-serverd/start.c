@@ -235,8 +235,8 @@ static const BackendEvents events = {
 
 /* ---- Construction ---- */
 
-int backend_new(sd_event *event, HttpServer *http, const Config *config, BackendRole role,
-               const AccessKey *key, Backend **ret)
+int backend_new(sd_event *event, HttpServer *http, const Config *config, BackendRole role, const AccessKey *key,
+                Backend **ret)
 {
         _cleanup_(backend_freep) Backend *b = NULL;
         int r;

@@ -11,8 +11,8 @@
  * its schema up to date and starts serving; until then the API answers 503. Everything borrowed must outlive
  * the backend, except http, which must be freed first: streams, sessions and worker threads end through
  * it. */
-int backend_new(sd_event *event, HttpServer *http, const Config *config, BackendRole role,
-                const AccessKey *key, Backend **ret);
+int backend_new(sd_event *event, HttpServer *http, const Config *config, BackendRole role, const AccessKey *key,
+                Backend **ret);
 Backend *backend_free(Backend *b);
 DEFINE_CLEANUP(Backend *, backend_free);
 

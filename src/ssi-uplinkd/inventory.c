@@ -12,16 +12,16 @@
 #define SERVICES_MAX 4096U
 
 /* Changes that come together are read once. */
-#define READ_DELAY_USEC  (50 * USEC_PER_MSEC)
+#define READ_DELAY_USEC (50 * USEC_PER_MSEC)
 /* When ssid has not answered. */
-#define READ_AGAIN_USEC  (5 * USEC_PER_SEC)
+#define READ_AGAIN_USEC (5 * USEC_PER_SEC)
 /* For a service that has run. */
 #define READ_EXPECTED_USEC (200 * USEC_PER_MSEC)
 /* The bus allows 128 unanswered calls of a connection by default. */
-#define READS_MAX        32U
+#define READS_MAX 32U
 
 /* How long the inventory waits for ssid to show a service that has run: a new one runs before it is shown. */
-#define EXPECT_USEC      (10 * USEC_PER_SEC)
+#define EXPECT_USEC (10 * USEC_PER_SEC)
 
 #define DELAY_SOON_USEC  (200 * USEC_PER_MSEC)
 #define DELAY_LATER_USEC (5 * USEC_PER_SEC)
@@ -30,9 +30,9 @@ typedef struct Entry {
         Inventory *inventory;
         char *path;
         ServiceInfo info;
-        bool known;  /* info has been read */
-        bool hinted; /* something has changed since */
-        bool seen;   /* in the list that is being read */
+        bool known;              /* info has been read */
+        bool hinted;             /* something has changed since */
+        bool seen;               /* in the list that is being read */
         uint64_t expected_until; /* CLOCK_MONOTONIC, usec: it has run, so ssid will know it; 0 when it does */
         sd_bus_slot *call;
         UT_hash_handle hh;
@@ -220,8 +220,8 @@ static void read_later(Inventory *i, uint64_t delay)
 
         if (i->read_timer)
                 return;
-        r = sd_event_add_time_relative(
-                sd_bus_get_event(i->bus), &i->read_timer, CLOCK_MONOTONIC, delay, 0, on_time_to_read, i);
+        r = sd_event_add_time_relative(sd_bus_get_event(i->bus), &i->read_timer, CLOCK_MONOTONIC, delay, 0,
+                                       on_time_to_read, i);
         if (r < 0)
                 log_error_errno(r, "Cannot set a timer for the inventory");
 }
@@ -290,9 +290,8 @@ static int on_objects(sd_bus_message *m, void *userdata, sd_bus_error *error)
 }
 
 /* ssid is not started for this: when it comes, its name tells. */
-static int call_agent(
-        Inventory *i, const char *path, const char *interface, const char *member, const char *argument,
-        sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret)
+static int call_agent(Inventory *i, const char *path, const char *interface, const char *member, const char *argument,
+                      sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;

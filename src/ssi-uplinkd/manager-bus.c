@@ -22,8 +22,8 @@ static bool is_registered_with(const Manager *m, const char *server_url, const c
 
         if (server_url_parse(server_url, &url) < 0)
                 return false;
-        same = m->url.host && url.tls == m->url.tls && url.port == m->url.port && strcasecmp(url.host, m->url.host) == 0 &&
-                (!ca || streq_ptr(ca, m->credentials.ca));
+        same = m->url.host && url.tls == m->url.tls && url.port == m->url.port &&
+               strcasecmp(url.host, m->url.host) == 0 && (!ca || streq_ptr(ca, m->credentials.ca));
         server_url_done(&url);
         return same;
 }
@@ -53,13 +53,13 @@ static int method_register(sd_bus_message *message, void *userdata, sd_bus_error
         if (m->registered && !m->rejected) {
                 if (is_registered_with(m, server_url, ca))
                         return sd_bus_reply_method_return(message, NULL);
-                return sd_bus_error_setf(error, UPLINK_ERROR("AlreadyRegistered"),
-                                         "This host is registered with %s%s. Unregister it first.",
-                                         m->credentials.server_url, is_registered_with(m, server_url, NULL) ?
-                                                 " and another certificate authority" : "");
+                return sd_bus_error_setf(
+                        error, UPLINK_ERROR("AlreadyRegistered"),
+                        "This host is registered with %s%s. Unregister it first.", m->credentials.server_url,
+                        is_registered_with(m, server_url, NULL) ? " and another certificate authority" : "");
         }
-        return bus_answered_elsewhere(registration_start(
-                &m->registration, m->net, message, server_url, claim_token, ca, on_claimed, m, error));
+        return bus_answered_elsewhere(registration_start(&m->registration, m->net, message, server_url, claim_token, ca,
+                                                         on_claimed, m, error));
 }
 
 static int method_unregister(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -77,14 +77,16 @@ static int method_unregister(sd_bus_message *message, void *userdata, sd_bus_err
         r = manager_forget(m);
         if (r < 0)
                 return sd_bus_error_setf(error, UPLINK_ERROR("StateFailed"),
-                                         "Cannot remove the credentials from " SSI_UPLINK_STATE_DIR ": %s", strerror(-r));
+                                         "Cannot remove the credentials from " SSI_UPLINK_STATE_DIR ": %s",
+                                         strerror(-r));
         return sd_bus_reply_method_return(message, NULL);
 }
 
 /* ---- Properties ---- */
 
 static const char *const string_names[UPLINK_STRINGS] = { "ServerURL", "AgentID", "LastError" };
-static const char *const figure_names[UPLINK_FIGURES] = { "LastAckUSec", "BacklogEntries", "Sent", "Failed", "Reconnects" };
+static const char *const figure_names[UPLINK_FIGURES] = { "LastAckUSec", "BacklogEntries", "Sent", "Failed",
+                                                          "Reconnects" };
 
 static const char *string_of(const Manager *m, const char *property)
 {
@@ -134,11 +136,8 @@ static const sd_bus_vtable uplink_vtable[] = {
         SD_BUS_PROPERTY("Sent", "t", get_figure, 0, EMITS),
         SD_BUS_PROPERTY("Failed", "t", get_figure, 0, EMITS),
         SD_BUS_PROPERTY("Reconnects", "t", get_figure, 0, EMITS),
-        SD_BUS_METHOD_WITH_ARGS("Register",
-                                SD_BUS_ARGS("s", server_url, "s", claim_token, "a{sv}", options),
-                                SD_BUS_NO_RESULT,
-                                method_register,
-                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Register", SD_BUS_ARGS("s", server_url, "s", claim_token, "a{sv}", options),
+                                SD_BUS_NO_RESULT, method_register, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Unregister", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_unregister,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,

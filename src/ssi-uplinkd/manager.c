@@ -174,7 +174,8 @@ static int load(Manager *m)
         if (r == -ENOENT)
                 return 0;
         if (r < 0) {
-                log_warning_errno(r, "Cannot use the credentials in " SSI_UPLINK_STATE_DIR "; register this host again");
+                log_warning_errno(r,
+                                  "Cannot use the credentials in " SSI_UPLINK_STATE_DIR "; register this host again");
                 return 0;
         }
         r = server_url_parse(c.server_url, &url);

@@ -178,7 +178,8 @@ static int add_metadata(json_object *o, json_object *metadata, Detail detail)
         copy = json_object_new_object();
         if (!copy)
                 return -ENOMEM;
-        json_object_object_foreach(metadata, key, value) {
+        json_object_object_foreach(metadata, key, value)
+        {
                 if (detail == DETAIL_SHORT_METADATA && json_object_get_string_len(value) > SHORT_METADATA_MAX)
                         continue;
                 if (json_add_take(copy, key, json_object_get(value)) < 0)
@@ -222,8 +223,7 @@ static int add_service(json_object *array, const ServiceInfo *s, Detail detail)
         if (!o)
                 return -ENOMEM;
         if ((r = json_add_string(o, "service_name", s->slug)) < 0 || (r = json_add_string(o, "title", s->title)) < 0 ||
-            (r = add_metadata(o, s->metadata, detail)) < 0 ||
-            (r = json_add_string(o, "schedule", s->schedule)) < 0 ||
+            (r = add_metadata(o, s->metadata, detail)) < 0 || (r = json_add_string(o, "schedule", s->schedule)) < 0 ||
             (r = json_add_int64(o, "timeout_ms", (int64_t) (s->timeout_usec / USEC_PER_MSEC))) < 0 ||
             (r = json_add_bool(o, "enabled", s->enabled)) < 0 || (r = add_time(o, "next_run", s->next_run)) < 0)
                 return r;

@@ -13,7 +13,7 @@
 /* One of the services that the agent has. Times are usec since the epoch. */
 typedef struct ServiceInfo {
         char *slug, *title, *schedule;
-        json_object *metadata; /* the passive keys of the header: strings by name; NULL is none */
+        json_object *metadata;      /* the passive keys of the header: strings by name; NULL is none */
         char *watches, *depends_on; /* words with commas; NULL is none */
         uint64_t timeout_usec, next_run;
         bool enabled;

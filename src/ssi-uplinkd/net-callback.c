@@ -64,8 +64,8 @@ static int add_headers(NetConn *c, struct lws *wsi, unsigned char **p, unsigned 
         if (c->websocket)
                 return 0;
         n = snprintf(length, sizeof(length), "%zu", strlen(c->body));
-        if (lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE,
-                                         (const unsigned char *) "application/json", 16, p, end) ||
+        if (lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE, (const unsigned char *) "application/json",
+                                         16, p, end) ||
             lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, (const unsigned char *) length, n, p, end))
                 return -1;
         lws_client_http_body_pending(wsi, 1);
@@ -166,7 +166,8 @@ static void on_connection_error(NetConn *c, struct lws *wsi, const char *reason)
         /* That is what lws says of a connection that nobody takes, at once or later; newer ones tell errno. */
         if (isempty(reason) || streq(reason, "Unable to connect") || streq(reason, "closed before established"))
                 reason = "nobody answers there";
-        else if (sscanf(reason, "conn fail: %i", &error) == 1 || sscanf(reason, "conn fail: errno %i", &error) == 1) /* NOLINT(cert-err34-c) */
+        else if (sscanf(reason, "conn fail: %i", &error) == 1 ||
+                 sscanf(reason, "conn fail: errno %i", &error) == 1) /* NOLINT(cert-err34-c) */
                 reason = error == ECONNREFUSED ? "nobody answers there" : strerror(error);
         if (c->close_reason[0] == '\0')
                 snprintf(c->close_reason, sizeof(c->close_reason), "%s", reason);

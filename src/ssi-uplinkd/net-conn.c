@@ -71,13 +71,8 @@ static int connect_address(NetConn *c, const struct sockaddr *sa)
         /* A name is plain only on this machine, whatever the resolver says. */
         if (!c->tls && !is_loopback(sa))
                 return -EPERM;
-        if (getnameinfo(sa,
-                        sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6),
-                        address,
-                        sizeof(address),
-                        NULL,
-                        0,
-                        NI_NUMERICHOST) != 0)
+        if (getnameinfo(sa, sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6),
+                        address, sizeof(address), NULL, 0, NI_NUMERICHOST) != 0)
                 return -EINVAL;
         /* lws compares names only; addresses are compared when the certificate is verified. */
         if (c->tls && c->is_address)

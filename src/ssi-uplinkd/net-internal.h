@@ -32,11 +32,11 @@ struct NetConn {
 
         struct lws *wsi;
         sd_event_source *input, *output; /* its socket */
-        bool holds_output;  /* lws does, for when the socket takes it */
-        bool settled;       /* open, so that lws waits for nothing but the peer */
-        unsigned callbacks; /* depth */
-        bool detached;      /* nobody wants to hear of it any more */
-        bool over;          /* closed() was told */
+        bool holds_output;               /* lws does, for when the socket takes it */
+        bool settled;                    /* open, so that lws waits for nothing but the peer */
+        unsigned callbacks;              /* depth */
+        bool detached;                   /* nobody wants to hear of it any more */
+        bool over;                       /* closed() was told */
         unsigned status;
         unsigned close_code;
         char close_reason[128];

@@ -181,8 +181,9 @@ static int begin(Registration *r, const char *claim_token, const char *ca, sd_bu
         return net_post(r->net, &r->url, CLAIM_PATH, body, &claim_ops, r, &r->conn);
 }
 
-int registration_start(Registration **slot, Net *net, sd_bus_message *message, const char *server_url, const char *claim_token,
-                       const char *ca, registration_claimed_t claimed, void *userdata, sd_bus_error *error)
+int registration_start(Registration **slot, Net *net, sd_bus_message *message, const char *server_url,
+                       const char *claim_token, const char *ca, registration_claimed_t claimed, void *userdata,
+                       sd_bus_error *error)
 {
         Registration *r;
         int k;
@@ -201,7 +202,8 @@ int registration_start(Registration **slot, Net *net, sd_bus_message *message, c
         if (k >= 0) {
                 r->credentials.server_url = strdup(server_url);
                 r->credentials.ca = ca ? strdup(ca) : NULL;
-                k = r->credentials.server_url && (!ca || r->credentials.ca) ? begin(r, claim_token, ca, error) : -ENOMEM;
+                k = r->credentials.server_url && (!ca || r->credentials.ca) ? begin(r, claim_token, ca, error) :
+                                                                              -ENOMEM;
         }
         if (k < 0) {
                 registration_free(r);

@@ -15,8 +15,9 @@ typedef struct Registration Registration;
 typedef int (*registration_claimed_t)(Credentials *credentials, ServerUrl *url, void *userdata);
 
 /* *slot holds it until it has ended. */
-int registration_start(Registration **slot, Net *net, sd_bus_message *message, const char *server_url, const char *claim_token,
-                       const char *ca, registration_claimed_t claimed, void *userdata, sd_bus_error *error);
+int registration_start(Registration **slot, Net *net, sd_bus_message *message, const char *server_url,
+                       const char *claim_token, const char *ca, registration_claimed_t claimed, void *userdata,
+                       sd_bus_error *error);
 /* What has come of the connection. r may be NULL. */
 void registration_connected(Registration *r);
 void registration_disconnected(Registration *r, const char *reason, bool final);

@@ -57,7 +57,7 @@ static int lookup_new(const char *host, int flags, Lookup **ret)
         if (!l)
                 return -ENOMEM;
         atomic_init(&l->n_ref, 1);
-        l->hints = (struct addrinfo) { .ai_socktype = SOCK_STREAM, .ai_flags = flags };
+        l->hints = (struct addrinfo){ .ai_socktype = SOCK_STREAM, .ai_flags = flags };
         l->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (l->ready_fd < 0)
                 return -errno;

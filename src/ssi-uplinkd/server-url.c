@@ -81,10 +81,10 @@ static const char *skip_scheme(const char *s, bool *ret_tls)
                 const char *prefix;
                 bool tls;
         } schemes[] = {
-                {"https://", true},
-                {"wss://", true},
-                {"http://", false},
-                {"ws://", false},
+                { "https://", true },
+                { "wss://", true },
+                { "http://", false },
+                { "ws://", false },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(schemes); i++) {

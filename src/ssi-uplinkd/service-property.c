@@ -120,7 +120,8 @@ int service_property_read(sd_bus_message *m, const char *name, ServiceInfo *s, b
 bool service_property_is_told(const char *name)
 {
         static const char *const told[] = {
-                "Name", "Title", "Metadata", "Schedule", "Watches", "DependsOn", "TimeoutUSec", "Enabled", "NextRunUSec",
+                "Name",      "Title",       "Metadata", "Schedule",    "Watches",
+                "DependsOn", "TimeoutUSec", "Enabled",  "NextRunUSec",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(told); i++)

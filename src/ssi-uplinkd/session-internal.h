@@ -14,7 +14,7 @@
 
 typedef enum SessionState {
         SESSION_STOPPED,
-        SESSION_WAITING,    /* for the next attempt */
+        SESSION_WAITING, /* for the next attempt */
         SESSION_CONNECTING,
         SESSION_AUTHENTICATING,
         SESSION_STREAMING,
@@ -36,12 +36,12 @@ struct Session {
         sd_event_source *retry, *heartbeat, *listen;
         uint64_t since; /* monotonic usec */
         bool auth_due, inventory_due, ping_due, paused, was_connected;
-        bool restarts; /* the backend said so */
+        bool restarts;        /* the backend said so */
         bool gap_told;        /* the backend has the gap that this session may find in its history */
         bool going_down;      /* the host is */
         bool going_down_due;  /* the backend is to be told so, or that it is not any more */
         bool going_down_sent; /* it is on its way */
-        char error[256]; /* what the backend said before it closed */
+        char error[256];      /* what the backend said before it closed */
         SessionStats stats;
 };
 

@@ -35,14 +35,17 @@ int ctl_bus_error(const sd_bus_error *error, int r)
 
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
             sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
-                ctl_say_error("Cannot reach the agent. Is ssid installed and running? (systemctl status ssid ssi-uplinkd)");
+                ctl_say_error(
+                        "Cannot reach the agent. Is ssid installed and running? (systemctl status ssid ssi-uplinkd)");
         else if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD) ||
                  sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_INTERFACE))
-                ctl_say_error("The agent is too old for this command; upgrade it (\"ssictl show --property=Version\" tells its "
-                              "version): %s",
-                              error->message);
+                ctl_say_error(
+                        "The agent is too old for this command; upgrade it (\"ssictl show --property=Version\" tells its "
+                        "version): %s",
+                        error->message);
         else if (sd_bus_error_has_name(error, SD_BUS_ERROR_TIMEOUT))
-                ctl_say_error("The agent does not answer. Restart it if that lasts. (systemctl status ssid ssi-uplinkd)");
+                ctl_say_error(
+                        "The agent does not answer. Restart it if that lasts. (systemctl status ssid ssi-uplinkd)");
         else
                 ctl_say_error("%s", error && error->message ? error->message : strerror(-r));
         for (size_t i = 0; error && i < ELEMENTSOF(codes); i++)
@@ -55,13 +58,11 @@ static int say_unreachable(const Ctl *c, int r)
 {
         if (c->host)
                 ctl_say_error("Cannot reach the system bus of %s: %s. Does \"ssh %s true\" work, without a password?",
-                              c->host,
-                              strerror(-r),
-                              c->host);
+                              c->host, strerror(-r), c->host);
         else if (c->machine)
-                ctl_say_error("Cannot reach the system bus of machine %s: %s. Is it among those of \"machinectl list\"?",
-                              c->machine,
-                              strerror(-r));
+                ctl_say_error(
+                        "Cannot reach the system bus of machine %s: %s. Is it among those of \"machinectl list\"?",
+                        c->machine, strerror(-r));
         else
                 ctl_say_error("Cannot connect to the system bus: %s. Is dbus.service running?", strerror(-r));
         return -CTL_EXIT_FAILURE;
@@ -91,8 +92,8 @@ int ctl_bus(Ctl *c)
         return 0;
 }
 
-int ctl_new_call(
-        Ctl *c, sd_bus_message **ret, const char *name, const char *path, const char *interface, const char *member)
+int ctl_new_call(Ctl *c, sd_bus_message **ret, const char *name, const char *path, const char *interface,
+                 const char *member)
 {
         int r;
 
@@ -197,7 +198,7 @@ const char *ctl_color(const Ctl *c, const char *status)
         static const struct {
                 const char *status, *color;
         } colors[] = {
-                { "OK", "\x1b[32m" },      { "UPDATE", "\x1b[34m" },    { "WARNING", "\x1b[33m" },
+                { "OK", "\x1b[32m" },        { "UPDATE", "\x1b[34m" }, { "WARNING", "\x1b[33m" },
                 { "FAILURE", "\x1b[1;31m" }, { "error", "\x1b[35m" },
         };
 

@@ -23,7 +23,7 @@ typedef struct Ctl {
         const char *ca_file;
         char **properties; /* as given: each may name several, separated by commas */
         size_t n_properties;
-        const char *user;    /* of "server" */
+        const char *user; /* of "server" */
         char **labels;
         size_t n_labels;
 
@@ -37,7 +37,8 @@ enum {
         CTL_EXIT_OK = 0,
         CTL_EXIT_FAILURE = 1,
         CTL_EXIT_USAGE = 2,
-        CTL_EXIT_NOT_OK = 3,     /* status, run, add --run: the result is worse than UPDATE, or the run was an execution error */
+        CTL_EXIT_NOT_OK =
+                3, /* status, run, add --run: the result is worse than UPDATE, or the run was an execution error */
         CTL_EXIT_NO_SERVICE = 4, /* no such service */
         CTL_EXIT_DENIED = 5,     /* not authorized */
         CTL_EXIT_TIMED_OUT = 6,  /* no answer, or no end of a run, in time */
@@ -77,7 +78,8 @@ void ctl_open_polkit_agent(Ctl *c);
  * -ETIMEDOUT when it does not answer; the error is always filled in on failure. Signals are
  * dispatched while it waits. */
 int ctl_call_patiently(Ctl *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **ret_reply);
-int ctl_new_call(Ctl *c, sd_bus_message **ret, const char *name, const char *path, const char *interface, const char *member);
+int ctl_new_call(Ctl *c, sd_bus_message **ret, const char *name, const char *path, const char *interface,
+                 const char *member);
 
 /* The path of a service's object. */
 int ctl_get_service(Ctl *c, const char *name, char **ret_path);

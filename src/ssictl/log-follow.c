@@ -17,8 +17,8 @@ typedef struct Follow {
 
 static bool agent_is_gone(const sd_bus_error *error)
 {
-        return sd_bus_error_has_names(
-                error, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER);
+        return sd_bus_error_has_names(error, SD_BUS_ERROR_NO_REPLY, SD_BUS_ERROR_SERVICE_UNKNOWN,
+                                      SD_BUS_ERROR_NAME_HAS_NO_OWNER);
 }
 
 /* start: whether the bus may start the agent for this. */
@@ -27,15 +27,15 @@ static int begin(Follow *f, bool start, sd_bus_error *error)
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
         int r;
 
-        r = sd_bus_message_new_method_call(
-                f->c->bus, &m, AGENT_BUS_NAME, AGENT_PATH, AGENT_MANAGER_INTERFACE, "FollowLog");
+        r = sd_bus_message_new_method_call(f->c->bus, &m, AGENT_BUS_NAME, AGENT_PATH, AGENT_MANAGER_INTERFACE,
+                                           "FollowLog");
         if (r >= 0)
                 r = sd_bus_message_set_auto_start(m, start);
         if (r >= 0)
                 r = sd_bus_message_append(m, "s", f->name);
         if (r >= 0)
-                r = f->after ? sd_bus_message_append(m, "a{sv}", 1, "after", "s", f->after)
-                             : sd_bus_message_append(m, "a{sv}", 1, "lines", "u", f->lines);
+                r = f->after ? sd_bus_message_append(m, "a{sv}", 1, "after", "s", f->after) :
+                               sd_bus_message_append(m, "a{sv}", 1, "lines", "u", f->lines);
         if (r >= 0)
                 r = sd_bus_call(f->c->bus, m, f->c->call_timeout, error, &reply);
         return r < 0 ? r : sd_bus_message_read(reply, "u", &f->id);
@@ -54,7 +54,8 @@ static int print(Follow *f, sd_bus_message *reply)
                 if (!f->c->json)
                         log_line_print(&l);
                 else if ((o = log_line_to_json(&l)))
-                        puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+                        puts(json_object_to_json_string_ext(o,
+                                                            JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
                 else
                         return -ENOMEM;
         }
@@ -76,8 +77,8 @@ static int read_on(Follow *f, sd_bus_error *error)
         do {
                 _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
 
-                r = sd_bus_message_new_method_call(
-                        f->c->bus, &m, AGENT_BUS_NAME, AGENT_PATH, AGENT_MANAGER_INTERFACE, "ReadLog");
+                r = sd_bus_message_new_method_call(f->c->bus, &m, AGENT_BUS_NAME, AGENT_PATH, AGENT_MANAGER_INTERFACE,
+                                                   "ReadLog");
                 if (r >= 0)
                         r = sd_bus_message_set_auto_start(m, false);
                 if (r >= 0)

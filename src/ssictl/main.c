@@ -32,11 +32,14 @@ typedef struct Verb {
 } Verb;
 
 static const Verb verbs[] = {
-        { "add", "install", 1, INT_MAX, verb_add, OPTION_REPLACE | OPTION_RUN, "FILE…", "Install service-scripts (\"-\" is standard input)" },
+        { "add", "install", 1, INT_MAX, verb_add, OPTION_REPLACE | OPTION_RUN, "FILE…",
+          "Install service-scripts (\"-\" is standard input)" },
         { "remove", "uninstall", 1, INT_MAX, verb_remove, 0, "NAME…", "Remove services" },
         { "list", NULL, 0, 0, verb_list, 0, "", "List services, worst first" },
-        { "status", NULL, 0, INT_MAX, verb_status, OPTION_LINES, "[NAME…]", "Show what needs attention, or the named services" },
-        { "show", NULL, 0, INT_MAX, verb_show, OPTION_PROPERTY | OPTION_VALUE, "[NAME…]", "Show the properties of services, or of the agent" },
+        { "status", NULL, 0, INT_MAX, verb_status, OPTION_LINES, "[NAME…]",
+          "Show what needs attention, or the named services" },
+        { "show", NULL, 0, INT_MAX, verb_show, OPTION_PROPERTY | OPTION_VALUE, "[NAME…]",
+          "Show the properties of services, or of the agent" },
         { "cat", NULL, 1, INT_MAX, verb_cat, 0, "NAME…", "Show installed scripts" },
         { "validate", NULL, 1, INT_MAX, verb_validate, 0, "FILE…", "Check scripts without installing them" },
         { "test", NULL, 1, INT_MAX, verb_test, 0, "FILE…", "Run scripts once without installing them" },
@@ -49,7 +52,8 @@ static const Verb verbs[] = {
         { "register", NULL, 2, 2, verb_register, OPTION_CA, "URL TOKEN", "Register this host with a backend" },
         { "unregister", NULL, 0, 0, verb_unregister, 0, "", "Forget the backend" },
         { "uplink", NULL, 0, 0, verb_uplink, 0, "", "Show the connection to the backend" },
-        { "server", NULL, 1, INT_MAX, verb_server, OPTION_USER | OPTION_LABEL, "COMMAND…", "Administer the backend on this host", verb_server_help },
+        { "server", NULL, 1, INT_MAX, verb_server, OPTION_USER | OPTION_LABEL, "COMMAND…",
+          "Administer the backend on this host", verb_server_help },
 };
 
 static const struct {
@@ -68,13 +72,12 @@ static const struct {
         { OPTION_LABEL, "--label", "     --label=LABEL", "give the server a label" },
 };
 
-static const char *const common_options =
-        "  -h --help                Show this help, or that of the command\n"
-        "     --version             Show the version\n"
-        "  -H --host=[USER@]HOST    Operate on a remote host (through ssh)\n"
-        "  -M --machine=CONTAINER   Operate on a local container\n"
-        "     --no-ask-password     Do not ask for authorization\n"
-        "     --json                Print JSON";
+static const char *const common_options = "  -h --help                Show this help, or that of the command\n"
+                                          "     --version             Show the version\n"
+                                          "  -H --host=[USER@]HOST    Operate on a remote host (through ssh)\n"
+                                          "  -M --machine=CONTAINER   Operate on a local container\n"
+                                          "     --no-ask-password     Do not ask for authorization\n"
+                                          "     --json                Print JSON";
 
 /* The verbs that take the option: "add", "log, history". */
 static void print_takers(VerbOptions option)
@@ -280,7 +283,8 @@ static int check_options(const Ctl *c, const Request *request, const Verb *v, co
 {
         for (size_t i = 0; i < ELEMENTSOF(verb_options); i++)
                 if (request->options & verb_options[i].option & ~v->options) {
-                        ctl_say_error("\"%s\" does not take %s; see \"ssictl %s --help\".", name, verb_options[i].name, name);
+                        ctl_say_error("\"%s\" does not take %s; see \"ssictl %s --help\".", name, verb_options[i].name,
+                                      name);
                         return -EINVAL;
                 }
         if (c->host && c->machine) {

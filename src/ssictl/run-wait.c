@@ -8,9 +8,9 @@
 /* How long an agent may take to come back. */
 #define AGENT_RETURN_USEC (15 * USEC_PER_SEC)
 /* How often it is asked without a signal. */
-#define CHECK_USEC        (5 * USEC_PER_SEC)
+#define CHECK_USEC (5 * USEC_PER_SEC)
 /* How long after its timeout the service may take to be gone: systemd waits for TimeoutStopSec= twice. */
-#define GRACE_USEC        (30 * USEC_PER_SEC)
+#define GRACE_USEC (30 * USEC_PER_SEC)
 
 typedef struct RunWait {
         const char *path;
@@ -19,9 +19,9 @@ typedef struct RunWait {
         char *invocation_id;   /* of the run that is waited for; "" when the agent cannot tell */
         uint64_t previous_run; /* LastRunUSec before */
         /* On the monotonic clock: */
-        uint64_t deadline;     /* USEC_INFINITY for none */
-        uint64_t check_at;     /* when the agent is asked next */
-        uint64_t lost_at;      /* when the agent ended; 0 while it is there */
+        uint64_t deadline; /* USEC_INFINITY for none */
+        uint64_t check_at; /* when the agent is asked next */
+        uint64_t lost_at;  /* when the agent ended; 0 while it is there */
         bool ended, removed, look;
 } RunWait;
 
@@ -55,19 +55,12 @@ static int watch_run(Ctl *c, RunWait *w, sd_bus_slot *slots[static 2])
 {
         int r;
 
-        r = sd_bus_match_signal(
-                c->bus, slots, AGENT_BUS_NAME, w->path, "org.freedesktop.DBus.Properties", "PropertiesChanged", on_changed, w);
+        r = sd_bus_match_signal(c->bus, slots, AGENT_BUS_NAME, w->path, "org.freedesktop.DBus.Properties",
+                                "PropertiesChanged", on_changed, w);
         if (r < 0)
                 return r;
-        r = sd_bus_match_signal(
-                c->bus,
-                slots + 1,
-                AGENT_BUS_NAME,
-                AGENT_PATH,
-                "org.freedesktop.DBus.ObjectManager",
-                "InterfacesRemoved",
-                on_removed,
-                w);
+        r = sd_bus_match_signal(c->bus, slots + 1, AGENT_BUS_NAME, AGENT_PATH, "org.freedesktop.DBus.ObjectManager",
+                                "InterfacesRemoved", on_removed, w);
         return r < 0 ? r : bus_owner_new(c->bus, AGENT_BUS_NAME, on_agent, w, &w->agent);
 }
 
@@ -85,7 +78,8 @@ static int look(Ctl *c, RunWait *w)
                 return 0;
         }
         /* The agent has ended, which on_agent() hears, too. */
-        if (sd_bus_error_has_names(&error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER, SD_BUS_ERROR_NO_REPLY))
+        if (sd_bus_error_has_names(&error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+                                   SD_BUS_ERROR_NO_REPLY))
                 return 0;
         if (r < 0)
                 return ctl_bus_error(&error, r);
@@ -114,8 +108,7 @@ static int give_up(const RunWait *w, const char *name)
 {
         ctl_say_error("The agent did not report the end of %s within its timeout; not waiting any longer. "
                       "(systemctl status %s ssid)",
-                      name,
-                      w->unit);
+                      name, w->unit);
         return -CTL_EXIT_TIMED_OUT;
 }
 
@@ -151,14 +144,8 @@ static int wait_for_end(Ctl *c, RunWait *w, const char *name)
 }
 
 /* note: in brackets, or NULL. */
-static void print_line(
-        const Ctl *c,
-        const ServiceInfo *i,
-        const char *color,
-        const char *word,
-        const char *separator,
-        const char *text,
-        const char *note)
+static void print_line(const Ctl *c, const ServiceInfo *i, const char *color, const char *word, const char *separator,
+                       const char *text, const char *note)
 {
         _cleanup_free_ char *safe = text_cut(strempty(text), TEXT_WIDTH_MAX);
 

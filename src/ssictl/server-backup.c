@@ -19,7 +19,8 @@ static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
         const char *operation, *step;
         Transfer *t = userdata;
 
-        if (!bus_owner_sent(t->backend, m) || !isatty(STDERR_FILENO) || sd_bus_message_read(m, "ss", &operation, &step) < 0)
+        if (!bus_owner_sent(t->backend, m) || !isatty(STDERR_FILENO) ||
+            sd_bus_message_read(m, "ss", &operation, &step) < 0)
                 return 0;
         line = text_cut(step, 78);
         fprintf(stderr, "\r\x1b[K%s", strempty(line));
@@ -37,7 +38,8 @@ static int transfer(Ctl *c, const char *member, int fd)
         int r;
 
         if (c->host) {
-                ctl_say_error("A file cannot be passed to another host; run this command there, or use \"-\" with ssh(1).");
+                ctl_say_error(
+                        "A file cannot be passed to another host; run this command there, or use \"-\" with ssh(1).");
                 return -CTL_EXIT_USAGE;
         }
         r = server_new_call(c, member, &m);
@@ -93,7 +95,8 @@ int server_backup(Ctl *c, int argc, char *argv[])
 
         if (streq(argv[0], "-")) {
                 if (isatty(STDOUT_FILENO)) {
-                        ctl_say_error("Refusing to write a binary backup to a terminal; name a file, or redirect the output.");
+                        ctl_say_error(
+                                "Refusing to write a binary backup to a terminal; name a file, or redirect the output.");
                         return CTL_EXIT_USAGE;
                 }
                 return transfer(c, "Backup", STDOUT_FILENO);

@@ -5,8 +5,12 @@
 int server_list(Ctl *c, int argc, char *argv[])
 {
         static const ServerColumn columns[] = {
-                { "name", "NAME" },       { "state", "STATE" },    { "last_seen_usec", "SEEN" },
-                { "services", "SERVICES" }, { "user", "USER" },    { "labels", "LABELS" },
+                { "name", "NAME" },
+                { "state", "STATE" },
+                { "last_seen_usec", "SEEN" },
+                { "services", "SERVICES" },
+                { "user", "USER" },
+                { "labels", "LABELS" },
                 { "id", "ID" },
         };
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -35,11 +39,10 @@ int server_list(Ctl *c, int argc, char *argv[])
                         r = sd_bus_message_exit_container(reply);
                 if (r >= 0)
                         r = sd_bus_message_exit_container(reply);
-                if (r >= 0 &&
-                    (json_add_string(o, "id", id) < 0 || json_add_string(o, "name", name) < 0 ||
-                     json_add_string(o, "user", user) < 0 || json_add_string(o, "state", state) < 0 ||
-                     json_add_int64(o, "last_seen_usec", (int64_t) seen) < 0 ||
-                     json_add_int64(o, "services", services) < 0))
+                if (r >= 0 && (json_add_string(o, "id", id) < 0 || json_add_string(o, "name", name) < 0 ||
+                               json_add_string(o, "user", user) < 0 || json_add_string(o, "state", state) < 0 ||
+                               json_add_int64(o, "last_seen_usec", (int64_t) seen) < 0 ||
+                               json_add_int64(o, "services", services) < 0))
                         return ctl_print_json(NULL);
         }
         if (r < 0) {

@@ -100,8 +100,7 @@ int server_setup(Ctl *c, int argc, char *argv[])
                         return r;
         }
         url = json_get_string(all, "URL");
-        if (asprintf(&sentence,
-                     "%s\nThe dashboard: %s\nAdd this or another host: ssictl server add-server NAME",
+        if (asprintf(&sentence, "%s\nThe dashboard: %s\nAdd this or another host: ssictl server add-server NAME",
                      had_users ? "The backend is set up already." : "The backend is set up.", strempty(url)) < 0)
                 return -CTL_EXIT_FAILURE;
         return ctl_print_done(c, had_users ? "none" : "set-up", url, sentence);

@@ -83,7 +83,10 @@ static int read_password(char **ret)
 int server_users(Ctl *c, int argc, char *argv[])
 {
         static const ServerColumn columns[] = {
-                { "email", "EMAIL" }, { "servers", "SERVERS" }, { "created_usec", "SINCE" }, { "id", "ID" },
+                { "email", "EMAIL" },
+                { "servers", "SERVERS" },
+                { "created_usec", "SINCE" },
+                { "id", "ID" },
         };
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_json_ json_object *rows = json_object_new_array();
@@ -100,7 +103,8 @@ int server_users(Ctl *c, int argc, char *argv[])
                 json_object *o = json_object_new_object();
 
                 if (!rows || !o || json_object_array_add(rows, o) < 0 || json_add_string(o, "id", id) < 0 ||
-                    json_add_string(o, "email", email) < 0 || json_add_int64(o, "created_usec", (int64_t) created) < 0 ||
+                    json_add_string(o, "email", email) < 0 ||
+                    json_add_int64(o, "created_usec", (int64_t) created) < 0 ||
                     json_add_int64(o, "servers", servers) < 0)
                         return ctl_print_json(NULL);
         }

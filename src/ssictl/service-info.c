@@ -159,15 +159,16 @@ json_object *service_info_to_json(const ServiceInfo *i)
 {
         _cleanup_json_ json_object *o = json_object_new_object();
 
-        if (!o || add_text(o, "name", i->name) < 0 || add_text(o, "title", i->title) < 0 ||
-            add_metadata(o, i) < 0 || add_text(o, "schedule", i->schedule) < 0 || add_msec(o, "timeout_ms", i->timeout_usec) < 0 ||
+        if (!o || add_text(o, "name", i->name) < 0 || add_text(o, "title", i->title) < 0 || add_metadata(o, i) < 0 ||
+            add_text(o, "schedule", i->schedule) < 0 || add_msec(o, "timeout_ms", i->timeout_usec) < 0 ||
             add_text(o, "unit", i->unit) < 0 || add_text(o, "user", i->user) < 0 ||
             json_add_bool(o, "enabled", i->enabled) < 0 || add_text(o, "status", i->status) < 0 ||
             add_text(o, "message", i->message) < 0 || add_time(o, "status_at", i->status_timestamp) < 0 ||
             add_time(o, "last_run", i->last_run) < 0 || add_text(o, "last_run_result", i->last_run_result) < 0 ||
             add_text(o, "last_run_detail", i->last_run_detail) < 0 ||
             add_msec(o, "duration_ms", i->last_run_duration) < 0 || add_msec(o, "cpu_ms", known(i->last_run_cpu)) < 0 ||
-            add_bytes(o, "memory_peak_bytes", known(i->last_run_memory)) < 0 || add_time(o, "next_run", i->next_run) < 0)
+            add_bytes(o, "memory_peak_bytes", known(i->last_run_memory)) < 0 ||
+            add_time(o, "next_run", i->next_run) < 0)
                 return NULL;
         return TAKE_PTR(o);
 }
@@ -178,8 +179,8 @@ static int get_service_info(Ctl *c, const char *path, bool start, ServiceInfo *r
         ServiceInfo i = {};
         int r;
 
-        r = sd_bus_message_new_method_call(
-                c->bus, &m, AGENT_BUS_NAME, path, "org.freedesktop.DBus.Properties", "GetAll");
+        r = sd_bus_message_new_method_call(c->bus, &m, AGENT_BUS_NAME, path, "org.freedesktop.DBus.Properties",
+                                           "GetAll");
         if (r >= 0)
                 r = sd_bus_message_set_auto_start(m, start);
         if (r >= 0)

@@ -91,19 +91,8 @@ static int read_briefs(sd_bus_message *m, ServiceList *l)
         r = sd_bus_message_enter_container(m, 'a', "(sssstsstbo)");
         if (r < 0)
                 return r;
-        while ((r = sd_bus_message_read(
-                        m,
-                        "(sssstsstbo)",
-                        &name,
-                        &title,
-                        &status,
-                        &message,
-                        &timestamp,
-                        &result,
-                        &detail,
-                        &next,
-                        &enabled,
-                        &path)) > 0) {
+        while ((r = sd_bus_message_read(m, "(sssstsstbo)", &name, &title, &status, &message, &timestamp, &result,
+                                        &detail, &next, &enabled, &path)) > 0) {
                 ServiceInfo *i = add_one(l, path);
 
                 if (!i)
@@ -123,8 +112,8 @@ static int read_briefs(sd_bus_message *m, ServiceList *l)
         return r;
 }
 
-static int get(
-        Ctl *c, const char *interface, const char *member, int (*read)(sd_bus_message *m, ServiceList *l), ServiceList *ret)
+static int get(Ctl *c, const char *interface, const char *member, int (*read)(sd_bus_message *m, ServiceList *l),
+               ServiceList *ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
         _cleanup_(service_list_done) ServiceList l = {};

@@ -28,17 +28,11 @@ static void print_row(const Ctl *c, const ServiceInfo *i, unsigned name_width, u
         printf(" %s%s%s", ctl_color(c, state), state, ctl_color_end(c));
         /* An execution error is not a status: it is shown beside it. */
         if (error && !isempty(i->status))
-                printf(" %s!%s%*s",
-                       ctl_color(c, "error"),
-                       ctl_color_end(c),
-                       (int) (STATUS_WIDTH - MIN((unsigned) strlen(state) + 2, STATUS_WIDTH)),
-                       "");
+                printf(" %s!%s%*s", ctl_color(c, "error"), ctl_color_end(c),
+                       (int) (STATUS_WIDTH - MIN((unsigned) strlen(state) + 2, STATUS_WIDTH)), "");
         else
                 printf("%*s", (int) (STATUS_WIDTH - MIN((unsigned) strlen(state), STATUS_WIDTH)), "");
-        printf(" %-*s %-*s ",
-               (int) TIME_WIDTH,
-               ctl_relative_time(i->status_timestamp, since),
-               (int) TIME_WIDTH,
+        printf(" %-*s %-*s ", (int) TIME_WIDTH, ctl_relative_time(i->status_timestamp, since), (int) TIME_WIDTH,
                service_info_next(i, next));
         message = text_cut(strempty(text), message_width);
         puts(strempty(message));
@@ -59,17 +53,8 @@ void table_print_services(const Ctl *c, const ServiceInfo *infos, size_t n)
                 fixed = name_width + STATUS_WIDTH + 2 * TIME_WIDTH + 4;
                 message_width = columns > fixed ? columns - fixed : 1;
         }
-        printf("%s%-*s %-*s %-*s %-*s MESSAGE%s\n",
-               ctl_bold(c),
-               (int) name_width,
-               "NAME",
-               (int) STATUS_WIDTH,
-               "STATUS",
-               (int) TIME_WIDTH,
-               "SINCE",
-               (int) TIME_WIDTH,
-               "NEXT",
-               ctl_color_end(c));
+        printf("%s%-*s %-*s %-*s %-*s MESSAGE%s\n", ctl_bold(c), (int) name_width, "NAME", (int) STATUS_WIDTH, "STATUS",
+               (int) TIME_WIDTH, "SINCE", (int) TIME_WIDTH, "NEXT", ctl_color_end(c));
         for (size_t i = 0; i < n; i++)
                 print_row(c, infos + i, name_width, message_width);
 }

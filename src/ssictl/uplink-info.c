@@ -15,10 +15,14 @@ static int read_property(sd_bus_message *m, const char *name, UplinkInfo *i)
                 const char *name, *type;
                 void *field;
         } properties[] = {
-                { "Connected", "b", &i->connected },    { "ServerURL", "s", &i->server_url },
-                { "AgentID", "s", &i->agent_id },       { "LastError", "s", &i->last_error },
-                { "LastAckUSec", "t", &i->last_ack },   { "BacklogEntries", "t", &i->backlog },
-                { "Sent", "t", &i->sent },              { "Failed", "t", &i->failed },
+                { "Connected", "b", &i->connected },
+                { "ServerURL", "s", &i->server_url },
+                { "AgentID", "s", &i->agent_id },
+                { "LastError", "s", &i->last_error },
+                { "LastAckUSec", "t", &i->last_ack },
+                { "BacklogEntries", "t", &i->backlog },
+                { "Sent", "t", &i->sent },
+                { "Failed", "t", &i->failed },
                 { "Reconnects", "t", &i->reconnects },
         };
 
@@ -57,8 +61,8 @@ int uplink_info_get(Ctl *c, bool start, UplinkInfo *ret, sd_bus_error *error)
         UplinkInfo i = {};
         int r;
 
-        r = sd_bus_message_new_method_call(
-                c->bus, &m, UPLINK_BUS_NAME, UPLINK_PATH, "org.freedesktop.DBus.Properties", "GetAll");
+        r = sd_bus_message_new_method_call(c->bus, &m, UPLINK_BUS_NAME, UPLINK_PATH, "org.freedesktop.DBus.Properties",
+                                           "GetAll");
         if (r < 0)
                 return r;
         (void) sd_bus_message_set_auto_start(m, start);

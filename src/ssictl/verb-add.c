@@ -58,9 +58,7 @@ static int print_added_text(const Ctl *c, const ServiceInfo *i, const Added *a)
                streq(a->change, "unchanged") ? "Unchanged:" :
                streq(a->change, "replaced")  ? "Replaced" :
                                                "Added",
-               i->name,
-               i->title,
-               strempty(json_get_string(i->metadata, "version")));
+               i->name, i->title, strempty(json_get_string(i->metadata, "version")));
         if (i->next_run > 0)
                 printf(", next run %s", service_info_next(i, in));
         printf(".\n");

@@ -16,16 +16,8 @@ typedef struct Event {
 /* Events of a(tssssts), newest first. */
 static int next_event(sd_bus_message *m, Event *ret)
 {
-        return sd_bus_message_read(
-                m,
-                "(tssssts)",
-                &ret->usec,
-                &ret->status,
-                &ret->message,
-                &ret->error,
-                &ret->detail,
-                &ret->duration,
-                &ret->invocation_id);
+        return sd_bus_message_read(m, "(tssssts)", &ret->usec, &ret->status, &ret->message, &ret->error, &ret->detail,
+                                   &ret->duration, &ret->invocation_id);
 }
 
 static int add_text(json_object *o, const char *key, const char *value)
@@ -39,12 +31,13 @@ static int add_event(json_object *array, const Event *e)
         char when[RFC3339_MAX];
         int r;
 
-        if (!o || json_add_string(o, "time", format_rfc3339(e->usec, when)) < 0 || add_text(o, "status", e->status) < 0 ||
-            add_text(o, "message", e->message) < 0 || add_text(o, "error", e->error) < 0 ||
-            add_text(o, "detail", e->detail) < 0 || add_text(o, "invocation_id", e->invocation_id) < 0)
+        if (!o || json_add_string(o, "time", format_rfc3339(e->usec, when)) < 0 ||
+            add_text(o, "status", e->status) < 0 || add_text(o, "message", e->message) < 0 ||
+            add_text(o, "error", e->error) < 0 || add_text(o, "detail", e->detail) < 0 ||
+            add_text(o, "invocation_id", e->invocation_id) < 0)
                 return -ENOMEM;
-        r = e->duration == USEC_INFINITY ? json_add_string(o, "duration_ms", NULL)
-                                         : json_add_int64(o, "duration_ms", (int64_t) (e->duration / USEC_PER_MSEC));
+        r = e->duration == USEC_INFINITY ? json_add_string(o, "duration_ms", NULL) :
+                                           json_add_int64(o, "duration_ms", (int64_t) (e->duration / USEC_PER_MSEC));
         if (r < 0 || json_object_array_add(array, o) < 0)
                 return -ENOMEM;
         TAKE_PTR(o);
@@ -76,7 +69,8 @@ static void print_event(Ctl *c, const Event *e)
         indent = printf("%s  ", ctl_local_time(e->usec, when));
         printf("%s%-7s%s  %6s  ", ctl_color(c, state), state, ctl_color_end(c), ctl_duration(e->duration, duration));
         indent += 7 + 2 + 6 + 2;
-        text_put_line(strempty(text), text_columns() > (unsigned) indent + 20 ? text_columns() - (unsigned) indent : 20);
+        text_put_line(strempty(text),
+                      text_columns() > (unsigned) indent + 20 ? text_columns() - (unsigned) indent : 20);
 }
 
 static int print_text(Ctl *c, sd_bus_message *m, const char *name)

@@ -13,18 +13,23 @@ typedef struct ServerVerb {
 } ServerVerb;
 
 static const ServerVerb server_verbs[] = {
-        { "setup", NULL, 0, 1, server_setup, false, false, "[EMAIL]", "Make the first account and show the next steps" },
+        { "setup", NULL, 0, 1, server_setup, false, false, "[EMAIL]",
+          "Make the first account and show the next steps" },
         { "stats", NULL, 0, 0, server_stats, false, false, "", "Show how much the backend holds and does" },
         { "users", NULL, 0, 0, server_users, false, false, "", "List the accounts" },
         { "add-user", NULL, 1, 1, server_add_user, false, false, "EMAIL", "Make an account" },
         { "passwd", NULL, 1, 1, server_passwd, false, false, "USER", "Change a password and end the user's sessions" },
         { "remove-user", NULL, 1, 1, server_remove_user, false, false, "USER", "Remove an account with its servers" },
         { "list", "servers", 0, 0, server_list, false, false, "", "List the servers of all users" },
-        { "add-server", NULL, 1, 1, server_add_server, true, true, "NAME", "Add a server, and print how to register it" },
+        { "add-server", NULL, 1, 1, server_add_server, true, true, "NAME",
+          "Add a server, and print how to register it" },
         { "token", NULL, 1, 1, server_token, false, false, "SERVER", "Print again how to register a server" },
-        { "remove-server", NULL, 1, 1, server_remove_server, false, false, "SERVER", "Remove a server with its history" },
-        { "backup", NULL, 1, 1, server_backup, false, false, "FILE", "Write a backup of the database (\"-\" is standard output)" },
-        { "restore", NULL, 1, 1, server_restore, false, false, "FILE", "Replace the database by a backup (\"-\" is standard input)" },
+        { "remove-server", NULL, 1, 1, server_remove_server, false, false, "SERVER",
+          "Remove a server with its history" },
+        { "backup", NULL, 1, 1, server_backup, false, false, "FILE",
+          "Write a backup of the database (\"-\" is standard output)" },
+        { "restore", NULL, 1, 1, server_restore, false, false, "FILE",
+          "Replace the database by a backup (\"-\" is standard input)" },
 };
 
 void verb_server_help(void)

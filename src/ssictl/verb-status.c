@@ -67,12 +67,8 @@ static void print_run(const Ctl *c, const ServiceInfo *i)
         bool error = service_info_has_error(i);
         char ago[64], duration[64], cpu[64];
 
-        printf("%12s: %s; %s%s%s, took %s",
-               "Last run",
-               ctl_relative_time(i->last_run, ago),
-               ctl_color(c, error ? "error" : ""),
-               error ? "execution error" : "success",
-               ctl_color_end(c),
+        printf("%12s: %s; %s%s%s, took %s", "Last run", ctl_relative_time(i->last_run, ago),
+               ctl_color(c, error ? "error" : ""), error ? "execution error" : "success", ctl_color_end(c),
                ctl_duration(i->last_run_duration, duration));
         if (i->last_run_cpu > 0 && i->last_run_cpu != USEC_INFINITY)
                 printf(", CPU %s", ctl_duration(i->last_run_cpu, cpu));
@@ -100,7 +96,8 @@ static void print_metadata(const ServiceInfo *i)
 {
         if (!i->metadata)
                 return;
-        json_object_object_foreach(i->metadata, key, value) {
+        json_object_object_foreach(i->metadata, key, value)
+        {
                 _cleanup_free_ char *name = strdup(key);
 
                 if (!name)
@@ -124,9 +121,7 @@ static void print_service(Ctl *c, const ServiceInfo *i)
         else
                 print_colored(c, "Status", ctl_color(c, state), i->status, i->message);
         if (i->status_timestamp > 0)
-                printf("%12s: %s; %s\n",
-                       "Reported",
-                       ctl_relative_time(i->status_timestamp, ago),
+                printf("%12s: %s; %s\n", "Reported", ctl_relative_time(i->status_timestamp, ago),
                        ctl_local_time(i->status_timestamp, since));
         if (i->last_run > 0)
                 print_run(c, i);
@@ -195,7 +190,8 @@ static void print_counts(const Ctl *c, const Summary *s, size_t n)
         const char *separator = ": ";
         const char *overall = s->worst >= 0 ? status_to_string(s->worst) : s->errors > 0 ? "error" : "-";
 
-        printf("%s●%s %s%zu service%s%s", ctl_color(c, overall), ctl_color_end(c), ctl_bold(c), n, n == 1 ? "" : "s", ctl_color_end(c));
+        printf("%s●%s %s%zu service%s%s", ctl_color(c, overall), ctl_color_end(c), ctl_bold(c), n, n == 1 ? "" : "s",
+               ctl_color_end(c));
         for (Status status = _STATUS_MAX - 1; status >= 0; status--) {
                 const char *name = status_to_string(status);
 
@@ -207,7 +203,8 @@ static void print_counts(const Ctl *c, const Summary *s, size_t n)
         if (s->waiting > 0)
                 printf("%s%u without a status", separator, s->waiting);
         if (s->errors > 0)
-                printf("; %s%u execution error%s%s", ctl_color(c, "error"), s->errors, s->errors == 1 ? "" : "s", ctl_color_end(c));
+                printf("; %s%u execution error%s%s", ctl_color(c, "error"), s->errors, s->errors == 1 ? "" : "s",
+                       ctl_color_end(c));
         putchar('\n');
 }
 
@@ -230,11 +227,8 @@ static void print_uplink(Ctl *c)
         if (!i.connected)
                 print_field("Error", i.last_error);
         if (!isempty(i.server_url) && i.last_ack > 0)
-                printf("%12s  last heard %s, %lu result%s waiting\n",
-                       "",
-                       ctl_relative_time(i.last_ack, ack),
-                       (unsigned long) i.backlog,
-                       i.backlog == 1 ? "" : "s");
+                printf("%12s  last heard %s, %lu result%s waiting\n", "", ctl_relative_time(i.last_ack, ack),
+                       (unsigned long) i.backlog, i.backlog == 1 ? "" : "s");
         uplink_info_done(&i);
 }
 

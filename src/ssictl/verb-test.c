@@ -11,7 +11,8 @@ static json_object *to_public_json(json_object *run)
 
         if (!o)
                 return NULL;
-        json_object_object_foreach(run, key, value) {
+        json_object_object_foreach(run, key, value)
+        {
                 char name[64];
                 int r;
 
@@ -31,8 +32,8 @@ static int print_json(const char *path, const char *status, const char *message,
         _cleanup_json_ json_object *o = json_object_new_object();
 
         if (!o || json_add_string(o, "file", path) < 0 ||
-            json_add_string(o, "status", isempty(status) ? NULL : status) < 0 || json_add_string(o, "message", message) < 0 ||
-            json_add_take(o, "run", to_public_json(run)) < 0)
+            json_add_string(o, "status", isempty(status) ? NULL : status) < 0 ||
+            json_add_string(o, "message", message) < 0 || json_add_take(o, "run", to_public_json(run)) < 0)
                 return ctl_print_json(NULL);
         return ctl_print_json(TAKE_PTR(o));
 }
@@ -62,7 +63,8 @@ static void print_detail(const char *key, json_object *value)
         if (!value || (json_object_is_type(value, json_type_boolean) && !json_object_get_boolean(value)))
                 return;
         if (endswith(key, "_usec") && json_object_is_type(value, json_type_int)) {
-                printf("%12.*s: %s\n", (int) strlen(key) - 5, key, ctl_duration(json_object_get_uint64(value), duration));
+                printf("%12.*s: %s\n", (int) strlen(key) - 5, key,
+                       ctl_duration(json_object_get_uint64(value), duration));
                 return;
         }
         text = json_to_plain_text(value);
@@ -74,12 +76,8 @@ static void print_text(Ctl *c, const char *path, const char *status, const char 
 {
         const char *state = isempty(status) ? "error" : status;
 
-        printf("%s: %s%s%s%s",
-               path,
-               ctl_color(c, state),
-               isempty(status) ? "execution error" : status,
-               ctl_color_end(c),
-               isempty(message) ? "" : ", ");
+        printf("%s: %s%s%s%s", path, ctl_color(c, state), isempty(status) ? "execution error" : status,
+               ctl_color_end(c), isempty(message) ? "" : ", ");
         text_put_line(message, TEXT_WIDTH_MAX);
         json_object_object_foreach(run, key, value) print_detail(key, value);
 }

@@ -56,7 +56,8 @@ static int print_registered(Ctl *c, const char *url, const char *id_before)
         bool unchanged = !isempty(id) && !isempty(id_before) && streq(id, id_before);
 
         if (asprintf(&sentence,
-                     unchanged ? "Already registered with %s; the token was not used." : "Registered with %s and connected.",
+                     unchanged ? "Already registered with %s; the token was not used." :
+                                 "Registered with %s and connected.",
                      url) < 0)
                 return -CTL_EXIT_FAILURE;
         return ctl_print_done(c, unchanged ? "unchanged" : "registered", url, sentence);
@@ -112,8 +113,8 @@ static int print_json(const UplinkInfo *i)
             json_add_string(o, "agent_id", isempty(i->agent_id) ? NULL : i->agent_id) < 0 ||
             json_add_string(o, "last_error", isempty(i->last_error) ? NULL : i->last_error) < 0 ||
             json_add_string(o, "last_ack", i->last_ack > 0 ? format_rfc3339(i->last_ack, buf) : NULL) < 0 ||
-            json_add_int64(o, "backlog", (int64_t) i->backlog) < 0 || json_add_int64(o, "sent", (int64_t) i->sent) < 0 ||
-            json_add_int64(o, "failed", (int64_t) i->failed) < 0 ||
+            json_add_int64(o, "backlog", (int64_t) i->backlog) < 0 ||
+            json_add_int64(o, "sent", (int64_t) i->sent) < 0 || json_add_int64(o, "failed", (int64_t) i->failed) < 0 ||
             json_add_int64(o, "reconnects", (int64_t) i->reconnects) < 0)
                 return ctl_print_json(NULL);
         return ctl_print_json(TAKE_PTR(o));
@@ -134,7 +135,8 @@ static int print_text(Ctl *c, const UplinkInfo *i)
                 printf("%12s: %s\n", "Error", i->last_error);
         printf("%12s: %s\n", "Agent", strempty(i->agent_id));
         printf("%12s: %s\n", "Last ack", ctl_relative_time(i->last_ack, ack));
-        printf("%12s: %" PRIu64 " waiting, %" PRIu64 " sent, %" PRIu64 " failed\n", "Results", i->backlog, i->sent, i->failed);
+        printf("%12s: %" PRIu64 " waiting, %" PRIu64 " sent, %" PRIu64 " failed\n", "Results", i->backlog, i->sent,
+               i->failed);
         printf("%12s: %" PRIu64 "\n", "Reconnects", i->reconnects);
         return i->connected ? CTL_EXIT_OK : CTL_EXIT_NOT_OK;
 }

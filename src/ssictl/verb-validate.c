@@ -19,7 +19,8 @@ static int print_json(sd_bus_message *reply, const char *path)
         if (r < 0)
                 return r;
         if (json_add_string(o, "file", path) < 0 || json_add_bool(o, "valid", valid) < 0 ||
-            json_add_take(o, "problems", TAKE_PTR(problems)) < 0 || json_add_take(o, "metadata", TAKE_PTR(metadata)) < 0)
+            json_add_take(o, "problems", TAKE_PTR(problems)) < 0 ||
+            json_add_take(o, "metadata", TAKE_PTR(metadata)) < 0)
                 return -ENOMEM;
         r = ctl_print_json(TAKE_PTR(o));
         return r < 0 ? r : valid;

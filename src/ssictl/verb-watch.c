@@ -41,9 +41,10 @@ static int print_json(const Report *p)
         _cleanup_json_ json_object *o = json_object_new_object();
         char when[RFC3339_MAX];
 
-        if (!o || json_add_string(o, "time", format_rfc3339(p->usec, when)) < 0 || json_add_string(o, "name", p->name) < 0 ||
-            json_add_string(o, "status", p->status) < 0 || json_add_string(o, "message", p->message) < 0 ||
-            json_add_string(o, "error", p->error) < 0 || json_add_string(o, "detail", p->detail) < 0)
+        if (!o || json_add_string(o, "time", format_rfc3339(p->usec, when)) < 0 ||
+            json_add_string(o, "name", p->name) < 0 || json_add_string(o, "status", p->status) < 0 ||
+            json_add_string(o, "message", p->message) < 0 || json_add_string(o, "error", p->error) < 0 ||
+            json_add_string(o, "detail", p->detail) < 0)
                 return -ENOMEM;
         puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
         return 0;
@@ -83,7 +84,8 @@ static int on_reported(sd_bus_message *m, void *userdata, sd_bus_error *error)
         const Watch *w = userdata;
         Report p = {};
 
-        if (bus_owner_sent(w->agent, m) && sd_bus_message_read(m, "ssst", &p.name, &p.status, &p.message, &p.usec) >= 0 && is_watched(w, p.name))
+        if (bus_owner_sent(w->agent, m) &&
+            sd_bus_message_read(m, "ssst", &p.name, &p.status, &p.message, &p.usec) >= 0 && is_watched(w, p.name))
                 print_report(w->c, &p);
         return 0;
 }
@@ -97,7 +99,9 @@ static void on_run_ended(const Watch *w, const char *path)
         if (ctl_try_get_service_info(w->c, path, &i, &error) < 0)
                 return; /* removed, or the agent has ended: that is reported elsewhere */
         if (service_info_has_error(&i) && is_watched(w, i.name)) {
-                const Report p = { .usec = i.last_run, .name = i.name, .error = i.last_run_result, .detail = i.last_run_detail };
+                const Report p = {
+                        .usec = i.last_run, .name = i.name, .error = i.last_run_result, .detail = i.last_run_detail
+                };
 
                 print_report(w->c, &p);
         }
@@ -110,8 +114,8 @@ static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *error)
         const Watch *w = userdata;
         const char *interface;
 
-        if (bus_owner_sent(w->agent, m) && sd_bus_message_read(m, "s", &interface) >= 0 && streq(interface, AGENT_SERVICE_INTERFACE) &&
-            service_info_read(m, &i) >= 0 && i.last_run != USEC_INFINITY)
+        if (bus_owner_sent(w->agent, m) && sd_bus_message_read(m, "s", &interface) >= 0 &&
+            streq(interface, AGENT_SERVICE_INTERFACE) && service_info_read(m, &i) >= 0 && i.last_run != USEC_INFINITY)
                 on_run_ended(w, sd_bus_message_get_path(m));
         service_info_done(&i);
         return 0;
@@ -133,17 +137,14 @@ static int add_matches(Watch *w)
         sd_bus *bus = w->c->bus;
         int r;
 
-        r = sd_bus_match_signal(
-                bus, NULL, AGENT_BUS_NAME, AGENT_PATH, AGENT_MANAGER_INTERFACE, "StatusReported", on_reported, w);
+        r = sd_bus_match_signal(bus, NULL, AGENT_BUS_NAME, AGENT_PATH, AGENT_MANAGER_INTERFACE, "StatusReported",
+                                on_reported, w);
         if (r < 0)
                 return r;
-        r = sd_bus_add_match(
-                bus,
-                NULL,
-                "type='signal',sender='" AGENT_BUS_NAME "',path_namespace='" AGENT_SERVICE_PATH
-                "',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'",
-                on_changed,
-                w);
+        r = sd_bus_add_match(bus, NULL,
+                             "type='signal',sender='" AGENT_BUS_NAME "',path_namespace='" AGENT_SERVICE_PATH
+                             "',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'",
+                             on_changed, w);
         if (r < 0)
                 return r;
         return bus_owner_new(bus, AGENT_BUS_NAME, on_agent, w, &w->agent);

@@ -56,7 +56,7 @@ struct Agent {
         sd_bus_slot *watches_slot;
         Dependencies *dependencies;
 
-        Operation *operations; /* the first one is under way */
+        Operation *operations;       /* the first one is under way */
         sd_event_source *zone_check; /* looks at the timers */
         bool zone_checking;          /* a look is queued, and has not begun */
         RunStart *run_starts;

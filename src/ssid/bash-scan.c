@@ -177,7 +177,8 @@ static bool equals(const char *s, size_t n, const char *word)
 static bool is_prefix(const char *s, size_t n)
 {
         static const char *const words[] = {
-                "if", "then", "elif", "else", "while", "until", "do", "!", "{", "time", "exec", "command", "nohup", "ssi_nagios",
+                "if", "then", "elif", "else", "while",   "until", "do",
+                "!",  "{",    "time", "exec", "command", "nohup", "ssi_nagios",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(words); i++)

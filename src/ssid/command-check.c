@@ -16,9 +16,10 @@ static const struct {
         const char *name;
         Need need;
 } commands[] = {
-        { "systemctl", NEED_BUS },   { "busctl", NEED_BUS },         { "loginctl", NEED_BUS },     { "timedatectl", NEED_BUS },
-        { "hostnamectl", NEED_BUS }, { "localectl", NEED_BUS },      { "journalctl", NEED_JOURNAL }, { "docker", NEED_SOCKET },
-        { "ping", NEED_PACKETS },    { "check_ping", NEED_PACKETS }, { "check_icmp", NEED_PACKETS }, { "sudo", NEED_RIGHTS },
+        { "systemctl", NEED_BUS },       { "busctl", NEED_BUS },         { "loginctl", NEED_BUS },
+        { "timedatectl", NEED_BUS },     { "hostnamectl", NEED_BUS },    { "localectl", NEED_BUS },
+        { "journalctl", NEED_JOURNAL },  { "docker", NEED_SOCKET },      { "ping", NEED_PACKETS },
+        { "check_ping", NEED_PACKETS },  { "check_icmp", NEED_PACKETS }, { "sudo", NEED_RIGHTS },
         { "ssi_unit_active", NEED_BUS },
 };
 
@@ -43,11 +44,16 @@ static bool works(const Metadata *m, Need need)
 static int warn(Metadata *m, unsigned line, const char *name, Need need)
 {
         static const char *const texts[] = {
-                [NEED_BUS] = "asks over the system bus, which refuses dynamic users; add \"# user: ssi-script\" to the header",
-                [NEED_JOURNAL] = "does not see the system's journal as this user; add \"# user: ssi-journal\" to the header",
-                [NEED_SOCKET] = "cannot reach its daemon as this user; name one that can in the header, \"# user: NAME\"",
-                [NEED_PACKETS] = "may not send ICMP packets in this sandbox unless the host allows everyone to; \"# user: root\" may",
-                [NEED_RIGHTS] = "gives no rights in the sandbox; name a user that has them in the header, \"# user: NAME\"",
+                [NEED_BUS] =
+                        "asks over the system bus, which refuses dynamic users; add \"# user: ssi-script\" to the header",
+                [NEED_JOURNAL] =
+                        "does not see the system's journal as this user; add \"# user: ssi-journal\" to the header",
+                [NEED_SOCKET] =
+                        "cannot reach its daemon as this user; name one that can in the header, \"# user: NAME\"",
+                [NEED_PACKETS] =
+                        "may not send ICMP packets in this sandbox unless the host allows everyone to; \"# user: root\" may",
+                [NEED_RIGHTS] =
+                        "gives no rights in the sandbox; name a user that has them in the header, \"# user: NAME\"",
         };
 
         return metadata_add_problem(m, line, true, "\"%s\" %s", name, texts[need]);
@@ -61,7 +67,8 @@ static bool equals(const char *s, size_t n, const char *word)
 /* By its name, or in the folders in which it is. */
 static int find_command(const char *s, size_t n)
 {
-        static const char *const folders[] = { "", "/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/usr/lib/nagios/plugins/" };
+        static const char *const folders[] = { "",          "/bin/",      "/sbin/",
+                                               "/usr/bin/", "/usr/sbin/", "/usr/lib/nagios/plugins/" };
 
         for (size_t i = 0; i < ELEMENTSOF(commands); i++)
                 for (size_t k = 0; k < ELEMENTSOF(folders); k++) {

@@ -55,7 +55,8 @@ static void forget(Dependencies *d)
 /* ---- The end ---- */
 
 /* Calls f for each unit that the service watches. */
-static int for_each_watched(Dependencies *d, const Service *s, int (*f)(Dependencies *d, const Service *s, const char *unit))
+static int for_each_watched(Dependencies *d, const Service *s,
+                            int (*f)(Dependencies *d, const Service *s, const char *unit))
 {
         const char *list = s->watches, *word;
         int r = 0;
@@ -86,14 +87,12 @@ static int conclude(Dependencies *d)
         Service *s, *tmp;
         int r;
 
-        HASH_ITER(hh, d->agent->services, s, tmp)
-        {
+        HASH_ITER(hh, d->agent->services, s, tmp) {
                 r = for_each_watched(d, s, set_watched);
                 if (r < 0)
                         return r;
         }
-        HASH_ITER(hh, d->agent->services, s, tmp)
-        {
+        HASH_ITER(hh, d->agent->services, s, tmp) {
                 _cleanup_free_ char *list = NULL;
 
                 r = unit_graph_depends_on(d->graph, s->slug, DEPENDS_ON_MAX, &list);
@@ -103,8 +102,9 @@ static int conclude(Dependencies *d)
                         return r;
         }
         if (d->incomplete)
-                log_warning("The watched units depend on more than %d others; some dependencies of services may be missing.",
-                            UNIT_GRAPH_MAX);
+                log_warning(
+                        "The watched units depend on more than %d others; some dependencies of services may be missing.",
+                        UNIT_GRAPH_MAX);
         return 0;
 }
 
@@ -237,8 +237,7 @@ static int begin(Dependencies *d)
         /* One alone depends on nothing. */
         if (n < 2)
                 return 0;
-        HASH_ITER(hh, d->agent->services, s, tmp)
-        {
+        HASH_ITER(hh, d->agent->services, s, tmp) {
                 r = for_each_watched(d, s, ask_watched);
                 if (r < 0)
                         return r;

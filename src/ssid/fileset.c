@@ -142,13 +142,8 @@ static int write_record(Fileset *f, const char *operation)
                 else
                         file->existed = true;
         }
-        n = snprintf(record,
-                     sizeof(record),
-                     "%s%d%d%d\n",
-                     operation,
-                     f->files[FILESET_SCRIPT].existed,
-                     f->files[FILESET_SERVICE].existed,
-                     f->files[FILESET_TIMER].existed);
+        n = snprintf(record, sizeof(record), "%s%d%d%d\n", operation, f->files[FILESET_SCRIPT].existed,
+                     f->files[FILESET_SERVICE].existed, f->files[FILESET_TIMER].existed);
         n = write_file_at(f->script_fd, f->record_name, 0600, record, (size_t) n);
         return n < 0 ? n : sync_dirs(f);
 }
@@ -194,12 +189,8 @@ static int put_in_place(Fileset *f)
         return sync_dirs(f);
 }
 
-int fileset_install(
-        const char *script_dir,
-        const char *unit_dir,
-        const char *slug,
-        const FilesetContent content[static _FILESET_MAX],
-        Fileset **ret)
+int fileset_install(const char *script_dir, const char *unit_dir, const char *slug,
+                    const FilesetContent content[static _FILESET_MAX], Fileset **ret)
 {
         _cleanup_(fileset_freep) Fileset *f = NULL;
         int r;
@@ -327,12 +318,8 @@ int fileset_rollback(Fileset *f)
         return unlink_if_there(f->script_fd, f->record_name);
 }
 
-static int recover_one(
-        const char *script_dir,
-        const char *unit_dir,
-        const char *slug,
-        void (*recovered)(const char *slug, bool removed, void *userdata),
-        void *userdata)
+static int recover_one(const char *script_dir, const char *unit_dir, const char *slug,
+                       void (*recovered)(const char *slug, bool removed, void *userdata), void *userdata)
 {
         _cleanup_(fileset_freep) Fileset *f = NULL;
         bool removal = false, gone;
@@ -376,11 +363,8 @@ static void sweep(const char *path)
         closedir(d);
 }
 
-int fileset_recover(
-        const char *script_dir,
-        const char *unit_dir,
-        void (*recovered)(const char *slug, bool removed, void *userdata),
-        void *userdata)
+int fileset_recover(const char *script_dir, const char *unit_dir,
+                    void (*recovered)(const char *slug, bool removed, void *userdata), void *userdata)
 {
         struct dirent *e;
         int r = 0;

@@ -103,7 +103,8 @@ static int seek(LogFollow *f, const Service *s, unsigned lines, const char *afte
         if (!after)
                 return journal_log_seek_last(f->journal, lines);
         if (sd_journal_seek_cursor(f->journal, after) < 0)
-                return sd_bus_error_set(error, AGENT_ERROR_INVALID_OPTION, "\"after\" is not a cursor returned by ReadLog.");
+                return sd_bus_error_set(error, AGENT_ERROR_INVALID_OPTION,
+                                        "\"after\" is not a cursor returned by ReadLog.");
         /* Where the entry itself has gone, the next one stands for it. */
         r = sd_journal_next(f->journal);
         if (r > 0 && sd_journal_test_cursor(f->journal, after) == 0)
@@ -128,16 +129,15 @@ static LogFollow *find(Agent *a, uint32_t id)
 {
         LogFollow *f;
 
-        DL_FOREACH(a->log_follows, f)
-        {
+        DL_FOREACH(a->log_follows, f) {
                 if (f->id == id)
                         return f;
         }
         return NULL;
 }
 
-int log_follow_new(
-        Agent *a, sd_bus_message *request, const Service *s, unsigned lines, const char *after, uint32_t *ret_id, sd_bus_error *error)
+int log_follow_new(Agent *a, sd_bus_message *request, const Service *s, unsigned lines, const char *after,
+                   uint32_t *ret_id, sd_bus_error *error)
 {
         _cleanup_(log_follow_freep) LogFollow *f = NULL;
         LogFollow *i;
@@ -146,8 +146,8 @@ int log_follow_new(
 
         DL_COUNT(a->log_follows, i, n);
         if (n >= LOG_FOLLOWS_MAX)
-                return sd_bus_error_set(
-                        error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many logs are being followed; stop following one first.");
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many logs are being followed; stop following one first.");
         f = calloc(1, sizeof(*f));
         if (!f)
                 return -ENOMEM;
@@ -177,8 +177,8 @@ static int find_own(Agent *a, sd_bus_message *request, uint32_t id, LogFollow **
         LogFollow *f = find(a, id);
 
         if (!f || !bus_owner_sent(f->caller, request))
-                return sd_bus_error_setf(
-                        error, SD_BUS_ERROR_INVALID_ARGS, "You are not following a log with id %" PRIu32 "; call FollowLog first.", id);
+                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                         "You are not following a log with id %" PRIu32 "; call FollowLog first.", id);
         *ret = f;
         return 0;
 }
@@ -193,7 +193,8 @@ int log_follow_read(Agent *a, sd_bus_message *request, uint32_t id, sd_bus_error
                 return r;
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): set when r >= 0 */
         if (f->request)
-                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "Another ReadLog call for this log is still waiting.");
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
+                                        "Another ReadLog call for this log is still waiting.");
         f->request = sd_bus_message_ref(request);
         r = try_answer(f);
         if (r < 0)
@@ -220,12 +221,12 @@ void log_follows_removed(Agent *a, const Service *s)
 {
         LogFollow *f, *tmp;
 
-        DL_FOREACH_SAFE(a->log_follows, f, tmp)
-        {
+        DL_FOREACH_SAFE(a->log_follows, f, tmp) {
                 if (!streq(f->slug, s->slug))
                         continue;
                 if (f->request)
-                        (void) sd_bus_reply_method_errorf(f->request, AGENT_ERROR_NO_SUCH_SERVICE, "%s was removed.", s->slug);
+                        (void) sd_bus_reply_method_errorf(f->request, AGENT_ERROR_NO_SUCH_SERVICE, "%s was removed.",
+                                                          s->slug);
                 drop(f);
         }
 }

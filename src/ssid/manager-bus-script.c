@@ -8,7 +8,7 @@
 #include "test-run.h"
 #include "validate.h"
 
-#define VALIDATIONS_MAX 16
+#define VALIDATIONS_MAX  16
 #define FILENAME_MAX_LEN 4096U
 
 /* ---- What comes with a request ---- */
@@ -39,18 +39,13 @@ static int read_add_option(sd_bus_message *m, const char *name, void *userdata)
 static int check_filename(const char *filename, sd_bus_error *error)
 {
         if (strlen(filename) > FILENAME_MAX_LEN)
-                return sd_bus_error_setf(
-                        error,
-                        AGENT_ERROR_INVALID_NAME,
-                        "The file name has %zu bytes, more than %u; give the script's base name.",
-                        strlen(filename),
-                        FILENAME_MAX_LEN);
+                return sd_bus_error_setf(error, AGENT_ERROR_INVALID_NAME,
+                                         "The file name has %zu bytes, more than %u; give the script's base name.",
+                                         strlen(filename), FILENAME_MAX_LEN);
         for (const char *p = filename; *p; p++)
                 if ((unsigned char) *p < ' ' || *p == 0x7f)
-                        return sd_bus_error_set(
-                                error,
-                                AGENT_ERROR_INVALID_NAME,
-                                "The file name holds control characters; give the script's base name.");
+                        return sd_bus_error_set(error, AGENT_ERROR_INVALID_NAME,
+                                                "The file name holds control characters; give the script's base name.");
         return 0;
 }
 
@@ -71,11 +66,9 @@ static int read_script(sd_bus_message *message, bool with_options, Script *s, sd
                 return r;
         if (strlen(s->content) > SCRIPT_SIZE_MAX)
                 return sd_bus_error_setf(
-                        error,
-                        AGENT_ERROR_TOO_LARGE,
+                        error, AGENT_ERROR_TOO_LARGE,
                         "The script has %zu bytes, more than %u; let it call a program that holds the rest.",
-                        strlen(s->content),
-                        SCRIPT_SIZE_MAX);
+                        strlen(s->content), SCRIPT_SIZE_MAX);
         return metadata_parse(s->content, strlen(s->content), &s->metadata);
 }
 
@@ -88,8 +81,9 @@ static int read_and_authorize(Manager *m, sd_bus_message *message, bool with_opt
         r = read_script(message, with_options, s, error);
         if (r < 0)
                 return r;
-        return bus_verify_polkit_async(
-                message, metadata_is_privileged(s->metadata) ? ACTION_ADD_PRIVILEGED : ACTION_MANAGE, m->agent.polkit, error);
+        return bus_verify_polkit_async(message,
+                                       metadata_is_privileged(s->metadata) ? ACTION_ADD_PRIVILEGED : ACTION_MANAGE,
+                                       m->agent.polkit, error);
 }
 
 /* ---- ValidateScript ---- */
@@ -129,8 +123,7 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
                 r = reply_verdict(v->message, verdict);
         if (r < 0)
                 (void) sd_bus_reply_method_errorf(
-                        v->message,
-                        AGENT_ERROR_VALIDATION_FAILED,
+                        v->message, AGENT_ERROR_VALIDATION_FAILED,
                         "The script could not be checked (%s); see whether systemd-analyze and bash work, and try again.",
                         strerror(-r));
         sd_bus_message_unref(v->message);
@@ -149,15 +142,15 @@ int manager_method_validate_script(sd_bus_message *message, void *userdata, sd_b
         if (r < 0)
                 return r;
         if (m->n_validations >= VALIDATIONS_MAX)
-                return sd_bus_error_set(
-                        error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many validations are under way; try again in a moment.");
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many validations are under way; try again in a moment.");
         v = calloc(1, sizeof(*v));
         if (!v)
                 return -ENOMEM;
         v->manager = m;
         v->message = sd_bus_message_ref(message);
-        r = validation_start(
-                m->agent.event, TAKE_PTR(s.metadata), s.content, strlen(s.content), false, on_validated, v, &validation);
+        r = validation_start(m->agent.event, TAKE_PTR(s.metadata), s.content, strlen(s.content), false, on_validated, v,
+                             &validation);
         if (r < 0) {
                 sd_bus_message_unref(v->message);
                 free(v);

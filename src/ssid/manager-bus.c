@@ -17,11 +17,8 @@ static int no_such_service(const char *name, sd_bus_error *error)
 
         if (!quoted)
                 return -ENOMEM;
-        return sd_bus_error_setf(
-                error,
-                AGENT_ERROR_NO_SUCH_SERVICE,
-                "No service %s is installed; \"ssictl list\" shows those that are.",
-                quoted);
+        return sd_bus_error_setf(error, AGENT_ERROR_NO_SUCH_SERVICE,
+                                 "No service %s is installed; \"ssictl list\" shows those that are.", quoted);
 }
 
 static int find_service(Manager *m, const char *name, Service **ret, sd_bus_error *error)
@@ -84,21 +81,10 @@ static int method_list_services(sd_bus_message *message, void *userdata, sd_bus_
         r = sd_bus_message_open_container(reply, 'a', "(sssstsstbo)");
         if (r < 0)
                 return r;
-        HASH_ITER(hh, m->agent.services, s, tmp)
-        {
-                r = sd_bus_message_append(
-                        reply,
-                        "(sssstsstbo)",
-                        s->slug,
-                        s->title,
-                        strempty(status_to_string(s->status)),
-                        s->message,
-                        s->status_timestamp,
-                        s->last_run_result,
-                        s->last_run_detail,
-                        s->next_run,
-                        s->enabled,
-                        s->path);
+        HASH_ITER(hh, m->agent.services, s, tmp) {
+                r = sd_bus_message_append(reply, "(sssstsstbo)", s->slug, s->title,
+                                          strempty(status_to_string(s->status)), s->message, s->status_timestamp,
+                                          s->last_run_result, s->last_run_detail, s->next_run, s->enabled, s->path);
                 if (r < 0)
                         return r;
         }
@@ -256,69 +242,34 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_PROPERTY("Version", "s", property_get_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("OverallStatus", "s", property_get_overall, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("StatusCounts", "a{su}", property_get_counts, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("ShuttingDown", "b", NULL, offsetof(Manager, shutting_down), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_METHOD_WITH_ARGS(
-                "ValidateScript",
-                SD_BUS_ARGS("s", filename, "s", content),
-                SD_BUS_RESULT("b", valid, "a(uss)", problems, "a{sv}", metadata),
-                manager_method_validate_script,
-                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "TestScript",
-                SD_BUS_ARGS("s", filename, "s", content),
-                SD_BUS_RESULT("s", status, "s", message, "a{sv}", run),
-                manager_method_test_script,
-                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "AddService",
-                SD_BUS_ARGS("s", filename, "s", content, "a{sv}", options),
-                SD_BUS_RESULT("o", service, "s", change, "s", invocation_id, "a(uss)", problems),
-                manager_method_add_service,
-                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "RemoveService",
-                SD_BUS_ARGS("s", name),
-                SD_BUS_NO_RESULT,
-                method_remove_service,
-                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "GetService",
-                SD_BUS_ARGS("s", name),
-                SD_BUS_RESULT("o", service),
-                method_get_service,
-                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "ListServices",
-                SD_BUS_NO_ARGS,
-                SD_BUS_RESULT("a(sssstsstbo)", services),
-                method_list_services,
-                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "GetLog",
-                SD_BUS_ARGS("s", name, "u", limit),
-                SD_BUS_RESULT("a(tss)", lines),
-                method_get_log,
-                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "FollowLog",
-                SD_BUS_ARGS("s", name, "a{sv}", options),
-                SD_BUS_RESULT("u", id),
-                method_follow_log,
-                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "ReadLog",
-                SD_BUS_ARGS("u", id),
-                SD_BUS_RESULT("a(tss)", lines, "s", cursor),
-                method_read_log,
-                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "UnfollowLog", SD_BUS_ARGS("u", id), SD_BUS_NO_RESULT, method_unfollow_log, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_SIGNAL_WITH_ARGS(
-                "StatusReported",
-                SD_BUS_ARGS("s", name, "s", status, "s", message, "t", timestamp_usec),
-                0),
+        SD_BUS_PROPERTY("ShuttingDown", "b", NULL, offsetof(Manager, shutting_down),
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_METHOD_WITH_ARGS("ValidateScript", SD_BUS_ARGS("s", filename, "s", content),
+                                SD_BUS_RESULT("b", valid, "a(uss)", problems, "a{sv}", metadata),
+                                manager_method_validate_script, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("TestScript", SD_BUS_ARGS("s", filename, "s", content),
+                                SD_BUS_RESULT("s", status, "s", message, "a{sv}", run), manager_method_test_script,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("AddService", SD_BUS_ARGS("s", filename, "s", content, "a{sv}", options),
+                                SD_BUS_RESULT("o", service, "s", change, "s", invocation_id, "a(uss)", problems),
+                                manager_method_add_service, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RemoveService", SD_BUS_ARGS("s", name), SD_BUS_NO_RESULT, method_remove_service,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetService", SD_BUS_ARGS("s", name), SD_BUS_RESULT("o", service), method_get_service,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListServices", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(sssstsstbo)", services),
+                                method_list_services, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetLog", SD_BUS_ARGS("s", name, "u", limit), SD_BUS_RESULT("a(tss)", lines),
+                                method_get_log, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("FollowLog", SD_BUS_ARGS("s", name, "a{sv}", options), SD_BUS_RESULT("u", id),
+                                method_follow_log, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ReadLog", SD_BUS_ARGS("u", id), SD_BUS_RESULT("a(tss)", lines, "s", cursor),
+                                method_read_log, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("UnfollowLog", SD_BUS_ARGS("u", id), SD_BUS_NO_RESULT, method_unfollow_log,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS("StatusReported",
+                                SD_BUS_ARGS("s", name, "s", status, "s", message, "t", timestamp_usec), 0),
         SD_BUS_VTABLE_END,
 };
 
@@ -337,16 +288,8 @@ int manager_bus_setup(Manager *m)
 
 int manager_emit_status_reported(Manager *m, const Service *s)
 {
-        return sd_bus_emit_signal(
-                m->agent.bus,
-                AGENT_PATH,
-                AGENT_MANAGER_INTERFACE,
-                "StatusReported",
-                "ssst",
-                s->slug,
-                strempty(status_to_string(s->status)),
-                s->message,
-                s->status_timestamp);
+        return sd_bus_emit_signal(m->agent.bus, AGENT_PATH, AGENT_MANAGER_INTERFACE, "StatusReported", "ssst", s->slug,
+                                  strempty(status_to_string(s->status)), s->message, s->status_timestamp);
 }
 
 int manager_bus_emit(Manager *m)
@@ -356,8 +299,7 @@ int manager_bus_emit(Manager *m)
         size_t n = 0;
         int r;
 
-        HASH_ITER(hh, m->agent.services, s, tmp)
-        {
+        HASH_ITER(hh, m->agent.services, s, tmp) {
                 r = service_emit_changes(s);
                 if (r < 0)
                         return r;
@@ -369,5 +311,6 @@ int manager_bus_emit(Manager *m)
         if (m->shutting_down_dirty)
                 names[n++] = (char *) "ShuttingDown";
         m->overall_dirty = m->counts_dirty = m->shutting_down_dirty = false;
-        return n == 0 ? 0 : sd_bus_emit_properties_changed_strv(m->agent.bus, AGENT_PATH, AGENT_MANAGER_INTERFACE, names);
+        return n == 0 ? 0 :
+                        sd_bus_emit_properties_changed_strv(m->agent.bus, AGENT_PATH, AGENT_MANAGER_INTERFACE, names);
 }

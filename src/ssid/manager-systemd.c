@@ -114,8 +114,7 @@ static int on_hints(sd_event_source *source, uint64_t usec, void *userdata)
                         log_warning_errno(r, "Cannot read which timers are enabled");
                 r = dependencies_update(&m->agent);
         }
-        HASH_ITER(hh, m->agent.services, s, tmp)
-        {
+        HASH_ITER(hh, m->agent.services, s, tmp) {
                 if (!timers || !s->next_run_hinted)
                         continue;
                 s->next_run_hinted = false;
@@ -132,7 +131,8 @@ static int hint(Manager *m)
         int r, enabled = SD_EVENT_OFF;
 
         if (!m->hints)
-                return sd_event_add_time_relative(m->agent.event, &m->hints, CLOCK_MONOTONIC, HINT_DELAY_USEC, 0, on_hints, m);
+                return sd_event_add_time_relative(m->agent.event, &m->hints, CLOCK_MONOTONIC, HINT_DELAY_USEC, 0,
+                                                  on_hints, m);
         r = sd_event_source_get_enabled(m->hints, &enabled);
         if (r < 0 || enabled != SD_EVENT_OFF)
                 return r;
@@ -168,7 +168,8 @@ static int query_all(Manager *m)
         int r;
 
         if (!m->query)
-                r = sd_event_add_time_relative(m->agent.event, &m->query, CLOCK_MONOTONIC, QUERY_DELAY_USEC, 0, on_query, m);
+                r = sd_event_add_time_relative(m->agent.event, &m->query, CLOCK_MONOTONIC, QUERY_DELAY_USEC, 0,
+                                               on_query, m);
         else {
                 r = sd_event_source_set_time_relative(m->query, QUERY_DELAY_USEC);
                 if (r >= 0)
@@ -222,7 +223,8 @@ static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error 
         Manager *m = userdata;
         const char *job;
 
-        if (bus_owner_sent(m->agent.systemd, message) && sd_bus_message_read(message, "uoss", NULL, &job, NULL, NULL) >= 0) {
+        if (bus_owner_sent(m->agent.systemd, message) &&
+            sd_bus_message_read(message, "uoss", NULL, &job, NULL, NULL) >= 0) {
                 operation_job_hint(&m->agent, job);
                 test_runs_job_hint(&m->agent, job);
         }
@@ -295,8 +297,8 @@ static int ask_preparing(Manager *m)
         m->preparing_again = m->preparing_call;
         if (m->preparing_call)
                 return 0;
-        r = sd_bus_message_new_method_call(
-                m->agent.bus, &call, LOGIND_NAME, "/org/freedesktop/login1", "org.freedesktop.DBus.Properties", "Get");
+        r = sd_bus_message_new_method_call(m->agent.bus, &call, LOGIND_NAME, "/org/freedesktop/login1",
+                                           "org.freedesktop.DBus.Properties", "Get");
         if (r < 0)
                 return r;
         r = sd_bus_message_set_auto_start(call, false);
@@ -336,16 +338,8 @@ static int watch_logind(Manager *m)
 {
         int r;
 
-        r = sd_bus_match_signal_async(
-                m->agent.bus,
-                NULL,
-                LOGIND_NAME,
-                "/org/freedesktop/login1",
-                LOGIND_NAME ".Manager",
-                "PrepareForShutdown",
-                on_prepare_for_shutdown,
-                NULL,
-                m);
+        r = sd_bus_match_signal_async(m->agent.bus, NULL, LOGIND_NAME, "/org/freedesktop/login1",
+                                      LOGIND_NAME ".Manager", "PrepareForShutdown", on_prepare_for_shutdown, NULL, m);
         return r < 0 ? r : bus_owner_new(m->agent.bus, LOGIND_NAME, on_logind, m, &m->logind);
 }
 
@@ -364,27 +358,17 @@ int manager_watch_systemd(Manager *m)
         int r;
 
         for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-                r = sd_bus_match_signal_async(
-                        m->agent.bus,
-                        NULL,
-                        "org.freedesktop.systemd1",
-                        "/org/freedesktop/systemd1",
-                        "org.freedesktop.systemd1.Manager",
-                        signals[i].signal,
-                        signals[i].handler,
-                        on_installed,
-                        m);
+                r = sd_bus_match_signal_async(m->agent.bus, NULL, "org.freedesktop.systemd1",
+                                              "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                                              signals[i].signal, signals[i].handler, on_installed, m);
                 if (r < 0)
                         return r;
         }
         r = sd_bus_add_match_async(
-                m->agent.bus,
-                NULL,
+                m->agent.bus, NULL,
                 "type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.DBus.Properties',"
                 "member='PropertiesChanged',path_namespace='" SYSTEMD_UNIT_PATH "',arg0='" TIMER_INTERFACE "'",
-                on_timer_changed,
-                on_installed,
-                m);
+                on_timer_changed, on_installed, m);
         if (r < 0)
                 return r;
         r = bus_owner_new(m->agent.bus, "org.freedesktop.systemd1", on_systemd, m, &m->agent.systemd);

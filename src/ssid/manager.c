@@ -141,8 +141,7 @@ static void update_totals(Manager *m)
         unsigned counts[_STATUS_MAX] = {};
         Service *s, *tmp;
 
-        HASH_ITER(hh, m->agent.services, s, tmp)
-        {
+        HASH_ITER(hh, m->agent.services, s, tmp) {
                 if (s->status < 0)
                         continue;
                 counts[s->status]++;
@@ -218,10 +217,10 @@ static int rescan_one(Manager *m, const char *slug)
         r = service_load(&m->agent, slug, &loaded);
         if (r == -ENOENT) {
                 if ((s || !m->announced) && service_has_rest(slug))
-                        log_warning("Files of service %s were removed, but not all: \"ssictl remove %s\" removes the rest, "
-                                    "\"ssictl add\" mends it.",
-                                    slug,
-                                    slug);
+                        log_warning(
+                                "Files of service %s were removed, but not all: \"ssictl remove %s\" removes the rest, "
+                                "\"ssictl add\" mends it.",
+                                slug, slug);
                 if (s) {
                         remove_service(m, s);
                         update_totals(m);
@@ -435,10 +434,13 @@ static void on_recovered(const char *slug, bool removed, void *userdata)
         const char *interface = "org.freedesktop.systemd1.Manager";
         Manager *m = userdata;
 
-        log_notice("Finished an interrupted change of service %s: it is %s.", slug, removed ? "not installed" : "as it was before");
+        log_notice("Finished an interrupted change of service %s: it is %s.", slug,
+                   removed ? "not installed" : "as it was before");
         if (removed && timer) {
-                (void) sd_bus_call_method(m->agent.bus, name, path, interface, "DisableUnitFiles", NULL, NULL, "asb", 1, timer, 0);
-                (void) sd_bus_call_method(m->agent.bus, name, path, interface, "StopUnit", NULL, NULL, "ss", timer, "replace");
+                (void) sd_bus_call_method(m->agent.bus, name, path, interface, "DisableUnitFiles", NULL, NULL, "asb", 1,
+                                          timer, 0);
+                (void) sd_bus_call_method(m->agent.bus, name, path, interface, "StopUnit", NULL, NULL, "ss", timer,
+                                          "replace");
         }
         (void) sd_bus_call_method(m->agent.bus, name, path, interface, "Reload", NULL, NULL, NULL);
 }

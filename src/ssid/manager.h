@@ -12,7 +12,7 @@
 #define SERVICES_MAX 4096
 
 typedef struct Manager {
-        Agent agent; /* the first member: the ops find the manager by it */
+        Agent agent;      /* the first member: the ops find the manager by it */
         BusOwner *logind; /* whose signals count */
         JournalFollow *follow;
 

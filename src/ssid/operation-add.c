@@ -10,7 +10,10 @@
 static bool foreign_unit_exists(const char *unit)
 {
         static const char *const dirs[] = {
-                "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system",
+                "/run/systemd/system",
+                "/usr/local/lib/systemd/system",
+                "/usr/lib/systemd/system",
+                "/lib/systemd/system",
         };
 
         if (unit_file_find(unit) == UNIT_FILE_FOREIGN)
@@ -68,8 +71,9 @@ static bool is_installed(const Operation *o, const char *service, const char *ti
         size_t n;
 
         return o->existed && o->was_enabled && service_read_script(o->slug, &script, &n) >= 0 &&
-                n == strlen(o->content) && memcmp(script, o->content, n) == 0 && unit_is(o->unit, service) &&
-                unit_is(o->timer, timer) && asprintf(&path, SSI_SCRIPT_DIR "/%s", o->slug) >= 0 && access(path, X_OK) >= 0;
+               n == strlen(o->content) && memcmp(script, o->content, n) == 0 && unit_is(o->unit, service) &&
+               unit_is(o->timer, timer) && asprintf(&path, SSI_SCRIPT_DIR "/%s", o->slug) >= 0 &&
+               access(path, X_OK) >= 0;
 }
 
 /* Nothing is written when all of it is there; only what was stopped by hand is started. */
@@ -110,15 +114,11 @@ static void check(Operation *o, const Metadata *m)
 
                 sd_bus_error_setf(&o->error, AGENT_ERROR_INVALID_SCRIPT, "%s", strempty(problems));
         } else if (o->existed && !o->options.replace)
-                sd_bus_error_setf(
-                        &o->error,
-                        AGENT_ERROR_ALREADY_EXISTS,
-                        "Service \"%s\" is already installed; remove it first, or use --replace.",
-                        o->slug);
+                sd_bus_error_setf(&o->error, AGENT_ERROR_ALREADY_EXISTS,
+                                  "Service \"%s\" is already installed; remove it first, or use --replace.", o->slug);
         else if (!o->existed && (foreign_unit_exists(o->unit) || foreign_unit_exists(o->timer)))
                 sd_bus_error_setf(
-                        &o->error,
-                        AGENT_ERROR_ALREADY_EXISTS,
+                        &o->error, AGENT_ERROR_ALREADY_EXISTS,
                         "A unit named ssi-%s that is not a service-script already exists; give the script another name.",
                         o->slug);
 }
@@ -151,15 +151,8 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
 
 static int step_validate(Operation *o)
 {
-        return validation_start(
-                o->agent->event,
-                TAKE_PTR(o->metadata),
-                o->content,
-                strlen(o->content),
-                true,
-                on_validated,
-                o,
-                &o->validation);
+        return validation_start(o->agent->event, TAKE_PTR(o->metadata), o->content, strlen(o->content), true,
+                                on_validated, o, &o->validation);
 }
 
 /* What one of the same name has left that was removed by hand. */
@@ -193,8 +186,11 @@ static int answer(Operation *o, const Service *s)
 
         r = sd_bus_message_new_method_return(o->request, &reply);
         if (r >= 0)
-                r = sd_bus_message_append(
-                        reply, "oss", s->path, o->unchanged ? "unchanged" : o->existed ? "replaced" : "added", o->invocation_id);
+                r = sd_bus_message_append(reply, "oss", s->path,
+                                          o->unchanged ? "unchanged" :
+                                          o->existed   ? "replaced" :
+                                                         "added",
+                                          o->invocation_id);
         if (r >= 0)
                 r = metadata_append_problems(reply, o->metadata);
         return r < 0 ? r : sd_bus_message_send(reply);
@@ -218,7 +214,8 @@ static int step_commit(Operation *o)
         service_set_next_run(s, o->next_run);
         service_set_timeout(s, o->timeout);
         if (!o->unchanged)
-                log_info("%s service %s (%s) version %s.", o->existed ? "Replaced" : "Added", s->slug, s->title, strempty(s->metadata[METADATA_VERSION]));
+                log_info("%s service %s (%s) version %s.", o->existed ? "Replaced" : "Added", s->slug, s->title,
+                         strempty(s->metadata[METADATA_VERSION]));
         r = answer(o, s);
         if (r < 0)
                 log_warning_errno(r, "Cannot answer a request");
@@ -243,18 +240,12 @@ static bool undo(Operation *o)
         return true;
 }
 
-int operation_add(
-        Agent *a,
-        sd_bus_message *request,
-        const char *filename,
-        const char *content,
-        Metadata *metadata_taken,
-        const AddOptions *options,
-        sd_bus_error *error)
+int operation_add(Agent *a, sd_bus_message *request, const char *filename, const char *content,
+                  Metadata *metadata_taken, const AddOptions *options, sd_bus_error *error)
 {
         static const step_t steps[] = {
-                step_validate,     step_enable, step_reload, step_clean_new_timer, step_start_timer,
-                step_get_next_run, step_get_timeout, step_run, step_commit, NULL,
+                step_validate,     step_enable,      step_reload, step_clean_new_timer, step_start_timer,
+                step_get_next_run, step_get_timeout, step_run,    step_commit,          NULL,
         };
         static const OperationKind kind = {
                 .verb = "install",

@@ -89,8 +89,15 @@ static bool undo_removal(Operation *o)
 int operation_remove(Agent *a, sd_bus_message *request, const char *slug, sd_bus_error *error)
 {
         static const step_t steps[] = {
-                step_begin_removal, step_stop_timer_and_wait, step_clean_timer, step_put_files_aside, step_disable,
-                step_stop_service,  step_reload,              step_removed,     NULL,
+                step_begin_removal,
+                step_stop_timer_and_wait,
+                step_clean_timer,
+                step_put_files_aside,
+                step_disable,
+                step_stop_service,
+                step_reload,
+                step_removed,
+                NULL,
         };
         static const OperationKind kind = {
                 .verb = "remove",
@@ -121,11 +128,8 @@ static int step_timer_still_there(Operation *o)
 
         if (r <= 0 || unit_file_find(o->timer) != UNIT_FILE_NONE)
                 return r;
-        sd_bus_error_setf(
-                &o->error,
-                AGENT_ERROR_CHANGE_FAILED,
-                "%s no longer exists; install the script again (ssictl add --replace).",
-                o->timer);
+        sd_bus_error_setf(&o->error, AGENT_ERROR_CHANGE_FAILED,
+                          "%s no longer exists; install the script again (ssictl add --replace).", o->timer);
         operation_refuse(o);
         return 0;
 }
@@ -165,15 +169,23 @@ static bool undo_change(Operation *o)
 int operation_set_enabled(Agent *a, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error)
 {
         static const step_t steps_enable[] = {
-                step_timer_still_there, step_enable, step_reload, step_start_timer, step_get_next_run, step_enabled, NULL,
+                step_timer_still_there, step_enable,  step_reload, step_start_timer,
+                step_get_next_run,      step_enabled, NULL,
         };
         /* Waits: while the timer is being stopped, systemd goes on telling its next elapse. */
         static const step_t steps_disable[] = {
-                step_still_there, step_disable, step_reload, step_stop_timer_and_wait, step_get_next_run, step_disabled, NULL,
+                step_still_there,  step_disable,  step_reload, step_stop_timer_and_wait,
+                step_get_next_run, step_disabled, NULL,
         };
         static const OperationKind kinds[] = {
-                { .verb = "disable", .error_name = AGENT_ERROR_CHANGE_FAILED, .steps = steps_disable, .undo = undo_change },
-                { .verb = "enable", .error_name = AGENT_ERROR_CHANGE_FAILED, .steps = steps_enable, .undo = undo_change },
+                { .verb = "disable",
+                  .error_name = AGENT_ERROR_CHANGE_FAILED,
+                  .steps = steps_disable,
+                  .undo = undo_change },
+                { .verb = "enable",
+                  .error_name = AGENT_ERROR_CHANGE_FAILED,
+                  .steps = steps_enable,
+                  .undo = undo_change },
         };
 
         return enqueue(a, kinds + enable, request, slug, error);

@@ -37,8 +37,8 @@ static void on_done(int r, void *userdata)
 
         o->job = systemd_job_free(o->job);
         if (r >= 0)
-                r = systemd_query_unit_property(o->agent->queries, o->timer, "org.freedesktop.systemd1.Unit", "ActiveState",
-                                                on_state, o, &o->query);
+                r = systemd_query_unit_property(o->agent->queries, o->timer, "org.freedesktop.systemd1.Unit",
+                                                "ActiveState", on_state, o, &o->query);
         if (r == -ETIMEDOUT)
                 fail(o, "is not done within 90 seconds");
         else if (r < 0)
@@ -57,8 +57,8 @@ static int on_job_queued(sd_bus_message *reply, void *userdata, sd_bus_error *re
         o->slot = sd_bus_slot_unref(o->slot);
         r = sd_bus_message_read(reply, "o", &job);
         if (r >= 0)
-                r = systemd_job_new(
-                        o->agent->event, o->agent->queries, o->timer, job, TIMEOUT_USEC, on_done, o, &o->job);
+                r = systemd_job_new(o->agent->event, o->agent->queries, o->timer, job, TIMEOUT_USEC, on_done, o,
+                                    &o->job);
         if (r < 0)
                 operation_fail_errno(o, r);
         return 0;

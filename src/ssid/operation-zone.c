@@ -42,8 +42,8 @@ static void give_up(Operation *o, const Service *s, int error)
 {
         Service *i, *tmp;
 
-        log_warning_errno(
-                error, "Cannot rewrite the timers of service %s and those after it for this host's time zone", s->slug);
+        log_warning_errno(error, "Cannot rewrite the timers of service %s and those after it for this host's time zone",
+                          s->slug);
         HASH_ITER(hh, o->agent->services, i, tmp)
                 i->zone_checked = true;
 }
@@ -94,8 +94,7 @@ static int step_look(Operation *o)
         Service *s, *tmp;
         unsigned n = 0;
 
-        HASH_ITER(hh, o->agent->services, s, tmp)
-        {
+        HASH_ITER(hh, o->agent->services, s, tmp) {
                 _cleanup_free_ char *schedule = NULL;
                 int r;
 

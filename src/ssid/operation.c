@@ -36,13 +36,8 @@ Operation *operation_next(Operation *o)
         return o->next;
 }
 
-int operation_new(
-        Agent *a,
-        const OperationKind *kind,
-        sd_bus_message *request,
-        const char *slug,
-        sd_bus_error *error,
-        Operation **ret)
+int operation_new(Agent *a, const OperationKind *kind, sd_bus_message *request, const char *slug, sd_bus_error *error,
+                  Operation **ret)
 {
         _cleanup_(operation_freep) Operation *o = NULL;
         unsigned n;
@@ -50,8 +45,8 @@ int operation_new(
 
         DL_COUNT(a->operations, i, n);
         if (n >= OPERATIONS_MAX && request)
-                return sd_bus_error_set(
-                        error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many changes are waiting; try again in a moment.");
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many changes are waiting; try again in a moment.");
         o = calloc(1, sizeof(*o));
         if (!o)
                 return -ENOMEM;
@@ -124,15 +119,11 @@ static void refuse_failed(Operation *o)
         _cleanup_(sd_bus_error_free) sd_bus_error e = o->error;
 
         o->error = SD_BUS_ERROR_NULL;
-        sd_bus_error_setf(
-                &o->error,
-                e.name,
-                "%s. %s%s",
-                e.message,
-                o->undo_failed ? "Not everything could be restored, see \"journalctl -u ssid\". " :
-                o->undoing     ? "Nothing has changed. " :
-                                 "",
-                o->advice);
+        sd_bus_error_setf(&o->error, e.name, "%s. %s%s", e.message,
+                          o->undo_failed ? "Not everything could be restored, see \"journalctl -u ssid\". " :
+                          o->undoing     ? "Nothing has changed. " :
+                                           "",
+                          o->advice);
         operation_refuse(o);
 }
 
@@ -175,14 +166,8 @@ static void operation_fail(Operation *o, const sd_bus_error *error, const char *
                 return;
         }
         o->advice = advice;
-        sd_bus_error_setf(
-                &o->error,
-                o->kind->error_name,
-                "Cannot %s service \"%s\": %.*s",
-                o->kind->verb,
-                o->slug,
-                (int) (strlen(text) - (endswith(text, ".") ? 1 : 0)),
-                text);
+        sd_bus_error_setf(&o->error, o->kind->error_name, "Cannot %s service \"%s\": %.*s", o->kind->verb, o->slug,
+                          (int) (strlen(text) - (endswith(text, ".") ? 1 : 0)), text);
         o->undoing = true;
         if (o->kind->undo && o->kind->undo(o))
                 operation_continue(o);
@@ -192,11 +177,10 @@ static void operation_fail(Operation *o, const sd_bus_error *error, const char *
 
 void operation_fail_systemd(Operation *o, const sd_bus_error *error)
 {
-        operation_fail(
-                o,
-                error,
-                o->steps[-1] == step_reload ? "Try again when \"systemctl daemon-reload\" works." :
-                                              "Try again when systemd allows it; \"journalctl -b _PID=1\" may say why.");
+        operation_fail(o, error,
+                       o->steps[-1] == step_reload ?
+                               "Try again when \"systemctl daemon-reload\" works." :
+                               "Try again when systemd allows it; \"journalctl -b _PID=1\" may say why.");
 }
 
 /* From writing files, mostly. */
@@ -268,14 +252,14 @@ int step_reload(Operation *o)
 
 int step_enable(Operation *o)
 {
-        return systemd_call_async(
-                o->agent->bus, "EnableUnitFiles", operation_on_step_reply, o, &o->slot, "asbb", 1, o->timer, false, true);
+        return systemd_call_async(o->agent->bus, "EnableUnitFiles", operation_on_step_reply, o, &o->slot, "asbb", 1,
+                                  o->timer, false, true);
 }
 
 int step_disable(Operation *o)
 {
-        return systemd_call_async(
-                o->agent->bus, "DisableUnitFiles", operation_on_step_reply, o, &o->slot, "asb", 1, o->timer, false);
+        return systemd_call_async(o->agent->bus, "DisableUnitFiles", operation_on_step_reply, o, &o->slot, "asb", 1,
+                                  o->timer, false);
 }
 
 static int call_unit(Operation *o, const char *member, const char *unit)
@@ -304,8 +288,7 @@ static int on_cleaned(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
  * time between. Only an inactive timer can be cleaned, while its file is there. */
 int step_clean_timer(Operation *o)
 {
-        return systemd_call_async(
-                o->agent->bus, "CleanUnit", on_cleaned, o, &o->slot, "sas", o->timer, 1, "state");
+        return systemd_call_async(o->agent->bus, "CleanUnit", on_cleaned, o, &o->slot, "sas", o->timer, 1, "state");
 }
 
 int step_stop_service(Operation *o)
@@ -339,25 +322,13 @@ static int on_timeout(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
 /* Known before the answer, so that the caller can say it. */
 int step_get_next_run(Operation *o)
 {
-        return systemd_query_unit_property(
-                o->agent->queries,
-                o->timer,
-                "org.freedesktop.systemd1.Timer",
-                "NextElapseUSecRealtime",
-                on_next_run,
-                o,
-                &o->query);
+        return systemd_query_unit_property(o->agent->queries, o->timer, "org.freedesktop.systemd1.Timer",
+                                           "NextElapseUSecRealtime", on_next_run, o, &o->query);
 }
 
 /* Likewise: drop-ins may say another than the script. */
 int step_get_timeout(Operation *o)
 {
-        return systemd_query_unit_property(
-                o->agent->queries,
-                o->unit,
-                "org.freedesktop.systemd1.Service",
-                "TimeoutStartUSec",
-                on_timeout,
-                o,
-                &o->query);
+        return systemd_query_unit_property(o->agent->queries, o->unit, "org.freedesktop.systemd1.Service",
+                                           "TimeoutStartUSec", on_timeout, o, &o->query);
 }

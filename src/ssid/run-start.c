@@ -48,7 +48,8 @@ static void answer(RunStart *s, const char *invocation_id)
 
 static void ask(RunStart *s, const char *property, sd_bus_message_handler_t callback)
 {
-        if (systemd_query_unit_property(s->agent->queries, s->unit, UNIT_INTERFACE, property, callback, s, &s->query) < 0)
+        if (systemd_query_unit_property(s->agent->queries, s->unit, UNIT_INTERFACE, property, callback, s, &s->query) <
+            0)
                 answer(s, "");
 }
 
@@ -179,7 +180,8 @@ static void answer_request(const char *invocation_id, const sd_bus_error *error,
         else
                 r = sd_bus_reply_method_errorf(
                         request, AGENT_ERROR_RUN_FAILED,
-                        "systemd did not start it: %s \"systemctl status\" of its unit may say why.", error->message ?: error->name);
+                        "systemd did not start it: %s \"systemctl status\" of its unit may say why.",
+                        error->message ?: error->name);
         if (r < 0)
                 log_warning_errno(r, "Cannot answer a request");
 }

@@ -131,14 +131,8 @@ static bool read_elapse(const char *output, const char *label, time_t *ret)
         struct tm tm = {};
         int year, mon;
 
-        if (!s || sscanf(s + strlen(label),
-                         " %*3s %d-%d-%d %d:%d:%d",
-                         &year,
-                         &mon,
-                         &tm.tm_mday,
-                         &tm.tm_hour,
-                         &tm.tm_min,
-                         &tm.tm_sec) != 6)
+        if (!s || sscanf(s + strlen(label), " %*3s %d-%d-%d %d:%d:%d", &year, &mon, &tm.tm_mday, &tm.tm_hour,
+                         &tm.tm_min, &tm.tm_sec) != 6)
                 return false;
         tm.tm_year = year - 1900;
         tm.tm_mon = mon - 1;

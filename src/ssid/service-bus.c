@@ -126,11 +126,10 @@ static int method_get_script(sd_bus_message *message, void *userdata, sd_bus_err
         if (r < 0)
                 return bus_read_failed(SSI_SCRIPT_DIR, r, error);
         if (strlen(content) != n || !utf8_is_valid(content, n))
-                return sd_bus_error_setf(
-                        error,
-                        AGENT_ERROR_INVALID_SCRIPT,
-                        SSI_SCRIPT_DIR "/%s was edited and is no longer valid UTF-8; install it again (--replace).",
-                        s->slug);
+                return sd_bus_error_setf(error, AGENT_ERROR_INVALID_SCRIPT,
+                                         SSI_SCRIPT_DIR
+                                         "/%s was edited and is no longer valid UTF-8; install it again (--replace).",
+                                         s->slug);
         return sd_bus_reply_method_return(message, "s", content);
 }
 
@@ -140,16 +139,10 @@ static int append_run(sd_bus_message *reply, const RunEvent *e)
 
         if (!sd_id128_is_null(e->invocation_id))
                 sd_id128_to_string(e->invocation_id, id);
-        return sd_bus_message_append(
-                reply,
-                "(tssssts)",
-                e->timestamp,
-                strempty(status_to_string(e->status)),
-                strempty(e->message),
-                e->error == RUN_ERROR_NONE ? "" : run_error_kind_to_string(e->error),
-                strempty(e->detail),
-                e->duration,
-                id);
+        return sd_bus_message_append(reply, "(tssssts)", e->timestamp, strempty(status_to_string(e->status)),
+                                     strempty(e->message),
+                                     e->error == RUN_ERROR_NONE ? "" : run_error_kind_to_string(e->error),
+                                     strempty(e->detail), e->duration, id);
 }
 
 static int append_runs(sd_bus_message *reply, const RunEvent *events, size_t n)
@@ -230,31 +223,22 @@ static const sd_bus_vtable service_vtable[] = {
         SD_BUS_PROPERTY("LastRunCPUUSec", "t", NULL, offsetof(Service, last_run_cpu), EMITS),
         SD_BUS_PROPERTY("LastRunMemoryPeakBytes", "t", NULL, offsetof(Service, last_run_memory_peak), EMITS),
         SD_BUS_PROPERTY("NextRunUSec", "t", NULL, offsetof(Service, next_run), EMITS),
-        SD_BUS_METHOD_WITH_ARGS(
-                "Run", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", invocation_id), method_run, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Run", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", invocation_id), method_run,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Enable", NULL, NULL, method_enable, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Disable", NULL, NULL, method_disable, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Remove", NULL, NULL, method_remove, SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "GetScript",
-                SD_BUS_NO_ARGS,
-                SD_BUS_RESULT("s", content),
-                method_get_script,
-                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_METHOD_WITH_ARGS(
-                "GetHistory",
-                SD_BUS_ARGS("u", limit),
-                SD_BUS_RESULT("a(tssssts)", runs),
-                method_get_history,
-                SD_BUS_VTABLE_UNPRIVILEGED),
-        SD_BUS_SIGNAL_WITH_ARGS(
-                "StatusChanged",
-                SD_BUS_ARGS("s", old_status, "s", new_status, "s", message, "t", timestamp_usec),
-                0),
+        SD_BUS_METHOD_WITH_ARGS("GetScript", SD_BUS_NO_ARGS, SD_BUS_RESULT("s", content), method_get_script,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetHistory", SD_BUS_ARGS("u", limit), SD_BUS_RESULT("a(tssssts)", runs),
+                                method_get_history, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_SIGNAL_WITH_ARGS("StatusChanged",
+                                SD_BUS_ARGS("s", old_status, "s", new_status, "s", message, "t", timestamp_usec), 0),
         SD_BUS_VTABLE_END,
 };
 
-static int find_service(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret, sd_bus_error *error)
+static int find_service(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret,
+                        sd_bus_error *error)
 {
         _cleanup_free_ char *slug = NULL;
         Agent *a = userdata;
@@ -281,8 +265,7 @@ static int enumerate_services(sd_bus *bus, const char *prefix, void *userdata, c
         nodes = calloc(a->n_services + 1, sizeof(*nodes));
         if (!nodes)
                 return -ENOMEM;
-        HASH_ITER(hh, a->services, s, tmp)
-        {
+        HASH_ITER(hh, a->services, s, tmp) {
                 nodes[i] = strdup(s->path);
                 if (!nodes[i]) {
                         while (i > 0)
@@ -300,8 +283,8 @@ int service_bus_setup(Agent *a)
 {
         int r;
 
-        r = sd_bus_add_fallback_vtable(
-                a->bus, NULL, AGENT_SERVICE_PATH, AGENT_SERVICE_INTERFACE, service_vtable, find_service, a);
+        r = sd_bus_add_fallback_vtable(a->bus, NULL, AGENT_SERVICE_PATH, AGENT_SERVICE_INTERFACE, service_vtable,
+                                       find_service, a);
         if (r < 0)
                 return r;
         return sd_bus_add_node_enumerator(a->bus, NULL, AGENT_SERVICE_PATH, enumerate_services, a);
@@ -324,14 +307,7 @@ int service_emit_changes(Service *s)
 
 int service_emit_status_changed(Service *s, Status old)
 {
-        return sd_bus_emit_signal(
-                s->agent->bus,
-                s->path,
-                AGENT_SERVICE_INTERFACE,
-                "StatusChanged",
-                "ssst",
-                strempty(status_to_string(old)),
-                strempty(status_to_string(s->status)),
-                s->message,
-                s->status_timestamp);
+        return sd_bus_emit_signal(s->agent->bus, s->path, AGENT_SERVICE_INTERFACE, "StatusChanged", "ssst",
+                                  strempty(status_to_string(old)), strempty(status_to_string(s->status)), s->message,
+                                  s->status_timestamp);
 }

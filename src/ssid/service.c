@@ -314,8 +314,8 @@ static int query_cost(Service *s)
         if (r < 0 || s->agent->no_memory_peak)
                 return r;
         s->memory_peak_query = systemd_query_free(s->memory_peak_query);
-        return systemd_query_unit_property(
-                q, s->unit, interface, "MemoryPeak", on_memory_peak, s, &s->memory_peak_query);
+        return systemd_query_unit_property(q, s->unit, interface, "MemoryPeak", on_memory_peak, s,
+                                           &s->memory_peak_query);
 }
 
 int service_apply_run(Service *s, const RunEvent *e, bool announce)
@@ -407,6 +407,6 @@ int service_query_units(Service *s)
         if (r < 0)
                 return r;
         s->timeout_query = systemd_query_free(s->timeout_query);
-        return systemd_query_unit_property(
-                s->agent->queries, s->unit, "org.freedesktop.systemd1.Service", "TimeoutStartUSec", on_timeout, s, &s->timeout_query);
+        return systemd_query_unit_property(s->agent->queries, s->unit, "org.freedesktop.systemd1.Service",
+                                           "TimeoutStartUSec", on_timeout, s, &s->timeout_query);
 }

@@ -43,17 +43,17 @@ struct Service {
         char *unit, *timer;
 
         char *title, *schedule, *user, *labels, *watches; /* never NULL once loaded */
-        char *metadata[_METADATA_KEY_MAX]; /* of the passive keys; NULL when not given */
-        char *depends_on; /* slugs, as watches; never NULL */
-        uint64_t timeout_usec; /* USEC_INFINITY when unknown */
-        int enabled; /* an int, as D-Bus booleans are read */
+        char *metadata[_METADATA_KEY_MAX];                /* of the passive keys; NULL when not given */
+        char *depends_on;                                 /* slugs, as watches; never NULL */
+        uint64_t timeout_usec;                            /* USEC_INFINITY when unknown */
+        int enabled;                                      /* an int, as D-Bus booleans are read */
 
         Status status; /* _STATUS_INVALID before the first result */
         char *message;
         uint64_t status_timestamp; /* usec since the epoch, 0 for none; so the next ones */
         uint64_t last_run, next_run;
-        uint64_t last_run_duration;  /* usec, USEC_INFINITY when unknown */
-        const char *last_run_result; /* "", "success", or the kind of the execution error; static */
+        uint64_t last_run_duration;     /* usec, USEC_INFINITY when unknown */
+        const char *last_run_result;    /* "", "success", or the kind of the execution error; static */
         sd_id128_t last_run_invocation; /* SD_ID128_NULL when unknown */
         char *last_run_detail;
         uint64_t last_run_cpu;         /* usec, UINT64_MAX when unknown */
@@ -62,12 +62,12 @@ struct Service {
         uint32_t dirty; /* properties that changed since the last signal */
         struct sd_event_source *trigger;
         SystemdQuery *trigger_query;
-        uint64_t triggered;  /* when last, on the monotonic clock */
-        bool trigger_again;  /* when the run under way has ended */
+        uint64_t triggered; /* when last, on the monotonic clock */
+        bool trigger_again; /* when the run under way has ended */
 
-        bool next_run_hinted; /* systemd has changed the timer */
-        bool linked;    /* its timer is named in a target's folder */
-        bool seen;      /* by the scan under way */
+        bool next_run_hinted;            /* systemd has changed the timer */
+        bool linked;                     /* its timer is named in a target's folder */
+        bool seen;                       /* by the scan under way */
         bool zone_checked, zone_changed; /* by the look at the timers under way */
         SystemdQuery *next_run_query, *timeout_query, *cpu_query, *memory_peak_query;
         UT_hash_handle hh;

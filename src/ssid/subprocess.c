@@ -50,7 +50,8 @@ static int read_output(Subprocess *p)
                 char waste[4096];
                 ssize_t n;
 
-                n = room > 0 ? read(p->output_fd, p->output + p->n_output, room) : read(p->output_fd, waste, sizeof(waste));
+                n = room > 0 ? read(p->output_fd, p->output + p->n_output, room) :
+                               read(p->output_fd, waste, sizeof(waste));
                 if (n < 0)
                         return errno == EAGAIN ? 0 : -errno;
                 if (n == 0)
@@ -100,7 +101,8 @@ static void limit(int resource, rlim_t value)
 
 _Noreturn static void child(const char *const *argv, int in, int out)
 {
-        static char *const environment[] = { (char *) "LC_ALL=C", (char *) "TZ=UTC", (char *) "PATH=/usr/bin:/bin", NULL };
+        static char *const environment[] = { (char *) "LC_ALL=C", (char *) "TZ=UTC", (char *) "PATH=/usr/bin:/bin",
+                                             NULL };
         sigset_t none;
 
         sigemptyset(&none);
@@ -146,14 +148,8 @@ static int input_to_fd(const char *input, size_t n)
         return TAKE_FD(fd);
 }
 
-int subprocess_start(
-        sd_event *event,
-        const char *const *argv,
-        const char *input,
-        size_t input_len,
-        subprocess_done_t done,
-        void *userdata,
-        Subprocess **ret)
+int subprocess_start(sd_event *event, const char *const *argv, const char *input, size_t input_len,
+                     subprocess_done_t done, void *userdata, Subprocess **ret)
 {
         _cleanup_(subprocess_freep) Subprocess *p = NULL;
         _cleanup_close_ int in = -EBADF, out = -EBADF;

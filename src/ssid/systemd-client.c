@@ -15,8 +15,8 @@ int systemd_new_call(sd_bus *bus, const char *member, sd_bus_message **ret)
         return sd_bus_message_new_method_call(bus, ret, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_NAME ".Manager", member);
 }
 
-int systemd_send_async(
-        sd_bus *bus, sd_bus_message *call, sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret_slot)
+int systemd_send_async(sd_bus *bus, sd_bus_message *call, sd_bus_message_handler_t callback, void *userdata,
+                       sd_bus_slot **ret_slot)
 {
         int r = sd_bus_call_async(bus, ret_slot, call, callback, userdata, CALL_TIMEOUT_USEC);
 
@@ -44,14 +44,8 @@ int systemd_call_no_reply(sd_bus *bus, const char *member, const char *types, ..
         return MIN(r, 0);
 }
 
-int systemd_call_async(
-        sd_bus *bus,
-        const char *member,
-        sd_bus_message_handler_t callback,
-        void *userdata,
-        sd_bus_slot **ret_slot,
-        const char *types,
-        ...)
+int systemd_call_async(sd_bus *bus, const char *member, sd_bus_message_handler_t callback, void *userdata,
+                       sd_bus_slot **ret_slot, const char *types, ...)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         va_list ap;

@@ -44,8 +44,8 @@ static int look(SystemdJob *j)
 {
         if (j->query)
                 return 0;
-        return systemd_query_unit_property(
-                j->queries, j->unit, "org.freedesktop.systemd1.Unit", "Job", on_job, j, &j->query);
+        return systemd_query_unit_property(j->queries, j->unit, "org.freedesktop.systemd1.Unit", "Job", on_job, j,
+                                           &j->query);
 }
 
 static int on_time(sd_event_source *s, uint64_t usec, void *userdata)
@@ -62,15 +62,8 @@ static int on_time(sd_event_source *s, uint64_t usec, void *userdata)
         return 0;
 }
 
-int systemd_job_new(
-        sd_event *event,
-        SystemdQueries *queries,
-        const char *unit,
-        const char *job,
-        uint64_t timeout_usec,
-        systemd_job_done_t done,
-        void *userdata,
-        SystemdJob **ret)
+int systemd_job_new(sd_event *event, SystemdQueries *queries, const char *unit, const char *job, uint64_t timeout_usec,
+                    systemd_job_done_t done, void *userdata, SystemdJob **ret)
 {
         _cleanup_(systemd_job_freep) SystemdJob *j = NULL;
         uint64_t now;
@@ -79,15 +72,16 @@ int systemd_job_new(
         j = calloc(1, sizeof(*j));
         if (!j)
                 return -ENOMEM;
-        *j = (SystemdJob){ .queries = queries, .unit = strdup(unit), .job = strdup(job), .done = done, .userdata = userdata };
+        *j = (SystemdJob){
+                .queries = queries, .unit = strdup(unit), .job = strdup(job), .done = done, .userdata = userdata
+        };
         if (!j->unit || !j->job)
                 return -ENOMEM;
         r = sd_event_now(event, CLOCK_MONOTONIC, &now);
         if (r < 0)
                 return r;
         j->deadline = now + timeout_usec;
-        r = sd_event_add_time(
-                event, &j->timer, CLOCK_MONOTONIC, now + MIN(LOOK_USEC, timeout_usec), 0, on_time, j);
+        r = sd_event_add_time(event, &j->timer, CLOCK_MONOTONIC, now + MIN(LOOK_USEC, timeout_usec), 0, on_time, j);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(j);

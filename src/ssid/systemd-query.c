@@ -103,8 +103,8 @@ static int enqueue(SystemdQueries *q, const SystemdQuery *what, SystemdQuery **r
         return 0;
 }
 
-int systemd_query_new(
-        SystemdQueries *q, sd_bus_message *call, sd_bus_message_handler_t callback, void *userdata, SystemdQuery **ret)
+int systemd_query_new(SystemdQueries *q, sd_bus_message *call, sd_bus_message_handler_t callback, void *userdata,
+                      SystemdQuery **ret)
 {
         const SystemdQuery query = { .call = call, .callback = callback, .userdata = userdata };
         int r;
@@ -132,18 +132,13 @@ SystemdQuery *systemd_query_free(SystemdQuery *query)
         return NULL;
 }
 
-int systemd_query_property(
-        SystemdQueries *q,
-        const char *path,
-        const char *interface,
-        const char *property,
-        sd_bus_message_handler_t callback,
-        void *userdata,
-        SystemdQuery **ret)
+int systemd_query_property(SystemdQueries *q, const char *path, const char *interface, const char *property,
+                           sd_bus_message_handler_t callback, void *userdata, SystemdQuery **ret)
 {
         _cleanup_free_ char *copy = strdup(path);
         const SystemdQuery query = {
-                .path = copy, .interface = interface, .property = property, .callback = callback, .userdata = userdata };
+                .path = copy, .interface = interface, .property = property, .callback = callback, .userdata = userdata
+        };
         int r;
 
         if (!copy)
@@ -154,14 +149,8 @@ int systemd_query_property(
         return r;
 }
 
-int systemd_query_unit_property(
-        SystemdQueries *q,
-        const char *unit,
-        const char *interface,
-        const char *property,
-        sd_bus_message_handler_t callback,
-        void *userdata,
-        SystemdQuery **ret)
+int systemd_query_unit_property(SystemdQueries *q, const char *unit, const char *interface, const char *property,
+                                sd_bus_message_handler_t callback, void *userdata, SystemdQuery **ret)
 {
         _cleanup_free_ char *path = NULL;
         int r;

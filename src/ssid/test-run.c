@@ -43,7 +43,7 @@ struct TestRun {
 
         JournalFollow *follow;
         sd_event_source *answer_timer;
-        RunEvent result; /* has a cursor when it has come */
+        RunEvent result;         /* has a cursor when it has come */
         int exit_status, signal; /* negative when unknown */
         char *output[OUTPUT_LINES_MAX + 1];
         size_t n_output, output_bytes;
@@ -134,8 +134,8 @@ static int append_run(sd_bus_message *m, TestRun *t)
 
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0 && e->error != RUN_ERROR_NONE)
-                r = sd_bus_message_append(
-                        m, "{sv}{sv}", "error", "s", run_error_kind_to_string(e->error), "detail", "s", strempty(e->detail));
+                r = sd_bus_message_append(m, "{sv}{sv}", "error", "s", run_error_kind_to_string(e->error), "detail",
+                                          "s", strempty(e->detail));
         if (r >= 0 && e->duration != USEC_INFINITY)
                 r = sd_bus_message_append(m, "{sv}", "duration_usec", "t", e->duration);
         if (r >= 0 && t->exit_status >= 0)
@@ -173,7 +173,8 @@ static int on_answer(sd_event_source *s, uint64_t usec, void *userdata)
         int r;
 
         if (!t->result.cursor) {
-                test_run_fail(t, AGENT_ERROR_TEST_FAILED, "The script has run, but the journal does not say how it ended.");
+                test_run_fail(t, AGENT_ERROR_TEST_FAILED,
+                              "The script has run, but the journal does not say how it ended.");
                 return 0;
         }
         r = send_answer(t);
@@ -191,7 +192,8 @@ static int schedule_answer(TestRun *t)
         if (!t->ended)
                 return 0;
         if (!t->answer_timer)
-                return sd_event_add_time_relative(t->agent->event, &t->answer_timer, CLOCK_MONOTONIC, delay, 0, on_answer, t);
+                return sd_event_add_time_relative(t->agent->event, &t->answer_timer, CLOCK_MONOTONIC, delay, 0,
+                                                  on_answer, t);
         r = sd_event_source_set_time_relative(t->answer_timer, delay);
         return r < 0 ? r : sd_event_source_set_enabled(t->answer_timer, SD_EVENT_ONESHOT);
 }
@@ -203,9 +205,10 @@ static void on_job_done(int r, void *userdata)
 
         t->job = systemd_job_free(t->job);
         if (r == -ETIMEDOUT) {
-                test_run_fail(t, AGENT_ERROR_TIMED_OUT,
-                              "The script has not ended, though its timeout has passed. Try again; \"journalctl -b _PID=1\" may "
-                              "say why systemd does not end it.");
+                test_run_fail(
+                        t, AGENT_ERROR_TIMED_OUT,
+                        "The script has not ended, though its timeout has passed. Try again; \"journalctl -b _PID=1\" may "
+                        "say why systemd does not end it.");
                 return;
         }
         t->ended = r >= 0;
@@ -238,8 +241,7 @@ static void add_line(TestRun *t, const RunEntry *e)
         if (!line || tried_script_use_own_name(&t->script, &line) < 0) {
                 free(line);
                 cut = true;
-        }
-        else {
+        } else {
                 t->output[t->n_output++] = line;
                 t->output_bytes += strlen(line);
         }
@@ -277,7 +279,8 @@ static int on_event(RunEvent *e, void *userdata)
         run_event_done(&t->result);
         t->result = *e;
         *e = RUN_EVENT_INIT;
-        if ((r = tried_script_use_own_name(&t->script, &t->result.message)) < 0 || (r = tried_script_use_own_name(&t->script, &t->result.detail)) < 0)
+        if ((r = tried_script_use_own_name(&t->script, &t->result.message)) < 0 ||
+            (r = tried_script_use_own_name(&t->script, &t->result.detail)) < 0)
                 return r;
         return schedule_answer(t);
 }
@@ -411,13 +414,8 @@ static void on_caller(const char *owner, void *userdata)
                 test_run_stop(t);
 }
 
-int test_run_start(
-        Agent *a,
-        sd_bus_message *request,
-        const char *filename,
-        const char *content,
-        Metadata *metadata_taken,
-        sd_bus_error *error)
+int test_run_start(Agent *a, sd_bus_message *request, const char *filename, const char *content,
+                   Metadata *metadata_taken, sd_bus_error *error)
 {
         _cleanup_(metadata_freep) Metadata *metadata = metadata_taken;
         _cleanup_(test_run_freep) TestRun *t = NULL;
@@ -427,8 +425,8 @@ int test_run_start(
 
         DL_COUNT(a->tests, i, n);
         if (n >= TEST_RUNS_MAX)
-                return sd_bus_error_set(
-                        error, SD_BUS_ERROR_LIMITS_EXCEEDED, "Too many scripts are being tested; try again in a moment.");
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many scripts are being tested; try again in a moment.");
         t = calloc(1, sizeof(*t));
         if (!t)
                 return -ENOMEM;
@@ -443,7 +441,8 @@ int test_run_start(
         r = bus_owner_new(a->bus, sd_bus_message_get_sender(request), on_caller, t, &t->caller);
         if (r < 0)
                 return r;
-        r = validation_start(a->event, TAKE_PTR(metadata), content, strlen(content), true, on_validated, t, &t->validation);
+        r = validation_start(a->event, TAKE_PTR(metadata), content, strlen(content), true, on_validated, t,
+                             &t->validation);
         if (r < 0)
                 return r;
         DL_APPEND(a->tests, t);

@@ -91,7 +91,8 @@ static int append_words(sd_bus_message *m, const char *text, const char *type)
                 if (!word)
                         return -ENOMEM;
                 text += n;
-                r = streq(type, "s") ? sd_bus_message_append_basic(m, 's', word) : sd_bus_message_append_array(m, 'y', word, n);
+                r = streq(type, "s") ? sd_bus_message_append_basic(m, 's', word) :
+                                       sd_bus_message_append_array(m, 'y', word, n);
         }
         return r < 0 ? r : sd_bus_message_close_container(m);
 }

@@ -42,14 +42,12 @@ UnitGraph *unit_graph_free(UnitGraph *g)
 
         if (!g)
                 return NULL;
-        HASH_ITER(hh, g->watchers, w, wtmp)
-        {
+        HASH_ITER(hh, g->watchers, w, wtmp) {
                 HASH_DEL(g->watchers, w);
                 free(w->units.items);
                 free(w);
         }
-        HASH_ITER(hh, g->nodes, n, ntmp)
-        {
+        HASH_ITER(hh, g->nodes, n, ntmp) {
                 HASH_DEL(g->nodes, n);
                 free(n->name);
                 free(n->needs.items);

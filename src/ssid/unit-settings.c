@@ -6,14 +6,20 @@
 #include "unit-settings.h"
 #include "shared/journal/entry.h"
 
-#define UNIT(k, ...)    { .section = UNIT_SECTION_UNIT, .key = k, __VA_ARGS__ }
-#define SERVICE(k, ...) { .section = UNIT_SECTION_SERVICE, .key = k, __VA_ARGS__ }
-#define TEXT(t)         .type = UNIT_SETTING_TEXT, .text = (t)
-#define YES             .type = UNIT_SETTING_BOOL, .number = true
-#define USEC(n)         .type = UNIT_SETTING_USEC, .number = (n)
-#define WORDS(t)        .type = UNIT_SETTING_WORDS, .text = (t)
-#define FILTER(t)       .type = UNIT_SETTING_FILTER, .text = (t)
-#define MASK(t, n)      .type = UNIT_SETTING_MASK, .text = (t), .number = (n)
+#define UNIT(k, ...)                                                \
+        {                                                           \
+                .section = UNIT_SECTION_UNIT, .key = k, __VA_ARGS__ \
+        }
+#define SERVICE(k, ...)                                                \
+        {                                                              \
+                .section = UNIT_SECTION_SERVICE, .key = k, __VA_ARGS__ \
+        }
+#define TEXT(t)    .type = UNIT_SETTING_TEXT, .text = (t)
+#define YES        .type = UNIT_SETTING_BOOL, .number = true
+#define USEC(n)    .type = UNIT_SETTING_USEC, .number = (n)
+#define WORDS(t)   .type = UNIT_SETTING_WORDS, .text = (t)
+#define FILTER(t)  .type = UNIT_SETTING_FILTER, .text = (t)
+#define MASK(t, n) .type = UNIT_SETTING_MASK, .text = (t), .number = (n)
 
 static const UnitSetting unit_settings[] = {
         UNIT("Documentation", WORDS("man:ssi-service-script(7)")),
@@ -74,9 +80,9 @@ static const UnitSetting sandbox_unprivileged[] = {
 
 /* What root needs to look at everything, and to run a program as somebody else. */
 #define CAP(c) (UINT64_C(1) << (c))
-#define ROOT_CAPABILITIES                                                                                         \
-        (CAP(CAP_DAC_OVERRIDE) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_KILL) | CAP(CAP_SETGID) | CAP(CAP_SETUID) |   \
-         CAP(CAP_NET_BIND_SERVICE) | CAP(CAP_NET_ADMIN) | CAP(CAP_NET_RAW) | CAP(CAP_SYS_PTRACE) |                \
+#define ROOT_CAPABILITIES                                                                                       \
+        (CAP(CAP_DAC_OVERRIDE) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_KILL) | CAP(CAP_SETGID) | CAP(CAP_SETUID) | \
+         CAP(CAP_NET_BIND_SERVICE) | CAP(CAP_NET_ADMIN) | CAP(CAP_NET_RAW) | CAP(CAP_SYS_PTRACE) |              \
          CAP(CAP_SYS_ADMIN) | CAP(CAP_SYS_RESOURCE) | CAP(CAP_AUDIT_WRITE))
 
 static const UnitSetting sandbox_root[] = {

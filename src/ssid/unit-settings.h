@@ -12,7 +12,7 @@ typedef struct UnitSpec {
         uint64_t random_delay_usec; /* 0: none */
         const char *normalized;     /* the schedule as systemd writes it; NULL when unknown */
         uint64_t zone_minutes;      /* of the host (schedule.h) */
-        const char *test_path;      /* the script, when it is tried without being installed; NULL for an installed one */
+        const char *test_path; /* the script, when it is tried without being installed; NULL for an installed one */
 } UnitSpec;
 
 /* How a value looks in a unit file, and its type on D-Bus (org.freedesktop.systemd1(5)). */

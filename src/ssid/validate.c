@@ -75,16 +75,8 @@ static int add_helper_problem(Validation *v, MetadataKey key, const char *what, 
         size_t n = strcspn(output, "\n");
         const Metadata *m = v->verdict.metadata;
 
-        return metadata_add_problem(
-                v->verdict.metadata,
-                m->line[key],
-                false,
-                "\"%s\" is not %s: \"%s\" (%.*s)",
-                metadata_key_to_string(key),
-                what,
-                m->value[key],
-                (int) MIN(n, 200U),
-                output);
+        return metadata_add_problem(v->verdict.metadata, m->line[key], false, "\"%s\" is not %s: \"%s\" (%.*s)",
+                                    metadata_key_to_string(key), what, m->value[key], (int) MIN(n, 200U), output);
 }
 
 static int judge_schedule(Validation *v, int status, const char *output)
@@ -93,16 +85,14 @@ static int judge_schedule(Validation *v, int status, const char *output)
         int r;
 
         if (status != 0)
-                return add_helper_problem(v, METADATA_SCHEDULE, "a systemd calendar expression (systemd.time(7))", output);
+                return add_helper_problem(v, METADATA_SCHEDULE, "a systemd calendar expression (systemd.time(7))",
+                                          output);
         r = schedule_read_normalized(output, &v->verdict.normalized);
         if (r < 0 && r != -ENODATA)
                 return r;
         if (strstr(output, "Next elapse: never"))
-                return metadata_add_problem(
-                        v->verdict.metadata,
-                        v->verdict.metadata->line[METADATA_SCHEDULE],
-                        true,
-                        "the schedule never elapses again; the script runs only on request");
+                return metadata_add_problem(v->verdict.metadata, v->verdict.metadata->line[METADATA_SCHEDULE], true,
+                                            "the schedule never elapses again; the script runs only on request");
         if (schedule_read_interval(output, &interval))
                 v->verdict.random_delay_usec = MIN(interval / RANDOM_DELAY_DIVISOR, RANDOM_DELAY_MAX_USEC);
         return 0;
@@ -118,8 +108,8 @@ static int judge_timeout(Validation *v, int status, const char *output)
                 return add_helper_problem(v, METADATA_TIMEOUT, "a systemd time span (systemd.time(7))", output);
         s = strstr(output, "s: ");
         if (!s || sscanf(s + 3, "%" SCNu64, &usec) != 1 || usec == 0 || usec > TIMEOUT_MAX_USEC)
-                return metadata_add_problem(
-                        m, m->line[METADATA_TIMEOUT], false, "\"timeout\" must be greater than zero and at most one day");
+                return metadata_add_problem(m, m->line[METADATA_TIMEOUT], false,
+                                            "\"timeout\" must be greater than zero and at most one day");
         v->verdict.timeout_usec = usec;
         return 0;
 }
@@ -131,8 +121,8 @@ static int judge_user(Validation *v, int status, const char *output)
 
         if (status != EXIT_NO_SUCH_KEY)
                 return 0;
-        return metadata_add_problem(
-                m, m->line[METADATA_USER], !v->runs_here, "\"user\" does not exist on this host: \"%s\"", m->value[METADATA_USER]);
+        return metadata_add_problem(m, m->line[METADATA_USER], !v->runs_here,
+                                    "\"user\" does not exist on this host: \"%s\"", m->value[METADATA_USER]);
 }
 
 /* bash -n writes "bash: line 7: syntax error …". */
@@ -153,7 +143,7 @@ static int judge_syntax(Validation *v, int status, const char *output)
 
 static void on_helper(int status, const char *output, void *userdata)
 {
-        static int (*const judge[STEP_COUNT])(Validation *v, int status, const char *output) = {
+        static int (*const judge[STEP_COUNT])(Validation * v, int status, const char *output) = {
                 [STEP_SCHEDULE] = judge_schedule,
                 [STEP_TIMEOUT] = judge_timeout,
                 [STEP_USER] = judge_user,
@@ -182,7 +172,9 @@ static void on_helper(int status, const char *output, void *userdata)
 static void next_step(Validation *v)
 {
         Metadata *m = v->verdict.metadata;
-        const char *schedule[] = { SYSTEMD_ANALYZE, "calendar", "--iterations=2", "--", m->value[METADATA_SCHEDULE], NULL };
+        const char *schedule[] = {
+                SYSTEMD_ANALYZE, "calendar", "--iterations=2", "--", m->value[METADATA_SCHEDULE], NULL
+        };
         const char *timeout[] = { SYSTEMD_ANALYZE, "timespan", "--", m->value[METADATA_TIMEOUT], NULL };
         const char *user[] = { GETENT, "passwd", "--", m->value[METADATA_USER], NULL };
         static const char *const syntax[] = { BASH, "--norc", "--noprofile", "-n", NULL };
@@ -215,15 +207,8 @@ static void next_step(Validation *v)
                 sd_event_exit(v->event, r);
 }
 
-int validation_start(
-        sd_event *event,
-        Metadata *metadata_taken,
-        const char *content,
-        size_t n,
-        bool runs_here,
-        validation_done_t done,
-        void *userdata,
-        Validation **ret)
+int validation_start(sd_event *event, Metadata *metadata_taken, const char *content, size_t n, bool runs_here,
+                     validation_done_t done, void *userdata, Validation **ret)
 {
         _cleanup_(metadata_freep) Metadata *metadata = metadata_taken;
         _cleanup_(validation_freep) Validation *v = NULL;

@@ -19,11 +19,11 @@
 struct Watch {
         Agent *agent;
         char *unit;
-        char *path;  /* of systemd's object; of the unit itself when the name is an alias */
-        char *state; /* NULL until it is known */
+        char *path;       /* of systemd's object; of the unit itself when the name is an alias */
+        char *state;      /* NULL until it is known */
         uint64_t entered; /* when it last came into any of them, on the monotonic clock; 0 while it is not loaded */
         SystemdQuery *query;
-        bool again;       /* something has changed since the query was sent */
+        bool again; /* something has changed since the query was sent */
         bool wanted;
         struct Watch *prev, *next;
 };
@@ -104,8 +104,8 @@ static int on_trigger(sd_event_source *source, uint64_t usec, void *userdata)
         s->triggered = now_monotonic(s->agent);
         s->trigger_again = false;
         s->trigger_query = systemd_query_free(s->trigger_query);
-        r = systemd_query_unit_property(
-                s->agent->queries, s->unit, UNIT_INTERFACE, "ActiveState", on_own_state, s, &s->trigger_query);
+        r = systemd_query_unit_property(s->agent->queries, s->unit, UNIT_INTERFACE, "ActiveState", on_own_state, s,
+                                        &s->trigger_query);
         if (r < 0)
                 log_warning_errno(r, "Cannot ask for the state of %s", s->unit);
         return 0;
@@ -159,8 +159,7 @@ static int set_state(Watch *w, const char *state, uint64_t entered)
         if (r < 0 || !known || (r == 0 && !moved))
                 return r;
         log_debug("%s is %s.", w->unit, state);
-        HASH_ITER(hh, w->agent->services, s, tmp)
-        {
+        HASH_ITER(hh, w->agent->services, s, tmp) {
                 if (!service_watches(s, w->unit))
                         continue;
                 r = trigger(s);
@@ -175,8 +174,9 @@ static int query_state(Watch *w);
 /* A unit that was restarted is as it was before by the time that we ask: when it came into its states tells it. */
 static bool is_entry(const char *property)
 {
-        return streq(property, "InactiveEnterTimestampMonotonic") || streq(property, "InactiveExitTimestampMonotonic") ||
-               streq(property, "ActiveEnterTimestampMonotonic") || streq(property, "ActiveExitTimestampMonotonic");
+        return streq(property, "InactiveEnterTimestampMonotonic") ||
+               streq(property, "InactiveExitTimestampMonotonic") || streq(property, "ActiveEnterTimestampMonotonic") ||
+               streq(property, "ActiveExitTimestampMonotonic");
 }
 
 static int read_state(sd_bus_message *reply, const char **ret_state, uint64_t *ret_entered)
@@ -351,13 +351,10 @@ static int listen(Agent *a)
         if (a->watches_slot)
                 return 0;
         return sd_bus_add_match_async(
-                a->bus,
-                &a->watches_slot,
+                a->bus, &a->watches_slot,
                 "type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.DBus.Properties',"
                 "member='PropertiesChanged',path_namespace='" SYSTEMD_UNIT_PATH "',arg0='" UNIT_INTERFACE "'",
-                on_unit_changed,
-                on_match,
-                a);
+                on_unit_changed, on_match, a);
 }
 
 int watches_update(Agent *a)
@@ -368,8 +365,7 @@ int watches_update(Agent *a)
 
         DL_FOREACH(a->watches, w)
                 w->wanted = false;
-        HASH_ITER(hh, a->services, s, stmp)
-        {
+        HASH_ITER(hh, a->services, s, stmp) {
                 const char *list = s->watches, *word;
                 size_t n;
 

@@ -134,7 +134,7 @@ static bool read_value(Reader *r, unsigned depth)
 
 static bool is_json(const char *s, size_t n)
 {
-        Reader r = {.p = s, .end = s + n};
+        Reader r = { .p = s, .end = s + n };
 
         if (!read_value(&r, 0))
                 return false;

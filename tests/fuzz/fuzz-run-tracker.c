@@ -35,7 +35,7 @@ static const char *const slugs[SERVICES] = { "a", "b-1", "c" };
 
 static sd_id128_t id_of(uint64_t kind, uint64_t n)
 {
-        return n == 0 ? SD_ID128_NULL : (sd_id128_t){.qwords = {kind, n}};
+        return n == 0 ? SD_ID128_NULL : (sd_id128_t){ .qwords = { kind, n } };
 }
 
 static void fill_text(Step *s, size_t serial, unsigned kind)
@@ -44,7 +44,8 @@ static void fill_text(Step *s, size_t serial, unsigned kind)
 
         /* The message tells where it came from. */
         if (kind < ELEMENTSOF(statuses))
-                snprintf(s->text, sizeof(s->text), "2026-11-23 10:00:00, %s, %s %zu", statuses[kind], s->entry.slug, serial);
+                snprintf(s->text, sizeof(s->text), "2026-11-23 10:00:00, %s, %s %zu", statuses[kind], s->entry.slug,
+                         serial);
         else
                 snprintf(s->text, sizeof(s->text), "%s %zu says nothing", s->entry.slug, serial);
         s->entry.text = s->text;
@@ -54,7 +55,8 @@ static void fill_text(Step *s, size_t serial, unsigned kind)
 /* Bytes: what and whose; how much later; which run; which stream, and what the line says. */
 static void make_step(Step *s, size_t serial, const uint8_t b[static 4], uint64_t *boot, uint64_t *now)
 {
-        static const char *const results[] = { "exit-code", "signal", "timeout", "oom-kill", "core-dump", NULL, "resources", "x" };
+        static const char *const results[] = { "exit-code", "signal", "timeout",   "oom-kill",
+                                               "core-dump", NULL,     "resources", "x" };
         static const char *const exit_codes[] = { "exited", "killed", "dumped", NULL };
         unsigned kind = b[0] & 7;
         RunEntry *e = &s->entry;

@@ -9,19 +9,19 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 /* Never compiled out. */
-#define check(expr)                                                                                             \
-        do {                                                                                                    \
-                if (!(expr)) {                                                                                  \
-                        fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #expr);               \
-                        abort();                                                                                \
-                }                                                                                               \
+#define check(expr)                                                                               \
+        do {                                                                                      \
+                if (!(expr)) {                                                                    \
+                        fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #expr); \
+                        abort();                                                                  \
+                }                                                                                 \
         } while (0)
 
 /* Whether s is well-formed UTF-8 without control characters (C0, DEL, C1). By decoding, and so apart from the code that
  * is tested. */
 static inline bool text_is_clean(const char *s)
 {
-        static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
+        static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
         const uint8_t *p = (const uint8_t *) s;
 
         while (*p) {

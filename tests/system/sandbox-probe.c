@@ -250,15 +250,48 @@ static const struct {
         const char *name;
         int (*f)(void);
 } attempts[] = {
-#define T(f) { #f, f }
-        T(read_shadow),     T(write_etc),     T(write_usr),       T(write_var),          T(write_boot),
-        T(read_home),       T(read_root_home), T(write_units),    T(read_uplink_key),    T(read_server_key),
-        T(read_database),   T(write_sysctl),  T(write_cgroup),    T(read_kmsg),          T(open_device),
-        T(inet),            T(inet6),         T(raw_packets),     T(raw_ip),             T(vsock),
-        T(mount_something), T(new_user_namespace), T(new_network_namespace), T(become_root), T(become_other),
-        T(write_and_execute), T(set_clock),   T(load_module),     T(trace_init),         T(signal_init),
-        T(realtime),        T(change_personality), T(swap_off),   T(raise_limit),        T(make_setuid),
-        T(run_setuid),      T(see_others),    T(file_descriptors_of_init),
+#define T(f)          \
+        {             \
+#f, f \
+        }
+        T(read_shadow),
+        T(write_etc),
+        T(write_usr),
+        T(write_var),
+        T(write_boot),
+        T(read_home),
+        T(read_root_home),
+        T(write_units),
+        T(read_uplink_key),
+        T(read_server_key),
+        T(read_database),
+        T(write_sysctl),
+        T(write_cgroup),
+        T(read_kmsg),
+        T(open_device),
+        T(inet),
+        T(inet6),
+        T(raw_packets),
+        T(raw_ip),
+        T(vsock),
+        T(mount_something),
+        T(new_user_namespace),
+        T(new_network_namespace),
+        T(become_root),
+        T(become_other),
+        T(write_and_execute),
+        T(set_clock),
+        T(load_module),
+        T(trace_init),
+        T(signal_init),
+        T(realtime),
+        T(change_personality),
+        T(swap_off),
+        T(raise_limit),
+        T(make_setuid),
+        T(run_setuid),
+        T(see_others),
+        T(file_descriptors_of_init),
 #undef T
 };
 

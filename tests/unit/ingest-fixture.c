@@ -53,9 +53,7 @@ void instance_start_with(Instance *in, Postgres *pg, const IngestSettings *setti
         *in = (Instance){ .pg = pg };
         assert_return_code(sd_event_new(&in->event), 0);
         assert_return_code(db_new(in->event, pg->conninfo, 1, &in->db), 0);
-        assert_return_code(ingest_new(in->event, in->db, "test", settings, &instance_handler, in,
-                                      &in->ingest),
-                           0);
+        assert_return_code(ingest_new(in->event, in->db, "test", settings, &instance_handler, in, &in->ingest), 0);
         db_set_state_callback(in->db, state_changed, in);
         loop_until(in->event, &in->up);
 }
@@ -130,8 +128,8 @@ void agent_stop(Agent *a)
 
 IngestItem *make_result(const char *service, Status status, const char *message, uint64_t t, const char *cursor)
 {
-        IngestItem *item = ingest_item_new(
-                INGEST_RESULT, &(IngestText){ .service = service, .message = message, .cursor = cursor });
+        IngestItem *item = ingest_item_new(INGEST_RESULT,
+                                           &(IngestText){ .service = service, .message = message, .cursor = cursor });
 
         item->status = status;
         item->timestamp = t * USEC_PER_SEC;
@@ -140,9 +138,10 @@ IngestItem *make_result(const char *service, Status status, const char *message,
 
 IngestItem *make_error(const char *service, const char *kind, uint64_t t, const char *cursor)
 {
-        IngestItem *item = ingest_item_new(
-                INGEST_ERROR, &(IngestText){ .service = service, .error_kind = kind,
-                                             .error_detail = "it did \"not\" work\\", .cursor = cursor });
+        IngestItem *item = ingest_item_new(INGEST_ERROR, &(IngestText){ .service = service,
+                                                                        .error_kind = kind,
+                                                                        .error_detail = "it did \"not\" work\\",
+                                                                        .cursor = cursor });
 
         item->timestamp = t * USEC_PER_SEC;
         return item;

@@ -15,7 +15,7 @@
 #include "postgres-fixture.h"
 #include "shared/util.h"
 
-#define MAYBE_USER "postgres"
+#define MAYBE_USER       "postgres"
 #define POSTGRES_CLUSTER TEST_MIGRATIONS_DIR "/../../../../tests/unit/postgres-cluster"
 
 static uint64_t now_usec(void)
@@ -81,9 +81,16 @@ static pid_t spawn(Postgres *p, char *argv[])
 void postgres_start(Postgres *p)
 {
         char data[80];
-        char *argv[] = { (char *) "postgres", (char *) "-D", data, (char *) "-k", p->dir,
-                               (char *) "-c", (char *) "listen_addresses=", (char *) "-c",
-                               (char *) "max_connections=80", NULL };
+        char *argv[] = { (char *) "postgres",
+                         (char *) "-D",
+                         data,
+                         (char *) "-k",
+                         p->dir,
+                         (char *) "-c",
+                         (char *) "listen_addresses=",
+                         (char *) "-c",
+                         (char *) "max_connections=80",
+                         NULL };
 
         snprintf(data, sizeof(data), "%s/data", p->dir);
         p->pid = spawn(p, argv);
@@ -131,7 +138,8 @@ int postgres_setup(void **state)
         if (geteuid() == 0 && pw)
                 assert_return_code(chown(p.dir, pw->pw_uid, pw->pw_gid), errno);
         snprintf(p.conninfo, sizeof(p.conninfo), "host=%s user=ssi dbname=postgres", p.dir);
-        assert_return_code(asprintf(&command, "'" POSTGRES_CLUSTER "' '%s' >'%s/initdb.log' 2>&1", p.dir, p.dir), errno);
+        assert_return_code(asprintf(&command, "'" POSTGRES_CLUSTER "' '%s' >'%s/initdb.log' 2>&1", p.dir, p.dir),
+                           errno);
         if (system(command) != 0)
                 fail_msg("there is no cluster: see %s/initdb.log", p.dir);
         postgres_start(&p);

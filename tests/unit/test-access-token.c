@@ -179,8 +179,9 @@ static void test_other_algorithms(void **state)
                 jwt_t *jwt;
 
                 assert_int_equal(jwt_new(&jwt), 0);
-                assert_int_equal(jwt_set_alg(jwt, forgeries[i], none ? NULL : secret,
-                                             none ? 0 : (int) strlen(key.public_pem)), 0);
+                assert_int_equal(
+                        jwt_set_alg(jwt, forgeries[i], none ? NULL : secret, none ? 0 : (int) strlen(key.public_pem)),
+                        0);
                 jwt_add_header(jwt, "kid", key.id);
                 jwt_add_grant(jwt, "sub", "usr-1");
                 jwt_add_grant(jwt, "sid", "ses-1");
@@ -198,8 +199,14 @@ static void test_other_algorithms(void **state)
 static void test_other_headers(void **state)
 {
         static const char *const headers[] = {
-                "{\"alg\":\"none\",\"kid\":\"x\"}", "{\"alg\":\"es256\",\"kid\":\"x\"}", "{\"alg\":\"ES384\",\"kid\":\"x\"}",
-                "{\"alg\":[\"ES256\"],\"kid\":\"x\"}", "{\"alg\":\"ES256\"}", "{\"alg\":\"ES256\",\"kid\":1}", "[]", "7",
+                "{\"alg\":\"none\",\"kid\":\"x\"}",
+                "{\"alg\":\"es256\",\"kid\":\"x\"}",
+                "{\"alg\":\"ES384\",\"kid\":\"x\"}",
+                "{\"alg\":[\"ES256\"],\"kid\":\"x\"}",
+                "{\"alg\":\"ES256\"}",
+                "{\"alg\":\"ES256\",\"kid\":1}",
+                "[]",
+                "7",
                 "{\"alg\":\"ES256\",\"kid\":\"x\"}",
         };
         _cleanup_free_ char *token = NULL;
@@ -219,12 +226,9 @@ static void test_other_headers(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_key_stays),
-                cmocka_unit_test(test_key_is_replaced),
-                cmocka_unit_test(test_key_given),
-                cmocka_unit_test(test_good),
-                cmocka_unit_test(test_refused),
-                cmocka_unit_test(test_other_algorithms),
+                cmocka_unit_test(test_key_stays),     cmocka_unit_test(test_key_is_replaced),
+                cmocka_unit_test(test_key_given),     cmocka_unit_test(test_good),
+                cmocka_unit_test(test_refused),       cmocka_unit_test(test_other_algorithms),
                 cmocka_unit_test(test_other_headers),
         };
 

@@ -71,7 +71,8 @@ static void test_batch(void **state)
         assert_return_code(parse("{\"type\":\"status_batch\",\"payload\":{\"items\":["
                                  "{" ITEM ",\"status\":\"OK\",\"message\":\"a\",\"cursor\":\"1\"},"
                                  "{" ITEM ",\"error\":{\"kind\":\"timeout\",\"detail\":\"too long\"},\"cursor\":\"2\"},"
-                                 "{" ITEM ",\"error\":null,\"status\":\"UPDATE\",\"message\":\"b\",\"cursor\":\"3\"}]}}",
+                                 "{" ITEM
+                                 ",\"error\":null,\"status\":\"UPDATE\",\"message\":\"b\",\"cursor\":\"3\"}]}}",
                                  &m),
                            0);
         DL_FOREACH(m.items, item) {
@@ -155,11 +156,12 @@ static void test_metadata(void **state)
 {
         _cleanup_(agent_message_done) AgentMessage m = {};
 
-        assert_return_code(parse("{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":"
-                                 "{\"owner\":\"\\u00fc \\\"x\\\"\",\"version\":\"1\"}},{\"service_name\":\"b\",\"metadata\":{}},"
-                                 "{\"service_name\":\"c\",\"metadata\":null},{\"service_name\":\"d\"}]}}",
-                                 &m),
-                           0);
+        assert_return_code(
+                parse("{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":"
+                      "{\"owner\":\"\\u00fc \\\"x\\\"\",\"version\":\"1\"}},{\"service_name\":\"b\",\"metadata\":{}},"
+                      "{\"service_name\":\"c\",\"metadata\":null},{\"service_name\":\"d\"}]}}",
+                      &m),
+                0);
         assert_string_equal(m.items->services[0].metadata, "{\"owner\":\"ü \\\"x\\\"\",\"version\":\"1\"}");
         assert_string_equal(m.items->services[1].metadata, "{}");
         assert_null(m.items->services[2].metadata);
@@ -170,11 +172,12 @@ static void test_watches(void **state)
 {
         AgentMessage m;
 
-        assert_return_code(parse("{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"watches\":"
-                                 "[\"b.service\",\"c\\\\x2dd.mount\"]},{\"service_name\":\"b\",\"watches\":[]},"
-                                 "{\"service_name\":\"c\",\"watches\":null,\"depends_on\":null}]}}",
-                                 &m),
-                           0);
+        assert_return_code(
+                parse("{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"watches\":"
+                      "[\"b.service\",\"c\\\\x2dd.mount\"]},{\"service_name\":\"b\",\"watches\":[]},"
+                      "{\"service_name\":\"c\",\"watches\":null,\"depends_on\":null}]}}",
+                      &m),
+                0);
         assert_string_equal(m.items->services[0].watches, "{\"b.service\",\"c\\\\x2dd.mount\"}");
         assert_null(m.items->services[1].watches);
         assert_null(m.items->services[2].watches);
@@ -266,7 +269,8 @@ static void test_refused(void **state)
                 "\"status\":\"OK\",\"message\":\"\"}}",
                 "{\"type\":\"status_update\",\"payload\":{\"service_name\":\"a\",\"timestamp\":\"2025-09-02 16:06:37\","
                 "\"status\":\"OK\",\"message\":\"\"}}",
-                "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"\",\"duration_ms\":-1}}",
+                "{\"type\":\"status_update\",\"payload\":{" ITEM
+                ",\"status\":\"OK\",\"message\":\"\",\"duration_ms\":-1}}",
                 "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"\",\"cursor\":1}}",
                 "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"\","
                 "\"invocation_id\":\"xyz\"}}",
@@ -274,7 +278,8 @@ static void test_refused(void **state)
                 "{\"type\":\"service_error\",\"payload\":{" ITEM ",\"error\":{\"kind\":\"boredom\"}}}",
                 "{\"type\":\"status_batch\",\"payload\":{\"items\":{}}}",
                 "{\"type\":\"status_batch\",\"payload\":{\"items\":[1]}}",
-                "{\"type\":\"status_batch\",\"payload\":{\"items\":[{" ITEM ",\"status\":\"OK\",\"message\":\"\"},{}]}}",
+                "{\"type\":\"status_batch\",\"payload\":{\"items\":[{" ITEM
+                ",\"status\":\"OK\",\"message\":\"\"},{}]}}",
                 "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\"},{\"service_name\":\"a\"}]}}",
                 "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"enabled\":\"yes\"}]}}",
                 "{\"type\":\"inventory\",\"payload\":{\"services\":[null]}}",
@@ -304,14 +309,14 @@ static void test_too_large(void **state)
 
         memset(message, 'x', sizeof(message));
         message[AGENT_MESSAGE_MAX] = '\0';
-        snprintf(text, sizeof(text), "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"%s\"}}",
-                 message);
+        snprintf(text, sizeof(text),
+                 "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"%s\"}}", message);
         assert_return_code(parse(text, &m), 0);
         agent_message_done(&m);
         message[AGENT_MESSAGE_MAX] = 'x';
         message[AGENT_MESSAGE_MAX + 1] = '\0';
-        snprintf(text, sizeof(text), "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"%s\"}}",
-                 message);
+        snprintf(text, sizeof(text),
+                 "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\",\"message\":\"%s\"}}", message);
         assert_int_equal(parse(text, &m), -EMSGSIZE);
 }
 
@@ -325,19 +330,24 @@ static void test_too_much_metadata(void **state)
         memset(value, 'v', sizeof(value));
         value[METADATA_PASSIVE_VALUE_MAX] = '\0';
         for (int i = 0; i < 2; i++) {
-                snprintf(text, sizeof(text),
-                         "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":{\"%s\":\"%s\"}}]}}",
-                         i == 0 ? "key" : "Key", value);
+                snprintf(
+                        text, sizeof(text),
+                        "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":{\"%s\":\"%s\"}}]}}",
+                        i == 0 ? "key" : "Key", value);
                 assert_int_equal(parse(text, &m), i == 0 ? 0 : -EMSGSIZE);
                 agent_message_done(&m);
         }
         value[METADATA_PASSIVE_VALUE_MAX] = 'v';
         value[METADATA_PASSIVE_VALUE_MAX + 1] = '\0';
-        snprintf(text, sizeof(text),
-                 "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":{\"key\":\"%s\"}}]}}", value);
+        snprintf(
+                text, sizeof(text),
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":{\"key\":\"%s\"}}]}}",
+                value);
         assert_int_equal(parse(text, &m), -EMSGSIZE);
 
-        n = (size_t) snprintf(text, sizeof(text), "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":{\"z\":\"\"");
+        n = (size_t) snprintf(
+                text, sizeof(text),
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"a\",\"metadata\":{\"z\":\"\"");
         for (int i = 0; i < METADATA_PASSIVE_MAX; i++)
                 n += (size_t) snprintf(text + n, sizeof(text) - n, ",\"%c\":\"\"", 'a' + i);
         snprintf(text + n, sizeof(text) - n, "}}]}}");

@@ -22,7 +22,7 @@ static void test_full_jitter(void **state)
         bool low = false, high = false;
 
         for (uint64_t i = 0; i < 1000; i++) {
-                Backoff b = {.attempts = 5};
+                Backoff b = { .attempts = 5 };
                 uint64_t wait;
 
                 wait = backoff_next(&b, i * UINT64_C(0x9e3779b97f4a7c15));

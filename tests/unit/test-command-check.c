@@ -46,7 +46,8 @@ static void test_found(void **state)
         assert_found("systemctl", "1 systemctl");
         assert_found("x\n\n  ping -c 1 h\n", "3 ping");
         assert_found("if systemctl is-active x; then :; fi\n", "1 systemctl");
-        assert_found("if ! systemctl is-active x\nthen\n  docker ps\nelse\n  journalctl -n1\nfi\n", "1 systemctl 3 docker 5 journalctl");
+        assert_found("if ! systemctl is-active x\nthen\n  docker ps\nelse\n  journalctl -n1\nfi\n",
+                     "1 systemctl 3 docker 5 journalctl");
         assert_found("x=$(systemctl show x)\n", "1 systemctl");
         assert_found("x=\"a $(systemctl show x | sort) b\"; busctl list\n", "1 systemctl 1 busctl");
         assert_found("x=`journalctl -n 1`\n", "1 journalctl");
@@ -61,7 +62,8 @@ static void test_found(void **state)
         assert_found("a |\n  ping h\nb & ping h\nb 2>&1 | ping h\n", "2 ping 3 ping 4 ping");
         assert_found("a \\\n  ping h\n", "");
         assert_found("\\\nping h\n", "2 ping");
-        assert_found("ssi_nagios /usr/lib/nagios/plugins/check_icmp -H h\nssi_unit_active x.service\n", "1 check_icmp 2 ssi_unit_active");
+        assert_found("ssi_nagios /usr/lib/nagios/plugins/check_icmp -H h\nssi_unit_active x.service\n",
+                     "1 check_icmp 2 ssi_unit_active");
         assert_found("case $x in\n  a | ping) ping h ;;\n  docker) docker ps;;\n  (b) sudo x ;;\nesac\nping h\n",
                      "2 ping 3 docker 4 sudo 6 ping");
         assert_found("x=$(case $y in a) ping h ;; ping) ;; esac; sudo x)\nping h\n", "1 ping 1 sudo 2 ping");
@@ -167,7 +169,10 @@ static void test_limits(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_found), cmocka_unit_test(test_not_found), cmocka_unit_test(test_users), cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_found),
+                cmocka_unit_test(test_not_found),
+                cmocka_unit_test(test_users),
+                cmocka_unit_test(test_limits),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,8 +73,8 @@ static void test_values(void **state)
                 { "SSI_SMTP_FROM", "nobody", -EINVAL },
                 { "SSI_SMTP_FROM", "a@b\nBcc: c@d", -EINVAL },
                 { "SSI_TLS_CERT", "/a.pem", -EINVAL }, /* without SSI_TLS_KEY */
-                { "SSI_LOG_LEVEL", "loud", 0 }, /* reloadable: only warned about */
-                { "SSI_HISTORY_DAY", "7", 0 },  /* unknown: only warned about */
+                { "SSI_LOG_LEVEL", "loud", 0 },        /* reloadable: only warned about */
+                { "SSI_HISTORY_DAY", "7", 0 },         /* unknown: only warned about */
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)

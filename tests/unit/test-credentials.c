@@ -45,7 +45,7 @@ static void write_file(void **state, const char *text, mode_t mode)
 static void test_round_trip(void **state)
 {
         _cleanup_free_ char *path = file_path(state);
-        Credentials in = {(char *) "https://a", (char *) "agt-1", (char *) "k\"ey", (char *) "PEM\n"}, out = {};
+        Credentials in = { (char *) "https://a", (char *) "agt-1", (char *) "k\"ey", (char *) "PEM\n" }, out = {};
         struct stat st;
 
         assert_int_equal(credentials_load(*state, &out), -ENOENT);
@@ -68,7 +68,11 @@ static void test_round_trip(void **state)
 static void test_damaged(void **state)
 {
         static const char *const table[] = {
-                "", "{", "[]", "{}", "{\"server_url\":\"https://a\",\"agent_id\":\"a\"}",
+                "",
+                "{",
+                "[]",
+                "{}",
+                "{\"server_url\":\"https://a\",\"agent_id\":\"a\"}",
                 "{\"server_url\":1,\"agent_id\":\"a\",\"api_key\":\"k\"}",
         };
         Credentials out;

@@ -67,9 +67,10 @@ static void test_nested(void **state)
 {
         sd_bus_message *m = new_message(state);
 
-        assert_true(sd_bus_message_append(
-                            m, "a{sv}", 3, "n", "u", 7, "list", "a(us)", 1, 1, "one", "none", "t", UINT64_MAX) >= 0);
-        assert_value(m, "{\"n\":7,\"list\":[[1,\"one\"]],\"none\":null}", "{\"n\":7,\"list\":[[1,\"one\"]],\"none\":null}");
+        assert_true(sd_bus_message_append(m, "a{sv}", 3, "n", "u", 7, "list", "a(us)", 1, 1, "one", "none", "t",
+                                          UINT64_MAX) >= 0);
+        assert_value(m, "{\"n\":7,\"list\":[[1,\"one\"]],\"none\":null}",
+                     "{\"n\":7,\"list\":[[1,\"one\"]],\"none\":null}");
 }
 
 static void test_not_a_dictionary(void **state)

@@ -43,7 +43,9 @@ static void test_cut_what_cannot_be_printed(void **state)
         assert_cut("\x1b[31mred", 80, "?[31mred");
         assert_cut("a\tb\nc", 80, "a b?c");
         assert_cut("\xff", 80, "?");
-        assert_cut("\xc2\x9b" "31mred", 80, "?31mred"); /* CSI as one character */
+        assert_cut("\xc2\x9b"
+                   "31mred",
+                   80, "?31mred"); /* CSI as one character */
         assert_cut("a\u202ecba\u202c", 80, "a?cba?");
         assert_cut("\u2067x\u2069", 80, "?x?");
         assert_cut("שלום", 80, "שלום");

@@ -18,8 +18,8 @@
 #include "test.h"
 #include "loop/worker.h"
 
-#define BIG_SIZE  ((size_t) 6 * 1024 * 1024)
-#define BODY_MAX  ((size_t) 64 * 1024)
+#define BIG_SIZE ((size_t) 6 * 1024 * 1024)
+#define BODY_MAX ((size_t) 64 * 1024)
 
 typedef struct Fixture {
         pid_t pid;
@@ -277,8 +277,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
         static const char *const made[] = {
-                "web/index.html", "web/app.js", "web/.hidden", "web/js/deep.js", "web/js",
-                "web/link.txt",   "web",        "secret.txt",  "",
+                "web/index.html", "web/app.js", "web/.hidden", "web/js/deep.js", "web/js", "web/link.txt", "web",
+                "secret.txt",     "",
         };
         Fixture *f = *state;
         int status;
@@ -366,7 +366,7 @@ static void read_answer(int fd, bool head_only, Answer *a)
 {
         const char *length;
 
-        *a = (Answer) {};
+        *a = (Answer){};
         read_head(fd, a);
         length = strstr(a->head, "\r\nContent-Length: ");
         if (length && !head_only)
@@ -421,17 +421,27 @@ static void test_post(void **state)
 {
         Fixture *f = *state;
 
-        assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
-                           "Content-Length: 7\r\n\r\n{\"a\":1}", 201, "{\"a\":1}");
-        assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
-                           "Content-Length: 3\r\n\r\n[1]", 400, "urn:ssi:problem:bad-json");
-        assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
-                           "Content-Length: 0\r\n\r\n", 400, "urn:ssi:problem:bad-json");
-        assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\n"
-                           "Content-Length: 2\r\n\r\n{}", 415, "");
+        assert_exchange(f,
+                        "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                        "Content-Length: 7\r\n\r\n{\"a\":1}",
+                        201, "{\"a\":1}");
+        assert_exchange(f,
+                        "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                        "Content-Length: 3\r\n\r\n[1]",
+                        400, "urn:ssi:problem:bad-json");
+        assert_exchange(f,
+                        "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                        "Content-Length: 0\r\n\r\n",
+                        400, "urn:ssi:problem:bad-json");
+        assert_exchange(f,
+                        "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\n"
+                        "Content-Length: 2\r\n\r\n{}",
+                        415, "");
         assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\n\r\n", 411, "length-required");
-        assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-                           "2\r\n{}\r\n0\r\n\r\n", 411, "length-required");
+        assert_exchange(f,
+                        "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        "2\r\n{}\r\n0\r\n\r\n",
+                        411, "length-required");
         assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 10000000\r\n\r\n", 413,
                         "too-large");
         assert_exchange(f, "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n", 413,
@@ -825,9 +835,10 @@ static void test_ws_refused(void **state)
 {
         Fixture *f = *state;
 
-        assert_exchange(f, "GET /api/v1/other HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", 404,
-                        "not-found");
+        assert_exchange(f,
+                        "GET /api/v1/other HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                        404, "not-found");
         assert_exchange(f, "GET /api/v1/hello HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", 400,
                         "bad-upgrade");
 }

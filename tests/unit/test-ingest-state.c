@@ -131,8 +131,9 @@ static void test_transitions(void **state)
         settle(&in, &a, make_error("disk", "timeout", 103, NULL));
         settle(&in, &a, make_result("disk", STATUS_OK, "", 104, NULL));
         settle(&in, &a, make_inventory(0, NULL));
-        assert_query(&in, id, transitions, "disk status ->OK,disk status OK>FAILURE,disk error ->timeout,"
-                                           "disk status FAILURE>OK,disk error timeout>-,disk removed OK>-");
+        assert_query(&in, id, transitions,
+                     "disk status ->OK,disk status OK>FAILURE,disk error ->timeout,"
+                     "disk status FAILURE>OK,disk error timeout>-,disk removed OK>-");
         agent_stop(&a);
         instance_stop(&in);
 }
@@ -159,7 +160,8 @@ static void test_nobody_to_tell(void **state)
         assert_query(&in, id, transitions, "");
 
         snprintf(sql, sizeof(sql),
-                 "INSERT INTO acknowledgements (server_id, service, reason, severity) VALUES (%" PRId64 ", 'disk', '', 3)"
+                 "INSERT INTO acknowledgements (server_id, service, reason, severity) VALUES (%" PRId64
+                 ", 'disk', '', 3)"
                  " RETURNING 1",
                  id);
         assert_string_equal(postgres_query(in.pg, sql), "1");
@@ -261,8 +263,9 @@ static IngestItem *expect_run(uint64_t next_run)
 /* Seconds from the next run to when it is due; or "-". */
 static void assert_due(Instance *in, int64_t id, const char *expected)
 {
-        assert_query(in, id, "coalesce(extract(epoch FROM due_at - next_run)::int::text, '-') FROM services"
-                             " WHERE name = 'disk'",
+        assert_query(in, id,
+                     "coalesce(extract(epoch FROM due_at - next_run)::int::text, '-') FROM services"
+                     " WHERE name = 'disk'",
                      expected);
 }
 
@@ -314,7 +317,8 @@ static void test_due(void **state)
         settle(&in, &a, expect_run(now_plus(0)));
         settle(&in, &a, make_result("disk", STATUS_OK, "in time", 3, NULL));
         assert_due(&in, id, "-");
-        assert_query(&in, id, "string_agg(coalesce(after, 'fresh'), ' ' ORDER BY id) FROM transitions WHERE what = 'stale'",
+        assert_query(&in, id,
+                     "string_agg(coalesce(after, 'fresh'), ' ' ORDER BY id) FROM transitions WHERE what = 'stale'",
                      "stale fresh");
         agent_stop(&a);
         instance_stop(&in);
@@ -375,8 +379,9 @@ static void test_read_only(void **state)
         postgres_query(in.pg, "ALTER SYSTEM RESET default_transaction_read_only");
         postgres_query(in.pg, "SELECT pg_reload_conf()");
         loop_until(in.event, &a.drained);
-        assert_query(&in, id, "(count(*) = max(nullif(message, '')::int) AND count(DISTINCT message) = count(*))::text"
-                              " FROM events WHERE true",
+        assert_query(&in, id,
+                     "(count(*) = max(nullif(message, '')::int) AND count(DISTINCT message) = count(*))::text"
+                     " FROM events WHERE true",
                      "true");
         agent_stop(&a);
         instance_stop(&in);
@@ -441,9 +446,10 @@ static void model_compare(Instance *in, int64_t id, const Model *models)
                                        m->told < 0 ? "-" : status_to_string(m->told),
                                        (unsigned long long) m->changed_at, m->error);
         }
-        assert_query(in, id, "string_agg(concat_ws(' ', name, coalesce(status::text, '-'), coalesce(message, ''),"
-                             " coalesce(told_status::text, '-'), coalesce(extract(epoch FROM changed_at)::int, 0),"
-                             " coalesce(error_kind, '')), ',' ORDER BY name) FROM services WHERE true",
+        assert_query(in, id,
+                     "string_agg(concat_ws(' ', name, coalesce(status::text, '-'), coalesce(message, ''),"
+                     " coalesce(told_status::text, '-'), coalesce(extract(epoch FROM changed_at)::int, 0),"
+                     " coalesce(error_kind, '')), ',' ORDER BY name) FROM services WHERE true",
                      expected);
 }
 

@@ -209,8 +209,9 @@ static void test_group_commit(void **state)
                 /* All that waited came with one transaction, and one acknowledgement. */
                 assert_int_equal(agents[i].n_acks, 1);
                 assert_string_equal(agents[i].cursor, "20");
-                assert_string_equal(query(&in, ids[i], "count(*) || ' ' || count(DISTINCT received_at)"
-                                                       " FROM events WHERE true"),
+                assert_string_equal(query(&in, ids[i],
+                                          "count(*) || ' ' || count(DISTINCT received_at)"
+                                          " FROM events WHERE true"),
                                     "20 1");
                 agent_stop(&agents[i]);
         }
@@ -386,8 +387,9 @@ static void send_through_faults(Instance *in, void (*fault)(Postgres *pg))
                                 break;
                 }
         }
-        assert_string_equal(query(in, id, "count(*) || ' ' || count(DISTINCT message) || ' ' || max(message::int)"
-                                          " FROM events WHERE true"),
+        assert_string_equal(query(in, id,
+                                  "count(*) || ' ' || count(DISTINCT message) || ' ' || max(message::int)"
+                                  " FROM events WHERE true"),
                             "3000 3000 2999");
         assert_string_equal(query_server(in, id, "resume_cursor"), "2999");
         assert_true(n_resumes > 0);

@@ -15,10 +15,10 @@
 #define FAILURE "MESSAGE_ID=" SD_MESSAGE_UNIT_FAILURE_RESULT_STR "\n"
 #define RUN_ID  "00000000000000000000000000000abc"
 
-#define LINE                                                                                                         \
-        "_TRANSPORT=stdout\n_PID=77\n_UID=61000\n_SYSTEMD_UNIT=ssi-a.service\n_SYSTEMD_INVOCATION_ID=" RUN_ID "\n"    \
+#define LINE                                                                                                       \
+        "_TRANSPORT=stdout\n_PID=77\n_UID=61000\n_SYSTEMD_UNIT=ssi-a.service\n_SYSTEMD_INVOCATION_ID=" RUN_ID "\n" \
         "_STREAM_ID=00000000000000000000000000000def\nMESSAGE=2026-11-23 10:00:00, OK, fine\nSSI_SERVICE=a\n" OUTPUT
-#define MANAGER                                                                                                      \
+#define MANAGER                                                                                                        \
         "_TRANSPORT=journal\n_PID=1\n_UID=0\n_SYSTEMD_UNIT=init.scope\nUNIT=ssi-a.service\nINVOCATION_ID=" RUN_ID "\n" \
         "MESSAGE=ssi-a.service: Deactivated successfully.\n"
 
@@ -66,9 +66,7 @@ static sd_journal *journal_of(void **state, const char *const *entries)
                 fprintf(p,
                         "__REALTIME_TIMESTAMP=18000000000000%02d\n__MONOTONIC_TIMESTAMP=%d\n"
                         "_BOOT_ID=0000000000000000000000000000b007\n%s\n",
-                        n,
-                        1000 + n,
-                        entries[n]);
+                        n, 1000 + n, entries[n]);
         assert_int_equal(pclose(p), 0);
         assert_int_equal(sd_journal_open_files(&f->journal, paths, 0), 0);
         return f->journal;
@@ -105,14 +103,14 @@ static void test_two_message_ids(void **state)
 {
         const char *const line_first[] = { LINE, MANAGER SUCCESS OUTPUT, MANAGER OUTPUT SUCCESS, NULL };
 
-        assert_types(state, line_first, (const int[]) { RUN_ENTRY_LINE, RUN_ENTRY_SUCCESS, RUN_ENTRY_SUCCESS });
+        assert_types(state, line_first, (const int[]){ RUN_ENTRY_LINE, RUN_ENTRY_SUCCESS, RUN_ENTRY_SUCCESS });
 }
 
 static void test_two_message_ids_manager_first(void **state)
 {
         const char *const manager_first[] = { MANAGER SUCCESS, MANAGER SUCCESS OUTPUT, LINE, NULL };
 
-        assert_types(state, manager_first, (const int[]) { RUN_ENTRY_SUCCESS, RUN_ENTRY_SUCCESS, RUN_ENTRY_LINE });
+        assert_types(state, manager_first, (const int[]){ RUN_ENTRY_SUCCESS, RUN_ENTRY_SUCCESS, RUN_ENTRY_LINE });
 }
 
 static void test_failure(void **state)
@@ -158,10 +156,8 @@ static void test_other_doubles(void **state)
                 NULL,
         };
 
-        assert_types(
-                state,
-                entries,
-                (const int[]) { RUN_ENTRY_LINE, RUN_ENTRY_SUCCESS, -1, -1, -1, -1, RUN_ENTRY_LINE });
+        assert_types(state, entries,
+                     (const int[]){ RUN_ENTRY_LINE, RUN_ENTRY_SUCCESS, -1, -1, -1, -1, RUN_ENTRY_LINE });
 }
 
 static void test_doubled_exit(void **state)
@@ -184,8 +180,10 @@ static void test_doubled_exit(void **state)
 static void test_forged(void **state)
 {
         const char *const entries[] = {
-                "_TRANSPORT=journal\n_PID=77\n_UID=0\nUNIT=ssi-a.service\nINVOCATION_ID=" RUN_ID "\nMESSAGE=x\n" SUCCESS,
-                "_TRANSPORT=journal\n_PID=1\n_UID=1000\nUNIT=ssi-a.service\nINVOCATION_ID=" RUN_ID "\nMESSAGE=x\n" SUCCESS,
+                "_TRANSPORT=journal\n_PID=77\n_UID=0\nUNIT=ssi-a.service\nINVOCATION_ID=" RUN_ID
+                "\nMESSAGE=x\n" SUCCESS,
+                "_TRANSPORT=journal\n_PID=1\n_UID=1000\nUNIT=ssi-a.service\nINVOCATION_ID=" RUN_ID
+                "\nMESSAGE=x\n" SUCCESS,
                 "_TRANSPORT=syslog\n_PID=1\n_UID=0\nUNIT=ssi-a.service\nINVOCATION_ID=" RUN_ID "\nMESSAGE=x\n" SUCCESS,
                 "_TRANSPORT=journal\n_PID=77\n_UID=0\n_SYSTEMD_UNIT=ssi-a.service\nMESSAGE=2026-11-23 10:00:00, OK, x\n" OUTPUT,
                 "_TRANSPORT=stdout\n_PID=77\n_UID=0\n_SYSTEMD_UNIT=user@1000.service\nUNIT=ssi-a.service\nMESSAGE=x\n"
@@ -195,7 +193,7 @@ static void test_forged(void **state)
                 NULL,
         };
 
-        assert_types(state, entries, (const int[]) { -1, -1, -1, -1, -1, -1, -1 });
+        assert_types(state, entries, (const int[]){ -1, -1, -1, -1, -1, -1, -1 });
 }
 
 int main(void)

@@ -53,7 +53,7 @@ static int teardown(void **state)
 /* Entry number n has MESSAGE=n, from 1. */
 static void write_journal(Files *f, const Entry *entries, size_t n)
 {
-        const char *paths[] = {f->path, NULL};
+        const char *paths[] = { f->path, NULL };
         char command[256];
         FILE *p;
 
@@ -61,14 +61,9 @@ static void write_journal(Files *f, const Entry *entries, size_t n)
         p = popen(command, "w"); /* NOLINT(cert-env33-c) */
         assert_non_null(p);
         for (size_t i = 0; i < n; i++)
-                fprintf(p,
-                        "__REALTIME_TIMESTAMP=%u\n__MONOTONIC_TIMESTAMP=%u\n_BOOT_ID=%s\nMESSAGE=%zu\n%s\n",
-                        entries[i].realtime,
-                        entries[i].monotonic,
-                        entries[i].boot,
-                        i + 1,
-                        entries[i].wanted ? "_TRANSPORT=stdout\nMESSAGE_ID=" SSI_MESSAGE_ID_OUTPUT_STR "\n"
-                                          : "");
+                fprintf(p, "__REALTIME_TIMESTAMP=%u\n__MONOTONIC_TIMESTAMP=%u\n_BOOT_ID=%s\nMESSAGE=%zu\n%s\n",
+                        entries[i].realtime, entries[i].monotonic, entries[i].boot, i + 1,
+                        entries[i].wanted ? "_TRANSPORT=stdout\nMESSAGE_ID=" SSI_MESSAGE_ID_OUTPUT_STR "\n" : "");
         assert_int_equal(pclose(p), 0);
         assert_int_equal(sd_journal_open_files(&f->follow.journal, paths, 0), 0);
 }
@@ -85,15 +80,7 @@ static int first_after(Files *f, unsigned number, const char *boot, unsigned mon
         assert_int_equal(sd_journal_next(f->follow.journal), 1);
         assert_int_equal(sd_journal_get_cursor(f->follow.journal, &real), 0);
         assert_memory_equal(real, "s=", 2);
-        snprintf(
-                cursor,
-                sizeof(cursor),
-                "%.34s;i=%x;b=%s;m=%x;t=%x;x=123",
-                real,
-                number,
-                boot,
-                monotonic,
-                realtime);
+        snprintf(cursor, sizeof(cursor), "%.34s;i=%x;b=%s;m=%x;t=%x;x=123", real, number, boot, monotonic, realtime);
         assert_int_equal(journal_follow_add_matches(&f->follow), 0);
         assert_int_equal(journal_follow_seek_after(&f->follow, cursor), 0);
         assert_string_equal(f->follow.gap_cursor, cursor);
@@ -106,14 +93,9 @@ static int first_after(Files *f, unsigned number, const char *boot, unsigned mon
 
 /* Entries 4 to 6 of the boot CUT are lost, and those numbers taken by the next boot. */
 static const Entry after_power_cut[] = {
-        {BEFORE, 5000, 10000, true},
-        {CUT, 1000, 20000, false},
-        {CUT, 2000, 21000, true},
-        {PRESENT, 100, 30000, false},
-        {PRESENT, 200, 30100, true},
-        {PRESENT, 300, 30200, false},
-        {PRESENT, 400, 30300, true},
-        {PRESENT, 500, 30400, true},
+        { BEFORE, 5000, 10000, true },  { CUT, 1000, 20000, false },   { CUT, 2000, 21000, true },
+        { PRESENT, 100, 30000, false }, { PRESENT, 200, 30100, true }, { PRESENT, 300, 30200, false },
+        { PRESENT, 400, 30300, true },  { PRESENT, 500, 30400, true },
 };
 
 static void test_power_cut(void **state)

@@ -12,8 +12,20 @@ static int parse(const char *s, size_t n)
 static void test_valid(void **state)
 {
         static const char *const texts[] = {
-                "{}", " [ ] ", "null", "\ttrue\n", "false", "0", "-0", "1.5e+3", "12E-1", "\"\"", "\"\\\"\\\\\\u00e9\xc3\xa9\"",
-                "{\"a\": [1, {\"b\": null}]}", "9223372036854775807", "[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]",
+                "{}",
+                " [ ] ",
+                "null",
+                "\ttrue\n",
+                "false",
+                "0",
+                "-0",
+                "1.5e+3",
+                "12E-1",
+                "\"\"",
+                "\"\\\"\\\\\\u00e9\xc3\xa9\"",
+                "{\"a\": [1, {\"b\": null}]}",
+                "9223372036854775807",
+                "[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
@@ -24,9 +36,41 @@ static void test_valid(void **state)
 static void test_invalid(void **state)
 {
         static const char *const texts[] = {
-                "", " ", "{", "[1,]", "{\"a\":1,}", "{'a':1}", "['a']", "{a:1}", "[NaN]", "[Infinity]", "[-Infinity]", "nULL", "True",
-                "01", "[01]", "[01.5]", "[-00.5]", "1.", "[1.]", "[.5]", "[1e]", "+1", "-", "1 2", "[1 2]", "/* */1", "\"\n\"", "\"\x01\"", "\"\\x\"",
-                "\"\\u12\"", "\"", "\"\\", "\"\xff\"", "\f1", "[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]",
+                "",
+                " ",
+                "{",
+                "[1,]",
+                "{\"a\":1,}",
+                "{'a':1}",
+                "['a']",
+                "{a:1}",
+                "[NaN]",
+                "[Infinity]",
+                "[-Infinity]",
+                "nULL",
+                "True",
+                "01",
+                "[01]",
+                "[01.5]",
+                "[-00.5]",
+                "1.",
+                "[1.]",
+                "[.5]",
+                "[1e]",
+                "+1",
+                "-",
+                "1 2",
+                "[1 2]",
+                "/* */1",
+                "\"\n\"",
+                "\"\x01\"",
+                "\"\\x\"",
+                "\"\\u12\"",
+                "\"",
+                "\"\\",
+                "\"\xff\"",
+                "\f1",
+                "[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)
@@ -38,7 +82,8 @@ static void test_invalid(void **state)
 
 static void test_getters(void **state)
 {
-        static const char text[] = "{\"s\": \"x\", \"nul\": \"a\\u0000b\", \"i\": -7, \"d\": 1.5, \"b\": true, \"a\": [], \"o\": {}, \"n\": null}";
+        static const char text[] =
+                "{\"s\": \"x\", \"nul\": \"a\\u0000b\", \"i\": -7, \"d\": 1.5, \"b\": true, \"a\": [], \"o\": {}, \"n\": null}";
         _cleanup_json_ json_object *o = NULL;
         int64_t i = 1;
         bool b = false;

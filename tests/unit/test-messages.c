@@ -33,9 +33,9 @@ static void test_error_item(void **state)
         e.detail = (char *) "exited with status 3";
         e.timestamp = UINT64_C(1756829197500000);
         assert_int_equal(message_item(&e, &text), 0);
-        assert_string_equal(text,
-                            "{\"service_name\":\"disk\",\"timestamp\":\"2025-09-02T16:06:37.500Z\","
-                            "\"error\":{\"kind\":\"exit-code\",\"detail\":\"exited with status 3\"},\"cursor\":\"s=1\"}");
+        assert_string_equal(
+                text, "{\"service_name\":\"disk\",\"timestamp\":\"2025-09-02T16:06:37.500Z\","
+                      "\"error\":{\"kind\":\"exit-code\",\"detail\":\"exited with status 3\"},\"cursor\":\"s=1\"}");
 }
 
 static void test_inventory(void **state)
@@ -49,16 +49,17 @@ static void test_inventory(void **state)
                 .timeout_usec = 20 * USEC_PER_SEC,
                 .enabled = true,
         };
-        const ServiceInfo *list[] = {&s, NULL};
+        const ServiceInfo *list[] = { &s, NULL };
 
         s.metadata = json_object_new_object();
         json_add_string(s.metadata, "version", "1.0");
         json_add_string(s.metadata, "some-key", "a \"b\"");
         assert_int_equal(message_inventory(list, &text), 0);
-        assert_string_equal(text,
-                            "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"disk\","
-                            "\"title\":\"Disk\",\"metadata\":{\"version\":\"1.0\",\"some-key\":\"a \\\"b\\\"\"},\"schedule\":\"*:0/5\","
-                            "\"timeout_ms\":20000,\"enabled\":true,\"next_run\":null}]}}");
+        assert_string_equal(
+                text,
+                "{\"type\":\"inventory\",\"payload\":{\"services\":[{\"service_name\":\"disk\","
+                "\"title\":\"Disk\",\"metadata\":{\"version\":\"1.0\",\"some-key\":\"a \\\"b\\\"\"},\"schedule\":\"*:0/5\","
+                "\"timeout_ms\":20000,\"enabled\":true,\"next_run\":null}]}}");
         /* What the backend would refuse of it is left out. */
         json_object_put(s.metadata);
         s.title = s.schedule = NULL;
@@ -70,7 +71,8 @@ static void test_inventory(void **state)
         free(text);
         assert_int_equal(message_inventory(list, &text), 0);
         assert_null(strstr(text, "metadata"));
-        assert_non_null(strstr(text, "\"next_run\":null,\"watches\":[\"b.service\",\"c.mount\"],\"depends_on\":[\"a\",\"b-c\"]}"));
+        assert_non_null(strstr(
+                text, "\"next_run\":null,\"watches\":[\"b.service\",\"c.mount\"],\"depends_on\":[\"a\",\"b-c\"]}"));
         assert_int_equal(message_inventory(list + 1, &empty), 0);
         assert_string_equal(empty, "{\"type\":\"inventory\",\"payload\":{\"services\":[]}}");
 }
@@ -121,27 +123,23 @@ static void test_large_inventory(void **state)
 static void test_others(void **state)
 {
         _cleanup_free_ char *auth = NULL, *claim = NULL, *gap = NULL;
-        Credentials c = {.agent_id = (char *) "agt-1", .api_key = (char *) "key"};
+        Credentials c = { .agent_id = (char *) "agt-1", .api_key = (char *) "key" };
 
         assert_int_equal(message_auth(&c, "host", &auth), 0);
-        assert_string_equal(auth,
-                            "{\"type\":\"auth\",\"payload\":{\"agent_id\":\"agt-1\",\"api_key\":\"key\","
-                            "\"version\":\"" SSI_VERSION "\",\"hostname\":\"host\"}}");
+        assert_string_equal(auth, "{\"type\":\"auth\",\"payload\":{\"agent_id\":\"agt-1\",\"api_key\":\"key\","
+                                  "\"version\":\"" SSI_VERSION "\",\"hostname\":\"host\"}}");
         assert_int_equal(message_claim("tok", &claim), 0);
         assert_string_equal(claim, "{\"claim_token\":\"tok\"}");
         assert_int_equal(message_gap("s=1", 0, UINT64_C(1756829197000000), &gap), 0);
-        assert_string_equal(gap,
-                            "{\"type\":\"gap\",\"payload\":{\"cursor\":\"s=1\",\"from\":null,"
-                            "\"to\":\"2025-09-02T16:06:37Z\"}}");
+        assert_string_equal(gap, "{\"type\":\"gap\",\"payload\":{\"cursor\":\"s=1\",\"from\":null,"
+                                 "\"to\":\"2025-09-02T16:06:37Z\"}}");
 }
 
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_item),
-                cmocka_unit_test(test_error_item),
-                cmocka_unit_test(test_inventory),
-                cmocka_unit_test(test_large_inventory),
+                cmocka_unit_test(test_item),      cmocka_unit_test(test_error_item),
+                cmocka_unit_test(test_inventory), cmocka_unit_test(test_large_inventory),
                 cmocka_unit_test(test_others),
         };
 

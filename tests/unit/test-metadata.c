@@ -2,18 +2,17 @@
 #include "test.h"
 #include "shared/metadata.h"
 
-static const char good[] =
-        "#!/bin/bash\n"
-        "\n"
-        "# name: System Updates\n"
-        "# description: Checking for system updates\n"
-        "# version: 1.0\n"
-        "# schedule: *:0/01:00\n"
-        "# timeout: 20\n"
-        "\n"
-        "# --- Description ---\n"
-        "# note: not a key any more, the block has ended\n"
-        "echo\n";
+static const char good[] = "#!/bin/bash\n"
+                           "\n"
+                           "# name: System Updates\n"
+                           "# description: Checking for system updates\n"
+                           "# version: 1.0\n"
+                           "# schedule: *:0/01:00\n"
+                           "# timeout: 20\n"
+                           "\n"
+                           "# --- Description ---\n"
+                           "# note: not a key any more, the block has ended\n"
+                           "echo\n";
 
 static Metadata *parse(const char *s)
 {
@@ -26,7 +25,8 @@ static Metadata *parse(const char *s)
 static void assert_problem(const Metadata *m, unsigned line, bool warning, const char *part)
 {
         for (size_t i = 0; i < m->n_problems; i++)
-                if (m->problems[i].line == line && m->problems[i].warning == warning && strstr(m->problems[i].text, part))
+                if (m->problems[i].line == line && m->problems[i].warning == warning &&
+                    strstr(m->problems[i].text, part))
                         return;
         fail_msg("no problem in line %u with \"%s\"", line, part);
 }
@@ -45,29 +45,28 @@ static void test_good(void **state)
 
 static void test_licence_is_no_unknown_key(void **state)
 {
-        _cleanup_(metadata_freep) Metadata *m = parse(
-                "#!/bin/bash\n"
-                "# SPDX-" "License-Identifier: MIT-0\n"
-                "# SPDX-FileCopyrightText: somebody\n"
-                "# name: A\n"
-                "# description: B\n"
-                "# version: 1\n"
-                "# schedule: daily\n"
-                "# timeout: 1s\n"
-                "true\n");
+        _cleanup_(metadata_freep) Metadata *m = parse("#!/bin/bash\n"
+                                                      "# SPDX-"
+                                                      "License-Identifier: MIT-0\n"
+                                                      "# SPDX-FileCopyrightText: somebody\n"
+                                                      "# name: A\n"
+                                                      "# description: B\n"
+                                                      "# version: 1\n"
+                                                      "# schedule: daily\n"
+                                                      "# timeout: 1s\n"
+                                                      "true\n");
 
         assert_int_equal(m->n_problems, 0);
 }
 
 static void test_missing_repeated_unknown(void **state)
 {
-        _cleanup_(metadata_freep) Metadata *m = parse(
-                "#!/bin/bash\n"
-                "# name: A\n"
-                "# name: B\n"
-                "# colour: red\n"
-                "# version:\n"
-                "true\n");
+        _cleanup_(metadata_freep) Metadata *m = parse("#!/bin/bash\n"
+                                                      "# name: A\n"
+                                                      "# name: B\n"
+                                                      "# colour: red\n"
+                                                      "# version:\n"
+                                                      "true\n");
 
         assert_problem(m, 3, false, "duplicate");
         assert_problem(m, 4, true, "unknown key \"colour\"");
@@ -94,8 +93,19 @@ static void test_privileged(void **state)
 static void test_hostile(void **state)
 {
         static const char *const texts[] = {
-                "", "#", "#!", "\n\n\n", "#!/bin/bash", "# name: A", "#!/bin/sh\n# name: A\n", "#!/bin/bash\r\n# name: A\r\n",
-                "#!/bin/bash\n# name: \xff\xfe\n", "#!/bin/bash\n# name: a\x01" "b\n", "#!/bin/bash\n# name: a\xc2\x8c\n", "#!/bin/bash\n# name: ---\n",
+                "",
+                "#",
+                "#!",
+                "\n\n\n",
+                "#!/bin/bash",
+                "# name: A",
+                "#!/bin/sh\n# name: A\n",
+                "#!/bin/bash\r\n# name: A\r\n",
+                "#!/bin/bash\n# name: \xff\xfe\n",
+                "#!/bin/bash\n# name: a\x01"
+                "b\n",
+                "#!/bin/bash\n# name: a\xc2\x8c\n",
+                "#!/bin/bash\n# name: ---\n",
                 "#!/bin/bash\n# name: ../../etc\n# :\n#:\n# a:\n",
         };
 
@@ -112,7 +122,8 @@ static void test_hostile(void **state)
 /* They would reach terminals. */
 static void test_control_characters(void **state)
 {
-        _cleanup_(metadata_freep) Metadata *m = parse("#!/bin/bash\n# name: a\xc2\x9b\n# user: b\xc2\x80\n# version: \xc2\xa0\n");
+        _cleanup_(metadata_freep) Metadata *m =
+                parse("#!/bin/bash\n# name: a\xc2\x9b\n# user: b\xc2\x80\n# version: \xc2\xa0\n");
 
         assert_problem(m, 2, false, "control characters");
         assert_problem(m, 3, false, "control characters");
@@ -156,15 +167,24 @@ static Metadata *parse_watches(const char *value)
 {
         _cleanup_free_ char *text = NULL;
 
-        assert_true(asprintf(&text, "#!/bin/bash\n# name: n\n# description: d\n# version: 1\n# schedule: hourly\n"
-                                    "# timeout: 20\n# watches: %s\n", value) > 0);
+        assert_true(asprintf(&text,
+                             "#!/bin/bash\n# name: n\n# description: d\n# version: 1\n# schedule: hourly\n"
+                             "# timeout: 20\n# watches: %s\n",
+                             value) > 0);
         return parse(text);
 }
 
 static void test_watches(void **state)
 {
         static const char *const bad[] = {
-                "nginx", ".service", "x@.service", "@x.service", "a b.service", "../x.service", "ssi-other.service", "x.servicex",
+                "nginx",
+                ".service",
+                "x@.service",
+                "@x.service",
+                "a b.service",
+                "../x.service",
+                "ssi-other.service",
+                "x.servicex",
                 "1.service,2.service,3.service,4.service,5.service,6.service,7.service,8.service,9.service,10.service,"
                 "11.service,12.service,13.service,14.service,15.service,16.service,17.service",
         };

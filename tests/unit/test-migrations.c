@@ -255,9 +255,11 @@ static void test_same_schema(void **state)
         migrate(p, "taken_over", n_migrations);
         PQfinish(create_database(p, "fresh"));
         migrate(p, "fresh", n_migrations);
-        snprintf(command, sizeof(command),
-                 "for d in taken_over fresh; do pg_dump -h %1$s -U ssi --schema-only -T 'events_2*' $d"
-                 " | grep -vE '^--|restrict|events_2|^$' >%1$s/$d.sql || exit 1; done; diff %1$s/taken_over.sql %1$s/fresh.sql >&2", p->dir);
+        snprintf(
+                command, sizeof(command),
+                "for d in taken_over fresh; do pg_dump -h %1$s -U ssi --schema-only -T 'events_2*' $d"
+                " | grep -vE '^--|restrict|events_2|^$' >%1$s/$d.sql || exit 1; done; diff %1$s/taken_over.sql %1$s/fresh.sql >&2",
+                p->dir);
         assert_int_equal(system(command), 0);
 }
 
@@ -270,8 +272,9 @@ static void test_too_old(void **state)
         PGconn *pg;
 
         pg = create_database(p, "too_old");
-        run(pg, "CREATE TABLE schema_migrations (version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz DEFAULT now());"
-                "INSERT INTO schema_migrations (version, name) VALUES (1, '0001-initial.sql'), (7, '0007-dependencies.sql')");
+        run(pg,
+            "CREATE TABLE schema_migrations (version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz DEFAULT now());"
+            "INSERT INTO schema_migrations (version, name) VALUES (1, '0001-initial.sql'), (7, '0007-dependencies.sql')");
         snprintf(conninfo, sizeof(conninfo), "host=%s user=ssi dbname=too_old", p->dir);
         assert_int_equal(db_migrate(conninfo, TEST_MIGRATIONS_DIR, &message), -ENOTSUP);
         assert_non_null(strstr(message, "no migration 0008"));
@@ -408,7 +411,8 @@ static void test_failure(void **state)
         assert_non_null(strstr(message, "9000-breaks.sql"));
         remove_folder(dir);
 
-        assert_string_equal(value(pg, "SELECT string_agg(version::text, ' ') FROM schema_migrations WHERE version > 8000"), "8999");
+        assert_string_equal(
+                value(pg, "SELECT string_agg(version::text, ' ') FROM schema_migrations WHERE version > 8000"), "8999");
         assert_string_equal(value(pg, "SELECT to_regclass('works') IS NOT NULL"), "t");
         after = PQexec(pg, digests);
         assert_int_equal(PQntuples(before), PQntuples(after));

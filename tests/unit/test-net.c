@@ -15,12 +15,12 @@
 /* ---- a WebSocket server as small as it can be, in a thread ---- */
 
 /* cmocka fails tests of the main thread only. */
-#define check(condition)                                                                                        \
-        do                                                                                                      \
-                if (!(condition)) {                                                                             \
-                        fprintf(stderr, "%s:%i: the peer: %s\n", __FILE__, __LINE__, #condition);               \
-                        abort();                                                                                \
-                }                                                                                               \
+#define check(condition)                                                                          \
+        do                                                                                        \
+                if (!(condition)) {                                                               \
+                        fprintf(stderr, "%s:%i: the peer: %s\n", __FILE__, __LINE__, #condition); \
+                        abort();                                                                  \
+                }                                                                                 \
         while (false)
 
 typedef struct Peer {
@@ -99,7 +99,8 @@ static size_t read_frame(int fd, unsigned *ret_opcode)
 
 static void *peer_main(void *userdata)
 {
-        static const char ping[] = "\x89\x04ping", done[] = "\x81\x04" "done";
+        static const char ping[] = "\x89\x04ping", done[] = "\x81\x04"
+                                                            "done";
         Peer *p = userdata;
         size_t pongs = 0;
         int fd;

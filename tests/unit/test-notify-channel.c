@@ -3,7 +3,8 @@
 #include "notify/channel.h"
 
 /* What a script may print to break out. */
-#define NASTY "</script><img src=x onerror=alert(1)> \\\"quoted\\\" \\\\ <!channel> \\r\\nBcc: x \xd7\xa9\xf0\x9f\x98\x80"
+#define NASTY \
+        "</script><img src=x onerror=alert(1)> \\\"quoted\\\" \\\\ <!channel> \\r\\nBcc: x \xd7\xa9\xf0\x9f\x98\x80"
 
 static const char payload[] =
         "{\"kind\":\"status\",\"server\":\"web-01\",\"server_id\":\"srv-a\",\"labels\":[\"prod\",\"eu\"],\"service\":\"disk\","
@@ -42,7 +43,7 @@ static void test_texts(void **state)
                 { "{\"kind\":\"state\",\"server\":\"s\",\"server_id\":\"srv-a\",\"new\":\"offline\",\"at\":\"T\",\"services\":7}",
                   "OFFLINE: s",
                   "The host was last seen at T. The state of its 7 services is unknown until it returns.\n"
-                                "https://ssi.example.org/servers/srv-a" },
+                  "https://ssi.example.org/servers/srv-a" },
                 { "{\"kind\":\"digest\",\"recovered\":2,\"items\":[{\"kind\":\"status\",\"server\":\"s\",\"service\":\"d\","
                   "\"title\":\"D\",\"old\":\"OK\",\"new\":\"WARNING\",\"message\":\"m\"}]}",
                   "1 change during quiet hours",
@@ -88,9 +89,10 @@ static json_object *request(const char *type, const char *config, HttpMessage *r
 
 static void test_requests(void **state)
 {
-        static const char text[] = "</script><img src=x onerror=alert(1)> \"quoted\" \\ <!channel> \r\nBcc: x \xd7\xa9\xf0\x9f\x98\x80\n"
-                                   "Changed from OK to FAILURE at 2026-01-01T00:00:00Z.\nThis message covers 4 changes.\n"
-                                   "https://ssi.example.org/servers/srv-a/services/disk";
+        static const char text[] =
+                "</script><img src=x onerror=alert(1)> \"quoted\" \\ <!channel> \r\nBcc: x \xd7\xa9\xf0\x9f\x98\x80\n"
+                "Changed from OK to FAILURE at 2026-01-01T00:00:00Z.\nThis message covers 4 changes.\n"
+                "https://ssi.example.org/servers/srv-a/services/disk";
         static const char title[] = "FAILURE: Root Disk on web-01";
         _cleanup_free_ char *both = NULL;
         json_object *body;
@@ -107,7 +109,10 @@ static void test_requests(void **state)
         json_object_put(body);
         http_message_done(&m);
 
-        body = request("webhook", "{\"url\":\"http://h\",\"method\":\"PUT\",\"template\":\"{\\\"n\\\":{{severity}},\\\"m\\\":\\\"{{message}}\\\"}\"}", &m);
+        body = request(
+                "webhook",
+                "{\"url\":\"http://h\",\"method\":\"PUT\",\"template\":\"{\\\"n\\\":{{severity}},\\\"m\\\":\\\"{{message}}\\\"}\"}",
+                &m);
         assert_string_equal(m.method, "PUT");
         assert_non_null(startswith(json_get_string(body, "m"), "</script>"));
         json_object_put(body);
@@ -180,8 +185,10 @@ static void test_configs_refused(void **state)
 
 static void test_masks(void **state)
 {
-        _cleanup_json_ json_object *config = parse("{\"url\":\"https://h/secret\",\"headers\":{\"A\":\"s1\",\"B\":\"s2\"}}");
-        _cleanup_json_ json_object *masked = NULL, *change = NULL, *merged = NULL, *same = NULL, *token = NULL, *ntfy = NULL;
+        _cleanup_json_ json_object *config =
+                parse("{\"url\":\"https://h/secret\",\"headers\":{\"A\":\"s1\",\"B\":\"s2\"}}");
+        _cleanup_json_ json_object *masked = NULL, *change = NULL, *merged = NULL, *same = NULL, *token = NULL,
+                                   *ntfy = NULL;
 
         assert_int_equal(channel_config_mask("webhook", config, &masked), 0);
         assert_string_equal(json_get_string(masked, "url"), "https://h/" CHANNEL_MASK);

@@ -6,8 +6,8 @@
 static void test_addresses(void **state)
 {
         static const char *const good[] = { "a@b", "first.last+tag@example.org", "\xc3\xbc@example.org" };
-        static const char *const bad[] = { "", "a", "@b", "a@", "a@b@c", "a b@c", "a@b\r\nDATA", "<a@b>", "a@b,c@d",
-                                           "\"a\"@b", "a@b;", "a@\xff" };
+        static const char *const bad[] = { "",      "a",       "@b",      "a@",   "a@b@c", "a b@c", "a@b\r\nDATA",
+                                           "<a@b>", "a@b,c@d", "\"a\"@b", "a@b;", "a@\xff" };
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++)
                 assert_true(email_address_is_valid(good[i]));

@@ -39,8 +39,9 @@ static void test_places(void **state)
 
 static void test_refused(void **state)
 {
-        static const char *const texts[] = { "{{", "{{nasty", "{{nasty}", "{{}}", "{{ }}", "{{other}}", "{{na sty}}",
-                                             "{{Nasty}}", "{{{nasty}}}", "{{nasty|raw}}", "{{#if}}" };
+        static const char *const texts[] = { "{{",          "{{nasty",       "{{nasty}",   "{{}}",
+                                             "{{ }}",       "{{other}}",     "{{na sty}}", "{{Nasty}}",
+                                             "{{{nasty}}}", "{{nasty|raw}}", "{{#if}}" };
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++) {
                 _cleanup_free_ char *got = NULL, *detail = NULL;

@@ -147,10 +147,8 @@ static void test_bytes(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_batches),
-                cmocka_unit_test(test_window),
-                cmocka_unit_test(test_one_cursor),
-                cmocka_unit_test(test_message_keeps_its_place),
+                cmocka_unit_test(test_batches),    cmocka_unit_test(test_window),
+                cmocka_unit_test(test_one_cursor), cmocka_unit_test(test_message_keeps_its_place),
                 cmocka_unit_test(test_bytes),
         };
 

@@ -21,7 +21,8 @@ static void on_done(int error, struct addrinfo *addresses, void *userdata)
         a->error = error;
         assert_int_equal(!addresses, error != 0);
         if (addresses && addresses->ai_family == AF_INET)
-                inet_ntop(AF_INET, &((struct sockaddr_in *) addresses->ai_addr)->sin_addr, a->address, sizeof(a->address));
+                inet_ntop(AF_INET, &((struct sockaddr_in *) addresses->ai_addr)->sin_addr, a->address,
+                          sizeof(a->address));
         if (addresses) {
                 assert_int_equal(addresses->ai_socktype, SOCK_STREAM);
                 freeaddrinfo(addresses);
@@ -58,13 +59,13 @@ static unsigned count_threads(void)
 /* An emulator (qemu-user) has threads of its own. */
 static int count_at_rest(void **state)
 {
-        *state = (void *)(uintptr_t)count_threads();
+        *state = (void *) (uintptr_t) count_threads();
         return 0;
 }
 
 static void wait_for_threads(void **state)
 {
-        for (unsigned i = 0; count_threads() > (uintptr_t)*state; i++) {
+        for (unsigned i = 0; count_threads() > (uintptr_t) *state; i++) {
                 assert_true(i < 1000);
                 usleep(10000);
         }

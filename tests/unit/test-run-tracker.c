@@ -27,7 +27,7 @@ static const sd_id128_t boot_b = SD_ID128_MAKE(bb, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 
 static sd_id128_t id_of(uint32_t kind, uint32_t n)
 {
-        return n == 0 ? SD_ID128_NULL : (sd_id128_t){.qwords = {kind, n}};
+        return n == 0 ? SD_ID128_NULL : (sd_id128_t){ .qwords = { kind, n } };
 }
 
 static Entry *add(Journal *j, RunEntryType type, const char *slug, uint64_t ms, unsigned run)
@@ -35,14 +35,14 @@ static Entry *add(Journal *j, RunEntryType type, const char *slug, uint64_t ms, 
         Entry *x = &j->entries[j->n];
 
         assert_true(j->n < ELEMENTSOF(j->entries));
-        *x = (Entry){.e = {
-                .type = type,
-                .boot_id = boot_a,
-                .monotonic = ms * MSEC,
-                .realtime = UINT64_C(1800000000) * USEC_PER_SEC + ms * MSEC,
-                .source_realtime = UINT64_C(1800000000) * USEC_PER_SEC + ms * MSEC,
-                .invocation_id = id_of(1, run),
-        }};
+        *x = (Entry){ .e = {
+                              .type = type,
+                              .boot_id = boot_a,
+                              .monotonic = ms * MSEC,
+                              .realtime = UINT64_C(1800000000) * USEC_PER_SEC + ms * MSEC,
+                              .source_realtime = UINT64_C(1800000000) * USEC_PER_SEC + ms * MSEC,
+                              .invocation_id = id_of(1, run),
+                      } };
         snprintf(x->slug, sizeof(x->slug), "%s", slug);
         snprintf(x->cursor, sizeof(x->cursor), "c%zu", j->n++);
         if (type == RUN_ENTRY_FAILURE)
@@ -158,7 +158,8 @@ static void check_resume(Journal *j, const Events *all, uint64_t warm_up)
                 if (i + 1 < all->n && streq(all->e[i].cursor, all->e[i + 1].cursor))
                         continue;
                 at = (size_t) atoi(all->e[i].cursor + 1);
-                for (first = at; first > 0 && j->entries[first - 1].e.monotonic + warm_up >= j->entries[at].e.monotonic;)
+                for (first = at;
+                     first > 0 && j->entries[first - 1].e.monotonic + warm_up >= j->entries[at].e.monotonic;)
                         first--;
                 play(j, first, at, &rest);
                 assert_int_equal(rest.n, all->n - skip);
@@ -232,15 +233,15 @@ static void test_failures(void **state)
                 RunErrorKind kind;
                 const char *detail;
         } table[] = {
-                {"exit-code", "exited", 3, RUN_ERROR_EXIT_CODE, "exited with status 3"},
-                {"exit-code", "exited", 203, RUN_ERROR_NOT_EXECUTABLE, "systemd could not execute the script"},
-                {"signal", "killed", 9, RUN_ERROR_SIGNAL, "was killed by SIGKILL"},
-                {"signal", NULL, 0, RUN_ERROR_SIGNAL, "was killed by a signal"},
-                {"core-dump", "dumped", 11, RUN_ERROR_CORE_DUMP, "was ended with a core dump by SIGSEGV"},
-                {"timeout", "killed", 15, RUN_ERROR_TIMEOUT, "did not end within its timeout"},
-                {"oom-kill", "killed", 9, RUN_ERROR_OOM_KILL, "was killed because memory ran out"},
-                {"resources", NULL, 0, RUN_ERROR_RESOURCES, "systemd could not start it: a resource was missing"},
-                {"start-limit-hit", NULL, 0, RUN_ERROR_OTHER, "failed with result 'start-limit-hit'"},
+                { "exit-code", "exited", 3, RUN_ERROR_EXIT_CODE, "exited with status 3" },
+                { "exit-code", "exited", 203, RUN_ERROR_NOT_EXECUTABLE, "systemd could not execute the script" },
+                { "signal", "killed", 9, RUN_ERROR_SIGNAL, "was killed by SIGKILL" },
+                { "signal", NULL, 0, RUN_ERROR_SIGNAL, "was killed by a signal" },
+                { "core-dump", "dumped", 11, RUN_ERROR_CORE_DUMP, "was ended with a core dump by SIGSEGV" },
+                { "timeout", "killed", 15, RUN_ERROR_TIMEOUT, "did not end within its timeout" },
+                { "oom-kill", "killed", 9, RUN_ERROR_OOM_KILL, "was killed because memory ran out" },
+                { "resources", NULL, 0, RUN_ERROR_RESOURCES, "systemd could not start it: a resource was missing" },
+                { "start-limit-hit", NULL, 0, RUN_ERROR_OTHER, "failed with result 'start-limit-hit'" },
         };
         Journal *j = JOURNAL(state);
         Events *ev = EVENTS(state);
@@ -312,12 +313,10 @@ static void test_every_order_of_one_run(void **state)
                                                 add_line(j, "a", ms, anonymous ? 0 : 1, 1, 4);
                                         else
                                                 add(j,
-                                                    k == 0      ? RUN_ENTRY_START :
-                                                            failed ? RUN_ENTRY_FAILURE :
-                                                                     RUN_ENTRY_SUCCESS,
-                                                    "a",
-                                                    ms,
-                                                    1);
+                                                    k == 0 ? RUN_ENTRY_START :
+                                                    failed ? RUN_ENTRY_FAILURE :
+                                                             RUN_ENTRY_SUCCESS,
+                                                    "a", ms, 1);
                                 }
                                 play(j, 0, SIZE_MAX, ev);
                                 assert_int_equal(ev->n, 1);
@@ -365,21 +364,19 @@ static void every_interleaving(Journal *j, Events *ev, unsigned failed, unsigned
                         if (mask & (1U << i)) {
                                 unsigned run = lines[l++];
 
-                                unsigned id = known == KNOWN_AS_NEXT  ? MIN(run + 2, 3U) :
-                                              known & (1U << run) ? run + 1 :
-                                                                    0;
+                                unsigned id = known == KNOWN_AS_NEXT ? MIN(run + 2, 3U) :
+                                              known & (1U << run)    ? run + 1 :
+                                                                       0;
 
                                 add_line(j, "a", ms, id, run + 1, (int) run);
                         } else {
                                 unsigned run = m / 2;
 
                                 add(j,
-                                    m % 2 == 0                 ? RUN_ENTRY_START :
-                                            failed & (1U << run) ? RUN_ENTRY_FAILURE :
-                                                                   RUN_ENTRY_SUCCESS,
-                                    "a",
-                                    ms,
-                                    run + 1);
+                                    m % 2 == 0           ? RUN_ENTRY_START :
+                                    failed & (1U << run) ? RUN_ENTRY_FAILURE :
+                                                           RUN_ENTRY_SUCCESS,
+                                    "a", ms, run + 1);
                                 m++;
                         }
                 }
@@ -826,7 +823,8 @@ static int compare_items(const void *a, const void *b)
         return x->at != y->at ? (x->at < y->at ? -1 : 1) : x->order < y->order ? -1 : x->order > y->order;
 }
 
-static void random_journal(Journal *j, unsigned *seed, unsigned services, unsigned runs, unsigned *ret_results, unsigned *ret_errors)
+static void random_journal(Journal *j, unsigned *seed, unsigned services, unsigned runs, unsigned *ret_results,
+                           unsigned *ret_errors)
 {
         Item items[2048];
         size_t n = 0;
@@ -843,9 +841,10 @@ static void random_journal(Journal *j, unsigned *seed, unsigned services, unsign
                         uint64_t before = rnd(seed, 4) == 0 ? rnd(seed, 100000) : 0;
 
                         run++;
-                        items[n] = (Item){at, (unsigned) n, RUN_ENTRY_START, s, run, true};
+                        items[n] = (Item){ at, (unsigned) n, RUN_ENTRY_START, s, run, true };
                         n++;
-                        items[n] = (Item){end, (unsigned) n, failed ? RUN_ENTRY_FAILURE : RUN_ENTRY_SUCCESS, s, run, true};
+                        items[n] = (Item){ end, (unsigned) n, failed ? RUN_ENTRY_FAILURE : RUN_ENTRY_SUCCESS,
+                                           s,   run,          true };
                         n++;
                         if (failed)
                                 (*ret_errors)++;
@@ -855,7 +854,7 @@ static void random_journal(Journal *j, unsigned *seed, unsigned services, unsign
                                 /* Streams of one service are read in order. */
                                 l = MAX(l, line_at + 1);
                                 line_at = l;
-                                items[n] = (Item){l, (unsigned) n, RUN_ENTRY_LINE, s, run, l < end && rnd(seed, 2)};
+                                items[n] = (Item){ l, (unsigned) n, RUN_ENTRY_LINE, s, run, l < end && rnd(seed, 2) };
                                 n++;
                                 (*ret_results)++;
                         }
@@ -873,8 +872,8 @@ static void random_journal(Journal *j, unsigned *seed, unsigned services, unsign
 
                 snprintf(slug, sizeof(slug), "s%u", items[i].service);
                 x = items[i].type == RUN_ENTRY_LINE ?
-                        add_line(j, slug, 0, items[i].known ? items[i].run : 0, items[i].run, (int) items[i].run) :
-                        add(j, items[i].type, slug, 0, items[i].run);
+                            add_line(j, slug, 0, items[i].known ? items[i].run : 0, items[i].run, (int) items[i].run) :
+                            add(j, items[i].type, slug, 0, items[i].run);
                 x->e.monotonic = items[i].at;
                 x->e.realtime = x->e.source_realtime = UINT64_C(1800000000) * USEC_PER_SEC + items[i].at;
         }

@@ -64,11 +64,31 @@ static void test_same(void **state)
 static void test_other(void **state)
 {
         static const char *const others[] = {
-                "*-*-* 04:00:00",        "*-*-* 00..23:00:00", "*-*-* 00/1:00:00",     "*-*-01/1 *:00:00",  "*-01-01 *:00/5:00",
-                "Mon..Fri *-*-* *:00:00", "*-*-* *:00/5:00 UTC", "*-*-* *:00/5:00 Europe/Athens", "*-*-* *:00/5", "*-*-* *:00/5:",
-                "*-*-* *::00",           "*-*-* *:60:00",      "*-*-* *:5:00",         "*-*-* *:00/0:00",   "*-*-* *:00..:00",
-                "*-*-* *:00/:00",        "*-*-* *:00,:00",     "*-*-* *:00/100:00",    "*-*-* *:+1:00",     "*-*-* *: 1:00",
-                "*-*~01 *:00:00",        "2026-*-* *:00:00",   "",                     "*",                 "hourly",
+                "*-*-* 04:00:00",
+                "*-*-* 00..23:00:00",
+                "*-*-* 00/1:00:00",
+                "*-*-01/1 *:00:00",
+                "*-01-01 *:00/5:00",
+                "Mon..Fri *-*-* *:00:00",
+                "*-*-* *:00/5:00 UTC",
+                "*-*-* *:00/5:00 Europe/Athens",
+                "*-*-* *:00/5",
+                "*-*-* *:00/5:",
+                "*-*-* *::00",
+                "*-*-* *:60:00",
+                "*-*-* *:5:00",
+                "*-*-* *:00/0:00",
+                "*-*-* *:00..:00",
+                "*-*-* *:00/:00",
+                "*-*-* *:00,:00",
+                "*-*-* *:00/100:00",
+                "*-*-* *:+1:00",
+                "*-*-* *: 1:00",
+                "*-*~01 *:00:00",
+                "2026-*-* *:00:00",
+                "",
+                "*",
+                "hourly",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(others); i++)
@@ -82,7 +102,10 @@ static void test_output(void **state)
 {
         _cleanup_free_ char *s = NULL;
 
-        assert_int_equal(schedule_read_normalized("  Original form: *:0/5\nNormalized form: *-*-* *:00/5:00\n    Next elapse: never\n", &s), 0);
+        assert_int_equal(
+                schedule_read_normalized(
+                        "  Original form: *:0/5\nNormalized form: *-*-* *:00/5:00\n    Next elapse: never\n", &s),
+                0);
         assert_string_equal(s, "*-*-* *:00/5:00");
         assert_int_equal(schedule_read_normalized("Normalized form: *-*-* *:0", &s), -ENODATA);
         assert_int_equal(schedule_read_normalized("Normalized form: \n", &s), -ENODATA);
@@ -114,8 +137,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_zones), cmocka_unit_test(test_own_zone), cmocka_unit_test(test_same),
-                cmocka_unit_test(test_other), cmocka_unit_test(test_output),
-                cmocka_unit_test(test_interval),
+                cmocka_unit_test(test_other), cmocka_unit_test(test_output),   cmocka_unit_test(test_interval),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,7 +66,8 @@ static void test_nul_and_cut(void **state)
         int n;
 
         assert_int_equal(status_line_parse(nul, sizeof(nul) - 1, STAMP, &l), 0);
-        assert_string_equal(l.message, "a\xef\xbf\xbd" "b");
+        assert_string_equal(l.message, "a\xef\xbf\xbd"
+                                       "b");
 
         n = snprintf(big, sizeof(big), "2025-09-02 16:06:37, OK, ");
         memset(big + n, 'x', 64 * 1024);
@@ -105,10 +106,10 @@ static void test_nearest_reading(void **state)
                 const char *zone;
                 time_t change;
         } cases[] = {
-                {"Europe/Berlin", 1743296400},
-                {"Europe/Berlin", 1761440400},
-                {"Australia/Lord_Howe", 1743865200},
-                {"Australia/Lord_Howe", 1759591800},
+                { "Europe/Berlin", 1743296400 },
+                { "Europe/Berlin", 1761440400 },
+                { "Australia/Lord_Howe", 1743865200 },
+                { "Australia/Lord_Howe", 1759591800 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -132,7 +133,9 @@ static void test_nearest_reading(void **state)
                                                 best = t;
                                 }
                                 snprintf(line, sizeof(line), "%s, OK, x", stamp);
-                                assert_int_equal(status_line_parse(line, strlen(line), (uint64_t) received * USEC_PER_SEC, &l), 0);
+                                assert_int_equal(
+                                        status_line_parse(line, strlen(line), (uint64_t) received * USEC_PER_SEC, &l),
+                                        0);
                                 assert_int_equal(l.timestamp / USEC_PER_SEC, best);
                                 status_line_done(&l);
                         }
@@ -171,12 +174,9 @@ static void test_rfc3339(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_valid),
-                cmocka_unit_test(test_invalid),
-                cmocka_unit_test(test_nul_and_cut),
-                cmocka_unit_test(test_clock_change),
-                cmocka_unit_test(test_nearest_reading),
-                cmocka_unit_test(test_rfc3339),
+                cmocka_unit_test(test_valid),           cmocka_unit_test(test_invalid),
+                cmocka_unit_test(test_nul_and_cut),     cmocka_unit_test(test_clock_change),
+                cmocka_unit_test(test_nearest_reading), cmocka_unit_test(test_rfc3339),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

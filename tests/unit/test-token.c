@@ -33,7 +33,8 @@ static void test_hash(void **state)
 
 static void test_seal(void **state)
 {
-        char by[TOKEN_MAX], other[TOKEN_MAX], token[TOKEN_MAX], opened[TOKEN_MAX] = "as it was", sealed[TOKEN_SEALED_MAX];
+        char by[TOKEN_MAX], other[TOKEN_MAX], token[TOKEN_MAX], opened[TOKEN_MAX] = "as it was",
+                                                                sealed[TOKEN_SEALED_MAX];
 
         token_new("refresh", by);
         token_new("refresh", other);

@@ -116,20 +116,23 @@ static void test_timer(void **state)
 static char *timer(const char *normalized, uint64_t zone_minutes)
 {
         _cleanup_(metadata_freep) Metadata *m = header("");
-        const UnitSpec spec = { .metadata = m, .timeout_usec = 1, .normalized = normalized, .zone_minutes = zone_minutes };
+        const UnitSpec spec = {
+                .metadata = m, .timeout_usec = 1, .normalized = normalized, .zone_minutes = zone_minutes
+        };
         char *text = unit_file_timer(&spec);
 
         assert_non_null(text);
         return text;
 }
 
-#define HOURLY    "*-*-* *:00:00"
-#define ATHENS    UINT64_C(1)
-#define KOLKATA   (UINT64_C(1) << 30)
+#define HOURLY  "*-*-* *:00:00"
+#define ATHENS  UINT64_C(1)
+#define KOLKATA (UINT64_C(1) << 30)
 
 static void test_timer_in_utc(void **state)
 {
-        _cleanup_free_ char *athens = timer(HOURLY, ATHENS), *kolkata = timer(HOURLY, KOLKATA), *unknown = timer(NULL, ATHENS);
+        _cleanup_free_ char *athens = timer(HOURLY, ATHENS), *kolkata = timer(HOURLY, KOLKATA),
+                            *unknown = timer(NULL, ATHENS);
 
         assert_has(athens, "OnCalendar=" HOURLY " UTC");
         assert_has(athens, "Schedule=hourly");
@@ -167,7 +170,8 @@ static void test_timer_moves(void **state)
 /* Of a version that did not write what systemd makes of the schedule. */
 static void test_timer_of_old(void **state)
 {
-        _cleanup_free_ char *old = timer(NULL, ATHENS), *athens = timer(HOURLY, ATHENS), *kolkata = timer(HOURLY, KOLKATA);
+        _cleanup_free_ char *old = timer(NULL, ATHENS), *athens = timer(HOURLY, ATHENS),
+                            *kolkata = timer(HOURLY, KOLKATA);
         _cleanup_free_ char *schedule = NULL;
 
         assert_int_equal(unit_file_timer_update(old, NULL, ATHENS, &schedule), TIMER_UPDATE_UNKNOWN);
@@ -209,14 +213,10 @@ static void test_timer_by_hand(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_default),
-                cmocka_unit_test(test_user),
-                cmocka_unit_test(test_no_sandbox),
-                cmocka_unit_test(test_timer),
-                cmocka_unit_test(test_timer_in_utc),
-                cmocka_unit_test(test_timer_moves),
-                cmocka_unit_test(test_timer_of_old),
-                cmocka_unit_test(test_timer_by_hand),
+                cmocka_unit_test(test_default),      cmocka_unit_test(test_user),
+                cmocka_unit_test(test_no_sandbox),   cmocka_unit_test(test_timer),
+                cmocka_unit_test(test_timer_in_utc), cmocka_unit_test(test_timer_moves),
+                cmocka_unit_test(test_timer_of_old), cmocka_unit_test(test_timer_by_hand),
                 cmocka_unit_test(test_tried),
         };
 

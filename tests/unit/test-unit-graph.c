@@ -48,8 +48,8 @@ static void assert_depends(UnitGraph *g, const char *slug, size_t max, const cha
 
 static void test_at_any_remove(void **state)
 {
-        _cleanup_(unit_graph_freep) UnitGraph *g = MAKE("web>app", "app>db", "db>slice", "other>slice", "www:web", "api:app",
-                                                        "sql:db", "else:other");
+        _cleanup_(unit_graph_freep) UnitGraph *g =
+                MAKE("web>app", "app>db", "db>slice", "other>slice", "www:web", "api:app", "sql:db", "else:other");
 
         assert_depends(g, "www", 64, "api, sql");
         assert_depends(g, "api", 64, "sql");
@@ -60,8 +60,8 @@ static void test_at_any_remove(void **state)
 
 static void test_one_unit_of_two_services(void **state)
 {
-        _cleanup_(unit_graph_freep) UnitGraph *g = MAKE("app>db", "one:app", "two:app", "sql:db", "sql-age:db", "both:app",
-                                                        "both:db");
+        _cleanup_(unit_graph_freep) UnitGraph *g =
+                MAKE("app>db", "one:app", "two:app", "sql:db", "sql-age:db", "both:app", "both:db");
 
         assert_depends(g, "one", 64, "both, sql, sql-age");
         assert_depends(g, "sql", 64, "");
@@ -71,8 +71,8 @@ static void test_one_unit_of_two_services(void **state)
 
 static void test_cycles_end(void **state)
 {
-        _cleanup_(unit_graph_freep) UnitGraph *g = MAKE("a>b", "b>c", "c>a", "a>a", "c>d", "one:a", "two:b", "three:c", "same:a",
-                                                        "four:d");
+        _cleanup_(unit_graph_freep) UnitGraph *g =
+                MAKE("a>b", "b>c", "c>a", "a>a", "c>d", "one:a", "two:b", "three:c", "same:a", "four:d");
 
         assert_depends(g, "one", 64, "four, same, three, two");
         assert_depends(g, "four", 64, "");
@@ -80,8 +80,8 @@ static void test_cycles_end(void **state)
 
 static void test_aliases(void **state)
 {
-        _cleanup_(unit_graph_freep) UnitGraph *g = MAKE("nick=db", "app>nick", "web>db", "x:app", "y:web", "sql:nick",
-                                                        "sql-too:db");
+        _cleanup_(unit_graph_freep) UnitGraph *g =
+                MAKE("nick=db", "app>nick", "web>db", "x:app", "y:web", "sql:nick", "sql-too:db");
 
         assert_depends(g, "x", 64, "sql, sql-too");
         assert_depends(g, "y", 64, "sql, sql-too");
@@ -90,7 +90,8 @@ static void test_aliases(void **state)
 
 static void test_nearest_first(void **state)
 {
-        _cleanup_(unit_graph_freep) UnitGraph *g = MAKE("a>b", "b>c", "c>d", "s:a", "z-near:b", "m-far:c", "a-farthest:d");
+        _cleanup_(unit_graph_freep) UnitGraph *g =
+                MAKE("a>b", "b>c", "c>d", "s:a", "z-near:b", "m-far:c", "a-farthest:d");
 
         assert_depends(g, "s", 2, "m-far, z-near");
         assert_depends(g, "s", 64, "a-farthest, m-far, z-near");

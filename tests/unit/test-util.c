@@ -27,7 +27,10 @@ static void test_utf8_sanitize(void **state)
 {
         assert_sanitized("plain", 5, 64, "plain", false);
         assert_sanitized("a\tb", 3, 64, "a b", false);
-        assert_sanitized("a\0b", 3, 64, "a\xef\xbf\xbd" "b", false);
+        assert_sanitized("a\0b", 3, 64,
+                         "a\xef\xbf\xbd"
+                         "b",
+                         false);
         assert_sanitized("a\xff", 2, 64, "a\xef\xbf\xbd", false);
         assert_sanitized("\x1b[31mred\x1b[0m", 12, 64, "red", false);
         assert_sanitized("\x1b]0;title\axyz", 13, 64, "xyz", false);

@@ -34,11 +34,10 @@ static Outcome judge_for(bool runs_here, const char *schedule, const char *timeo
         Metadata *m = NULL;
         Outcome o = {};
 
-        assert_true(asprintf(&text,
-                             "#!/bin/bash\n# name: X\n# description: d\n# version: 1\n# schedule: %s\n# timeout: %s\n%s",
-                             schedule,
-                             timeout,
-                             body) > 0);
+        assert_true(
+                asprintf(&text,
+                         "#!/bin/bash\n# name: X\n# description: d\n# version: 1\n# schedule: %s\n# timeout: %s\n%s",
+                         schedule, timeout, body) > 0);
         assert_int_equal(metadata_parse(text, strlen(text), &m), 0);
         assert_int_equal(sd_event_new(&o.event), 0);
         assert_int_equal(validation_start(o.event, m, text, strlen(text), runs_here, on_done, &o, &v), 0);
@@ -80,7 +79,8 @@ static void test_user(void **state)
                 assert_int_equal(o.metadata->n_problems, 1);
                 assert_int_equal(o.metadata->n_errors, runs_here);
                 assert_int_equal(o.metadata->problems[0].line, 7);
-                assert_string_equal(o.metadata->problems[0].text, "\"user\" does not exist on this host: \"no-such-user\"");
+                assert_string_equal(o.metadata->problems[0].text,
+                                    "\"user\" does not exist on this host: \"no-such-user\"");
                 metadata_free(o.metadata);
                 free(o.normalized);
         }
@@ -192,12 +192,8 @@ static void test_cancel(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_good),
-                cmocka_unit_test(test_user),
-                cmocka_unit_test(test_bad),
-                cmocka_unit_test(test_never),
-                cmocka_unit_test(test_utc),
-                cmocka_unit_test(test_cancel),
+                cmocka_unit_test(test_good),  cmocka_unit_test(test_user), cmocka_unit_test(test_bad),
+                cmocka_unit_test(test_never), cmocka_unit_test(test_utc),  cmocka_unit_test(test_cancel),
         };
         sigset_t mask;
 

@@ -16,7 +16,7 @@
 #define BROWSER_PUBLIC "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 #define BROWSER_AUTH   "BTBZMqHH6r4Tts7J_aSIgg"
 #define SALT           "DGv6ra1nlYgDCS1FRnbzlw"
-#define ENCRYPTED                                                                                               \
+#define ENCRYPTED                                                                                                  \
         "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK" \
         "6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN"
 
@@ -86,8 +86,11 @@ static void test_target_refused(void **state)
         PushTarget target;
 
         /* Not on the curve, compressed, of another length, no base64. */
-        assert_int_equal(push_target_parse("BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6S"
-                                           "RpkNtoIAiw5", BROWSER_AUTH, &target), -EINVAL);
+        assert_int_equal(
+                push_target_parse("BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6S"
+                                  "RpkNtoIAiw5",
+                                  BROWSER_AUTH, &target),
+                -EINVAL);
         assert_int_equal(push_target_parse("AyVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx", BROWSER_AUTH, &target),
                          -EINVAL);
         assert_int_equal(push_target_parse(BROWSER_PUBLIC, "BTBZMqHH6r4Tts7J_aSI", &target), -EINVAL);
@@ -115,7 +118,8 @@ static void test_vapid(void **state)
         assert_int_equal(st.st_mode & 0777, 0600);
 
         assert_int_equal(vapid_authorization(&key, "https://push.example.org:8443/send/1?x=y", "mailto:a@example.org",
-                                             1000, &value), 0);
+                                             1000, &value),
+                         0);
         assert_ptr_equal(strstr(value, "vapid t="), value);
         end = strchr(value, ',');
         assert_non_null(end);

@@ -7,12 +7,9 @@ static const struct {
         sd_id128_t id;
         RunEntryType type;
 } message_table[] = {
-        {SD_MESSAGE_UNIT_STARTING, RUN_ENTRY_START},
-        {SD_MESSAGE_UNIT_SUCCESS, RUN_ENTRY_SUCCESS},
-        {SD_MESSAGE_UNIT_FAILURE_RESULT, RUN_ENTRY_FAILURE},
-        {SD_MESSAGE_UNIT_PROCESS_EXIT, RUN_ENTRY_EXIT},
-        {SD_MESSAGE_UNIT_STOPPED, RUN_ENTRY_STOP},
-        {SSI_MESSAGE_ID_OUTPUT, RUN_ENTRY_LINE},
+        { SD_MESSAGE_UNIT_STARTING, RUN_ENTRY_START },         { SD_MESSAGE_UNIT_SUCCESS, RUN_ENTRY_SUCCESS },
+        { SD_MESSAGE_UNIT_FAILURE_RESULT, RUN_ENTRY_FAILURE }, { SD_MESSAGE_UNIT_PROCESS_EXIT, RUN_ENTRY_EXIT },
+        { SD_MESSAGE_UNIT_STOPPED, RUN_ENTRY_STOP },           { SSI_MESSAGE_ID_OUTPUT, RUN_ENTRY_LINE },
 };
 
 static int add_match(sd_journal *j, const char *field, const char *value)

@@ -10,7 +10,7 @@ struct JournalFollow {
         sd_event *event;
         const JournalFollowOps *ops;
         void *userdata;
-        char *unit; /* the only one that is followed, or NULL */
+        char *unit;         /* the only one that is followed, or NULL */
         sd_id128_t boot_id; /* that is now, as journald knows it; SD_ID128_NULL while it was not needed */
 
         sd_journal *journal; /* NULL while stopped */

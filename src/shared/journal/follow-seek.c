@@ -5,7 +5,7 @@
 #include "shared/time-util.h"
 
 /* How far before the cursor a reader begins, so that the tracker knows what was under way there. */
-#define WARM_UP_USEC (10 * USEC_PER_SEC)
+#define WARM_UP_USEC        (10 * USEC_PER_SEC)
 #define WARM_UP_ENTRIES_MAX 50000U
 
 /* What a cursor says about the time of its entry. */

@@ -393,7 +393,8 @@ static int begin(JournalFollow *f, const char *after_cursor, uint64_t since)
         r = sd_event_add_time(f->event, &f->grace_timer, CLOCK_MONOTONIC, UINT64_MAX, 0, on_grace_timer, f);
         if (r < 0)
                 return r;
-        r = sd_event_add_time(f->event, &f->expect_timer, CLOCK_MONOTONIC, UINT64_MAX, USEC_PER_MSEC, on_expect_timer, f);
+        r = sd_event_add_time(f->event, &f->expect_timer, CLOCK_MONOTONIC, UINT64_MAX, USEC_PER_MSEC, on_expect_timer,
+                              f);
         if (r < 0)
                 return r;
         r = sd_event_add_defer(f->event, &f->work, on_work, f);

@@ -7,14 +7,10 @@
 #define EXIT_STATUS_EXEC 203
 
 static const char *const kind_table[_RUN_ERROR_MAX] = {
-        [RUN_ERROR_EXIT_CODE] = "exit-code",
-        [RUN_ERROR_SIGNAL] = "signal",
-        [RUN_ERROR_CORE_DUMP] = "core-dump",
-        [RUN_ERROR_TIMEOUT] = "timeout",
-        [RUN_ERROR_OOM_KILL] = "oom-kill",
-        [RUN_ERROR_NO_STATUS_LINE] = "no-status-line",
-        [RUN_ERROR_RESOURCES] = "resources",
-        [RUN_ERROR_NOT_EXECUTABLE] = "not-executable",
+        [RUN_ERROR_EXIT_CODE] = "exit-code", [RUN_ERROR_SIGNAL] = "signal",
+        [RUN_ERROR_CORE_DUMP] = "core-dump", [RUN_ERROR_TIMEOUT] = "timeout",
+        [RUN_ERROR_OOM_KILL] = "oom-kill",   [RUN_ERROR_NO_STATUS_LINE] = "no-status-line",
+        [RUN_ERROR_RESOURCES] = "resources", [RUN_ERROR_NOT_EXECUTABLE] = "not-executable",
         [RUN_ERROR_OTHER] = "other",
 };
 
@@ -81,8 +77,8 @@ static char *describe_other(const char *result)
         return asprintf(&s, "failed with result '%.64s'", isempty(result) ? "unknown" : result) < 0 ? NULL : s;
 }
 
-int run_failure_describe(
-        const char *result, const char *exit_code, int exit_status, RunErrorKind *ret_kind, char **ret_detail)
+int run_failure_describe(const char *result, const char *exit_code, int exit_status, RunErrorKind *ret_kind,
+                         char **ret_detail)
 {
         RunErrorKind kind;
         char *detail;

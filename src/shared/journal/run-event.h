@@ -27,8 +27,8 @@ const char *run_error_kind_to_string(RunErrorKind k);
 
 /* What UNIT_RESULT= and the main process's exit (exit_code may be NULL: unknown) say, as a kind and a sentence for
  * people that the caller owns. -ENOMEM. */
-int run_failure_describe(
-        const char *result, const char *exit_code, int exit_status, RunErrorKind *ret_kind, char **ret_detail);
+int run_failure_describe(const char *result, const char *exit_code, int exit_status, RunErrorKind *ret_kind,
+                         char **ret_detail);
 
 /* A concluded run. Has either a status or an error. */
 typedef struct RunEvent {
@@ -43,11 +43,11 @@ typedef struct RunEvent {
         uint64_t started;         /* usec since the epoch; 0 when unknown */
         uint64_t ended;           /* usec since the epoch; 0 when unknown */
         uint64_t duration;        /* usec; USEC_INFINITY when unknown */
-        bool stopped;             /* an error of a run that was stopped: by an administrator, or since the host goes down */
-        bool correction;          /* a line that came late changes what an earlier event of this run said */
+        bool stopped;    /* an error of a run that was stopped: by an administrator, or since the host goes down */
+        bool correction; /* a line that came late changes what an earlier event of this run said */
 } RunEvent;
 
-#define RUN_EVENT_INIT ((RunEvent){.status = _STATUS_INVALID, .error = RUN_ERROR_NONE, .duration = USEC_INFINITY})
+#define RUN_EVENT_INIT ((RunEvent){ .status = _STATUS_INVALID, .error = RUN_ERROR_NONE, .duration = USEC_INFINITY })
 
 /* Frees what e holds and makes it RUN_EVENT_INIT. */
 void run_event_done(RunEvent *e);

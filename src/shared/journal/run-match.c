@@ -191,7 +191,8 @@ int run_end(RunTracker *t, Run *run, const RunEntry *e, bool failed)
         run->failed = failed;
         run->ended_monotonic = t->now;
 
-        if (failed && streq_ptr(e->result, "signal") && streq(run->exit_code, "killed") && run->exit_status == SIGTERM) {
+        if (failed && streq_ptr(e->result, "signal") && streq(run->exit_code, "killed") &&
+            run->exit_status == SIGTERM) {
                 run->undecided = true;
                 hold_begin(t, &run->hold);
         } else if (failed) {

@@ -177,4 +177,3 @@ int run_conclude(RunTracker *t, Run *run)
                 return -ENOMEM;
         return fill_error(t, slot, run, RUN_ERROR_NO_STATUS_LINE, detail);
 }
-

@@ -33,7 +33,7 @@
 #define SWEEP_SERVICES_MIN 16U
 
 /* Past this the oldest held event is concluded before its time. */
-#define SLOTS_MAX 16384
+#define SLOTS_MAX      16384
 #define SLOT_BYTES_MAX (32U * 1024 * 1024)
 
 /* --- what becomes due --- */

@@ -141,7 +141,7 @@ static int read_back(Reader *reader, unsigned n)
 
 int journal_runs_feed(sd_journal *j, const char *slug, unsigned n, RunTracker *t)
 {
-        _cleanup_(reader_done) Reader reader = {.journal = j};
+        _cleanup_(reader_done) Reader reader = { .journal = j };
         Kept *k;
         int r, all;
 

@@ -101,7 +101,8 @@ void admin_query(AdminCall *c_taken, const char *sql, unsigned n_params, const c
                  void (*done)(AdminCall *c, PGresult *res, int error))
 {
         admin_act_begin(c_taken, done);
-        admin_act_begun(c_taken, backend_query(c_taken->admin->backend, sql, n_params, params, admin_act_done, c_taken));
+        admin_act_begun(c_taken,
+                        backend_query(c_taken->admin->backend, sql, n_params, params, admin_act_done, c_taken));
 }
 
 int admin_method_begin(Admin *a, sd_bus_message *m, sd_bus_error *error)

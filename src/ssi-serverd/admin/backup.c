@@ -23,7 +23,7 @@
  * 4. The connections of other instances are closed, and the migrations run. The caller gets its answer when the server
  *    is ready. */
 
-#define LINE_MAX_SIZE  1024U
+#define LINE_MAX_SIZE 1024U
 
 enum {
         CHILD_MAIN,  /* pg_dump or psql: the job ends with it */
@@ -225,11 +225,12 @@ static int add_child(AdminJob *j, int which)
 
 static int start_backup(AdminJob *j, int fd, int error_fd)
 {
-        static const char *const args[] = { "--format=custom", "--no-owner", "--no-privileges", "--verbose",
-                                            "--no-password", NULL };
+        static const char *const args[] = { "--format=custom", "--no-owner",    "--no-privileges",
+                                            "--verbose",       "--no-password", NULL };
         int r;
 
-        r = pg_program_start("pg_dump", args, j->admin->backend->config->database_url, -1, fd, error_fd, &j->pids[CHILD_MAIN]);
+        r = pg_program_start("pg_dump", args, j->admin->backend->config->database_url, -1, fd, error_fd,
+                             &j->pids[CHILD_MAIN]);
         return r < 0 ? r : add_child(j, CHILD_MAIN);
 }
 
@@ -245,9 +246,24 @@ static int start_restore(AdminJob *j, int fd, int error_fd)
                 return r;
         snprintf(known, sizeof(known), "SET ssi.oldest = '%d'; SET ssi.newest = '%d'", oldest, newest);
 
-        const char *psql_args[] = { "--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1",
-                                    "-c", "BEGIN", "-c", known, "-c", SQL_restore_before, "--file=-",
-                                    "-c", SQL_restore_after, "-c", "COMMIT", "-c", SQL_restore_terminate, NULL };
+        const char *psql_args[] = { "--no-psqlrc",
+                                    "--quiet",
+                                    "--no-password",
+                                    "--set=ON_ERROR_STOP=1",
+                                    "-c",
+                                    "BEGIN",
+                                    "-c",
+                                    known,
+                                    "-c",
+                                    SQL_restore_before,
+                                    "--file=-",
+                                    "-c",
+                                    SQL_restore_after,
+                                    "-c",
+                                    "COMMIT",
+                                    "-c",
+                                    SQL_restore_terminate,
+                                    NULL };
 
         if (pipe2(fds, O_CLOEXEC) < 0)
                 return -errno;
@@ -326,9 +342,9 @@ static int method_start(sd_bus_message *m, Admin *a, bool restore, sd_bus_error 
                                          restore ? "reading" : "writing");
         r = job_new(a, m, restore, fd, &a->job);
         if (r == -ENOENT)
-                return sd_bus_error_set(error, restore ? SERVER_ERROR_PREFIX "RestoreFailed" :
-                                                         SERVER_ERROR_PREFIX "BackupFailed",
-                                        "PostgreSQL's client programs (pg_dump, pg_restore, psql) are not installed.");
+                return sd_bus_error_set(
+                        error, restore ? SERVER_ERROR_PREFIX "RestoreFailed" : SERVER_ERROR_PREFIX "BackupFailed",
+                        "PostgreSQL's client programs (pg_dump, pg_restore, psql) are not installed.");
         if (r < 0)
                 return r;
         log_notice(restore ? "Restoring a backup." : "Writing a backup.");

@@ -8,24 +8,24 @@ static int get_version(sd_bus *bus, const char *path, const char *interface, con
         return sd_bus_message_append(reply, "s", SSI_VERSION);
 }
 
-static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property,
-                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int get_string(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                      void *userdata, sd_bus_error *error)
 {
         Admin *a = userdata;
 
         return sd_bus_message_append(reply, "s", strempty(streq(property, "URL") ? a->url : a->ca_file));
 }
 
-static int get_ready(sd_bus *bus, const char *path, const char *interface, const char *property,
-                     sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int get_ready(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                     void *userdata, sd_bus_error *error)
 {
         Admin *a = userdata;
 
         return sd_bus_message_append(reply, "b", backend_is_ready(a->backend));
 }
 
-static int get_figure(sd_bus *bus, const char *path, const char *interface, const char *property,
-                      sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int get_figure(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                      void *userdata, sd_bus_error *error)
 {
         const AdminStats *s = &((Admin *) userdata)->stats;
         uint64_t v = streq(property, "Users")    ? s->users :
@@ -37,8 +37,8 @@ static int get_figure(sd_bus *bus, const char *path, const char *interface, cons
         return sd_bus_message_append(reply, "t", v);
 }
 
-static int get_rate(sd_bus *bus, const char *path, const char *interface, const char *property,
-                    sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int get_rate(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+                    void *userdata, sd_bus_error *error)
 {
         Admin *a = userdata;
 

@@ -9,7 +9,7 @@ static void reply_no_server(AdminCall *c)
 {
         admin_reply_error(c, "NoSuchServer",
                           "The server does not exist, or its name is not unique; use the id shown by "
-                                             "\"ssictl server list\".");
+                          "\"ssictl server list\".");
 }
 
 static uint64_t number(PGresult *res, int row, int column)
@@ -95,10 +95,11 @@ static void add_done(AdminCall *c, PGresult *res, int error)
         else if (PQntuples(res) == 0)
                 admin_reply_error(c, "NoSuchUser", "The user does not exist; \"ssictl server users\" lists all users.");
         else if (PQgetisnull(res, 0, HOST_CLAIM_SERVER))
-                admin_reply_error(c, "TooMany",
-                                  "The account has reached its limit of %d servers; remove one first.", SERVERS_MAX);
+                admin_reply_error(c, "TooMany", "The account has reached its limit of %d servers; remove one first.",
+                                  SERVERS_MAX);
         else {
-                admin_reply(c, "sst", PQgetvalue(res, 0, HOST_CLAIM_SERVER), c->text[0], number(res, 0, HOST_CLAIM_EXPIRES_USEC));
+                admin_reply(c, "sst", PQgetvalue(res, 0, HOST_CLAIM_SERVER), c->text[0],
+                            number(res, 0, HOST_CLAIM_EXPIRES_USEC));
                 admin_sample(c->admin);
         }
 }

@@ -127,11 +127,11 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
         if (r < 0)
                 return r;
         if (must_be_address && !email_is_plausible(user))
-                return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidEmail", "That is not a valid e-mail address.");
+                return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidEmail",
+                                        "That is not a valid e-mail address.");
         if (!password_has_length(password))
                 return sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidPassword",
-                                         "A password must be %d to %d bytes long.",
-                                         PASSWORD_MIN, PASSWORD_MAX);
+                                         "A password must be %d to %d bytes long.", PASSWORD_MIN, PASSWORD_MAX);
         r = admin_call_new(a, m, &c);
         if (r < 0)
                 return r;

@@ -20,8 +20,8 @@ static int session_take_row(AgentSession *s, PGresult *res, int row)
         s->user = strdup(PQgetvalue(res, row, 3));
         if (!s->server || !s->user)
                 return -ENOMEM;
-        return ingest_source_new(s->owner->backend->ingest, s->id, s->epoch, s->server, s->user, &agent_session_source_handler, s,
-                                 &s->source);
+        return ingest_source_new(s->owner->backend->ingest, s->id, s->epoch, s->server, s->user,
+                                 &agent_session_source_handler, s, &s->source);
 }
 
 static void announce(const AgentSession *s, Changes *changes)

@@ -50,7 +50,8 @@ static int get_watches(Parser *p, json_object *o, char **ret)
                         return r;
                 /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): set when r >= 0 */
                 if (strlen(unit) > UNIT_NAME_MAX)
-                        return parse_refuse(p, -EMSGSIZE, "an element of watches is longer than %d bytes", UNIT_NAME_MAX);
+                        return parse_refuse(p, -EMSGSIZE, "an element of watches is longer than %d bytes",
+                                            UNIT_NAME_MAX);
                 db_array_text(&list, unit);
         }
         if (!db_array_done(&list))
@@ -67,7 +68,8 @@ static int get_metadata(Parser *p, json_object *o, char **ret)
 
         if (!object)
                 return parse_is_given(o, "metadata") ? parse_refuse(p, -EBADMSG, "metadata is not an object") : 0;
-        json_object_object_foreach(object, key, value) {
+        json_object_object_foreach(object, key, value)
+        {
                 if (!json_object_is_type(value, json_type_string) || !json_get_string(object, key))
                         return parse_refuse(p, -EBADMSG, "a member of metadata is not a string");
                 if (!metadata_passive_fits(key, json_object_get_string(value), &n, &size))
@@ -121,7 +123,8 @@ static InventoryService *find_service(const IngestItem *item, const char *name)
 {
         const InventoryService key = { .name = (char *) name };
 
-        return item->n_services > 0 ? bsearch(&key, item->services, item->n_services, sizeof(key), compare_names) : NULL;
+        return item->n_services > 0 ? bsearch(&key, item->services, item->n_services, sizeof(key), compare_names) :
+                                      NULL;
 }
 
 /* Names of missing services are ignored. */

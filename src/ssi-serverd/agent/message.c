@@ -58,8 +58,9 @@ int parse_get_slug(Parser *p, json_object *o, const char **ret)
         r = get_text(p, o, "service_name", true, SLUG_MAX, ret);
         if (r < 0)
                 return r;
-        return slug_is_valid(*ret) ? 0 : parse_refuse(p, -EBADMSG,
-                                                      "service_name may contain only a-z, 0-9 and single inner dashes");
+        return slug_is_valid(*ret) ?
+                       0 :
+                       parse_refuse(p, -EBADMSG, "service_name may contain only a-z, 0-9 and single inner dashes");
 }
 
 int parse_get_time(Parser *p, json_object *o, const char *key, bool required, uint64_t *ret)
@@ -116,8 +117,8 @@ static int get_status(Parser *p, json_object *o, Status *ret, const char **messa
 static int get_error(Parser *p, json_object *o, IngestText *text)
 {
         static const char *const kinds[] = {
-                "exit-code", "signal",    "core-dump",      "timeout", "oom-kill", "no-status-line",
-                "resources", "not-executable", "other",
+                "exit-code",      "signal",    "core-dump",      "timeout", "oom-kill",
+                "no-status-line", "resources", "not-executable", "other",
         };
         json_object *e = json_get_object(o, "error");
         int r;

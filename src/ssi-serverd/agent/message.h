@@ -12,10 +12,10 @@
 
 typedef enum AgentMessageType {
         AGENT_MESSAGE_AUTH,
-        AGENT_MESSAGE_ITEMS,      /* results, execution errors, an inventory, a gap, or the start or end of a
+        AGENT_MESSAGE_ITEMS, /* results, execution errors, an inventory, a gap, or the start or end of a
                                    * replay */
         AGENT_MESSAGE_GOING_DOWN,
-        AGENT_MESSAGE_UNKNOWN,    /* of a later protocol: ignore it */
+        AGENT_MESSAGE_UNKNOWN, /* of a later protocol: ignore it */
 } AgentMessageType;
 
 typedef struct AgentMessage {

@@ -20,7 +20,8 @@
 #define BEAT_USEC       (5 * USEC_PER_SEC)
 #define CONTINUITY_USEC (45 * USEC_PER_SEC) /* of our own beats, before we declare others dead */
 #define LATE_MAX        10000
-#define BREAK_USEC      (20 * USEC_PER_SEC) /* between our beats, after which others may have declared us
+#define BREAK_USEC \
+        (20 * USEC_PER_SEC) /* between our beats, after which others may have declared us
                                              * dead */
 
 /* ---- The beat ---- */
@@ -38,8 +39,7 @@ static bool publish_rows(Backend *backend, PGresult *res)
                 if (what == 'n')
                         declared_dead = true;
                 else
-                        r = changes_add(&changes, (ChangeKind) what, PQgetvalue(res, row, 1),
-                                        PQgetvalue(res, row, 2),
+                        r = changes_add(&changes, (ChangeKind) what, PQgetvalue(res, row, 1), PQgetvalue(res, row, 2),
                                         PQgetisnull(res, row, 3) ? NULL : PQgetvalue(res, row, 3));
         }
         if (changes.n > 0)
@@ -81,10 +81,8 @@ static void beat(AgentSessions *a)
         snprintf(limit, sizeof(limit), "%d", LATE_MAX);
 
         if (backend_query(a->backend,
-                          SQL(beat, .instance = a->backend->instance,
-                              .steady = sql_bool(lasted >= CONTINUITY_USEC),
-                              .judge = sql_bool(a->beats_since > 0 && lasted >= grace),
-                              .limit = limit),
+                          SQL(beat, .instance = a->backend->instance, .steady = sql_bool(lasted >= CONTINUITY_USEC),
+                              .judge = sql_bool(a->beats_since > 0 && lasted >= grace), .limit = limit),
                           beat_done, a) >= 0)
                 a->beating = true;
         else
@@ -105,8 +103,8 @@ static void check_done(PGresult *res, int error, void *userdata)
         }
         for (int row = 0; row < PQntuples(res); row++) {
                 if (*PQgetvalue(res, row, 0) == 's') {
-                        backend_publish_one(a->backend, CHANGE_SERVER, PQgetvalue(res, row, 1),
-                                           PQgetvalue(res, row, 2), NULL);
+                        backend_publish_one(a->backend, CHANGE_SERVER, PQgetvalue(res, row, 1), PQgetvalue(res, row, 2),
+                                            NULL);
                         continue;
                 }
                 if (*PQgetvalue(res, row, 0) == 'r') {
@@ -143,10 +141,11 @@ void agent_sessions_check(AgentSessions *a)
 
         held = db_array_done(&ids);
         held_epochs = db_array_done(&epochs);
-        a->checking = held && held_epochs &&
-                      backend_query(a->backend,
-                                    SQL(check_sessions, .instance = a->backend->instance, .ids = held, .epochs = held_epochs),
-                                    check_done, a) >= 0;
+        a->checking =
+                held && held_epochs &&
+                backend_query(a->backend,
+                              SQL(check_sessions, .instance = a->backend->instance, .ids = held, .epochs = held_epochs),
+                              check_done, a) >= 0;
         a->recheck = !a->checking;
 }
 
@@ -231,8 +230,8 @@ void agent_session_going_down(AgentSession *s, bool cancelled)
 
         if (!c->user || !c->id ||
             backend_query(s->owner->backend,
-                          SQL(agent_session_going_down, .id = id, .epoch = epoch, .seconds = seconds),
-                          presence_done, c) < 0)
+                          SQL(agent_session_going_down, .id = id, .epoch = epoch, .seconds = seconds), presence_done,
+                          c) < 0)
                 presence_done(NULL, -ENOTCONN, c);
 }
 

@@ -10,12 +10,12 @@
 #include "db/array.h"
 #include "ingest/ingest.h"
 
-#define CLOSE_BAD_MESSAGE   4400
-#define CLOSE_UNAUTHORIZED  4401
-#define CLOSE_AUTH_TIMEOUT  4408
-#define CLOSE_SUPERSEDED    4409
-#define CLOSE_TOO_LARGE     4413
-#define CLOSE_UNAVAILABLE   1013 /* "try again later" in the IANA registry */
+#define CLOSE_BAD_MESSAGE  4400
+#define CLOSE_UNAUTHORIZED 4401
+#define CLOSE_AUTH_TIMEOUT 4408
+#define CLOSE_SUPERSEDED   4409
+#define CLOSE_TOO_LARGE    4413
+#define CLOSE_UNAVAILABLE  1013 /* "try again later" in the IANA registry */
 
 typedef enum AgentSessionState {
         SESSION_NEW,
@@ -29,18 +29,18 @@ typedef struct AuthBatch AuthBatch;
 typedef struct AgentSession {
         AgentSessions *owner;
         AgentSessionState state;
-        WsConn *ws;      /* NULL once the connection is gone */
+        WsConn *ws; /* NULL once the connection is gone */
         sd_event_source *auth_timer;
         AgentMessage auth;
-        bool querying;   /* the statement of step 2 is under way */
+        bool querying;                  /* the statement of step 2 is under way */
         struct AgentSession **in_queue; /* auth_queue or auth_waiting, if it is in one */
-        bool alone;      /* needs a statement for itself alone */
+        bool alone;                     /* needs a statement for itself alone */
 
         int64_t id, epoch;
-        char *agent_id;  /* set while in the tables below */
+        char *agent_id; /* set while in the tables below */
         char *server, *user;
         IngestSource *source;
-        bool checked;    /* part of the check under way, not answered yet */
+        bool checked; /* part of the check under way, not answered yet */
         UT_hash_handle hh, hh_server;
         struct AgentSession *prev, *next, *auth_prev, *auth_next;
 } AgentSession;
@@ -48,19 +48,19 @@ typedef struct AgentSession {
 struct AgentSessions {
         Backend *backend;
         AgentSession *all;
-        AgentSession *by_agent;  /* READY ones, also while they drain */
+        AgentSession *by_agent; /* READY ones, also while they drain */
         AgentSession *by_server;
         AgentSession *auth_queue;   /* for the next batch */
         AgentSession *auth_waiting; /* for the agent's previous session */
         AuthBatch *auth_batch;      /* under way */
         sd_event_source *timer;
         DbArray ended_ids, ended_epochs; /* sessions that the next statement marks offline */
-        bool ending;          /* such a statement is under way */
-        bool beating;         /* a beat is under way */
-        bool checking;        /* a check of the sessions is under way */
-        bool recheck;         /* after the next beat, because a statement about an agent failed */
-        uint64_t last_beat;   /* CLOCK_MONOTONIC, usec */
-        uint64_t beats_since; /* CLOCK_MONOTONIC, usec: start of an unbroken series of beats; 0 before the
+        bool ending;                     /* such a statement is under way */
+        bool beating;                    /* a beat is under way */
+        bool checking;                   /* a check of the sessions is under way */
+        bool recheck;                    /* after the next beat, because a statement about an agent failed */
+        uint64_t last_beat;              /* CLOCK_MONOTONIC, usec */
+        uint64_t beats_since;            /* CLOCK_MONOTONIC, usec: start of an unbroken series of beats; 0 before the
                                * first */
 };
 

@@ -20,8 +20,8 @@
  *
  * auth.c implements step 2, presence.c records in the database which agents are online. */
 
-#define AGENT_PATH          "/api/v1/agent/connect"
-#define AUTH_TIMEOUT_USEC   (10 * USEC_PER_SEC)
+#define AGENT_PATH        "/api/v1/agent/connect"
+#define AUTH_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
 /* ---- Sending ---- */
 
@@ -71,10 +71,10 @@ static void session_leave_tables(AgentSession *s)
         HASH_DELETE(hh_server, s->owner->by_server, s);
         s->owner->backend->agent_sessions.open--;
         DL_FOREACH_SAFE2(s->owner->auth_waiting, other, tmp, auth_next)
-                if (streq(other->auth.agent_id, s->agent_id)) {
-                        agent_session_leave_queue(other);
-                        agent_session_authenticate(other);
-                }
+        if (streq(other->auth.agent_id, s->agent_id)) {
+                agent_session_leave_queue(other);
+                agent_session_authenticate(other);
+        }
         free(s->agent_id);
         s->agent_id = NULL;
 }
@@ -292,8 +292,8 @@ int agent_sessions_new(Backend *backend, AgentSessions **ret)
         if (!a)
                 return -ENOMEM;
         a->backend = backend;
-        r = backend->role & BACKEND_ROLE_INGEST ?
-                    http_server_set_websocket(backend->http, AGENT_PATH, &ws_handler, a) : 0;
+        r = backend->role & BACKEND_ROLE_INGEST ? http_server_set_websocket(backend->http, AGENT_PATH, &ws_handler, a) :
+                                                  0;
         if (r >= 0)
                 r = agent_sessions_start_presence(a);
         if (r < 0) {

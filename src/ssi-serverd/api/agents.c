@@ -48,7 +48,8 @@ static void claim_done(ApiCall *c, PGresult *res, int error)
                 return;
         }
         /* Disconnects an agent that still uses the previous key. */
-        backend_publish_one(c->backend, CHANGE_SESSION, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 3));
+        backend_publish_one(c->backend, CHANGE_SESSION, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2),
+                            PQgetvalue(res, 0, 3));
         backend_publish_one(c->backend, CHANGE_SERVER, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2), NULL);
         http_respond_data(c->req, 200, "application/json", PQgetvalue(res, 0, 0), (size_t) PQgetlength(res, 0, 0));
 }

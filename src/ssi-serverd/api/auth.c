@@ -67,9 +67,7 @@ static void authenticate_api_token(ApiCall *c, const char *token)
 
         token_hash(token, hash);
 
-        api_query(c,
-                  SQL(authenticate_api_token, .hash = hash, .scopes = scopes[c->route->access]),
-                  api_token_found);
+        api_query(c, SQL(authenticate_api_token, .hash = hash, .scopes = scopes[c->route->access]), api_token_found);
 }
 
 /* ---- Access tokens ---- */

@@ -11,14 +11,14 @@ typedef struct ApiRoute ApiRoute;
 /* A request in progress. Freed with the request. */
 typedef struct ApiCall {
         Backend *backend;
-        HttpRequest *req;       /* borrowed: the request owns the call */
+        HttpRequest *req; /* borrowed: the request owns the call */
         const ApiRoute *route;
         char *user;             /* public id of the authenticated user; NULL on open routes */
         char *session;          /* public id of the login; NULL with an API token */
         uint64_t token_expires; /* s since the epoch */
         unsigned page_limit;    /* of lists: api/page.h */
         json_object *page_key;
-        char *text[2];          /* for the handler's own use, freed with it */
+        char *text[2]; /* for the handler's own use, freed with it */
         void (*done)(struct ApiCall *c, PGresult *res, int error);
         void (*refuse)(struct ApiCall *c); /* of api_session_start() */
 } ApiCall;

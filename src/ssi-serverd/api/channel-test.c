@@ -92,8 +92,9 @@ static void test_found(ApiCall *c, PGresult *res, int error)
                 return;
         }
         if (*PQgetvalue(res, 0, 5) != 't') {
-                http_respond_problem(c->req, 409, "not-verified",
-                                     "The address is not confirmed yet: open the link in the mail that was sent to it.");
+                http_respond_problem(
+                        c->req, 409, "not-verified",
+                        "The address is not confirmed yet: open the link in the mail that was sent to it.");
                 return;
         }
         if (streq(PQgetvalue(res, 0, 0), "push") && PQgetisnull(res, 0, 2)) {
@@ -107,8 +108,8 @@ static void test_found(ApiCall *c, PGresult *res, int error)
                 return;
         }
         id_new("tst", id);
-        r = notify_message_new(id, "{\"kind\":\"test\",\"severity\":0}", notifier_config(c->backend->notifier)->public_url,
-                               &t->message);
+        r = notify_message_new(id, "{\"kind\":\"test\",\"severity\":0}",
+                               notifier_config(c->backend->notifier)->public_url, &t->message);
         if (r < 0) {
                 free(t);
                 api_fail(c, NULL, r);

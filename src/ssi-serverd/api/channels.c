@@ -11,11 +11,11 @@
 /* Notification channels. Their configs are masked before they leave, so they pass through here and not
  * straight from the database. */
 
-#define CHANNELS_MAX  32 /* per user */
-#define NAME_BYTES    64
-#define FILTER_MAX    64   /* elements of a filter */
-#define FILTER_BYTES  64
-#define DAMPING_MAX   20
+#define CHANNELS_MAX 32 /* per user */
+#define NAME_BYTES   64
+#define FILTER_MAX   64 /* elements of a filter */
+#define FILTER_BYTES 64
+#define DAMPING_MAX  20
 
 static json_object *channel_object(PGresult *res, int row)
 {
@@ -47,9 +47,9 @@ static void channel_done(ApiCall *c, PGresult *res, int error)
 static void channel_made(ApiCall *c, PGresult *res, int error)
 {
         if (error == 0 && PQntuples(res) == 0)
-                http_respond_problem(c->req, 409, "too-many-channels",
-                                     "An account can have at most " STRINGIFY(CHANNELS_MAX)
-                                     " channels, only one of type push.");
+                http_respond_problem(
+                        c->req, 409, "too-many-channels",
+                        "An account can have at most " STRINGIFY(CHANNELS_MAX) " channels, only one of type push.");
         else
                 respond_channel(c, res, error, 201);
 }
@@ -128,8 +128,10 @@ static bool parse_strings(ApiCall *c, json_object *body, const char *key, bool (
 
                 if (!json_object_is_type(o, json_type_string) || isempty(s) || strlen(s) > FILTER_BYTES ||
                     strlen(s) != (size_t) json_object_get_string_len(o) || (check && !check(s))) {
-                        api_invalid(c, check ? "%s must be an array of \"status\", \"error\", \"stale\", \"state\"." :
-                                               "%s must be an array of strings of 1 to 64 bytes.", key);
+                        api_invalid(c,
+                                    check ? "%s must be an array of \"status\", \"error\", \"stale\", \"state\"." :
+                                            "%s must be an array of strings of 1 to 64 bytes.",
+                                    key);
                         return false;
                 }
                 db_array_text(a, s);
@@ -193,7 +195,8 @@ static bool check_config(ApiCall *c, const char *type, json_object *config)
         int r;
 
         if (streq(type, "email") && !delivery_has_mail(notifier_config(c->backend->notifier))) {
-                http_respond_problem(c->req, 409, "mail-not-configured", "This server does not send mail (SSI_SMTP_URL).");
+                http_respond_problem(c->req, 409, "mail-not-configured",
+                                     "This server does not send mail (SSI_SMTP_URL).");
                 return false;
         }
         r = channel_config_check(type, config, &detail);
@@ -228,9 +231,9 @@ static void create_channel(ApiCall *c)
 
         api_query(c,
                   SQL(create_channel, .user = c->user, .id = id, .type = type,
-                      .config = json_object_to_json_string_ext(config, JSON_C_TO_STRING_PLAIN),
-                      .name = f.name, .enabled = f.enabled, .min_severity = f.min_severity, .kinds = f.kinds,
-                      .servers = f.servers, .labels = f.labels, .damping = f.damping),
+                      .config = json_object_to_json_string_ext(config, JSON_C_TO_STRING_PLAIN), .name = f.name,
+                      .enabled = f.enabled, .min_severity = f.min_severity, .kinds = f.kinds, .servers = f.servers,
+                      .labels = f.labels, .damping = f.damping),
                   channel_made);
 }
 

@@ -29,8 +29,8 @@ static void list_service_events(ApiCall *c)
          * index each. */
         api_query(c,
                   SQL(list_service_events, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
-                      .limit = q.page.limit, .after = q.page.keys[0], .kinds = q.kind.array,
-                      .from = q.from, .to = q.to, .name = http_request_param(c->req, "name")),
+                      .limit = q.page.limit, .after = q.page.keys[0], .kinds = q.kind.array, .from = q.from, .to = q.to,
+                      .name = http_request_param(c->req, "name")),
                   api_page_done);
 }
 
@@ -45,8 +45,8 @@ static void list_server_events(ApiCall *c)
          * result more expensive. */
         api_query(c,
                   SQL(list_server_events, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
-                      .limit = q.page.limit, .after = q.page.keys[0], .kinds = q.kind.array,
-                      .from = q.from, .to = q.to),
+                      .limit = q.page.limit, .after = q.page.keys[0], .kinds = q.kind.array, .from = q.from,
+                      .to = q.to),
                   api_page_done);
 }
 

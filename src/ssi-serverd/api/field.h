@@ -39,4 +39,3 @@ bool api_query_words(ApiCall *c, const char *key, const char *const *known, ApiW
 bool api_query_line(ApiCall *c, const char *key, size_t max, const char **ret);
 /* An RFC 3339 time. */
 bool api_query_time(ApiCall *c, const char *key, const char **ret);
-

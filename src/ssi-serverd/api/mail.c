@@ -11,7 +11,7 @@
 /* Mails to an account: to confirm its address, and to reset a forgotten password. Requests only write into
  * the outbox; the token is made together with the mail. */
 
-#define TOKEN_BYTES    256
+#define TOKEN_BYTES 256
 
 bool api_has_mail(ApiCall *c)
 {

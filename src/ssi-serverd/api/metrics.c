@@ -111,11 +111,10 @@ static void put_all(FILE *f, const Scrape *c)
                       &m->request_times);
         if (s->ingest)
                 put_ingestion(f, s->ingest);
-        put(f, "ssi_agent_sessions", "gauge", "Agents connected to this instance.",
-            s->agent_sessions.open);
+        put(f, "ssi_agent_sessions", "gauge", "Agents connected to this instance.", s->agent_sessions.open);
         put(f, "ssi_agent_sessions_total", "counter", "Accepted sessions.", s->agent_sessions.accepted);
-        put(f, "ssi_agent_reconnects_total", "counter",
-            "Sessions of agents that had a session before.", s->agent_sessions.returned);
+        put(f, "ssi_agent_reconnects_total", "counter", "Sessions of agents that had a session before.",
+            s->agent_sessions.returned);
         put(f, "ssi_streams", "gauge", "Open event streams.", streams_count(s->streams));
         put(f, "ssi_database_up", "gauge", "Whether the database is connected.", backend_is_ready(s));
         put(f, "ssi_database_writable", "gauge", "Whether the database accepted the last write.",
@@ -190,8 +189,7 @@ static bool is_allowed(const Backend *s, HttpRequest *req)
         const char *token = header ? startswith(header, "Bearer ") : NULL;
 
         /* Peers on a Unix socket have no address. */
-        if (startswith(peer, "127.") || startswith(peer, "::ffff:127.") || streq(peer, "::1") ||
-            !strpbrk(peer, ".:"))
+        if (startswith(peer, "127.") || startswith(peer, "::ffff:127.") || streq(peer, "::1") || !strpbrk(peer, ".:"))
                 return true;
         return s->config->metrics_token && token && strlen(token) == strlen(s->config->metrics_token) &&
                sodium_memcmp(token, s->config->metrics_token, strlen(token)) == 0;

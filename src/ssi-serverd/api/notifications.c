@@ -17,8 +17,7 @@ static void list_notifications(ApiCall *c)
         if (!api_page_parse(c, "n", &page))
                 return;
 
-        api_query(c,
-                  SQL(list_notifications, .user = c->user, .limit = page.limit, .after = page.keys[0]),
+        api_query(c, SQL(list_notifications, .user = c->user, .limit = page.limit, .after = page.keys[0]),
                   api_page_done);
 }
 
@@ -92,7 +91,8 @@ static void change_settings(ApiCall *c)
          * reconsidered, because that may have moved. */
         api_query(c,
                   SQL(change_settings, .user = c->user,
-                      .has_quiet = sql_bool(json_object_object_get_ex(body, "quiet_from", &o)), .from = from, .to = to, .timezone = timezone, .damping = damping),
+                      .has_quiet = sql_bool(json_object_object_get_ex(body, "quiet_from", &o)), .from = from, .to = to,
+                      .timezone = timezone, .damping = damping),
                   settings_done);
 }
 

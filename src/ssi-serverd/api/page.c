@@ -17,7 +17,8 @@ static bool is_number(const char *s)
 static bool parse_limit(ApiCall *c, const char *limit)
 {
         c->page_limit = limit && is_number(limit) && strlen(limit) < 6 ? (unsigned) atoi(limit) :
-                        limit ? 0 : API_PAGE_DEFAULT;
+                        limit                                          ? 0 :
+                                                                         API_PAGE_DEFAULT;
         return c->page_limit >= 1 && c->page_limit <= API_PAGE_MAX;
 }
 

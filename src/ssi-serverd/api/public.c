@@ -66,7 +66,10 @@ static const char *badge_colour(const char *status)
         static const struct {
                 const char *status, *colour;
         } colours[] = {
-                { "OK", "#1a7f37" }, { "UPDATE", "#0969da" }, { "WARNING", "#9a6700" }, { "FAILURE", "#cf222e" },
+                { "OK", "#1a7f37" },
+                { "UPDATE", "#0969da" },
+                { "WARNING", "#9a6700" },
+                { "FAILURE", "#cf222e" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(colours); i++)
@@ -88,9 +91,10 @@ static int badge_new(const char *name, const char *status, char **ret, size_t *r
         put_xml(f, name);
         fputs(": ", f);
         put_xml(f, status);
-        fprintf(f, "\"><rect width=\"%u\" height=\"20\" rx=\"3\" fill=\"#24292f\"/>"
-                   "<rect x=\"%u\" width=\"%u\" height=\"20\" rx=\"3\" fill=\"%s\"/>"
-                   "<g fill=\"#fff\" font-family=\"Verdana,DejaVu Sans,sans-serif\" font-size=\"11\">",
+        fprintf(f,
+                "\"><rect width=\"%u\" height=\"20\" rx=\"3\" fill=\"#24292f\"/>"
+                "<rect x=\"%u\" width=\"%u\" height=\"20\" rx=\"3\" fill=\"%s\"/>"
+                "<g fill=\"#fff\" font-family=\"Verdana,DejaVu Sans,sans-serif\" font-size=\"11\">",
                 left + right, left, right, badge_colour(status));
         put_label(f, name, 0, left);
         put_label(f, status, left, right);
@@ -161,8 +165,7 @@ static void page_deleted(ApiCall *c, PGresult *res, int error)
 
 static void delete_page(ApiCall *c)
 {
-        api_query(c,
-                  SQL(delete_page, .user = c->user, .server_id = http_request_param(c->req, "server_id")),
+        api_query(c, SQL(delete_page, .user = c->user, .server_id = http_request_param(c->req, "server_id")),
                   page_deleted);
 }
 

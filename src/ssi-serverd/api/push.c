@@ -5,8 +5,8 @@
 #include "api/field.h"
 #include "api/push.sql.h"
 
-#define ENDPOINT_BYTES    1024
-#define LABEL_BYTES       64
+#define ENDPOINT_BYTES 1024
+#define LABEL_BYTES    64
 
 static void get_key(ApiCall *c)
 {

@@ -38,8 +38,10 @@ int qr_svg(const char *text, char **ret, size_t *ret_size)
         f = open_memstream(&svg, &size);
         if (!f)
                 return -ENOMEM;
-        fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %1$d %1$d\" shape-rendering=\"crispEdges\">"
-                   "<path fill=\"#fff\" d=\"M0 0h%1$dv%1$dH0z\"/><path d=\"", q->width + 2 * QUIET);
+        fprintf(f,
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %1$d %1$d\" shape-rendering=\"crispEdges\">"
+                "<path fill=\"#fff\" d=\"M0 0h%1$dv%1$dH0z\"/><path d=\"",
+                q->width + 2 * QUIET);
         for (int y = 0; y < q->width; y++)
                 write_row(f, q->data + (size_t) y * (size_t) q->width, y, q->width);
         fputs("\"/></svg>\n", f);

@@ -27,8 +27,7 @@ static void list_servers(ApiCall *c)
 
 static void get_server(ApiCall *c)
 {
-        api_query(c,
-                  SQL(get_server, .user = c->user, .server_id = http_request_param(c->req, "server_id")),
+        api_query(c, SQL(get_server, .user = c->user, .server_id = http_request_param(c->req, "server_id")),
                   api_done_200);
 }
 
@@ -66,8 +65,8 @@ static void patch_server(ApiCall *c)
         }
 
         api_query(c,
-                  SQL(patch_server, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
-                      .name = name, .labels_text = labels_text),
+                  SQL(patch_server, .user = c->user, .server_id = http_request_param(c->req, "server_id"), .name = name,
+                      .labels_text = labels_text),
                   server_changed);
 }
 

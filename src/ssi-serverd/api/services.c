@@ -50,7 +50,8 @@ static void list_all_services(ApiCall *c)
         ServiceFilters f;
         ApiPage page;
 
-        if (!api_page_parse(c, "nttt", &page) || !parse_filters(c, &f) || !api_query_line(c, "label", LABEL_MAX, &label))
+        if (!api_page_parse(c, "nttt", &page) || !parse_filters(c, &f) ||
+            !api_query_line(c, "label", LABEL_MAX, &label))
                 return;
 
         api_query(c,

@@ -98,7 +98,8 @@ static void refresh_done(ApiCall *c, PGresult *res, int error)
                 return;
         }
         verdict = PQntuples(res) > 0 ? PQgetvalue(res, 0, 0) : "unknown";
-        if (streq(verdict, "good") || (streq(verdict, "again") && token_open(PQgetvalue(res, 0, 3), old, successor) >= 0)) {
+        if (streq(verdict, "good") ||
+            (streq(verdict, "again") && token_open(PQgetvalue(res, 0, 3), old, successor) >= 0)) {
                 c->user = strdup(PQgetvalue(res, 0, 1));
                 c->session = strdup(PQgetvalue(res, 0, 2));
                 if (c->user && c->session)
@@ -132,10 +133,10 @@ static void refresh(ApiCall *c)
         }
 
         /* The session's row is locked, so of two concurrent uses the second sees the effect of the first. */
-        api_query(c,
-                  SQL(refresh, .old = old, .new_hash = new_hash, .sealed = sealed,
-                      .address = http_request_peer(c->req)),
-                  refresh_done);
+        api_query(
+                c,
+                SQL(refresh, .old = old, .new_hash = new_hash, .sealed = sealed, .address = http_request_peer(c->req)),
+                refresh_done);
 }
 
 /* The row: the user whose sessions ended. */
@@ -171,10 +172,10 @@ static void list_sessions(ApiCall *c)
         if (!api_page_parse(c, "n", &page))
                 return;
 
-        api_query(c,
-                  SQL(list_sessions, .user = c->user, .session = c->session, .limit = page.limit,
-                      .after = page.keys[0]),
-                  api_page_done);
+        api_query(
+                c,
+                SQL(list_sessions, .user = c->user, .session = c->session, .limit = page.limit, .after = page.keys[0]),
+                api_page_done);
 }
 
 static void end_session_done(ApiCall *c, PGresult *res, int error)
@@ -187,8 +188,7 @@ static void end_session_done(ApiCall *c, PGresult *res, int error)
 
 static void end_session(ApiCall *c)
 {
-        api_query(c,
-                  SQL(end_session, .user = c->user, .session_id = http_request_param(c->req, "session_id")),
+        api_query(c, SQL(end_session, .user = c->user, .session_id = http_request_param(c->req, "session_id")),
                   end_session_done);
 }
 

@@ -59,8 +59,9 @@ static void create_silence(ApiCall *c)
         json_object *body = http_request_json(c->req);
         char id[ID_MAX];
 
-        if (!body || !optional_string(c, body, "server_id", &server) || !optional_string(c, body, "service", &service) ||
-            !optional_string(c, body, "label", &label) || !parse_end(c, body, &end))
+        if (!body || !optional_string(c, body, "server_id", &server) ||
+            !optional_string(c, body, "service", &service) || !optional_string(c, body, "label", &label) ||
+            !parse_end(c, body, &end))
                 return;
         reason = api_body_string(c, body, "reason", 1, REASON_BYTES);
         if (!reason)
@@ -72,8 +73,8 @@ static void create_silence(ApiCall *c)
         id_new("sil", id);
 
         api_query(c,
-                  SQL(create_silence, .user = c->user, .id = id, .server = server, .service = service,
-                      .label = label, .reason = reason, .end = end),
+                  SQL(create_silence, .user = c->user, .id = id, .server = server, .service = service, .label = label,
+                      .reason = reason, .end = end),
                   silence_made);
 }
 
@@ -103,8 +104,7 @@ static void change_silence(ApiCall *c)
 
         api_query(c,
                   SQL(change_silence, .user = c->user, .id = http_request_param(c->req, "id"), .reason = reason,
-                      .has_end = sql_bool(json_object_object_get_ex(body, "ends_at", &o)),
-                      .end = end),
+                      .has_end = sql_bool(json_object_object_get_ex(body, "ends_at", &o)), .end = end),
                   api_done_200);
 }
 
@@ -118,7 +118,7 @@ static void acknowledged(ApiCall *c, PGresult *res, int error)
         }
         if (error == 0 && PQntuples(res) > 0)
                 backend_publish_one(c->backend, CHANGE_SERVICE, c->user, http_request_param(c->req, "server_id"),
-                                   http_request_param(c->req, "name"));
+                                    http_request_param(c->req, "name"));
         api_done_200(c, res, error);
 }
 
@@ -144,15 +144,14 @@ static void withdrawn(ApiCall *c, PGresult *res, int error)
 {
         if (error == 0 && PQntuples(res) > 0)
                 backend_publish_one(c->backend, CHANGE_SERVICE, c->user, http_request_param(c->req, "server_id"),
-                                   http_request_param(c->req, "name"));
+                                    http_request_param(c->req, "name"));
         released(c, res, error);
 }
 
 static void withdraw_acknowledgement(ApiCall *c)
 {
         api_query(c,
-                  SQL(withdraw_acknowledgement, .user = c->user,
-                      .server_id = http_request_param(c->req, "server_id"),
+                  SQL(withdraw_acknowledgement, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
                       .name = http_request_param(c->req, "name")),
                   withdrawn);
 }

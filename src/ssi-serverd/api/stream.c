@@ -146,11 +146,11 @@ static void streams_flush(Streams *s)
         if (any) {
                 const char *params[] = { db_array_done(&servers), db_array_done(&names), db_array_done(&counted) };
 
-                r = params[0] && params[1] && params[2] ?
-                            backend_query(s->backend,
-                                          SQL(read_changes, .servers = params[0], .names = params[1], .counted = params[2]),
-                                          read_done, s) :
-                            -ENOMEM;
+                r = params[0] && params[1] && params[2] ? backend_query(s->backend,
+                                                                        SQL(read_changes, .servers = params[0],
+                                                                            .names = params[1], .counted = params[2]),
+                                                                        read_done, s) :
+                                                          -ENOMEM;
                 s->reading = r >= 0;
         }
         db_array_free(&servers);

@@ -7,9 +7,9 @@
 
 /* Tokens for programs: a logged-in user creates and revokes them; each is shown once. */
 
-#define TOKENS_MAX      100 /* per user */
-#define NAME_MAX_BYTES  128
-#define LIFETIME_MAX    (10 * INT64_C(31536000)) /* s */
+#define TOKENS_MAX     100 /* per user */
+#define NAME_MAX_BYTES 128
+#define LIFETIME_MAX   (10 * INT64_C(31536000)) /* s */
 
 static void list_tokens(ApiCall *c)
 {
@@ -73,9 +73,9 @@ static void token_made(ApiCall *c, PGresult *res, int error)
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
-                http_respond_problem(c->req, 409, "too-many-tokens",
-                                     "An account can have at most " STRINGIFY(TOKENS_MAX)
-                                     " API tokens; revoke one first.");
+                http_respond_problem(
+                        c->req, 409, "too-many-tokens",
+                        "An account can have at most " STRINGIFY(TOKENS_MAX) " API tokens; revoke one first.");
         else
                 http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
                                   (size_t) PQgetlength(res, 0, 0));
@@ -103,8 +103,8 @@ static void make_token(ApiCall *c)
         token_hash(token, hash);
 
         api_query(c,
-                  SQL(make_token, .user = c->user, .id = id, .hash = hash, .name = name,
-                      .scopes_text = scopes_text, .lifetime = lifetime, .token = token),
+                  SQL(make_token, .user = c->user, .id = id, .hash = hash, .name = name, .scopes_text = scopes_text,
+                      .lifetime = lifetime, .token = token),
                   token_made);
 }
 
@@ -122,8 +122,7 @@ static void token_deleted(ApiCall *c, PGresult *res, int error)
 
 static void delete_token(ApiCall *c)
 {
-        api_query(c,
-                  SQL(delete_token, .user = c->user, .token_id = http_request_param(c->req, "token_id")),
+        api_query(c, SQL(delete_token, .user = c->user, .token_id = http_request_param(c->req, "token_id")),
                   token_deleted);
 }
 

@@ -38,7 +38,8 @@ static void register_done(ApiCall *c, PGresult *res, int error)
         }
         notifier_kick(c->backend->notifier);
         o = json_object_new_object();
-        if (!o || json_add_string(o, "id", PQgetvalue(res, 0, 0)) < 0 || json_add_string(o, "email", PQgetvalue(res, 0, 1)) < 0)
+        if (!o || json_add_string(o, "id", PQgetvalue(res, 0, 0)) < 0 ||
+            json_add_string(o, "email", PQgetvalue(res, 0, 1)) < 0)
                 api_fail(c, NULL, -ENOMEM);
         else
                 http_respond_json(c->req, 201, TAKE_PTR(o));
@@ -201,8 +202,8 @@ static void check_current_password(ApiCall *c, PGresult *res, int error, const c
                 return;
         }
         http_request_ref(c->req);
-        r = password_verify(c->backend->passwords, PQgetvalue(res, 0, 1), json_get_string(http_request_json(c->req), key),
-                            checked, c);
+        r = password_verify(c->backend->passwords, PQgetvalue(res, 0, 1),
+                            json_get_string(http_request_json(c->req), key), checked, c);
         if (r < 0) {
                 no_guess(c);
                 api_respond_password_failure(c, r);

@@ -38,8 +38,8 @@ static int pem_text(EVP_PKEY *key, bool private, char **ret)
         char *data, *copy;
         long n;
 
-        if (!b || (private ? PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL) :
-                             PEM_write_bio_PUBKEY(b, key)) != 1)
+        if (!b ||
+            (private ? PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL) : PEM_write_bio_PUBKEY(b, key)) != 1)
                 return -EIO;
         n = BIO_get_mem_data(b, &data);
         if (n <= 0)

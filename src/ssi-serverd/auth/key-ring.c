@@ -6,9 +6,9 @@
 #include "core/backend.h"
 #include "auth/key-ring.sql.h"
 
-#define REFRESH_USEC     (600 * USEC_PER_SEC)
-#define READ_MIN_USEC    USEC_PER_SEC /* between two reads for unknown keys */
-#define WAITING_MAX      64
+#define REFRESH_USEC  (600 * USEC_PER_SEC)
+#define READ_MIN_USEC USEC_PER_SEC /* between two reads for unknown keys */
+#define WAITING_MAX   64
 
 typedef struct PublicKey {
         char id[ACCESS_KEY_ID_LENGTH + 1];
@@ -27,7 +27,7 @@ struct KeyRing {
         PublicKey *keys;
         bool published;
         bool reading;
-        bool again; /* a waiter came after the read had begun */
+        bool again;         /* a waiter came after the read had begun */
         uint64_t read_usec; /* CLOCK_MONOTONIC, start of the last read */
         sd_event_source *refresh_timer, *read_timer;
         Waiting waiting[WAITING_MAX];
@@ -218,11 +218,12 @@ int key_ring_new(Backend *backend, const AccessKey *key, KeyRing **ret)
                 return -ENOMEM;
         ring->backend = backend;
         ring->own = key;
-        r = sd_event_add_time_relative(backend->event, &ring->refresh_timer, CLOCK_MONOTONIC, REFRESH_USEC, USEC_PER_SEC,
-                                       on_refresh_timer, ring);
+        r = sd_event_add_time_relative(backend->event, &ring->refresh_timer, CLOCK_MONOTONIC, REFRESH_USEC,
+                                       USEC_PER_SEC, on_refresh_timer, ring);
         if (r < 0)
                 return r;
-        r = sd_event_add_time(backend->event, &ring->read_timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_read_timer, ring);
+        r = sd_event_add_time(backend->event, &ring->read_timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC, on_read_timer,
+                              ring);
         if (r < 0)
                 return r;
         r = sd_event_source_set_enabled(ring->read_timer, SD_EVENT_OFF);

@@ -13,7 +13,7 @@ typedef struct PasswordJob {
         PasswordPool *pool;
         char *password;
         bool verify;
-        bool known;                        /* for verify: hash belongs to a user */
+        bool known; /* for verify: hash belongs to a user */
         char hash[crypto_pwhash_STRBYTES];
         int r;
         password_callback_t callback;

@@ -6,9 +6,9 @@
 
 #include "shared/util.h"
 
-#define ID_MAX         24
-#define TOKEN_MAX      64
-#define TOKEN_HASH_MAX 67
+#define ID_MAX           24
+#define TOKEN_MAX        64
+#define TOKEN_HASH_MAX   67
 #define TOKEN_SEALED_MAX 256
 
 /* "<prefix>-" and 80 random bits in lower-case base32. prefix: at most 4 letters. */

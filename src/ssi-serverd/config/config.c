@@ -48,7 +48,8 @@ static void say_what_fits(const ConfigItem *item, const char *text, Report *repo
 {
         switch (item->type) {
         case CONFIG_NUMBER:
-                say(report, line, "%s must be a number from %u to %u, not \"%s\".", item->name, item->min, item->max, text);
+                say(report, line, "%s must be a number from %u to %u, not \"%s\".", item->name, item->min, item->max,
+                    text);
                 break;
         case CONFIG_BOOLEAN:
                 say(report, line, "%s must be \"yes\" or \"no\", not \"%s\".", item->name, text);
@@ -58,7 +59,8 @@ static void say_what_fits(const ConfigItem *item, const char *text, Report *repo
                     item->choices + strlen(item->choices) + 1, text);
                 break;
         case CONFIG_LEVEL:
-                say(report, line, "%s must be a level of syslog(3), from \"emerg\" to \"debug\", not \"%s\".", item->name, text);
+                say(report, line, "%s must be a level of syslog(3), from \"emerg\" to \"debug\", not \"%s\".",
+                    item->name, text);
                 break;
         case CONFIG_MAIL:
                 say(report, line, "%s must be an e-mail address, such as \"SSI <ssi@example.org>\".", item->name);
@@ -364,7 +366,8 @@ int config_reload(const char *path, Config *c)
 static void check_files(Config *c, const FileValues *f, Report *report)
 {
         for (size_t i = 0; i < CONFIG_ITEMS; i++) {
-                const char *path = config_items[i].type == CONFIG_FILE ? *config_item_string(config_items + i, c) : NULL;
+                const char *path =
+                        config_items[i].type == CONFIG_FILE ? *config_item_string(config_items + i, c) : NULL;
 
                 if (path && access(path, R_OK) < 0)
                         say(report, f->lines[i], "%s: cannot read %s: %s", config_items[i].name, path, strerror(errno));

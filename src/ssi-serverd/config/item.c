@@ -6,10 +6,14 @@
 
 #define NUMBER_MAX 1000000U
 
-#define ITEM(name_, type_, member, ...) { .name = name_, .type = type_, .offset = offsetof(Config, member), __VA_ARGS__ }
+#define ITEM(name_, type_, member, ...)                                                       \
+        {                                                                                     \
+                .name = name_, .type = type_, .offset = offsetof(Config, member), __VA_ARGS__ \
+        }
 
 const ConfigItem config_items[CONFIG_ITEMS] = {
-        ITEM("SSI_DATABASE_URL", CONFIG_STRING, database_url, .fallback = "host=/run/ssi-postgres dbname=ssi user=ssi-server"),
+        ITEM("SSI_DATABASE_URL", CONFIG_STRING, database_url,
+             .fallback = "host=/run/ssi-postgres dbname=ssi user=ssi-server"),
         ITEM("SSI_PUBLIC_URL", CONFIG_URL, public_url),
         ITEM("SSI_TLS_CERT", CONFIG_FILE, tls_cert),
         ITEM("SSI_TLS_KEY", CONFIG_FILE, tls_key),

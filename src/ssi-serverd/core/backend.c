@@ -55,7 +55,8 @@ void backend_publish(Backend *b, const Changes *changes, bool notified)
         if (notified || changes_encode(changes, b->instance, &payloads, &n) < 0)
                 return;
         for (size_t i = 0; i < n; i++)
-                (void) backend_query(b, SQL(publish_change, .channel = CHANGES_CHANNEL, .payload = payloads[i]), NULL, NULL);
+                (void) backend_query(b, SQL(publish_change, .channel = CHANGES_CHANNEL, .payload = payloads[i]), NULL,
+                                     NULL);
         payloads_free(payloads, n);
 }
 

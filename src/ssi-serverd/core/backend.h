@@ -50,12 +50,12 @@ struct Backend {
         HttpServer *http; /* borrowed */
         BackendRole role;
         char instance[INSTANCE_ID_MAX]; /* in notifications, to recognise our own */
-        const Config *config; /* borrowed */
+        const Config *config;           /* borrowed */
 
-        Db *db;             /* NULL until the schema is up to date */
-        Db *ingest_db;      /* one connection, for ingestion alone, so that its batches stay in order */
-        bool has_key;       /* the public key of the access tokens is published */
-        bool maintained;    /* there is a partition for new events */
+        Db *db;          /* NULL until the schema is up to date */
+        Db *ingest_db;   /* one connection, for ingestion alone, so that its batches stay in order */
+        bool has_key;    /* the public key of the access tokens is published */
+        bool maintained; /* there is a partition for new events */
         bool restoring;
         bool stopping;
         bool database_lost; /* its loss was logged */

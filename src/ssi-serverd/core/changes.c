@@ -116,9 +116,8 @@ int changes_encode(const Changes *c, const char *instance, char ***ret, size_t *
                         r = payload_begin(&payloads, &n, instance, &length);
                 if (r >= 0)
                         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there is a payload when r >= 0 */
-                        length += (size_t) snprintf(payloads[n - 1] + length, PAYLOAD_MAX + 1 - length,
-                                                    "%c %s %s %s\n", change->kind, change->user, change->server,
-                                                    change->arg ?: "-");
+                        length += (size_t) snprintf(payloads[n - 1] + length, PAYLOAD_MAX + 1 - length, "%c %s %s %s\n",
+                                                    change->kind, change->user, change->server, change->arg ?: "-");
         }
         if (r < 0) {
                 payloads_free(payloads, n);

@@ -14,16 +14,16 @@ typedef enum ChangeKind {
         CHANGE_SERVICE = 'v',         /* arg: name */
         CHANGE_SERVICE_REMOVED = 'r', /* arg: name */
         CHANGE_SERVER_REMOVED = 'd',
-        CHANGE_ACCOUNT = 'a',         /* sessions or tokens of the user ended; server: "-" */
-        CHANGE_LOGIN = 'l',           /* the user has another session; server: "-" */
-        CHANGE_SESSION = 'e',         /* arg: the epoch of the agent's new session */
+        CHANGE_ACCOUNT = 'a', /* sessions or tokens of the user ended; server: "-" */
+        CHANGE_LOGIN = 'l',   /* the user has another session; server: "-" */
+        CHANGE_SESSION = 'e', /* arg: the epoch of the agent's new session */
 } ChangeKind;
 
 typedef struct Change {
         ChangeKind kind;
-        const char *user;   /* public ids */
+        const char *user; /* public ids */
         const char *server;
-        const char *arg;    /* or NULL */
+        const char *arg; /* or NULL */
 } Change;
 
 typedef struct ChangesText ChangesText;

@@ -5,7 +5,10 @@
 
 #include "shared/util.h"
 
-#define HISTOGRAM_BOUNDS { 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000 }
+#define HISTOGRAM_BOUNDS                                                                                  \
+        {                                                                                                 \
+                1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000 \
+        }
 #define HISTOGRAM_BUCKETS 12
 
 typedef struct Histogram {

@@ -29,7 +29,7 @@ typedef struct DbQuery {
         void *userdata;
         PGresult *res;
         const char *prepares; /* the statement's name, until the database has answered the preparation */
-        bool own; /* ours, not a caller's */
+        bool own;             /* ours, not a caller's */
         struct DbQuery *prev, *next;
 } DbQuery;
 
@@ -233,7 +233,7 @@ static void db_conn_connect(DbConn *c)
 {
         /* Keys before "dbname" are defaults, which the connection string may override. */
         const char *const keys[] = { "fallback_application_name", "client_encoding", "keepalives_idle",
-                                     "tcp_user_timeout", "dbname", NULL };
+                                     "tcp_user_timeout",          "dbname",          NULL };
         const char *const values[] = { "ssi-serverd", "UTF8", "15", "15000", c->conninfo, NULL };
 
         c->pg = PQconnectStartParams(keys, values, 1);

@@ -9,9 +9,9 @@
 #include "shared/io-util.h"
 
 /* Any number that nothing else locks in this database: "SSI" in ASCII. */
-#define MIGRATION_LOCK      "5461833"
-#define MIGRATION_FILE_MAX  (1024 * 1024)
-#define FUNCTIONS_DIR       "functions"
+#define MIGRATION_LOCK     "5461833"
+#define MIGRATION_FILE_MAX (1024 * 1024)
+#define FUNCTIONS_DIR      "functions"
 
 DEFINE_CLEANUP(PGconn *, PQfinish);
 DEFINE_CLEANUP(PGresult *, PQclear);
@@ -161,8 +161,10 @@ static int database_version(PGconn *pg, const char *first)
 {
         _cleanup_(PQclearp) PGresult *res = NULL;
 
-        res = PQexecParams(pg, "SELECT coalesce(max(version), 0), coalesce(bool_or(version = left($1, 4)::int), true)"
-                               " FROM schema_migrations", 1, NULL, &first, NULL, NULL, 0);
+        res = PQexecParams(pg,
+                           "SELECT coalesce(max(version), 0), coalesce(bool_or(version = left($1, 4)::int), true)"
+                           " FROM schema_migrations",
+                           1, NULL, &first, NULL, NULL, 0);
         if (PQresultStatus(res) != PGRES_TUPLES_OK)
                 return -EIO;
         return *PQgetvalue(res, 0, 1) == 't' ? (int) strtol(PQgetvalue(res, 0, 0), NULL, 10) : -ENOTSUP;
@@ -239,8 +241,8 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
         }
         /* Without this check, we would serve a database without tables. */
         if (!*names) {
-                if (ret_message && asprintf(ret_message, "%s contains no migrations; reinstall SSI",
-                                            migrations_dir) < 0)
+                if (ret_message &&
+                    asprintf(ret_message, "%s contains no migrations; reinstall SSI", migrations_dir) < 0)
                         *ret_message = NULL;
                 return -ENOENT;
         }
@@ -262,7 +264,8 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
                      *names) < 0)
                 *ret_message = NULL;
         if (version < 0)
-                return version == -ENOTSUP ? version : fail(pg, version, "Cannot read the schema's version", ret_message);
+                return version == -ENOTSUP ? version :
+                                             fail(pg, version, "Cannot read the schema's version", ret_message);
 
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a list that ends with NULL, when r >= 0 */
         for (char **name = names; *name; name++) {

@@ -8,8 +8,11 @@
 
 /* Three arguments for db_query() and its relatives: the text, the number of parameters and the parameters.
  * Those not named are null. */
-#define SQL(name, ...) \
-        SQL_##name, SQL_##name##_params, (const char *const *) &(const struct sql_##name) { __VA_ARGS__ }
+#define SQL(name, ...)                                                                    \
+        SQL_##name, SQL_##name##_params, (const char *const *) &(const struct sql_##name) \
+        {                                                                                 \
+                __VA_ARGS__                                                               \
+        }
 
 static inline const char *sql_bool(bool b)
 {

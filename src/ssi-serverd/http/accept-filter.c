@@ -95,7 +95,7 @@ int accept_filter_new(sd_event *event, Wheel *wheel, unsigned seconds, void (*re
         f = malloc(sizeof(*f));
         if (!f)
                 return -ENOMEM;
-        *f = (AcceptFilter) {
+        *f = (AcceptFilter){
                 .epoll = epoll_create1(EPOLL_CLOEXEC),
                 .wheel = wheel,
                 .seconds = seconds,

@@ -74,7 +74,7 @@ void conns_run_deferred(HttpServer *s)
         HttpConn *c;
 
         while ((c = s->deferred)) {
-                void (*f)(HttpConn *c) = c->deferred;
+                void (*f)(HttpConn * c) = c->deferred;
 
                 undefer(c);
                 f(c);

@@ -16,11 +16,11 @@ typedef struct HttpRequest HttpRequest;
 typedef struct WsConn WsConn;
 
 typedef struct HttpConfig {
-        const char *web_dir;      /* the dashboard's static files; served for GET and HEAD when no route
+        const char *web_dir;   /* the dashboard's static files; served for GET and HEAD when no route
                                    * matches */
-        const char *cert_file;    /* PEM chain and key for the TLS listeners; NULL when there are none */
+        const char *cert_file; /* PEM chain and key for the TLS listeners; NULL when there are none */
         const char *key_file;
-        size_t body_max;          /* bytes; a longer body is answered with 413 before it is read */
+        size_t body_max; /* bytes; a longer body is answered with 413 before it is read */
 } HttpConfig;
 
 int http_server_new(sd_event *event, const HttpConfig *config, HttpServer **ret);
@@ -95,7 +95,7 @@ bool http_request_query_at(HttpRequest *req, size_t i, const char **ret_name, co
 const char *http_request_authorization(HttpRequest *req); /* the Authorization header's value */
 const char *http_request_user_agent(HttpRequest *req);    /* the User-Agent header's value */
 const char *http_request_path(HttpRequest *req);
-const char *http_request_peer(HttpRequest *req);          /* numeric address; honours X-Forwarded-For on plain
+const char *http_request_peer(HttpRequest *req); /* numeric address; honours X-Forwarded-For on plain
                                                              loopback listeners only */
 /* The body as a JSON object. On failure it has answered 400 (bad-json) or 415 (not application/json) and
  * returns NULL. Borrowed. */
@@ -142,8 +142,8 @@ void sse_close(SseStream *stream);
 /* "Going away", RFC 6455, 7.4.1. Not 1012, "service restart": older libwebsockets report that to the client
  * as error 1002. */
 #define WS_CLOSE_RESTART 1001
-#define WS_MESSAGE_MAX ((size_t) 1024 * 1024)
-#define WS_QUEUE_MAX   ((size_t) 4 * 1024 * 1024)
+#define WS_MESSAGE_MAX   ((size_t) 1024 * 1024)
+#define WS_QUEUE_MAX     ((size_t) 4 * 1024 * 1024)
 
 typedef struct WsHandler {
         /* Returns a negative errno to refuse. userdata is that of http_server_set_websocket(). */

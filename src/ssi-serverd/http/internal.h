@@ -32,22 +32,23 @@
 
 typedef struct StaticFiles StaticFiles;
 
-#define HTTP_HEAD_SECONDS     20                  /* for the handshake and the first request's head */
-#define HTTP_IDLE_SECONDS     60                  /* between requests, including the next one's head */
-#define HTTP_REQUEST_SECONDS  60                  /* for a handler to answer, and for the peer to read the
+#define HTTP_HEAD_SECONDS 20 /* for the handshake and the first request's head */
+#define HTTP_IDLE_SECONDS 60 /* between requests, including the next one's head */
+#define HTTP_REQUEST_SECONDS \
+        60                     /* for a handler to answer, and for the peer to read the
                                                    * answer */
-#define HTTP_BODY_SECONDS     30                  /* for a body to arrive */
-#define HTTP_LINGER_SECONDS   3
-#define HTTP_LINGER_BYTES     ((size_t) 256 * 1024)
-#define HTTP_EARLY_MAX        16                  /* chunks of early bytes */
-#define HTTP_PARAMS_MAX       8
-#define HTTP_USER_MAX         32
-#define SSE_QUEUE_MAX         ((size_t) 1024 * 1024)
-#define SSE_COMMENT_SECONDS   15
-#define WS_PING_SECONDS       30
-#define WS_SILENCE_SECONDS    45
-#define WS_CLOSE_SECONDS      10
-#define WS_PARTIAL_MAX        ((size_t) 256 * 1024 * 1024) /* unfinished messages of all connections */
+#define HTTP_BODY_SECONDS   30 /* for a body to arrive */
+#define HTTP_LINGER_SECONDS 3
+#define HTTP_LINGER_BYTES   ((size_t) 256 * 1024)
+#define HTTP_EARLY_MAX      16 /* chunks of early bytes */
+#define HTTP_PARAMS_MAX     8
+#define HTTP_USER_MAX       32
+#define SSE_QUEUE_MAX       ((size_t) 1024 * 1024)
+#define SSE_COMMENT_SECONDS 15
+#define WS_PING_SECONDS     30
+#define WS_SILENCE_SECONDS  45
+#define WS_CLOSE_SECONDS    10
+#define WS_PARTIAL_MAX      ((size_t) 256 * 1024 * 1024) /* unfinished messages of all connections */
 
 typedef struct HttpConn HttpConn;
 typedef struct Route Route;
@@ -105,25 +106,25 @@ struct HttpConn {
         HttpConn *deferred_prev, *deferred_next;
         void (*deferred)(HttpConn *c);
         HttpServer *server;
-        struct lws *wsi;       /* NULL once lws has closed it */
+        struct lws *wsi; /* NULL once lws has closed it */
         char *peer;
-        HttpRequest *request;  /* a reference */
+        HttpRequest *request; /* a reference */
         SseStream *sse;
         WsConn *ws;
-        WheelTimer timer;      /* of the request's phase */
+        WheelTimer timer; /* of the request's phase */
         size_t lingered;
         unsigned early;
         bool tls;
-        bool in_callback;      /* inside lws' callback for this socket */
+        bool in_callback; /* inside lws' callback for this socket */
         bool lingering;
-        bool used;             /* it has served a request */
-        bool close;            /* close it at the end of the callback */
+        bool used;  /* it has served a request */
+        bool close; /* close it at the end of the callback */
 };
 
 typedef enum RequestState {
-        REQUEST_BODY,     /* the body is being read */
-        REQUEST_READY,    /* queued for dispatch */
-        REQUEST_PENDING,  /* a handler has it */
+        REQUEST_BODY,    /* the body is being read */
+        REQUEST_READY,   /* queued for dispatch */
+        REQUEST_PENDING, /* a handler has it */
         REQUEST_ANSWERED,
 } RequestState;
 
@@ -135,11 +136,11 @@ struct HttpRequest {
         unsigned n_ref;
         HttpConn *conn; /* NULL when the connection is gone */
         RequestState state;
-        int method;     /* LWSHUMETH_… */
+        int method;        /* LWSHUMETH_… */
         const char *route; /* a pattern, or a literal; NULL before the dispatch */
         uint64_t begun;    /* time of the dispatch; CLOCK_MONOTONIC, usec */
         bool head;
-        bool close;     /* the answer is the connection's last */
+        bool close; /* the answer is the connection's last */
         bool embeddable;
         char *path;
         char *authorization, *content_type, *if_none_match, *user_agent;
@@ -156,11 +157,11 @@ struct HttpRequest {
 
         char id[HTTP_REQUEST_ID_MAX + 1];
         char user[HTTP_USER_MAX];
-        int status;          /* of the answer, once there is one */
+        int status; /* of the answer, once there is one */
         const char *log_fields[4];
         char log_id[HTTP_REQUEST_ID_MAX + 16], log_route[128], log_user[HTTP_USER_MAX + 16];
 
-        char *headers;  /* added by the handler, each with its CRLF */
+        char *headers; /* added by the handler, each with its CRLF */
         void *userdata;
         void (*destroy)(void *userdata);
 };
@@ -202,8 +203,8 @@ void request_detach(HttpConn *c);
  * NULL when out of memory. */
 char *respond_head(HttpRequest *req, HttpConn *c, int status, const char *content_type, size_t content_length,
                    const char *cache_control, size_t *ret_size);
-void respond_bytes(HttpRequest *req, int status, const char *content_type, const char *cache_control,
-                   const void *data, size_t n);
+void respond_bytes(HttpRequest *req, int status, const char *content_type, const char *cache_control, const void *data,
+                   size_t n);
 /* Sends a problem without a request, as a complete answer that closes the connection. */
 void respond_refuse(HttpConn *c, int status, const char *type, const char *detail);
 const char *status_phrase(int status);

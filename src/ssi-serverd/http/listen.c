@@ -10,8 +10,8 @@
 #include "http/listen.h"
 
 /* Connections accepted per turn of the event loop, so that a flood does not starve the others. */
-#define ACCEPT_MAX          64
-#define FULL_PAUSE_USEC     (USEC_PER_SEC / 2)
+#define ACCEPT_MAX      64
+#define FULL_PAUSE_USEC (USEC_PER_SEC / 2)
 
 struct Listener {
         int fd;
@@ -148,7 +148,7 @@ static int parse_address(const char *address, union sockaddr_any *ret, socklen_t
         if (address[0] == '/') {
                 if (strlen(address) >= sizeof(ret->un.sun_path))
                         return -EINVAL;
-                *ret = (union sockaddr_any) { .un.sun_family = AF_UNIX };
+                *ret = (union sockaddr_any){ .un.sun_family = AF_UNIX };
                 memcpy(ret->un.sun_path, address, strlen(address) + 1);
                 *ret_size = sizeof(ret->un);
                 return 0;
@@ -162,17 +162,17 @@ static int parse_address(const char *address, union sockaddr_any *ret, socklen_t
         memcpy(host, address, n);
         host[n] = '\0';
         if (streq(host, "*")) {
-                *ret = (union sockaddr_any) { .in6 = { .sin6_family = AF_INET6, .sin6_port = port } };
+                *ret = (union sockaddr_any){ .in6 = { .sin6_family = AF_INET6, .sin6_port = port } };
                 *ret_size = sizeof(ret->in6);
                 return 0;
         }
         if (host[0] == '[' && host[n - 1] == ']') {
                 host[n - 1] = '\0';
-                *ret = (union sockaddr_any) { .in6 = { .sin6_family = AF_INET6, .sin6_port = port } };
+                *ret = (union sockaddr_any){ .in6 = { .sin6_family = AF_INET6, .sin6_port = port } };
                 *ret_size = sizeof(ret->in6);
                 return inet_pton(AF_INET6, host + 1, &ret->in6.sin6_addr) == 1 ? 0 : -EINVAL;
         }
-        *ret = (union sockaddr_any) { .in = { .sin_family = AF_INET, .sin_port = port } };
+        *ret = (union sockaddr_any){ .in = { .sin_family = AF_INET, .sin_port = port } };
         *ret_size = sizeof(ret->in);
         return inet_pton(AF_INET, host, &ret->in.sin_addr) == 1 ? 0 : -EINVAL;
 }

@@ -39,7 +39,8 @@ static void fill_fields(HttpRequest *req)
         snprintf(req->log_id, sizeof(req->log_id), "SSI_REQUEST_ID=%s", req->id);
         req->log_fields[n++] = req->log_id;
         if (req->route) {
-                snprintf(req->log_route, sizeof(req->log_route), "SSI_ROUTE=%s %s", method_name(req->method), req->route);
+                snprintf(req->log_route, sizeof(req->log_route), "SSI_ROUTE=%s %s", method_name(req->method),
+                         req->route);
                 req->log_fields[n++] = req->log_route;
         }
         if (req->user[0]) {

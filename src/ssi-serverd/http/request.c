@@ -281,8 +281,9 @@ static int parse_length(HttpRequest *req, HttpConn *c)
         if (header_dup(c->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, &length) < 0)
                 return 400;
         if (!length)
-                return req->method == LWSHUMETH_POST || req->method == LWSHUMETH_PUT ||
-                                       req->method == LWSHUMETH_PATCH ? 411 : 0;
+                return req->method == LWSHUMETH_POST || req->method == LWSHUMETH_PUT || req->method == LWSHUMETH_PATCH ?
+                               411 :
+                               0;
         if (length[0] < '0' || length[0] > '9')
                 return 400;
         errno = 0;

@@ -76,13 +76,13 @@ char *respond_head(HttpRequest *req, HttpConn *c, int status, const char *conten
         format_date(date, sizeof(date));
         if (content_length != SIZE_MAX && status != 204 && status != 304)
                 snprintf(length, sizeof(length), "Content-Length: %zu\r\n", content_length);
-        n = asprintf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s\r\n", status, status_phrase(status),
-                     date, content_type ? "Content-Type: " : "", strempty(content_type), content_type ? "\r\n" : "",
-                     length, cache_control ? "Cache-Control: " : "", strempty(cache_control),
-                     cache_control ? "\r\n" : "", security_headers,
-                     req && req->embeddable ? resource_cross_origin : resource_same_origin, c->tls ? security_headers_tls : "",
-                     req ? "X-Request-Id: " : "", req ? req->id : "", req ? "\r\n" : "",
-                     req ? strempty(req->headers) : "", close ? "Connection: close\r\n" : "");
+        n = asprintf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s\r\n", status,
+                     status_phrase(status), date, content_type ? "Content-Type: " : "", strempty(content_type),
+                     content_type ? "\r\n" : "", length, cache_control ? "Cache-Control: " : "",
+                     strempty(cache_control), cache_control ? "\r\n" : "", security_headers,
+                     req && req->embeddable ? resource_cross_origin : resource_same_origin,
+                     c->tls ? security_headers_tls : "", req ? "X-Request-Id: " : "", req ? req->id : "",
+                     req ? "\r\n" : "", req ? strempty(req->headers) : "", close ? "Connection: close\r\n" : "");
         if (n < 0) {
                 head = NULL; /* undefined after a failure */
                 return NULL;
@@ -115,8 +115,8 @@ void http_server_set_observer(HttpServer *s,
         s->answered_userdata = userdata;
 }
 
-void respond_bytes(HttpRequest *req, int status, const char *content_type, const char *cache_control,
-                   const void *data, size_t n)
+void respond_bytes(HttpRequest *req, int status, const char *content_type, const char *cache_control, const void *data,
+                   size_t n)
 {
         _cleanup_free_ char *head = NULL;
         HttpConn *c = req->conn;

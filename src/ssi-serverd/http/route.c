@@ -64,7 +64,7 @@ static void params_clear(HttpRequest *req)
 
                 free(p->name);
                 free(p->value);
-                *p = (Param) {};
+                *p = (Param){};
         }
 }
 

@@ -152,8 +152,8 @@ static int create_vhost(HttpServer *s, bool tls, struct lws_vhost **ret)
                 info.ssl_cert_filepath = s->cert_file;
                 info.ssl_private_key_filepath = s->key_file;
                 info.alpn = "http/1.1";
-                info.ssl_options_set = SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 |
-                                       SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION;
+                info.ssl_options_set = SSL_OP_NO_SSLv3 | SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1 | SSL_OP_NO_RENEGOTIATION |
+                                       SSL_OP_NO_COMPRESSION;
         }
         vhost = lws_create_vhost(s->context, &info);
         if (!vhost)

@@ -83,7 +83,8 @@ int http_server_shutdown(HttpServer *s, uint64_t timeout_usec, void (*done)(void
         r = sd_event_add_defer(s->event, &s->shutdown_defer, on_shutdown_defer, s);
         if (r < 0)
                 return r;
-        (void) sd_event_source_set_enabled(s->shutdown_defer, server_count_conns(s) == 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+        (void) sd_event_source_set_enabled(s->shutdown_defer,
+                                           server_count_conns(s) == 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
         s->shutdown_done = done;
         s->shutdown_userdata = userdata;
         s->shutting_down = true;

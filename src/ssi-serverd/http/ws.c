@@ -23,10 +23,10 @@ struct WsConn {
         WheelTimer timer;
         uint64_t heard; /* of the last input; seconds of the wheel */
         bool established, paused;
-        bool pinged;    /* since the last input */
+        bool pinged; /* since the last input */
         bool want_ping;
-        bool closing;   /* nothing more is delivered; what is queued and then the close frame are sent */
-        bool goodbye;   /* lws has been told to close */
+        bool closing; /* nothing more is delivered; what is queued and then the close frame are sent */
+        bool goodbye; /* lws has been told to close */
         int close_code;
         char close_reason[124];
 };

@@ -4,8 +4,9 @@
 #include "ingest/internal.h"
 #include "shared/time-util.h"
 
-#define BATCH_ITEMS_MAX   2000
-#define BATCH_SHARE_MAX   128 /* from one source, so that a flood or a replay delays the others by only a few
+#define BATCH_ITEMS_MAX 2000
+#define BATCH_SHARE_MAX \
+        128 /* from one source, so that a flood or a replay delays the others by only a few
                                * ms */
 #define BATCH_SIZE_MAX    (4 * 1024 * 1024)
 #define BATCH_RETRIES_MAX 10
@@ -253,8 +254,8 @@ static void batch_done(PGresult *res, int error, void *userdata)
 
 static bool has_turn(const Ingest *i)
 {
-        return i->n_batches == 0 || (i->n_batches < BATCHES_MAX && i->n_solo == 0 &&
-                                     i->n_items - i->n_sent >= BATCH_AHEAD_ITEMS);
+        return i->n_batches == 0 ||
+               (i->n_batches < BATCHES_MAX && i->n_solo == 0 && i->n_items - i->n_sent >= BATCH_AHEAD_ITEMS);
 }
 
 static void ingest_dispatch(Ingest *i)

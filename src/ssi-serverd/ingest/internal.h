@@ -16,7 +16,7 @@ struct IngestSource {
         IngestItem *items;
         size_t n_items, size;
         size_t n_in_flight; /* in one batch only: if that fails, the next must not be committed */
-        bool queued;    /* on the list of sources with items */
+        bool queued;        /* on the list of sources with items */
         bool ended;
         bool throttled;
         bool replaying; /* pushed items belong to a replay */
@@ -30,8 +30,8 @@ typedef struct BatchPart {
         IngestSource *source; /* a reference */
         IngestItem *items;
         size_t n_items;
-        const char *cursor;   /* of the last item that has one, or NULL */
-        bool gap;             /* the cursor belongs to a gap */
+        const char *cursor; /* of the last item that has one, or NULL */
+        bool gap;           /* the cursor belongs to a gap */
         bool accepted;
 } BatchPart;
 
@@ -47,8 +47,8 @@ typedef struct ServiceState {
         const IngestItem *result; /* the last result, or NULL */
         const IngestItem *last;   /* the last item */
         uint64_t changed_at;
-        bool flipped;             /* the status changed inside the batch */
-        bool changed;             /* more than times changed */
+        bool flipped; /* the status changed inside the batch */
+        bool changed; /* more than times changed */
         bool write;
         UT_hash_handle hh;
 } ServiceState;
@@ -66,8 +66,8 @@ typedef struct Batch {
         BatchPart *parts;
         size_t n_parts, n_items, size;
         unsigned n_retries;
-        uint64_t sent;          /* CLOCK_MONOTONIC, usec */
-        ServiceState *states;   /* of BATCH_ITEMS, in order of arrival */
+        uint64_t sent;        /* CLOCK_MONOTONIC, usec */
+        ServiceState *states; /* of BATCH_ITEMS, in order of arrival */
         size_t n_states;
         ServiceState *by_key;
 } Batch;
@@ -82,15 +82,15 @@ struct Ingest {
         sd_event_source *run_source; /* deferred, so that all input of one turn of the loop makes one
                                       * batch */
         sd_event_source *retry_timer;
-        bool stalled;                /* the database rejects writes; until the timer */
-        bool failing;                /* until the next commit */
-        IngestSource *ready;         /* sources with items and none under way, round robin */
+        bool stalled;        /* the database rejects writes; until the timer */
+        bool failing;        /* until the next commit */
+        IngestSource *ready; /* sources with items and none under way, round robin */
         IngestSource *all;
-        unsigned n_batches;          /* under way */
-        size_t n_sent;               /* items in them */
-        unsigned n_solo;             /* coming batches that take only one source, to find the refused one */
-        size_t n_items, size;        /* queued and under way */
-        uint64_t waiting_since;      /* arrival of the oldest of them, or earlier; CLOCK_MONOTONIC, usec */
+        unsigned n_batches;     /* under way */
+        size_t n_sent;          /* items in them */
+        unsigned n_solo;        /* coming batches that take only one source, to find the refused one */
+        size_t n_items, size;   /* queued and under way */
+        uint64_t waiting_since; /* arrival of the oldest of them, or earlier; CLOCK_MONOTONIC, usec */
         unsigned n_throttled;
 };
 

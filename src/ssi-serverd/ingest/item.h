@@ -17,13 +17,13 @@ typedef enum IngestKind {
 
 typedef struct InventoryService {
         char *name;
-        char *title, *schedule;                         /* or NULL */
-        char *metadata;                                 /* an object as JSON, or NULL */
-        char *watches, *depends_on;                     /* arrays as PostgreSQL writes them, or NULL */
-        int64_t timeout_ms;                             /* -1: unknown */
-        uint64_t next_run;                              /* usec; USEC_INFINITY: none */
+        char *title, *schedule;     /* or NULL */
+        char *metadata;             /* an object as JSON, or NULL */
+        char *watches, *depends_on; /* arrays as PostgreSQL writes them, or NULL */
+        int64_t timeout_ms;         /* -1: unknown */
+        uint64_t next_run;          /* usec; USEC_INFINITY: none */
         bool enabled;
-        bool write;                                     /* set by ingestion: not in the database yet */
+        bool write; /* set by ingestion: not in the database yet */
 } InventoryService;
 
 /* An item's texts, each or NULL. */
@@ -39,7 +39,7 @@ typedef struct IngestText {
 /* Its strings are stored inside it: one allocation per result, next to the data read with it. */
 typedef struct IngestItem {
         IngestKind kind;
-        Status status;       /* results */
+        Status status; /* results */
         IngestText text;
         uint64_t timestamp;  /* usec; for a gap its end */
         uint64_t gap_from;   /* usec; USEC_INFINITY: unknown */
@@ -47,10 +47,10 @@ typedef struct IngestItem {
         InventoryService *services;
         size_t n_services;
 
-        bool replay;         /* set by ingestion: came between RESUME and LIVE */
-        bool keep;           /* belongs in the history */
-        bool whole;          /* an inventory that may remove services */
-        size_t size;         /* including its strings */
+        bool replay; /* set by ingestion: came between RESUME and LIVE */
+        bool keep;   /* belongs in the history */
+        bool whole;  /* an inventory that may remove services */
+        size_t size; /* including its strings */
         struct IngestItem *prev, *next;
         char strings[];
 } IngestItem;

@@ -17,14 +17,14 @@
 
 typedef struct KnownService {
         char name[SLUG_MAX + 1];
-        bool has_state;         /* the fields up to written are known */
+        bool has_state; /* the fields up to written are known */
         Status status;
         char *message;
         char *error_kind, *error_detail;
-        uint64_t written;       /* when the state was written; CLOCK_MONOTONIC, usec */
-        uint64_t heard;         /* when the last result or error came; usec since the epoch, 0 for never */
-        bool untold;            /* changed by a replay, not published yet */
-        bool listed;            /* in the last inventory; the fields below are known */
+        uint64_t written; /* when the state was written; CLOCK_MONOTONIC, usec */
+        uint64_t heard;   /* when the last result or error came; usec since the epoch, 0 for never */
+        bool untold;      /* changed by a replay, not published yet */
+        bool listed;      /* in the last inventory; the fields below are known */
         unsigned char digest[INVENTORY_DIGEST_SIZE];
         uint64_t next_run, next_run_written;
         UT_hash_handle hh;

@@ -5,10 +5,10 @@
 #include "shared/time-util.h"
 
 /* Limits at which reading stops. A single message may exceed them. */
-#define QUEUE_ITEMS_MAX   20000
-#define QUEUE_SIZE_MAX    (64 * 1024 * 1024)
-#define SOURCE_ITEMS_MAX  2000
-#define SOURCE_SIZE_MAX   (4 * 1024 * 1024)
+#define QUEUE_ITEMS_MAX  20000
+#define QUEUE_SIZE_MAX   (64 * 1024 * 1024)
+#define SOURCE_ITEMS_MAX 2000
+#define SOURCE_SIZE_MAX  (4 * 1024 * 1024)
 
 void ingest_source_unref(IngestSource *s)
 {
@@ -72,7 +72,8 @@ void ingest_unthrottle(Ingest *i)
 
         if (i->n_throttled == 0)
                 return;
-        DL_FOREACH_SAFE2(i->all, s, tmp, all_next) {
+        DL_FOREACH_SAFE2(i->all, s, tmp, all_next)
+        {
                 if (!s->throttled || queue_is_full(s, 2))
                         continue;
                 s->throttled = false;

@@ -16,10 +16,10 @@ struct UvBridge {
         sd_event_source *timer; /* when libuv needs to run again */
         void (*after)(void *userdata);
         void *after_userdata;
-        unsigned jobs;          /* worker_run() jobs under way */
+        unsigned jobs; /* worker_run() jobs under way */
         bool initialized;
         bool running;
-        bool kicked;            /* while running */
+        bool kicked; /* while running */
 };
 
 uv_loop_t *uv_bridge_loop(UvBridge *u);

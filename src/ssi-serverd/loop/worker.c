@@ -36,7 +36,7 @@ int worker_run(UvBridge *u, void (*work)(void *userdata), void (*done)(void *use
         j = calloc(1, sizeof(*j));
         if (!j)
                 return -ENOMEM;
-        *j = (Job) { .bridge = u, .work = work, .done = done, .userdata = userdata };
+        *j = (Job){ .bridge = u, .work = work, .done = done, .userdata = userdata };
         j->request.data = j;
         r = uv_queue_work(&u->loop, &j->request, job_work, job_done);
         if (r < 0) {

@@ -16,32 +16,30 @@ int account_add(Backend *b, const char *email, const char *hash, bool verify, db
         id_new("usr", id);
 
         /* Asks for the confirmation mail at once. The account does not depend on its delivery. */
-        return act_query(b,
-                         SQL(account_add, .id = id, .email = email, .hash = hash, .verify = sql_bool(verify)),
-                         NULL, done, userdata);
+        return act_query(b, SQL(account_add, .id = id, .email = email, .hash = hash, .verify = sql_bool(verify)), NULL,
+                         done, userdata);
 }
 
-int account_set_password(Backend *b, const char *account, const char *keep_session, const char *hash, db_callback_t done,
-                         void *userdata)
+int account_set_password(Backend *b, const char *account, const char *keep_session, const char *hash,
+                         db_callback_t done, void *userdata)
 {
-        return act_query(b,
-                         SQL(account_set_password, .account = account, .keep_session = keep_session, .hash = hash),
+        return act_query(b, SQL(account_set_password, .account = account, .keep_session = keep_session, .hash = hash),
                          publish_account, done, userdata);
 }
 
 int account_reset_password(Backend *b, const char *token_hash, const char *hash, db_callback_t done, void *userdata)
 {
         /* Deletes all of the account's tokens for this purpose: of several mails one is enough. */
-        return act_query(b,
-                         SQL(account_reset_password, .token_hash = token_hash, .hash = hash),
-                         publish_account, done, userdata);
+        return act_query(b, SQL(account_reset_password, .token_hash = token_hash, .hash = hash), publish_account, done,
+                         userdata);
 }
 
 static void publish_removed(Backend *b, PGresult *res)
 {
         for (int i = 0; i < PQntuples(res); i++)
                 if (!PQgetisnull(res, i, 1))
-                        backend_publish_one(b, CHANGE_SERVER_REMOVED, PQgetvalue(res, i, 0), PQgetvalue(res, i, 1), NULL);
+                        backend_publish_one(b, CHANGE_SERVER_REMOVED, PQgetvalue(res, i, 0), PQgetvalue(res, i, 1),
+                                            NULL);
         publish_account(b, res);
         /* The deletion itself records transitions for the removed services, which nobody needs now. */
         (void) backend_query(b, SQL(forget_removed), NULL, NULL);

@@ -12,8 +12,8 @@ int account_add(Backend *b, const char *email, const char *hash, bool verify, db
 
 /* One row with the public id; none when the account does not exist. Ends its sessions, except the one with
  * this public id (NULL: ends all), and voids its password reset links. */
-int account_set_password(Backend *b, const char *account, const char *keep_session, const char *hash, db_callback_t done,
-                         void *userdata);
+int account_set_password(Backend *b, const char *account, const char *keep_session, const char *hash,
+                         db_callback_t done, void *userdata);
 
 /* The same by the hash of a mailed token; no row when the token is not valid. */
 int account_reset_password(Backend *b, const char *token_hash, const char *hash, db_callback_t done, void *userdata);

@@ -16,7 +16,8 @@ int host_claim_token_make(char **ret)
 static void publish_added(Backend *b, PGresult *res)
 {
         if (!PQgetisnull(res, 0, HOST_CLAIM_SERVER))
-                backend_publish_one(b, CHANGE_SERVER, PQgetvalue(res, 0, HOST_CLAIM_OWNER), PQgetvalue(res, 0, HOST_CLAIM_SERVER), NULL);
+                backend_publish_one(b, CHANGE_SERVER, PQgetvalue(res, 0, HOST_CLAIM_OWNER),
+                                    PQgetvalue(res, 0, HOST_CLAIM_SERVER), NULL);
 }
 
 int host_add(Backend *b, const char *account, const char *name, const char *labels, const char *token,
@@ -41,9 +42,8 @@ int host_new_claim_token(Backend *b, const HostRef *host, const char *token, db_
         token_hash(token, hash);
 
         /* The lock: of two concurrent calls, the later one's token is valid. */
-        return act_query(b,
-                         SQL(host_new_claim_token, .owner = host->owner, .server = host->server, .hash = hash),
-                         NULL, done, userdata);
+        return act_query(b, SQL(host_new_claim_token, .owner = host->owner, .server = host->server, .hash = hash), NULL,
+                         done, userdata);
 }
 
 static void publish_removed(Backend *b, PGresult *res)
@@ -53,7 +53,6 @@ static void publish_removed(Backend *b, PGresult *res)
 
 int host_remove(Backend *b, const HostRef *host, db_callback_t done, void *userdata)
 {
-        return act_query(b,
-                         SQL(host_remove, .owner = host->owner, .server = host->server),
-                         publish_removed, done, userdata);
+        return act_query(b, SQL(host_remove, .owner = host->owner, .server = host->server), publish_removed, done,
+                         userdata);
 }

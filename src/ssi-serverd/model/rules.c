@@ -22,8 +22,8 @@ bool email_is_plausible(const char *s)
 {
         const char *at = strchr(s, '@');
 
-        return has_length(s, 1, EMAIL_MAX) && at && at != s && at[1] != '\0' && !strchr(at + 1, '@') && !strchr(s, ' ') &&
-               text_is_line(s);
+        return has_length(s, 1, EMAIL_MAX) && at && at != s && at[1] != '\0' && !strchr(at + 1, '@') &&
+               !strchr(s, ' ') && text_is_line(s);
 }
 
 bool password_has_length(const char *s)

@@ -17,31 +17,29 @@ typedef struct Network6 {
 #define IP4(a, b, c, d) ((uint32_t) (a) << 24 | (uint32_t) (b) << 16 | (uint32_t) (c) << 8 | (uint32_t) (d))
 
 static const Network4 special4[] = {
-        { IP4(0, 0, 0, 0), 8 },      /* this network */
-        { IP4(10, 0, 0, 0), 8 },     /* private */
-        { IP4(100, 64, 0, 0), 10 },  /* shared */
-        { IP4(127, 0, 0, 0), 8 },    /* loopback */
-        { IP4(169, 254, 0, 0), 16 }, /* link-local; the metadata of clouds */
-        { IP4(172, 16, 0, 0), 12 },  /* private */
-        { IP4(192, 0, 0, 0), 24 },
-        { IP4(192, 0, 2, 0), 24 },   /* documentation */
-        { IP4(192, 88, 99, 0), 24 }, /* 6to4 relays */
-        { IP4(192, 168, 0, 0), 16 }, /* private */
-        { IP4(198, 18, 0, 0), 15 },  /* benchmarks */
-        { IP4(198, 51, 100, 0), 24 },
-        { IP4(203, 0, 113, 0), 24 },
-        { IP4(224, 0, 0, 0), 3 },    /* multicast, reserved, broadcast */
+        { IP4(0, 0, 0, 0), 8 },                                  /* this network */
+        { IP4(10, 0, 0, 0), 8 },                                 /* private */
+        { IP4(100, 64, 0, 0), 10 },                              /* shared */
+        { IP4(127, 0, 0, 0), 8 },                                /* loopback */
+        { IP4(169, 254, 0, 0), 16 },                             /* link-local; the metadata of clouds */
+        { IP4(172, 16, 0, 0), 12 },                              /* private */
+        { IP4(192, 0, 0, 0), 24 },    { IP4(192, 0, 2, 0), 24 }, /* documentation */
+        { IP4(192, 88, 99, 0), 24 },                             /* 6to4 relays */
+        { IP4(192, 168, 0, 0), 16 },                             /* private */
+        { IP4(198, 18, 0, 0), 15 },                              /* benchmarks */
+        { IP4(198, 51, 100, 0), 24 }, { IP4(203, 0, 113, 0), 24 },
+        { IP4(224, 0, 0, 0), 3 }, /* multicast, reserved, broadcast */
 };
 
 static const Network6 special6[] = {
-        { { 0x01, 0x00 }, 64 },                   /* discard */
-        { { 0x20, 0x01 }, 23 },                   /* protocol assignments, including Teredo */
-        { { 0x20, 0x01, 0x0d, 0xb8 }, 32 },       /* documentation */
+        { { 0x01, 0x00 }, 64 },             /* discard */
+        { { 0x20, 0x01 }, 23 },             /* protocol assignments, including Teredo */
+        { { 0x20, 0x01, 0x0d, 0xb8 }, 32 }, /* documentation */
         { { 0x3f, 0xff }, 20 },
-        { { 0xfc }, 7 },                          /* unique local */
-        { { 0xfe, 0x80 }, 10 },                   /* link-local */
-        { { 0xfe, 0xc0 }, 10 },                   /* site-local */
-        { { 0xff }, 8 },                          /* multicast */
+        { { 0xfc }, 7 },                             /* unique local */
+        { { 0xfe, 0x80 }, 10 },                      /* link-local */
+        { { 0xfe, 0xc0 }, 10 },                      /* site-local */
+        { { 0xff }, 8 },                             /* multicast */
         { { 0x00, 0x64, 0xff, 0x9b, 0x00, 1 }, 48 }, /* private NAT64 */
 };
 

@@ -7,12 +7,12 @@
 
 typedef enum ValueKind {
         VALUE_TEXT,
-        VALUE_TOKEN,    /* masked */
+        VALUE_TOKEN, /* masked */
         VALUE_URL,
         VALUE_SECRET_URL, /* masked after the host */
         VALUE_EMAIL,
         VALUE_METHOD,
-        VALUE_HEADERS,  /* masked */
+        VALUE_HEADERS, /* masked */
         VALUE_TEMPLATE,
 } ValueKind;
 
@@ -24,10 +24,10 @@ typedef struct ChannelValue {
 
 typedef struct ChannelType {
         const char *name;
-        const char *path;      /* appended to the config's url; placeholders */
+        const char *path; /* appended to the config's url; placeholders */
         const char *default_url;
         const char *method;
-        const char *template;  /* NULL: the config's, or the whole message as JSON */
+        const char *template; /* NULL: the config's, or the whole message as JSON */
         TemplateEscape escape;
         ChannelValue values[6];
 } ChannelType;
@@ -44,8 +44,10 @@ static const ChannelType types[] = {
         {
                 .name = "webhook",
                 .method = "POST",
-                .values = { { "url", VALUE_SECRET_URL, true }, { "method", VALUE_METHOD, false },
-                            { "headers", VALUE_HEADERS, false }, { "template", VALUE_TEMPLATE, false } },
+                .values = { { "url", VALUE_SECRET_URL, true },
+                            { "method", VALUE_METHOD, false },
+                            { "headers", VALUE_HEADERS, false },
+                            { "template", VALUE_TEMPLATE, false } },
         },
         {
                 .name = "ntfy",
@@ -54,7 +56,9 @@ static const ChannelType types[] = {
                 .path = "/",
                 .template = "{\"topic\":\"{{topic}}\",\"title\":\"{{title}}\",\"message\":\"{{text}}\","
                             "\"priority\":{{priority}},\"click\":\"{{url}}\"}",
-                .values = { { "topic", VALUE_TOKEN, true }, { "url", VALUE_URL, false }, { "token", VALUE_TOKEN, false } },
+                .values = { { "topic", VALUE_TOKEN, true },
+                            { "url", VALUE_URL, false },
+                            { "token", VALUE_TOKEN, false } },
         },
         {
                 .name = "slack",
@@ -77,7 +81,9 @@ static const ChannelType types[] = {
                 .path = "/bot{{token}}/sendMessage",
                 .template = "{\"chat_id\":\"{{chat_id}}\",\"text\":\"{{title}}\\n{{text}}\","
                             "\"link_preview_options\":{\"is_disabled\":true}}",
-                .values = { { "token", VALUE_TOKEN, true }, { "chat_id", VALUE_TEXT, true }, { "url", VALUE_URL, false } },
+                .values = { { "token", VALUE_TOKEN, true },
+                            { "chat_id", VALUE_TEXT, true },
+                            { "url", VALUE_URL, false } },
         },
 };
 
@@ -143,8 +149,8 @@ static bool is_header_name(const char *s)
 
 static bool headers_are_valid(json_object *headers)
 {
-        static const char *const ours[] = { "Host", "Content-Length", "Transfer-Encoding", "Connection", "Expect",
-                                            "Idempotency-Key", "User-Agent" };
+        static const char *const ours[] = { "Host",   "Content-Length",  "Transfer-Encoding", "Connection",
+                                            "Expect", "Idempotency-Key", "User-Agent" };
 
         if (!json_object_is_type(headers, json_type_object) || json_object_object_length(headers) > HEADERS_MAX)
                 return false;
@@ -173,9 +179,10 @@ static const char *lookup(const char *name, void *userdata)
 /* A template must be JSON when rendered with texts that could break it. */
 static int check_template(const char *template, char **ret_detail)
 {
-        static const char sample[] = "{\"kind\":\"status\",\"server\":\"a\\\"b\",\"server_id\":\"srv-a\",\"labels\":[\"c\"],"
-                                     "\"service\":\"disk\",\"title\":\"\\\\\",\"old\":\"OK\",\"new\":\"FAILURE\","
-                                     "\"severity\":3,\"message\":\"x\\ny\",\"at\":\"2026-01-01T00:00:00Z\"}";
+        static const char sample[] =
+                "{\"kind\":\"status\",\"server\":\"a\\\"b\",\"server_id\":\"srv-a\",\"labels\":[\"c\"],"
+                "\"service\":\"disk\",\"title\":\"\\\\\",\"old\":\"OK\",\"new\":\"FAILURE\","
+                "\"severity\":3,\"message\":\"x\\ny\",\"at\":\"2026-01-01T00:00:00Z\"}";
         _cleanup_(notify_message_done) NotifyMessage m = {};
         _cleanup_free_ char *text = NULL, *part = NULL;
         _cleanup_json_ json_object *o = NULL;
@@ -186,8 +193,8 @@ static int check_template(const char *template, char **ret_detail)
                 return r;
         r = template_render(template, TEMPLATE_JSON, notify_message_lookup, &m, &text, &part);
         if (r == -EINVAL) {
-                if (asprintf(ret_detail,
-                             "config.template has an unknown or unclosed placeholder: %s", strempty(part)) < 0)
+                if (asprintf(ret_detail, "config.template has an unknown or unclosed placeholder: %s", strempty(part)) <
+                    0)
                         return -ENOMEM;
                 return r;
         }
@@ -206,8 +213,9 @@ static int check_string(const ChannelValue *v, const char *s, char **ret_detail)
         case VALUE_URL:
         case VALUE_SECRET_URL:
                 return url_is_valid(s) ? 0 :
-                                         complain(ret_detail, v->name, "must be an http:// or https:// address"
-                                                                       " without user and password");
+                                         complain(ret_detail, v->name,
+                                                  "must be an http:// or https:// address"
+                                                  " without user and password");
         case VALUE_EMAIL:
                 return email_address_is_valid(s) ? 0 : complain(ret_detail, v->name, "must be an e-mail address");
         case VALUE_METHOD:
@@ -456,8 +464,9 @@ int channel_request(const char *type, json_object *config, NotifyMessage *m, Htt
                 return r;
         request.body = body;
         request.n_body = strlen(body);
-        request.method = json_get_string(config, "method") && streq(json_get_string(config, "method"), "PUT") ? "PUT" :
-                                                                                                                t->method;
+        request.method = json_get_string(config, "method") && streq(json_get_string(config, "method"), "PUT") ?
+                                 "PUT" :
+                                 t->method;
         r = make_url(t, &l, &request.url);
         if (r >= 0)
                 r = add_headers(t, &l, &request);

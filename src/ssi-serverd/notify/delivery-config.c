@@ -7,7 +7,7 @@
 #include "notify/mail-header.h"
 #include "shared/io-util.h"
 
-#define SECRET_MAX      1024
+#define SECRET_MAX 1024
 
 DEFINE_CLEANUP(CURLU *, curl_url_cleanup);
 

@@ -152,7 +152,8 @@ static int delivery_new(const DeliveryConfig *c, delivery_done_t done, void *use
             curl_easy_setopt(d->easy, CURLOPT_FORBID_REUSE, 1L) != CURLE_OK ||
             curl_easy_setopt(d->easy, CURLOPT_FRESH_CONNECT, 1L) != CURLE_OK ||
             curl_easy_setopt(d->easy, CURLOPT_TIMEOUT, (long) c->timeout) != CURLE_OK ||
-            curl_easy_setopt(d->easy, CURLOPT_CONNECTTIMEOUT, MIN(CONNECT_TIMEOUT_SEC, (long) c->timeout)) != CURLE_OK ||
+            curl_easy_setopt(d->easy, CURLOPT_CONNECTTIMEOUT, MIN(CONNECT_TIMEOUT_SEC, (long) c->timeout)) !=
+                    CURLE_OK ||
             curl_easy_setopt(d->easy, CURLOPT_PROXY, "") != CURLE_OK ||
             curl_easy_setopt(d->easy, CURLOPT_WRITEFUNCTION, on_answer) != CURLE_OK ||
             curl_easy_setopt(d->easy, CURLOPT_WRITEDATA, d) != CURLE_OK)
@@ -242,12 +243,8 @@ static int add_mail_headers(Delivery *d, const MailMessage *m, const char *from)
         const struct {
                 const char *name, *value;
         } fields[] = {
-                { "Date", date },
-                { "From", d->config->smtp_from },
-                { "To", to },
-                { "Message-ID", id },
-                { "Subject", subject },
-                { "Auto-Submitted", "auto-generated" },
+                { "Date", date },     { "From", d->config->smtp_from }, { "To", to },
+                { "Message-ID", id }, { "Subject", subject },           { "Auto-Submitted", "auto-generated" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(fields); i++) {

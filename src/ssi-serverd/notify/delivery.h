@@ -8,13 +8,13 @@
 #include "loop/curl-loop.h"
 
 typedef struct DeliveryConfig {
-        char *smtp_url;      /* smtp:// or smtps://, without user and password; NULL: no mail */
+        char *smtp_url; /* smtp:// or smtps://, without user and password; NULL: no mail */
         char *smtp_user, *smtp_password;
-        char *smtp_from;     /* "ssi@example.org" or "SSI <ssi@example.org>" */
-        char *smtp_ca;       /* PEM file; NULL: the system's */
-        char *public_url;    /* of the dashboard, without a trailing slash; NULL: no links */
-        bool allow_private;  /* HTTP may reach this machine and private networks */
-        unsigned timeout;    /* s, for one whole delivery */
+        char *smtp_from;    /* "ssi@example.org" or "SSI <ssi@example.org>" */
+        char *smtp_ca;      /* PEM file; NULL: the system's */
+        char *public_url;   /* of the dashboard, without a trailing slash; NULL: no links */
+        bool allow_private; /* HTTP may reach this machine and private networks */
+        unsigned timeout;   /* s, for one whole delivery */
 } DeliveryConfig;
 
 /* Takes the settings from config (ssi-serverd(8)) and credentials. Logs its errors. */
@@ -37,7 +37,7 @@ typedef struct DeliveryResult {
 typedef void (*delivery_done_t)(const DeliveryResult *result, void *userdata);
 
 typedef struct HttpMessage {
-        const char *method;        /* "POST" or "PUT" */
+        const char *method; /* "POST" or "PUT" */
         char *url;
         struct curl_slist *headers;
         void *body;
@@ -53,7 +53,7 @@ int http_message_add_header(HttpMessage *m, const char *name, const char *value)
 int delivery_http(CurlLoop *l, const DeliveryConfig *c, HttpMessage *m_taken, delivery_done_t done, void *userdata);
 
 typedef struct MailMessage {
-        const char *id;      /* makes the Message-ID */
+        const char *id; /* makes the Message-ID */
         const char *to;
         const char *subject; /* any UTF-8 */
         const char *text;    /* the same */

@@ -9,14 +9,10 @@ typedef struct Wording {
 } Wording;
 
 static const Wording wordings[] = {
-        { "status", "OK", "OK: %s on %s" },
-        { "status", "UPDATE", "UPDATE: %s on %s" },
-        { "status", "WARNING", "WARNING: %s on %s" },
-        { "status", "FAILURE", "FAILURE: %s on %s" },
-        { "error", "none", "RUNS AGAIN: %s on %s" },
-        { "error", NULL, "ERROR: %s on %s" },
-        { "stale", "stale", "STALE: %s on %s" },
-        { "stale", NULL, "REPORTS AGAIN: %s on %s" },
+        { "status", "OK", "OK: %s on %s" },           { "status", "UPDATE", "UPDATE: %s on %s" },
+        { "status", "WARNING", "WARNING: %s on %s" }, { "status", "FAILURE", "FAILURE: %s on %s" },
+        { "error", "none", "RUNS AGAIN: %s on %s" },  { "error", NULL, "ERROR: %s on %s" },
+        { "stale", "stale", "STALE: %s on %s" },      { "stale", NULL, "REPORTS AGAIN: %s on %s" },
 };
 
 static const char *string_of(json_object *o, const char *key)
@@ -224,8 +220,8 @@ const char *notify_message_kind(const NotifyMessage *m)
 
 const char *notify_message_lookup(const char *name, void *userdata)
 {
-        static const char *const payload_keys[] = { "kind", "message", "server", "server_id", "service", "old", "new",
-                                                    "at" };
+        static const char *const payload_keys[] = { "kind",    "message", "server", "server_id",
+                                                    "service", "old",     "new",    "at" };
         NotifyMessage *m = userdata;
 
         if (streq(name, "id"))
@@ -242,7 +238,9 @@ const char *notify_message_lookup(const char *name, void *userdata)
                 int severity = notify_message_severity(m);
 
                 snprintf(m->number, sizeof(m->number), "%d",
-                         name[0] == 's' ? severity : severity < 2 ? 3 : severity + 2);
+                         name[0] == 's' ? severity :
+                         severity < 2   ? 3 :
+                                          severity + 2);
                 return m->number;
         }
         for (size_t i = 0; i < ELEMENTSOF(payload_keys); i++)

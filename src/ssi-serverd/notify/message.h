@@ -8,13 +8,13 @@
 #include "notify/template.h"
 
 typedef struct NotifyMessage {
-        char *id;              /* of the outbox; "ntf-…" */
+        char *id; /* of the outbox; "ntf-…" */
         json_object *payload;
-        char *title;           /* one line */
-        char *text;            /* some lines */
-        char *url;             /* of the dashboard's page; "" without a public address */
-        char *labels;          /* separated by commas */
-        char number[24];       /* for notify_message_lookup() */
+        char *title;     /* one line */
+        char *text;      /* some lines */
+        char *url;       /* of the dashboard's page; "" without a public address */
+        char *labels;    /* separated by commas */
+        char number[24]; /* for notify_message_lookup() */
 } NotifyMessage;
 
 /* payload: JSON. public_url may be NULL. -EBADMSG if it is not a payload, -ENOMEM. */

@@ -13,11 +13,11 @@ typedef struct NotifySlot {
         char *id, *public_id, *payload;
         char *type, *config;
         char *endpoint, *p256dh, *auth;
-        char *email;           /* of an account's mail */
-        char *user;            /* the account's key in the database */
-        char *token;           /* of an account's mail, made for this delivery */
-        unsigned attempts;     /* including this one */
-        bool unrecorded;       /* the result could not be recorded yet */
+        char *email;       /* of an account's mail */
+        char *user;        /* the account's key in the database */
+        char *token;       /* of an account's mail, made for this delivery */
+        unsigned attempts; /* including this one */
+        bool unrecorded;   /* the result could not be recorded yet */
         DeliveryResult result;
         struct NotifySlot *prev, *next;
 } NotifySlot;
@@ -31,13 +31,13 @@ struct Notifier {
         bool have_key;
         bool full_history;
 
-        sd_event_source *wake;  /* the next evaluation */
-        uint64_t wake_at;       /* CLOCK_MONOTONIC, usec; USEC_INFINITY: none planned */
+        sd_event_source *wake; /* the next evaluation */
+        uint64_t wake_at;      /* CLOCK_MONOTONIC, usec; USEC_INFINITY: none planned */
         uint64_t evaluated_at;
         sd_event_source *tidy;  /* every minute */
         sd_event_source *again; /* retries results that could not be recorded */
         bool evaluating, claiming, stopped;
-        bool kicked;            /* while evaluating */
+        bool kicked; /* while evaluating */
 
         NotifySlot *slots;
         unsigned n_slots;

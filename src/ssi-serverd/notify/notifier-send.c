@@ -8,9 +8,9 @@
 #include "auth/token.h"
 #include "notify/notifier-send.sql.h"
 
-#define RETRY_MIN_SEC   1U
-#define RETRY_MAX_SEC   900U
-#define RECORD_AGAIN    USEC_PER_SEC
+#define RETRY_MIN_SEC 1U
+#define RETRY_MAX_SEC 900U
+#define RECORD_AGAIN  USEC_PER_SEC
 
 static void slot_record(NotifySlot *s);
 
@@ -84,8 +84,9 @@ static void slot_record(NotifySlot *s)
                 r = db_query(s->notifier->db, SQL(forget_subscription, .id = s->id), recorded, s);
         else
                 r = db_query(s->notifier->db,
-                             SQL(record, .id = s->id, .ok = sql_bool(result->ok), .permanent = sql_bool(result->permanent),
-                                 .delay_ms = delay, .error = result->ok ? NULL : result->detail),
+                             SQL(record, .id = s->id, .ok = sql_bool(result->ok),
+                                 .permanent = sql_bool(result->permanent), .delay_ms = delay,
+                                 .error = result->ok ? NULL : result->detail),
                              recorded, s);
         if (r < 0) {
                 slot_record_later(s);
@@ -120,8 +121,10 @@ static void slot_failed(NotifySlot *s, int error)
 {
         DeliveryResult result = { .permanent = error == -EINVAL || error == -EBADMSG };
 
-        snprintf(result.detail, sizeof(result.detail), "%s", error == -EOPNOTSUPP ? "No mail server is configured." :
-                 result.permanent ? "The channel's settings or the message are invalid." : strerror(-error));
+        snprintf(result.detail, sizeof(result.detail), "%s",
+                 error == -EOPNOTSUPP ? "No mail server is configured." :
+                 result.permanent     ? "The channel's settings or the message are invalid." :
+                                        strerror(-error));
         slot_ended(&result, s);
 }
 
@@ -136,7 +139,8 @@ static int send_mail(Notifier *n, const char *to, const NotifyMessage *m, delive
                 return -ENOMEM;
         }
         return delivery_mail(n->curl, &n->config,
-                             &(MailMessage){ .id = m->id, .to = to, .subject = subject, .text = m->text }, done, userdata);
+                             &(MailMessage){ .id = m->id, .to = to, .subject = subject, .text = m->text }, done,
+                             userdata);
 }
 
 /* The operator's address, which RFC 8292 recommends and push services require. */

@@ -143,8 +143,7 @@ static void evaluated(PGresult *res, int error, void *userdata)
         }
         if (*PQgetvalue(res, 0, 0) == 't')
                 n->kicked = true;
-        wait_usec = PQgetisnull(res, 0, 1) ? USEC_INFINITY :
-                                             strtoull(PQgetvalue(res, 0, 1), NULL, 10) * USEC_PER_MSEC;
+        wait_usec = PQgetisnull(res, 0, 1) ? USEC_INFINITY : strtoull(PQgetvalue(res, 0, 1), NULL, 10) * USEC_PER_MSEC;
         if (wait_usec > 0 || n->stopped)
                 evaluation_ended(n, wait_usec);
         else if (n->n_slots >= NOTIFY_SLOTS_MAX)
@@ -158,9 +157,7 @@ static void evaluate(Notifier *n)
         if (n->evaluating || n->claiming || n->stopped || !n->db)
                 return;
         n->kicked = false;
-        if (db_query(n->db,
-                     SQL(evaluate, .public = n->key.public,
-                         .history = n->full_history ? "all" : "changes"),
+        if (db_query(n->db, SQL(evaluate, .public = n->key.public, .history = n->full_history ? "all" : "changes"),
                      evaluated, n) >= 0)
                 n->evaluating = true;
         /* Otherwise the connection is down, and its return kicks. */

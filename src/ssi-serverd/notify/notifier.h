@@ -37,9 +37,9 @@ const char *notifier_push_key(Notifier *n); /* the public half; NULL if there is
 
 /* The destination of one message. All borrowed. */
 typedef struct NotifyTarget {
-        const char *type;                      /* of the channel; "email" for an account's mails */
-        const char *config;                    /* JSON */
-        const char *endpoint, *p256dh, *auth;  /* of a push subscription, otherwise NULL */
+        const char *type;                     /* of the channel; "email" for an account's mails */
+        const char *config;                   /* JSON */
+        const char *endpoint, *p256dh, *auth; /* of a push subscription, otherwise NULL */
 } NotifyTarget;
 
 /* Sends at once, without the outbox. As delivery_http() and delivery_mail(); -EINVAL if the target's config

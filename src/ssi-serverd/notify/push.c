@@ -9,7 +9,8 @@
  * the earlier one. */
 static int push_text(NotifyMessage *m, size_t max, char **ret)
 {
-        _cleanup_free_ char *title = utf8_sanitize(m->title, strlen(m->title), TITLE_MAX, NULL), *tag = NULL, *text = NULL;
+        _cleanup_free_ char *title = utf8_sanitize(m->title, strlen(m->title), TITLE_MAX, NULL), *tag = NULL,
+                            *text = NULL;
         _cleanup_json_ json_object *o = json_object_new_object();
         size_t n = strlen(m->text);
 

@@ -93,7 +93,7 @@ static void put_url(Output *o, char c)
 
 static void put_value(Output *o, const char *value, TemplateEscape escape)
 {
-        static void (*const escapes[])(Output *o, char c) = {
+        static void (*const escapes[])(Output * o, char c) = {
                 [TEMPLATE_JSON] = put_json,
                 [TEMPLATE_MARKUP] = put_markup,
                 [TEMPLATE_URL] = put_url,

@@ -11,8 +11,8 @@
 
 #include "notify/web-push.h"
 
-#define PEM_MAX          4096
-#define VAPID_LIFETIME   (12 * 3600) /* s; push services refuse more than a day */
+#define PEM_MAX        4096
+#define VAPID_LIFETIME (12 * 3600) /* s; push services refuse more than a day */
 
 DEFINE_CLEANUP(BIO *, BIO_free_all);
 DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free);

@@ -54,8 +54,7 @@ static EVP_PKEY *point_to_key(const uint8_t *point)
         };
         EVP_PKEY *key = NULL;
 
-        if (ctx && EVP_PKEY_fromdata_init(ctx) == 1 &&
-            EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) == 1)
+        if (ctx && EVP_PKEY_fromdata_init(ctx) == 1 && EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) == 1)
                 return key;
         ERR_clear_error();
         return NULL;
@@ -65,7 +64,8 @@ static int key_to_point(EVP_PKEY *key, uint8_t ret[static WEB_PUSH_POINT_SIZE])
 {
         size_t n;
 
-        if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, ret, WEB_PUSH_POINT_SIZE, &n) != 1 ||
+        if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, ret, WEB_PUSH_POINT_SIZE, &n) !=
+                    1 ||
             n != WEB_PUSH_POINT_SIZE)
                 return -EINVAL;
         return 0;
@@ -103,8 +103,8 @@ static int derive_secret(EVP_PKEY *own, EVP_PKEY *peer, uint8_t ret[static SECRE
 }
 
 /* HKDF with SHA-256 (RFC 5869). */
-static int hkdf(const uint8_t *salt, size_t n_salt, const uint8_t *secret, const void *info, size_t n_info, uint8_t *ret,
-                size_t n_ret)
+static int hkdf(const uint8_t *salt, size_t n_salt, const uint8_t *secret, const void *info, size_t n_info,
+                uint8_t *ret, size_t n_ret)
 {
         _cleanup_(EVP_KDF_freep) EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
         _cleanup_(EVP_KDF_CTX_freep) EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;

@@ -12,9 +12,10 @@
 #define WEB_PUSH_AUTH_SIZE   16
 #define WEB_PUSH_SALT_SIZE   16
 #define WEB_PUSH_HEADER_SIZE (WEB_PUSH_SALT_SIZE + 4 + 1 + WEB_PUSH_POINT_SIZE)
-#define WEB_PUSH_TEXT_MAX    ((size_t) 3993) /* what every push service accepts: 4,096 bytes after
+#define WEB_PUSH_TEXT_MAX \
+        ((size_t) 3993) /* what every push service accepts: 4,096 bytes after
                                               * encryption */
-#define WEB_PUSH_BODY_MAX    (WEB_PUSH_HEADER_SIZE + WEB_PUSH_TEXT_MAX + 1 + 16)
+#define WEB_PUSH_BODY_MAX (WEB_PUSH_HEADER_SIZE + WEB_PUSH_TEXT_MAX + 1 + 16)
 
 /* Encodes n bytes as base64url without padding; the caller frees it. NULL when out of memory. */
 char *base64url_encode(const void *data, size_t n);
@@ -39,8 +40,8 @@ int web_push_encrypt_with(const PushTarget *target, EVP_PKEY *sender, const uint
                           const void *text, size_t n, uint8_t *ret, size_t *ret_n);
 
 typedef struct VapidKey {
-        char *pem;                              /* the private key, in PKCS 8 */
-        char public[WEB_PUSH_POINT_SIZE * 2];   /* base64url, which browsers subscribe with */
+        char *pem;                            /* the private key, in PKCS 8 */
+        char public[WEB_PUSH_POINT_SIZE * 2]; /* base64url, which browsers subscribe with */
 } VapidKey;
 
 /* Loads the key from the file, or makes it there (mode 0600) if there is none. The file appears atomically;

@@ -110,7 +110,7 @@ int tls_names_of_host(bool with_fqdn, TlsNames *ret)
         if (r < 0)
                 return r;
         *ret = names;
-        names = (TlsNames) {};
+        names = (TlsNames){};
         return 0;
 }
 

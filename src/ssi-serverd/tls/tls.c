@@ -14,7 +14,7 @@ void tls_files_done(TlsFiles *f)
 {
         free(f->cert);
         free(f->key);
-        *f = (TlsFiles) {};
+        *f = (TlsFiles){};
 }
 
 static int files_set(const char *cert, const char *key, TlsFiles *ret)

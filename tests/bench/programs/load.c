@@ -27,11 +27,19 @@
 #include "die.h"
 #include "histogram.h"
 
-#define CONNECTING_MAX 128   /* handshakes at once: the server's are what is measured, not its backlog */
+#define CONNECTING_MAX 128 /* handshakes at once: the server's are what is measured, not its backlog */
 #define INPUT_MAX      16384
 #define MIN(a, b)      ((a) < (b) ? (a) : (b))
 
-typedef enum AgentState { AGENT_IDLE, AGENT_CONNECTING, AGENT_TLS, AGENT_UPGRADING, AGENT_AUTHENTICATING, AGENT_READY, AGENT_DEAD } AgentState;
+typedef enum AgentState {
+        AGENT_IDLE,
+        AGENT_CONNECTING,
+        AGENT_TLS,
+        AGENT_UPGRADING,
+        AGENT_AUTHENTICATING,
+        AGENT_READY,
+        AGENT_DEAD
+} AgentState;
 
 typedef struct Agent {
         char id[64], key[96];
@@ -73,7 +81,8 @@ static uint64_t run_id;
 
 static void agent_watch(Agent *a)
 {
-        struct epoll_event event = { .events = EPOLLIN | (a->out_done < a->out_n || a->state == AGENT_CONNECTING ? EPOLLOUT : 0),
+        struct epoll_event event = { .events = EPOLLIN |
+                                               (a->out_done < a->out_n || a->state == AGENT_CONNECTING ? EPOLLOUT : 0),
                                      .data.ptr = a };
 
         if (event.events == a->watched)
@@ -189,10 +198,11 @@ static void agent_upgrade(Agent *a)
         char text[256];
         int n;
 
-        n = snprintf(text, sizeof(text),
-                     "GET /api/v1/agent/connect HTTP/1.1\r\nHost: %s:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                     opt.address, opt.port);
+        n = snprintf(
+                text, sizeof(text),
+                "GET /api/v1/agent/connect HTTP/1.1\r\nHost: %s:%u\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                opt.address, opt.port);
         a->state = AGENT_UPGRADING;
         agent_put(a, text, (size_t) n);
         agent_flush(a);
@@ -265,11 +275,12 @@ static void agent_batch(Agent *a)
                 /* The message is one of about 60 bytes, and one in 100 / changes of them differs from the last. */
                 uint64_t version = (a->sequence * opt.changes + i * 7) / 100;
 
-                n += (size_t) snprintf(text + n, sizeof(text) - n,
-                                       "%s{\"service_name\":\"check-%u\",\"timestamp\":\"%s\",\"status\":\"%s\",\"message\":"
-                                       "\"/ is %" PRIu64 "%% full, and some more words as scripts print them\","
-                                       "\"cursor\":\"%" PRIx64 ";%" PRIu64 ";%u\",\"duration_ms\":12}",
-                                       i ? "," : "", i, stamp, statuses[version % 2], version % 100, run_id, a->sequence, i);
+                n += (size_t) snprintf(
+                        text + n, sizeof(text) - n,
+                        "%s{\"service_name\":\"check-%u\",\"timestamp\":\"%s\",\"status\":\"%s\",\"message\":"
+                        "\"/ is %" PRIu64 "%% full, and some more words as scripts print them\","
+                        "\"cursor\":\"%" PRIx64 ";%" PRIu64 ";%u\",\"duration_ms\":12}",
+                        i ? "," : "", i, stamp, statuses[version % 2], version % 100, run_id, a->sequence, i);
                 if (n > sizeof(text) - 512)
                         die("Too many services for one message.");
         }
@@ -296,7 +307,8 @@ static void agent_message(Agent *a, const char *text)
                 snprintf(cursor, sizeof(cursor), "%" PRIx64 ";%" PRIu64 ";%u\"", run_id, a->sequence, opt.services - 1);
                 if (!a->sent_at || !strstr(text, cursor))
                         return;
-                histogram_add(a->in_burst ? &burst_latency : &latency, now_usec() - (a->in_burst ? burst_began : a->sent_at));
+                histogram_add(a->in_burst ? &burst_latency : &latency,
+                              now_usec() - (a->in_burst ? burst_began : a->sent_at));
                 a->sent_at = 0;
                 n_flying--;
                 acked += opt.services;
@@ -358,7 +370,8 @@ static bool agent_upgraded(Agent *a)
         a->in_n -= n;
         a->state = AGENT_AUTHENTICATING;
         k = snprintf(text, sizeof(text),
-                     "{\"type\":\"auth\",\"payload\":{\"agent_id\":\"%s\",\"api_key\":\"%s\",\"version\":\"load\"}}", a->id, a->key);
+                     "{\"type\":\"auth\",\"payload\":{\"agent_id\":\"%s\",\"api_key\":\"%s\",\"version\":\"load\"}}",
+                     a->id, a->key);
         agent_frame(a, 1, text, (size_t) k);
         return a->state != AGENT_DEAD && agent_frames(a);
 }
@@ -475,7 +488,8 @@ static void run(void)
                         ;
                 paced = sent - (burst_began ? opt.burst - burst_left : 0);
                 if (!opt.idle && burst_left == 0)
-                        while (opt.rate > 0 ? (double) paced < opt.rate * (double) (t - begin) / 1e6 : n_flying < opt.concurrency) {
+                        while (opt.rate > 0 ? (double) paced < opt.rate * (double) (t - begin) / 1e6 :
+                                              n_flying < opt.concurrency) {
                                 if (!send_next())
                                         break;
                                 paced += opt.services;
@@ -539,12 +553,18 @@ int main(int argc, char *argv[])
 {
         enum { PORT = 0x100, TLS, AGENTS, SERVICES, SECONDS, RATE, BURST, CONCURRENCY, CHANGES, IDLE, RETURN };
         static const struct option options[] = {
-                { "help", no_argument, NULL, 'h' },           { "port", required_argument, NULL, PORT },
-                { "tls", no_argument, NULL, TLS },            { "agents", required_argument, NULL, AGENTS },
-                { "services", required_argument, NULL, SERVICES }, { "seconds", required_argument, NULL, SECONDS },
-                { "rate", required_argument, NULL, RATE },    { "burst", required_argument, NULL, BURST },
-                { "concurrency", required_argument, NULL, CONCURRENCY }, { "changes", required_argument, NULL, CHANGES },
-                { "idle", no_argument, NULL, IDLE },          { "return", no_argument, NULL, RETURN },
+                { "help", no_argument, NULL, 'h' },
+                { "port", required_argument, NULL, PORT },
+                { "tls", no_argument, NULL, TLS },
+                { "agents", required_argument, NULL, AGENTS },
+                { "services", required_argument, NULL, SERVICES },
+                { "seconds", required_argument, NULL, SECONDS },
+                { "rate", required_argument, NULL, RATE },
+                { "burst", required_argument, NULL, BURST },
+                { "concurrency", required_argument, NULL, CONCURRENCY },
+                { "changes", required_argument, NULL, CHANGES },
+                { "idle", no_argument, NULL, IDLE },
+                { "return", no_argument, NULL, RETURN },
                 {},
         };
         uint64_t t0, t1, t2;
@@ -553,19 +573,44 @@ int main(int argc, char *argv[])
 
         while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
                 switch (c) {
-                case 'h': usage(); return 0;
-                case PORT: opt.port = (unsigned) atoi(optarg); break;
-                case TLS: opt.tls = true; break;
-                case AGENTS: max = (size_t) atoi(optarg); break;
-                case SERVICES: opt.services = (unsigned) atoi(optarg); break;
-                case SECONDS: opt.seconds = (unsigned) atoi(optarg); break;
-                case RATE: opt.rate = atof(optarg); break;
-                case BURST: opt.burst = strtoull(optarg, NULL, 10); break;
-                case CONCURRENCY: opt.concurrency = (unsigned) atoi(optarg); break;
-                case CHANGES: opt.changes = (unsigned) atoi(optarg); break;
-                case IDLE: opt.idle = true; break;
-                case RETURN: opt.return_ = true; break;
-                default: return 2;
+                case 'h':
+                        usage();
+                        return 0;
+                case PORT:
+                        opt.port = (unsigned) atoi(optarg);
+                        break;
+                case TLS:
+                        opt.tls = true;
+                        break;
+                case AGENTS:
+                        max = (size_t) atoi(optarg);
+                        break;
+                case SERVICES:
+                        opt.services = (unsigned) atoi(optarg);
+                        break;
+                case SECONDS:
+                        opt.seconds = (unsigned) atoi(optarg);
+                        break;
+                case RATE:
+                        opt.rate = atof(optarg);
+                        break;
+                case BURST:
+                        opt.burst = strtoull(optarg, NULL, 10);
+                        break;
+                case CONCURRENCY:
+                        opt.concurrency = (unsigned) atoi(optarg);
+                        break;
+                case CHANGES:
+                        opt.changes = (unsigned) atoi(optarg);
+                        break;
+                case IDLE:
+                        opt.idle = true;
+                        break;
+                case RETURN:
+                        opt.return_ = true;
+                        break;
+                default:
+                        return 2;
                 }
         if (optind + 1 != argc)
                 die("One file is needed; see --help.");
@@ -577,7 +622,8 @@ int main(int argc, char *argv[])
                 tls = SSL_CTX_new(TLS_client_method());
                 if (!tls)
                         die("TLS is not to be had.");
-                SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+                SSL_CTX_set_mode(tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                              SSL_MODE_RELEASE_BUFFERS);
         }
         epoll_fd = epoll_create1(EPOLL_CLOEXEC);
         if (epoll_fd < 0)

@@ -20,15 +20,16 @@ static _Noreturn void die(const char *what)
 /* The servers' keys and epochs, in the order in which batches go through them. */
 static PGresult *read_servers(PGconn *c)
 {
-        PGresult *res = PQexec(c, "SELECT id, session_epoch, public_id FROM servers WHERE api_key_hash IS NOT NULL ORDER BY id");
+        PGresult *res = PQexec(
+                c, "SELECT id, session_epoch, public_id FROM servers WHERE api_key_hash IS NOT NULL ORDER BY id");
 
         if (PQresultStatus(res) != PGRES_TUPLES_OK || PQntuples(res) == 0)
                 die("there are no servers");
         return res;
 }
 
-static void fill(DbArray a[static SQL_items_params], PGresult *servers, int first, unsigned items, unsigned services, unsigned changes,
-                 uint64_t round)
+static void fill(DbArray a[static SQL_items_params], PGresult *servers, int first, unsigned items, unsigned services,
+                 unsigned changes, uint64_t round)
 {
         uint64_t usec = (uint64_t) time(NULL) * USEC_PER_SEC;
         unsigned parts = items / services;
@@ -39,14 +40,16 @@ static void fill(DbArray a[static SQL_items_params], PGresult *servers, int firs
 
                 db_array_int(&a[SQL_items_server], atoll(PQgetvalue(servers, row, 0)));
                 db_array_int(&a[SQL_items_epoch], atoll(PQgetvalue(servers, row, 1)));
-                snprintf(text, sizeof(text), "%016llx;%llu;%u", 0x123456789abcdefULL, (unsigned long long) round, services - 1);
+                snprintf(text, sizeof(text), "%016llx;%llu;%u", 0x123456789abcdefULL, (unsigned long long) round,
+                         services - 1);
                 db_array_text(&a[SQL_items_cursor], text);
                 db_array_bool(&a[SQL_items_gap], false);
                 for (unsigned i = 0; i < services; i++) {
                         char name[32], message[80];
 
                         snprintf(name, sizeof(name), "check-%u", i);
-                        snprintf(message, sizeof(message), "/ is %llu%% full, and some more words as scripts print them",
+                        snprintf(message, sizeof(message),
+                                 "/ is %llu%% full, and some more words as scripts print them",
                                  (unsigned long long) (round % 100));
                         db_array_int(&a[SQL_items_event_part], p + 1);
                         db_array_text(&a[SQL_items_event_service], name);
@@ -83,12 +86,12 @@ int main(int argc, char *argv[])
 {
         unsigned items = 2000, services = 10, changes = 5, seconds = 10;
         static const struct option options[] = {
-                { "items", required_argument, NULL, 'i' },    { "services", required_argument, NULL, 's' },
-                { "changes", required_argument, NULL, 'c' },  { "seconds", required_argument, NULL, 't' },
-                { "batches", required_argument, NULL, 'b' },  {},
+                { "items", required_argument, NULL, 'i' },   { "services", required_argument, NULL, 's' },
+                { "changes", required_argument, NULL, 'c' }, { "seconds", required_argument, NULL, 't' },
+                { "batches", required_argument, NULL, 'b' }, {},
         };
         unsigned batches = 50;
-        DbArray (*arrays)[SQL_items_params];
+        DbArray(*arrays)[SQL_items_params];
         const char *(*params)[SQL_items_params];
         uint64_t done = 0, commits = 0;
         PGresult *servers;
@@ -99,12 +102,23 @@ int main(int argc, char *argv[])
 
         while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0)
                 switch (o) {
-                case 'i': items = (unsigned) atoi(optarg); break;
-                case 's': services = (unsigned) atoi(optarg); break;
-                case 'c': changes = (unsigned) atoi(optarg); break;
-                case 'b': batches = (unsigned) atoi(optarg); break;
-                case 't': seconds = (unsigned) atoi(optarg); break;
-                default: return 2;
+                case 'i':
+                        items = (unsigned) atoi(optarg);
+                        break;
+                case 's':
+                        services = (unsigned) atoi(optarg);
+                        break;
+                case 'c':
+                        changes = (unsigned) atoi(optarg);
+                        break;
+                case 'b':
+                        batches = (unsigned) atoi(optarg);
+                        break;
+                case 't':
+                        seconds = (unsigned) atoi(optarg);
+                        break;
+                default:
+                        return 2;
                 }
         if (optind + 1 != argc || batches == 0 || services == 0 || items < services)
                 die("usage: peer [--items=N] [--services=N] [--changes=PERCENT] [--seconds=N] [--batches=N] CONNINFO");
@@ -119,14 +133,16 @@ int main(int argc, char *argv[])
         if (!arrays || !params)
                 die("out of memory");
         for (unsigned b = 0; b < 2 * batches; b++) {
-                fill(arrays[b], servers, (int) ((uint64_t) (b % batches) * (unsigned) PQntuples(servers) / batches), items, services, changes, b / batches);
+                fill(arrays[b], servers, (int) ((uint64_t) (b % batches) * (unsigned) PQntuples(servers) / batches),
+                     items, services, changes, b / batches);
                 for (unsigned k = 0; k < SQL_items_params; k++)
                         params[b][k] = k == SQL_items_grace ? "60" : db_array_done(&arrays[b][k]);
         }
         begin = now_usec();
         do {
                 sent = now_usec();
-                PGresult *res = PQexecPrepared(c, "items", SQL_items_params, params[commits % (2 * batches)], NULL, NULL, 0);
+                PGresult *res =
+                        PQexecPrepared(c, "items", SQL_items_params, params[commits % (2 * batches)], NULL, NULL, 0);
 
                 if (PQresultStatus(res) != PGRES_TUPLES_OK)
                         die(PQerrorMessage(c));
@@ -140,6 +156,7 @@ int main(int argc, char *argv[])
         } while (end - begin < seconds * UINT64_C(1000000));
         printf("{\"items\": %llu, \"commits\": %llu, \"seconds\": %.3f, \"per_second\": %.0f, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n",
                (unsigned long long) done, (unsigned long long) commits, (double) (end - begin) / 1e6,
-               (double) done / ((double) (end - begin) / 1e6), histogram_percentile(&took, 0.5), histogram_percentile(&took, 0.99));
+               (double) done / ((double) (end - begin) / 1e6), histogram_percentile(&took, 0.5),
+               histogram_percentile(&took, 0.99));
         return 0;
 }

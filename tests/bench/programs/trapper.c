@@ -44,11 +44,12 @@ static size_t make_report(char *buffer, size_t size, unsigned report)
 
         n += (size_t) snprintf(buffer + n, size - n, "{\"request\":\"sender data\",\"data\":[");
         for (unsigned i = 0; i < opt.items; i++)
-                n += (size_t) snprintf(buffer + n, size - n,
-                                       opt.text ? "%s{\"host\":\"bench-%u\",\"key\":\"check-%u\",\"value\":\"/ is %u%% full, and some"
-                                                  " more words as scripts print them\"}"
-                                                : "%s{\"host\":\"bench-%u\",\"key\":\"check-%u\",\"value\":\"%u\"}",
-                                       i ? "," : "", agent, i, (round + i) % 100);
+                n += (size_t) snprintf(
+                        buffer + n, size - n,
+                        opt.text ? "%s{\"host\":\"bench-%u\",\"key\":\"check-%u\",\"value\":\"/ is %u%% full, and some"
+                                   " more words as scripts print them\"}" :
+                                   "%s{\"host\":\"bench-%u\",\"key\":\"check-%u\",\"value\":\"%u\"}",
+                        i ? "," : "", agent, i, (round + i) % 100);
         n += (size_t) snprintf(buffer + n, size - n, "]}");
         if (n >= size)
                 die("Too many items for one report.");
@@ -61,7 +62,8 @@ static size_t make_report(char *buffer, size_t size, unsigned report)
 /* How many values the server took; negative errno. */
 static int send_report(const char *report, size_t size)
 {
-        struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t) opt.port),
+        struct sockaddr_in in = { .sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t) opt.port),
                                   .sin_addr = { htonl(INADDR_LOOPBACK) } };
         char answer[1024], *p;
         size_t done = 0;
@@ -72,7 +74,8 @@ static int send_report(const char *report, size_t size)
         if (fd < 0)
                 return -errno;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-        if (connect(fd, (struct sockaddr *) &in, sizeof(in)) < 0 || send(fd, report, size, MSG_NOSIGNAL) != (ssize_t) size) {
+        if (connect(fd, (struct sockaddr *) &in, sizeof(in)) < 0 ||
+            send(fd, report, size, MSG_NOSIGNAL) != (ssize_t) size) {
                 r = -errno;
                 goto out;
         }
@@ -118,10 +121,14 @@ static void *sender_run(void *userdata)
 int main(int argc, char *argv[])
 {
         static const struct option options[] = {
-                { "port", required_argument, NULL, 'p' },        { "agents", required_argument, NULL, 'a' },
-                { "items", required_argument, NULL, 'i' },       { "seconds", required_argument, NULL, 't' },
-                { "connections", required_argument, NULL, 'c' }, { "reports", required_argument, NULL, 'r' },
-                { "text", no_argument, NULL, 'x' },              {},
+                { "port", required_argument, NULL, 'p' },
+                { "agents", required_argument, NULL, 'a' },
+                { "items", required_argument, NULL, 'i' },
+                { "seconds", required_argument, NULL, 't' },
+                { "connections", required_argument, NULL, 'c' },
+                { "reports", required_argument, NULL, 'r' },
+                { "text", no_argument, NULL, 'x' },
+                {},
         };
         Histogram latency = {};
         uint64_t begin, sent = 0, processed = 0;
@@ -131,14 +138,29 @@ int main(int argc, char *argv[])
 
         while ((o = getopt_long(argc, argv, "", options, NULL)) >= 0)
                 switch (o) {
-                case 'p': opt.port = (unsigned) atoi(optarg); break;
-                case 'a': opt.agents = (unsigned) atoi(optarg); break;
-                case 'i': opt.items = (unsigned) atoi(optarg); break;
-                case 't': opt.seconds = (unsigned) atoi(optarg); break;
-                case 'c': opt.connections = (unsigned) atoi(optarg); break;
-                case 'r': opt.reports = (unsigned) atoi(optarg); break;
-                case 'x': opt.text = true; break;
-                default: return 2;
+                case 'p':
+                        opt.port = (unsigned) atoi(optarg);
+                        break;
+                case 'a':
+                        opt.agents = (unsigned) atoi(optarg);
+                        break;
+                case 'i':
+                        opt.items = (unsigned) atoi(optarg);
+                        break;
+                case 't':
+                        opt.seconds = (unsigned) atoi(optarg);
+                        break;
+                case 'c':
+                        opt.connections = (unsigned) atoi(optarg);
+                        break;
+                case 'r':
+                        opt.reports = (unsigned) atoi(optarg);
+                        break;
+                case 'x':
+                        opt.text = true;
+                        break;
+                default:
+                        return 2;
                 }
         if (optind != argc || opt.agents == 0 || opt.connections == 0)
                 die("usage: trapper [--port=N] [--agents=N] [--items=N] [--seconds=N] [--connections=N] [--reports=N] [--text]");
@@ -157,7 +179,8 @@ int main(int argc, char *argv[])
                 processed += senders[i].processed;
         }
         seconds = (double) (now_usec() - begin) / 1e6;
-        printf("{\"sent\": %" PRIu64 ", \"processed\": %" PRIu64 ", \"errors\": %u, \"seconds\": %.3f, \"per_second\": %.0f,"
+        printf("{\"sent\": %" PRIu64 ", \"processed\": %" PRIu64
+               ", \"errors\": %u, \"seconds\": %.3f, \"per_second\": %.0f,"
                " \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n",
                sent, processed, errors, seconds, (double) processed / seconds, histogram_percentile(&latency, 0.5),
                histogram_percentile(&latency, 0.99));
