@@ -65,6 +65,14 @@ def test_all_python_is_clean():
     assert r.stdout + r.stderr == ""
 
 
+def test_all_c_is_formatted():
+    version = subprocess.run(["clang-format", "--version"], capture_output=True, text=True).stdout
+    if " 14." not in version:
+        pytest.skip(f"needs clang-format 14, which .clang-format is for, not {version or 'none'}")
+    r = subprocess.run([TOP / "tools/lint", "--format"], capture_output=True, text=True)
+    assert (r.returncode, r.stdout.strip()) == (0, "format     0 findings"), r.stdout
+
+
 def test_each_file_says_its_licence():
     r = subprocess.run([TOP / "tools/spdx", "--check"], capture_output=True, text=True)
     assert (r.returncode, r.stderr) == (0, "")
