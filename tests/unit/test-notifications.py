@@ -55,7 +55,9 @@ class Case(unittest.TestCase):
         self.sinks = []
 
     def tearDown(self):
-        sql(f"DELETE FROM notification_channels WHERE user_id = (SELECT id FROM users WHERE email = '{self.user.email}')")
+        user = f"WHERE user_id = (SELECT id FROM users WHERE email = '{self.user.email}')"
+        # In the order in which the backend locks them when it has delivered something.
+        sql(f"BEGIN; DELETE FROM notification_outbox {user}; DELETE FROM notification_channels {user}; COMMIT")
         for s in self.sinks:
             s.down()
 
@@ -428,6 +430,7 @@ class Causes(Told):
         return [(r.json["service"], r.json["new"]) for r in self.http.taken if r.json["service"] != "kick"]
 
     def held(self):
+        self.quiet()
         return {service: reason for service, reason in sql(
             "SELECT n.service, n.held_reason FROM notification_states n JOIN servers s ON s.id = n.server_id"
             f" WHERE s.public_id = '{self.agent.server}' AND n.held_reason IS NOT NULL AND n.kind <> 'state'")}
