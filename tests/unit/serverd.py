@@ -14,7 +14,6 @@ import queue
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ import urllib.request
 import websockets
 
 import pq
+from ports import free_port
 
 backend = None
 
@@ -136,12 +136,6 @@ class Backend:
         self.log.close()
         shutil.rmtree(self.dir)
         return codes, log
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_until(condition, seconds=20):

@@ -8,7 +8,6 @@ import http.server
 import json
 import os
 import queue
-import socket
 import ssl
 import subprocess
 import threading
@@ -21,6 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from ports import free_port
 
 
 def wait_until(condition, what, seconds=20):
@@ -173,9 +174,7 @@ class MailSink:
                         "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.ca, key)
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self.controller = Controller(self, hostname="127.0.0.1", port=self.port, tls_context=context, require_starttls=True,
                                      authenticator=self.authenticate, auth_required=True, enable_SMTPUTF8=True)
         self.controller.start()
