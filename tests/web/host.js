@@ -3,26 +3,34 @@
 //   SSI_URL   a server that is there already; then SSI_HOST names its testhost, if it has one
 
 import {execFile, execFileSync} from 'node:child_process';
+import {existsSync, readFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 
 const testhost = fileURLToPath(new URL('../testhost', import.meta.url));
+const folder = process.env.SSI_TESTHOST_DIR ?? '/run/ssi-testhost';
 const run = promisify(execFile);
 
 export const CA = '/var/lib/ssi-server/tls/ca.pem';
 
 export class Host {
   url = process.env.SSI_URL ?? 'https://localhost:8443';
-  name = process.env.SSI_URL ? process.env.SSI_HOST : `web-${process.pid}`;
+  name;
   #own = !process.env.SSI_URL;
 
-  up() {
-    if (this.#own)
-      execFileSync(testhost, ['up', this.name, '--agent', '--server', '--share-net'], {stdio: ['ignore', 'inherit', 'inherit']});
+  constructor(number = 1) {
+    this.name = this.#own ? `web-${process.pid}-${number}` : process.env.SSI_HOST;
+  }
+
+  // Gives the process whose network the host has.
+  async up() {
+    await run(testhost, ['up', this.name, '--agent', '--server']);
+    return Number(readFileSync(`${folder}/${this.name}/leader`, 'utf8'));
   }
 
   down() {
-    if (this.#own) execFileSync(testhost, ['down', this.name], {stdio: ['ignore', 'inherit', 'inherit']});
+    if (this.#own && existsSync(`${folder}/${this.name}`))
+      execFileSync(testhost, ['down', this.name], {stdio: ['ignore', 'inherit', 'inherit']});
   }
 
   // Runs a command in the host as root; gives what it printed. allowed: exit codes that are no failure.
