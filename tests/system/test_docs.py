@@ -234,7 +234,7 @@ def test_the_tests_that_security_names_are_there():
 
 
 def test_the_manual_has_every_setting():
-    table = re.findall(r'ITEM\("(SSI_\w+)".*?(\.reloadable = true)?\)', (TOP / "src/ssi-serverd/config/item.c").read_text())
+    table = re.findall(r'ITEM\("(SSI_\w+)".*?(\.reloadable = true)?\),\n', (TOP / "src/ssi-serverd/config/item.c").read_text(), re.DOTALL)
     page = (TOP / "man/ssi-serverd.8").read_text().split(".SH ENVIRONMENT")[1].split(".SH ")[0]
     entries = re.findall(r"^\.(?:B|BR) (SSI_.*)$", page, re.MULTILINE)
     documented = {name: "*" in entry for entry in entries for name in re.findall(r"SSI_\w+", entry)}
