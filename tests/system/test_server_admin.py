@@ -124,7 +124,7 @@ def test_servers(backend, user):
 
     twin = ctl_json(backend, "add-server", "db-01", f"--user={email}")
     r = ctl(backend, "remove-server", "db-01", check=False)
-    assert r.returncode == 4 and "several" in r.stderr
+    assert r.returncode == 4 and "not unique" in r.stderr
     ctl(backend, "remove-server", twin["server"])
     ctl(backend, "remove-server", "db-01")
     assert all(s["user"] != email for s in ctl_json(backend, "list"))

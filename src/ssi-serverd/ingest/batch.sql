@@ -20,8 +20,8 @@ WITH fence AS (
 -- is false) are notified when it ends. A service that reported gets its next due time with the next inventory that
 -- mentions it.
 --
--- A trigger on told_status writes the status changes to notify, with the status before and after, to the table
--- transitions in this transaction.
+-- A trigger on told_status records the status changes that people are to be notified of in the table transitions, with
+-- the status before and after, in this transaction.
 --
 -- The notification is part of the result because PostgreSQL does not run a SELECT CTE that is not read.
 -- name: items(server, epoch, cursor, gap, part, name, status, message, status_at, changed_at, flipped, live,
@@ -88,8 +88,8 @@ CASE WHEN NOT excluded.enabled THEN NULL
    '-infinity')) THEN s.due_at
  ELSE excluded.due_at END
 
--- Removes services that the inventory does not name, unless there are known to be no others (whole is false: then n
--- holds only what changed). Those it names keep their state.
+-- Removes services that the inventory does not name, unless the session knows that there are none (whole is false: then
+-- n holds only what changed). Those it names keep their state.
 -- name: inventory(server, epoch, cursor, gap, part, name, title, metadata, schedule, timeout, enabled,
 --   next_run, watches, depends_on, heard_at, whole, grace)
 @fence,

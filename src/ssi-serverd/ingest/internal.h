@@ -112,9 +112,9 @@ int batch_changes(const Batch *b, PGresult *res, Changes *changes);
 /* Marks the parts that belong to the current session, according to the statement. */
 void batch_mark_accepted(Batch *b, PGresult *res);
 
-/* Puts the source at the end of the list of ready sources, or takes it off the list. */
+/* source.c: the queues. */
 void ingest_source_unref(IngestSource *s);
-/* Adds to the list of ready sources, at its end, or removes from it, as the source's queue requires. */
+/* Puts the source at the end of the list of ready sources, or takes it off the list. */
 void ingest_source_enqueue(IngestSource *s);
 void ingest_source_dequeue(IngestSource *s);
 /* Drops its items and tells its owner why. */
