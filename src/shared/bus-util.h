@@ -52,7 +52,7 @@ int bus_read_failed(const char *what, int r, sd_bus_error *error);
 int bus_begin(sd_bus_message *m, const char *action, PolkitRegistry *polkit, sd_bus_error *error, const char *types,
               ...);
 
-/* What the handler of a method returns that something else answers later, or has answered; r < 0 is an error that it returns itself. */
+/* What a method's handler returns when something else answers the message, now or later; r < 0 is an error that the handler itself returns. */
 static inline int bus_answered_elsewhere(int r)
 {
         return r < 0 ? r : 1;

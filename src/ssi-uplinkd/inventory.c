@@ -154,7 +154,7 @@ static int read_properties(Inventory *i, sd_bus_message *m, Entry *e)
         return r;
 }
 
-/* An object path and its a{sa{sv}}. Objects that are no services are skipped. */
+/* An object path and its a{sa{sv}}. Objects that are not services are skipped. */
 static int read_object(Inventory *i, sd_bus_message *m)
 {
         const char *path, *interface;
@@ -210,7 +210,7 @@ static int read_objects(Inventory *i, sd_bus_message *m)
 
 /* --- asking ssid --- */
 
-/* Signals say that something may have changed, and where. What it is now, ssid is asked. */
+/* Signals say that something may have changed, and where. ssid is then asked for the present values. */
 
 static int on_time_to_read(sd_event_source *s, uint64_t usec, void *userdata);
 
@@ -289,7 +289,7 @@ static int on_objects(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* ssid is not started for this: when it comes, its name tells. */
+/* This does not start ssid: when it appears, its bus name is noticed. */
 static int call_agent(Inventory *i, const char *path, const char *interface, const char *member, const char *argument,
                       sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret)
 {
@@ -326,7 +326,7 @@ static int read_entry(Inventory *i, Entry *e)
         return r;
 }
 
-/* Those for which there is no room now follow when the others have been answered. */
+/* Entries for which there is no room now follow when the others have been answered. */
 static int on_time_to_read(sd_event_source *s, uint64_t usec, void *userdata)
 {
         Inventory *i = userdata;

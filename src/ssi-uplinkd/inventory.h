@@ -9,7 +9,7 @@
 
 typedef struct Inventory Inventory;
 
-/* changed() is called from the event loop, once for changes that come together: soon when a service came, went or
+/* changed() is called from the event loop, once for changes that come together: soon when a service was added, removed or
  * changed, later when only a next run did. */
 int inventory_new(sd_bus *bus, void (*changed)(void *userdata), void *userdata, Inventory **ret);
 Inventory *inventory_free(Inventory *i);

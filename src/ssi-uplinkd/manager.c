@@ -57,7 +57,7 @@ static void on_disconnected(const char *reason, bool final, void *userdata)
         bool known = m->warned && streq(m->last_error, reason);
 
         snprintf(m->last_error, sizeof(m->last_error), "%s", reason);
-        /* However many attempts an outage takes, each cause of it is told once. */
+        /* However many attempts an outage takes, each cause of it is logged once. */
         if (final)
                 log_warning("%s no longer knows this agent (%s); not reconnecting until it is registered again",
                             m->credentials.server_url, reason);
@@ -163,7 +163,7 @@ int manager_forget(Manager *m)
         return 0;
 }
 
-/* What is on disk from before. A damaged file leaves the host unregistered, which a person must see and mend. */
+/* Reads the saved registration. A damaged file leaves the host unregistered, which a person must see and fix. */
 static int load(Manager *m)
 {
         Credentials c = {};

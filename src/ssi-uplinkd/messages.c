@@ -158,7 +158,7 @@ int message_going_down(bool cancelled, char **ret)
         return r < 0 ? r : wrap("going_down", TAKE_PTR(p), ret);
 }
 
-/* What an inventory says of a service, from all of it to what cannot be left out. */
+/* How much an inventory says about a service, from everything to what cannot be left out. */
 typedef enum Detail {
         DETAIL_ALL,
         DETAIL_SHORT_METADATA,

@@ -3,7 +3,7 @@
 
 #include "net-internal.h"
 
-/* What lws tells. A callback that returns -1 ends its connection. */
+/* What lws reports. A callback that returns -1 ends its connection. */
 
 static int receive_more(NetConn *c, const char *in, size_t length)
 {
@@ -163,7 +163,7 @@ static void on_connection_error(NetConn *c, struct lws *wsi, const char *reason)
 {
         int error;
 
-        /* That is what lws says of a connection that nobody takes, at once or later; newer ones tell errno. */
+        /* What lws says when a connection is refused, at once or later; newer releases give errno. */
         if (isempty(reason) || streq(reason, "Unable to connect") || streq(reason, "closed before established"))
                 reason = "nobody answers there";
         else if (sscanf(reason, "conn fail: %i", &error) == 1 ||

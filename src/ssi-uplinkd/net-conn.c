@@ -68,7 +68,7 @@ static int connect_address(NetConn *c, const struct sockaddr *sa)
         };
         int r;
 
-        /* A name is plain only on this machine, whatever the resolver says. */
+        /* Without TLS, a name must mean this machine, whatever the resolver says. */
         if (!c->tls && !is_loopback(sa))
                 return -EPERM;
         if (getnameinfo(sa, sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6),
@@ -246,7 +246,7 @@ static int conn_write(NetConn *c, const char *text, size_t length, enum lws_writ
         if (!buffer)
                 return -ENOMEM;
         memcpy(buffer + LWS_PRE, text, length);
-        /* What the socket does not take at once lws keeps, and asks again only when it has gone. */
+        /* lws keeps what the socket does not take at once, and asks for more only when that has been sent. */
         return lws_write(c->wsi, buffer + LWS_PRE, length, protocol) < 0 ? -EPIPE : 0;
 }
 
@@ -260,7 +260,7 @@ int net_conn_send_ping(NetConn *c)
         return conn_write(c, "", 0, LWS_WRITE_PING);
 }
 
-/* lws answers the peer's pings and does not tell of them. TCP knows: tcp(7). */
+/* lws answers the peer's pings and does not report them. TCP knows: tcp(7). */
 uint64_t net_conn_heard(NetConn *c)
 {
         struct tcp_info info;

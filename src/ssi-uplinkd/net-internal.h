@@ -49,13 +49,13 @@ extern const struct lws_protocols net_protocols[];
 /* net-loop.c: when lws gets its turns. */
 int net_loop_setup(Net *n);
 void net_loop_done(Net *n);
-/* lws has something to do, beside what its sockets tell. To be called after whatever asks it for something. */
+/* lws has something to do besides what its sockets show. Call it after anything that asks lws for something. */
 void net_kick(Net *n);
 /* Follows the socket of c->wsi. _unwatch() before lws closes it. */
 int net_watch(NetConn *c);
 void net_unwatch(NetConn *c);
 
-/* Tries the addresses that are left; tells closed() when there are none. */
+/* Tries the addresses that are left; calls closed() when there are none. */
 void conn_connect_next(NetConn *c, const char *reason);
 void conn_over(NetConn *c, unsigned code, const char *reason);
 /* Frees it when nobody holds it any more. */

@@ -119,7 +119,7 @@ int net_new(sd_event *event, Net **ret)
         r = net_loop_setup(n);
         if (r < 0)
                 return r;
-        /* What goes wrong in TLS has its texts in libssl; those of libcrypto are thousands in memory for nothing. */
+        /* The texts of TLS errors are in libssl; thousands of libcrypto's would only take memory. */
         if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL) != 1)
                 return -ENOMEM;
         lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);

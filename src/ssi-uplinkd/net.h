@@ -35,8 +35,8 @@ int net_new(sd_event *event, Net **ret);
 Net *net_free(Net *n);
 DEFINE_CLEANUP(Net *, net_free);
 
-/* Whom to trust from now on: the authorities in this PEM text, NULL for the system's. -EINVAL when it holds none. To be
- * called before the first connection: nobody is trusted before, because the system's may be a hundred kept in memory. */
+/* Which authorities to trust from now on: those in this PEM text, NULL for the system's. -EINVAL when it holds none. Must be
+ * called before the first connection: until then none is trusted, because the system's may be a hundred to keep in memory. */
 int net_set_ca(Net *n, const char *pem);
 
 /* POSTs JSON; received() or closed() tells the rest. */

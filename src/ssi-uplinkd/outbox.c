@@ -103,7 +103,7 @@ static size_t measure(const Outbox *o, size_t *ret_bytes)
                         whole_bytes = bytes;
                 }
         }
-        /* More at one cursor than a frame holds: there is no choice but to divide. */
+        /* More at one cursor than a frame holds: it has to be divided. */
         if (whole == 0) {
                 whole = n;
                 whole_bytes = bytes;

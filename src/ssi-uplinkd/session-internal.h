@@ -39,7 +39,7 @@ struct Session {
         bool restarts;        /* the backend said so */
         bool gap_told;        /* the backend has the gap that this session may find in its history */
         bool going_down;      /* the host is */
-        bool going_down_due;  /* the backend is to be told so, or that it is not any more */
+        bool going_down_due;  /* the backend is to be told so, or that it was called off */
         bool going_down_sent; /* it is on its way */
         char error[256];      /* what the backend said before it closed */
         SessionStats stats;
@@ -49,5 +49,5 @@ struct Session {
 int session_receive(Session *s, const char *text, size_t length);
 /* Sends one frame, when there is room for one. */
 int session_send(Session *s);
-/* A message that says no more than its type, in its place among the items. */
+/* A message without a payload, in its place among the items. */
 int session_push_mark(Session *s, const char *type);

@@ -5,7 +5,7 @@
 #include "shared/status-line.h"
 #include "shared/time-util.h"
 
-/* What is sent to a backend that has nothing of this agent. */
+/* How far back to begin for a backend that has nothing from this agent. */
 #define FIRST_HISTORY_USEC (7 * 24 * 3600 * USEC_PER_SEC)
 
 /* --- from the backend --- */

@@ -119,7 +119,7 @@ static void look(Shutdown *s)
                 log_warning_errno(r, "Cannot ask ssid whether the host is going down");
 }
 
-/* That ssid goes says nothing: at a shutdown it may be the first. */
+/* The end of ssid means nothing: at a shutdown it may end first. */
 static void on_agent(const char *owner, void *userdata)
 {
         if (owner)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Whether the host is about to go down, as ssid has it from logind. While it is not, a delay lock of logind is held, so
+/* Whether the host is about to go down, as logind tells ssid. While it is not, a delay lock of logind is held, so
  * that there is time to tell the backend before the network goes; without logind there is none, and no lock either. */
 
 #include <systemd/sd-bus.h>

@@ -2,7 +2,7 @@
 #include "ctl.h"
 #include "shared/time-util.h"
 
-/* How often it is asked whether it answers, and how long that may take: its loop may be busy with somebody else. */
+/* How often the callee is pinged, and how long it may take to answer: its loop may be busy with another caller. */
 #define PING_USEC         (30 * USEC_PER_SEC)
 #define PING_TIMEOUT_USEC (30 * USEC_PER_SEC)
 
@@ -21,7 +21,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* Whatever else than silence is an answer: that it has gone the call itself is told. */
+/* Anything but silence is an answer; if the callee is gone, the call itself fails. */
 static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         uint64_t now = now_usec(CLOCK_MONOTONIC);

@@ -3,8 +3,8 @@
 #include "log-follow.h"
 #include "log-lines.h"
 
-/* Reading on as the agent has more. It authorises once, at FollowLog; ReadLog answers when there is a line. An agent that
- * ends and comes back is waited for, and reading goes on behind the last line that it gave. */
+/* Reads on as the agent has more. It authorises once, at FollowLog; ReadLog answers when there is a line. When the agent
+ * ends, we wait until it is back, and read on after the last line that it gave. */
 
 typedef struct Follow {
         Ctl *c;

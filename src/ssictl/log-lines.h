@@ -10,8 +10,8 @@ typedef struct LogLine {
         const char *invocation_id, *text;
 } LogLine;
 
-/* Asks for the last n lines, on a connection that stands; without ask, nobody is asked for a password. A negative errno
- * with the error that came. */
+/* Asks for the last n lines, on the open connection; without ask, no password is asked for. A negative errno
+ * with the error filled in. */
 int log_lines_get(Ctl *c, const char *name, unsigned n, bool ask, sd_bus_message **ret, sd_bus_error *error);
 
 /* The next one, oldest first: 1, 0 after the last, or a negative errno. */

@@ -24,7 +24,7 @@ static _Noreturn void become_agent(int notify_fd, pid_t parent, bool in_session)
         if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent || fcntl(notify_fd, F_SETFD, 0) < 0)
                 _exit(EXIT_FAILURE);
         snprintf(fd_argument, sizeof(fd_argument), "%d", notify_fd);
-        /* In a session, one that a desktop has goes first. Without a session polkit finds none but ours, and not as a
+        /* In a session, the agent of a desktop goes first. Without a session polkit finds only ours, and not as a
          * fallback. */
         execlp(PROGRAM, PROGRAM, "--notify-fd", fd_argument, in_session ? "--fallback" : NULL, NULL);
         _exit(EXIT_FAILURE);

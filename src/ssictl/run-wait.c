@@ -16,7 +16,7 @@ typedef struct RunWait {
         const char *path;
         char *unit;
         BusOwner *agent;       /* whose signals count */
-        char *invocation_id;   /* of the run that is waited for; "" when the agent cannot tell */
+        char *invocation_id;   /* of the run that is waited for; "" when the agent does not know it */
         uint64_t previous_run; /* LastRunUSec before */
         /* On the monotonic clock: */
         uint64_t deadline; /* USEC_INFINITY for none */

@@ -114,7 +114,7 @@ char *service_info_next(const ServiceInfo *i, char buf[static 64])
 {
         if (!i->enabled)
                 return strcpy(buf, "disabled");
-        /* A timer that has started a run tells its next time when that has ended. */
+        /* A timer that has started a run has no next time until the run has ended. */
         if (i->next_run == 0)
                 return strcpy(buf, "running");
         return i->next_run > now_usec(CLOCK_REALTIME) ? ctl_relative_time(i->next_run, buf) : strcpy(buf, "now");

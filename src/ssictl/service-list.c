@@ -25,7 +25,7 @@ static int severity(const ServiceInfo *i)
 {
         int status = isempty(i->status) ? -1 : (int) status_from_string(i->status);
 
-        /* An execution error weighs like a warning: something wants a look. */
+        /* An execution error weighs like a warning: something needs attention. */
         return service_info_has_error(i) ? MAX(status, STATUS_WARNING) : status;
 }
 

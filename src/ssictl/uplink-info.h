@@ -13,6 +13,6 @@ typedef struct UplinkInfo {
 
 void uplink_info_done(UplinkInfo *i);
 
-/* On a connection that stands. Without start, an uplink that is not running is left so, which is an error as well. A
- * negative errno with the error that came. */
+/* On the open connection. Without start, an uplink that is not running is not started, which is an error as well. A
+ * negative errno with the error filled in. */
 int uplink_info_get(Ctl *c, bool start, UplinkInfo *ret, sd_bus_error *error);

@@ -82,7 +82,7 @@ static int print_added(Ctl *c, const Added *a)
         return r;
 }
 
-/* In text the installation is reported before the run ends, as JSON both are one object. */
+/* Text reports the installation before the run ends; JSON is one object for both, printed after it. */
 static int finish(Ctl *c, const Added *a)
 {
         _cleanup_free_ char *name = NULL;

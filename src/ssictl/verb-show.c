@@ -47,7 +47,7 @@ static int get_all(Ctl *c, const char *path, const char *interface, json_object 
         return 0;
 }
 
-/* Reports names that are not properties: a script with a typing error shall not go on. */
+/* Reports names that are not properties: a script with a typo shall not go on. */
 static int check_properties(const Ctl *c, json_object *all)
 {
         for (size_t i = 0; i < c->n_properties; i++)

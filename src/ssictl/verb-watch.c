@@ -6,8 +6,8 @@
 #include "shared/status-line.h"
 #include "text.h"
 
-/* Shows results as the agent reports them, for as long as there is a bus: an agent that ends and comes back is waited
- * for. Execution errors are not statuses and not reported as such: when a run has ended, the agent is asked. */
+/* Shows results as the agent reports them, for as long as there is a bus. When the agent ends, we wait until it is
+ * back. Execution errors are not statuses and not reported as such: when a run has ended, the agent is asked. */
 
 typedef struct Watch {
         Ctl *c;

@@ -5,7 +5,7 @@
 #define WEEK_SEC    ((time_t) 7 * 24 * 60 * 60)
 #define WEEKS_AHEAD (20 * 52)
 
-/* No zone changes for less than a week; a month of Ramadan in Morocco is the shortest. */
+/* No zone changes its offset for less than a week; Morocco's Ramadan, a month, is the shortest. */
 uint64_t schedule_zone_minutes(time_t from)
 {
         uint64_t minutes = 0;

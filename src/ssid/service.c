@@ -20,7 +20,7 @@ Service *service_find(Agent *a, const char *name)
         if (s || slug_from_name(name, &slug) < 0)
                 return s;
         HASH_FIND_STR(a->services, slug, s);
-        /* Many names give this slug, "../" and line breaks among them: only its own is taken. */
+        /* Many names give this slug, even with "../" and line breaks: only the service's own counts. */
         return s && strcasecmp(s->title, name) == 0 ? s : NULL;
 }
 

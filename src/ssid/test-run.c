@@ -20,7 +20,7 @@
 
 /* Lines may reach the journal after the end of their run. */
 #define QUIET_USEC (100 * USEC_PER_MSEC)
-/* How long the journal may owe the result of a run that has ended. */
+/* How long the result of a run that has ended may be missing from the journal. */
 #define RESULT_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
 /* How long after its timeout the unit may take to be gone: systemd waits for TimeoutStopSec= twice, and has other things

@@ -186,7 +186,7 @@ static void put_calendar(FILE *f, const char *schedule, const char *normalized, 
                 put_setting(f, "OnCalendar", schedule);
 }
 
-/* systemd ignores the section. When the zone of the host changes, it tells what was asked for. */
+/* systemd ignores the section. When the zone of the host changes, it says what the script asked for. */
 #define RECORD            "\n[X-SSI]\n"
 #define RECORD_SCHEDULE   "Schedule="
 #define RECORD_NORMALIZED "Normalized="

@@ -111,7 +111,7 @@ void unit_node_set_alias(UnitNode *n, UnitNode *of)
         n->alias_of = of;
 }
 
-/* An alias of an alias there is only when units were loaded again between two answers. */
+/* An alias of an alias occurs only when units were reloaded between two answers. */
 static UnitNode *resolve(UnitNode *n)
 {
         return n->alias_of ?: n;

@@ -62,14 +62,14 @@ static int on_finish(sd_event_source *s, void *userdata)
         return 0;
 }
 
-/* By way of the loop, so that the caller of validation_start() has its pointer before it hears of the result. */
+/* Through the loop, so that the caller of validation_start() has its pointer before it gets the result. */
 static int finish(Validation *v, int r)
 {
         v->result = r;
         return sd_event_add_defer(v->event, &v->defer, on_finish, v);
 }
 
-/* What a helper says about it, on one line: the first of its lines that is no caret under a column. */
+/* The first line of what a helper says about it. */
 static int add_helper_problem(Validation *v, MetadataKey key, const char *what, const char *output)
 {
         size_t n = strcspn(output, "\n");

@@ -171,7 +171,7 @@ static int set_state(Watch *w, const char *state, uint64_t entered)
 
 static int query_state(Watch *w);
 
-/* A unit that was restarted is as it was before by the time that we ask: when it came into its states tells it. */
+/* By the time that we ask, a restarted unit is in the same state as before: the timestamps of its states show the restart. */
 static bool is_entry(const char *property)
 {
         return streq(property, "InactiveEnterTimestampMonotonic") ||

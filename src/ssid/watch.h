@@ -4,7 +4,7 @@
 /* watches: in a script's header. A change of a watched unit's ActiveState starts the services that watch it.
  *
  * One match for the properties of all units serves all watches, and is only there while there are any. It says when to look;
- * what systemd answers, beside what is known, is the measure. Changes within a moment are one (a stop is
+ * only the state that systemd then answers counts. Changes within a moment are one (a stop is
  * deactivating, then inactive), and a service is triggered once per second at most. A change during a run leads to
  * another run after it, since the one under way may have looked before. */
 

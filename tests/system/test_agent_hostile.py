@@ -103,7 +103,7 @@ def test_a_header_that_cannot_be(bus):
 
 def test_no_path_leads_out(agent, bus):
     """The name of a script is no path: what is installed stands in its folder."""
-    path, _ = bus.manager("AddService", "ssa{sv}", "../../../etc/passwd", SCRIPT.replace("# name: Hostile", "# name: ../../etc/hostile"), {})
+    path, *_ = bus.manager("AddService", "ssa{sv}", "../../../etc/passwd", SCRIPT.replace("# name: Hostile", "# name: ../../etc/hostile"), {})
     try:
         assert path == "/org/ssi/Agent1/service/etc_2dhostile"
         assert agent.run(["ls", "/etc/hostile", "/usr/local/etc/hostile"], check=False).stdout == ""

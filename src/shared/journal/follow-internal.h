@@ -11,7 +11,7 @@ struct JournalFollow {
         const JournalFollowOps *ops;
         void *userdata;
         char *unit;         /* the only one that is followed, or NULL */
-        sd_id128_t boot_id; /* that is now, as journald knows it; SD_ID128_NULL while it was not needed */
+        sd_id128_t boot_id; /* the current one, as journald knows it; SD_ID128_NULL until it is needed */
 
         sd_journal *journal; /* NULL while stopped */
         unsigned n_read;     /* entries since it was opened */
@@ -27,14 +27,14 @@ struct JournalFollow {
         char *gap_cursor; /* a gap that is yet to be told */
         uint64_t gap_from, gap_to;
 
-        sd_journal *lookup; /* for questions aside from the stream; does not notice new files, so it lives shortly */
+        sd_journal *lookup; /* for questions apart from the stream; does not notice new files, so it is short-lived */
         uint64_t lookup_opened;
 };
 
 /* What is wanted of the journal. */
 int journal_follow_add_matches(JournalFollow *f);
 
-/* journal-follow-seek.c: where reading begins. Each leaves the journal before the first entry that is wanted, tells the
+/* follow-seek.c: where reading begins. Each leaves the journal before the first entry that is wanted, tells the
  * tracker, and sets muted_left. */
 int journal_follow_seek_after(JournalFollow *f, const char *cursor);
 int journal_follow_seek_since(JournalFollow *f, uint64_t since);

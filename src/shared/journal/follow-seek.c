@@ -138,7 +138,7 @@ static int seek_after_lost(JournalFollow *f, const char *cursor, const Moment *m
         uint64_t usec;
         int r;
 
-        /* All entries tell what was when, not only the wanted ones. */
+        /* Every entry shows what happened when, not only the wanted ones. */
         sd_journal_flush_matches(f->journal);
         r = seek_newest(f->journal);
         if (r > 0) {

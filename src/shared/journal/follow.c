@@ -120,7 +120,7 @@ static int read_one(JournalFollow *f)
         int r;
 
         r = journal_entry_read_unit(f->journal, f->unit, &e);
-        /* What has only just been written is of the boot that is now. */
+        /* What has only just been written is from the current boot. */
         if (r > 0 && f->caught_up)
                 f->boot_id = e.entry.boot_id;
         if (r > 0 && (f->unit || is_installed(f, e.slug))) {
@@ -136,7 +136,7 @@ static int read_one(JournalFollow *f)
         return 0;
 }
 
-/* At the journal's end only the clock tells that nothing more comes for a held run. */
+/* At the journal's end only the clock shows that nothing more will come for a held run. */
 static int at_tail(JournalFollow *f)
 {
         uint64_t due, now = now_usec(CLOCK_MONOTONIC);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the journal holds of a service's runs, looked up aside from following it. Blocks for reads of mapped files. */
+/* What the journal holds about a service's runs, looked up apart from following it. Blocks for reads of mapped files. */
 
 #include "shared/journal/run-tracker.h"
 
