@@ -8,6 +8,7 @@ unless the test declared it with host.expect_error(regex) or @pytest.mark.expect
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -22,7 +23,7 @@ def pytest_configure(config):
 
 
 # Files that take longest come first, so that no worker is left alone with one at the end. Those whose tests mostly wait are shared out.
-LONGEST = ("test_forged_signals", "test_faults", "test_waits", "test_presence", "test_results", "test_demo", "test_kinds_of_hosts", "test_lifecycle",
+LONGEST = ("test_forged_signals", "test_waits", "test_presence", "test_results", "test_lifecycle", "test_demo", "test_kinds_of_hosts", "test_faults",
            "test_agent_runs", "test_kill", "test_agent_flood", "test_server_instances", "test_root_cause")
 SHARED_OUT = ("test_waits", "test_presence")
 
@@ -152,6 +153,8 @@ def no_unexpected_errors(request):
     for host in hosts_up:
         host.expected = []
     yield
-    bad = [error for host in hosts_up for error in host.unexpected_errors()]
+    # All at once: each waits for its host's journald.
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        bad = [error for errors in pool.map(Host.unexpected_errors, hosts_up) for error in errors]
     declared.clear()
     assert not bad, "unexpected errors of the daemons:\n" + "\n".join(bad)
