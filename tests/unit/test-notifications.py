@@ -6,14 +6,17 @@ Usage: test-notifications.py SSI-SERVERD MIGRATIONS [unittest arguments]
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
+import pq
 import serverd
 from serverd import PASSWORD, User, get, post, request, update
 from sinks import Browser, HttpSink, MailSink, wait_until
@@ -605,6 +608,26 @@ class Channels(Case):
             post("/notifications/channels", body, token, want=400)
         for body in ({}, {"reason": "x"}, {"label": "x"}, {"label": "x", "reason": "y", "ends_at": "tomorrow"}):
             post("/silences", body, token, want=400)
+
+    def test_deletion_beside_a_delivery(self):
+        """The end of a delivery locks the message, then what it was sent to; a deletion locks them in that order as well."""
+        for what, name in (("notification_channels", "channel_id"), ("users", "user_id")):
+            user = User()
+            channel = post("/notifications/channels", {"type": "webhook", "name": "w", "config": {"url": "http://192.0.2.1/"}},
+                           user.token, want=201)[1]["id"]
+            key = sql(f"INSERT INTO notification_outbox (public_id, queue, user_id, channel_id, payload, due_at)"
+                      f" SELECT notification_id(), 'held', c.user_id, c.id, '{{}}', 'infinity' FROM notification_channels c"
+                      f" WHERE public_id = '{channel}' RETURNING {name}")[0][0]
+            path, body = ("/notifications/channels/" + channel, None) if name == "channel_id" else ("/users/me", {"password": PASSWORD})
+            answers = []
+            deletion = threading.Thread(target=lambda: answers.append(request("DELETE", "/api/v1" + path, body, user.token)[0]))
+            with contextlib.closing(pq.Connection(serverd.backend.sql.conninfo.decode())) as other:
+                other.rows(f"BEGIN; UPDATE notification_outbox SET attempts = 1 WHERE {name} = {key}")
+                deletion.start()
+                wait_until(lambda: sql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == [["1"]], "the deletion waits")
+                other.rows(f"UPDATE {what} SET public_id = public_id WHERE id = {key}; COMMIT")
+            deletion.join()
+            self.assertEqual(answers, [204], what)
 
     def test_nobody_elses(self):
         channel = self.channel(config={"url": "https://example.org/"})

@@ -34,9 +34,12 @@ SELECT @channel FROM notification_channels c WHERE c.user_id = @user_id
 SELECT @channel FROM notification_channels c WHERE c.user_id = @user_id
  AND c.public_id = :id
 
+-- Locks the channel's messages first, as the statement that records a delivery does: the other order is a deadlock.
 -- name: delete_channel
+WITH messages AS (SELECT o.id FROM notification_channels c JOIN notification_outbox o ON o.channel_id = c.id
+  WHERE c.user_id = @user_id AND c.public_id = :id FOR UPDATE OF o)
 DELETE FROM notification_channels c WHERE c.user_id = @user_id AND c.public_id = :id
- RETURNING 1
+ AND (SELECT count(*) FROM messages) >= 0 RETURNING 1
 
 -- name: create_channel
 WITH ch AS (INSERT INTO notification_channels (user_id, public_id, type, config, name, enabled,

@@ -27,5 +27,9 @@ WITH u AS (SELECT id FROM users WHERE public_id = :user),
    WHERE o.user_id = p.user_id AND o.type = 'push'))
  SELECT @subscription FROM p
 
+-- The order of locks is that of delete_channel.
 -- name: unsubscribe
-DELETE FROM push_subscriptions p WHERE p.user_id = @user_id AND p.public_id = :id RETURNING 1
+WITH messages AS (SELECT o.id FROM push_subscriptions p JOIN notification_outbox o ON o.subscription_id = p.id
+  WHERE p.user_id = @user_id AND p.public_id = :id FOR UPDATE OF o)
+DELETE FROM push_subscriptions p WHERE p.user_id = @user_id AND p.public_id = :id
+ AND (SELECT count(*) FROM messages) >= 0 RETURNING 1

@@ -37,5 +37,7 @@ WITH s AS (SELECT s.id, s.public_id FROM servers s JOIN users u ON u.id = s.user
   WHERE @account_is(:account)),
  history AS (DELETE FROM events e USING s WHERE e.server_id = s.id),
  told AS (DELETE FROM transitions t USING s WHERE t.server_id = s.id),
- gone AS (DELETE FROM users u WHERE @account_is(:account) RETURNING u.public_id)
+-- Locked first, as by the statement that records a delivery: the other order is a deadlock.
+ messages AS (SELECT o.id FROM users u JOIN notification_outbox o ON o.user_id = u.id WHERE @account_is(:account) FOR UPDATE OF o),
+ gone AS (DELETE FROM users u WHERE @account_is(:account) AND (SELECT count(*) FROM messages) >= 0 RETURNING u.public_id)
  SELECT gone.public_id, s.public_id FROM gone LEFT JOIN s ON true

@@ -21,7 +21,9 @@ WITH o AS (UPDATE notification_outbox SET
   failing_since = CASE WHEN :ok::bool THEN NULL ELSE coalesce(p.failing_since, now()) END
   FROM o WHERE p.id = o.subscription_id
 
--- Removes an unsubscribed browser together with its messages.
+-- Removes an unsubscribed browser together with its messages, which are locked first, as by "record".
 -- name: forget_subscription
+WITH messages AS (SELECT m.id FROM notification_outbox o JOIN notification_outbox m ON m.subscription_id = o.subscription_id
+  WHERE o.id = :id::bigint FOR UPDATE OF m)
 DELETE FROM push_subscriptions p USING notification_outbox o WHERE o.id = :id::bigint
- AND p.id = o.subscription_id
+ AND p.id = o.subscription_id AND (SELECT count(*) FROM messages) >= 0
