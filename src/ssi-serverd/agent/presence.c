@@ -6,7 +6,7 @@
 #include "shared/time-util.h"
 #include "agent/presence.sql.h"
 
-/* Tracks in the database which agents are online.
+/* Tracks in the database which agents are online, and which results are overdue (stale).
  *
  * An agent is online while its connection is; the start and the end of a connection are written. Every few
  * seconds, each instance writes one row as a sign of life for all of its agents. If an instance has not done

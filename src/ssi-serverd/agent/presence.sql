@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 
--- Rows of kind, user, server, argument: 'n' if this instance had been declared dead.
+-- The beat: declares instances that are gone dead, ends reboots that took too long, and marks services whose result is overdue as
+-- stale. Rows of kind, user, server, argument: 'n' if this instance had been declared dead.
 -- name: beat
 WITH me AS (INSERT INTO instances AS i (id) VALUES (:instance) ON CONFLICT (id) DO UPDATE SET seen_at = now()
   RETURNING xmax = 0 AS new),

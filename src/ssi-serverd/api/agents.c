@@ -24,7 +24,7 @@ static void register_agent(ApiCall *c)
 
         if (!body)
                 return;
-        name = api_body_line(c, body, "server_name", 1, SERVER_NAME_MAX);
+        name = api_body_server_name(c, body, "server_name");
         if (!name || !api_body_labels(c, body, &labels))
                 return;
         labels_text = db_array_done(&labels);

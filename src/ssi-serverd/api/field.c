@@ -40,6 +40,17 @@ const char *api_body_line(ApiCall *c, json_object *body, const char *key, size_t
         return s;
 }
 
+const char *api_body_server_name(ApiCall *c, json_object *body, const char *key)
+{
+        const char *s = api_body_string(c, body, key, 1, SERVER_NAME_MAX);
+
+        if (s && !server_name_is_valid(s)) {
+                api_invalid(c, "%s must not contain control characters.", key);
+                s = NULL;
+        }
+        return s;
+}
+
 const char *api_body_email(ApiCall *c, json_object *body)
 {
         const char *s = api_body_string(c, body, "email", 1, EMAIL_MAX);

@@ -18,6 +18,8 @@ _printf_(2, 3) void api_invalid(ApiCall *c, const char *format, ...);
 const char *api_body_string(ApiCall *c, json_object *body, const char *key, size_t min, size_t max);
 /* The same for a text shown on one line: no control characters. */
 const char *api_body_line(ApiCall *c, json_object *body, const char *key, size_t min, size_t max);
+/* A name for a server (model/rules.h). */
+const char *api_body_server_name(ApiCall *c, json_object *body, const char *key);
 /* A plausible e-mail address. */
 const char *api_body_email(ApiCall *c, json_object *body);
 /* A newly chosen password. */

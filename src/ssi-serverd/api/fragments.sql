@@ -23,7 +23,8 @@ json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'metadata'
 CASE WHEN s.connected THEN greatest(s.last_seen, (SELECT i.seen_at FROM instances i
  WHERE i.id = s.instance)) ELSE s.last_seen END
 
--- How bad services v, or a row like it, is for its dependants.
+-- How bad the last result of services v, or of a row like it, is for its dependants. Without a result that is due: overdue
+-- services explain nothing.
 -- fragment: severity(v)
 service_severity(@v.status, @v.error_kind, NULL)
 

@@ -48,7 +48,7 @@ static void patch_server(ApiCall *c)
         if (!body || !api_body_labels(c, body, &labels))
                 return;
         if (json_object_object_get_ex(body, "name", NULL)) {
-                name = api_body_line(c, body, "name", 1, SERVER_NAME_MAX);
+                name = api_body_server_name(c, body, "name");
                 if (!name)
                         return;
         }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The backend: what REST, the agents' sessions, notifications and administration share. It knows none of
- * them and reaches them through BackendEvents. start.h makes one. */
+/* The backend: what REST, the agents' sessions, notifications and administration share. It holds a
+ * pointer to each of them without knowing what it is, and reaches them through BackendEvents. start.h makes one. */
 
 #include "core/changes.h"
 #include "config/config.h"

@@ -49,11 +49,15 @@ static void migrated(Backend *b, int n)
         int r;
 
         if (n > 0)
-                log_info("Applied %d migrations to the database.", n);
+                log_info("Applied %d %s to the database.", n, n == 1 ? "migration" : "migrations");
         b->database_lost = false;
         r = b->db ? 0 : b->events->connect(b);
-        if (r < 0)
+        if (r < 0) {
+                /* Half connected, nothing would try again. */
                 log_error_errno(r, "Cannot start work on the database");
+                (void) sd_event_exit(b->event, r);
+                return;
+        }
         if (b->restoring)
                 resume(b);
 }

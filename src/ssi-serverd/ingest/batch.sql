@@ -17,8 +17,8 @@ WITH fence AS (
 --
 -- v has each service at most once: status is null if all its items are execution errors; flipped says that its status
 -- changed inside the batch, and changed_at is the start of the last run of equal statuses. Changes from a replay (live
--- is false) are notified when it ends. A service that reported gets its next due time with the next inventory that
--- mentions it.
+-- is false) are notified when it ends. A service that reported is due again at its next run, if that is known;
+-- otherwise the next inventory says when.
 --
 -- A trigger on told_status records the status changes that people are to be notified of in the table transitions, with
 -- the status before and after, in this transaction.
@@ -77,8 +77,8 @@ WITH fence AS (
  ORDER BY e.n)
  SELECT f.part, (SELECT count(pg_notify('ssi_changes', p)) FROM unnest(:notify::text[]) p) FROM fence f
 
--- Until the expected run has come, its time counts, whatever the timer says about the next one; a stopped timer expects
--- nothing more, but the run it had promised is still due. excluded.received_at is when the session last heard from the
+-- Until the expected run has come, its time counts, whatever the timer says about the next one; a stopped timer schedules
+-- no further runs, but the run already announced is still due. excluded.received_at is when the session last heard from the
 -- service.
 -- fragment: due
 CASE WHEN NOT excluded.enabled THEN NULL

@@ -5,8 +5,8 @@
  * database, because this session has committed it and the epoch admits no other. It avoids writes of
  * unchanged data.
  *
- * Results that change only times are written at most every `refresh` usec; so is a next run, unless it is so
- * far away that its successor would be late. */
+ * Results that change only times are written at most every `refresh` usec. A changed next run waits as
+ * long, unless it is more than `refresh` away: it is written at once. */
 
 #include <uthash.h>
 

@@ -41,7 +41,7 @@ int host_new_claim_token(Backend *b, const HostRef *host, const char *token, db_
 
         token_hash(token, hash);
 
-        /* The lock: of two concurrent calls, the later one's token is valid. */
+        /* The statement locks the server: of two concurrent calls, the later one's token is valid. */
         return act_query(b, SQL(host_new_claim_token, .owner = host->owner, .server = host->server, .hash = hash), NULL,
                          done, userdata);
 }

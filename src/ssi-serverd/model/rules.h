@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Limits for the names of accounts, servers and labels. REST and D-Bus use only these. Sizes are in
- * bytes. */
+/* The rules for addresses, passwords and names of servers and labels, which REST and D-Bus apply. Sizes are in bytes. */
 
 #include <stdbool.h>
 

@@ -103,7 +103,7 @@ static void claimed(PGresult *res, int error, void *userdata)
                 evaluation_ended(n, AGAIN_USEC);
                 return;
         }
-        /* Messages that memory is too short for are due again when their lease ends. */
+        /* Messages for which memory runs out are due again when their lease ends. */
         for (int row = 0; row < PQntuples(res); row++) {
                 NotifySlot *s = slot_new(n, res, row);
 

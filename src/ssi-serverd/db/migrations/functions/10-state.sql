@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
--- Derived from the state of servers and services.
+-- What follows from the state of servers and services, and the limit of services.
 
 CREATE OR REPLACE FUNCTION server_state(claimed_at timestamptz, connected boolean, rebooting_until timestamptz) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
@@ -7,7 +7,8 @@ LANGUAGE sql IMMUTABLE AS $$
                WHEN connected THEN 'online' ELSE 'offline' END
 $$;
 
--- How bad a service's state is for those that depend on it; 0: not at all.
+-- How bad a service's state is; 0: not at all. An overdue result counts if stale_since is given: as a cause (@severity in
+-- api/fragments.sql) it does not.
 CREATE OR REPLACE FUNCTION service_severity(status service_status, error_kind text, stale_since timestamptz) RETURNS int
 LANGUAGE sql IMMUTABLE AS $$
         SELECT CASE WHEN status = 'FAILURE' THEN 3
@@ -67,7 +68,6 @@ BEGIN
 END
 $$;
 
--- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Limits a server's services to what an inventory can list, however they are inserted: an agent that exceeds it is
 -- refused.
 CREATE OR REPLACE FUNCTION services_limit() RETURNS trigger LANGUAGE plpgsql AS $$
