@@ -120,7 +120,7 @@ def test_rest_shows_the_state(stack, add):
     service = stack.account.services(stack.server_id)["rest-state"]
     assert service["message"] == "look here"
     assert service["title"] == "Rest State"
-    assert service["version"] == "2.1"
+    assert service["metadata"] == {"description": "A script of the tests", "version": "2.1"}
     assert service["schedule"] == "*-*-* 05:00:00"
     assert service["timeout_ms"] == 7000
     assert service["enabled"] is True

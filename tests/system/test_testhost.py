@@ -90,6 +90,8 @@ def test_down_after_up_was_killed(name, after):
     time.sleep(after)
     up.send_signal(signal.SIGKILL)
     up.wait()
+    # What it had started, as mkdir, may still be at work.
+    time.sleep(1)
     if traces(name):
         assert call("down", name).returncode == 0
     assert wait_until(lambda: not traces(name))

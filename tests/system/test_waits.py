@@ -38,7 +38,7 @@ def test_the_journal_says_nothing(host, add):
         assert status == TIMED_OUT and "did not report the end of unheard within its timeout" in said and "systemctl status ssi-unheard.service" in said, said
         assert 25 < took < 40
         status, said, _ = end(tried, 30)
-        assert status == 1 and "the journal does not tell how it ended" in said, said
+        assert status == 1 and "the journal does not say how it ended" in said, said
     finally:
         host.run("systemctl kill --signal=CONT systemd-journald.service")
 

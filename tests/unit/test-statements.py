@@ -37,7 +37,7 @@ class Statements(unittest.TestCase):
             for name, text in {} if path in SCRIPTS else statements(path).items():
                 with self.subTest(f"{path}: {name}"):
                     # A number of C's: any will do.
-                    sql(f"PREPARE s AS {sql_embed.USE.sub('1', text)}")
+                    sql(f"PREPARE s AS {sql_embed.USE.sub('1', text)}; DEALLOCATE s")
                     n += 1
         print(f"{n} statements in {len(files)} files")
         self.assertGreater(n, 80)
