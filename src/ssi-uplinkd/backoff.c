@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "backoff.h"
 
-/* Even the luckiest draw leaves the other side a moment. */
+/* Even the shortest random wait gives the other side a moment. */
 #define BACKOFF_MIN_USEC (100 * USEC_PER_MSEC)
 
 void backoff_reset(Backoff *b)

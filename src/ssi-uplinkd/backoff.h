@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Exponential backoff with full jitter: the n-th wait is anything up to 2^n seconds, at most five minutes, so that a
- * fleet that lost its server together does not come back together. */
+/* Exponential backoff with full jitter: the n-th wait is random, up to 2^n seconds and at most five minutes. Agents
+ * that lost their server at the same moment do not all come back at once. */
 
 #include "shared/util.h"
 
@@ -15,8 +15,8 @@ typedef struct Backoff {
 
 void backoff_reset(Backoff *b);
 
-/* The longest that the next wait may be. */
+/* The upper limit of the next wait. */
 uint64_t backoff_limit(const Backoff *b);
 
-/* The next wait in usec; random is any 64 random bits. */
+/* Returns the next wait in usec. random: any 64 random bits. */
 uint64_t backoff_next(Backoff *b, uint64_t random);

@@ -4,7 +4,7 @@
 
 #include "installed.h"
 
-/* ssid does not follow links either: to it, a service behind one does not exist. */
+/* ssid does not follow links either: it ignores a service whose files are links. */
 static bool is_file(const char *path)
 {
         struct stat st;

@@ -13,14 +13,14 @@
 
 /* Changes that come together are read once. */
 #define READ_DELAY_USEC (50 * USEC_PER_MSEC)
-/* When ssid has not answered. */
+/* After a read that ssid did not answer. */
 #define READ_AGAIN_USEC (5 * USEC_PER_SEC)
-/* For a service that has run. */
+/* Between reads of a service that has run but that ssid does not show yet. */
 #define READ_EXPECTED_USEC (200 * USEC_PER_MSEC)
-/* The bus allows 128 unanswered calls of a connection by default. */
+/* By default, the bus allows a connection 128 unanswered calls. */
 #define READS_MAX 32U
 
-/* How long the inventory waits for ssid to show a service that has run: a new one runs before it is shown. */
+/* How long the inventory waits for ssid to show a service that has run: a new service may run before ssid shows it. */
 #define EXPECT_USEC (10 * USEC_PER_SEC)
 
 #define DELAY_SOON_USEC  (200 * USEC_PER_MSEC)
@@ -31,9 +31,9 @@ typedef struct Entry {
         char *path;
         ServiceInfo info;
         bool known;              /* info has been read */
-        bool hinted;             /* something has changed since */
-        bool seen;               /* in the list that is being read */
-        uint64_t expected_until; /* CLOCK_MONOTONIC, usec: it has run, so ssid will know it; 0 when it does */
+        bool hinted;             /* it may have changed since it was read */
+        bool seen;               /* found in the list that is being read */
+        uint64_t expected_until; /* CLOCK_MONOTONIC, usec: it has run, so wait for ssid to show it; 0: not waiting */
         sd_bus_slot *call;
         UT_hash_handle hh;
 } Entry;
@@ -44,15 +44,15 @@ struct Inventory {
         void *userdata;
         Entry *entries;
         bool known;
-        bool soon; /* the timer that runs is the short one */
+        bool soon; /* the running timer is the short one */
         BusOwner *agent;
         sd_bus_slot *call, *manager_match, *properties_match;
         sd_event_source *timer, *read_timer;
-        bool list_hinted; /* the whole list is to be read again */
+        bool list_hinted; /* the whole list must be read again */
         unsigned n_hinted, n_reads;
 };
 
-/* --- telling of changes --- */
+/* --- reporting changes --- */
 
 static int on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 {
@@ -94,7 +94,7 @@ static Entry *entry_free(Inventory *i, Entry *e)
         return NULL;
 }
 
-/* The service is gone, or never was one. */
+/* The service is gone, or never existed. */
 static void forget(Inventory *i, Entry *e)
 {
         if (e->known || e->expected_until > 0)
@@ -130,7 +130,7 @@ static int entry_get(Inventory *i, const char *path, Entry **ret)
         return 0;
 }
 
-/* An a{sv} of the service interface. */
+/* Reads an a{sv} of the service interface. */
 static int read_properties(Inventory *i, sd_bus_message *m, Entry *e)
 {
         bool changed = false, next_run = false;
@@ -154,7 +154,7 @@ static int read_properties(Inventory *i, sd_bus_message *m, Entry *e)
         return r;
 }
 
-/* An object path and its a{sa{sv}}. Objects that are not services are skipped. */
+/* Reads an object path and its a{sa{sv}}. Skips objects that are not services. */
 static int read_object(Inventory *i, sd_bus_message *m)
 {
         const char *path, *interface;
@@ -199,7 +199,7 @@ static int read_objects(Inventory *i, sd_bus_message *m)
         if (r < 0)
                 return r;
         HASH_ITER(hh, i->entries, e, tmp)
-                /* A service that appeared since the call is being read on its own. */
+                /* A service that appeared after the call is read separately. */
                 if (!e->seen && !e->hinted && !e->call)
                         forget(i, e);
         if (!i->known)
@@ -210,7 +210,7 @@ static int read_objects(Inventory *i, sd_bus_message *m)
 
 /* --- asking ssid --- */
 
-/* Signals say that something may have changed, and where. ssid is then asked for the present values. */
+/* Signals only tell where something may have changed. ssid is then asked for the current values. */
 
 static int on_time_to_read(sd_event_source *s, uint64_t usec, void *userdata);
 
@@ -233,7 +233,7 @@ static void hint(Inventory *i, Entry *e, uint64_t delay)
         read_later(i, delay);
 }
 
-/* When ssid comes back, everything is read in any case. */
+/* When ssid comes back, everything is read again anyway. */
 static bool is_away(const sd_bus_error *error)
 {
         return sd_bus_error_has_names(error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER);
@@ -289,7 +289,7 @@ static int on_objects(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* This does not start ssid: when it appears, its bus name is noticed. */
+/* Does not start ssid: when it appears, its bus name is noticed. */
 static int call_agent(Inventory *i, const char *path, const char *interface, const char *member, const char *argument,
                       sd_bus_message_handler_t callback, void *userdata, sd_bus_slot **ret)
 {
@@ -326,7 +326,7 @@ static int read_entry(Inventory *i, Entry *e)
         return r;
 }
 
-/* Entries for which there is no room now follow when the others have been answered. */
+/* Entries that exceed the limit now are read when earlier calls have been answered. */
 static int on_time_to_read(sd_event_source *s, uint64_t usec, void *userdata)
 {
         Inventory *i = userdata;
@@ -356,7 +356,7 @@ static void on_agent(const char *owner, void *userdata)
                 log_warning_errno(r, "Cannot ask ssid for its services");
 }
 
-/* --- what its signals hint at --- */
+/* --- signals from ssid --- */
 
 static void hint_path(Inventory *i, const char *path)
 {
@@ -370,7 +370,7 @@ static void hint_path(Inventory *i, const char *path)
                 hint(i, e, READ_DELAY_USEC);
 }
 
-/* Services that came or went. */
+/* A service was added or removed. */
 static int on_manager_signal(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         Inventory *i = userdata;
@@ -424,7 +424,8 @@ int inventory_message(Inventory *i, char **ret)
         if (!list)
                 return -ENOMEM;
         HASH_ITER(hh, i->entries, e, tmp) {
-                /* The backend removes services that are not in the list, with their results: wait for those that are about to appear. */
+                /* The backend removes services that are missing from the list, and their results: wait for those
+                 * that are about to appear. */
                 if (is_expected(e))
                         return 0;
                 if (e->info.slug && slug_is_valid(e->info.slug))

@@ -14,7 +14,7 @@ static int read_option(sd_bus_message *m, const char *name, void *userdata)
         return streq(name, "ca") ? sd_bus_message_read(m, "v", "s", ca) : -ENOENT;
 }
 
-/* If so, there is nothing to do, and the token is not used. Without ca, any certificate authority matches. */
+/* If true, there is nothing to do, and the token is not used. Without ca, any certificate authority matches. */
 static bool is_registered_with(const Manager *m, const char *server_url, const char *ca)
 {
         ServerUrl url = {};
@@ -148,7 +148,7 @@ int manager_add_object(Manager *m)
         return sd_bus_add_object_vtable(m->bus, NULL, UPLINK_PATH, UPLINK_INTERFACE, uplink_vtable, m);
 }
 
-/* The names of the properties that differ from what was announced last. */
+/* Lists the properties that differ from the values announced last. */
 static int list_changed(Manager *m, char *names[static 1 + UPLINK_STRINGS + UPLINK_FIGURES + 1])
 {
         bool connected = session_is_connected(m->session);

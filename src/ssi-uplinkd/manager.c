@@ -57,7 +57,7 @@ static void on_disconnected(const char *reason, bool final, void *userdata)
         bool known = m->warned && streq(m->last_error, reason);
 
         snprintf(m->last_error, sizeof(m->last_error), "%s", reason);
-        /* However many attempts an outage takes, each cause of it is logged once. */
+        /* However many attempts fail during an outage, each cause is logged once. */
         if (final)
                 log_warning("%s no longer knows this agent (%s); not reconnecting until it is registered again",
                             m->credentials.server_url, reason);
@@ -163,7 +163,7 @@ int manager_forget(Manager *m)
         return 0;
 }
 
-/* Reads the saved registration. A damaged file leaves the host unregistered, which a person must see and fix. */
+/* Reads the saved registration. If the file is damaged, the host counts as not registered until a person fixes this. */
 static int load(Manager *m)
 {
         Credentials c = {};
@@ -223,8 +223,8 @@ int manager_new(Manager **ret)
         return 0;
 }
 
-/* systemd announces the end of every job to everyone once somebody has subscribed; ssid has. Without it journald's notice comes
- * a little later. */
+/* systemd sends JobRemoved for every job to all connections if at least one has subscribed; ssid has. Without the
+ * signal, journald's notification comes a little later. */
 static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         char slug[SLUG_MAX + 1];

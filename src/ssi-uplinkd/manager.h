@@ -20,18 +20,18 @@ typedef struct BusOwner BusOwner;
 typedef struct Manager {
         sd_event *event;
         sd_bus *bus;
-        BusOwner *systemd; /* whose signals count */
+        BusOwner *systemd; /* checks that signals come from systemd */
         PolkitRegistry *polkit;
         Net *net;
         Inventory *inventory;
         Session *session;
         Shutdown *shutdown;
-        Registration *registration; /* the one under way */
-        sd_event_source *changed;   /* properties are about to be announced */
+        Registration *registration; /* the current attempt to register */
+        sd_event_source *changed;   /* announces changed properties soon */
 
         bool registered;
-        bool rejected; /* the backend does not know the agent any more */
-        bool warned;   /* of the outage that lasts */
+        bool rejected; /* the backend no longer knows this agent */
+        bool warned;   /* the current outage has been logged */
         Credentials credentials;
         ServerUrl url;
         char last_error[512];
@@ -39,7 +39,7 @@ typedef struct Manager {
                 bool connected;
                 char *strings[UPLINK_STRINGS];
                 uint64_t figures[UPLINK_FIGURES];
-        } announced; /* on the bus, of the properties */
+        } announced; /* property values last announced on the bus */
 } Manager;
 
 int manager_new(Manager **ret);
@@ -48,9 +48,9 @@ DEFINE_CLEANUP(Manager *, manager_free);
 
 int manager_start(Manager *m);
 
-/* Reports to this backend from now on. Takes both in any case. */
+/* Reports to this backend from now on. Takes ownership of both arguments, also on failure. */
 int manager_adopt(Manager *m, Credentials *credentials, ServerUrl *url);
-/* Forgets the registration, on disk too. */
+/* Forgets the registration and deletes the credentials from the disk. */
 int manager_forget(Manager *m);
 
 /* Announces the properties soon. */

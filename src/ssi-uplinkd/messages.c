@@ -29,7 +29,7 @@ static int to_text(json_object *o, char **ret)
         return 0;
 }
 
-/* Takes payload. */
+/* Takes ownership of payload. */
 static int wrap(const char *type, json_object *payload, char **ret)
 {
         _cleanup_json_ json_object *o = NULL;
@@ -158,7 +158,7 @@ int message_going_down(bool cancelled, char **ret)
         return r < 0 ? r : wrap("going_down", TAKE_PTR(p), ret);
 }
 
-/* How much an inventory says about a service, from everything to what cannot be left out. */
+/* How much an inventory tells about a service, from everything to the minimum. */
 typedef enum Detail {
         DETAIL_ALL,
         DETAIL_SHORT_METADATA,
@@ -166,7 +166,7 @@ typedef enum Detail {
         DETAIL_NO_DEPENDENCIES,
 } Detail;
 
-/* A version, not a description. */
+/* Long enough for a version, too short for a description. */
 #define SHORT_METADATA_MAX 64
 
 static int add_metadata(json_object *o, json_object *metadata, Detail detail)
@@ -188,8 +188,8 @@ static int add_metadata(json_object *o, json_object *metadata, Detail detail)
         return json_add_take(o, "metadata", TAKE_PTR(copy));
 }
 
-/* An array, if there is any word. What the backend would refuse (docs/protocol.md) is left out: a header that was edited
- * by hand may say anything. */
+/* Adds an array unless there are no words. Leaves out what the backend would refuse (docs/protocol.md): a header
+ * that was edited by hand may contain anything. */
 static int add_words(json_object *o, const char *key, const char *words, size_t max, size_t size)
 {
         _cleanup_json_ json_object *array = NULL;
@@ -259,7 +259,7 @@ int message_inventory(const ServiceInfo *const *services, char **ret)
 {
         int r;
 
-        /* Thousands of services with long descriptions are more than the backend takes at once. */
+        /* Thousands of services with long descriptions may exceed the backend's limit. */
         for (Detail detail = DETAIL_ALL;; detail++) {
                 _cleanup_free_ char *text = NULL;
 

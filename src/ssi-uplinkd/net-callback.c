@@ -3,7 +3,7 @@
 
 #include "net-internal.h"
 
-/* What lws reports. A callback that returns -1 ends its connection. */
+/* The events that lws reports. If a callback returns -1, lws ends the connection. */
 
 static int receive_more(NetConn *c, const char *in, size_t length)
 {
@@ -21,7 +21,7 @@ static int receive_more(NetConn *c, const char *in, size_t length)
         return 0;
 }
 
-/* 0 to go on, -1 to close. */
+/* Returns 0 to go on, -1 to close. */
 static int deliver(NetConn *c, unsigned status)
 {
         _cleanup_free_ char *text = TAKE_PTR(c->rx);
@@ -86,7 +86,7 @@ static int send_body(NetConn *c, struct lws *wsi)
         return lws_write(wsi, buffer + LWS_PRE, n, LWS_WRITE_HTTP_FINAL) < 0 ? -1 : 0;
 }
 
-/* lws reads into its own buffer and calls back with what came. */
+/* Lets lws read into a buffer; it calls back with the content. */
 static int read_body(struct lws *wsi)
 {
         char buffer[LWS_PRE + 4096], *p = buffer + LWS_PRE;
@@ -142,8 +142,8 @@ static int dispatch(NetConn *c, struct lws *wsi, enum lws_callback_reasons reaso
         }
 }
 
-/* Beyond what OpenSSL finds (ok so far or not): the certificate of a server that is named by its address must have the
- * address. Keeps the reason, which lws only logs. */
+/* Checks more than OpenSSL (ok: its result so far): if the server is named by its address, its certificate must
+ * contain the address. Keeps the reason for a refusal, which lws would only log. */
 static int verify_certificate(NetConn *c, X509_STORE_CTX *x, bool ok)
 {
         bool wrong_address = false;
@@ -163,7 +163,7 @@ static void on_connection_error(NetConn *c, struct lws *wsi, const char *reason)
 {
         int error;
 
-        /* What lws says when a connection is refused, at once or later; newer releases give errno. */
+        /* lws reports one of these if a connection is refused, at once or later; newer releases report errno. */
         if (isempty(reason) || streq(reason, "Unable to connect") || streq(reason, "closed before established"))
                 reason = "nobody answers there";
         else if (sscanf(reason, "conn fail: %i", &error) == 1 ||
@@ -171,7 +171,7 @@ static void on_connection_error(NetConn *c, struct lws *wsi, const char *reason)
                 reason = error == ECONNREFUSED ? "nobody answers there" : strerror(error);
         if (c->close_reason[0] == '\0')
                 snprintf(c->close_reason, sizeof(c->close_reason), "%s", reason);
-        /* Within connect_address() that goes on itself. */
+        /* Called from connect_address(), which goes on itself. */
         if (!c->wsi || c->connecting)
                 return;
         c->wsi = NULL;
@@ -180,8 +180,8 @@ static void on_connection_error(NetConn *c, struct lws *wsi, const char *reason)
         conn_connect_next(c, c->close_reason);
 }
 
-/* A libwebsockets that is built for an external poll (Debian 13's is) reports each change to what is polled, and takes an answer
- * other than 0 for a refusal: a connection that ends would stay in its table. */
+/* If libwebsockets was built for an external poll (as on Debian 13), it reports each change of the polled
+ * descriptors. It treats any answer other than 0 as a refusal, and would keep an ended connection in its table. */
 static bool is_of_poll(enum lws_callback_reasons reason)
 {
         switch (reason) {
@@ -203,7 +203,7 @@ static int on_lws(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 
         if (is_of_poll(reason))
                 return 0;
-        /* The certificate comes with the SSL object as in, and whether it is good so far as length. */
+        /* For the certificate check, user is the X509_STORE_CTX, and length is OpenSSL's result so far. */
         c = wsi ? lws_get_opaque_user_data(wsi) : NULL;
         if (!c)
                 return 0;

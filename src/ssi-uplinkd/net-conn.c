@@ -5,8 +5,8 @@
 #include "net-internal.h"
 #include "shared/time-util.h"
 
-/* What keeps a NetConn alive: its owner until net_conn_close() or closed(), lws while there is a wsi, and each callback under
- * way. conn_unref() looks at all of them. */
+/* A NetConn is kept alive by its owner until net_conn_close() or closed(), by lws while there is a wsi, and by each
+ * callback in progress. conn_unref() checks all of these. */
 
 static void conn_free(NetConn *c)
 {
@@ -68,13 +68,13 @@ static int connect_address(NetConn *c, const struct sockaddr *sa)
         };
         int r;
 
-        /* Without TLS, a name must mean this machine, whatever the resolver says. */
+        /* Without TLS, the name must resolve to this machine, whatever the resolver says. */
         if (!c->tls && !is_loopback(sa))
                 return -EPERM;
         if (getnameinfo(sa, sa->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6),
                         address, sizeof(address), NULL, 0, NI_NUMERICHOST) != 0)
                 return -EINVAL;
-        /* lws compares names only; addresses are compared when the certificate is verified. */
+        /* lws compares only names; addresses are compared when the certificate is verified. */
         if (c->tls && c->is_address)
                 info.ssl_connection |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
         c->connecting = true;
@@ -166,7 +166,7 @@ static int conn_resolve(NetConn *c)
         if (c->is_address)
                 flags = AI_NUMERICHOST;
         else
-                /* Without TLS it is this machine, which has its addresses without a network, too. */
+                /* Without TLS, the target is this machine, which has its addresses even without a network. */
                 flags = c->tls ? AI_ADDRCONFIG : 0;
         return resolve_start(c->net->event, c->host, flags, on_resolved, c, &c->resolve);
 }
@@ -218,8 +218,8 @@ NetConn *net_conn_close(NetConn *c)
         c->detached = true;
         c->settled = false;
         c->resolve = resolve_cancel(c->resolve);
-        /* Inside one of its own callbacks, that callback's return value ends it. The callback that reports its end
-         * frees it. */
+        /* Within a callback of this connection, the callback's return value ends the connection, and the callback
+         * that reports the end frees it. */
         if (c->wsi && c->callbacks == 0)
                 lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_SYNC);
         else
@@ -246,7 +246,7 @@ static int conn_write(NetConn *c, const char *text, size_t length, enum lws_writ
         if (!buffer)
                 return -ENOMEM;
         memcpy(buffer + LWS_PRE, text, length);
-        /* lws keeps what the socket does not take at once, and asks for more only when that has been sent. */
+        /* lws keeps what the socket does not accept at once, and asks for more only after sending it. */
         return lws_write(c->wsi, buffer + LWS_PRE, length, protocol) < 0 ? -EPIPE : 0;
 }
 
@@ -260,7 +260,7 @@ int net_conn_send_ping(NetConn *c)
         return conn_write(c, "", 0, LWS_WRITE_PING);
 }
 
-/* lws answers the peer's pings and does not report them. TCP knows: tcp(7). */
+/* lws answers the peer's pings without reporting them, so ask TCP; see tcp(7). */
 uint64_t net_conn_heard(NetConn *c)
 {
         struct tcp_info info;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the files net-*.c share: one connection on libwebsockets. */
+/* Shared by net-*.c: one connection on libwebsockets. */
 
 #include <libwebsockets.h>
 
@@ -14,7 +14,7 @@ struct Net {
         NetConn *conns;
         struct lws_context *context;
         struct lws_vhost *vhost;
-        int ca_fd; /* the authorities, as the file that lws wants */
+        int ca_fd; /* the authorities, in the file that lws requires */
 };
 
 struct NetConn {
@@ -31,12 +31,12 @@ struct NetConn {
         bool connecting;
 
         struct lws *wsi;
-        sd_event_source *input, *output; /* its socket */
-        bool holds_output;               /* lws does, for when the socket takes it */
-        bool settled;                    /* open, so that lws waits for nothing but the peer */
-        unsigned callbacks;              /* depth */
-        bool detached;                   /* nobody wants to hear of it any more */
-        bool over;                       /* closed() was told */
+        sd_event_source *input, *output; /* both watch its socket */
+        bool holds_output;               /* lws holds output until the socket accepts it */
+        bool settled;                    /* open: lws waits only for the peer */
+        unsigned callbacks;              /* how deeply they are nested */
+        bool detached;                   /* the owner has closed it and hears nothing more */
+        bool over;                       /* closed() was called */
         unsigned status;
         unsigned close_code;
         char close_reason[128];
@@ -46,17 +46,17 @@ struct NetConn {
 
 extern const struct lws_protocols net_protocols[];
 
-/* net-loop.c: when lws gets its turns. */
+/* net-loop.c: runs lws from the event loop. */
 int net_loop_setup(Net *n);
 void net_loop_done(Net *n);
-/* lws has something to do besides what its sockets show. Call it after anything that asks lws for something. */
+/* Gives lws a turn for work that its sockets do not show. Call this after anything that gives lws work to do. */
 void net_kick(Net *n);
-/* Follows the socket of c->wsi. _unwatch() before lws closes it. */
+/* Watches the socket of c->wsi. Call net_unwatch() before lws closes it. */
 int net_watch(NetConn *c);
 void net_unwatch(NetConn *c);
 
-/* Tries the addresses that are left; calls closed() when there are none. */
+/* Tries the remaining addresses; calls closed() if there are none. */
 void conn_connect_next(NetConn *c, const char *reason);
 void conn_over(NetConn *c, unsigned code, const char *reason);
-/* Frees it when nobody holds it any more. */
+/* Frees c if nobody uses it any more. */
 void conn_unref(NetConn *c);

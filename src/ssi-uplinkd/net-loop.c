@@ -4,15 +4,16 @@
 
 #include "net-internal.h"
 
-/* libwebsockets in the sd-event loop, without an event library: lws keeps its poll(2), which is as good as any for one
- * connection, and is given a turn whenever the socket has something for it. It does not say what it waits for, so the
- * loop watches for both: for input as long as there is some, and for room for output when that is new, or as
- * long as lws is known to hold some (each of the two is a descriptor of its own, because a descriptor has one trigger). */
+/* Runs libwebsockets in the sd-event loop, without an event library. lws keeps its poll(2), which is good enough for
+ * one connection, and gets a turn whenever the socket is ready. lws does not tell what it waits for, so the loop
+ * watches for both directions: for input as long as there is some, and for room for output either when it becomes
+ * available or, while lws is known to hold output, as long as there is some. Each direction has its own descriptor,
+ * because a descriptor has only one trigger mode. */
 
-/* What is asked for in one turn is done in the next, and a new connection takes several. */
+/* lws does requested work in its next turn, and a new connection takes several turns. */
 #define TURNS 4
 
-/* While lws has timeouts of its own under way: connecting, and closing. */
+/* While lws has timeouts of its own: while connecting and while closing. */
 #define TICK_USEC USEC_PER_SEC
 
 static bool has_timeouts(const Net *n)
@@ -57,7 +58,7 @@ static int give_turns(Net *n)
                 if (r < 0)
                         return r;
         }
-        /* Decrypted, but not taken yet. */
+        /* Data is decrypted but not delivered yet. */
         if (lws_service_adjust_timeout(n->context, 1, 0) == 0)
                 net_kick(n);
         return arm_tick(n);

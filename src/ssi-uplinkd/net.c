@@ -6,10 +6,10 @@
 
 #define CA_SIZE_MAX (256U * 1024)
 
-/* Of lws: one connection, or two while one goes, and its own pipe. */
+/* Used by lws: one connection, or two while an old one closes, and its own pipe. */
 #define FDS_MAX 16
 
-/* lws' own pings are scheduled where sd-event does not see it; the session has its own. */
+/* lws would schedule its own pings unseen by sd-event; the session sends pings itself. */
 static const lws_retry_bo_t no_pings = {};
 
 static void on_lws_log(int level, const char *line)
@@ -119,7 +119,7 @@ int net_new(sd_event *event, Net **ret)
         r = net_loop_setup(n);
         if (r < 0)
                 return r;
-        /* The texts of TLS errors are in libssl; thousands of libcrypto's would only take memory. */
+        /* libssl has the texts of TLS errors; libcrypto's thousands would only use memory. */
         if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS, NULL) != 1)
                 return -ENOMEM;
         lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);

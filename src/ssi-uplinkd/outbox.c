@@ -87,7 +87,7 @@ int outbox_push_message(Outbox *o, const char *json)
         return push(o, json, NULL);
 }
 
-/* How many items go into the next frame, and how many bytes they have with their commas. */
+/* Determines how many items go into the next frame, and their size in bytes with commas. */
 static size_t measure(const Outbox *o, size_t *ret_bytes)
 {
         size_t n = 0, bytes = 0, whole = 0, whole_bytes = 0;
@@ -103,7 +103,7 @@ static size_t measure(const Outbox *o, size_t *ret_bytes)
                         whole_bytes = bytes;
                 }
         }
-        /* More at one cursor than a frame holds: it has to be divided. */
+        /* The items at one cursor exceed a frame, so they must be divided. */
         if (whole == 0) {
                 whole = n;
                 whole_bytes = bytes;
@@ -167,7 +167,7 @@ size_t outbox_ack(Outbox *o, const char *cursor)
         size_t items = 0;
         Frame *f;
 
-        /* The last such frame: a divided cursor ends several. */
+        /* Find the last frame with this cursor: if a cursor's items were divided, several frames end with it. */
         f = o->frames ? o->frames->prev : NULL;
         while (f && !streq(f->cursor, cursor))
                 f = f == o->frames ? NULL : f->prev;

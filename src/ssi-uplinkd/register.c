@@ -8,8 +8,10 @@
 #define CLAIM_PATH      "/api/v1/agents/claim"
 #define CLAIM_TOKEN_MAX 1024U
 
-/* 1. claim: the token for an agent id and a key. 2. They are saved. 3. The session connects for the first time.
- * 4. The caller is answered. */
+/* 1. Claim: exchange the token for an agent ID and a key.
+ * 2. Save them.
+ * 3. Connect the session for the first time.
+ * 4. Answer the caller. */
 struct Registration {
         Registration **slot;
         Net *net;
@@ -72,7 +74,7 @@ static int read_claim(Registration *r, const char *text, size_t length)
         return r->credentials.agent_id && r->credentials.api_key ? 0 : -ENOMEM;
 }
 
-/* What a problem document (RFC 9457) says for people. */
+/* The text for people in a problem document (RFC 9457). */
 static char *problem_detail(const char *text, size_t length)
 {
         _cleanup_json_ json_object *o = NULL;

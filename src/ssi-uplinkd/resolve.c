@@ -5,10 +5,10 @@
 
 #include "resolve.h"
 
-/* What the thread and the loop share. The last of the two frees it. */
+/* Shared by the thread and the event loop. The last user frees it. */
 typedef struct Lookup {
         atomic_uint n_ref;
-        int ready_fd; /* an eventfd; what is below is the loop's from then on */
+        int ready_fd; /* an eventfd; after its signal, only the loop uses the fields below */
         char *host;
         struct addrinfo hints;
         struct addrinfo *addresses;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* getaddrinfo(3) off the event loop: a thread of its own for each name, gone with the answer. */
+/* getaddrinfo(3) outside the event loop: each name gets its own thread, which ends with the answer. */
 
 #include <netdb.h>
 #include <systemd/sd-event.h>
@@ -10,12 +10,13 @@
 
 typedef struct Resolve Resolve;
 
-/* error is 0, or one of getaddrinfo(3)'s. The addresses are the callee's, for freeaddrinfo(3), and NULL on an error. */
+/* error: 0, or an error of getaddrinfo(3). The callee owns the addresses and frees them with freeaddrinfo(3); NULL
+ * on an error. */
 typedef void (*resolve_done_t)(int error, struct addrinfo *addresses, void *userdata);
 
-/* Looks up the addresses of stream sockets. done is called once, from the event loop, and r is gone then. flags are
- * getaddrinfo(3)'s; with AI_NUMERICHOST nothing blocks and there is no thread. -ENOMEM, -EAGAIN. */
+/* Looks up the addresses for stream sockets. Calls done once, from the event loop; r is freed then. flags: as for
+ * getaddrinfo(3). With AI_NUMERICHOST nothing blocks, so no thread is used. -ENOMEM, -EAGAIN. */
 int resolve_start(sd_event *event, const char *host, int flags, resolve_done_t done, void *userdata, Resolve **ret);
 
-/* done is not called any more. The thread goes when getaddrinfo(3) lets it, and nothing waits for it. */
+/* Cancels the call of done. The thread ends when getaddrinfo(3) returns; nothing waits for it. */
 Resolve *resolve_cancel(Resolve *r);

@@ -47,7 +47,7 @@ static bool is_loopback(const char *host)
         return strcasecmp(host, "localhost") == 0;
 }
 
-/* Splits "host", "host:port", "[address]" or "[address]:port"; *ret_port points behind the colon or is NULL. */
+/* Splits "host", "host:port", "[address]" or "[address]:port". *ret_port is the text after the colon, or NULL. */
 static int split_authority(char *s, char **ret_host, char **ret_port)
 {
         char *port;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Where the backend is: "https://host[:port]". Plain "http://" is for this machine's loopback only. wss:// and ws://
- * say the same. */
+/* The backend's address: "https://host[:port]". Plain "http://" is allowed only for this machine's loopback. wss://
+ * and ws:// mean the same as https:// and http://. */
 
 #include "shared/util.h"
 
@@ -14,7 +14,7 @@ typedef struct ServerUrl {
         uint16_t port;
 } ServerUrl;
 
-/* -EINVAL when it is none (or has a path, a query or a user); -EPERM when it is plain and not to the loopback;
- * -ENOMEM. */
+/* -EINVAL if it is not a server URL (or has a path, a query or a user); -EPERM if it is unencrypted and not for the
+ * loopback; -ENOMEM. */
 int server_url_parse(const char *s, ServerUrl *ret);
 void server_url_done(ServerUrl *u);

@@ -11,7 +11,7 @@ static int read_string(sd_bus_message *m, char **field)
         return r < 0 ? r : free_and_strdup(field, s);
 }
 
-/* Words are kept with commas between them. */
+/* Stores the words separated by commas. */
 static int read_words(sd_bus_message *m, char **field)
 {
         _cleanup_free_ char *words = NULL;
@@ -36,7 +36,7 @@ static int read_words(sd_bus_message *m, char **field)
         return r < 0 ? r : free_and_strdup(field, words);
 }
 
-/* What the backend would refuse (docs/protocol.md) is left out. */
+/* Leaves out what the backend would refuse (docs/protocol.md). */
 static int read_metadata(sd_bus_message *m, json_object **field)
 {
         _cleanup_json_ json_object *o = json_object_new_object();

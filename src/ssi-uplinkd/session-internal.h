@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* session.c is the life of a connection; session-messages.c, below it, is what is said on it. */
+/* session.c manages the connection; session-messages.c, below it, handles the messages on it. */
 
 #include "backoff.h"
 #include "shared/journal/follow.h"
 #include "outbox.h"
 #include "session.h"
 
-/* Items that wait before reading pauses, and where it goes on. */
+/* The number of waiting items at which reading pauses, and the number at which it continues. */
 #define WAITING_HIGH 1000U
 #define WAITING_LOW  500U
 
 typedef enum SessionState {
         SESSION_STOPPED,
-        SESSION_WAITING, /* for the next attempt */
+        SESSION_WAITING, /* until the next attempt */
         SESSION_CONNECTING,
         SESSION_AUTHENTICATING,
         SESSION_STREAMING,
@@ -34,20 +34,20 @@ struct Session {
         Outbox *outbox;
         Backoff backoff;
         sd_event_source *retry, *heartbeat, *listen;
-        uint64_t since; /* monotonic usec */
+        uint64_t since; /* monotonic, usec */
         bool auth_due, inventory_due, ping_due, paused, was_connected;
-        bool restarts;        /* the backend said so */
-        bool gap_told;        /* the backend has the gap that this session may find in its history */
-        bool going_down;      /* the host is */
-        bool going_down_due;  /* the backend is to be told so, or that it was called off */
-        bool going_down_sent; /* it is on its way */
-        char error[256];      /* what the backend said before it closed */
+        bool restarts;        /* the backend announced a restart */
+        bool gap_told;        /* the backend already knows of the gap in the history that this session may find */
+        bool going_down;      /* the host is going down */
+        bool going_down_due;  /* this, or its cancellation, must be reported to the backend */
+        bool going_down_sent; /* the report is on its way */
+        char error[256];      /* the backend's message before it closed */
         SessionStats stats;
 };
 
-/* session-messages.c. After a negative errno the connection is of no more use. */
+/* session-messages.c. After a negative errno, the connection is unusable. */
 int session_receive(Session *s, const char *text, size_t length);
-/* Sends one frame, when there is room for one. */
+/* Sends one frame if there is room. */
 int session_send(Session *s);
-/* A message without a payload, in its place among the items. */
+/* Adds a message without a payload, in its place among the items. */
 int session_push_mark(Session *s, const char *type);

@@ -5,12 +5,12 @@
 #include "shared/status-line.h"
 #include "shared/time-util.h"
 
-/* How far back to begin for a backend that has nothing from this agent. */
+/* How much history to send to a backend that has nothing from this agent. */
 #define FIRST_HISTORY_USEC (7 * 24 * 3600 * USEC_PER_SEC)
 
 /* --- from the backend --- */
 
-/* Between these the backend gets what it missed. */
+/* The backend receives missed items between two of these marks. */
 int session_push_mark(Session *s, const char *type)
 {
         _cleanup_free_ char *json = NULL;

@@ -10,23 +10,23 @@
 
 #define CONNECT_PATH "/api/v1/agent/connect"
 
-/* After 30 s of silence the backend pings, unless it has something to say anyway. If we hear neither, we ping; if that is not
- * answered either, the connection is dead. */
+/* The backend sends a ping after 30 s without another message. If nothing arrives, we send a ping; if there is no
+ * answer either, the connection is dead. */
 #define AUTH_TIMEOUT_USEC (20 * USEC_PER_SEC)
 #define PING_AFTER_USEC   (35 * USEC_PER_SEC)
 #define DEAD_AFTER_USEC   (44 * USEC_PER_SEC)
 
-/* A connection that lasted so long resets the backoff. */
+/* The backoff is reset after a connection that lasted at least this long. */
 #define STABLE_USEC (10 * USEC_PER_SEC)
 
 #define CLOSE_UNAUTHORIZED 4401U
 
-/* The backend restarts, or goes while another instance stays: there is one to come back to at once, only not all in the
- * same moment. */
+/* The backend restarts, or one of several instances stops. Reconnect at once, with random delays so that not all
+ * agents do so together. */
 #define CLOSE_GOING_AWAY   1001U
 #define RESTART_DELAY_USEC (500 * USEC_PER_MSEC)
 
-/* --- ending and beginning again --- */
+/* --- disconnecting and reconnecting --- */
 
 static void disconnect(Session *s)
 {
@@ -74,7 +74,7 @@ static int wait_and_retry(Session *s)
         return 0;
 }
 
-/* The connection, or the attempt at one, is over. */
+/* The connection, or an attempt to connect, has ended. */
 static void lose(Session *s, const char *reason, bool final)
 {
         bool was_connected = s->state == SESSION_STREAMING;
@@ -106,7 +106,8 @@ static int on_run(RunEvent *e, void *userdata)
         Session *s = userdata;
         int r;
 
-        /* A run that an administrator or a shutdown stopped alarms nobody; the next event moves the cursor on. */
+        /* A run that was stopped by an administrator or a shutdown is not reported; the next event moves the cursor
+         * on. */
         if (e->stopped)
                 return 0;
         s->ops->reported(e->slug, s->userdata);
@@ -193,7 +194,8 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
         return arm_heartbeat(s, heard + DEAD_AFTER_USEC);
 }
 
-/* Runs after every wake-up: postpones the heartbeat if the backend was heard, so that its timer need not wake us as well. */
+/* Runs after each wake-up: if the backend was heard, postpones the heartbeat, so that its timer does not cause
+ * another wake-up. */
 static int on_turn(sd_event_source *source, void *userdata)
 {
         Session *s = userdata;

@@ -12,7 +12,7 @@ struct Shutdown {
         void *userdata;
         bool active;
         int lock;
-        bool again; /* something has changed since ssid was asked */
+        bool again; /* something changed after ssid was asked */
         BusOwner *agent;
         sd_bus_slot *properties_match, *get_call, *lock_call;
 };
@@ -36,7 +36,7 @@ static int on_lock(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* logind is not started for this. */
+/* Does not start logind. */
 static int take_lock(Shutdown *s)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -61,7 +61,7 @@ void shutdown_release(Shutdown *s)
                 s->lock = safe_close(s->lock);
 }
 
-/* ---- ssid's word ---- */
+/* ---- ssid's answer ---- */
 
 static void set_active(Shutdown *s, bool active)
 {
@@ -119,14 +119,14 @@ static void look(Shutdown *s)
                 log_warning_errno(r, "Cannot ask ssid whether the host is going down");
 }
 
-/* The end of ssid means nothing: at a shutdown it may end first. */
+/* If ssid ends, this means nothing: at a shutdown, it may end first. */
 static void on_agent(const char *owner, void *userdata)
 {
         if (owner)
                 look(userdata);
 }
 
-/* The signal says that it changed; its present value is asked for. */
+/* The signal only tells of a change; ask for the current value. */
 static bool is_of_shutdown(const char *property)
 {
         return streq(property, "ShuttingDown");

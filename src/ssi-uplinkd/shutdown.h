@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Whether the host is about to go down, as logind tells ssid. While it is not, a delay lock of logind is held, so
- * that there is time to tell the backend before the network goes; without logind there is none, and no lock either. */
+/* Whether the host is about to go down, as ssid learns from logind. Until then, holds a delay lock of logind, so
+ * that there is time to tell the backend before the network goes down. Without logind, there is no notice of a
+ * shutdown, and no lock. */
 
 #include <systemd/sd-bus.h>
 
@@ -11,9 +12,9 @@
 typedef struct Shutdown Shutdown;
 
 int shutdown_new(sd_bus *bus, void (*changed)(bool active, void *userdata), void *userdata, Shutdown **ret);
-/* NULL is fine, as for shutdown_release(). */
+/* NULL is allowed, also for shutdown_release(). */
 Shutdown *shutdown_free(Shutdown *s);
 DEFINE_CLEANUP(Shutdown *, shutdown_free);
 
-/* The backend knows: the host may go. */
+/* The backend has been told: the host may go down. */
 void shutdown_release(Shutdown *s);
