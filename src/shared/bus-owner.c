@@ -15,7 +15,7 @@ struct BusOwner {
         sd_bus_slot *match, *call;
 };
 
-/* The BusOwner may be gone afterwards. */
+/* May free the BusOwner. */
 static void set_owner(BusOwner *o, const char *owner)
 {
         bool first = !o->known;
@@ -69,7 +69,7 @@ int bus_owner_new(sd_bus *bus, const char *name, bus_owner_changed_t changed, vo
         o->name = strdup(name);
         if (!o->name)
                 return -ENOMEM;
-        /* A connection is its own owner for as long as it is there. */
+        /* A unique name is its own owner while the connection exists. */
         if (name[0] == ':' && !(o->owner = strdup(name)))
                 return -ENOMEM;
         if (asprintf(&match,
@@ -79,7 +79,7 @@ int bus_owner_new(sd_bus *bus, const char *name, bus_owner_changed_t changed, vo
                 match = NULL;
                 return -ENOMEM;
         }
-        /* In this order, so that no change falls between. */
+        /* In this order, so that no change is missed in between. */
         r = sd_bus_add_match_async(bus, &o->match, match, on_owner_changed, NULL, o);
         if (r < 0)
                 return r;

@@ -39,7 +39,7 @@ int bus_begin(sd_bus_message *m, const char *action, PolkitRegistry *polkit, sd_
         }
         if (r >= 0)
                 r = bus_verify_polkit_async(m, action, polkit, error);
-        /* 0 is that polkit has been asked: the handler is called again. */
+        /* 0: polkit was asked, and the handler is called again. */
         return r < 0 ? r : r == 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the programs share on D-Bus: the names of the interfaces and errors, and short forms of sd-bus calls. */
+/* Shared by the programs on D-Bus: names of interfaces and errors, and short forms of sd-bus calls. */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -40,38 +40,40 @@
 #define AGENT_ERROR_READ_FAILED       "org.ssi.Agent1.Error.ReadFailed"
 #define AGENT_ERROR_VALIDATION_FAILED "org.ssi.Agent1.Error.ValidationFailed"
 
-/* What a caller gave, fit to stand in an error's message: at most 64 bytes of well-formed text on one line. NULL when out
- * of memory. */
+/* Makes a caller's text fit for an error message: at most 64 bytes of well-formed text on one line, in quotes. NULL
+ * if out of memory. */
 char *bus_quote(const char *s);
 
-/* Makes the error ReadFailed of a negative errno, and returns a negative errno (-ENOMEM stays what it is). */
+/* Sets error to ReadFailed for a negative errno, and returns a negative errno (-ENOMEM is returned as it is). */
 int bus_read_failed(const char *what, int r, sd_bus_error *error);
 
-/* How the handler of a privileged method begins: reads its arguments, as sd_bus_message_read(3) does (types: "" for none), and
- * asks polkit. 0: go on. Anything else is what the handler returns at once, with error filled in when it is refused. */
+/* Begins the handler of a privileged method: reads its arguments as sd_bus_message_read(3) does (types: "" for
+ * none), and asks polkit. 0: go on. Otherwise the handler returns the result at once; if the call was refused, error
+ * is set. */
 int bus_begin(sd_bus_message *m, const char *action, PolkitRegistry *polkit, sd_bus_error *error, const char *types,
               ...);
 
-/* What a method's handler returns when something else answers the message, now or later; r < 0 is an error that the handler itself returns. */
+/* The return value of a handler whose message is answered elsewhere, now or later. r < 0: an error, which the
+ * handler itself returns. */
 static inline int bus_answered_elsewhere(int r)
 {
         return r < 0 ? r : 1;
 }
 
-/* The head of the function that gives a property. */
+/* The head of a property's getter. */
 #define BUS_GETTER(name)                                                                            \
         static int name(sd_bus *bus, const char *path, const char *interface, const char *property, \
                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
-/* Reads an a{sv} of options: calls read for each, with the message positioned at the variant. read returns
- * -ENOENT for a name that it does not know, which becomes the named error. */
+/* Reads an a{sv} of options: calls read for each, with the message positioned at the variant. If read returns
+ * -ENOENT (unknown name) or -ENXIO (wrong type), sets the error error_name. */
 int bus_read_options(sd_bus_message *m, int (*read)(sd_bus_message *m, const char *name, void *userdata),
                      void *userdata, const char *error_name, sd_bus_error *error);
 
-/* Opens the system bus of a daemon: attached to the event loop, exiting with it when the bus goes away, with the name
- * requested (queued, so that an upgrade's two instances hand over). */
+/* Opens the system bus for a daemon: attaches it to the event loop, exits when the bus goes away, and requests the
+ * name (queued, so that during an upgrade the old instance can hand over to the new one). */
 int bus_open_daemon(sd_event *event, sd_bus **ret);
 int bus_request_name(sd_bus *bus, const char *name);
 
-/* Whether a PropertiesChanged is of this interface, and gives a value for a property that is wanted. */
+/* Whether a PropertiesChanged is about this interface and contains the value of a wanted property. */
 bool bus_change_names(sd_bus_message *m, const char *interface, bool (*wanted)(const char *property));

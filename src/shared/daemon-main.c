@@ -7,7 +7,7 @@
 #include "shared/daemon-main.h"
 #include "shared/log.h"
 
-/* Started, connected, and read what there was. */
+/* By then, the daemon has started, connected and read the existing data. */
 #define SETTLED_USEC (10 * USEC_PER_SEC)
 
 static int help(const DaemonInfo *d)
@@ -22,7 +22,7 @@ static int help(const DaemonInfo *d)
         return 0;
 }
 
-/* 1: go on; 0: all is done. */
+/* 1: go on; 0: done. */
 static int parse_argv(int argc, char *argv[], const DaemonInfo *d)
 {
         enum {
@@ -57,7 +57,7 @@ static int parse_argv(int argc, char *argv[], const DaemonInfo *d)
         return 1;
 }
 
-/* What starting took and freed lies between what stays. */
+/* Freed memory from the start lies between memory that is still in use. */
 static int on_settled(sd_event_source *s, uint64_t usec, void *userdata)
 {
         (void) malloc_trim(0);

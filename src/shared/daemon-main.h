@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the main() of the agent's daemons has in common: options, signals, the event loop, the log. */
+/* Shared by the main() functions of the agent's daemons: options, signals, the event loop, the log. */
 
 #include <systemd/sd-event.h>
 
 #include "shared/util.h"
 
 typedef struct DaemonInfo {
-        const char *name;     /* of the program */
+        const char *name;     /* the program's name */
         const char *about;    /* a sentence for --help */
         const char *see_also; /* manual pages */
-        bool has_children;    /* blocks SIGCHLD, for sd_event_add_child(3) */
+        bool has_children;    /* block SIGCHLD, for sd_event_add_child(3) */
 
-        /* Makes what runs on the event loop and says READY=1. Logs what fails. */
+        /* Creates what runs on the event loop and sends READY=1. Logs errors. */
         int (*start)(void **ret_manager, sd_event **ret_event);
         void (*stop)(void *manager);
 } DaemonInfo;
 
-/* Returns what main() returns. */
+/* Returns the exit status for main(). */
 int daemon_main(int argc, char *argv[], const DaemonInfo *d);

@@ -9,7 +9,7 @@ static inline void json_tokener_freep(json_tokener **t)
                 json_tokener_free(*t);
 }
 
-/* The readers below give the end of what they read, or NULL. */
+/* The following functions return the end of what they skip, or NULL. */
 
 static const char *skip_word(const char *s, const char *end, const char *word)
 {
@@ -83,9 +83,10 @@ static const char *skip_token(const char *s, const char *end)
         }
 }
 
-/* json-c judges how the tokens are put together, this what is one. Not by json-c's strict mode: that still takes single quotes, NaN,
- * "1.", "01.5", control characters in strings and NUL bytes at the end, and that of json-c 0.18 takes nothing in strings but ASCII.
- * Without it a comma may stand before the end of an array or object. */
+/* This checks the tokens; json-c checks how they are combined. json-c's strict mode does not help: it accepts single
+ * quotes, NaN, "1.", "01.5", control characters in strings and trailing NUL bytes, and in json-c 0.18 it accepts
+ * only ASCII in strings. Without strict mode, json-c accepts a comma before the end of an array or object, so this
+ * refuses it. */
 static bool tokens_are_valid(const char *s, size_t n)
 {
         const char *end = s + n;
@@ -111,7 +112,7 @@ int json_parse(const char *s, size_t n, json_object **ret)
         o = json_tokener_parse_ex(t, s, (int) n);
         end = json_tokener_get_parse_end(t);
 
-        /* A number at the very end is complete only when the tokener is told that nothing follows. */
+        /* A number at the very end is incomplete until the tokener is told that nothing follows. */
         if (!o && json_tokener_get_error(t) == json_tokener_continue)
                 o = json_tokener_parse_ex(t, "", -1);
         if (json_tokener_get_error(t) != json_tokener_success)

@@ -61,7 +61,7 @@ const char *const *log_set_fields(const char *const *new_fields)
         return before;
 }
 
-/* With its fields a line has to go to the journal itself: what standard error carries is text. */
+/* Sends a line with fields directly to the journal, because standard error carries only text. */
 static int log_send(int level, const char *message, const char *error)
 {
         _cleanup_free_ char *text = NULL;

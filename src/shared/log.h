@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Logging to standard error, with sd-daemon(3) level prefixes when that is the journal. Only programs log above
- * LOG_DEBUG; library code returns its errors. Thread-safe. */
+/* Logs to standard error, with sd-daemon(3) level prefixes if it is connected to the journal. Only programs log
+ * above LOG_DEBUG; library code returns its errors. Thread-safe. */
 
 #include <syslog.h>
 
@@ -12,13 +12,13 @@
  * standard error is connected to the journal ($JOURNAL_STREAM). */
 void log_setup(void);
 void log_set_max_level(int level);
-/* -EINVAL for what is neither a name nor a number. */
+/* -EINVAL if s is neither a name nor a number. */
 int log_level_from_string(const char *s);
 
 void log_full(int level, const char *format, ...) _printf_(2, 3);
 
-/* The lines to come from this thread get these fields in the journal: "NAME=value" each, at most 8, NULL at the end;
- * borrowed. NULL for none. Returns what was set before. */
+/* Adds these fields to the thread's following lines in the journal: "NAME=value", at most 8, ending with NULL;
+ * borrowed. NULL for none. Returns the previous fields. */
 const char *const *log_set_fields(const char *const *fields);
 
 /* Appends ": <strerror>" and returns -abs(error), so that `return log_error_errno(r, "…")` reads well. */

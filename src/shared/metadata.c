@@ -8,8 +8,8 @@
 
 typedef struct Key {
         const char *name;
-        size_t max;                /* bytes of a value */
-        int (*check)(Metadata *m); /* adds what is wrong with a value; NULL: any text will do */
+        size_t max;                /* of a value, in bytes */
+        int (*check)(Metadata *m); /* adds problems of the value; NULL: any text is allowed */
         bool required;
         bool passive;
 } Key;
@@ -94,7 +94,7 @@ int metadata_add_problem(Metadata *m, unsigned line, bool warning, const char *f
                 raw = NULL;
                 return -ENOMEM;
         }
-        /* It may quote the script, or what a helper said about it. */
+        /* The text may quote the script, or a helper's message about it. */
         text = utf8_sanitize(raw, (size_t) r, PROBLEM_SIZE_MAX, NULL);
         if (!text)
                 return -ENOMEM;
@@ -139,7 +139,7 @@ static MetadataKey key_from_string(const char *s, size_t n)
         return _METADATA_KEY_MAX;
 }
 
-/* Of UTF-8: C0, DEL and C1, which are U+0080 to U+009F. */
+/* C0, DEL and C1 (U+0080 to U+009F), in UTF-8. */
 static bool has_control_character(const char *s, size_t n)
 {
         for (size_t i = 0; i < n; i++) {
@@ -155,7 +155,7 @@ static int take_value(Metadata *m, unsigned line, const char *key, size_t key_le
 {
         MetadataKey k = key_from_string(key, key_len);
 
-        /* A licence in the header is neither a setting nor a mistake. */
+        /* A license in the header is neither a setting nor a mistake. */
         if (k == _METADATA_KEY_MAX && key_len > 5 && memcmp(key, "SPDX-", 5) == 0)
                 return 0;
         if (k == _METADATA_KEY_MAX)
@@ -177,7 +177,7 @@ static int take_value(Metadata *m, unsigned line, const char *key, size_t key_le
         return m->value[k] ? 0 : -ENOMEM;
 }
 
-/* SSI's own units have these names: a service-script's would override them. */
+/* SSI's own units have these names; a service-script's unit would override them. */
 static bool slug_is_reserved(const char *slug)
 {
         static const char *const reserved[] = { "postgres", "serverd", "uplinkd" };
@@ -249,7 +249,8 @@ size_t metadata_next_word(const char **list, const char **ret)
         return n;
 }
 
-/* systemd.unit(5). A template stands for no unit; a service-script's own would start itself again and again. */
+/* See systemd.unit(5). A template is not a unit, and a service-script that watched its own unit would start itself
+ * again and again. */
 static bool unit_name_is_valid(const char *s)
 {
         static const char *const suffixes[] = { ".service", ".socket", ".device", ".mount", ".automount", ".swap",
@@ -347,7 +348,8 @@ static int check_shebang(Metadata *m, const char *content, size_t n)
         return metadata_add_problem(m, 1, false, "a service-script is Bash and begins with \"#!/bin/bash\"");
 }
 
-/* The header is the first comment block with a key in it; a line that is neither comment nor empty ends the search. */
+/* The header is the first comment block that contains a key. The search ends at a line that is neither a comment nor
+ * empty. */
 static int read_header(Metadata *m, const char *content, size_t n, unsigned *ret_header_line)
 {
         const char *end = content + n, *s = content;

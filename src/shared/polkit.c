@@ -4,11 +4,11 @@
 
 #include "shared/polkit.h"
 
-/* Below the 128 unanswered calls that the bus allows a connection by default. */
+/* Less than the 128 unanswered calls that the bus allows a connection by default. */
 #define QUERIES_MAX          64
 #define QUERIES_PER_USER_MAX 16
 
-/* A person types a password in this time; the caller's own timeout may well be shorter. */
+/* Long enough for a person to type a password; the caller's own timeout may be shorter. */
 #define ANSWER_TIMEOUT_USEC (5 * 60 * USEC_PER_SEC)
 
 typedef struct Query {
@@ -69,8 +69,8 @@ static int on_expire(sd_event_source *s, void *userdata)
         return 0;
 }
 
-/* The second dispatch takes the answer. If it never comes (the object is gone by then), the query must not stay: an
- * idle source, which runs after the message has been dispatched, ends it. */
+/* Dispatches the message a second time; that dispatch takes the answer. If nobody takes it (the object may be gone
+ * by then), an idle source, which runs after the dispatch, frees the query. */
 static int query_redispatch(Query *q)
 {
         sd_bus *bus = sd_bus_message_get_bus(q->request);
@@ -97,7 +97,7 @@ static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         q->slot = sd_bus_slot_unref(q->slot);
         q->answered = true;
 
-        /* No polkit, or no usable answer of it: not authorized. */
+        /* No polkit, or no valid answer: not authorized. */
         if (!e && sd_bus_message_enter_container(reply, 'r', "bba{ss}") >= 0 &&
             sd_bus_message_read(reply, "bb", &authorized, &challenge) >= 0) {
                 q->authorized = authorized;
@@ -189,7 +189,7 @@ int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistr
 
                 if (q->request != m || !q->answered)
                         continue;
-                /* Another action of the same message: an answer given for one does not serve for the other. */
+                /* Another action of the same message: an answer is valid for one action only. */
                 if (!streq(q->action, action))
                         continue;
                 authorized = q->authorized;

@@ -19,7 +19,7 @@ static bool parse_digits(const char *s, size_t n, int *ret)
         return true;
 }
 
-/* The fields of "YYYY-MM-DD?HH:MM:SS"; the caller has checked that there are STAMP_LEN bytes. */
+/* Reads the fields of "YYYY-MM-DD?HH:MM:SS". The caller has checked that there are STAMP_LEN bytes. */
 static bool parse_stamp(const char *s, struct tm *ret)
 {
         int year, mon, day, hour, min, sec;
@@ -29,7 +29,7 @@ static bool parse_stamp(const char *s, struct tm *ret)
             !parse_digits(s + 14, 2, &min) || s[16] != ':' || !parse_digits(s + 17, 2, &sec))
                 return false;
 
-        /* A leap second is what date(1) may print. */
+        /* date(1) may print a leap second. */
         if (year < 1970 || mon < 1 || mon > 12 || day < 1 || day > 31 || hour > 23 || min > 59 || sec > 60)
                 return false;
         *ret = (struct tm){
@@ -44,7 +44,7 @@ static bool parse_stamp(const char *s, struct tm *ret)
         return true;
 }
 
-/* mktime(3) normalises the 31st of February; a date that does not exist is not a timestamp. */
+/* mktime(3) normalizes February 31, but a date that does not exist is not a timestamp. */
 static bool same_day(const struct tm *a, const struct tm *b)
 {
         return a->tm_year == b->tm_year && a->tm_mon == b->tm_mon && a->tm_mday == b->tm_mday;
@@ -62,9 +62,9 @@ static int second_of_day(const struct tm *tm)
         return (tm->tm_hour * 60 + tm->tm_min) * 60 + tm->tm_sec;
 }
 
-/* A stamp is seldom far from the journal's time, and the smallest clock change there is, of half an hour, leaves no other
- * reading nearer within a quarter of one: a conversion or two instead of mktime(3)'s dozen, which was a third of reading a
- * backlog. -1 when it may be far. */
+/* A stamp is seldom far from the journal's time. The smallest clock change is half an hour: if the two differ by
+ * less than 15 minutes, no other reading can be nearer. So one or two conversions are enough; mktime(3) makes a
+ * dozen, which took a third of the time to read a backlog. -1 if they differ by more. */
 static time_t near_reading(const struct tm *stamp, uint64_t received)
 {
         time_t t = (time_t) (received / USEC_PER_SEC);
@@ -87,7 +87,7 @@ static time_t near_reading(const struct tm *stamp, uint64_t received)
         return t;
 }
 
-/* Both readings of an ambiguous local time are tried, and the one nearer to the journal's time is taken. */
+/* Tries both readings of an ambiguous local time and returns the one nearer to the journal's time. */
 static time_t nearest_reading(const struct tm *stamp, uint64_t received)
 {
         time_t best = -1;
@@ -106,7 +106,7 @@ static time_t nearest_reading(const struct tm *stamp, uint64_t received)
         }
         if (best >= 0)
                 return best;
-        /* The hour that a clock change skips: mktime() with -1 gives a usable reading. */
+        /* In the hour that a clock change skips, mktime() with -1 gives a usable reading. */
         tm = *stamp;
         best = mktime(&tm);
         return same_day(&tm, stamp) ? best : -1;
@@ -125,7 +125,7 @@ static int local_to_utc(const struct tm *stamp, uint64_t received, uint64_t *ret
         return 0;
 }
 
-/* Skips "," with spaces around it. */
+/* Skips a comma with spaces around it. */
 static bool skip_comma(const char **p, const char *end)
 {
         const char *s = *p;
@@ -251,7 +251,8 @@ int parse_rfc3339(const char *s, uint64_t *ret_usec)
         } else if ((*p != 'Z' && *p != 'z') || p[1] != '\0')
                 return -EINVAL;
 
-        /* A leap second is the first of the next minute here, and of the next day, but the day must exist. */
+        /* A leap second counts as the first second of the next minute, possibly of the next day, but the day itself
+         * must exist. */
         struct tm day = { .tm_year = tm.tm_year, .tm_mon = tm.tm_mon, .tm_mday = tm.tm_mday };
         timegm(&day);
         if (!same_day(&day, &tm))

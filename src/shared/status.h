@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The four statuses of the blueprint, in order of severity. An execution error is not one of them. */
+/* The four statuses in order of severity. An execution error is not one of them. */
 
 typedef enum Status {
         STATUS_OK,
@@ -12,8 +12,8 @@ typedef enum Status {
         _STATUS_INVALID = -1,
 } Status;
 
-/* "OK", "UPDATE", "WARNING", "FAILURE"; NULL for a value out of range. Static strings. */
+/* "OK", "UPDATE", "WARNING", "FAILURE"; NULL if out of range. Static strings. */
 const char *status_to_string(Status s);
 
-/* Exact, upper case. _STATUS_INVALID for anything else. */
+/* Exact, in upper case. Returns _STATUS_INVALID for anything else. */
 Status status_from_string(const char *s);

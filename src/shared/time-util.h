@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Time as everywhere in SSI: microseconds, in a uint64_t. */
+/* SSI stores times as microseconds in a uint64_t. */
 
 #include <stdint.h>
 #include <time.h>
 
-/* What the clock says; see clock_gettime(2). */
+/* The clock's time; see clock_gettime(2). */
 static inline uint64_t now_usec(clockid_t clock)
 {
         struct timespec ts;

@@ -17,7 +17,7 @@ int free_and_strdup(char **p, const char *s)
         return 1;
 }
 
-/* The length of the well-formed character at s, 0 when there is none. */
+/* The length of the well-formed character at s, 0 if there is none. */
 static size_t utf8_char_length(const unsigned char *s, size_t n)
 {
         unsigned char lo = 0x80, hi = 0xbf;
@@ -38,7 +38,7 @@ static size_t utf8_char_length(const unsigned char *s, size_t n)
         if (n < len)
                 return 0;
 
-        /* The second byte excludes overlong forms, surrogates and what lies past U+10FFFF (RFC 3629, 4). */
+        /* The second byte excludes overlong forms, surrogates and characters beyond U+10FFFF (RFC 3629, section 4). */
         if (s[0] == 0xe0)
                 lo = 0xa0;
         else if (s[0] == 0xed)
@@ -61,7 +61,7 @@ bool utf8_is_valid(const char *s, size_t n)
                 uint64_t word;
                 size_t len;
 
-                /* Most text is ASCII, which goes by words. */
+                /* Most text is ASCII: check it word by word. */
                 if (n - i >= sizeof(word)) {
                         memcpy(&word, s + i, sizeof(word));
                         if (!(word & UINT64_C(0x8080808080808080))) {
@@ -77,7 +77,7 @@ bool utf8_is_valid(const char *s, size_t n)
         return true;
 }
 
-/* The length of an escape sequence at s (ECMA-48: CSI, OSC and two-byte ones), 0 when there is none. */
+/* The length of the escape sequence at s (ECMA-48: CSI, OSC and two-byte sequences), 0 if there is none. */
 static size_t ansi_sequence_length(const char *s, size_t n)
 {
         size_t i = 2;
@@ -106,7 +106,7 @@ char *utf8_sanitize(const char *s, size_t n, size_t max, bool *ret_cut)
         size_t o = 0;
         char *out;
 
-        /* A broken byte grows to three; nothing grows past max. */
+        /* An invalid byte becomes three bytes; the result never exceeds max. */
         out = malloc(MIN(n * 3, max) + 1);
         if (!out)
                 return NULL;

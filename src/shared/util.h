@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Ownership in the systemd way: a variable says with _cleanup_ how it is freed, TAKE_PTR() hands it on.
- * Functions return 0 or more on success and a negative errno on failure, and leave ret_… untouched then. */
+/* Ownership as in systemd: _cleanup_ says how a variable is freed, and TAKE_PTR() passes it on. Functions return 0
+ * or more on success and a negative errno on failure, and then leave ret_… untouched. */
 
 #include <errno.h>
 #include <stdbool.h>
@@ -63,7 +63,7 @@ DEFINE_CLEANUP(FILE *, fclose);
         })
 
 #define STRINGIFY_(x) #x
-#define STRINGIFY(x)  STRINGIFY_(x) /* of what x is defined as */
+#define STRINGIFY(x)  STRINGIFY_(x) /* expands x first */
 #define ELEMENTSOF(x) (sizeof(x) / sizeof((x)[0]))
 #define MIN(a, b)     ((a) < (b) ? (a) : (b))
 #define MAX(a, b)     ((a) > (b) ? (a) : (b))
@@ -74,11 +74,11 @@ DEFINE_CLEANUP(FILE *, fclose);
 
 static inline bool streq(const char *a, const char *b)
 {
-        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a caller's out parameter, set when its function succeeds */
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): an out parameter that was set on success */
         return strcmp(a, b) == 0;
 }
 
-/* NULL equals NULL only. */
+/* NULL equals only NULL. */
 static inline bool streq_ptr(const char *a, const char *b)
 {
         return a == b || (a && b && streq(a, b));
@@ -94,12 +94,12 @@ static inline const char *strempty(const char *s)
         return s ?: "";
 }
 
-/* Returns what follows the prefix, or NULL. */
+/* Returns the text after the prefix, or NULL. */
 static inline const char *startswith(const char *s, const char *prefix)
 {
         size_t n = strlen(prefix);
 
-        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a caller's out parameter, set when its function succeeds */
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): an out parameter that was set on success */
         return strncmp(s, prefix, n) == 0 ? s + n : NULL;
 }
 
@@ -110,10 +110,10 @@ static inline const char *endswith(const char *s, const char *suffix)
         return n >= m && streq(s + n - m, suffix) ? s + n - m : NULL;
 }
 
-/* Replaces *p by a copy of s (NULL clears it). Returns 1 when it changed, 0 when it was equal, -ENOMEM. */
+/* Replaces *p with a copy of s (NULL clears it). Returns 1 if it changed, 0 if it was equal, -ENOMEM. */
 int free_and_strdup(char **p, const char *s);
 
-/* A NUL-terminated copy of exactly n bytes, which need not be followed by anything (strndup(3) may look further). */
+/* A NUL-terminated copy of exactly n bytes. Unlike strndup(3), never reads further. */
 static inline char *memdup_string(const char *s, size_t n)
 {
         char *copy = malloc(n + 1);
@@ -128,7 +128,7 @@ static inline char *memdup_string(const char *s, size_t n)
 /* Whether the n bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF). */
 bool utf8_is_valid(const char *s, size_t n);
 
-/* A copy of the n bytes as well-formed UTF-8 without control characters: each byte that does not belong becomes
- * U+FFFD, ANSI escape sequences are dropped, tabs become a space. Cut at a character's border so that the result
- * has at most max bytes; *ret_cut (may be NULL) says whether it was. NULL when out of memory. */
+/* A copy of the n bytes as well-formed UTF-8 without control characters: each invalid byte becomes U+FFFD, ANSI
+ * escape sequences are dropped, and tabs become spaces. Cut between characters to at most max bytes; *ret_cut (may
+ * be NULL) says whether it was cut. NULL if out of memory. */
 char *utf8_sanitize(const char *s, size_t n, size_t max, bool *ret_cut);

@@ -30,8 +30,8 @@ static int add_match_id(sd_journal *j, const char *field, sd_id128_t id)
         return add_match(j, field, sd_id128_to_string(id, s));
 }
 
-/* What the manager says of units. Others may send entries with these ids as well, as many as journald lets them: by _PID=, which journald
- * stamps, those are not even looked at. */
+/* Matches the manager's entries about units. Others may also send entries with these IDs, as many as journald
+ * accepts. _PID=, which journald sets, keeps those from being read at all. */
 static int match_manager(sd_journal *j)
 {
         int r = add_match(j, "_PID", "1");
@@ -42,7 +42,7 @@ static int match_manager(sd_journal *j)
         return r;
 }
 
-/* Or what services print: the id stands in LogExtraFields=, and on standard output nobody can claim it. */
+/* Adds a match for the output of services. LogExtraFields= sets this ID, and nobody can forge it on standard output. */
 static int match_or_lines(sd_journal *j)
 {
         int r = sd_journal_add_disjunction(j);
@@ -52,7 +52,7 @@ static int match_or_lines(sd_journal *j)
         return r < 0 ? r : add_match(j, "_TRANSPORT", "stdout");
 }
 
-/* The boot of the last entry that the journal's matches find. -ENODATA when there is none. */
+/* Finds the boot of the last matching entry. -ENODATA if there is none. */
 static int last_boot(sd_journal *j, sd_id128_t *ret)
 {
         sd_id128_t boot;
@@ -80,11 +80,12 @@ int journal_boot_id(sd_id128_t *ret)
         r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
         if (r < 0)
                 return r;
-        /* The manager has said in this boot that it starts us. */
+        /* In this boot, the manager logged that it started us. */
         if (sd_id128_get_invocation(&invocation) >= 0 && add_match(j, "_PID", "1") >= 0 &&
             add_match_id(j, "INVOCATION_ID", invocation) >= 0 && last_boot(j, ret) >= 0)
                 return 0;
-        /* Not started by it, or the entry is gone. After a clock that went back, the last entry can be of another boot. */
+        /* The manager did not start us, or the entry is gone. If the clock was set back, the last entry may be from
+         * another boot. */
         sd_journal_flush_matches(j);
         return last_boot(j, ret);
 }
@@ -135,9 +136,9 @@ int journal_match_invocation(sd_journal *j, sd_id128_t id)
         return r;
 }
 
-/* What is read of an entry. The values of a field lie in the journal's order of objects, not in the sender's, so that where there
- * are several no one is "the" value: systemd adds what a unit's LogExtraFields= names to the manager's own entries of that unit, too.
- * journald alone writes the fields that begin with "_", once each. */
+/* The fields to read. If a field has several values, their order is that of the journal's objects, not the sender's,
+ * so none can be preferred: systemd also adds a unit's LogExtraFields= to its own entries about that unit. Only
+ * journald writes the fields that begin with "_", each once. */
 typedef enum Field {
         FIELD_TRANSPORT,
         FIELD_PID,
@@ -173,13 +174,13 @@ static const char *const field_table[N_FIELDS] = {
         [FIELD_MESSAGE] = "MESSAGE",
 };
 
-/* Longer than any unit's name. */
+/* Exceeds the length of any unit name. */
 #define VALUE_MAX 260
 
 typedef struct Fields {
-        char value[N_FIELDS][VALUE_MAX]; /* of FIELD_MESSAGE_ID and FIELD_MESSAGE: not kept */
-        unsigned n[N_FIELDS];            /* values found; one that is too long, or has a NUL inside, counts twice */
-        unsigned types;                  /* a bit for each RunEntryType that a MESSAGE_ID names */
+        char value[N_FIELDS][VALUE_MAX]; /* not kept for FIELD_MESSAGE_ID and FIELD_MESSAGE */
+        unsigned n[N_FIELDS];            /* number of values; one that is too long or contains a NUL counts twice */
+        unsigned types;                  /* a bit for each RunEntryType named by a MESSAGE_ID */
 } Fields;
 
 static Field field_find(const char *data, size_t name_length)
@@ -229,7 +230,7 @@ static void fields_add(Fields *f, const char *data, size_t size)
                 memcpy(f->value[i], s, n + 1);
 }
 
-/* In one pass: to ask for each by its name would pass through the entry as often. */
+/* Reads all fields in one pass: each lookup by name would cost a pass of its own. */
 static int fields_read(sd_journal *j, Fields *f)
 {
         const void *data;
@@ -244,7 +245,7 @@ static int fields_read(sd_journal *j, Fields *f)
         return r;
 }
 
-/* The value of a field that has just one, or NULL. */
+/* The value of a field with exactly one value, or NULL. */
 static const char *field(const Fields *f, Field i)
 {
         return f->n[i] == 1 ? f->value[i] : NULL;
@@ -267,14 +268,14 @@ static int field_number(const Fields *f, Field i, uint64_t *ret)
                 return -ENOENT;
         errno = 0;
         v = strtoull(s, &end, 10);
-        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): only FIELD_MESSAGE_ID is counted and not kept */
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): only FIELD_MESSAGE_ID is not kept */
         if (errno > 0 || end == s || *end != '\0' || s[0] == '-')
                 return -EINVAL;
         *ret = v;
         return 0;
 }
 
-/* By its trusted sender first, then by what it says. */
+/* Checks the trusted sender first, then the message ID. */
 static int read_type(const Fields *f, RunEntryType *ret)
 {
         const unsigned line = 1U << RUN_ENTRY_LINE;
@@ -296,7 +297,7 @@ static int read_type(const Fields *f, RunEntryType *ret)
         return -ENOENT;
 }
 
-/* wanted: NULL for any service's. */
+/* wanted: NULL for any service. */
 static int read_slug(const char *unit, const char *wanted, char slug[static SLUG_MAX + 1])
 {
         if (!unit)
@@ -404,7 +405,7 @@ int journal_entry_read_unit(sd_journal *j, const char *unit, JournalEntry *ret)
         r = read_fields(j, unit, &e);
         if (r < 0) {
                 free(e.cursor);
-                /* Whatever else is wrong is wrong with this entry only. */
+                /* Any other error concerns only this entry. */
                 return r == -ENOMEM ? r : 0;
         }
         journal_entry_move(&e, ret);

@@ -4,14 +4,14 @@
 #include "shared/journal/follow-internal.h"
 #include "shared/time-util.h"
 
-/* How far before the cursor a reader begins, so that the tracker knows what was under way there. */
+/* How far before the cursor a reader begins, so that the tracker knows the runs that were under way there. */
 #define WARM_UP_USEC        (10 * USEC_PER_SEC)
 #define WARM_UP_ENTRIES_MAX 50000U
 
-/* What a cursor says about the time of its entry. */
+/* What a cursor tells about the time of its entry. */
 typedef struct Moment {
         sd_id128_t boot_id;
-        uint64_t monotonic, realtime; /* 0 when not told */
+        uint64_t monotonic, realtime; /* 0 if not given */
 } Moment;
 
 static uint64_t cursor_number(const char *cursor, const char *field)
@@ -21,7 +21,7 @@ static uint64_t cursor_number(const char *cursor, const char *field)
         return p ? strtoull(p + strlen(field), NULL, 16) : 0;
 }
 
-/* A damaged entry is of no boot. */
+/* A damaged entry belongs to no boot. */
 static int get_monotonic(sd_journal *j, uint64_t *ret, sd_id128_t *ret_boot)
 {
         int r;
@@ -51,7 +51,7 @@ static Moment cursor_moment(const char *cursor)
         return m;
 }
 
-/* The journal stands at the entry of the cursor: goes back so that this is entry number muted_left from there. */
+/* The journal is at the cursor's entry. Goes back until that entry is number muted_left from the new position. */
 static int begin_before(JournalFollow *f)
 {
         uint64_t at, t = 0;
@@ -79,13 +79,13 @@ static int begin_before(JournalFollow *f)
                 if (!sd_id128_equal(boot, b) || t + WARM_UP_USEC < at)
                         break;
         }
-        /* It stands before the first entry that is wanted, or at it when the limit was met. */
+        /* The position is before the first wanted entry, or at it if the limit was reached. */
         run_tracker_begin_midway(f->tracker, b, t);
         f->muted_left = n < WARM_UP_ENTRIES_MAX ? n : n - 1;
         return 0;
 }
 
-/* 1 when the journal stands at its newest entry, 0 when it has none. */
+/* Returns 1 if the journal is at its newest entry, 0 if it has none. */
 static int seek_newest(sd_journal *j)
 {
         int r;
@@ -94,7 +94,7 @@ static int seek_newest(sd_journal *j)
         return r < 0 ? r : sd_journal_previous(j);
 }
 
-/* Whether the entry that the journal stands at came after the moment. */
+/* Whether the journal's current entry came after the moment. */
 static int came_after(sd_journal *j, const Moment *m, sd_id128_t newest_boot)
 {
         uint64_t monotonic, realtime;
@@ -104,16 +104,16 @@ static int came_after(sd_journal *j, const Moment *m, sd_id128_t newest_boot)
         r = get_monotonic(j, &monotonic, &boot);
         if (r >= 0)
                 r = sd_journal_get_realtime_usec(j, &realtime);
-        /* A damaged entry tells nothing: those before it do. */
+        /* A damaged entry tells nothing; earlier entries will. */
         if (r < 0)
                 return r == -EBADMSG ? 1 : r;
         if (sd_id128_equal(boot, m->boot_id))
                 return monotonic > m->monotonic;
-        /* Between other boots there is only the clock, which can have been set. */
+        /* Between two other boots, only the clock can be compared, and it may have been set. */
         return sd_id128_equal(boot, newest_boot) || realtime > m->realtime;
 }
 
-/* From the entry that the journal stands at, back to before the first that came after the moment. */
+/* Goes back from the current entry to before the first one that came after the moment. */
 static int go_back(sd_journal *j, const Moment *m, sd_id128_t newest_boot, uint64_t *to)
 {
         int r;
@@ -128,17 +128,17 @@ static int go_back(sd_journal *j, const Moment *m, sd_id128_t newest_boot, uint6
         return r < 0 ? r : sd_journal_seek_head(j);
 }
 
-/* Before the first entry that came after the one that the cursor names, which is not there. Looking for it by its number may lead
- * far behind that: after a power cut journald (not of systemd 252) numbers on from the last entry that had reached the disk, so
- * that the numbers of what was lost come again. As many as were lost are gone back. *to becomes the time of that first entry, if
- * there is one. */
+/* Seeks to before the first entry that came after the cursor's entry, which no longer exists. A search by its number
+ * may end far too late: after a power cut, journald (but not that of systemd 252) continues numbering from the last
+ * entry on disk, so it reuses the numbers of lost entries. So goes back from there, over as many entries as were
+ * lost. Sets *to to the time of that first entry, if there is one. */
 static int seek_after_lost(JournalFollow *f, const char *cursor, const Moment *m, uint64_t *to)
 {
         sd_id128_t newest_boot;
         uint64_t usec;
         int r;
 
-        /* Every entry shows what happened when, not only the wanted ones. */
+        /* Compare with every entry, not only with the matching ones. */
         sd_journal_flush_matches(f->journal);
         r = seek_newest(f->journal);
         if (r > 0) {

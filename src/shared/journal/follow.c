@@ -5,22 +5,22 @@
 #include "shared/journal/follow-internal.h"
 #include "shared/time-util.h"
 
-/* Entries read before the event loop gets its turn. */
+/* How many entries are read before the event loop gets its turn. */
 #define ENTRIES_PER_TURN 256
 
-/* sd-journal keeps what it has read mapped, a third of a gigabyte for a million entries, until it is closed. To open it and find
- * the place again takes a tenth of a second where there are 200 files. */
+/* Until it is closed, sd-journal keeps everything it has read mapped: a third of a gigabyte for a million entries.
+ * With 200 files, opening it again and finding the place takes a tenth of a second. */
 #define ENTRIES_PER_OPENING 100000U
 
-/* An entry may become visible this much later than its stamp says. */
+/* An entry may become visible this much later than its timestamp. */
 #define SLACK_USEC (200 * USEC_PER_MSEC)
 
-/* A status line is shorter; what is longer need not be unpacked. */
+/* Status lines are shorter, so longer data need not be decompressed. */
 #define DATA_THRESHOLD (8 * 1024)
 
 #define LOOKUP_LIFE_USEC USEC_PER_SEC
 
-/* Looks for what is expected after 2, 6, 14, … 254 ms. */
+/* Looks for an expected entry after 2, 6, 14, … 254 ms. */
 #define EXPECT_FIRST_USEC (2 * USEC_PER_MSEC)
 #define EXPECT_LAST_USEC  (128 * USEC_PER_MSEC)
 
@@ -49,13 +49,13 @@ static int open_lookup(JournalFollow *f)
         return open_journal(&f->lookup);
 }
 
-/* What a run that was under way when the reader began has said so far. */
+/* Finds what a run printed so far that was under way when the reader began. */
 static int on_lookup(RunTracker *t, const RunEntry *end, void *userdata)
 {
         JournalFollow *f = userdata;
         int r;
 
-        /* A unit of its own is followed from its beginning. */
+        /* With set_unit(), the unit is followed from its start. */
         if (f->unit)
                 return 0;
         r = open_lookup(f);
@@ -84,7 +84,7 @@ static int on_lookup(RunTracker *t, const RunEntry *end, void *userdata)
         return r;
 }
 
-/* Gives out what is concluded. 1 when everything was, 0 when a callback paused or stopped it. */
+/* Reports concluded runs. Returns 1 when none is left, 0 if a callback paused or stopped the reader. */
 static int give_out(JournalFollow *f)
 {
         int r;
@@ -104,7 +104,7 @@ static int give_out(JournalFollow *f)
         return 0;
 }
 
-/* Entries of a service come together. */
+/* Caches the last answer, because a service's entries come together. */
 static bool is_installed(JournalFollow *f, const char *slug)
 {
         if (!streq(f->asked_slug, slug)) {
@@ -120,7 +120,7 @@ static int read_one(JournalFollow *f)
         int r;
 
         r = journal_entry_read_unit(f->journal, f->unit, &e);
-        /* What has only just been written is from the current boot. */
+        /* A new entry is from the current boot. */
         if (r > 0 && f->caught_up)
                 f->boot_id = e.entry.boot_id;
         if (r > 0 && (f->unit || is_installed(f, e.slug))) {
@@ -136,7 +136,7 @@ static int read_one(JournalFollow *f)
         return 0;
 }
 
-/* At the journal's end only the clock shows that nothing more will come for a held run. */
+/* At the journal's end, only the clock shows that a held run will get no more entries. */
 static int at_tail(JournalFollow *f)
 {
         uint64_t due, now = now_usec(CLOCK_MONOTONIC);
@@ -186,7 +186,7 @@ static int work(JournalFollow *f)
         }
         f->asked_slug[0] = '\0';
         for (unsigned i = 0; f->journal && !f->paused; i++) {
-                /* Nothing is given out before the cursor is reached. */
+                /* Report nothing before the cursor is reached. */
                 if (f->muted_left == 0) {
                         r = give_out(f);
                         if (r <= 0)
@@ -196,7 +196,7 @@ static int work(JournalFollow *f)
                         return sd_event_source_set_enabled(f->work, SD_EVENT_ONESHOT);
                 r = sd_journal_next(f->journal);
                 if (r == 0 && f->muted_left > 0) {
-                        /* The journal has shrunk in the meantime. */
+                        /* The journal has become shorter. */
                         f->muted_left = 0;
                         run_tracker_mute_until_here(f->tracker);
                 }
@@ -335,7 +335,7 @@ static int attach(JournalFollow *f)
         r = journal_follow_add_matches(f);
         if (r < 0)
                 return r;
-        /* Watch before looking, so that nothing falls between the two. */
+        /* Begin to watch before reading, so that no entry is missed in between. */
         fd = sd_journal_get_fd(f->journal);
         if (fd < 0)
                 return fd;
@@ -354,7 +354,7 @@ static void detach(JournalFollow *f)
         f->journal = NULL;
 }
 
-/* Returns to the entry where it was. -ESTALE when that entry is gone. */
+/* Opens the journal again and returns to the current entry. -ESTALE if it is gone. */
 static int reopen(JournalFollow *f)
 {
         _cleanup_free_ char *cursor = NULL;

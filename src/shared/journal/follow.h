@@ -10,45 +10,46 @@
 
 typedef struct JournalFollow JournalFollow;
 
-/* Called from the event loop, never from within a journal_follow_ function. A callback may call _pause() and _stop(),
- * but must not free the object. */
+/* Called from the event loop, never from within a journal_follow_ function. A callback may call
+ * journal_follow_pause() and journal_follow_stop(), but must not free the object. */
 typedef struct JournalFollowOps {
-        /* Whether entries of this service count. Called for nearly every entry: keep it cheap. */
+        /* Whether to use entries of this service. Called for nearly every entry: keep it cheap. */
         bool (*is_installed)(const char *slug, void *userdata);
 
-        /* A concluded run. e is borrowed; its strings may be taken with TAKE_PTR(). Negative errno: as failed(). */
+        /* A concluded run. e is borrowed, but its strings may be taken with TAKE_PTR(). A negative errno stops
+         * reading: see failed(). */
         int (*event)(RunEvent *e, void *userdata);
 
-        /* The cursor to begin after is no longer in the journal. from is 0 when unknown. Optional. */
+        /* The journal no longer contains the cursor to begin after. from: 0 if unknown. Optional. */
         void (*gap)(const char *cursor, uint64_t from, uint64_t to, void *userdata);
 
-        /* Each entry that the runs are made of, before it is used. Optional. */
+        /* Each entry that runs consist of, before it is processed. Optional. */
         void (*entry)(const RunEntry *e, void *userdata);
 
-        /* Everything that the journal held has been read and given out. Called once per start. Optional. */
+        /* Everything in the journal so far has been read and reported. Called once per start. Optional. */
         void (*caught_up)(void *userdata);
 
-        /* Reading failed and has stopped. Start it again, or give up. */
+        /* Reading failed and has stopped. Start again, or give up. */
         void (*failed)(int error, void *userdata);
 } JournalFollowOps;
 
-/* Opens the journal of this machine. Reading begins with _start(). ops must live as long as the object. */
+/* Opens this machine's journal. Reading begins with journal_follow_start(). ops must live as long as the object. */
 int journal_follow_new(sd_event *event, const JournalFollowOps *ops, void *userdata, JournalFollow **ret);
 JournalFollow *journal_follow_free(JournalFollow *f);
 DEFINE_CLEANUP(JournalFollow *, journal_follow_free);
 
-/* Before a start: follows this unit instead of the services, whatever is_installed() says (NULL then). Its events have
+/* Before a start: follows only this unit, and no services. is_installed() is not called and may be NULL. Events have
  * no slug. -ENOMEM. */
 int journal_follow_set_unit(JournalFollow *f, const char *unit);
 
-/* Begins (again): gives what follows the cursor; without one, what is younger than since (usec since the epoch, 0 for
- * all there is, USEC_INFINITY for only what comes from now on). -EINVAL when the cursor is not valid. */
+/* Starts or restarts reading after the cursor; without a cursor, with entries later than since (usec since the
+ * epoch; 0: everything; USEC_INFINITY: only new entries). -EINVAL if the cursor is invalid. */
 int journal_follow_start(JournalFollow *f, const char *after_cursor, uint64_t since);
 void journal_follow_stop(JournalFollow *f);
 
-/* While paused, no event is given out and nothing is read. */
+/* While paused, reads nothing and reports no events. */
 int journal_follow_pause(JournalFollow *f, bool pause);
 
-/* A run has just ended: its entries are in the journal, or will be in a moment. journald tells readers of new entries only
- * 250 ms after they came, so this looks now and a few more times until then, or until an event was given out. */
+/* A run has just ended: its entries are in the journal, or will be in a moment. journald notifies readers of new
+ * entries only after 250 ms, so this looks now and a few more times until then, or until an event has been reported. */
 int journal_follow_expect(JournalFollow *f);

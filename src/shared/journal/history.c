@@ -7,13 +7,13 @@
 #include "shared/journal/runs.h"
 #include "shared/time-util.h"
 
-/* An entry may become visible this much later than its stamp says. */
+/* An entry may become visible this much later than its timestamp. */
 #define SLACK_USEC (200 * USEC_PER_MSEC)
 
-/* A status line is shorter; what is longer need not be unpacked. */
+/* Status lines are shorter, so longer data need not be decompressed. */
 #define DATA_THRESHOLD (8 * 1024)
 
-/* Where the last result is sought: among so few runs first, then among so many times as many, up to so many. */
+/* The last result is searched for first in the last RUNS_FEW runs, then in RUNS_STEP times as many, up to RUNS_MAX. */
 #define RUNS_FEW  4U
 #define RUNS_STEP 8U
 #define RUNS_MAX  256U
@@ -22,7 +22,7 @@ struct JournalHistory {
         sd_journal *journal;
 };
 
-/* Takes what it wants of e. */
+/* May take members of e. */
 typedef int (*run_found_t)(RunEvent *e, void *userdata);
 
 int journal_history_new(JournalHistory **ret)
@@ -52,7 +52,7 @@ JournalHistory *journal_history_free(JournalHistory *h)
         return NULL;
 }
 
-/* Nothing more comes for what is held past its grace. */
+/* Concludes runs whose grace is over: nothing more can follow. */
 static int conclude(RunTracker *t)
 {
         uint64_t now, due;
@@ -68,7 +68,7 @@ static int conclude(RunTracker *t)
         return run_tracker_advance(t, boot, MAX(now, SLACK_USEC) - SLACK_USEC);
 }
 
-/* Gives out the runs, oldest first. all: there is nothing before what the tracker was fed. */
+/* Reports the runs, oldest first. all: no earlier entries exist than those fed to the tracker. */
 static int give_out(RunTracker *t, bool all, run_found_t found, void *userdata)
 {
         int r;
@@ -80,14 +80,14 @@ static int give_out(RunTracker *t, bool all, run_found_t found, void *userdata)
                 r = run_tracker_next(t, &e);
                 if (r <= 0)
                         return r;
-                /* Of a run that began before what was read, the line may lie there too. */
+                /* If a run began before the entries that were read, its line may be missing, too. */
                 if (all || e.started > 0)
                         r = found(&e, userdata);
         }
         return r;
 }
 
-/* Finds the last runs of a service. 1 when there are no others. */
+/* Finds a service's last runs. Returns 1 if there are no others. */
 static int find_runs(JournalHistory *h, const char *slug, unsigned n, run_found_t found, void *userdata)
 {
         _cleanup_(run_tracker_freep) RunTracker *t = NULL;
@@ -103,7 +103,7 @@ static int find_runs(JournalHistory *h, const char *slug, unsigned n, run_found_
         return r < 0 ? r : all;
 }
 
-/* ---- The last run ---- */
+/* ---- The last run of one service ---- */
 
 typedef struct Last {
         RunEvent last, result;
@@ -143,9 +143,9 @@ int journal_history_last(JournalHistory *h, const char *slug, RunEvent *ret_last
         return l.last.slug ? 1 : 0;
 }
 
-/* ---- The last run of each ---- */
+/* ---- The last run of each service ---- */
 
-/* 1 when there is nothing before where it stands then. */
+/* Returns 1 if no earlier entries exist. */
 static int go_back(JournalHistory *h, unsigned limit)
 {
         int r;
@@ -186,7 +186,7 @@ typedef struct ServiceLast {
 
 struct LastRuns {
         ServiceLast *services;
-        bool all; /* there is nothing before what was read */
+        bool all; /* no earlier entries exist than those read */
 };
 
 static int found_any(RunEvent *e, void *userdata)
@@ -277,7 +277,7 @@ static int found_run(RunEvent *e, void *userdata)
         Runs *runs = userdata;
         RunEvent *slot;
 
-        /* What a late line corrects is one run. */
+        /* A correction replaces the event of the same run. */
         for (size_t i = 0; e->correction && i < runs->n; i++)
                 if (sd_id128_equal(runs->events[i].invocation_id, e->invocation_id)) {
                         run_event_done(runs->events + i);
@@ -318,7 +318,7 @@ int journal_history_runs(JournalHistory *h, const char *slug, unsigned limit, Ru
         runs.events = calloc(runs.limit, sizeof(*runs.events));
         if (!runs.events)
                 return -ENOMEM;
-        /* A run that is under way does not count yet. */
+        /* One more, because a run under way does not count yet. */
         r = find_runs(h, slug, (unsigned) runs.limit + 1, found_run, &runs);
         sorted = r < 0 ? NULL : calloc(runs.limit, sizeof(*sorted));
         if (!sorted) {

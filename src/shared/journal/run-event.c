@@ -50,7 +50,7 @@ int run_event_copy(const RunEvent *e, RunEvent *ret)
         return 0;
 }
 
-/* By a signal whose number the main process's exit told, or NULL when out of memory. */
+/* number: the signal that ended the main process, unless exit_code is empty. NULL if out of memory. */
 static char *describe_signal(const char *what, const char *exit_code, int number)
 {
         const char *name = isempty(exit_code) ? NULL : sigabbrev_np(number);

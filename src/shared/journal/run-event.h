@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A concluded run: its result or its execution error. */
+/* A concluded run: a result or an execution error. */
 
 #include <systemd/sd-id128.h>
 
@@ -22,34 +22,34 @@ typedef enum RunErrorKind {
         _RUN_ERROR_MAX,
 } RunErrorKind;
 
-/* As in docs/protocol.md ("exit-code", …). NULL out of range. */
+/* The name in docs/protocol.md ("exit-code", …). NULL if out of range. */
 const char *run_error_kind_to_string(RunErrorKind k);
 
-/* What UNIT_RESULT= and the main process's exit (exit_code may be NULL: unknown) say, as a kind and a sentence for
- * people that the caller owns. -ENOMEM. */
+/* Describes UNIT_RESULT= and the main process's exit (exit_code: NULL if unknown) as a kind and as a sentence for
+ * people, which the caller owns. -ENOMEM. */
 int run_failure_describe(const char *result, const char *exit_code, int exit_status, RunErrorKind *ret_kind,
                          char **ret_detail);
 
 /* A concluded run. Has either a status or an error. */
 typedef struct RunEvent {
         char *slug;
-        char *cursor;             /* of the entry that the event stands at: reading on after it gives the next events */
-        sd_id128_t invocation_id; /* SD_ID128_NULL when no end entry told it */
+        char *cursor; /* of the entry at which the event is reported: reading after it gives the next events */
+        sd_id128_t invocation_id; /* SD_ID128_NULL if no entry about the end gave it */
         Status status;            /* _STATUS_INVALID for an execution error */
         char *message;            /* NULL for an execution error */
         RunErrorKind error;       /* RUN_ERROR_NONE for a result */
         char *detail;             /* a sentence for people; NULL for a result */
-        uint64_t timestamp;       /* usec since the epoch: what the line says; for an error, when the run ended */
-        uint64_t started;         /* usec since the epoch; 0 when unknown */
-        uint64_t ended;           /* usec since the epoch; 0 when unknown */
-        uint64_t duration;        /* usec; USEC_INFINITY when unknown */
-        bool stopped;    /* an error of a run that was stopped: by an administrator, or since the host goes down */
-        bool correction; /* a line that came late changes what an earlier event of this run said */
+        uint64_t timestamp;       /* usec since the epoch: the time in the line; for an error, when the run ended */
+        uint64_t started;         /* usec since the epoch; 0 if unknown */
+        uint64_t ended;           /* usec since the epoch; 0 if unknown */
+        uint64_t duration;        /* usec; USEC_INFINITY if unknown */
+        bool stopped;             /* an error, because the run was stopped by an administrator or a shutdown */
+        bool correction;          /* a late line changed what an earlier event reported about this run */
 } RunEvent;
 
 #define RUN_EVENT_INIT ((RunEvent){ .status = _STATUS_INVALID, .error = RUN_ERROR_NONE, .duration = USEC_INFINITY })
 
-/* Frees what e holds and makes it RUN_EVENT_INIT. */
+/* Frees the members of e and resets it to RUN_EVENT_INIT. */
 void run_event_done(RunEvent *e);
 /* Makes *ret a deep copy; -ENOMEM. */
 int run_event_copy(const RunEvent *e, RunEvent *ret);

@@ -3,9 +3,9 @@
 
 #include "shared/journal/run-tracker-internal.h"
 
-/* Which stream is which run's. run-tracker.c says how. */
+/* Decides which stream belongs to which run. run-tracker.c explains how. */
 
-/* Ended runs that a service remembers for lines that come late. */
+/* How many ended runs of a service are remembered for late lines. */
 #define ENDED_KEPT 8
 
 void run_free(RunTracker *t, Run *run)
@@ -95,7 +95,7 @@ int run_add_line(RunTracker *t, Run *run, StatusLine *line, const RunEntry *e)
 {
         int r;
 
-        /* What a failed run printed is not a status, however late it comes. */
+        /* The output of a failed run is not a status, however late it comes. */
         if (run->failed) {
                 status_line_done(line);
                 return 0;
@@ -108,7 +108,8 @@ int run_add_line(RunTracker *t, Run *run, StatusLine *line, const RunEntry *e)
         if (!run->concluded)
                 return run_conclude(t, run);
 
-        /* It stands at the last of the lines that come within the grace: what prints thousands of them has still one result. */
+        /* Report the correction at the last line that comes within the grace: even thousands of lines give only one
+         * result. */
         slot_cancel(&run->slot);
         r = slot_new(t, e, &run->hold, &run->slot);
         if (r < 0)
@@ -145,7 +146,7 @@ int run_move_stream(RunTracker *t, Run *from, Run *to, const RunEntry *e)
         return has_line ? run_add_line(t, to, &line, e) : 0;
 }
 
-/* The next run whose stream came before its start, so that it may be this one's. */
+/* Finds the next run whose stream came before its start: the stream may belong to the given run. */
 static Run *find_early(Run *run)
 {
         for (run = run->next; run; run = run->next)
@@ -213,8 +214,8 @@ int run_end(RunTracker *t, Run *run, const RunEntry *e, bool failed)
         return service_match(t, run->service);
 }
 
-/* Another run showed itself before these were seen to end. The manager's entries are in order, so where it announced
- * both the end was not logged. Where only a line showed one of them, the end may still come. */
+/* Another run showed itself before the ends of these. The manager's entries are in order, so if the manager
+ * announced both runs, the earlier end was not logged. If only a line showed one of them, the end may still come. */
 static int supersede_others(RunTracker *t, Run *by, const RunEntry *e)
 {
         Run *run, *tmp;

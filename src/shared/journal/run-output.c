@@ -110,7 +110,7 @@ int fill_result(RunTracker *t, Slot *slot, Run *run)
         return 0;
 }
 
-/* Takes detail. */
+/* Takes ownership of detail. */
 static int fill_error(RunTracker *t, Slot *slot, Run *run, RunErrorKind kind, char *detail)
 {
         int r;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Inside the run tracker: the entries and the clock (run-tracker.c), whose stream is whose (run-match.c), and what
- * is given out (run-output.c). */
+/* Inside the run tracker: run-tracker.c handles entries and the clock, run-match.c decides which stream belongs to
+ * which run, and run-output.c manages the events. */
 
 #include <uthash.h>
 #include <utlist.h>
@@ -18,7 +18,8 @@ typedef enum HoldType {
         HOLD_STREAM,
 } HoldType;
 
-/* A thing that becomes due. All are held equally long, so a list in order of creation is one in order of time. */
+/* Something that becomes due. All holds last equally long, so the list in order of creation is also in order of
+ * time. */
 struct Hold {
         HoldType type;
         bool active;
@@ -27,27 +28,27 @@ struct Hold {
 };
 
 typedef struct Slot {
-        uint64_t seq;      /* of the entry that it stands at */
-        uint64_t realtime; /* of the same */
-        char *cursor;      /* of the same; moves into the event */
+        uint64_t seq;      /* of the entry at which the event is reported */
+        uint64_t realtime; /* of that entry */
+        char *cursor;      /* of that entry; moves into the event */
         bool ready, cancelled;
         RunEvent event;
-        Hold *hold; /* what will fill it, while it is not ready */
+        Hold *hold; /* fills the slot later; NULL once it is filled */
         struct Slot *prev, *next;
 } Slot;
 
 typedef struct Run {
-        Hold hold; /* first: see hold_run() */
+        Hold hold; /* must be first: see hold_run() */
         TrackedService *service;
         sd_id128_t invocation_id, stream_id;
         bool start_seen, has_stream, has_line;
         bool ended, failed;
-        bool undecided; /* it failed, and may have been stopped: held */
+        bool undecided; /* it failed, but may have been stopped: held */
         bool stopped;
         bool concluded;  /* its event is in the output */
-        bool correcting; /* and another that corrects it is held */
-        bool superseded; /* held, since a line of a later run came before this one's end */
-        bool early;      /* its stream was seen before its start */
+        bool correcting; /* concluded, and an event that corrects it is held */
+        bool superseded; /* held, because a line of a later run came before this run's end */
+        bool early;      /* its stream began before its start */
         uint64_t stream_seq;
         StatusLine line;
         uint64_t started, ended_at, ended_monotonic;
@@ -57,13 +58,13 @@ typedef struct Run {
         struct Run *prev, *next;
 } Run;
 
-/* An anonymous stream that is not yet claimed by a run. */
+/* An anonymous stream that no run has claimed yet. */
 typedef struct Stream {
-        Hold hold; /* first */
+        Hold hold; /* must be first */
         TrackedService *service;
         sd_id128_t id;
         bool has_line;
-        bool doubtful; /* came so early that its run may lie before what the tracker sees */
+        bool doubtful; /* so early that its run may have ended before the tracker began */
         StatusLine line;
         uint64_t monotonic;
         Slot *slot;
@@ -82,7 +83,7 @@ struct RunTracker {
         void *userdata;
         Run *looking_up;
         TrackedService *services;
-        unsigned n_kept; /* services left by the last sweep */
+        unsigned n_kept; /* services left after the last sweep */
         Hold *holds;
         Slot *slots;
         size_t n_slots, slot_bytes;
@@ -102,16 +103,16 @@ static inline Stream *hold_stream(Hold *h)
         return (Stream *) h;
 }
 
-/* Begins the grace; does nothing when it has begun. */
+/* Begins the grace unless it has begun. */
 void hold_begin(RunTracker *t, Hold *h);
 void hold_end(RunTracker *t, Hold *h);
 
-/* A slot that stands at e, the entry being fed. hold is what will fill it, or NULL. */
+/* Creates a slot at e, the entry that is being fed. hold will fill it later; may be NULL. */
 int slot_new(RunTracker *t, const RunEntry *e, Hold *hold, Slot **ret);
 /* Sets *slot to NULL. */
 void slot_cancel(Slot **slot);
 void slot_free(RunTracker *t, Slot *s);
-/* The first slot that is still waiting for its event, or NULL. */
+/* The first slot that still waits for its event, or NULL. */
 Slot *slot_first_held(RunTracker *t);
 
 void run_line_clear(Run *run);
@@ -120,33 +121,35 @@ void run_line_clear(Run *run);
 int fill_result(RunTracker *t, Slot *slot, Run *run);
 /* Fills the slot with the run's failure; result is UNIT_RESULT=. */
 int fill_failure(RunTracker *t, Slot *slot, Run *run, const char *result);
-/* Fills the run's own slot, for a run that ended well: its line, or that there was none. Ends the hold. */
+/* Fills the run's own slot for a run that ended well: with its line, or with the error that there was none. Ends the
+ * hold. */
 int run_conclude(RunTracker *t, Run *run);
-/* Gives out what late lines have made of it. */
+/* Fills the run's own slot with a correction, from its late lines. */
 int run_correct(RunTracker *t, Run *run);
-/* The same of one that is undecided, which it no longer is. The hold goes on. */
+/* Concludes an undecided run as failed. The hold goes on. */
 int run_conclude_failure(RunTracker *t, Run *run);
 
 int run_new(RunTracker *t, TrackedService *s, sd_id128_t invocation_id, Run **ret);
 void run_free(RunTracker *t, Run *run);
-/* The run that e speaks of, which may be new. Others that had not been seen to end then have. */
+/* Finds or creates the run that e is about. Earlier runs that were not seen to end are superseded. */
 int run_get(RunTracker *t, TrackedService *s, const RunEntry *e, Run **ret);
 Run *run_find_by_stream(TrackedService *s, sd_id128_t id);
 Run *run_find_by_invocation(TrackedService *s, sd_id128_t id);
 
 void run_bind(Run *run, sd_id128_t stream_id);
-/* Takes the line. e, the entry being fed, is needed only where the run can be concluded: a correction stands at it. */
+/* Takes the line. e is the entry that is being fed. It may be NULL unless the run may be concluded already: a
+ * correction is reported at e. */
 int run_add_line(RunTracker *t, Run *run, StatusLine *line, const RunEntry *e);
-/* The run ended at the entry being fed, or was found to have ended. */
+/* The run ended, or was found to have ended, at the entry that is being fed. */
 int run_end(RunTracker *t, Run *run, const RunEntry *e, bool failed);
 
-/* Whether this run ended and may still claim a stream. */
+/* Whether this run has ended and may still claim a stream. */
 bool run_claims(const Run *run);
-/* Gives the stream to the run and frees it. The line concludes a run that is held. */
+/* Gives the stream to the run and frees it. If the run is held, the line concludes it. */
 int run_claim(RunTracker *t, Run *run, Stream *m, const RunEntry *e);
-/* A run has one stream: this one was not the run's, but an earlier one's. */
+/* A run has only one stream: moves it from this run to an earlier one. */
 int run_move_stream(RunTracker *t, Run *from, Run *to, const RunEntry *e);
-/* Lets ended runs claim streams, in order, as far as there is no doubt. */
+/* Lets ended runs claim streams, in order, as long as there is no doubt. */
 int service_match(RunTracker *t, TrackedService *s);
 
 Stream *stream_find(TrackedService *s, sd_id128_t id);

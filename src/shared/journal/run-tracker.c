@@ -1,44 +1,48 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shared/journal/run-tracker-internal.h"
 
-/* How an entry becomes an event.
+/* How entries become events.
  *
- * The manager and the script reach journald over different sockets. The manager's entries of one service are in order
- * among themselves, and so are the lines of one stream (a run has one stream), but between the two anything goes: when
- * journald lags behind a short run, its line may come before its start or after its end. A line that journald reads
- * when the process is gone has no invocation id ("anonymous"); its stream then says only that it is a run's.
+ * The manager and the script reach journald over different sockets. A service's entries from the manager are in order,
+ * and so are the lines of one stream (each run has one stream). Between the two, any order is possible: if journald
+ * lags behind a short run, a line may come before the run's start or after its end. If the process is gone when
+ * journald reads a line, the line has no invocation ID ("anonymous"); its stream then only shows that it belongs to
+ * some run.
  *
- * 1. Each entry that an event may stand at reserves a slot in the output. Events leave in the order of the slots, so a
- *    held one holds back what follows, and a cursor that has been given out has nothing unconcluded before it.
- * 2. A run that ended well and has its valid line is a result at once. Without one it is held for RUN_GRACE_USEC of the
- *    journal's time. One that failed is an error at once.
- *    A line that comes after the result corrects it, with those that follow it within as long.
- * 3. The stream of an anonymous line is held just as long, unclaimed. Ended runs without a stream claim such streams in
- *    order. Where a failed run is among them it is not known whether it printed anything: that is decided when its own
- *    grace is over, by whether there are enough streams for all.
- * 4. A stream that nobody claimed in time belongs to the run that is under way, else to a run that ended a moment ago
- *    (a correction), else to one of which the manager's entries were lost: it is a result of its own then.
- * 5. Where runs follow each other closely, journald may even stamp a line with the invocation id of the next run. So an
- *    ended run without a stream also takes that of the next one, when it came before the next one's start; and when a
- *    second stream comes with one id, the first was of an earlier run.
- * 6. One that SIGTERM has ended is held as well: of a unit that it was told to stop, the manager says so right after that it failed.
- * 7. A run whose end was not logged (log level, full socket) ends when the next run shows itself.
+ * 1. Each entry at which an event may be reported reserves a slot in the output. Events leave in the order of the
+ *    slots. So a held slot delays those after it, and everything before a reported cursor is concluded.
+ * 2. A run that ended well and has a valid line gives a result at once. Without a line, it is held for RUN_GRACE_USEC
+ *    of the journal's time. A failed run gives an error at once. A later line corrects the result, together with lines
+ *    that follow it within the same period.
+ * 3. The stream of an anonymous line is held equally long, unclaimed. Ended runs without a stream claim such streams in
+ *    order. It is not known whether a failed run printed anything. When its own grace is over, it claims a stream only
+ *    if there are enough for all.
+ * 4. A stream that nobody claimed in time belongs to the run that is under way, or else to a run that ended a moment
+ *    ago (a correction). If there is neither, the manager's entries about its run were lost, and the stream gives a
+ *    result of its own.
+ * 5. If runs follow each other closely, journald may even give a line the invocation ID of the next run. So an ended
+ *    run without a stream also takes the next run's stream if that came before the next run's start. If a second stream
+ *    comes with the same ID, the first belonged to an earlier run.
+ * 6. A run ended by SIGTERM is held too: if the manager was told to stop the unit, it says so right after reporting the
+ *    failure.
+ * 7. If the end of a run was not logged (log level, full socket), the run ends when the next run shows itself.
  *
- * Every decision depends on the entries and their times only. */
+ * Every decision depends only on the entries and their times. */
 
-/* How much later than its run's end a line may come and still correct it. */
+/* How late after a run's end a line may still correct its result. */
 #define LATE_USEC (10 * USEC_PER_SEC)
 
-/* So few services are not worth a sweep. */
+/* With fewer services, a sweep is not worth it. */
 #define SWEEP_SERVICES_MIN 16U
 
-/* Past this the oldest held event is concluded before its time. */
+/* Beyond these limits, the oldest held event is concluded early. */
 #define SLOTS_MAX      16384
 #define SLOT_BYTES_MAX (32U * 1024 * 1024)
 
-/* --- what becomes due --- */
+/* --- holds that become due --- */
 
-/* A failed run is the first that may claim a stream: did it print the first of them? Only if there are enough for all. */
+/* A failed run is the first that may claim a stream. Whether it printed the first stream is unknown, so it claims
+ * that one only if there are enough streams for all runs. */
 static int decide_failed(RunTracker *t, Run *run)
 {
         TrackedService *s = run->service;
@@ -92,7 +96,7 @@ static int stream_due(RunTracker *t, Stream *m)
         Slot *slot;
         int r;
 
-        /* Runs that wait behind a failed one. */
+        /* Runs may wait behind a failed one. */
         while ((run = first_claiming(s))) {
                 r = run->failed ? decide_failed(t, run) : service_match(t, s);
                 if (r < 0 || !stream_find(s, id))
@@ -156,7 +160,8 @@ static int boot_changed(RunTracker *t)
                 if (r < 0)
                         return r;
         }
-        /* What was under way was cut short by the end of the boot. One that had said its status may have ended unseen. */
+        /* The end of the boot interrupted all runs that were under way. A run that had printed a status may have
+         * ended unseen. */
         HASH_ITER(hh, t->services, s, stmp)
                 DL_FOREACH_SAFE(s->runs, run, rtmp)
                         if (run->ended || !run->has_line)
@@ -172,7 +177,7 @@ int run_tracker_advance(RunTracker *t, sd_id128_t boot_id, uint64_t monotonic)
                 r = boot_changed(t);
                 if (r < 0)
                         return r;
-                /* All of a later boot is seen. */
+                /* A later boot is seen completely. */
                 if (!sd_id128_is_null(t->boot_id))
                         t->midway = false;
                 else if (t->midway)
@@ -234,7 +239,7 @@ static int stream_new(RunTracker *t, TrackedService *s, const RunEntry *e, Strea
         return 0;
 }
 
-/* Takes the line. */
+/* Takes ownership of the line. */
 static void stream_add_line(Stream *m, StatusLine *line)
 {
         if (m->has_line)
@@ -243,7 +248,8 @@ static void stream_add_line(Stream *m, StatusLine *line)
         m->has_line = true;
 }
 
-/* Makes room for the stream of this line, where the run has one: that one is an earlier run's, or nobody's for now. */
+/* Makes room for the stream of this line. If the run already has a stream, that stream belongs to an earlier run, or
+ * to nobody yet. */
 static int bind_second(RunTracker *t, Run *run, const RunEntry *e)
 {
         Stream *m;
@@ -280,7 +286,7 @@ static int feed_line(RunTracker *t, TrackedService *s, const RunEntry *e)
         if (valid < 0)
                 return valid;
 
-        /* The stream is asked first: an invocation id read late can be that of the next run. */
+        /* Look for the stream first: an invocation ID that journald read late may be the next run's. */
         run = run_find_by_stream(s, e->stream_id);
         if (!run)
                 m = stream_find(s, e->stream_id);
@@ -343,7 +349,7 @@ static int feed_manager(RunTracker *t, TrackedService *s, const RunEntry *e)
         case RUN_ENTRY_START:
                 run->start_seen = true;
                 run->started = e->source_realtime;
-                /* What seemed to follow it cannot have. */
+                /* It starts only now, so the run that seemed to follow it cannot have done so. */
                 run->superseded = false;
                 hold_end(t, &run->hold);
                 slot_cancel(&run->slot);
@@ -360,7 +366,7 @@ static int feed_manager(RunTracker *t, TrackedService *s, const RunEntry *e)
                         if (r < 0)
                                 return r;
                 }
-                /* What came before the tracker began and what came after can be one stream. */
+                /* Lines from before and after the tracker began may belong to one stream. */
                 m = run->has_stream ? stream_find(s, run->stream_id) : NULL;
                 if (m) {
                         r = run_claim(t, run, m, e);

@@ -5,11 +5,11 @@
 #include "shared/journal/runs.h"
 #include "shared/status-line.h"
 
-/* Entries that are read at most, which takes some tenths of a second. */
+/* How many entries are read at most; this takes a few tenths of a second. */
 #define ENTRIES_MAX 65536U
 
-/* After so many lines of a stream whose status line is known, what remains of it is skipped. Not at once: to
- * find its beginning costs as much as to read a hundred. */
+/* After this many lines of a stream whose status line is known, the rest of the stream is skipped. Not at once:
+ * finding its beginning costs as much as reading a hundred lines. */
 #define SKIP_AFTER 256U
 
 typedef struct Kept {
@@ -40,7 +40,7 @@ static void reader_done(Reader *r)
         r->kept = NULL;
 }
 
-/* Takes e; its text is copied. */
+/* Takes e; copies its text. */
 static int keep(Reader *reader, JournalEntry *e)
 {
         Kept *k = calloc(1, sizeof(*k));
@@ -62,7 +62,7 @@ static int keep(Reader *reader, JournalEntry *e)
         return 0;
 }
 
-/* 1 when it is to be kept. */
+/* Returns 1 if the line must be kept. */
 static int weigh_line(Reader *reader, const RunEntry *e)
 {
         StatusLine line = {};
@@ -86,8 +86,9 @@ static int weigh_line(Reader *reader, const RunEntry *e)
         return last || reader->has_status;
 }
 
-/* Whether the entry is one more line of a stream of which all is known: most are, where a run has printed much, and to tell it by one
- * field costs a tenth of reading all. Streams can alternate, so what is of this one cannot just be jumped over. */
+/* Whether the entry is another line of a stream whose status line is known. If a run has printed much, most lines
+ * are; checking one field costs a tenth of reading them all. Streams can alternate, so a stream's lines cannot be
+ * skipped in one step. */
 static bool is_known(Reader *reader)
 {
         char match[sizeof("_STREAM_ID=") + SD_ID128_STRING_MAX];
@@ -123,7 +124,7 @@ static int read_entry(Reader *reader)
         return r;
 }
 
-/* 1 at the journal's beginning. */
+/* Returns 1 at the journal's beginning. */
 static int read_back(Reader *reader, unsigned n)
 {
         int r;
