@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the parts of ssid share. They stand below the manager, which sets this up and owns it; what they have to say to it they
- * say through its ops. */
+/* Shared by the parts of ssid. The manager creates and owns this; its parts notify it only through `ops`. */
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
@@ -28,11 +27,11 @@ typedef struct Watch Watch;
 #define ACTION_READ_OUTPUT    "org.ssi.agent1.read-output"
 
 typedef struct AgentOps {
-        /* Properties of a service are marked: they are emitted when the loop comes to it. */
+        /* Properties of a service were marked: emit them when the event loop gets to it. */
         void (*changed)(Agent *a);
-        /* A service has another status than before. */
+        /* A service's status has changed. */
         void (*status_changed)(Agent *a);
-        /* A run has just given a status; old is the one before. */
+        /* A run has just given a status; old is the previous one. */
         int (*reported)(Agent *a, Service *s, Status old);
         /* A run has just ended, with or without a status. */
         int (*run_ended)(Agent *a, Service *s);
@@ -45,7 +44,7 @@ struct Agent {
         sd_event *event;
         sd_bus *bus;
         PolkitRegistry *polkit;
-        BusOwner *systemd; /* whose signals count */
+        BusOwner *systemd; /* checks that signals come from systemd */
         SystemdQueries *queries;
 
         Service *services; /* by slug */
@@ -56,9 +55,9 @@ struct Agent {
         sd_bus_slot *watches_slot;
         Dependencies *dependencies;
 
-        Operation *operations;       /* the first one is under way */
-        sd_event_source *zone_check; /* looks at the timers */
-        bool zone_checking;          /* a look is queued, and has not begun */
+        Operation *operations;       /* the first one is in progress */
+        sd_event_source *zone_check; /* begins a check of all timers */
+        bool zone_checking;          /* a check is queued, but has not begun */
         RunStart *run_starts;
         TestRun *tests;
         LogFollow *log_follows;

@@ -17,12 +17,12 @@ typedef enum Inside {
 
 typedef struct Level {
         Inside inside;
-        unsigned n_cases;  /* cases that have not ended */
-        bool case_begun;   /* its "in" is yet to come */
-        bool pattern;      /* up to its ")" */
+        unsigned n_cases;  /* case commands that have not ended */
+        bool case_begun;   /* its "in" has not come yet */
+        bool pattern;      /* a pattern, up to its ")" */
         bool test;         /* "[[ … ]]" */
-        unsigned n_parens; /* open ones of arithmetic */
-        bool resume_start; /* whether a command may begin after it */
+        unsigned n_parens; /* open ones in arithmetic */
+        bool resume_start; /* whether a command may begin after this level */
 } Level;
 
 typedef struct Heredoc {
@@ -39,7 +39,7 @@ typedef struct Scan {
         size_t depth;
         Heredoc heredocs[HEREDOCS_MAX];
         size_t n_heredocs;
-        bool function; /* the next word is the name of one */
+        bool function; /* the next word is the name of a function */
         bool confused;
         bash_scan_visit_t visit;
         void *userdata;
@@ -99,7 +99,7 @@ static void skip_single_quotes(Scan *c)
         c->s += c->s < c->end;
 }
 
-/* $'…', in which a backslash escapes. */
+/* Skips $'…', where a backslash escapes the next character. */
 static void skip_ansi_quotes(Scan *c)
 {
         for (c->s += 2; c->s < c->end && *c->s != '\''; c->s++) {
@@ -146,7 +146,7 @@ static void note_heredoc(Scan *c)
                 c->heredocs[c->n_heredocs++] = h;
 }
 
-/* At the beginning of a line: passes the bodies of the here-documents that the one before has announced. */
+/* At the beginning of a line: skips the bodies of the here-documents that the previous line announced. */
 static void skip_heredocs(Scan *c)
 {
         for (size_t i = 0; i < c->n_heredocs; i++) {
@@ -173,7 +173,7 @@ static bool equals(const char *s, size_t n, const char *word)
         return n == strlen(word) && memcmp(s, word, n) == 0;
 }
 
-/* After these a command begins. */
+/* A command may follow these words. */
 static bool is_prefix(const char *s, size_t n)
 {
         static const char *const words[] = {
@@ -204,7 +204,7 @@ static bool is_followed_by_parens(const Scan *c)
         return s < c->end && *s == '(';
 }
 
-/* What may follow the name of a command. Not ")" or "|" at once, as in a pattern. */
+/* Whether a command's name may end here. Not before ")" or "|", which end a pattern. */
 static bool is_ended(Scan *c)
 {
         return c->s == c->end || strchr(" \t\n;&<>`", *c->s) || (*c->s == ')' && top(c)->inside == INSIDE_SUBSTITUTE);
@@ -218,7 +218,7 @@ static void tell(Scan *c, const char *s, size_t n)
                 c->visit(&word, c->userdata);
 }
 
-/* case WORD in PATTERN) … ;; esac, and [[ … ]] */
+/* Handles case WORD in PATTERN) … ;; esac, and [[ … ]]. */
 static void take_keyword(Scan *c, const char *s, size_t n)
 {
         Level *l = top(c);
@@ -285,7 +285,7 @@ static void open_paren(Scan *c)
                 c->start = false;
                 push(c, INSIDE_ARITHMETIC, false);
         } else if (looking_at(c, "()")) {
-                /* The body of a function follows. */
+                /* A function's body follows. */
                 c->s += 2;
                 set_start(c, true);
         } else if (top(c)->pattern)
@@ -314,7 +314,8 @@ static void step_arithmetic(Scan *c)
         c->line += *c->s++ == '\n';
 }
 
-/* "$…", inside of quotes or not. After the value of an assignment a command may begin, after any other word none. */
+/* Skips "$…", inside or outside quotes. A command may begin after the value of an assignment, but not after any
+ * other word. */
 static void dollar(Scan *c, bool word_goes_on)
 {
         c->start = c->start && word_goes_on;
@@ -330,7 +331,7 @@ static void dollar(Scan *c, bool word_goes_on)
         } else if (looking_at(c, "$'") && top(c)->inside != INSIDE_DOUBLE_QUOTES)
                 skip_ansi_quotes(c);
         else if (looking_at(c, "$#") || looking_at(c, "$$"))
-                c->s += 2; /* no comment, and no other variable */
+                c->s += 2; /* neither a comment nor another variable */
         else
                 for (c->s++; c->s < c->end && is_name(*c->s);)
                         c->s++;
@@ -362,7 +363,7 @@ static void newline(Scan *c)
                 skip_heredocs(c);
 }
 
-/* In double quotes, or in "${…}", which may be in some. */
+/* Inside double quotes, or inside "${…}", which may itself be quoted. */
 static void step_quoted(Scan *c)
 {
         Inside inside = top(c)->inside;
@@ -389,7 +390,7 @@ static void operator(Scan *c)
                 top(c)->pattern = top(c)->n_cases > 0;
                 c->s++;
         }
-        /* Not the "&" of ">&2" and "&>". */
+        /* A command may follow, except after the "&" of ">&2" and "&>". */
         set_start(c, !(*c->s == '&' && ((c->s > c->begin && strchr("<>", c->s[-1])) || looking_at(c, "&>"))));
         c->s++;
 }
@@ -436,7 +437,7 @@ static void step_code(Scan *c, bool word_goes_on)
                 if (is_word(*c->s) && !word_goes_on)
                         read_word(c);
                 else {
-                        /* The rest of a word that is more than a name. */
+                        /* This word is not just a name. */
                         if (is_word(*c->s))
                                 c->start = false;
                         c->s++;
@@ -448,7 +449,7 @@ static void step_code(Scan *c, bool word_goes_on)
 static void scan(Scan *c)
 {
         while (c->s < c->end && !c->confused) {
-                /* Whether what begins here belongs to the word before it. */
+                /* Whether the next character continues the previous word. */
                 bool word_goes_on = c->s > c->begin && !strchr(" \t\n;|&()<>`", c->s[-1]);
                 Inside inside = top(c)->inside;
 

@@ -23,7 +23,7 @@ static const struct {
         { "ssi_unit_active", NEED_BUS },
 };
 
-/* What of other users is not known: they may be in any group. */
+/* The groups of other users are not known: assume that they give access. */
 static bool works(const Metadata *m, Need need)
 {
         const char *user = m->value[METADATA_USER];
@@ -64,7 +64,7 @@ static bool equals(const char *s, size_t n, const char *word)
         return n == strlen(word) && memcmp(s, word, n) == 0;
 }
 
-/* By its name, or in the folders in which it is. */
+/* Finds a command by its name, with or without one of its usual folders. */
 static int find_command(const char *s, size_t n)
 {
         static const char *const folders[] = { "",          "/bin/",      "/sbin/",
@@ -86,7 +86,7 @@ typedef struct Found {
                 int command;
         } calls[FOUND_MAX];
         size_t n_calls;
-        bool own[ELEMENTSOF(commands)]; /* a function of the script has the name */
+        bool own[ELEMENTSOF(commands)]; /* the script defines a function of this name */
 } Found;
 
 static void on_word(const BashWord *word, void *userdata)

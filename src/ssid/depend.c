@@ -12,13 +12,13 @@
 
 #define UNIT_INTERFACE "org.freedesktop.systemd1.Unit"
 
-/* Services are added one after another, and each of them comes with a daemon-reload. */
+/* Services are often added one after another, each with a daemon-reload. */
 #define DELAY_USEC (300 * USEC_PER_MSEC)
 
-/* The first is a string, the others are lists. */
+/* The first is a string, the others are lists of strings. */
 static const char *const properties[] = { "Id", "Requires", "Requisite", "BindsTo", "PartOf" };
 
-/* A unit that systemd is being asked about, one property after another. */
+/* A unit whose properties are being read from systemd, one after another. */
 typedef struct Asking {
         Dependencies *dependencies;
         UnitNode *node;
@@ -52,7 +52,7 @@ static void forget(Dependencies *d)
         d->incomplete = false;
 }
 
-/* ---- The end ---- */
+/* ---- The result ---- */
 
 /* Calls f for each unit that the service watches. */
 static int for_each_watched(Dependencies *d, const Service *s,
@@ -62,7 +62,7 @@ static int for_each_watched(Dependencies *d, const Service *s,
         int r = 0;
         size_t n;
 
-        /* A header that was edited by hand may say anything. */
+        /* A header that was edited by hand may contain anything. */
         for (unsigned i = 0; r >= 0 && i < METADATA_WATCHES_MAX && (n = metadata_next_word(&list, &word)) > 0; i++) {
                 _cleanup_free_ char *unit = memdup_string(word, n);
 
@@ -155,7 +155,7 @@ static int ask(Dependencies *d, const char *unit, UnitNode **ret)
         return r;
 }
 
-/* The unit has another name: that one is asked about. Returns 0 then. */
+/* The unit's own name differs: query that name instead and return 0. */
 static int read_id(Asking *a, sd_bus_message *reply)
 {
         const char *id;
@@ -189,7 +189,7 @@ static int read_needs(Asking *a, sd_bus_message *reply)
         return r < 0 ? r : 1;
 }
 
-/* systemd need not know the unit, and names in headers may be none of units: these need nothing. */
+/* systemd may not know the unit, and names in headers may be invalid: such units depend on nothing. */
 static int on_property(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         Asking *a = userdata;
@@ -211,7 +211,7 @@ static int on_property(sd_bus_message *reply, void *userdata, sd_bus_error *erro
         return 0;
 }
 
-/* ---- The beginning ---- */
+/* ---- The start ---- */
 
 static int ask_watched(Dependencies *d, const Service *s, const char *unit)
 {
@@ -234,7 +234,7 @@ static int begin(Dependencies *d)
                 return -ENOMEM;
         HASH_ITER(hh, d->agent->services, s, tmp)
                 n += !isempty(s->watches);
-        /* One alone depends on nothing. */
+        /* A single service depends on no other. */
         if (n < 2)
                 return 0;
         HASH_ITER(hh, d->agent->services, s, tmp) {

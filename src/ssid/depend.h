@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What services depend on: the other services whose watched units their own watched units need (Requires=, Requisite=,
- * BindsTo=, PartOf=), at any remove. systemd is asked unit by unit, beginning with those that are watched, each unit once;
- * it loads a unit of which it is asked. The answers are put together when all are there and are kept by nobody: what
- * may have changed them has everything asked again, a moment later. */
+/* What services depend on: a service depends on another if its watched units need the other's watched units
+ * (Requires=, Requisite=, BindsTo=, PartOf=), directly or indirectly. systemd is queried about each unit once,
+ * beginning with the watched units; it loads the units it is queried about. The answers are combined when complete
+ * and not cached; any possible change queries everything again, a moment later. */
 
 #include "agent.h"
 
-/* Something may have changed: services, or systemd's units. */
+/* Call this if services or systemd's units may have changed. */
 int dependencies_update(Agent *a);
 Dependencies *dependencies_free(Dependencies *d);

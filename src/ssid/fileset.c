@@ -11,7 +11,7 @@
 #define SUFFIX_OLD ".ssi-old"
 #define SUFFIX_TXN ".ssi-txn"
 
-/* The record is one line: the operation, then for each file whether it was there before ('1') or not ('0'). */
+/* The record is one line: the operation, then for each file whether it existed before ('1') or not ('0'). */
 #define RECORD_INSTALL "install "
 #define RECORD_REMOVE  "remove "
 
@@ -105,7 +105,7 @@ static bool is_there(int dir_fd, const char *name)
         return there;
 }
 
-/* A file system that is read-only says so before it looks whether there is anything. */
+/* On a read-only file system, unlinkat(2) fails even if the file does not exist. */
 static int unlink_if_there(int dir_fd, const char *name)
 {
         if (unlinkat(dir_fd, name, 0) >= 0 || errno == ENOENT)
@@ -288,7 +288,7 @@ int fileset_commit(Fileset *f)
         return sync_dirs(f);
 }
 
-/* A kept file and its place may still be the same inode, for which rename(2) does nothing: hence the unlink after. */
+/* The kept file and the original may still be the same inode. rename(2) then does nothing, so unlink afterward. */
 static int restore_file(File *file)
 {
         if (!file->existed)
@@ -330,7 +330,7 @@ static int recover_one(const char *script_dir, const char *unit_dir, const char 
                 return r;
         r = read_record(f, &removal);
         if (r == -EBADMSG) {
-                /* Killed while the record was being written: nothing has happened yet. */
+                /* The process was killed while it wrote the record: nothing has changed yet. */
                 drop_new(f);
                 return unlink_if_there(f->script_fd, f->record_name);
         }
@@ -349,7 +349,7 @@ static int recover_one(const char *script_dir, const char *unit_dir, const char 
         return 0;
 }
 
-/* What step 1 left, and what a commit did not come to remove. */
+/* Removes what step 1 left behind, and what a commit had no time to remove. */
 static void sweep(const char *path)
 {
         DIR *d = opendir(path);

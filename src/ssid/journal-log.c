@@ -19,7 +19,7 @@ static int get_field(sd_journal *j, const char *field, const char **ret, size_t 
         return 0;
 }
 
-/* In place of lines that journald did not keep, as it says when it keeps some again. */
+/* Replaces lines that journald dropped; it reports their number when it accepts lines again. */
 static char *dropped_text(sd_journal *j)
 {
         static const char format[] = "[journald dropped %.*s lines here: RateLimitBurst= in journald.conf]";
@@ -75,7 +75,7 @@ int journal_log_open(const char *unit, sd_journal **ret)
         _cleanup_(sd_journal_closep) sd_journal *j = NULL;
         int r;
 
-        /* Not SD_JOURNAL_SYSTEM: what a person's process prints is in a file of theirs. */
+        /* Not SD_JOURNAL_SYSTEM: output of a user's processes is in that user's own journal file. */
         r = sd_journal_open(&j, SD_JOURNAL_LOCAL_ONLY);
         if (r < 0)
                 return r;
@@ -95,7 +95,8 @@ int journal_log_seek_last(sd_journal *j, unsigned lines)
         r = sd_journal_seek_tail(j);
         if (r < 0)
                 return r;
-        /* previous_skip() stops at the first entry when there are fewer. One more is skipped, for next() to begin after. */
+        /* previous_skip() stops at the first entry if there are fewer. Skip one more, so that next() begins at the
+         * right one. */
         r = sd_journal_previous_skip(j, (uint64_t) lines + 1);
         if (r < 0)
                 return r;

@@ -8,7 +8,7 @@
 #include "log-follow.h"
 #include "service.h"
 
-/* Each holds the journal's files open. */
+/* Each keeps the journal's files open. */
 #define LOG_FOLLOWS_MAX 32U
 
 #define LINES_PER_ANSWER 100U
@@ -20,7 +20,7 @@ struct LogFollow {
         BusOwner *caller;
         sd_journal *journal;
         sd_event_source *io;
-        sd_bus_message *request; /* waits for a line */
+        sd_bus_message *request; /* a ReadLog call that waits for a line */
         LogFollow *prev, *next;
 };
 
@@ -44,7 +44,7 @@ static void drop(LogFollow *f)
         log_follow_free(f);
 }
 
-/* 1 when the request was answered, 0 when there is no line yet. */
+/* Returns 1 if the request was answered, 0 if there is no line yet. */
 static int try_answer(LogFollow *f)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -105,7 +105,7 @@ static int seek(LogFollow *f, const Service *s, unsigned lines, const char *afte
         if (sd_journal_seek_cursor(f->journal, after) < 0)
                 return sd_bus_error_set(error, AGENT_ERROR_INVALID_OPTION,
                                         "\"after\" is not a cursor returned by ReadLog.");
-        /* Where the entry itself has gone, the next one stands for it. */
+        /* If the entry itself is gone, begin with the next one. */
         r = sd_journal_next(f->journal);
         if (r > 0 && sd_journal_test_cursor(f->journal, after) == 0)
                 r = sd_journal_previous(f->journal) > 0 ? 0 : sd_journal_seek_head(f->journal);
@@ -171,7 +171,7 @@ int log_follow_new(Agent *a, sd_bus_message *request, const Service *s, unsigned
         return 0;
 }
 
-/* The sender's own, or -ENOENT with an error. */
+/* Finds one of the sender's own logs, or returns -ENOENT and sets error. */
 static int find_own(Agent *a, sd_bus_message *request, uint32_t id, LogFollow **ret, sd_bus_error *error)
 {
         LogFollow *f = find(a, id);

@@ -11,7 +11,7 @@
 #define VALIDATIONS_MAX  16
 #define FILENAME_MAX_LEN 4096U
 
-/* ---- What comes with a request ---- */
+/* ---- The request's arguments ---- */
 
 typedef struct Script {
         const char *filename, *content; /* borrowed from the message */
@@ -35,7 +35,7 @@ static int read_add_option(sd_bus_message *m, const char *name, void *userdata)
         return -ENOENT;
 }
 
-/* The file's name is only shown: at the head of problems. */
+/* The file name is only displayed, at the beginning of each problem. */
 static int check_filename(const char *filename, sd_bus_error *error)
 {
         if (strlen(filename) > FILENAME_MAX_LEN)
@@ -72,8 +72,8 @@ static int read_script(sd_bus_message *message, bool with_options, Script *s, sd
         return metadata_parse(s->content, strlen(s->content), &s->metadata);
 }
 
-/* Reads what is to run on this host, and asks whether the sender may have it run: 1 when so, 0 when that is yet to be
- * answered. A script that wants more than the sandbox gives takes more. */
+/* Reads a script that is to run on this host, and asks whether the sender may do this: 1 if so, 0 if polkit has not
+ * answered yet. A script that needs more than the sandbox allows requires another authorization. */
 static int read_and_authorize(Manager *m, sd_bus_message *message, bool with_options, Script *s, sd_bus_error *error)
 {
         int r;
@@ -174,7 +174,7 @@ int manager_method_add_service(sd_bus_message *message, void *userdata, sd_bus_e
         if (r == 0)
                 return 1;
         if (!s.metadata->slug) {
-                /* Without a name there is nothing to queue by; the header's problems are all there is to say. */
+                /* Without a name there is no slug to queue by; the header's problems explain this. */
                 _cleanup_free_ char *problems = metadata_format_problems(s.metadata, s.filename);
 
                 return sd_bus_error_setf(error, AGENT_ERROR_INVALID_SCRIPT, "%s", strempty(problems));

@@ -94,7 +94,7 @@ static int method_list_services(sd_bus_message *message, void *userdata, sd_bus_
         return sd_bus_message_send(reply);
 }
 
-/* What a script prints besides its status may be meant for administrators only, as the journal is. */
+/* Output other than the status may be meant only for administrators, just like the journal. */
 static int method_get_log(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;

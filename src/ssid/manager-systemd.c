@@ -31,7 +31,7 @@ static Service *find_by_timer(Manager *m, const char *timer)
         return s;
 }
 
-/* Neither removed by hand nor masked. */
+/* Whether the timer was neither removed by hand nor masked. */
 static bool timer_is_there(const Service *s)
 {
         _cleanup_free_ char *path = NULL;
@@ -40,8 +40,8 @@ static bool timer_is_there(const Service *s)
         return asprintf(&path, SSI_UNIT_DIR "/%s", s->timer) >= 0 && stat(path, &st) >= 0 && S_ISREG(st.st_mode);
 }
 
-/* Reads the links that enable timers. Asking systemd for the state of its unit files would keep it from everything else
- * for seconds where there are hundreds. */
+/* Reads the links that enable timers. If there are hundreds, asking systemd for the state of its unit files would
+ * block it for seconds. */
 static int read_links(Manager *m, const char *unit_dir, const char *wants)
 {
         _cleanup_free_ char *path = NULL;
@@ -96,10 +96,10 @@ int manager_read_enabled(Manager *m)
         return 0;
 }
 
-/* ---- What signals hint at ---- */
+/* ---- Reacting to signals ---- */
 
-/* A signal says that something may have changed, and never what: that is read from disk or asked of systemd, a moment later, once
- * for all that come together. */
+/* A signal only tells that something may have changed. A moment later, the current state is read from the disk or
+ * from systemd, once for all signals that came together. */
 static int on_hints(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Manager *m = userdata;
@@ -161,8 +161,8 @@ static int on_query(sd_event_source *source, uint64_t usec, void *userdata)
         return 0;
 }
 
-/* Units and drop-ins that were edited by hand count from now on. Many services may be added one after another, each with
- * a reload: one look after the last is enough. */
+/* Units and drop-ins edited by hand are now in effect. If many services are added one after another, each with a
+ * reload, one query after the last is enough. */
 static int query_all(Manager *m)
 {
         int r;
@@ -183,7 +183,7 @@ static int on_reloading(sd_bus_message *message, void *userdata, sd_bus_error *e
         Manager *m = userdata;
         int active;
 
-        /* At its begin there is nothing new to ask for. */
+        /* When a reload begins, there is nothing new to query. */
         if (bus_owner_sent(m->agent.systemd, message) && sd_bus_message_read(message, "b", &active) >= 0 && !active)
                 say_not_asked(query_all(m));
         return 0;
@@ -200,7 +200,7 @@ static int on_unit_files_changed(sd_bus_message *message, void *userdata, sd_bus
         return 0;
 }
 
-/* PropertiesChanged of any timer: the path tells whose. */
+/* PropertiesChanged of any timer; the path identifies the timer. */
 static int on_timer_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         _cleanup_free_ char *unit = NULL;
@@ -240,8 +240,9 @@ static int on_installed(sd_bus_message *message, void *userdata, sd_bus_error *e
         return 0;
 }
 
-/* PID 1 gets another name on the bus when it executes itself again; signals that it sent in between were missed. At the start
- * nothing is missed: the owner of the name is looked up first, and everything else is asked of systemd after that. */
+/* When PID 1 re-executes itself, it gets another unique name on the bus, and signals sent in between are lost. At
+ * the start none are lost: the name's owner is looked up first, and systemd is queried about everything else
+ * afterward. */
 static void on_systemd(const char *owner, void *userdata)
 {
         Manager *m = userdata;
@@ -288,7 +289,7 @@ static int on_preparing(sd_bus_message *reply, void *userdata, sd_bus_error *err
         return 0;
 }
 
-/* logind need not be there: it is not started for this. */
+/* logind may be missing: it is not started for this. */
 static int ask_preparing(Manager *m)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;

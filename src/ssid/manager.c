@@ -18,10 +18,11 @@
 #include "test-run.h"
 #include "watch.h"
 
-/* An editor or a package manager writes several files; one look after the last of them is enough. */
+/* An editor or a package manager may write several files; one look after the last is enough. */
 #define RESCAN_DELAY_USEC (100 * USEC_PER_MSEC)
 
-/* From so many new services on, the journal is read once for all of them; so many entries back for each: about two runs. */
+/* If at least this many services are new, the journal is read once for all of them, this many entries back per
+ * service (about two runs). */
 #define MANY_SERVICES       8U
 #define ENTRIES_PER_SERVICE 10U
 
@@ -126,7 +127,7 @@ Manager *manager_free(Manager *m)
         return NULL;
 }
 
-/* For "systemctl status". */
+/* Shown by "systemctl status". */
 static void say_status(Manager *m)
 {
         if (m->n_services_said == m->agent.n_services + 1)
@@ -156,7 +157,7 @@ static void update_totals(Manager *m)
         say_status(m);
 }
 
-/* ---- What the disk says ---- */
+/* ---- Services on the disk ---- */
 
 static int find_last_run(Manager *m, const char *slug, RunEvent *ret_last, RunEvent *ret_result)
 {
@@ -241,7 +242,7 @@ static int rescan_one(Manager *m, const char *slug)
         return m->history ? 0 : watches_update(&m->agent);
 }
 
-/* Reads what is to be known of many new services at once. Failing that, each is looked up by itself. */
+/* Reads the last runs of many new services at once. If this fails, each service is looked up separately. */
 static void load_last_runs(Manager *m, DIR *d)
 {
         char slug[SLUG_MAX + 1];
@@ -345,7 +346,7 @@ static int watch_folders(Manager *m)
         return 0;
 }
 
-/* ---- What the journal says ---- */
+/* ---- Events from the journal ---- */
 
 static bool is_installed(const char *slug, void *userdata)
 {
@@ -369,7 +370,7 @@ static void on_follow_failed(int error, void *userdata)
 {
         Manager *m = userdata;
 
-        /* The restart reads everything again. */
+        /* After the restart, everything is read again. */
         log_error_errno(error, "Cannot read the journal");
         sd_event_exit(m->agent.event, error);
 }
@@ -380,7 +381,7 @@ static const JournalFollowOps follow_ops = {
         .failed = on_follow_failed,
 };
 
-/* ---- What the parts below say ---- */
+/* ---- Notifications from the parts below ---- */
 
 static_assert(offsetof(Manager, agent) == 0, "the agent is the manager's first member");
 
@@ -426,7 +427,7 @@ static const AgentOps agent_ops = {
 
 /* ---- Start ---- */
 
-/* Before anything else runs, so blocking calls are fine: systemd must not go on with units that were taken back. */
+/* Nothing else runs yet, so blocking calls are fine: systemd must not go on using units that were removed again. */
 static void on_recovered(const char *slug, bool removed, void *userdata)
 {
         _cleanup_free_ char *timer = slug_to_unit(slug, ".timer");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What methods of the manager answer about a script's header. */
+/* Appends a script's header to the answers of the manager's methods. */
 
 #include <systemd/sd-bus.h>
 

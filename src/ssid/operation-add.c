@@ -6,7 +6,7 @@
 #include "metadata-bus.h"
 #include "unit-file.h"
 
-/* What a service has left that was removed by hand in part is not foreign. */
+/* Units left over from a service that was partly removed by hand do not count as foreign. */
 static bool foreign_unit_exists(const char *unit)
 {
         static const char *const dirs[] = {
@@ -34,7 +34,7 @@ static const step_t steps_unchanged[] = {
         step_start_stopped_timer, step_get_next_run, step_get_timeout, step_run, step_commit, NULL,
 };
 
-/* The delay of a timer is passed over: of an uneven schedule it depends on when it was computed. */
+/* RandomizedDelaySec= is ignored: for an irregular schedule, it depends on when it was computed. */
 static const char *next_line(const char **s, size_t *ret_n)
 {
         const char *line;
@@ -76,7 +76,7 @@ static bool is_installed(const Operation *o, const char *service, const char *ti
                access(path, X_OK) >= 0;
 }
 
-/* Nothing is written when all of it is there; only what was stopped by hand is started. */
+/* If everything is installed already, writes nothing and only starts what was stopped by hand. */
 static int install_files(Operation *o, const Verdict *verdict)
 {
         const UnitSpec spec = {
@@ -106,7 +106,7 @@ static int install_files(Operation *o, const Verdict *verdict)
         return fileset_install(SSI_SCRIPT_DIR, SSI_UNIT_DIR, o->slug, content, &o->fileset);
 }
 
-/* What stands against installing, as o->error. */
+/* Sets o->error if something prevents the installation. */
 static void check(Operation *o, const Metadata *m)
 {
         if (m->n_errors > 0) {
@@ -155,7 +155,7 @@ static int step_validate(Operation *o)
                                 on_validated, o, &o->validation);
 }
 
-/* What one of the same name has left that was removed by hand. */
+/* A service of the same name may have been removed by hand and left state behind. */
 static int step_clean_new_timer(Operation *o)
 {
         return o->existed ? 1 : step_clean_timer(o);

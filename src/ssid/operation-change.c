@@ -3,7 +3,7 @@
 #include "shared/log.h"
 #include "operation-internal.h"
 
-/* Between the request and its turn the service may have gone. */
+/* The service may have been removed between the request and its turn. */
 static Service *find(Operation *o)
 {
         Service *s = service_find(o->agent, o->slug);
@@ -121,7 +121,7 @@ static int step_still_there(Operation *o)
         return 1;
 }
 
-/* systemd would enable a timer that is not there, by what is left of it. */
+/* If its file is gone, systemd would still enable the timer, because of what is left of it. */
 static int step_timer_still_there(Operation *o)
 {
         int r = step_still_there(o);
@@ -172,7 +172,7 @@ int operation_set_enabled(Agent *a, sd_bus_message *request, const char *slug, b
                 step_timer_still_there, step_enable,  step_reload, step_start_timer,
                 step_get_next_run,      step_enabled, NULL,
         };
-        /* Waits: while the timer is being stopped, systemd goes on telling its next elapse. */
+        /* Waits, because systemd still reports the timer's next elapse while it is stopping the timer. */
         static const step_t steps_disable[] = {
                 step_still_there,  step_disable,  step_reload, step_stop_timer_and_wait,
                 step_get_next_run, step_disabled, NULL,

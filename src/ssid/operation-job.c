@@ -2,7 +2,7 @@
 #include "operation-internal.h"
 #include "systemd-client.h"
 
-/* Steps that wait until systemd has done its job for the timer; then ActiveState says what came of it. */
+/* Steps that wait until systemd has finished its job for the timer. ActiveState then tells the result. */
 
 #define TIMEOUT_USEC (90 * USEC_PER_SEC)
 
@@ -45,7 +45,7 @@ static void on_done(int r, void *userdata)
                 operation_fail_errno(o, r);
 }
 
-/* The job comes to its end after this answer, never before: systemd runs its jobs from its loop. */
+/* The job cannot end before this answer: systemd runs its jobs from its own event loop. */
 static int on_job_queued(sd_bus_message *reply, void *userdata, sd_bus_error *ret_error)
 {
         Operation *o = userdata;
@@ -64,7 +64,7 @@ static int on_job_queued(sd_bus_message *reply, void *userdata, sd_bus_error *re
         return 0;
 }
 
-/* Only the first operation is under way. */
+/* Only the first operation is in progress. */
 void operation_job_hint(Agent *a, const char *job)
 {
         if (a->operations)
@@ -77,7 +77,8 @@ static int call(Operation *o, const char *member, bool starts)
         return systemd_call_async(o->agent->bus, member, on_job_queued, o, &o->slot, "ss", o->timer, "replace");
 }
 
-/* Restart: a replaced timer keeps its old schedule otherwise. Waits for it: only then is the next elapse known. */
+/* Restarts the timer, because a replaced timer would otherwise keep its old schedule. Waits, because the next elapse
+ * is not known earlier. */
 int step_start_timer(Operation *o)
 {
         return call(o, "RestartUnit", true);

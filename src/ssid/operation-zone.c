@@ -7,15 +7,15 @@
 #include "systemd-client.h"
 #include "unit-file.h"
 
-/* A change of the zone takes several steps, and a start has more important things to do. */
+/* A change of the zone takes several steps, and at the start other things are more urgent. */
 #define DELAY_USEC (200 * USEC_PER_MSEC)
 
-/* Timers that are read before the loop has its turn. */
+/* How many timers are read before the event loop gets its turn. */
 #define SLICE 64U
 
 /* ---- One timer ---- */
 
-/* *ret_schedule is set only with TIMER_UPDATE_UNKNOWN. */
+/* Sets *ret_schedule only if it returns TIMER_UPDATE_UNKNOWN. */
 static int update_timer(Operation *o, Service *s, const char *normalized, char **ret_schedule)
 {
         _cleanup_free_ char *text = NULL, *result = NULL;
@@ -37,7 +37,7 @@ static int update_timer(Operation *o, Service *s, const char *normalized, char *
         return update;
 }
 
-/* What was written so far is applied; the rest waits for the next look. */
+/* Timers written so far are applied; the rest must wait for the next check. */
 static void give_up(Operation *o, const Service *s, int error)
 {
         Service *i, *tmp;
@@ -58,7 +58,7 @@ static void on_normalized(int status, const char *output, void *userdata)
         int r = 0;
 
         o->process = NULL;
-        /* A schedule that systemd rejects stays as it is; systemd has logged that. */
+        /* If systemd rejects a schedule, it stays as it is; systemd has logged this. */
         if (s && status == 0 && schedule_read_normalized(output, &normalized) >= 0)
                 r = update_timer(o, s, normalized, &schedule);
         else
@@ -88,7 +88,7 @@ static int step_begin(Operation *o)
         return 1;
 }
 
-/* Is repeated until each service has been looked at. Services come and go in between. */
+/* Repeated until every service has been checked. Services may come and go in between. */
 static int step_look(Operation *o)
 {
         Service *s, *tmp;
@@ -137,7 +137,7 @@ static int step_reload_timers(Operation *o)
         return o->n_changed == 0 ? 1 : systemd_call_async(o->agent->bus, "Reload", on_reloaded, o, &o->slot, NULL);
 }
 
-/* A timer keeps its schedule until it is started again. One that does not run stays so. */
+/* A timer keeps its schedule until it is restarted. A stopped timer stays stopped. */
 static int step_restart_timers(Operation *o)
 {
         Service *s, *tmp;
@@ -154,7 +154,7 @@ static int step_restart_timers(Operation *o)
         return 0;
 }
 
-/* ---- When ---- */
+/* ---- When to check ---- */
 
 static int on_zone_check(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -191,7 +191,7 @@ static int on_etc_changed(sd_event_source *source, const struct inotify_event *e
         return 0;
 }
 
-/* timedated renames a link into place; ln(1) makes one, others write the file itself. */
+/* timedated renames a link into place, ln(1) creates one, and other tools write the file itself. */
 int operation_watch_zone(Agent *a)
 {
         const uint32_t mask = IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE | IN_CLOSE_WRITE | IN_ONLYDIR;

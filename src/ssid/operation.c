@@ -145,7 +145,8 @@ int step_undone(Operation *o)
         return 0;
 }
 
-/* Undoing is best effort: the next step may still do its part. What systemd has not read it need not read again. */
+/* Undoing is best effort: after a failed step, the next may still succeed. Files that systemd has not read need no
+ * reload. */
 static void undo_failed(Operation *o, const char *text)
 {
         if (o->steps[-1] == step_reload && !o->reloaded)
@@ -183,7 +184,7 @@ void operation_fail_systemd(Operation *o, const sd_bus_error *error)
                                "Try again when systemd allows it; \"journalctl -b _PID=1\" may say why.");
 }
 
-/* From writing files, mostly. */
+/* Mostly errors from writing files. */
 void operation_fail_errno(Operation *o, int error)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
@@ -218,7 +219,7 @@ void operation_continue(Operation *o)
                 operation_fail_errno(o, r);
 }
 
-/* A unit that is not loaded needs no stopping. */
+/* A unit that is not loaded need not be stopped. */
 static bool is_no_such_unit(const sd_bus_error *e)
 {
         return sd_bus_error_has_name(e, "org.freedesktop.systemd1.NoSuchUnit");
@@ -284,8 +285,8 @@ static int on_cleaned(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
         return 0;
 }
 
-/* The stamp of a timer that is Persistent=: a service of the same name would later be run at once, to make up for the
- * time between. Only an inactive timer can be cleaned, while its file is there. */
+/* Removes the timestamp of the Persistent= timer. Otherwise, a service added later under the same name would run at
+ * once, to make up for missed times. Only inactive timers can be cleaned, and only while their file exists. */
 int step_clean_timer(Operation *o)
 {
         return systemd_call_async(o->agent->bus, "CleanUnit", on_cleaned, o, &o->slot, "sas", o->timer, 1, "state");
@@ -319,14 +320,14 @@ static int on_timeout(sd_bus_message *reply, void *userdata, sd_bus_error *ret_e
         return take_number(o, reply, &o->timeout);
 }
 
-/* Known before the answer, so that the caller can say it. */
+/* Queried before the answer, so that the caller can show the next run. */
 int step_get_next_run(Operation *o)
 {
         return systemd_query_unit_property(o->agent->queries, o->timer, "org.freedesktop.systemd1.Timer",
                                            "NextElapseUSecRealtime", on_next_run, o, &o->query);
 }
 
-/* Likewise: drop-ins may say another than the script. */
+/* Queried, because drop-ins may set another timeout than the script. */
 int step_get_timeout(Operation *o)
 {
         return systemd_query_unit_property(o->agent->queries, o->unit, "org.freedesktop.systemd1.Service",

@@ -17,7 +17,7 @@ struct RunStart {
         Agent *agent;
         run_start_done_t done;
         void *userdata;
-        sd_bus_message *request; /* of run_start_for() */
+        sd_bus_message *request; /* for run_start_for() */
         char *unit;
         sd_bus_slot *slot;
         SystemdQuery *query;
@@ -93,7 +93,7 @@ static void look_later(RunStart *s)
         s->delay = MIN(s->delay * 2, LOOK_LAST_USEC);
 }
 
-/* Without a job the run is over, or never was. */
+/* Without a job, the run is over or never began. */
 static int on_job(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         RunStart *s = userdata;
@@ -201,7 +201,7 @@ void run_starts_free(Agent *a)
 {
         RunStart *s, *tmp;
 
-        /* Callers whose run was started are answered, if without its id. */
+        /* If the run was started, the caller gets an answer, but without the ID. */
         DL_FOREACH_SAFE(a->run_starts, s, tmp)
                 if (s->slot)
                         run_start_free(s);

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Starting a run, and finding out its invocation id. By the id, a caller can tell the end of this run from that of another, which may
- * have ended a moment before, or begun a moment after.
+/* Starts a run and finds its invocation ID. With the ID, a caller can distinguish the end of this run from that of a
+ * run that ended a moment before or began a moment after.
  *
- * systemd answers when the job is queued; what runs then has its id once the unit is activating, or the job is gone. So the unit is looked at
- * until then, for a few seconds at most. A job that waits for others is left to wait, and the answer has no id. */
+ * systemd answers when the job is queued; the invocation ID is known once the unit is activating or the job is gone.
+ * Until then, the unit is checked repeatedly, for a few seconds at most. If the job itself has to wait longer, the
+ * answer contains no ID. */
 
 #include "agent.h"
 
-/* invocation_id: "" when it is not known; NULL when systemd did not start the unit, for which error says why. Called exactly once unless
- * freed before, and the RunStart is gone after it. */
+/* invocation_id: "" if unknown; NULL if systemd did not start the unit, and error says why. Called exactly once
+ * unless the RunStart is freed before; the RunStart is freed afterward. */
 typedef void (*run_start_done_t)(const char *invocation_id, const sd_bus_error *error, void *userdata);
 
 int run_start_new(Agent *a, const char *unit, run_start_done_t done, void *userdata, RunStart **ret);
 RunStart *run_start_free(RunStart *s);
 
-/* The same for org.ssi.Agent1.Service.Run, authorized: answers it. */
+/* The same for org.ssi.Agent1.Service.Run, which has been authorized: answers the request. */
 int run_start_for(Agent *a, const char *unit, sd_bus_message *request);
-/* For the manager's end: those whose job is queued are answered, without an id. */
+/* For the manager's end: answers those whose job is queued, without an ID. */
 void run_starts_free(Agent *a);

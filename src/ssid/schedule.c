@@ -5,12 +5,12 @@
 #define WEEK_SEC    ((time_t) 7 * 24 * 60 * 60)
 #define WEEKS_AHEAD (20 * 52)
 
-/* No zone changes its offset for less than a week; Morocco's Ramadan, a month, is the shortest. */
+/* Every offset lasts at least a week in every zone; Morocco's during Ramadan, a month, is the shortest. */
 uint64_t schedule_zone_minutes(time_t from)
 {
         uint64_t minutes = 0;
 
-        /* localtime_r(3) does not notice a change of the zone. */
+        /* Unlike mktime(3), localtime_r(3) does not notice a change of the zone. */
         tzset();
         for (unsigned i = 0; i < WEEKS_AHEAD; i++) {
                 const time_t t = from + (time_t) i * WEEK_SEC;
@@ -37,7 +37,7 @@ static bool read_number(const char **s, unsigned *ret)
         return *ret < 60;
 }
 
-/* The step is the one number that has no leading zero. */
+/* Unlike other numbers, the step has no leading zero. */
 static bool read_step(const char **s, unsigned *ret)
 {
         size_t n = strspn(*s, "0123456789");
@@ -49,7 +49,8 @@ static bool read_step(const char **s, unsigned *ret)
         return *ret > 0;
 }
 
-/* "00", "00/5", "10..20", "00..55/5", as systemd prints it: adds what it stands for, and moves on behind it. */
+/* Reads "00", "00/5", "10..20" or "00..55/5", as systemd prints it: adds its numbers to the set, and moves *s past
+ * it. */
 static bool read_range(const char **s, uint64_t *set)
 {
         unsigned first, last = 59, step = 60;
@@ -99,7 +100,7 @@ bool schedule_is_same_in_utc(const char *normalized, uint64_t zone_minutes)
         const char *s = normalized ? startswith(normalized, "*-*-* *:") : NULL;
         uint64_t set;
 
-        /* What follows the minutes is the seconds, and nothing: a zone would follow a space. */
+        /* After the minutes, only the seconds may follow: a zone would be separated by a space. */
         if (!s || zone_minutes == 0 || !read_minutes(&s, &set) || *s != ':' || s[1] == '\0' ||
             s[1 + strspn(s + 1, "0123456789*/.,")] != '\0')
                 return false;
@@ -144,7 +145,7 @@ bool schedule_read_interval(const char *output, uint64_t *ret)
 {
         time_t first, second;
 
-        /* "Iter. #2:" until systemd 253, "Iteration #2:" since. No expression has a "#". */
+        /* systemd prints "Iter. #2:" up to version 253, and "Iteration #2:" since. No expression contains a "#". */
         if (!read_elapse(output, "Next elapse:", &first) || !read_elapse(output, "#2:", &second) || second <= first)
                 return false;
         *ret = (uint64_t) (second - first) * USEC_PER_SEC;

@@ -114,7 +114,7 @@ static int method_disable(sd_bus_message *message, void *userdata, sd_bus_error 
         return set_enabled(message, userdata, false, error);
 }
 
-/* Open to everyone, as the installed file is. */
+/* Open to everyone, like the installed file. */
 static int method_get_script(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         _cleanup_free_ char *content = NULL;
@@ -155,7 +155,7 @@ static int append_runs(sd_bus_message *reply, const RunEvent *events, size_t n)
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-/* Statuses and execution errors, which are open to everyone; no output. */
+/* Open to everyone, because it contains statuses and execution errors, but no output. */
 static int method_get_history(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;

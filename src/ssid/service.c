@@ -20,7 +20,7 @@ Service *service_find(Agent *a, const char *name)
         if (s || slug_from_name(name, &slug) < 0)
                 return s;
         HASH_FIND_STR(a->services, slug, s);
-        /* Many names give this slug, even with "../" and line breaks: only the service's own counts. */
+        /* Many names have this slug, even names with "../" or line breaks: accept only the service's own name. */
         return s && strcasecmp(s->title, name) == 0 ? s : NULL;
 }
 
@@ -67,7 +67,7 @@ static int read_file(const char *dir, const char *name, size_t max, char **ret, 
                 return -errno;
         if (!S_ISREG(st.st_mode))
                 return -ENOENT;
-        /* If the file grows while it is read, the change is noticed and it is read again. */
+        /* If the file grows during the read, the change is noticed, and the file is read again. */
         return read_at_most(fd, MIN(max, (size_t) st.st_size), ret, ret_n);
 }
 
@@ -110,7 +110,7 @@ static int take_value(Metadata *m, MetadataKey k, const char *fallback, char **r
         return *ret ? 0 : -ENOMEM;
 }
 
-/* The header may have been edited by hand into something that add would refuse: then what can be read is shown. */
+/* If the header was edited by hand and AddService would now refuse it, shows what can be read. */
 static int load_header(Service *s)
 {
         _cleanup_(metadata_freep) Metadata *m = NULL;
@@ -161,7 +161,7 @@ bool service_has_rest(const char *slug)
         return (unit && unit_file_find(unit) == UNIT_FILE_OURS) || (timer && unit_file_find(timer) == UNIT_FILE_OURS);
 }
 
-/* The unit file must be one that ssid wrote: ssi-serverd.service, for one, is not a service-script's. */
+/* The unit file must be one that ssid wrote: for example, ssi-serverd.service is not a service-script's. */
 static int load_unit(Service *s)
 {
         _cleanup_free_ char *content = NULL;
@@ -173,7 +173,7 @@ static int load_unit(Service *s)
                 return r;
         if (!startswith(content, UNIT_FILE_MARK))
                 return -ENOENT;
-        /* Until systemd has answered. */
+        /* Used until systemd has answered. */
         timeout = strstr(content, "\nTimeoutStartSec=");
         if (!timeout || sscanf(timeout, "\nTimeoutStartSec=%" SCNu64 "us", &s->timeout_usec) != 1)
                 s->timeout_usec = USEC_INFINITY;
@@ -302,7 +302,7 @@ static int on_memory_peak(sd_bus_message *reply, void *userdata, sd_bus_error *e
         return 0;
 }
 
-/* systemd keeps both after the run, as the timer keeps the unit loaded. */
+/* systemd keeps both values after the run, because the timer keeps the unit loaded. */
 static int query_cost(Service *s)
 {
         const char *interface = "org.freedesktop.systemd1.Service";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* One installed service: what its script and units say, what its runs said, and its object on the bus. */
+/* An installed service: the content of its script and units, the results of its runs, and its object on the bus. */
 
 #include <uthash.h>
 
@@ -43,45 +43,45 @@ struct Service {
         char *unit, *timer;
 
         char *title, *schedule, *user, *labels, *watches; /* never NULL once loaded */
-        char *metadata[_METADATA_KEY_MAX];                /* of the passive keys; NULL when not given */
-        char *depends_on;                                 /* slugs, as watches; never NULL */
-        uint64_t timeout_usec;                            /* USEC_INFINITY when unknown */
-        int enabled;                                      /* an int, as D-Bus booleans are read */
+        char *metadata[_METADATA_KEY_MAX];                /* passive keys; NULL if not given */
+        char *depends_on;                                 /* slugs separated by commas; never NULL */
+        uint64_t timeout_usec;                            /* USEC_INFINITY if unknown */
+        int enabled;                                      /* int, because D-Bus booleans are read as such */
 
         Status status; /* _STATUS_INVALID before the first result */
         char *message;
-        uint64_t status_timestamp; /* usec since the epoch, 0 for none; so the next ones */
+        uint64_t status_timestamp; /* usec since the epoch, 0 for none; the same for the next ones */
         uint64_t last_run, next_run;
-        uint64_t last_run_duration;     /* usec, USEC_INFINITY when unknown */
+        uint64_t last_run_duration;     /* usec, USEC_INFINITY if unknown */
         const char *last_run_result;    /* "", "success", or the kind of the execution error; static */
-        sd_id128_t last_run_invocation; /* SD_ID128_NULL when unknown */
+        sd_id128_t last_run_invocation; /* SD_ID128_NULL if unknown */
         char *last_run_detail;
-        uint64_t last_run_cpu;         /* usec, UINT64_MAX when unknown */
-        uint64_t last_run_memory_peak; /* bytes, UINT64_MAX when unknown */
+        uint64_t last_run_cpu;         /* usec, UINT64_MAX if unknown */
+        uint64_t last_run_memory_peak; /* bytes, UINT64_MAX if unknown */
 
         uint32_t dirty; /* properties that changed since the last signal */
         struct sd_event_source *trigger;
         SystemdQuery *trigger_query;
-        uint64_t triggered; /* when last, on the monotonic clock */
-        bool trigger_again; /* when the run under way has ended */
+        uint64_t triggered; /* the last time, on the monotonic clock */
+        bool trigger_again; /* trigger when the current run has ended */
 
         bool next_run_hinted;            /* systemd has changed the timer */
-        bool linked;                     /* its timer is named in a target's folder */
-        bool seen;                       /* by the scan under way */
-        bool zone_checked, zone_changed; /* by the look at the timers under way */
+        bool linked;                     /* a target's folder contains a link to its timer */
+        bool seen;                       /* found by the current scan */
+        bool zone_checked, zone_changed; /* by the current check of the timers */
         SystemdQuery *next_run_query, *timeout_query, *cpu_query, *memory_peak_query;
         UT_hash_handle hh;
 };
 
-/* name: a slug, or a service's name as its script gives it. NULL when there is none. */
+/* name: a slug, or a service's name as in its script. NULL if there is none. */
 Service *service_find(Agent *a, const char *name);
 
-/* Reads script and unit from disk. -ENOENT when it is not (or no longer) an installed service. */
+/* Reads the script and the unit from the disk. -ENOENT if it is not (or no longer) an installed service. */
 int service_load(Agent *a, const char *slug, Service **ret);
 Service *service_free(Service *s);
 DEFINE_CLEANUP(Service *, service_free);
 
-/* Whether units remain of a service that was removed by hand in part. */
+/* Whether units are left over from a service that was partly removed by hand. */
 bool service_has_rest(const char *slug);
 
 typedef enum UnitFileOwner {
@@ -90,29 +90,29 @@ typedef enum UnitFileOwner {
         UNIT_FILE_FOREIGN,
 } UnitFileOwner;
 
-/* Who wrote the file of this name in the unit folder. */
+/* Tells who wrote the unit file of this name. */
 UnitFileOwner unit_file_find(const char *unit);
 
-/* A file of the unit folder: its beginning, as a string. -ENOENT also when it is not a regular file. */
+/* Reads up to max bytes from the beginning of a unit file, as a string. -ENOENT also if it is not a regular file. */
 int unit_file_read(const char *unit, size_t max, char **ret);
 
-/* The installed script; NUL-terminated besides. */
+/* Reads the installed script. A NUL follows the *ret_n bytes. */
 int service_read_script(const char *slug, char **ret, size_t *ret_n);
 
-/* Takes the values that other has read from the disk, and marks what changed. */
+/* Takes the values that other has read from the disk, and marks those that changed. */
 void service_update(Service *s, Service *other);
 
-/* A concluded run. old status goes out as StatusChanged when it differs. announce: send StatusReported. */
+/* Applies a concluded run. announce: notify the ops of its end and its status. */
 int service_apply_run(Service *s, const RunEvent *e, bool announce);
 
 void service_set_enabled(Service *s, bool enabled);
 void service_set_next_run(Service *s, uint64_t usec);
-/* As systemd reported it; 0 when it did not. */
+/* usec: as reported by systemd; 0 if it did not report it. */
 void service_set_timeout(Service *s, uint64_t usec);
 int service_set_depends_on(Service *s, const char *list);
 void service_mark(Service *s, ServiceProperty p);
 
-/* Asks systemd for what results from the units and their drop-ins: the timer's next elapse, the service's timeout. */
+/* Queries systemd about values that depend on units and drop-ins: the timer's next elapse and the service's timeout. */
 int service_query_units(Service *s);
-/* The first of them alone. */
+/* Queries only the next elapse. */
 int service_query_next_run(Service *s);

@@ -28,7 +28,7 @@ Subprocess *subprocess_free(Subprocess *p)
 {
         if (!p)
                 return NULL;
-        /* A child source that is gone would leave a zombie: it is killed and reaped here. */
+        /* Freeing the child source alone would leave a zombie: kill and reap the child here. */
         if (p->child && p->pid > 0) {
                 sd_event_source_disable_unref(p->child);
                 kill(p->pid, SIGKILL);
@@ -42,7 +42,7 @@ Subprocess *subprocess_free(Subprocess *p)
         return NULL;
 }
 
-/* Output past the limit is read and dropped, so that the program can end. */
+/* Reads output beyond the limit and drops it, so that the program can end. */
 static int read_output(Subprocess *p)
 {
         for (;;) {
@@ -124,7 +124,7 @@ _Noreturn static void child(const char *const *argv, int in, int out)
         _exit(127);
 }
 
-/* A memory file takes any amount of input without a writer that must be driven. */
+/* A memory file accepts any amount of input, so no writer has to be driven. */
 static int input_to_fd(const char *input, size_t n)
 {
         _cleanup_close_ int fd = -EBADF;

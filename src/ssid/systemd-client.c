@@ -7,7 +7,7 @@
 #define SYSTEMD_NAME "org.freedesktop.systemd1"
 #define SYSTEMD_PATH "/org/freedesktop/systemd1"
 
-/* A reload of a host with thousands of units takes its time. */
+/* Reloading a host with thousands of units takes a while. */
 #define CALL_TIMEOUT_USEC (90 * USEC_PER_SEC)
 
 int systemd_new_call(sd_bus *bus, const char *member, sd_bus_message **ret)

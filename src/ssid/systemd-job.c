@@ -16,7 +16,7 @@ struct SystemdJob {
         bool ended;
 };
 
-/* The SystemdJob may be gone afterwards. */
+/* done() may free the SystemdJob. */
 static void end(SystemdJob *j, int r)
 {
         j->ended = true;
@@ -31,7 +31,7 @@ static int on_job(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         const char *job = "/";
 
         j->query = systemd_query_free(j->query);
-        /* Without the unit, or an answer: there is nothing to wait for. */
+        /* If the unit is gone or systemd does not answer, there is nothing to wait for. */
         if (!sd_bus_message_is_method_error(reply, NULL))
                 (void) sd_bus_message_read(reply, "v", "(uo)", NULL, &job);
         if (!streq(job, j->job))
@@ -39,7 +39,7 @@ static int on_job(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* A question that is under way is answered after the hint was sent. */
+/* If a query is pending, its answer will come after the hint was sent. */
 static int look(SystemdJob *j)
 {
         if (j->query)

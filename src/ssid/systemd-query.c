@@ -9,7 +9,7 @@
 
 struct SystemdQuery {
         SystemdQueries *queries;
-        /* A message takes a kilobyte: that of a property is made when it is sent. */
+        /* A message takes a kilobyte, so the call for a property is built only when it is sent. */
         sd_bus_message *call;
         char *path;
         const char *interface, *property;
@@ -17,7 +17,7 @@ struct SystemdQuery {
         sd_bus_slot *slot;
         sd_bus_message_handler_t callback;
         void *userdata;
-        SystemdQuery *prev, *next; /* while it waits */
+        SystemdQuery *prev, *next; /* for the queue of waiting queries */
 };
 
 struct SystemdQueries {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Questions to systemd, of which there may be one for each service at a time. The bus allows 128 unanswered calls per
- * connection by default (dbus-daemon(1), max_replies_per_connection), and refuses what goes beyond: so only some are sent
- * at a time, and the others wait. */
+/* Queries to systemd. There may be one per service at a time, but the bus by default refuses more than 128
+ * unanswered calls per connection (dbus-daemon(1), max_replies_per_connection). So only a limited number are sent at
+ * once, and the others wait. */
 
 #include <systemd/sd-bus.h>
 
@@ -13,19 +13,19 @@ typedef struct SystemdQueries SystemdQueries;
 typedef struct SystemdQuery SystemdQuery;
 
 int systemd_queries_new(sd_bus *bus, SystemdQueries **ret);
-/* After the last query. NULL is fine. */
+/* Call this after the last query. NULL is allowed. */
 SystemdQueries *systemd_queries_free(SystemdQueries *q);
 
-/* The answer comes to callback, which frees the query; freeing it before cancels it. An answer of systemd that is an error
- * comes there, too. NULL is fine for _free(). */
+/* callback gets the answer, which may be an error from systemd, and frees the query. Freeing the query earlier
+ * cancels it. NULL is allowed for systemd_query_free(). */
 int systemd_query_new(SystemdQueries *q, sd_bus_message *call, sd_bus_message_handler_t callback, void *userdata,
                       SystemdQuery **ret);
 SystemdQuery *systemd_query_free(SystemdQuery *query);
 
-/* A property of the unit whose object this is; the answer is a variant. interface and property have to live as long as
- * the query. */
+/* Queries a property of the unit with this object path; the answer is a variant. interface and property must live as
+ * long as the query. */
 int systemd_query_property(SystemdQueries *q, const char *path, const char *interface, const char *property,
                            sd_bus_message_handler_t callback, void *userdata, SystemdQuery **ret);
-/* The same by the unit's name. It need not be loaded. */
+/* The same by the unit's name. The unit need not be loaded. */
 int systemd_query_unit_property(SystemdQueries *q, const char *unit, const char *interface, const char *property,
                                 sd_bus_message_handler_t callback, void *userdata, SystemdQuery **ret);

@@ -20,11 +20,10 @@
 
 /* Lines may reach the journal after the end of their run. */
 #define QUIET_USEC (100 * USEC_PER_MSEC)
-/* How long the result of a run that has ended may be missing from the journal. */
+/* How long to wait for the journal to show the result of a run that has ended. */
 #define RESULT_TIMEOUT_USEC (5 * USEC_PER_SEC)
 
-/* How long after its timeout the unit may take to be gone: systemd waits for TimeoutStopSec= twice, and has other things
- * to do. */
+/* How long after its timeout the unit may still exist: systemd waits for TimeoutStopSec= twice, and has other work. */
 #define GRACE_USEC (30 * USEC_PER_SEC)
 
 struct TestRun {
@@ -36,15 +35,15 @@ struct TestRun {
         Validation *validation;
 
         char *unit;
-        sd_bus_slot *starting; /* while systemd has not answered */
-        uint64_t timeout_usec; /* of the script */
-        SystemdJob *job;       /* that runs it */
+        sd_bus_slot *starting; /* pending until systemd has answered */
+        uint64_t timeout_usec; /* the script's timeout */
+        SystemdJob *job;       /* the job that runs the script */
         bool started, ended, abandoned;
 
         JournalFollow *follow;
         sd_event_source *answer_timer;
-        RunEvent result;         /* has a cursor when it has come */
-        int exit_status, signal; /* negative when unknown */
+        RunEvent result;         /* its cursor is set once it has come */
+        int exit_status, signal; /* negative if unknown */
         char *output[OUTPUT_LINES_MAX + 1];
         size_t n_output, output_bytes;
         bool output_cut;
@@ -80,7 +79,7 @@ static void test_run_end(TestRun *t)
         test_run_free(t);
 }
 
-/* Ends the unit, if there is one, and the test. */
+/* Ends the test and, if there is one, the unit. */
 static void test_run_stop(TestRun *t)
 {
         if (t->started && !t->ended) {
@@ -198,7 +197,7 @@ static int schedule_answer(TestRun *t)
         return r < 0 ? r : sd_event_source_set_enabled(t->answer_timer, SD_EVENT_ONESHOT);
 }
 
-/* systemd is done with the unit, or should be. */
+/* systemd has finished the job, or should have. */
 static void on_job_done(int r, void *userdata)
 {
         TestRun *t = userdata;
@@ -226,7 +225,7 @@ void test_runs_job_hint(Agent *a, const char *job)
                 systemd_job_hint(t->job, job);
 }
 
-/* ---- What the journal says ---- */
+/* ---- Results from the journal ---- */
 
 static void add_line(TestRun *t, const RunEntry *e)
 {
@@ -270,7 +269,7 @@ static void on_entry(const RunEntry *e, void *userdata)
         }
 }
 
-/* A line that comes late may correct the result: the last one counts. */
+/* A late line may correct the result: the last event counts. */
 static int on_event(RunEvent *e, void *userdata)
 {
         TestRun *t = userdata;
@@ -321,7 +320,7 @@ static int prepare(TestRun *t, const char *slug)
         if (r < 0)
                 return r;
         sd_id128_to_string(random, id);
-        /* The underscore keeps it from being a service's name. */
+        /* The underscore makes sure that no service has this name. */
         if (asprintf(&t->unit, "ssi_test_%s.service", id) < 0)
                 return -ENOMEM;
         return tried_script_write(&t->script, id, slug, t->content);
@@ -401,7 +400,7 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
                 test_run_fail_errno(t, r);
 }
 
-/* Nobody waits for the result any more. */
+/* The caller is gone, so nobody waits for the result. */
 static void on_caller(const char *owner, void *userdata)
 {
         TestRun *t = userdata;

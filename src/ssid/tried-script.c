@@ -37,7 +37,7 @@ void tried_script_done(TriedScript *s)
 
 static char *with_own_name(const TriedScript *s, const char *text)
 {
-        /* A name that makes much of little is not taken. */
+        /* Do not use an overlong name: repeated many times, it could make the text huge. */
         const char *name = strlen(s->filename) <= NAME_MAX ? s->filename : strrchr(s->path, '/') + 1, *place;
         _cleanup_free_ char *result = NULL;
         _cleanup_fclose_ FILE *f = NULL;

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The file in which a script is while it is tried: in a folder of its own below $RUNTIME_DIRECTORY. */
+/* The temporary file that holds a script during `ssictl test`. It has its own folder below $RUNTIME_DIRECTORY. */
 
 #include "shared/util.h"
 
 typedef struct TriedScript {
-        char *filename;   /* by which the caller knows it */
-        char *dir, *path; /* where it is; NULL while it is not */
+        char *filename;   /* the caller's name for it */
+        char *dir, *path; /* NULL before it is written */
 } TriedScript;
 
-/* id: in the folder's name. Writes the content, executable, to a file named after the slug. */
+/* id: part of the folder's name. Writes the content to an executable file named after the slug. */
 int tried_script_write(TriedScript *s, const char *id, const char *slug, const char *content);
-/* Removes the file and its folder, and frees. */
+/* Removes the file and its folder, and frees the members. */
 void tried_script_done(TriedScript *s);
 
-/* Replaces the path in *text (may be NULL) by the file's own name: Bash and the script itself name it by the place where it is tried.
- * -ENOMEM. */
+/* Replaces the temporary path in *text (may be NULL) with the caller's name for the file: Bash and the script itself
+ * use the temporary path. -ENOMEM. */
 int tried_script_use_own_name(const TriedScript *s, char **text);

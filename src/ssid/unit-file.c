@@ -4,7 +4,7 @@
 #include "schedule.h"
 #include "unit-file.h"
 
-/* systemd.unit(5): '%' begins a specifier, a backslash at the end continues the line. */
+/* See systemd.unit(5): '%' begins a specifier, and a backslash at the end continues the line. */
 static void put_escaped(FILE *f, const char *s)
 {
         size_t n = strlen(s);
@@ -77,7 +77,7 @@ char *unit_file_service(const UnitSpec *spec)
         return TAKE_PTR(text);
 }
 
-/* ---- As properties ---- */
+/* ---- Properties on D-Bus ---- */
 
 static int append_words(sd_bus_message *m, const char *text, const char *type)
 {
@@ -149,7 +149,7 @@ static int append(const UnitSetting *s, void *userdata)
         char name[64];
         int r;
 
-        /* TimeoutStartSec= is TimeoutStartUSec. */
+        /* For example, TimeoutStartSec= is named TimeoutStartUSec on D-Bus. */
         if (s->type == UNIT_SETTING_USEC)
                 snprintf(name, sizeof(name), "%.*sUSec", (int) (strlen(s->key) - strlen("Sec")), s->key);
         else
@@ -186,7 +186,7 @@ static void put_calendar(FILE *f, const char *schedule, const char *normalized, 
                 put_setting(f, "OnCalendar", schedule);
 }
 
-/* systemd ignores the section. When the zone of the host changes, it says what the script asked for. */
+/* systemd ignores this section. It records the script's own schedule for when the host's zone changes. */
 #define RECORD            "\n[X-SSI]\n"
 #define RECORD_SCHEDULE   "Schedule="
 #define RECORD_NORMALIZED "Normalized="
@@ -211,7 +211,7 @@ char *unit_file_timer(const UnitSpec *spec)
         fputs(UNIT_FILE_MARK "[Unit]\n", f);
         fputs("Description=Schedule of ", f);
         put_escaped(f, m->value[METADATA_NAME]);
-        /* Where the agent's package was removed, nothing runs. */
+        /* If the agent's package was removed, nothing runs. */
         fputs("\nDocumentation=man:ssi-service-script(7)\n"
               "ConditionPathExists=" SSI_PKGLIB_DIR "/library.bash\n"
               "\n[Timer]\n",
@@ -242,13 +242,13 @@ static char *line_after(const char *text, const char *prefix)
         return s ? memdup_string(s + strlen(prefix), strcspn(s + strlen(prefix), "\n")) : NULL;
 }
 
-/* No expression that systemd takes needs an escape. */
+/* No valid calendar expression needs escaping. */
 static bool is_escaped(const char *s)
 {
         return strpbrk(s, "%\\");
 }
 
-/* As ssid writes it: the schedule itself, or the normalized one in UTC. */
+/* Whether ssid wrote the expression: either the schedule itself, or its normalized form in UTC. */
 static bool is_written_by_us(const char *calendar, const char *schedule, const char *normalized)
 {
         const char *zone = startswith(calendar, normalized);

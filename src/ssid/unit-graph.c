@@ -20,7 +20,7 @@ struct UnitNode {
         UnitNode *alias_of;
         List needs;
         List watchers;
-        uint64_t visit; /* the last that came here */
+        uint64_t visit; /* the last traversal that reached this node */
         UT_hash_handle hh;
 };
 
@@ -60,7 +60,7 @@ UnitGraph *unit_graph_free(UnitGraph *g)
 
 static int append(List *l, void *item)
 {
-        /* Room for a power of two. */
+        /* The capacity is always a power of two. */
         if ((l->n & (l->n - 1)) == 0) {
                 void **items = realloc(l->items, MAX(l->n * 2, 1U) * sizeof(*items));
 
@@ -111,7 +111,7 @@ void unit_node_set_alias(UnitNode *n, UnitNode *of)
         n->alias_of = of;
 }
 
-/* An alias of an alias occurs only when units were reloaded between two answers. */
+/* An alias refers to another alias only if units were reloaded between two answers. */
 static UnitNode *resolve(UnitNode *n)
 {
         return n->alias_of ?: n;
@@ -159,7 +159,7 @@ static int join(const char **slugs, size_t n, char **ret)
         return 0;
 }
 
-/* Adds the services that watch the unit, as far as there is room. */
+/* Adds the services that watch the unit, up to the limit. */
 static void collect(UnitGraph *g, const UnitNode *n, const char **slugs, size_t max, size_t *count)
 {
         for (size_t i = 0; i < n->watchers.n && *count < max; i++) {
@@ -187,7 +187,8 @@ int unit_graph_depends_on(UnitGraph *g, const char *slug, size_t max, char **ret
         if (!queue || !slugs)
                 return -ENOMEM;
         self->visit = ++g->visit;
-        /* Where it begins is not what it needs, unless a cycle leads back there: then it is in the queue once more. */
+        /* A service does not need its own units, unless a cycle leads back to one: the unit then enters the queue
+         * once more. */
         for (size_t i = 0; i < self->units.n; i++)
                 queue[tail++] = self->units.items[i];
         while (head < tail && count < max) {

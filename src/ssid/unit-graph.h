@@ -1,34 +1,34 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Which units need which others, and which services watch them. Says which services depend on which: the watched units
- * of the one need, at any remove, a watched unit of the other. */
+/* Which units need which others, and which services watch them. A service depends on another if its watched units
+ * need, directly or indirectly, a unit that the other watches. */
 
 #include "shared/util.h"
 
-/* More units are not taken in. */
+/* Further units are ignored. */
 #define UNIT_GRAPH_MAX 4096
 
 typedef struct UnitGraph UnitGraph;
 typedef struct UnitNode UnitNode;
 
-/* NULL when out of memory. */
+/* NULL if out of memory. */
 UnitGraph *unit_graph_new(void);
 UnitGraph *unit_graph_free(UnitGraph *g);
 DEFINE_CLEANUP(UnitGraph *, unit_graph_free);
 
-/* *ret belongs to the graph. 1 when the unit is new to it, 0 when not, -ENOSPC, -ENOMEM. */
+/* *ret belongs to the graph. Returns 1 if the unit is new, 0 if not, -ENOSPC, -ENOMEM. */
 int unit_graph_add(UnitGraph *g, const char *unit, UnitNode **ret);
 const char *unit_node_name(const UnitNode *n);
 
-/* That the unit needs the other one. */
+/* Records that the unit needs the other one. */
 int unit_node_needs(UnitNode *n, UnitNode *other);
-/* That the name is another one's alias: what needs or watches it means that one. */
+/* Records that n is an alias: units that need it, and services that watch it, refer to the unit `of`. */
 void unit_node_set_alias(UnitNode *n, UnitNode *of);
-/* That the service watches the unit, once all aliases are known. slug is borrowed. */
+/* Records that the service watches the unit. Call this when all aliases are known. slug is borrowed. */
 int unit_graph_watch(UnitGraph *g, const char *slug, UnitNode *n);
 
-/* Sets *ret to the services that this one depends on, in the order of the alphabet, with commas ("a, b"); of more than
- * max those whose units are nearest. Cycles end; a service never depends on itself, nor on one that is about the same
- * unit only. -ENOMEM. */
+/* Sets *ret to the services that this one depends on, in alphabetical order, with commas ("a, b"). If there are more
+ * than max, keeps those with the nearest units. Handles cycles. A service never depends on itself, nor on a service
+ * that only watches the same unit. -ENOMEM. */
 int unit_graph_depends_on(UnitGraph *g, const char *slug, size_t max, char **ret);

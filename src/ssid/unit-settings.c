@@ -23,11 +23,12 @@
 
 static const UnitSetting unit_settings[] = {
         UNIT("Documentation", WORDS("man:ssi-service-script(7)")),
-        /* The schedule is the limit: systemd's own would fail a check that runs each second, for good. */
+        /* Only the schedule limits starts: with systemd's own limit, a check that runs every second would fail
+         * permanently. */
         UNIT("StartLimitIntervalSec", USEC(0)),
 };
 
-/* A test ends with ssid, which alone waits for it, and leaves no unit. */
+/* A test ends with ssid, because nobody else waits for it, and leaves no unit behind. */
 static const UnitSetting test_unit_settings[] = {
         UNIT("CollectMode", TEXT("inactive-or-failed")),
         UNIT("BindsTo", WORDS("ssid.service")),
@@ -48,7 +49,7 @@ static const UnitSetting limits[] = {
         SERVICE("TasksMax", .type = UNIT_SETTING_COUNT, .number = 256),
 };
 
-/* What a check needs is to read the system and to print a line. */
+/* A check only needs to read the system and to print a line. */
 static const UnitSetting sandbox[] = {
         SERVICE("NoNewPrivileges", YES),
         SERVICE("ProtectSystem", TEXT("strict")),
@@ -78,7 +79,7 @@ static const UnitSetting sandbox_unprivileged[] = {
         SERVICE("SystemCallFilter", FILTER("~@privileged @resources")),
 };
 
-/* What root needs to look at everything, and to run a program as somebody else. */
+/* Allows root to inspect everything, and to run a program as another user. */
 #define CAP(c) (UINT64_C(1) << (c))
 #define ROOT_CAPABILITIES                                                                                       \
         (CAP(CAP_DAC_OVERRIDE) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_KILL) | CAP(CAP_SETGID) | CAP(CAP_SETUID) | \
@@ -90,8 +91,8 @@ static const UnitSetting sandbox_root[] = {
                 MASK("CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_KILL CAP_SETGID CAP_SETUID CAP_NET_BIND_SERVICE "
                      "CAP_NET_ADMIN CAP_NET_RAW CAP_SYS_PTRACE CAP_SYS_ADMIN CAP_SYS_RESOURCE CAP_AUDIT_WRITE",
                      ROOT_CAPABILITIES)),
-        /* Newer systemd (seen with 257) drops it when it sets User= and a filter, also for root, unless it is named here. A process that becomes
-         * another user loses its ambient capabilities (capabilities(7)). */
+        /* Newer systemd (seen with 257) drops this capability when it sets User= and a filter, even for root, unless
+         * it is listed here. A process that becomes another user loses its ambient capabilities (capabilities(7)). */
         SERVICE("AmbientCapabilities", MASK("CAP_SETUID", CAP(CAP_SETUID))),
 };
 
@@ -138,7 +139,7 @@ static int visit_own(const Visitor *v, const UnitSpec *spec)
                 SERVICE("SyslogIdentifier", TEXT(identifier)),
                 SERVICE("LogExtraFields", .type = UNIT_SETTING_FIELDS, .text = fields),
         };
-        /* /run may be mounted so that nothing in it can be executed. The output of a test is not that of a service. */
+        /* /run may be mounted noexec. The output of a test must not count as a service's. */
         const UnitSetting test[] = {
                 SERVICE("Type", TEXT("oneshot")),
                 SERVICE("ExecStart", .type = UNIT_SETTING_EXEC, .text = spec->test_path),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What a service-script's unit says, as one table: unit-file.h writes it as the text of an installed unit, and as the
- * properties of a transient one. */
+/* The settings of a service-script's unit, as one table: unit-file.h turns it into the text of an installed unit,
+ * and into the properties of a transient unit. */
 
 #include "shared/metadata.h"
 
@@ -10,16 +10,16 @@ typedef struct UnitSpec {
         const Metadata *metadata;
         uint64_t timeout_usec;
         uint64_t random_delay_usec; /* 0: none */
-        const char *normalized;     /* the schedule as systemd writes it; NULL when unknown */
-        uint64_t zone_minutes;      /* of the host (schedule.h) */
-        const char *test_path; /* the script, when it is tried without being installed; NULL for an installed one */
+        const char *normalized;     /* the schedule as systemd writes it; NULL if unknown */
+        uint64_t zone_minutes;      /* of the host's zone (schedule.h) */
+        const char *test_path;      /* the script during a test; NULL for an installed service */
 } UnitSpec;
 
-/* How a value looks in a unit file, and its type on D-Bus (org.freedesktop.systemd1(5)). */
+/* The form of a value in a unit file, and its type on D-Bus (org.freedesktop.systemd1(5)). */
 typedef enum UnitSettingType {
         UNIT_SETTING_TEXT,   /* as is; s */
         UNIT_SETTING_BOOL,   /* number; b */
-        UNIT_SETTING_USEC,   /* number; t, of a property whose name ends with USec instead of Sec */
+        UNIT_SETTING_USEC,   /* number; t, of a property whose name ends in USec instead of Sec */
         UNIT_SETTING_COUNT,  /* number; t */
         UNIT_SETTING_BYTES,  /* number; t */
         UNIT_SETTING_MODE,   /* number; u */
@@ -44,6 +44,7 @@ typedef struct UnitSetting {
         uint64_t number;
 } UnitSetting;
 
-/* Called for each setting, those of [Unit] first; s lives for the call. Negative errno ends it. */
+/* Called for each setting, beginning with those of [Unit]; s is valid during the call. A negative errno ends the
+ * visit. */
 typedef int (*unit_setting_visit_t)(const UnitSetting *s, void *userdata);
 int unit_settings_visit(const UnitSpec *spec, unit_setting_visit_t visit, void *userdata);

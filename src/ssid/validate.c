@@ -10,7 +10,7 @@
 #define BASH   "/bin/bash"
 #define GETENT "/usr/bin/getent"
 
-/* Of getent(1). */
+/* The exit status of getent(1). */
 #define EXIT_NO_SUCH_KEY 2
 
 #define TIMEOUT_MAX_USEC      (24 * 60 * 60 * USEC_PER_SEC)
@@ -62,14 +62,14 @@ static int on_finish(sd_event_source *s, void *userdata)
         return 0;
 }
 
-/* Through the loop, so that the caller of validation_start() has its pointer before it gets the result. */
+/* Finishes from the event loop, so that the caller of validation_start() has its pointer before it gets the result. */
 static int finish(Validation *v, int r)
 {
         v->result = r;
         return sd_event_add_defer(v->event, &v->defer, on_finish, v);
 }
 
-/* The first line of what a helper says about it. */
+/* Uses the first line of the helper's output. */
 static int add_helper_problem(Validation *v, MetadataKey key, const char *what, const char *output)
 {
         size_t n = strcspn(output, "\n");
@@ -114,7 +114,7 @@ static int judge_timeout(Validation *v, int status, const char *output)
         return 0;
 }
 
-/* Where getent is missing or fails, systemd will say it. */
+/* If getent is missing or fails, systemd will report the problem. */
 static int judge_user(Validation *v, int status, const char *output)
 {
         Metadata *m = v->verdict.metadata;
@@ -125,7 +125,7 @@ static int judge_user(Validation *v, int status, const char *output)
                                     "\"user\" does not exist on this host: \"%s\"", m->value[METADATA_USER]);
 }
 
-/* bash -n writes "bash: line 7: syntax error …". */
+/* `bash -n` prints "bash: line 7: syntax error …". */
 static int judge_syntax(Validation *v, int status, const char *output)
 {
         const char *s = strstr(output, "line ");
@@ -153,7 +153,7 @@ static void on_helper(int status, const char *output, void *userdata)
         int r;
 
         v->process = NULL;
-        /* 127: the helper could not be executed. That says nothing about the script. */
+        /* 127: the helper could not be executed, which says nothing about the script. */
         if (status < 0 && v->step != STEP_USER)
                 r = status;
         else if (status == 127 && v->step != STEP_USER)

@@ -19,11 +19,11 @@
 struct Watch {
         Agent *agent;
         char *unit;
-        char *path;       /* of systemd's object; of the unit itself when the name is an alias */
-        char *state;      /* NULL until it is known */
-        uint64_t entered; /* when it last came into any of them, on the monotonic clock; 0 while it is not loaded */
+        char *path;       /* of the unit's object; if the name is an alias, of the real unit's */
+        char *state;      /* NULL until known */
+        uint64_t entered; /* when the unit last changed its state, on the monotonic clock; 0 if it is not loaded */
         SystemdQuery *query;
-        bool again; /* something has changed since the query was sent */
+        bool again; /* something changed after the query was sent */
         bool wanted;
         struct Watch *prev, *next;
 };
@@ -146,7 +146,7 @@ static bool service_watches(const Service *s, const char *unit)
         return false;
 }
 
-/* ---- What systemd says ---- */
+/* ---- Answers from systemd ---- */
 
 static int set_state(Watch *w, const char *state, uint64_t entered)
 {
@@ -171,7 +171,8 @@ static int set_state(Watch *w, const char *state, uint64_t entered)
 
 static int query_state(Watch *w);
 
-/* By the time that we ask, a restarted unit is in the same state as before: the timestamps of its states show the restart. */
+/* When we query it, a restarted unit may be in the same state as before: the timestamps of its states reveal the
+ * restart. */
 static bool is_entry(const char *property)
 {
         return streq(property, "InactiveEnterTimestampMonotonic") ||
@@ -270,7 +271,7 @@ int watches_look(Agent *a)
         return r;
 }
 
-/* An alias leads to the unit, which alone sends signals. */
+/* An alias leads to the real unit, the only one that sends signals. */
 static int on_loaded(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         const char *path;
@@ -369,7 +370,7 @@ int watches_update(Agent *a)
                 const char *list = s->watches, *word;
                 size_t n;
 
-                /* A header that was edited by hand may say anything. */
+                /* A header that was edited by hand may contain anything. */
                 for (unsigned i = 0; i < METADATA_WATCHES_MAX && (n = metadata_next_word(&list, &word)) > 0; i++) {
                         r = want(a, word, n);
                         if (r < 0)

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* watches: in a script's header. A change of a watched unit's ActiveState starts the services that watch it.
+/* "watches:" in a script's header: if the ActiveState of a watched unit changes, the services that watch it are
+ * started.
  *
- * One match for the properties of all units serves all watches, and is only there while there are any. It says when to look;
- * only the state that systemd then answers counts. Changes within a moment are one (a stop is
- * deactivating, then inactive), and a service is triggered once per second at most. A change during a run leads to
- * another run after it, since the one under way may have looked before. */
+ * A single match for the properties of all units serves all watches, and exists only while there are any. Its
+ * signals only tell when to look; what counts is the state that systemd then reports. Changes within a moment count
+ * as one (a stop is first deactivating, then inactive), and a service is triggered at most once per second. If a
+ * unit changes during a run, another run follows, because the current one may have checked the unit before the
+ * change. */
 
 #include "agent.h"
 
-/* Watches what the services name now, and nothing else. */
+/* Watches exactly the units that the services name now. */
 int watches_update(Agent *a);
 void watches_free(Agent *a);
 
-/* Looks at the states of all of them again. */
+/* Checks the states of all watched units again. */
 int watches_look(Agent *a);
 
 /* A run of the service has ended. */
