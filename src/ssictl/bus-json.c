@@ -64,7 +64,7 @@ static int read_basic(sd_bus_message *m, char type, json_object **ret)
         return 0;
 }
 
-/* The entries of a dictionary that has been entered. */
+/* Reads the entries of a dictionary that has been entered. */
 static int read_entries(sd_bus_message *m, const char *types, json_object *o)
 {
         int r;
@@ -74,7 +74,7 @@ static int read_entries(sd_bus_message *m, const char *types, json_object *o)
 
                 if ((r = bus_read_json(m, &key)) < 0 || (r = bus_read_json(m, &value)) < 0)
                         return r;
-                /* Not json_add_take(): null is a value here. */
+                /* Not json_add_take(), because a value may be null here. */
                 if (json_object_object_add(o, json_object_get_string(key), value) < 0)
                         return -ENOMEM;
                 TAKE_PTR(value);

@@ -2,14 +2,14 @@
 #include "ctl.h"
 #include "shared/time-util.h"
 
-/* How often the callee is pinged, and how long it may take to answer: its loop may be busy with another caller. */
+/* The interval between pings, and how long the callee may take to answer one: it may be busy with another caller. */
 #define PING_USEC         (30 * USEC_PER_SEC)
 #define PING_TIMEOUT_USEC (30 * USEC_PER_SEC)
 
 typedef struct Call {
         sd_bus_message *reply;
         sd_bus_slot *ping;
-        uint64_t ping_at; /* when next, or when the last one was; on the monotonic clock */
+        uint64_t ping_at; /* the time of the next or the pending ping, on the monotonic clock */
         bool silent;
 } Call;
 
@@ -21,7 +21,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* Anything but silence is an answer; if the callee is gone, the call itself fails. */
+/* Any answer shows that the callee is alive; if it is gone, the call itself fails. */
 static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         uint64_t now = now_usec(CLOCK_MONOTONIC);

@@ -68,7 +68,7 @@ static int say_unreachable(const Ctl *c, int r)
         return -CTL_EXIT_FAILURE;
 }
 
-/* ssh says only when it is used that it cannot. */
+/* ssh reports that it cannot connect only when the connection is used. */
 static bool is_lost(int r)
 {
         return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE;
@@ -121,7 +121,7 @@ int ctl_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply)
 
 void ctl_open_polkit_agent(Ctl *c)
 {
-        /* Another host's polkit cannot ask here. */
+        /* Another host's polkit cannot ask on this terminal. */
         if (c->ask_password && !c->host && !c->machine)
                 polkit_agent_open(&c->polkit_agent);
 }

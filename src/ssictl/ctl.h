@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the verbs share: the connection, the options, output. */
+/* Shared by the verbs: the connection, the options, output. */
 
 #include <systemd/sd-bus.h>
 
@@ -17,13 +17,13 @@ typedef struct Ctl {
         bool color;
         bool json;
 
-        /* Options of verbs. */
+        /* Options of single verbs. */
         bool replace, run, no_wait, value, follow;
-        unsigned lines; /* UINT_MAX for the verb's own number */
+        unsigned lines; /* UINT_MAX: the verb's default */
         const char *ca_file;
-        char **properties; /* as given: each may name several, separated by commas */
+        char **properties; /* as given: each may contain several names, separated by commas */
         size_t n_properties;
-        const char *user; /* of "server" */
+        const char *user; /* for "server" */
         char **labels;
         size_t n_labels;
 
@@ -37,14 +37,13 @@ enum {
         CTL_EXIT_OK = 0,
         CTL_EXIT_FAILURE = 1,
         CTL_EXIT_USAGE = 2,
-        CTL_EXIT_NOT_OK =
-                3, /* status, run, add --run: the result is worse than UPDATE, or the run was an execution error */
+        CTL_EXIT_NOT_OK = 3,     /* status, run, add --run: the result is worse than UPDATE, or an execution error */
         CTL_EXIT_NO_SERVICE = 4, /* no such service */
         CTL_EXIT_DENIED = 5,     /* not authorized */
         CTL_EXIT_TIMED_OUT = 6,  /* no answer, or no end of a run, in time */
 };
 
-/* Verbs return an exit code, or a negative errno for which everything has been said. */
+/* Verbs return an exit code, or a negative errno if the error has been printed. */
 int verb_add(Ctl *c, int argc, char *argv[]);
 int verb_remove(Ctl *c, int argc, char *argv[]);
 int verb_list(Ctl *c, int argc, char *argv[]);
@@ -65,26 +64,26 @@ int verb_uplink(Ctl *c, int argc, char *argv[]);
 int verb_server(Ctl *c, int argc, char *argv[]);
 void verb_server_help(void);
 
-/* Connects when it has not. Says what failed and returns a negative errno. */
+/* Connects unless connected. On failure, prints the reason and returns a negative errno. */
 int ctl_bus(Ctl *c);
 
-/* Calls a method; interactive authorization is allowed unless --no-ask-password. On failure says why and returns a
- * negative exit code (-CTL_EXIT_…). */
+/* Calls a method; interactive authorization is allowed unless --no-ask-password. On failure, prints the reason and
+ * returns a negative exit code (-CTL_EXIT_…). */
 int ctl_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply);
-/* The same for a method that polkit guards: asks for passwords on the terminal, too. */
+/* The same for a method that polkit protects: also asks for passwords on the terminal. */
 int ctl_call_authorized(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply);
 void ctl_open_polkit_agent(Ctl *c);
-/* For a method that takes as long as it takes: waits for the answer without a limit of its own, but now and then pings the callee.
- * -ETIMEDOUT when it does not answer; the error is always filled in on failure. Signals are
- * dispatched while it waits. */
+/* For a method that may take any time: waits for the answer without a time limit, but pings the callee now and then.
+ * -ETIMEDOUT if the callee does not answer. On failure, error is always set. Dispatches signals while it waits. */
 int ctl_call_patiently(Ctl *c, sd_bus_message *m, sd_bus_error *error, sd_bus_message **ret_reply);
 int ctl_new_call(Ctl *c, sd_bus_message **ret, const char *name, const char *path, const char *interface,
                  const char *member);
 
-/* The path of a service's object. */
+/* Gets the path of a service's object. */
 int ctl_get_service(Ctl *c, const char *name, char **ret_path);
 
-/* A call of ValidateScript, AddService or TestScript with the script at path; for the first of them all arguments. */
+/* Creates a call of ValidateScript, AddService or TestScript with the script at path. For ValidateScript, the call
+ * is complete. */
 int ctl_new_script_call(Ctl *c, const char *path, const char *member, sd_bus_message **ret);
 
 /* Reads a script for a method that takes its content: at most SCRIPT_SIZE_MAX bytes of UTF-8. "-" is standard input. */
@@ -94,20 +93,20 @@ int ctl_read_file(const char *path, size_t max, char **ret_content);
 void ctl_say_error(const char *format, ...) _printf_(1, 2);
 int ctl_bus_error(const sd_bus_error *error, int r);
 
-/* The color of a status or "" — and what ends it. */
+/* The escape sequence for a status's color, or "", and the one that ends it. */
 const char *ctl_color(const Ctl *c, const char *status);
 const char *ctl_color_end(const Ctl *c);
 const char *ctl_bold(const Ctl *c);
 
-/* Prints o as JSON and drops it. An exit code; o may be NULL (out of memory). */
+/* Prints o as JSON and frees it. Returns an exit code; o may be NULL (out of memory). */
 int ctl_print_json(json_object *o_taken);
 
-/* Says that something is done: the sentence, or with --json an object. An exit code. */
+/* Reports that something is done: prints the sentence, or an object with --json. Returns an exit code. */
 int ctl_print_done(Ctl *c, const char *action, const char *what, const char *sentence);
 
 /* Since the epoch. */
 uint64_t ctl_now(void);
-/* For spans: no step of the clock moves it. */
+/* For durations: clock changes do not affect it. */
 uint64_t ctl_monotonic(void);
 
 /* "3min ago", "in 20s", "-" for 0. */

@@ -3,14 +3,14 @@
 #include "log-follow.h"
 #include "log-lines.h"
 
-/* Reads on as the agent has more. It authorises once, at FollowLog; ReadLog answers when there is a line. When the agent
- * ends, we wait until it is back, and read on after the last line that it gave. */
+/* Reads more output as the agent gets it. FollowLog authorizes once; ReadLog answers when there is a line. If the
+ * agent ends, waits until it is back, and continues after the last line. */
 
 typedef struct Follow {
         Ctl *c;
         const char *name;
-        unsigned lines; /* to begin with */
-        char *after;    /* the cursor of the last line, once there is one */
+        unsigned lines; /* at the beginning */
+        char *after;    /* the cursor of the last line, if there is one */
         uint32_t id;
         bool agent_came;
 } Follow;
@@ -21,7 +21,7 @@ static bool agent_is_gone(const sd_bus_error *error)
                                       SD_BUS_ERROR_NAME_HAS_NO_OWNER);
 }
 
-/* start: whether the bus may start the agent for this. */
+/* start: whether the bus may start the agent for this call. */
 static int begin(Follow *f, bool start, sd_bus_error *error)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
@@ -69,7 +69,7 @@ static int print(Follow *f, sd_bus_message *reply)
         return r;
 }
 
-/* Until something ends it: a negative errno. */
+/* Runs until something ends it, and then returns a negative errno. */
 static int read_on(Follow *f, sd_bus_error *error)
 {
         int r;

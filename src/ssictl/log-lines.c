@@ -47,7 +47,7 @@ void log_line_print(const LogLine *l)
 {
         char when[64];
 
-        /* Whole lines, also on a terminal: the output was asked for, so show all of it. */
+        /* Print whole lines, even on a terminal: the user asked for the output, so show all of it. */
         printf("%s  ", ctl_local_time(l->usec, when));
         text_put_line(l->text, TEXT_WIDTH_MAX);
 }

@@ -5,10 +5,10 @@
 #include "ctl.h"
 #include "text.h"
 
-/* A person may have to type a password. */
+/* Long enough for a person to type a password. */
 #define CALL_TIMEOUT_USEC (6 * 60 * USEC_PER_SEC)
 
-/* The options that only some verbs take. */
+/* Options for certain verbs only. */
 typedef enum VerbOptions {
         OPTION_REPLACE = 1 << 0,
         OPTION_RUN = 1 << 1,
@@ -79,7 +79,7 @@ static const char *const common_options = "  -h --help                Show this 
                                           "     --no-ask-password     Do not ask for authorization\n"
                                           "     --json                Print JSON";
 
-/* The verbs that take the option: "add", "log, history". */
+/* Prints the verbs that take the option: "add", "log, history". */
 static void print_takers(VerbOptions option)
 {
         const char *separator = "";
@@ -165,13 +165,13 @@ static int add_string(char ***list, size_t *n, char *s)
         return 0;
 }
 
-/* What has been asked for besides the fields of Ctl. */
+/* What was requested besides the fields of Ctl. */
 typedef struct Request {
         unsigned options; /* VerbOptions */
         bool help, version;
 } Request;
 
-/* -EINVAL when it said what is wrong. */
+/* Long options without a short form. */
 enum {
         ARG_VERSION = 0x100,
         ARG_NO_ASK_PASSWORD,
@@ -205,6 +205,7 @@ static const struct option options[] = {
         {},
 };
 
+/* Returns -EINVAL if something is wrong, and has printed it then. */
 static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
 {
         int o;
@@ -278,7 +279,7 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
         return 0;
 }
 
-/* Says what does not go together. */
+/* Reports options that cannot be combined. */
 static int check_options(const Ctl *c, const Request *request, const Verb *v, const char *name)
 {
         for (size_t i = 0; i < ELEMENTSOF(verb_options); i++)

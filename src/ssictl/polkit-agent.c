@@ -10,9 +10,9 @@
 
 #define PROGRAM "pkttyagent"
 
-/* How long it may take to register. */
+/* How long the agent may take to register. */
 #define READY_TIMEOUT_MSEC 10000
-/* 5 s. */
+/* 5 s in total. */
 #define CLOSE_LOOKS     500U
 #define CLOSE_LOOK_USEC 10000U
 
@@ -20,17 +20,17 @@ static _Noreturn void become_agent(int notify_fd, pid_t parent, bool in_session)
 {
         char fd_argument[32];
 
-        /* It must not outlive us: it would answer for a process that is gone, and hold the terminal. */
+        /* The agent must not outlive us: it would answer for a process that is gone, and keep the terminal. */
         if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != parent || fcntl(notify_fd, F_SETFD, 0) < 0)
                 _exit(EXIT_FAILURE);
         snprintf(fd_argument, sizeof(fd_argument), "%d", notify_fd);
-        /* In a session, the agent of a desktop goes first. Without a session polkit finds only ours, and not as a
-         * fallback. */
+        /* Within a session, a desktop's agent takes precedence. Outside a session, polkit finds only our agent, and
+         * not if it is a fallback. */
         execlp(PROGRAM, PROGRAM, "--notify-fd", fd_argument, in_session ? "--fallback" : NULL, NULL);
         _exit(EXIT_FAILURE);
 }
 
-/* It closes the pipe when it is registered, or by ending. */
+/* The agent closes the pipe when it is registered or when it ends. */
 static void wait_until_ready(int fd)
 {
         struct pollfd p = { .fd = fd };
@@ -68,7 +68,7 @@ void polkit_agent_close(PolkitAgent *a)
         (void) kill(a->pid, SIGTERM);
         (void) kill(a->pid, SIGCONT);
         for (unsigned n = 0; n < CLOSE_LOOKS && waitpid(a->pid, NULL, WNOHANG) == 0; n++) {
-                /* It gives the terminal back before it ends. */
+                /* Before it ends, the agent restores the terminal, so kill it only in the end. */
                 if (n == CLOSE_LOOKS - 1)
                         (void) kill(a->pid, SIGKILL);
                 usleep(CLOSE_LOOK_USEC);

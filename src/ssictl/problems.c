@@ -18,7 +18,7 @@ int problems_print(const Ctl *c, sd_bus_message *reply, const char *path, FILE *
 
         r = sd_bus_message_enter_container(reply, 'a', "(uss)");
         while (r >= 0 && (r = problem_next(reply, &p)) > 0)
-                /* Colors were decided for standard output only. */
+                /* Colors were decided only for standard output. */
                 fprintf(f, "%s:%u: %s%s%s: %s\n", path, p.line,
                         f == stdout ? ctl_color(c, streq(p.severity, "error") ? "FAILURE" : "WARNING") : "", p.severity,
                         f == stdout ? ctl_color_end(c) : "", p.text);

@@ -5,23 +5,23 @@
 #include "text.h"
 #include "shared/time-util.h"
 
-/* How long an agent may take to come back. */
+/* How long the agent may take to come back. */
 #define AGENT_RETURN_USEC (15 * USEC_PER_SEC)
-/* How often it is asked without a signal. */
+/* How often the agent is queried if there is no signal. */
 #define CHECK_USEC (5 * USEC_PER_SEC)
-/* How long after its timeout the service may take to be gone: systemd waits for TimeoutStopSec= twice. */
+/* How long after its timeout the service may still run: systemd waits for TimeoutStopSec= twice. */
 #define GRACE_USEC (30 * USEC_PER_SEC)
 
 typedef struct RunWait {
         const char *path;
         char *unit;
-        BusOwner *agent;       /* whose signals count */
-        char *invocation_id;   /* of the run that is waited for; "" when the agent does not know it */
-        uint64_t previous_run; /* LastRunUSec before */
-        /* On the monotonic clock: */
-        uint64_t deadline; /* USEC_INFINITY for none */
-        uint64_t check_at; /* when the agent is asked next */
-        uint64_t lost_at;  /* when the agent ended; 0 while it is there */
+        BusOwner *agent;       /* checks that signals come from the agent */
+        char *invocation_id;   /* of the awaited run; "" if the agent does not know it */
+        uint64_t previous_run; /* the earlier LastRunUSec */
+        /* Times on the monotonic clock: */
+        uint64_t deadline; /* USEC_INFINITY: none */
+        uint64_t check_at; /* when to query the agent next */
+        uint64_t lost_at;  /* when the agent ended; 0 while it is running */
         bool ended, removed, look;
 } RunWait;
 
@@ -64,7 +64,7 @@ static int watch_run(Ctl *c, RunWait *w, sd_bus_slot *slots[static 2])
         return r < 0 ? r : bus_owner_new(c->bus, AGENT_BUS_NAME, on_agent, w, &w->agent);
 }
 
-/* Has the run ended? */
+/* Checks whether the run has ended. */
 static int look(Ctl *c, RunWait *w)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -77,7 +77,7 @@ static int look(Ctl *c, RunWait *w)
                 w->removed = true;
                 return 0;
         }
-        /* The agent has ended, which on_agent() hears, too. */
+        /* The agent has ended; on_agent() handles this. */
         if (sd_bus_error_has_names(&error, SD_BUS_ERROR_SERVICE_UNKNOWN, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
                                    SD_BUS_ERROR_NO_REPLY))
                 return 0;
@@ -143,7 +143,7 @@ static int wait_for_end(Ctl *c, RunWait *w, const char *name)
         return 0;
 }
 
-/* note: in brackets, or NULL. */
+/* note: printed in brackets; NULL: none. */
 static void print_line(const Ctl *c, const ServiceInfo *i, const char *color, const char *word, const char *separator,
                        const char *text, const char *note)
 {
@@ -192,7 +192,7 @@ int run_start(Ctl *c, const char *path, char **ret_id)
         return *ret_id ? 0 : -CTL_EXIT_FAILURE;
 }
 
-/* Before the run begins. */
+/* Called before the run begins. */
 static int prepare(Ctl *c, RunWait *w, uint64_t *ret_timeout)
 {
         ServiceInfo i = {};
@@ -229,7 +229,7 @@ int run_wait(Ctl *c, const char *name, const char *path, const char *invocation_
                 uint64_t now = now_usec(CLOCK_MONOTONIC);
 
                 w.check_at = now + CHECK_USEC;
-                w.look = true; /* it may be over */
+                w.look = true; /* the run may be over already */
                 w.deadline = timeout < USEC_INFINITY - now - GRACE_USEC ? now + timeout + GRACE_USEC : USEC_INFINITY;
                 r = wait_for_end(c, &w, name);
         }

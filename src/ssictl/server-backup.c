@@ -12,7 +12,7 @@ typedef struct Transfer {
         bool shown;
 } Transfer;
 
-/* Progress is shown on a terminal only. */
+/* Shows progress only on a terminal. */
 static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         _cleanup_free_ char *line = NULL;
@@ -28,7 +28,7 @@ static int on_progress(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* However long it takes, as long as the backend is alive. */
+/* Waits without a time limit as long as the backend is alive. */
 static int transfer(Ctl *c, const char *member, int fd)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -60,7 +60,7 @@ static int transfer(Ctl *c, const char *member, int fd)
         return r < 0 ? server_bus_error(&error, r) : CTL_EXIT_OK;
 }
 
-/* A backup appears under its name when it is complete. */
+/* The backup gets its final name only when it is complete. */
 static int backup_to_file(Ctl *c, const char *path)
 {
         _cleanup_free_ char *temporary = NULL;
@@ -71,7 +71,7 @@ static int backup_to_file(Ctl *c, const char *path)
                 temporary = NULL;
                 return -CTL_EXIT_FAILURE;
         }
-        /* It holds everybody's data. */
+        /* The backup contains all users' data. */
         fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0) {
                 ctl_say_error("Cannot create %s: %s", temporary, strerror(errno));

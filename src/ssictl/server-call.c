@@ -88,7 +88,7 @@ static bool is_time(const char *member)
         return endswith(member, "_usec") != NULL;
 }
 
-/* Times as everywhere with --json: RFC 3339, or null, and no "_usec" in the name. */
+/* Formats times as always with --json: RFC 3339 or null, without "_usec" in the name. */
 static int to_public_json(json_object *rows)
 {
         for (size_t i = 0; i < json_object_array_length(rows); i++) {
@@ -117,7 +117,7 @@ static int to_public_json(json_object *rows)
         return 0;
 }
 
-/* What stands in the cell; to be freed. */
+/* The content of the cell; the caller frees it. */
 static char *cell(json_object *row, const char *member)
 {
         json_object *value = NULL;

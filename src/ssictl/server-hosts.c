@@ -53,7 +53,7 @@ int server_list(Ctl *c, int argc, char *argv[])
                                   "There are no servers yet. Add one: ssictl server add-server NAME");
 }
 
-/* The account of --user; without it the only one there is. */
+/* Finds the account of --user, or without it the only account. */
 static int find_user(Ctl *c, char **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -86,7 +86,7 @@ static const char *property(json_object *all, const char *name)
         return strempty(json_get_string(all, name));
 }
 
-/* What is to be run on the host that shall be registered. */
+/* Prints the command that registers the host. */
 static int print_registration(Ctl *c, const char *server, const char *token, uint64_t expires)
 {
         _cleanup_json_ json_object *all = NULL, *o = NULL;
@@ -111,7 +111,7 @@ static int print_registration(Ctl *c, const char *server, const char *token, uin
                 return ctl_print_json(TAKE_PTR(o));
         }
         puts(line);
-        /* Apart, so that the line alone can be piped on. */
+        /* Printed to standard error, so that only the command goes into a pipe. */
         fprintf(stderr, "Run this on the host, until %s.\n", ctl_local_time(expires, buf));
         if (own_ca)
                 fprintf(stderr, "The backend has its own certificate authority: first copy %s there as ca.pem.\n",

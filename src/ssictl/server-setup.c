@@ -3,7 +3,7 @@
 #include "server.h"
 #include "shared/time-util.h"
 
-/* A first start makes a database cluster, which takes its time. */
+/* The first start creates a database cluster, which takes a while. */
 #define READY_TIMEOUT_USEC (60 * USEC_PER_SEC)
 #define READY_LOOK_USEC    (200 * USEC_PER_MSEC)
 
@@ -22,7 +22,7 @@ static int64_t figure(json_object *all, const char *name)
         return v;
 }
 
-/* Asking for the properties starts the backend, if it is enabled. */
+/* Reading the properties starts the backend if it is enabled. */
 static int wait_ready(Ctl *c, json_object **ret)
 {
         uint64_t end = now_usec(CLOCK_MONOTONIC) + READY_TIMEOUT_USEC;

@@ -7,7 +7,7 @@
 
 #define PASSWORD_SIZE_MAX 1024U
 
-/* Restores the terminal whatever happens between. */
+/* Restores the terminal in any case. */
 typedef struct QuietTerminal {
         int fd;
         struct termios before;
@@ -50,7 +50,8 @@ static int ask(const char *prompt, char buffer[static PASSWORD_SIZE_MAX + 2])
         return 0;
 }
 
-/* On the terminal without echo, twice; otherwise a line of standard input. Never an argument, which others see. */
+/* Reads a password twice from the terminal, without echo, or else a line of standard input. Never from an argument,
+ * which others can see. */
 static int read_password(char **ret)
 {
         char first[PASSWORD_SIZE_MAX + 2], second[PASSWORD_SIZE_MAX + 2];

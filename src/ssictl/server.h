@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* "ssictl server …": the verbs of the backend's administration, org.ssi.Server1. */
+/* "ssictl server …": the commands for the backend's administration, org.ssi.Server1. */
 
 #include "ctl.h"
 
-/* As verbs: an exit code, or its negative when everything has been said. */
+/* Like verbs: return an exit code, negative if the error has been printed. */
 int server_users(Ctl *c, int argc, char *argv[]);
 int server_add_user(Ctl *c, int argc, char *argv[]);
 int server_remove_user(Ctl *c, int argc, char *argv[]);
@@ -19,5 +19,5 @@ int server_backup(Ctl *c, int argc, char *argv[]);
 int server_restore(Ctl *c, int argc, char *argv[]);
 int server_setup(Ctl *c, int argc, char *argv[]);
 
-/* Makes the account, asking for its password. */
+/* Creates the account and asks for its password. */
 int server_make_user(Ctl *c, const char *email, char **ret_id);

@@ -114,7 +114,7 @@ char *service_info_next(const ServiceInfo *i, char buf[static 64])
 {
         if (!i->enabled)
                 return strcpy(buf, "disabled");
-        /* A timer that has started a run has no next time until the run has ended. */
+        /* A timer has no next time while a run that it started is under way. */
         if (i->next_run == 0)
                 return strcpy(buf, "running");
         return i->next_run > now_usec(CLOCK_REALTIME) ? ctl_relative_time(i->next_run, buf) : strcpy(buf, "now");
@@ -144,7 +144,7 @@ static int add_bytes(json_object *o, const char *key, uint64_t bytes)
         return bytes == UINT64_MAX ? json_add_string(o, key, NULL) : json_add_int64(o, key, (int64_t) bytes);
 }
 
-/* An older agent does not have the property. */
+/* An older agent lacks the property. */
 static uint64_t known(uint64_t cost)
 {
         return cost == 0 ? UINT64_MAX : cost;

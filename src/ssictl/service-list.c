@@ -25,7 +25,7 @@ static int severity(const ServiceInfo *i)
 {
         int status = isempty(i->status) ? -1 : (int) status_from_string(i->status);
 
-        /* An execution error weighs like a warning: something needs attention. */
+        /* An execution error counts like a warning: something needs attention. */
         return service_info_has_error(i) ? MAX(status, STATUS_WARNING) : status;
 }
 
@@ -37,7 +37,7 @@ static int compare(const void *a, const void *b)
         return d != 0 ? d : strcmp(strempty(x->name), strempty(y->name));
 }
 
-/* One object of GetManagedObjects: {oa{sa{sv}}}, the path read already. */
+/* Reads one object of GetManagedObjects, {oa{sa{sv}}}, after its path. */
 static int read_interfaces(sd_bus_message *m, const char *path, ServiceList *l)
 {
         const char *interface;
@@ -81,7 +81,7 @@ static int read_objects(sd_bus_message *m, ServiceList *l)
         return r;
 }
 
-/* The same fields that read_objects() finds, but for those that no overview shows. */
+/* Reads the same fields as read_objects(), except those that no overview shows. */
 static int read_briefs(sd_bus_message *m, ServiceList *l)
 {
         const char *name, *title, *status, *message, *result, *detail, *path;

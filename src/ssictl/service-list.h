@@ -12,12 +12,12 @@ typedef struct ServiceList {
 
 void service_list_done(ServiceList *l);
 
-/* What an overview shows: of each service name, title, status, message, time, last run's result and detail, next run,
- * enabled, path. One call, and a third of the bytes of all properties. Says what failed. */
+/* Gets the fields that an overview shows: name, title, status, message, time, the last run's result and detail, next
+ * run, enabled, path. One call, with a third of the bytes of all properties. Prints the error on failure. */
 int service_list_get(Ctl *c, ServiceList *ret);
 
-/* With all fields. */
+/* Gets all fields. */
 int service_list_get_all(Ctl *c, ServiceList *ret);
 
-/* NULL when out of memory. */
+/* NULL if out of memory. */
 json_object *service_list_to_json(const ServiceList *l);

@@ -6,7 +6,7 @@
 #define STATUS_WIDTH   9U /* "WARNING !" */
 #define TIME_WIDTH     9U /* "59min ago" */
 
-/* What stands right of the status: its message, and before it what went wrong with the last run. */
+/* The text to the right of the status: its message, after the error of the last run if there was one. */
 static char *describe(const ServiceInfo *i)
 {
         const char *text = isempty(i->message) ? strempty(i->last_run_detail) : i->message;
@@ -26,7 +26,7 @@ static void print_row(const Ctl *c, const ServiceInfo *i, unsigned name_width, u
 
         text_put(strempty(name), name_width);
         printf(" %s%s%s", ctl_color(c, state), state, ctl_color_end(c));
-        /* An execution error is not a status: it is shown beside it. */
+        /* An execution error is not a status, so it is shown beside the status. */
         if (error && !isempty(i->status))
                 printf(" %s!%s%*s", ctl_color(c, "error"), ctl_color_end(c),
                        (int) (STATUS_WIDTH - MIN((unsigned) strlen(state) + 2, STATUS_WIDTH)), "");
@@ -47,7 +47,7 @@ void table_print_services(const Ctl *c, const ServiceInfo *infos, size_t n)
                 return;
         for (size_t i = 0; i < n; i++)
                 name_width = MAX(name_width, text_width(infos[i].name));
-        /* Only a terminal has an edge; and a wide one has room for long names. */
+        /* Only a terminal has an edge, and a wide one has room for long names. */
         if (tty) {
                 name_width = MIN(name_width, MAX(NAME_WIDTH_MIN, columns * 3 / 10));
                 fixed = name_width + STATUS_WIDTH + 2 * TIME_WIDTH + 4;

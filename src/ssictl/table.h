@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Services as a table with a heading, cut to the width of a terminal. Prints nothing for none. */
+/* Prints services as a table with a heading, cut to the terminal's width. Prints nothing if there are none. */
 
 #include "service-info.h"
 

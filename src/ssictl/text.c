@@ -24,20 +24,20 @@ unsigned text_columns(void)
         return ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) >= 0 && ws.ws_col >= 40 ? ws.ws_col : 80;
 }
 
-/* Controls that turn the direction of what follows: they would let a message rearrange its line. */
+/* Characters that change the direction of the following text: with them, a message could rearrange its line. */
 static bool turns_direction(wchar_t w)
 {
         return (w >= 0x202a && w <= 0x202e) || (w >= 0x2066 && w <= 0x2069);
 }
 
-/* The bytes of the next character, and its columns; *ret_width is -1 for what cannot be printed. */
+/* Returns the length of the next character in bytes. *ret_width is its width, or -1 if it cannot be printed. */
 static size_t next_character(const char *s, int *ret_width)
 {
         size_t n, left;
         mbstate_t state = {};
         wchar_t w;
 
-        /* Nearly all of it, and the locale's functions are slow. */
+        /* Nearly all text is ASCII, and the locale's functions are slow. */
         if (*s >= ' ' && *s <= '~') {
                 *ret_width = 1;
                 return 1;
@@ -78,7 +78,7 @@ char *text_cut(const char *s, unsigned width)
                 size_t n = next_character(s, &w);
                 unsigned columns = w < 0 ? 1U : (unsigned) w;
 
-                /* The last column is for the ellipsis. */
+                /* The last column is needed for the ellipsis. */
                 if (used + columns + (whole ? 0 : 1) > width)
                         break;
                 if (w < 0)
@@ -107,7 +107,7 @@ void text_put_line(const char *s, unsigned width)
         puts(strempty(cut));
 }
 
-/* The bytes that go onto a line of width columns: up to a space where there is one. */
+/* The number of bytes that fit on a line of width columns, up to a space if there is one. */
 static size_t first_line(const char *s, unsigned width)
 {
         const char *p = s, *space = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the uplink says of the connection to the backend. Strings are owned. */
+/* The uplink's data about the connection to the backend. Strings are owned. */
 
 #include "ctl.h"
 
@@ -13,6 +13,6 @@ typedef struct UplinkInfo {
 
 void uplink_info_done(UplinkInfo *i);
 
-/* On the open connection. Without start, an uplink that is not running is not started, which is an error as well. A
- * negative errno with the error filled in. */
+/* Uses the open connection. start: whether to start an uplink that is not running; otherwise this is an error, too.
+ * On failure, returns a negative errno and sets error. */
 int uplink_info_get(Ctl *c, bool start, UplinkInfo *ret, sd_bus_error *error);

@@ -32,11 +32,11 @@ int ctl_new_script_call(Ctl *c, const char *path, const char *member, sd_bus_mes
         return 0;
 }
 
-/* What AddService answered. */
+/* The answer to AddService. */
 typedef struct Added {
         const char *file;
         const char *path, *change, *invocation_id;
-        sd_bus_message *reply; /* at the problems */
+        sd_bus_message *reply; /* positioned at the problems */
 } Added;
 
 static int print_added_json(const ServiceInfo *i, const Added *a)
@@ -66,7 +66,7 @@ static int print_added_text(const Ctl *c, const ServiceInfo *i, const Added *a)
         return CTL_EXIT_OK;
 }
 
-/* An exit code, or its negative when everything has been said. */
+/* Returns an exit code, negative if the error has been printed. */
 static int print_added(Ctl *c, const Added *a)
 {
         ServiceInfo i = {};
@@ -82,7 +82,7 @@ static int print_added(Ctl *c, const Added *a)
         return r;
 }
 
-/* Text reports the installation before the run ends; JSON is one object for both, printed after it. */
+/* As text, reports the installation before the run ends. As JSON, prints a single object for both, after the run. */
 static int finish(Ctl *c, const Added *a)
 {
         _cleanup_free_ char *name = NULL;
@@ -130,7 +130,7 @@ static int add_one(Ctl *c, const char *path)
         return finish(c, &a);
 }
 
-/* The first failure, or else whether a result was bad. */
+/* Returns the first failure, or else whether a result was bad. */
 int verb_add(Ctl *c, int argc, char *argv[])
 {
         int result = 0;

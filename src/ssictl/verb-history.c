@@ -7,13 +7,13 @@
 
 #define LINES_DEFAULT 20U
 
-/* One result, or one execution error (status is empty then). */
+/* A result or an execution error (its status is empty). */
 typedef struct Event {
         uint64_t usec, duration;
         const char *status, *message, *error, *detail, *invocation_id;
 } Event;
 
-/* Events of a(tssssts), newest first. */
+/* Reads an event of an a(tssssts), newest first. */
 static int next_event(sd_bus_message *m, Event *ret)
 {
         return sd_bus_message_read(m, "(tssssts)", &ret->usec, &ret->status, &ret->message, &ret->error, &ret->detail,

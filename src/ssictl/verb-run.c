@@ -32,7 +32,7 @@ int verb_run(Ctl *c, int argc, char *argv[])
 
         if (!paths)
                 return -CTL_EXIT_FAILURE;
-        /* A mistyped name fails before anything runs. */
+        /* A mistyped name must fail before anything runs. */
         for (int i = 0; i < argc; i++) {
                 r = ctl_get_service(c, argv[i], &paths[i]);
                 if (r < 0)
@@ -40,7 +40,7 @@ int verb_run(Ctl *c, int argc, char *argv[])
         }
         for (int i = 0; i < argc; i++) {
                 r = c->no_wait ? start_only(c, argv[i], paths[i]) : run_one(c, argv[i], paths[i]);
-                /* A reader of a pipe sees each result as it comes. */
+                /* Someone who reads the output from a pipe sees each result as it comes. */
                 fflush(stdout);
                 if (r < 0)
                         return r;

@@ -13,11 +13,11 @@ static int change_one(Ctl *c, const char *name, const char *member, const char *
                 return r;
         if (asprintf(&sentence, "%s %s.", done, name) < 0 || !(action = strdup(done)))
                 return -CTL_EXIT_FAILURE;
-        action[0] |= 0x20; /* lower case */
+        action[0] |= 0x20; /* to lower case */
         return ctl_print_done(c, action, name, sentence);
 }
 
-/* Calls a method without arguments of each named service. */
+/* Calls a method without arguments for each named service. */
 static int for_each(Ctl *c, int argc, char *argv[], const char *member, const char *done)
 {
         int result = 0;

@@ -3,7 +3,7 @@
 #include "ctl.h"
 #include "text.h"
 
-/* Whether s names the property among others, separated by commas. */
+/* Whether s, a list separated by commas, contains the property. */
 static bool names(const char *s, const char *property)
 {
         size_t n = strlen(property);
@@ -47,7 +47,7 @@ static int get_all(Ctl *c, const char *path, const char *interface, json_object 
         return 0;
 }
 
-/* Reports names that are not properties: a script with a typo shall not go on. */
+/* Reports names that are not properties: a script with a typo must not continue. */
 static int check_properties(const Ctl *c, json_object *all)
 {
         for (size_t i = 0; i < c->n_properties; i++)

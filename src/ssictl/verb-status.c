@@ -11,7 +11,7 @@
 
 #define LINES_DEFAULT 10U
 
-/* Where the values begin: after a name in 12 columns, and ": ". */
+/* The column of the values: after a name in 12 columns and ": ". */
 #define INDENT 14U
 
 static void print_field(const char *name, const char *value)
@@ -22,7 +22,7 @@ static void print_field(const char *name, const char *value)
         text_put_wrapped(value, INDENT, 0);
 }
 
-/* A field that begins with a word in color. */
+/* Prints a field that begins with a colored word. */
 static void print_colored(const Ctl *c, const char *name, const char *color, const char *word, const char *rest)
 {
         _cleanup_free_ char *text = NULL;
@@ -33,7 +33,7 @@ static void print_colored(const Ctl *c, const char *name, const char *color, con
         text_put_wrapped(text, INDENT, (unsigned) strlen(word));
 }
 
-/* The last output, if the user may read it: "status" never asks for a password. */
+/* Prints the last output if the user may read it: "status" never asks for a password. */
 static void print_output(Ctl *c, const ServiceInfo *i)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -91,7 +91,7 @@ static void print_next(const ServiceInfo *i)
                 print_field("Next run", service_info_next(i, in));
 }
 
-/* "description" becomes "Description". */
+/* Turns "description" into "Description". */
 static void print_metadata(const ServiceInfo *i)
 {
         if (!i->metadata)
@@ -159,7 +159,7 @@ static int status_one(Ctl *c, const char *name, bool first)
 
 typedef struct Summary {
         unsigned counts[_STATUS_MAX], errors, waiting;
-        size_t n_bad; /* the list begins with these */
+        size_t n_bad; /* these come first in the list */
         const ServiceInfo *next;
         Status worst;
 } Summary;

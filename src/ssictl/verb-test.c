@@ -4,7 +4,7 @@
 #include "shared/status.h"
 #include "text.h"
 
-/* Spans as everywhere with --json: in milliseconds. */
+/* Durations as always with --json: in milliseconds. */
 static json_object *to_public_json(json_object *run)
 {
         _cleanup_json_ json_object *o = json_object_new_object();
@@ -48,7 +48,7 @@ static void print_output(json_object *lines)
         }
 }
 
-/* What a newer agent tells besides is shown as it is. */
+/* Values that only newer agents send are shown as they are. */
 static void print_detail(const char *key, json_object *value)
 {
         _cleanup_free_ char *text = NULL;
@@ -95,7 +95,7 @@ static int test_one(Ctl *c, const char *path)
         if (r < 0)
                 return r;
         ctl_open_polkit_agent(c);
-        /* A script may take its time. The agent ends it at its timeout. */
+        /* A script may take a while. The agent ends it at its timeout. */
         r = ctl_call_patiently(c, m, &error, &reply);
         if (r < 0)
                 return ctl_bus_error(&error, r);

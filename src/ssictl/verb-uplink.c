@@ -22,7 +22,7 @@ static int append_options(sd_bus_message *m, const char *ca)
         return sd_bus_message_close_container(m);
 }
 
-/* A token on the command line is seen by other users in the process list; "-" reads it from standard input. */
+/* Other users can see a token on the command line in the process list; "-" reads it from standard input. */
 static int read_token(const char *arg, char **ret)
 {
         int r;
@@ -37,7 +37,7 @@ static int read_token(const char *arg, char **ret)
         return r;
 }
 
-/* The agent's id shows whether the host was registered again. Empty when unknown. */
+/* A changed agent ID shows that the host was registered again. Empty if unknown. */
 static char *get_agent_id(Ctl *c)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;

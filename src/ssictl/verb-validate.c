@@ -2,7 +2,7 @@
 #include "bus-json.h"
 #include "problems.h"
 
-/* The answer, (b valid, a(uss) problems, a{sv} metadata), as {file, valid, problems, metadata}. */
+/* Prints the answer, (b valid, a(uss) problems, a{sv} metadata), as {file, valid, problems, metadata}. */
 static int print_json(sd_bus_message *reply, const char *path)
 {
         _cleanup_json_ json_object *o = json_object_new_object(), *problems = NULL, *metadata = NULL;

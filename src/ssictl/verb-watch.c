@@ -6,14 +6,14 @@
 #include "shared/status-line.h"
 #include "text.h"
 
-/* Shows results as the agent reports them, for as long as there is a bus. When the agent ends, we wait until it is
- * back. Execution errors are not statuses and not reported as such: when a run has ended, the agent is asked. */
+/* Shows results as the agent reports them, as long as there is a bus. If the agent ends, waits until it is back.
+ * Execution errors are not statuses, so no signal reports them: when a run has ended, the agent is queried. */
 
 typedef struct Watch {
         Ctl *c;
-        char **paths; /* of the services asked for; NULL for all */
+        char **paths; /* of the requested services; NULL: all */
         size_t n_paths;
-        BusOwner *agent; /* whose signals count */
+        BusOwner *agent; /* checks that signals come from the agent */
         bool agent_went;
 } Watch;
 
@@ -90,14 +90,14 @@ static int on_reported(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
-/* A run has ended: with a status, which is reported, or without. */
+/* A run has ended. If it gave a status, a signal reports this; if it did not, its error is shown here. */
 static void on_run_ended(const Watch *w, const char *path)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         ServiceInfo i = {};
 
         if (ctl_try_get_service_info(w->c, path, &i, &error) < 0)
-                return; /* removed, or the agent has ended: that is reported elsewhere */
+                return; /* if the service was removed or the agent has ended, this is reported elsewhere */
         if (service_info_has_error(&i) && is_watched(w, i.name)) {
                 const Report p = {
                         .usec = i.last_run, .name = i.name, .error = i.last_run_result, .detail = i.last_run_detail
@@ -150,7 +150,7 @@ static int add_matches(Watch *w)
         return bus_owner_new(bus, AGENT_BUS_NAME, on_agent, w, &w->agent);
 }
 
-/* Ends only with the bus. */
+/* Ends only when the bus does. */
 static int process_forever(sd_bus *bus)
 {
         int r;
@@ -164,7 +164,7 @@ static int process_forever(sd_bus *bus)
         return -CTL_EXIT_FAILURE;
 }
 
-/* Starts the agent, if need be. */
+/* Starts the agent if necessary. */
 static int greet(Ctl *c)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
