@@ -8,7 +8,7 @@
 
 #include "shared/util.h"
 
-/* Reads $SSI_LOG_LEVEL (a name of syslog(3) such as "debug", or a number 0–7; default "info") and looks whether
+/* Reads $SSI_LOG_LEVEL (a name of syslog(3) such as "debug", or a number 0–7; default "info") and checks whether
  * standard error is connected to the journal ($JOURNAL_STREAM). */
 void log_setup(void);
 void log_set_max_level(int level);

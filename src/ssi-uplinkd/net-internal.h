@@ -58,5 +58,5 @@ void net_unwatch(NetConn *c);
 /* Tries the remaining addresses; calls closed() if there are none. */
 void conn_connect_next(NetConn *c, const char *reason);
 void conn_over(NetConn *c, unsigned code, const char *reason);
-/* Frees c if nobody uses it any more. */
+/* Frees c if nobody uses it anymore. */
 void conn_unref(NetConn *c);

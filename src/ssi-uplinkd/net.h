@@ -16,7 +16,7 @@ typedef struct NetConn NetConn;
 
 /* Called from the event loop, never from within a net_ function. The last call is closed(), or received() for a
  * request. The owner must call net_conn_close() in any case; each of these functions may do so, and none is called
- * afterwards. */
+ * afterward. */
 typedef struct NetOps {
         void (*opened)(void *userdata); /* WebSocket only */
 

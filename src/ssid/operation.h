@@ -41,6 +41,6 @@ void operation_check_zone(Agent *a);
 /* operation-zone.c: schedules such a check now, and whenever /etc/localtime changes. */
 int operation_watch_zone(Agent *a);
 
-/* For the manager's end. */
+/* Used when the manager ends. */
 Operation *operation_free(Operation *o);
 Operation *operation_next(Operation *o);

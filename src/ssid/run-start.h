@@ -19,5 +19,5 @@ RunStart *run_start_free(RunStart *s);
 
 /* The same for org.ssi.Agent1.Service.Run, which has been authorized: answers the request. */
 int run_start_for(Agent *a, const char *unit, sd_bus_message *request);
-/* For the manager's end: answers those whose job is queued, without an ID. */
+/* Called when the manager ends: answers requests whose job is queued, without an ID. */
 void run_starts_free(Agent *a);

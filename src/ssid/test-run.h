@@ -28,5 +28,5 @@ int test_run_start(Agent *a, sd_bus_message *request, const char *filename, cons
 /* JobRemoved says that systemd may have finished this job. */
 void test_runs_job_hint(Agent *a, const char *job);
 
-/* For the manager's end: stops the running tests. */
+/* Called when the manager ends: stops the running tests. */
 void test_runs_abandon(Agent *a);

@@ -49,7 +49,7 @@ static int open_lookup(JournalFollow *f)
         return open_journal(&f->lookup);
 }
 
-/* Finds what a run printed so far that was under way when the reader began. */
+/* Finds the earlier entries of a run that was under way when the reader began. */
 static int on_lookup(RunTracker *t, const RunEntry *end, void *userdata)
 {
         JournalFollow *f = userdata;

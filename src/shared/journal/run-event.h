@@ -33,7 +33,7 @@ int run_failure_describe(const char *result, const char *exit_code, int exit_sta
 /* A concluded run. Has either a status or an error. */
 typedef struct RunEvent {
         char *slug;
-        char *cursor; /* of the entry at which the event is reported: reading after it gives the next events */
+        char *cursor;             /* of its entry in the journal: reading after it gives the next events */
         sd_id128_t invocation_id; /* SD_ID128_NULL if no entry about the end gave it */
         Status status;            /* _STATUS_INVALID for an execution error */
         char *message;            /* NULL for an execution error */
