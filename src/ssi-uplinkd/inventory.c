@@ -401,7 +401,7 @@ void inventory_expect(Inventory *i, const char *slug)
         if (r >= 0)
                 r = entry_get(i, path, &e);
         if (r < 0) {
-                log_debug_errno(r, "Cannot expect the service %s", slug);
+                log_debug_errno(r, "Cannot wait for the service %s to appear", slug);
                 return;
         }
         if (e->known || e->expected_until > 0)

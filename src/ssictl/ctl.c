@@ -40,12 +40,12 @@ int ctl_bus_error(const sd_bus_error *error, int r)
         else if (sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_METHOD) ||
                  sd_bus_error_has_name(error, SD_BUS_ERROR_UNKNOWN_INTERFACE))
                 ctl_say_error(
-                        "The agent is too old for this command; upgrade it (\"ssictl show --property=Version\" tells its "
+                        "The agent is too old for this command; upgrade it (\"ssictl show --property=Version\" shows its "
                         "version): %s",
                         error->message);
         else if (sd_bus_error_has_name(error, SD_BUS_ERROR_TIMEOUT))
                 ctl_say_error(
-                        "The agent does not answer. Restart it if that lasts. (systemctl status ssid ssi-uplinkd)");
+                        "The agent does not answer. If this persists, restart it. (systemctl status ssid ssi-uplinkd)");
         else
                 ctl_say_error("%s", error && error->message ? error->message : strerror(-r));
         for (size_t i = 0; error && i < ELEMENTSOF(codes); i++)
@@ -60,9 +60,8 @@ static int say_unreachable(const Ctl *c, int r)
                 ctl_say_error("Cannot reach the system bus of %s: %s. Does \"ssh %s true\" work, without a password?",
                               c->host, strerror(-r), c->host);
         else if (c->machine)
-                ctl_say_error(
-                        "Cannot reach the system bus of machine %s: %s. Is it among those of \"machinectl list\"?",
-                        c->machine, strerror(-r));
+                ctl_say_error("Cannot reach the system bus of machine %s: %s. Does \"machinectl list\" show it?",
+                              c->machine, strerror(-r));
         else
                 ctl_say_error("Cannot connect to the system bus: %s. Is dbus.service running?", strerror(-r));
         return -CTL_EXIT_FAILURE;

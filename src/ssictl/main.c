@@ -64,7 +64,7 @@ static const struct {
         { OPTION_RUN, "--run", "     --run", "run once after installing" },
         { OPTION_NO_WAIT, "--no-wait", "     --no-wait", "do not wait for the result" },
         { OPTION_LINES, "--lines", "  -n --lines=N", "how many (at most 1000)" },
-        { OPTION_FOLLOW, "--follow", "  -f --follow", "show what is printed from now on, too" },
+        { OPTION_FOLLOW, "--follow", "  -f --follow", "also show new output" },
         { OPTION_PROPERTY, "--property", "  -p --property=NAME,…", "only these properties" },
         { OPTION_VALUE, "--value", "     --value", "only the values" },
         { OPTION_CA, "--ca", "     --ca=FILE", "trust the CA certificates in FILE" },

@@ -21,7 +21,8 @@ int server_bus_error(const sd_bus_error *error, int r)
                 return -CTL_EXIT_FAILURE;
         }
         if (sd_bus_error_has_name(error, SD_BUS_ERROR_TIMEOUT)) {
-                ctl_say_error("The backend does not answer. Restart it if that lasts. (systemctl status ssi-serverd)");
+                ctl_say_error(
+                        "The backend does not answer. If this persists, restart it. (systemctl status ssi-serverd)");
                 return -CTL_EXIT_TIMED_OUT;
         }
         r = ctl_bus_error(error, r);

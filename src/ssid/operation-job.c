@@ -23,9 +23,9 @@ static int on_state(sd_bus_message *reply, void *userdata, sd_bus_error *ret_err
         if (!sd_bus_message_is_method_error(reply, NULL))
                 (void) sd_bus_message_read(reply, "v", "s", &state);
         if (o->job_starts && !streq(state, "active"))
-                fail(o, "has not started it");
+                fail(o, "did not start it");
         else if (!o->job_starts && !streq(state, "inactive") && !streq(state, "failed"))
-                fail(o, "has not stopped it");
+                fail(o, "did not stop it");
         else
                 operation_continue(o);
         return 0;
@@ -40,7 +40,7 @@ static void on_done(int r, void *userdata)
                 r = systemd_query_unit_property(o->agent->queries, o->timer, "org.freedesktop.systemd1.Unit",
                                                 "ActiveState", on_state, o, &o->query);
         if (r == -ETIMEDOUT)
-                fail(o, "is not done within 90 seconds");
+                fail(o, "did not finish within 90 seconds");
         else if (r < 0)
                 operation_fail_errno(o, r);
 }
