@@ -21,6 +21,6 @@ bool slug_is_valid(const char *s);
 /* "ssi-<slug>.service" or ".timer" (suffix includes the dot). NULL if out of memory. */
 char *slug_to_unit(const char *slug, const char *suffix);
 
-/* Gets the slug from "ssi-<slug>.service"; -EINVAL if the unit is not named like this. ret has room for SLUG_MAX +
- * 1. */
+/* Gets the slug from "ssi-<slug>.service"; -EINVAL if the unit is not named like this. ret takes SLUG_MAX + 1
+ * bytes. */
 int slug_from_service_unit(const char *unit, char ret[static SLUG_MAX + 1]);

@@ -29,6 +29,6 @@ void unit_node_set_alias(UnitNode *n, UnitNode *of);
 int unit_graph_watch(UnitGraph *g, const char *slug, UnitNode *n);
 
 /* Sets *ret to the services that this one depends on, in alphabetical order, with commas ("a, b"). If there are more
- * than max, keeps those with the nearest units. Handles cycles. A service never depends on itself, nor on a service
+ * than max, keeps those with the nearest units. Cycles are allowed. A service never depends on itself, nor on a service
  * that only watches the same unit. -ENOMEM. */
 int unit_graph_depends_on(UnitGraph *g, const char *slug, size_t max, char **ret);
