@@ -249,7 +249,7 @@ step('a second device logs in with the code shown on the first', async () => {
   await theirs.waitForSelector('h1:text-is("Log in on this device")');
   await theirs.goto(link);
   await theirs.getByRole('button', {name: 'Log in on this device'}).click();
-  await theirs.waitForSelector('[role="alert"]:visible >> text=has been used');
+  await theirs.waitForSelector('[role="alert"]:visible >> text=used or expired');
   phone.expectComplaint(/status of 401/);
   assert.deepEqual(phone.complaints, []);
   await phone.close();

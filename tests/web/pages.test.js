@@ -100,7 +100,7 @@ step('a root cause comes before what depends on it', async () => {
   assert.equal(await fact('Depends on').innerText(), 'Disk Space, Backups');
   assert.equal(await fact('Watches').innerText(), 'check-3.service');
   // Of the script's header, whatever keys there are.
-  assert.equal(await fact('Script').innerText(), 'version 1.0, owner web team');
+  assert.equal(await fact('Script').innerText(), 'owner web team, version 1.0');
   await inspect(page, 'cause-service');
   await page.click('.cause-line a');
   await page.waitForSelector('h1:has-text("Backups")');
