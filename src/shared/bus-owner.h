@@ -5,8 +5,8 @@
  *
  * In a match's "sender=", sd-bus accepts any unique name, even that of the bus itself, as the well-known name. For
  * broadcast signals, the bus compares the names. For a signal addressed to us, nobody does, and every local user may
- * send one. So each signal handler calls bus_owner_sent() before it reads anything. A signal that passes is a hint to read
- * again from the owner, never a fact.
+ * send one. So each signal handler calls bus_owner_sent() before it reads anything. A signal that passes is a hint to
+ * read again from the owner, never a fact.
  *
  * Only the bus itself says who owns the name, and no connection can have the bus' own name. Nothing blocks. */
 

@@ -6,9 +6,9 @@
 
 /* Runs libwebsockets in the sd-event loop, without an event library. lws keeps its poll(2), which is good enough for
  * one connection, and gets a turn whenever the socket is ready. lws does not tell what it waits for, so the loop
- * watches both directions: it wakes up for input as long as there is some, and for output when there is room again. Only
- * while lws is known to hold output does it wake up as long as there is room. Each direction has its own descriptor,
- * because a descriptor has only one trigger mode. */
+ * watches both directions: it wakes up for input as long as there is some, and for output when there is room again.
+ * Only while lws is known to hold output does it wake up as long as there is room. Each direction has its own
+ * descriptor, because a descriptor has only one trigger mode. */
 
 /* lws does requested work in its next turn, and a new connection takes several turns. */
 #define TURNS 4

@@ -8,9 +8,6 @@
 /* How many entries are read at most; this takes a few tenths of a second. */
 #define ENTRIES_MAX 65536U
 
-/* After this many lines of a stream whose status line is known, the rest of the stream is skipped. Not at once:
- * finding its beginning costs as much as reading a hundred lines. */
-#define SKIP_AFTER 256U
 
 typedef struct Kept {
         JournalEntry entry;
