@@ -165,6 +165,50 @@ async def log_ins():
     await many(50, repeat, REQUEST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
 
+async def leave_unfinished():
+    upgrade = (b"GET /api/v1/agent/connect HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+               b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+    while running():
+        reader, writer = await connect()
+        count("connections")
+        try:
+            writer.write(upgrade)
+            await reader.readuntil(b"\r\n\r\n")
+            # Begun, never ended; as if it were to have a megabyte.
+            writer.write(b"\x01\xff" + (1 << 20).to_bytes(8, "big") + bytes(4) + b"x" * 60000)
+            await writer.drain()
+            writer.write(b"x" * 60000)
+            await asyncio.wait_for(reader.read(), max(0.1, end - time.monotonic()))
+            count("ended_by_server")
+        except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+
+async def unfinished_messages(n="1000"):
+    """WebSockets that have not authenticated, and never end their first message."""
+    await many(int(n), leave_unfinished)
+
+
+async def leave_unread():
+    while running():
+        reader, writer = await connect()
+        count("requests")
+        try:
+            writer.transport.pause_reading()
+            writer.write(b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await asyncio.sleep(max(0.1, min(5, end - time.monotonic())))
+        except OSError:
+            pass
+        finally:
+            writer.transport.abort()
+
+
+async def unread_answers(n="2000"):
+    await many(int(n), leave_unread)
+
+
 async def agent_flood(agent_id, api_key):
     """Results as fast as they are taken; what the server says is read, but never waited for."""
     import websockets
@@ -190,7 +234,8 @@ async def agent_flood(agent_id, api_key):
         reader.cancel()
 
 
-KINDS = {f.__name__: f for f in (slow_loris, half_open, half_handshake, huge_body, deep_json, header_flood, log_ins, agent_flood)}
+KINDS = {f.__name__: f for f in (slow_loris, half_open, half_handshake, huge_body, deep_json, header_flood, log_ins, unfinished_messages,
+                                 unread_answers, agent_flood)}
 
 if __name__ == "__main__":
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

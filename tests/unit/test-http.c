@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -166,6 +167,8 @@ static void on_message(WsConn *c, const char *text, size_t n, void *userdata)
                         ;
                 assert(r == -ENOBUFS);
         } else {
+                if (n == 5 && memcmp(text, "trust", 5) == 0)
+                        ws_trust(c);
                 if (n > 5 && memcmp(text, "pause", 5) == 0) {
                         ws_pause(c, true);
                         assert(sd_event_source_set_time_relative(ws_data(c), USEC_PER_MSEC) >= 0);
@@ -504,6 +507,52 @@ static void test_routing(void **state)
         assert_exchange(f, "GET /api/v1/he%FFllo HTTP/1.1\r\nHost: h\r\n\r\n", 400, "bad-request");
 }
 
+/* Answers that nobody reads take only so much memory: the oldest have to go. */
+static void test_unread_answers(void **state)
+{
+        static const char request[] = "GET /api/v1/big HTTP/1.1\r\nHost: h\r\n\r\n";
+        _cleanup_(answer_done) Answer a = {};
+        int fds[30];
+        char *data = malloc(BIG_SIZE);
+        size_t got = 0;
+        ssize_t n;
+
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                fds[i] = dial(*state);
+                send_all(fds[i], request, strlen(request));
+        }
+        read_answer(fds[ELEMENTSOF(fds) - 1], false, &a);
+        assert_int_equal(a.size, BIG_SIZE);
+        while ((n = recv(fds[0], data, BIG_SIZE, 0)) > 0)
+                got += (size_t) n;
+        assert_true(got < BIG_SIZE);
+        assert_true(n == 0 || errno == ECONNRESET);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                close(fds[i]);
+        free(data);
+}
+
+/* More heads are begun than we wait for: the oldest have to go, long before their time is over. */
+static void test_many_heads(void **state)
+{
+        static const char head[] = "GET /api/v1/hello HTTP/1.1\r\nX-Slow: ";
+        unsigned n = 4096 + 100;
+        int *fds = calloc(n, sizeof(*fds));
+        char c;
+
+        for (unsigned i = 0; i < n; i++) {
+                fds[i] = dial(*state);
+                send_all(fds[i], head, strlen(head));
+        }
+        assert_exchange(*state, "GET /api/v1/hello HTTP/1.1\r\nHost: h\r\n\r\n", 200, "hello");
+        assert_true(recv(fds[0], &c, 1, 0) == 0 || errno == ECONNRESET);
+        assert_int_equal(recv(fds[n - 1], &c, 1, MSG_DONTWAIT), -1);
+        assert_int_equal(errno, EAGAIN);
+        for (unsigned i = 0; i < n; i++)
+                close(fds[i]);
+        free(fds);
+}
+
 static void test_files(void **state)
 {
         Fixture *f = *state;
@@ -764,9 +813,18 @@ static void assert_ws_close(int fd, unsigned code, const char *reason)
         assert_end(fd);
 }
 
+static int ws_dial_trusted(Fixture *f)
+{
+        int fd = ws_dial(f);
+
+        ws_frame(fd, 0x81, "trust", 5);
+        assert_ws_text(fd, "trust", 5);
+        return fd;
+}
+
 static void test_ws_echo(void **state)
 {
-        _cleanup_close_ int fd = ws_dial(*state);
+        _cleanup_close_ int fd = ws_dial_trusted(*state);
         _cleanup_free_ char *data = NULL, *big = malloc(WS_MESSAGE_MAX);
         size_t n;
 
@@ -812,7 +870,8 @@ static void test_ws_pause(void **state)
 
 static void test_ws_limits(void **state)
 {
-        _cleanup_close_ int fd = ws_dial(*state), fd2 = ws_dial(*state), fd3 = ws_dial(*state), fd4 = ws_dial(*state);
+        _cleanup_close_ int fd = ws_dial(*state), fd2 = ws_dial_trusted(*state), fd3 = ws_dial(*state),
+                            fd4 = ws_dial(*state);
         _cleanup_free_ char *big = calloc(1, WS_MESSAGE_MAX + 1), *echo = NULL;
         size_t n;
 
@@ -829,6 +888,103 @@ static void test_ws_limits(void **state)
         assert_int_equal(n, 2);
         assert_memory_equal(echo, "\x03\xe8", 2);
         assert_end(fd4);
+}
+
+/* Before its peer is trusted, a connection may send 8 kB, however it cuts them. */
+static void test_ws_new_peer(void **state)
+{
+        _cleanup_close_ int fd = ws_dial(*state), fd2 = ws_dial(*state), fd3 = ws_dial(*state);
+        _cleanup_free_ char *big = malloc(WS_MESSAGE_NEW_MAX + 1);
+
+        memset(big, 'y', WS_MESSAGE_NEW_MAX + 1);
+        ws_frame(fd, 0x81, big, WS_MESSAGE_NEW_MAX);
+        assert_ws_text(fd, big, WS_MESSAGE_NEW_MAX);
+        ws_frame(fd, 0x81, big, WS_MESSAGE_NEW_MAX + 1);
+        assert_ws_close(fd, 4413, "too_large");
+        ws_frame(fd2, 0x01, big, WS_MESSAGE_NEW_MAX);
+        ws_frame(fd2, 0x80, "x", 1);
+        assert_ws_close(fd2, 4413, "too_large");
+        /* Already its announcement is too long; the first byte follows so that there is something to deliver. */
+        send_all(fd3, "\x81\xff\0\0\0\0\0\x10\0\0\1\2\3\4x", 15);
+        assert_ws_close(fd3, 4413, "too_large");
+}
+
+/* More peers that are not trusted leave a message unfinished than there is memory for: the oldest of them have to go, and neither
+ * the newest nor one that is trusted notices. */
+static void test_ws_unfinished(void **state)
+{
+        _cleanup_close_ int trusted = ws_dial_trusted(*state), newest = -EBADF;
+        _cleanup_free_ char *big = malloc(WS_MESSAGE_MAX);
+        int fds[600];
+
+        memset(big, 'y', WS_MESSAGE_MAX);
+        ws_frame(trusted, 0x01, big, WS_MESSAGE_MAX / 2);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++) {
+                fds[i] = ws_dial(*state);
+                ws_frame(fds[i], 0x01, big, WS_MESSAGE_NEW_MAX);
+        }
+        newest = ws_dial(*state);
+        ws_frame(newest, 0x01, big, 5000);
+        ws_frame(newest, 0x80, "x", 1);
+        big[5000] = 'x';
+        assert_ws_text(newest, big, 5001);
+        big[5000] = 'y';
+        ws_frame(trusted, 0x80, big, WS_MESSAGE_MAX / 2);
+        assert_ws_text(trusted, big, WS_MESSAGE_MAX);
+        assert_ws_close(fds[0], 4429, "slow_down");
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                close(fds[i]);
+}
+
+/* Reads up to the close frame or the end; nothing else may come. */
+static void assert_ws_failed(int fd, const char *what)
+{
+        unsigned char head[2];
+        ssize_t n = recv(fd, head, 2, MSG_WAITALL);
+
+        if (n < 0 || (n == 2 && head[0] != 0x88))
+                fail_msg("%s is accepted", what);
+}
+
+/* RFC 6455, 5: what must end the connection. That it also must when a frame is not masked, libwebsockets 4.1 does not
+ * know, and does not tell us either. */
+static void test_ws_rfc(void **state)
+{
+        static const struct {
+                const char *what, *bytes;
+                size_t n;
+        } cases[] = {
+                { "a reserved bit", "\xc1\x80\1\2\3\4", 6 },
+                { "the second reserved bit", "\xa1\x80\1\2\3\4", 6 },
+                { "the third reserved bit", "\x91\x80\1\2\3\4", 6 },
+                { "a reserved opcode", "\x83\x80\1\2\3\4", 6 },
+                { "a reserved opcode of control", "\x8b\x80\1\2\3\4", 6 },
+                { "a fragment of a ping", "\x09\x80\1\2\3\4", 6 },
+                { "a fragment of a close", "\x08\x80\1\2\3\4", 6 },
+                { "a long ping", "\x89\xfe\0\x7e\1\2\3\4", 8 },
+                { "a continuation of nothing", "\x80\x80\1\2\3\4", 6 },
+                { "a message within another", "\x01\x81\0\0\0\0a\x81\x81\0\0\0\0b", 14 },
+                { "a length of 2^63", "\x81\xff\x80\0\0\0\0\0\0\0\1\2\3\4", 14 },
+                { "bad UTF-8", "\x81\x82\0\0\0\0\xc3\x28", 8 },
+                { "bad UTF-8 in two fragments", "\x01\x81\0\0\0\0\xc3\x80\x81\0\0\0\0\x28", 14 },
+        };
+        _cleanup_close_ int fd = ws_dial(*state);
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_close_ int bad = ws_dial(*state);
+
+                send_all(bad, cases[i].bytes, cases[i].n);
+                assert_ws_failed(bad, cases[i].what);
+        }
+        /* Odd, but allowed: fragments without content, and a character across two. */
+        ws_frame(fd, 0x01, "", 0);
+        ws_frame(fd, 0x00, "", 0);
+        ws_frame(fd, 0x00, "\xc3", 1);
+        ws_frame(fd, 0x80, "\xa9", 1);
+        assert_ws_text(fd, "\xc3\xa9", 2);
+        ws_frame(fd, 0x01, "", 0);
+        ws_frame(fd, 0x80, "", 0);
+        assert_ws_text(fd, "", 0);
 }
 
 static void test_ws_refused(void **state)
@@ -848,7 +1004,7 @@ static void test_left_open(void **state)
 {
         int fd = ws_dial(*state), fd2 = dial(*state), fd3 = dial(*state), silent = dial(*state);
         const char *stream = "GET /api/v1/stream HTTP/1.1\r\nHost: h\r\n\r\n";
-        const char *half = "POST /api/v1/echo HTTP/1.1\r\nContent-Length: 100\r\n\r\n{";
+        const char *half = "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{";
         Answer a = {};
 
         send_all(fd2, stream, strlen(stream));
@@ -860,31 +1016,37 @@ static void test_left_open(void **state)
 }
 
 /* Connections that never come to a request end after HTTP_HEAD_SECONDS, whether they say nothing or a byte now and then;
- * one that has had an answer may rest longer. */
+ * one that has had an answer may rest longer. A WebSocket's first message must arrive, too: a byte now and then is not enough. */
 static void test_silence(void **state)
 {
         static const char hello[] = "GET /api/v1/hello HTTP/1.1\r\nHost: h\r\n\r\n";
         Fixture *f = *state;
-        _cleanup_close_ int silent = dial(f), dripping = dial(f), resting = dial(f);
+        _cleanup_close_ int silent = dial(f), dripping = dial(f), resting = dial(f), ws = ws_dial(f);
         _cleanup_(answer_done) Answer a = {}, b = {};
-        struct pollfd fds[] = { { silent, POLLIN, 0 }, { dripping, POLLIN, 0 }, { resting, POLLIN, 0 } };
-        unsigned seconds = 0, ended[2] = {};
+        struct pollfd fds[] = {
+                { silent, POLLIN, 0 }, { dripping, POLLIN, 0 }, { ws, POLLIN, 0 }, { resting, POLLIN, 0 }
+        };
+        unsigned seconds = 0, ended[3] = {};
 
         send_all(resting, hello, strlen(hello));
         read_answer(resting, false, &a);
-        for (; !ended[0] || !ended[1]; seconds++) {
-                assert_true(seconds < 30);
-                if (!ended[1])
+        for (; !ended[0] || !ended[1] || !ended[2]; seconds++) {
+                assert_true(seconds < 40);
+                if (!ended[2])
+                        ws_frame(ws, seconds == 0 ? 0x01 : 0x00, "x", 1);
+                if (!ended[1] && seconds < 30)
                         (void) send(dripping, &"GET /a-path-that-never-comes-to-its-end"[seconds], 1, MSG_NOSIGNAL);
                 sleep(1);
                 assert_true(poll(fds, ELEMENTSOF(fds), 0) >= 0);
-                assert_int_equal(fds[2].revents, 0);
-                for (unsigned k = 0; k < 2; k++)
+                assert_int_equal(fds[3].revents, 0);
+                for (unsigned k = 0; k < 3; k++)
                         if (fds[k].revents && !ended[k])
                                 ended[k] = seconds + 1;
         }
         for (unsigned k = 0; k < 2; k++)
                 assert_in_range(ended[k], 18, 25);
+        assert_in_range(ended[2], 18, 35);
+        assert_ws_close(ws, 4408, "timeout");
         send_all(resting, hello, strlen(hello));
         read_answer(resting, false, &b);
         assert_int_equal(b.status, 200);
@@ -898,6 +1060,8 @@ int main(void)
                 cmocka_unit_test(test_post_too_large_is_answered),
                 cmocka_unit_test(test_body_in_pieces),
                 cmocka_unit_test(test_routing),
+                cmocka_unit_test(test_unread_answers),
+                cmocka_unit_test(test_many_heads),
                 cmocka_unit_test(test_files),
                 cmocka_unit_test(test_not_modified),
                 cmocka_unit_test(test_keepalive),
@@ -909,11 +1073,21 @@ int main(void)
                 cmocka_unit_test(test_ws_echo),
                 cmocka_unit_test(test_ws_pause),
                 cmocka_unit_test(test_ws_limits),
+                cmocka_unit_test(test_ws_new_peer),
+                cmocka_unit_test(test_ws_unfinished),
+                cmocka_unit_test(test_ws_rfc),
                 cmocka_unit_test(test_ws_refused),
                 cmocka_unit_test(test_silence),
                 cmocka_unit_test(test_left_open),
         };
 
+        struct rlimit limit;
+
         log_setup();
+        /* The server's number of connections depends on it. */
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+                limit.rlim_cur = MIN(limit.rlim_max, (rlim_t) 65536);
+                (void) setrlimit(RLIMIT_NOFILE, &limit);
+        }
         return cmocka_run_group_tests(tests, setup, teardown);
 }

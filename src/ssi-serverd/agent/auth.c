@@ -66,9 +66,10 @@ static void session_accept(AgentSession *s, PGresult *res, int row, Changes *cha
                 (void) json_add_bool(payload, "gap_told", *PQgetvalue(res, row, 6) == 't');
         }
         agent_session_send(s, "auth_ok", payload);
-        if (s->ws)
+        if (s->ws) {
+                ws_trust(s->ws);
                 ws_pause(s->ws, false);
-        else
+        } else
                 agent_session_mark_offline(s);
         announce(s, changes);
 }

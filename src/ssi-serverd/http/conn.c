@@ -88,6 +88,8 @@ void conn_detach(HttpConn *c)
         c->wsi = NULL;
         if (c->deferred)
                 undefer(c);
+        conn_leave_waiting(c);
+        conn_hold(c, 0);
         wheel_disarm(c->server->wheel, &c->timer);
         if (c->request)
                 request_detach(c);
@@ -144,10 +146,72 @@ static void on_timeout(WheelTimer *t, void *userdata)
         conn_kill(userdata);
 }
 
+void conn_leave_waiting(HttpConn *c)
+{
+        HttpServer *s = c->server;
+
+        if (!c->waiting)
+                return;
+        c->waiting = false;
+        DL_DELETE2(s->waiting, c, waiting_prev, waiting_next);
+        s->n_waiting--;
+}
+
+static void enter_waiting(HttpConn *c)
+{
+        HttpServer *s = c->server;
+
+        conn_leave_waiting(c);
+        c->waiting = true;
+        DL_APPEND2(s->waiting, c, waiting_prev, waiting_next);
+        s->n_waiting++;
+        if (s->n_waiting > HTTP_WAITING_MAX) {
+                HttpConn *oldest = s->waiting;
+
+                conn_leave_waiting(oldest);
+                conn_kill(oldest);
+        }
+}
+
+static void stop_holding(HttpConn *c)
+{
+        HttpServer *s = c->server;
+
+        if (c->held == 0)
+                return;
+        DL_DELETE2(s->holding, c, holding_prev, holding_next);
+        s->held -= c->held;
+        c->held = 0;
+}
+
+void conn_hold(HttpConn *c, size_t n)
+{
+        HttpServer *s = c->server;
+
+        if (n <= HTTP_HELD_FREE) {
+                stop_holding(c);
+                return;
+        }
+        if (c->held == 0)
+                DL_APPEND2(s->holding, c, holding_prev, holding_next);
+        s->held += n - c->held;
+        c->held = n;
+        while (s->held > HTTP_HELD_MAX && s->holding != c) {
+                HttpConn *oldest = s->holding;
+                bool receiving = oldest->request && oldest->request->state == REQUEST_BODY;
+
+                stop_holding(oldest);
+                /* Nobody reports when an answer has been sent: look. */
+                if (oldest->wsi && (receiving || lws_partial_buffered(oldest->wsi)))
+                        conn_kill(oldest);
+        }
+}
+
 void conn_await_request(HttpConn *c, unsigned seconds)
 {
         if (!c || !c->wsi || c->request || c->sse || c->ws)
                 return;
+        enter_waiting(c);
         lws_set_timeout(c->wsi, NO_PENDING_TIMEOUT, 0);
         wheel_arm(c->server->wheel, &c->timer, seconds, on_timeout, c);
 }
@@ -176,6 +240,7 @@ void conn_answer(HttpConn *c, const char *head, size_t head_size, const void *bo
                 if (body_size > 0)
                         memcpy(buffer + LWS_PRE + head_size, body, body_size);
                 n = lws_write(c->wsi, buffer + LWS_PRE, head_size + body_size, LWS_WRITE_HTTP);
+                conn_hold(c, n >= 0 && lws_partial_buffered(c->wsi) ? head_size + body_size : 0);
         }
         request_detach(c);
         if (n < 0)

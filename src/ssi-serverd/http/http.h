@@ -137,13 +137,15 @@ int sse_send(SseStream *stream, const char *event, const char *data, size_t data
 void sse_close(SseStream *stream);
 
 /* ---- WebSocket. This layer pings after 30 s without traffic, closes a connection that has been silent for
- * 45 s, answers pings, and refuses binary messages (1003) and messages above WS_MESSAGE_MAX (4413). ---- */
+ * 45 s, answers pings, and refuses binary messages (1003), messages above WS_MESSAGE_MAX (4413), and those that
+ * take too long to arrive (4408). ---- */
 
 /* "Going away", RFC 6455, 7.4.1. Not 1012, "service restart": older libwebsockets report that to the client
  * as error 1002. */
-#define WS_CLOSE_RESTART 1001
-#define WS_MESSAGE_MAX   ((size_t) 1024 * 1024)
-#define WS_QUEUE_MAX     ((size_t) 4 * 1024 * 1024)
+#define WS_CLOSE_RESTART   1001
+#define WS_MESSAGE_MAX     ((size_t) 1024 * 1024)
+#define WS_MESSAGE_NEW_MAX ((size_t) 8192) /* until ws_trust() */
+#define WS_QUEUE_MAX       ((size_t) 4 * 1024 * 1024)
 
 typedef struct WsHandler {
         /* Returns a negative errno to refuse. userdata is that of http_server_set_websocket(). */
@@ -158,6 +160,9 @@ int http_server_set_websocket(HttpServer *s, const char *path, const WsHandler *
 
 void ws_set_data(WsConn *c, void *data);
 void *ws_data(WsConn *c);
+/* The peer has proved who it is. Until then its messages are limited to WS_MESSAGE_NEW_MAX, and unfinished ones of
+ * all such peers share a small part of the memory: when it is full, the oldest of them are closed (4429). */
+void ws_trust(WsConn *c);
 /* Queues a text message. -ENOBUFS when more than 4 MiB are queued (this closes the connection with 4429). */
 int ws_send(WsConn *c, const char *text, size_t n);
 /* Sends what is queued, then a close frame; no more messages are delivered. closed() follows, from the event

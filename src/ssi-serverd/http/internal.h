@@ -42,13 +42,23 @@ typedef struct StaticFiles StaticFiles;
 #define HTTP_LINGER_BYTES   ((size_t) 256 * 1024)
 #define HTTP_EARLY_MAX      16 /* chunks of early bytes */
 #define HTTP_PARAMS_MAX     8
+/* What peers can make us keep before anybody has looked at who they are. When it is full, the oldest has to go: a peer
+ * that means well is through with it long before. */
+#define HTTP_WAITING_MAX    4096                         /* connections in a handshake or a head, or idle */
+#define HTTP_HELD_MAX       ((size_t) 128 * 1024 * 1024) /* bytes of unfinished bodies and of answers not sent yet */
+#define HTTP_HELD_FREE      ((size_t) 4096)              /* of each connection, not counted */
 #define HTTP_USER_MAX       32
 #define SSE_QUEUE_MAX       ((size_t) 1024 * 1024)
 #define SSE_COMMENT_SECONDS 15
 #define WS_PING_SECONDS     30
 #define WS_SILENCE_SECONDS  45
 #define WS_CLOSE_SECONDS    10
-#define WS_PARTIAL_MAX      ((size_t) 256 * 1024 * 1024) /* unfinished messages of all connections */
+/* For a message to arrive, once it has begun. */
+#define WS_MESSAGE_SECONDS     60
+#define WS_MESSAGE_NEW_SECONDS 20
+/* Unfinished messages of all connections: of peers that are trusted, and of the others. */
+#define WS_PARTIAL_MAX     ((size_t) 256 * 1024 * 1024)
+#define WS_PARTIAL_NEW_MAX ((size_t) 4 * 1024 * 1024)
 
 typedef struct HttpConn HttpConn;
 typedef struct Route Route;
@@ -85,9 +95,15 @@ struct HttpServer {
         char *ws_path;
         WsHandler ws_handler;
         void *ws_userdata;
-        size_t ws_partial; /* bytes of unfinished messages */
+        size_t ws_partial[2]; /* bytes of unfinished messages: of peers that are not trusted, and that are */
+        WsConn *ws_new;       /* those that are not trusted and have an unfinished message, the oldest first */
 
         HttpConn *deferred; /* connections with a function to call once lws has returned */
+
+        HttpConn *waiting; /* for a request, the oldest first */
+        unsigned n_waiting;
+        HttpConn *holding; /* memory, the oldest first */
+        size_t held;
 
         HttpConn *conns;
         unsigned n_conns, max_conns;
@@ -104,6 +120,8 @@ struct HttpServer {
 struct HttpConn {
         HttpConn *prev, *next;
         HttpConn *deferred_prev, *deferred_next;
+        HttpConn *waiting_prev, *waiting_next;
+        HttpConn *holding_prev, *holding_next;
         void (*deferred)(HttpConn *c);
         HttpServer *server;
         struct lws *wsi; /* NULL once lws has closed it */
@@ -113,8 +131,10 @@ struct HttpConn {
         WsConn *ws;
         WheelTimer timer; /* of the request's phase */
         size_t lingered;
+        size_t held; /* bytes that count towards HTTP_HELD_MAX */
         unsigned early;
         bool tls;
+        bool waiting;
         bool in_callback; /* inside lws' callback for this socket */
         bool lingering;
         bool used;  /* it has served a request */
@@ -152,7 +172,7 @@ struct HttpRequest {
         size_t n_query;
 
         char *body;
-        size_t body_size, body_length; /* so far, announced */
+        size_t body_size, body_allocated, body_length; /* so far, room, announced */
         json_object *json;
 
         char id[HTTP_REQUEST_ID_MAX + 1];
@@ -174,6 +194,11 @@ void conn_free(HttpConn *c);
 /* Closes the connection if no request comes in time. lws' own timers are a sorted list, walked for each new
  * timer: with thousands of silent connections the server would do nothing else. */
 void conn_await_request(HttpConn *c, unsigned seconds);
+/* A request has begun. */
+void conn_leave_waiting(HttpConn *c);
+/* The connection keeps n bytes for its peer's unfinished body or for an answer that the peer has not read yet. May close
+ * others that have kept theirs for longer. */
+void conn_hold(HttpConn *c, size_t n);
 /* Closes at once, from anywhere. */
 void conn_kill(HttpConn *c);
 /* Closes gracefully: lws first sends what it still has. */

@@ -377,9 +377,6 @@ int request_begin(HttpConn *c, int method, const char *uri, size_t uri_size)
                         return 0;
                 return request_ready(c);
         }
-        req->body = malloc(req->body_length);
-        if (!req->body)
-                return -ENOMEM;
         wheel_arm(c->server->wheel, &c->timer, HTTP_BODY_SECONDS, on_body_timeout, c);
         if (lws_hdr_total_length(c->wsi, WSI_TOKEN_HTTP_EXPECT) > 0) {
                 unsigned char buffer[LWS_PRE + sizeof(go_on)];
@@ -391,14 +388,35 @@ int request_begin(HttpConn *c, int method, const char *uri, size_t uri_size)
         return 0;
 }
 
+/* Grows with what arrives, not with what is announced. */
+static int body_reserve(HttpConn *c, HttpRequest *req, size_t need)
+{
+        size_t want = MIN(MAX(need, 2 * req->body_allocated), req->body_length);
+        char *body;
+
+        if (need <= req->body_allocated)
+                return 0;
+        body = realloc(req->body, want);
+        if (!body)
+                return -ENOMEM;
+        req->body = body;
+        req->body_allocated = want;
+        conn_hold(c, want);
+        return 0;
+}
+
 int request_body(HttpConn *c, const void *data, size_t n)
 {
         HttpRequest *req = c->request;
+        int r;
 
         if (n == 0)
                 return 0;
         if (!req || req->state != REQUEST_BODY || n > req->body_length - req->body_size)
                 return -EPROTO;
+        r = body_reserve(c, req, req->body_size + n);
+        if (r < 0)
+                return r;
         memcpy(req->body + req->body_size, data, n);
         req->body_size += n;
         return 0;
@@ -408,5 +426,6 @@ int request_body_complete(HttpConn *c)
 {
         if (!c->request || c->request->state != REQUEST_BODY || c->request->body_size != c->request->body_length)
                 return -EPROTO;
+        conn_hold(c, 0);
         return request_ready(c);
 }

@@ -35,6 +35,8 @@ static int on_http(HttpConn *c)
         if (method < 0)
                 return -EPROTO;
         c->used = true;
+        conn_leave_waiting(c);
+        conn_hold(c, 0);
         wheel_disarm(c->server->wheel, &c->timer);
         return request_begin(c, method, uri, (size_t) size);
 }

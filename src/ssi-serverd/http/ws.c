@@ -16,13 +16,15 @@ struct WsConn {
 
         char *partial; /* the message being received */
         size_t partial_size, partial_allocated;
+        uint64_t partial_since;      /* its first byte, or when reading was resumed; seconds of the wheel */
+        WsConn *new_prev, *new_next; /* while partial is set and the peer is not trusted */
 
         Message *queue, *queue_tail;
         size_t queued; /* bytes */
 
         WheelTimer timer;
         uint64_t heard; /* of the last input; seconds of the wheel */
-        bool established, paused;
+        bool established, paused, trusted;
         bool pinged; /* since the last input */
         bool want_ping;
         bool closing; /* nothing more is delivered; what is queued and then the close frame are sent */
@@ -41,12 +43,35 @@ void *ws_data(WsConn *w)
         return w->data;
 }
 
+/* Returns the unfinished message, which then belongs to the caller. */
+static char *partial_take(WsConn *w)
+{
+        HttpServer *s = w->conn->server;
+        char *partial = TAKE_PTR(w->partial);
+
+        if (partial && !w->trusted)
+                DL_DELETE2(s->ws_new, w, new_prev, new_next);
+        s->ws_partial[w->trusted] -= w->partial_allocated;
+        w->partial_size = w->partial_allocated = 0;
+        return partial;
+}
+
 static void partial_free(WsConn *w)
 {
-        w->conn->server->ws_partial -= w->partial_allocated;
-        free(w->partial);
-        w->partial = NULL;
-        w->partial_size = w->partial_allocated = 0;
+        free(partial_take(w));
+}
+
+void ws_trust(WsConn *w)
+{
+        HttpServer *s = w->conn->server;
+
+        if (w->trusted)
+                return;
+        if (w->partial)
+                DL_DELETE2(s->ws_new, w, new_prev, new_next);
+        s->ws_partial[false] -= w->partial_allocated;
+        s->ws_partial[true] += w->partial_allocated;
+        w->trusted = true;
 }
 
 static void queue_pop(WsConn *w)
@@ -75,6 +100,11 @@ static void on_alive_timeout(WheelTimer *t, void *userdata)
         /* While we do not read from the peer, its silence means nothing, but it still needs our pings. */
         uint64_t silence = w->paused ? WS_PING_SECONDS : wheel_now(wheel) - w->heard;
 
+        if (w->partial && !w->paused &&
+            wheel_now(wheel) - w->partial_since >= (w->trusted ? WS_MESSAGE_SECONDS : WS_MESSAGE_NEW_SECONDS)) {
+                ws_close(w, 4408, "timeout");
+                return;
+        }
         if (silence >= WS_SILENCE_SECONDS) {
                 conn_kill(w->conn);
                 return;
@@ -89,6 +119,11 @@ static void on_alive_timeout(WheelTimer *t, void *userdata)
         }
         wheel_arm(wheel, &w->timer, (unsigned) MIN(WS_SILENCE_SECONDS - silence, (uint64_t) WS_PING_SECONDS),
                   on_alive_timeout, w);
+}
+
+static size_t message_max(const WsConn *w)
+{
+        return w->trusted ? WS_MESSAGE_MAX : WS_MESSAGE_NEW_MAX;
 }
 
 static void heard(WsConn *w)
@@ -106,6 +141,7 @@ int ws_on_upgrade(HttpConn *c, const char *protocol)
 
         if (c->request || c->sse || c->ws)
                 return -EPROTO;
+        conn_leave_waiting(c);
         wheel_disarm(s->wheel, &c->timer);
         method = lws_http_get_uri_and_method(c->wsi, &uri, &size);
         if (method < 0)
@@ -160,23 +196,53 @@ void ws_on_established(WsConn *w)
                 conn_want_write(w->conn);
 }
 
-static int partial_append(WsConn *w, const char *data, size_t n, size_t rest)
+/* Whether unfinished messages may take n more bytes. Peers that are not trusted make room for each other: a peer
+ * that means well finishes its first message at once, so the oldest one is the least likely to. */
+static bool partial_admit(WsConn *w, size_t n)
 {
         HttpServer *s = w->conn->server;
-        size_t need = w->partial_size + n, want;
+
+        if (w->trusted)
+                return s->ws_partial[true] + n <= WS_PARTIAL_MAX;
+        while (s->ws_partial[false] + n > WS_PARTIAL_NEW_MAX && s->ws_new && s->ws_new != w)
+                ws_close(s->ws_new, 4429, "slow_down");
+        return s->ws_partial[false] + n <= WS_PARTIAL_NEW_MAX;
+}
+
+static int partial_grow(WsConn *w, size_t want)
+{
+        HttpServer *s = w->conn->server;
+        size_t more = want - w->partial_allocated;
         char *partial;
 
+        if (!partial_admit(w, more))
+                return -ENOBUFS;
+        partial = realloc(w->partial, want);
+        if (!partial)
+                return -ENOMEM;
+        if (!w->partial) {
+                w->partial_since = wheel_now(s->wheel);
+                if (!w->trusted)
+                        DL_APPEND2(s->ws_new, w, new_prev, new_next);
+        }
+        w->partial = partial;
+        w->partial_allocated = want;
+        s->ws_partial[w->trusted] += more;
+        return 0;
+}
+
+static int partial_append(WsConn *w, const char *data, size_t n, size_t rest)
+{
+        size_t need = w->partial_size + n;
+        int r;
+
+        if (n == 0) /* without a buffer, memcpy() must not be called */
+                return 0;
         if (need > w->partial_allocated) {
                 /* As much as the frame announces, but at most twice what has arrived. */
-                want = MIN(MAX(need, MIN(need + rest, 2 * need + 4096)), WS_MESSAGE_MAX);
-                if (s->ws_partial + want - w->partial_allocated > WS_PARTIAL_MAX)
-                        return -ENOBUFS;
-                partial = realloc(w->partial, want);
-                if (!partial)
-                        return -ENOMEM;
-                s->ws_partial += want - w->partial_allocated;
-                w->partial = partial;
-                w->partial_allocated = want;
+                r = partial_grow(w, MIN(MAX(need, MIN(need + rest, 2 * need + 4096)), message_max(w)));
+                if (r < 0)
+                        return r;
         }
         memcpy(w->partial + w->partial_size, data, n);
         w->partial_size = need;
@@ -187,6 +253,10 @@ static void deliver(WsConn *w, const char *text, size_t n)
 {
         HttpServer *s = w->conn->server;
 
+        if (!utf8_is_valid(text, n)) {
+                ws_close(w, LWS_CLOSE_STATUS_INVALID_PAYLOAD, "not_utf8");
+                return;
+        }
         if (s->ws_handler.message)
                 s->ws_handler.message(w, text, n, s->ws_userdata);
 }
@@ -201,12 +271,10 @@ int ws_on_receive(WsConn *w, const char *data, size_t n)
         if (w->closing)
                 return 0;
         if (lws_frame_is_binary(w->conn->wsi)) {
-                partial_free(w);
                 ws_close(w, LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE, "text only");
                 return 0;
         }
-        if (rest > WS_MESSAGE_MAX || w->partial_size + n + rest > WS_MESSAGE_MAX) {
-                partial_free(w);
+        if (rest > message_max(w) || w->partial_size + n + rest > message_max(w)) {
                 ws_close(w, 4413, "too_large");
                 return 0;
         }
@@ -217,13 +285,14 @@ int ws_on_receive(WsConn *w, const char *data, size_t n)
         }
         r = partial_append(w, data, n, rest);
         if (r < 0) {
-                partial_free(w);
                 ws_close(w, 4429, "slow_down");
                 return 0;
         }
         if (whole) {
-                deliver(w, w->partial, w->partial_size);
-                partial_free(w);
+                size_t size = w->partial_size;
+                _cleanup_free_ char *message = partial_take(w);
+
+                deliver(w, message, size);
         }
         return 0;
 }
@@ -291,6 +360,7 @@ void ws_close(WsConn *w, int code, const char *reason)
                 return;
         w->closing = true;
         w->close_code = code;
+        partial_free(w);
         snprintf(w->close_reason, sizeof(w->close_reason), "%s", strempty(reason));
         /* The peer may have stopped reading. */
         wheel_arm(w->conn->server->wheel, &w->timer, WS_CLOSE_SECONDS, on_close_timeout, w);
@@ -307,6 +377,7 @@ void ws_pause(WsConn *w, bool pause)
         if (w->closing || w->paused == pause)
                 return;
         w->paused = pause;
+        w->partial_since = wheel_now(w->conn->server->wheel);
         heard(w);
         conn_read(w->conn, !pause);
 }
