@@ -162,9 +162,15 @@ static void on_answered(const HttpAnswer *a, void *userdata)
 
 static void apply_settings(Manager *m)
 {
+        int r;
+
         log_set_max_level(m->debug ? LOG_DEBUG : (int) m->config.log_level);
-        if (m->http)
-                http_server_set_access_log(m->http, m->config.access_log ? on_answered : NULL, m);
+        if (!m->http)
+                return;
+        http_server_set_access_log(m->http, m->config.access_log ? on_answered : NULL, m);
+        r = http_server_set_trusted_proxies(m->http, m->config.trusted_proxies);
+        if (r < 0)
+                log_warning_errno(r, "Cannot apply SSI_TRUSTED_PROXIES");
 }
 
 void manager_reload(Manager *m)

@@ -44,6 +44,8 @@ static void test_defaults(void **state)
         assert_int_equal(c.log_level, LOG_INFO);
         assert_false(c.access_log);
         assert_false(c.allow_private_targets);
+        assert_string_equal(c.trusted_proxies, "127.0.0.0/8 ::1");
+        assert_null(c.security_contact);
         config_done(&c);
 }
 
@@ -74,7 +76,8 @@ static void test_values(void **state)
                 { "SSI_SMTP_FROM", "a@b\nBcc: c@d", -EINVAL },
                 { "SSI_TLS_CERT", "/a.pem", -EINVAL }, /* without SSI_TLS_KEY */
                 { "SSI_LOG_LEVEL", "loud", 0 },        /* reloadable: only warned about */
-                { "SSI_HISTORY_DAY", "7", 0 },         /* unknown: only warned about */
+                { "SSI_TRUSTED_PROXIES", "localhost", 0 },
+                { "SSI_HISTORY_DAY", "7", 0 }, /* unknown: only warned about */
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
@@ -104,14 +107,18 @@ static void test_reload(void **state)
         assert_int_equal(config_load(FILE_NAME, &c), 0);
         assert_true(c.access_log);
 
-        write_config("# A comment\n SSI_ACCESS_LOG = \"on\" \nSSI_LOG_LEVEL='debug'\nSSI_HISTORY_DAYS=12\nOTHER=1\n");
+        write_config("# A comment\n SSI_ACCESS_LOG = \"on\" \nSSI_LOG_LEVEL='debug'\nSSI_HISTORY_DAYS=12\nOTHER=1\n"
+                     "SSI_TRUSTED_PROXIES=10.0.0.1 2001:db8::/32\nSSI_SECURITY_CONTACT=mailto:security@example.org\n");
         assert_int_equal(config_reload(FILE_NAME, &c), 0);
         assert_true(c.access_log);
+        assert_string_equal(c.trusted_proxies, "10.0.0.1 2001:db8::/32");
+        assert_string_equal(c.security_contact, "mailto:security@example.org");
         assert_int_equal(c.log_level, LOG_DEBUG);
         assert_int_equal(c.history_days, 9); /* until a restart */
 
-        write_config("SSI_ACCESS_LOG=perhaps\nSSI_LOG_LEVEL=loud\n");
+        write_config("SSI_ACCESS_LOG=perhaps\nSSI_LOG_LEVEL=loud\nSSI_TRUSTED_PROXIES=10.0.0.1/33\n");
         assert_int_equal(config_reload(FILE_NAME, &c), 0);
+        assert_string_equal(c.trusted_proxies, "10.0.0.1 2001:db8::/32");
         assert_true(c.access_log);
         assert_int_equal(c.log_level, LOG_DEBUG);
 
@@ -120,6 +127,7 @@ static void test_reload(void **state)
         assert_int_equal(config_reload(FILE_NAME, &c), 0);
         assert_false(c.access_log);
         assert_int_equal(c.log_level, LOG_INFO);
+        assert_string_equal(c.trusted_proxies, "127.0.0.0/8 ::1");
         assert_int_equal(config_reload("/", &c), -EISDIR);
         unsetenv("SSI_ACCESS_LOG");
         unsetenv("SSI_HISTORY_DAYS");
@@ -155,6 +163,11 @@ static void test_check(void **state)
                 { "HISTORY_DAYS=7\n", 1 },
                 { "SSI_HISTORY_DAYS=7\nSSI_HISTORY_DAYS=8\n", 1 },
                 { "SSI_SMTP_CA=/nonexistent.pem\n", 1 },
+                { "SSI_TRUSTED_PROXIES=none\nSSI_SECURITY_CONTACT=https://example.org/security\n", 0 },
+                { "SSI_TRUSTED_PROXIES=10.0.0.1, fd00::/8\n", 0 },
+                { "SSI_TRUSTED_PROXIES=proxy.example.org\n", 1 },
+                { "SSI_TRUSTED_PROXIES=10.0.0.0/33\n", 1 },
+                { "SSI_SECURITY_CONTACT=security@example.org\n", 1 },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {

@@ -36,6 +36,14 @@ typedef struct App {
         unsigned n_paused;
 } App;
 
+static void on_trust(HttpRequest *req, void *userdata)
+{
+        App *app = userdata;
+        int r = http_server_set_trusted_proxies(app->http, http_request_query(req, "list"));
+
+        http_respond_empty(req, r < 0 ? 400 : 204);
+}
+
 static void on_hello(HttpRequest *req, void *userdata)
 {
         json_object *o = json_object_new_object();
@@ -214,6 +222,7 @@ static int serve(int fd, const char *web_dir)
         assert(http_server_new(app.event, &config, &app.http) >= 0);
         assert(http_server_add_listener(app.http, fd, true) == -EINVAL);
         assert(http_server_add_listener(app.http, fd, false) >= 0);
+        http_server_add_route(app.http, "GET", "/trust", on_trust, &app);
         http_server_add_route(app.http, "GET", "/api/v1/hello", on_hello, &app);
         http_server_add_route(app.http, "POST", "/api/v1/echo", on_echo, &app);
         http_server_add_route(app.http, "GET", "/api/v1/items/:id/:name", on_item, &app);
@@ -414,10 +423,53 @@ static void test_get(void **state)
                         "{\"id\":\"a b\",\"name\":\"c\"}");
         assert_exchange(f, "GET /api/v1/slow HTTP/1.1\r\nHost: h\r\n\r\n", 204, "");
         assert_exchange(f, "GET /api/v1/work HTTP/1.1\r\nHost: h\r\n\r\n", 200, "worked");
-        assert_exchange(f, "GET /api/v1/hello HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4, 192.0.2.7\r\n\r\n", 200,
-                        "\"peer\":\"192.0.2.7\"");
-        assert_exchange(f, "GET /api/v1/hello HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: <script>\r\n\r\n", 200,
-                        "\"peer\":\"127.0.0.1\"");
+}
+
+/* Whose address counts, and who is believed. */
+static void test_forwarded(void **state)
+{
+        static const struct {
+                const char *proxies, *forwarded, *peer;
+        } cases[] = {
+                { "none", "192.0.2.7", "127.0.0.1" },
+                { "10.0.0.0/8", "192.0.2.7", "127.0.0.1" },
+                { "127.0.0.0/8", "192.0.2.7", "192.0.2.7" },
+                { "::ffff:127.0.0.0/104", "192.0.2.7", "192.0.2.7" },
+                { "127.0.0.1", "1.2.3.4, 192.0.2.7", "192.0.2.7" },
+                { "127.0.0.1", "1.2.3.4,192.0.2.7 ", "192.0.2.7" },
+                { "127.0.0.1", "1.2.3.4\r\nX-Forwarded-For: 192.0.2.7", "192.0.2.7" },
+                { "127.0.0.1", "::ffff:192.0.2.7", "192.0.2.7" },
+                { "127.0.0.1", "2001:DB8::7", "2001:db8::7" },
+                { "127.0.0.1,10.0.0.0/8,2001:db8::/64", "6.6.6.6, 192.0.2.7, 2001:db8::1, 10.1.1.1", "192.0.2.7" },
+                { "127.0.0.1,10.0.0.0/8", "10.2.2.2, 10.1.1.1", "10.2.2.2" },
+                { "127.0.0.1,10.0.0.0/8", "127.0.0.1, 192.0.2.7, 10.1.1.1", "192.0.2.7" },
+                /* Not an address: what was written before it is not believed either. */
+                { "127.0.0.1", "<script>", "127.0.0.1" },
+                { "127.0.0.1,10.0.0.0/8", "192.0.2.7, unknown, 10.1.1.1", "10.1.1.1" },
+                { "127.0.0.1", "192.0.2.7:80", "127.0.0.1" },
+                { "127.0.0.1", "192.0.2.7,", "127.0.0.1" },
+        };
+        static const char *const bad[] = { "10.0.0.0/33", "::/129",      "10.0.0", "localhost",
+                                           "10.0.0.0/-1", "1.2.3.4/8/8", "a" };
+        char request[512], want[128];
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                snprintf(request, sizeof(request), "GET /trust?list=%s HTTP/1.1\r\nHost: h\r\n\r\n", cases[i].proxies);
+                assert_exchange(*state, request, 204, "");
+                snprintf(request, sizeof(request),
+                         "GET /api/v1/hello HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: %s\r\n\r\n", cases[i].forwarded);
+                snprintf(want, sizeof(want), "\"peer\":\"%s\"", cases[i].peer);
+                assert_exchange(*state, request, 200, want);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                _cleanup_(answer_done) Answer a = {};
+                _cleanup_close_ int fd = dial(*state);
+
+                snprintf(request, sizeof(request), "GET /trust?list=%s HTTP/1.1\r\nHost: h\r\n\r\n", bad[i]);
+                send_all(fd, request, strlen(request));
+                read_answer(fd, false, &a);
+                assert_int_equal(a.status, 400);
+        }
 }
 
 static void test_post(void **state)
@@ -1056,6 +1108,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_get),
+                cmocka_unit_test(test_forwarded),
                 cmocka_unit_test(test_post),
                 cmocka_unit_test(test_post_too_large_is_answered),
                 cmocka_unit_test(test_body_in_pieces),

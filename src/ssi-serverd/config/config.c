@@ -65,6 +65,13 @@ static void say_what_fits(const ConfigItem *item, const char *text, Report *repo
         case CONFIG_MAIL:
                 say(report, line, "%s must be an e-mail address, such as \"SSI <ssi@example.org>\".", item->name);
                 break;
+        case CONFIG_NETWORKS:
+                say(report, line, "%s must be addresses and networks, such as \"10.1.2.3 2001:db8::/32\", or \"none\".",
+                    item->name);
+                break;
+        case CONFIG_CONTACT:
+                say(report, line, "%s must begin with mailto: or https://, and have no blanks.", item->name);
+                break;
         case CONFIG_FILE:
                 say(report, line, "%s must be an absolute path, not \"%s\".", item->name, text);
                 break;

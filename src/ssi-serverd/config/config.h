@@ -33,8 +33,10 @@ typedef struct Config {
         bool allow_private_targets;   /* SSI_ALLOW_PRIVATE_TARGETS */
 
         /* The reloadable ones. */
-        unsigned log_level; /* SSI_LOG_LEVEL, as syslog(3) */
-        bool access_log;    /* SSI_ACCESS_LOG */
+        unsigned log_level;     /* SSI_LOG_LEVEL, as syslog(3) */
+        bool access_log;        /* SSI_ACCESS_LOG */
+        char *trusted_proxies;  /* SSI_TRUSTED_PROXIES, as networks_parse() reads it */
+        char *security_contact; /* SSI_SECURITY_CONTACT */
 
         uint32_t from_file; /* the settings that the file has set so far, as bits */
 } Config;

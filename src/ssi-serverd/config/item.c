@@ -3,6 +3,7 @@
 
 #include "config/item.h"
 #include "shared/log.h"
+#include "shared/network.h"
 
 #define NUMBER_MAX 1000000U
 
@@ -31,6 +32,9 @@ const ConfigItem config_items[CONFIG_ITEMS] = {
         ITEM("SSI_RATE_LIMIT", CONFIG_NUMBER, rate_limit, .fallback = "100", .max = NUMBER_MAX),
         ITEM("SSI_NOTIFY_TIMEOUT", CONFIG_NUMBER, notify_timeout, .fallback = "20", .min = 1, .max = 300),
         ITEM("SSI_ALLOW_PRIVATE_TARGETS", CONFIG_BOOLEAN, allow_private_targets, .fallback = "no"),
+        ITEM("SSI_SECURITY_CONTACT", CONFIG_CONTACT, security_contact, .reloadable = true),
+        ITEM("SSI_TRUSTED_PROXIES", CONFIG_NETWORKS, trusted_proxies, .fallback = "127.0.0.0/8 ::1",
+             .reloadable = true),
         ITEM("SSI_LOG_LEVEL", CONFIG_LEVEL, log_level, .fallback = "info", .reloadable = true),
         ITEM("SSI_ACCESS_LOG", CONFIG_BOOLEAN, access_log, .fallback = "no", .reloadable = true),
 };
@@ -45,7 +49,7 @@ const ConfigItem *config_item_find(const char *name)
 
 bool config_item_is_string(const ConfigItem *item)
 {
-        return item->type <= CONFIG_MAIL;
+        return item->type <= CONFIG_CONTACT;
 }
 
 char **config_item_string(const ConfigItem *item, Config *c)
@@ -116,6 +120,8 @@ static bool parse_level(const char *s, unsigned *ret)
 
 static bool string_fits(const ConfigItem *item, const char *s)
 {
+        Networks networks;
+
         switch (item->type) {
         case CONFIG_FILE:
                 return s[0] == '/';
@@ -125,6 +131,10 @@ static bool string_fits(const ConfigItem *item, const char *s)
                 return startswith(s, "smtp://") || startswith(s, "smtps://");
         case CONFIG_MAIL:
                 return strchr(s, '@') && !strpbrk(s, "\r\n");
+        case CONFIG_NETWORKS:
+                return networks_parse(s, &networks) >= 0;
+        case CONFIG_CONTACT:
+                return (startswith(s, "mailto:") || startswith(s, "https://")) && !strpbrk(s, "\r\n\t ");
         default:
                 return true;
         }

@@ -5,7 +5,7 @@
 
 #include "config/config.h"
 
-#define CONFIG_ITEMS 20
+#define CONFIG_ITEMS 22
 
 typedef enum ConfigType {
         CONFIG_STRING,
@@ -13,6 +13,8 @@ typedef enum ConfigType {
         CONFIG_URL,  /* http:// or https:// */
         CONFIG_SMTP, /* smtp:// or smtps:// */
         CONFIG_MAIL, /* an address, perhaps with a name */
+        CONFIG_NETWORKS,
+        CONFIG_CONTACT, /* mailto: or https:// */
         CONFIG_NUMBER,
         CONFIG_BOOLEAN,
         CONFIG_CHOICE,

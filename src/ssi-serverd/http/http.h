@@ -39,6 +39,9 @@ int http_server_add_listener(HttpServer *s, int fd, bool tls);
 /* Whether the listeners added so far accept connections. If not, connections wait in the kernel's queue. */
 void http_server_set_accepting(HttpServer *s, bool accepting);
 
+/* Whose X-Forwarded-For is believed: addresses and networks, as networks_parse() reads them. At first, nobody's. */
+int http_server_set_trusted_proxies(HttpServer *s, const char *list);
+
 /* Reloads certificate and key for new connections. */
 int http_server_reload_tls(HttpServer *s);
 
@@ -95,8 +98,9 @@ bool http_request_query_at(HttpRequest *req, size_t i, const char **ret_name, co
 const char *http_request_authorization(HttpRequest *req); /* the Authorization header's value */
 const char *http_request_user_agent(HttpRequest *req);    /* the User-Agent header's value */
 const char *http_request_path(HttpRequest *req);
-const char *http_request_peer(HttpRequest *req); /* numeric address; honours X-Forwarded-For on plain
-                                                             loopback listeners only */
+/* The client's address, behind the trusted proxies: numeric, an IPv4 address in its own form; "local" on a Unix socket.
+ * The one to use for limits, logs and sessions. */
+const char *http_request_peer(HttpRequest *req);
 /* The body as a JSON object. On failure it has answered 400 (bad-json) or 415 (not application/json) and
  * returns NULL. Borrowed. */
 json_object *http_request_json(HttpRequest *req);

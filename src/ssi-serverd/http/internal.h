@@ -31,6 +31,7 @@
 #include "http/listen.h"
 
 typedef struct StaticFiles StaticFiles;
+typedef struct Networks Networks;
 
 #define HTTP_HEAD_SECONDS 20 /* for the handshake and the first request's head */
 #define HTTP_IDLE_SECONDS 60 /* between requests, including the next one's head */
@@ -81,6 +82,7 @@ struct HttpServer {
         struct lws_vhost *plain, *tls;
         StaticFiles *files;
         char *cert_file, *key_file;
+        Networks *proxies; /* trusted; NULL: none */
         size_t body_max;
         const char *unavailable;
         void (*logged)(const HttpAnswer *a, void *userdata);
@@ -213,6 +215,10 @@ void conn_read(HttpConn *c, bool enable);
 void conn_answer(HttpConn *c, const char *head, size_t head_size, const void *body, size_t body_size, bool close);
 /* Drops body data of a request that is already answered. Negative: close. */
 int conn_linger(HttpConn *c, size_t n);
+
+/* client-address.c */
+/* The address of the client behind the trusted proxies. forwarded: the value of X-Forwarded-For, or NULL; is modified. */
+int client_address(const HttpServer *s, const char *peer, char *forwarded, char **ret);
 
 /* request.c */
 /* Makes a request from the headers that lws has parsed. Answers bad ones itself. 0 when the request is

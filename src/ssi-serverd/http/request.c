@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <arpa/inet.h>
-
 #include "http/internal.h"
 #include "shared/json-util.h"
 #include "shared/log.h"
@@ -160,33 +158,6 @@ static int header_dup(struct lws *wsi, enum lws_token_indexes header, char **ret
         return 0;
 }
 
-/* The nearest proxy's peer: the last element. Ignored unless it is an address. */
-static int peer_from_proxy(HttpConn *c, char **ret)
-{
-        _cleanup_free_ char *forwarded = NULL;
-        unsigned char address[sizeof(struct in6_addr)];
-        const char *last = NULL;
-        int r;
-
-        /* Only a proxy on this machine can reach a plain listener. */
-        if (!c->tls) {
-                r = header_dup(c->wsi, WSI_TOKEN_X_FORWARDED_FOR, &forwarded);
-                if (r < 0)
-                        return r;
-        }
-        if (forwarded) {
-                char *comma = strrchr(forwarded, ',');
-
-                last = comma ? comma + 1 : forwarded;
-                last += strspn(last, " \t");
-                forwarded[strcspn(last, " \t") + (size_t) (last - forwarded)] = '\0';
-        }
-        if (!last || (inet_pton(AF_INET, last, address) != 1 && inet_pton(AF_INET6, last, address) != 1))
-                last = c->peer;
-        *ret = strdup(last);
-        return *ret ? 0 : -ENOMEM;
-}
-
 static int parse_query(HttpRequest *req, struct lws *wsi)
 {
         char buffer[HEADER_MAX];
@@ -247,8 +218,16 @@ static int request_new(HttpConn *c, int method, HttpRequest **ret)
 
 static int parse_headers(HttpRequest *req, HttpConn *c, const char *uri, size_t uri_size)
 {
+        _cleanup_free_ char *forwarded = NULL;
         int r;
 
+        /* First: the log names the peer of a bad request, too. */
+        r = header_dup(c->wsi, WSI_TOKEN_X_FORWARDED_FOR, &forwarded);
+        if (r == -ENOMEM)
+                return r;
+        r = client_address(c->server, c->peer, forwarded, &req->peer);
+        if (r < 0)
+                return r;
         r = parse_path(req, uri, uri_size);
         if (r < 0)
                 return r;
@@ -264,10 +243,7 @@ static int parse_headers(HttpRequest *req, HttpConn *c, const char *uri, size_t 
         r = header_dup(c->wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH, &req->if_none_match);
         if (r < 0)
                 return r;
-        r = header_dup(c->wsi, WSI_TOKEN_HTTP_USER_AGENT, &req->user_agent);
-        if (r < 0)
-                return r;
-        return peer_from_proxy(c, &req->peer);
+        return header_dup(c->wsi, WSI_TOKEN_HTTP_USER_AGENT, &req->user_agent);
 }
 
 /* 0 without a body, 1 with one, or an HTTP status if it cannot be accepted. */

@@ -293,6 +293,7 @@ HttpServer *http_server_free(HttpServer *s)
         free(s->ws_path);
         free(s->cert_file);
         free(s->key_file);
+        free(s->proxies);
         sd_event_unref(s->event);
         free(s);
         return NULL;
