@@ -559,6 +559,82 @@ static void test_routing(void **state)
         assert_exchange(f, "GET /api/v1/he%FFllo HTTP/1.1\r\nHost: h\r\n\r\n", 400, "bad-request");
 }
 
+/* Answered with 400, or refused by libwebsockets: ended without an answer, or with its own 403. Nothing follows. */
+static void assert_refused(Fixture *f, const char *request)
+{
+        _cleanup_close_ int fd = dial(f);
+        char data[4096] = {};
+        size_t size = 0;
+        ssize_t n;
+
+        send_all(fd, request, strlen(request));
+        while (size < sizeof(data) - 1 && (n = recv(fd, data + size, sizeof(data) - 1 - size, 0)) > 0)
+                size += (size_t) n;
+        if (n < 0 && errno != ECONNRESET)
+                fail_msg("The connection stays open after %s\n%s", request, data);
+        if (size > 0 && ((!startswith(data, "HTTP/1.1 400 ") && !startswith(data, "HTTP/1.0 403 ")) ||
+                         strstr(data + 1, "HTTP/1.1 ")))
+                fail_msg("%s\n%s", request, data);
+}
+
+/* Messages that a proxy before us could understand otherwise than we do (RFC 9112, 3.2, 5.1, 6.1). */
+static void test_ambiguous(void **state)
+{
+#define HELLO "GET /api/v1/hello HTTP/1.1\r\n"
+#define ECHO  "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+        static const char *const bad[] = {
+                HELLO "\r\n",
+                HELLO "Host:\r\n\r\n",
+                HELLO "Host: h\r\nHost: h\r\n\r\n",
+                HELLO "Host: h\r\nhost: i\r\n\r\n",
+                HELLO "Host: a b\r\n\r\n",
+                HELLO "Host: h/x\r\n\r\n",
+                HELLO "Host: h@x\r\n\r\n",
+                HELLO "Host: h\r\nHost : i\r\n\r\n",
+                HELLO "Host: h\r\n Host: i\r\n\r\n",
+                ECHO "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+                ECHO "Content-Length: 2\r\nContent-Length : 0\r\n\r\n{}",
+                ECHO "Content-Length: 2\r\nTransfer-Encoding : chunked\r\n\r\n{}",
+                ECHO "Content-Length: 2\r\nTransfer-Encoding\t: chunked\r\n\r\n{}",
+                ECHO "Content-Length: 2\r\n Transfer-Encoding: chunked\r\n\r\n{}",
+
+                ECHO "Content-Length: 2\r\nTransfer-Encoding:\r\n\r\n{}",
+                ECHO "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",
+                ECHO "Content-Length: +2\r\n\r\n{}",
+                ECHO "Content-Length: 0x2\r\n\r\n{}",
+                "GET /api/v1/hello HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "GET /api/v1/hello HTTP/1.2\r\nHost: h\r\n\r\n",
+                "GET /api/v1/hello HTTP/2.0\r\nHost: h\r\n\r\n",
+                "GET /api/v1/hello HTTP/1.1x\r\nHost: h\r\n\r\n",
+                "GET /api/v1/hello  HTTP/1.1 HTTP/1.0\r\nHost: h\r\n\r\n",
+                "GET /api/v1/hel%00lo HTTP/1.1\r\nHost: h\r\n\r\n",
+                "GET /api/v1/hello%00 HTTP/1.1\r\nHost: h\r\n\r\n",
+                "GET /api/v1/hello?name=a%00b HTTP/1.1\r\nHost: h\r\n\r\n",
+                "GET /api/v1/hel%0d%0alo HTTP/1.1\r\nHost: h\r\n\r\n",
+                "GET api/v1/hello HTTP/1.1\r\nHost: h\r\n\r\n",
+                "GET http://h:8080/api/v1/hello HTTP/1.1\r\nHost: h:8080\r\n\r\n",
+                "GET HTTPS://h/api/v1/hello?name=x HTTP/1.1\r\nHost: h\r\n\r\n",
+                "GET ftp://h/api/v1/hello HTTP/1.1\r\nHost: h\r\n\r\n",
+                "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
+                "CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n",
+        };
+        static const char *const good[] = {
+                "GET /api/v1/hello HTTP/1.0\r\n\r\n",
+                HELLO "Host: [2001:db8::1]:8443\r\n\r\n",
+                HELLO "Host: h\r\nX-Content-Length: 5\r\n\r\n",
+                /* One path has many spellings; which route is meant is decided after they have become one. */
+                "GET /x/../api/v1/hello HTTP/1.1\r\nHost: h\r\n\r\n",
+                "GET /x/%2e%2E/api/v1/hello HTTP/1.1\r\nHost: h\r\n\r\n",
+                "GET /api%2fv1/./hello HTTP/1.1\r\nHost: h\r\n\r\n",
+                "GET //api///v1/hello HTTP/1.1\r\nHost: h\r\n\r\n",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_refused(*state, bad[i]);
+        for (size_t i = 0; i < ELEMENTSOF(good); i++)
+                assert_exchange(*state, good[i], 200, "hello");
+}
+
 /* Answers that nobody reads take only so much memory: the oldest have to go. */
 static void test_unread_answers(void **state)
 {
@@ -1113,6 +1189,7 @@ int main(void)
                 cmocka_unit_test(test_post_too_large_is_answered),
                 cmocka_unit_test(test_body_in_pieces),
                 cmocka_unit_test(test_routing),
+                cmocka_unit_test(test_ambiguous),
                 cmocka_unit_test(test_unread_answers),
                 cmocka_unit_test(test_many_heads),
                 cmocka_unit_test(test_files),

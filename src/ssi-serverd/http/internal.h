@@ -220,6 +220,10 @@ int conn_linger(HttpConn *c, size_t n);
 /* The address of the client behind the trusted proxies. forwarded: the value of X-Forwarded-For, or NULL; is modified. */
 int client_address(const HttpServer *s, const char *peer, char *forwarded, char **ret);
 
+/* message-check.c */
+/* Whether the head that lws has parsed can be understood in one way only. */
+bool message_is_valid(struct lws *wsi);
+
 /* request.c */
 /* Makes a request from the headers that lws has parsed. Answers bad ones itself. 0 when the request is
  * ready, waits for its body or has been answered; negative: close without an answer. */

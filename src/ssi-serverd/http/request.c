@@ -191,6 +191,9 @@ static int parse_query(HttpRequest *req, struct lws *wsi)
 
 static int parse_path(HttpRequest *req, const char *uri, size_t n)
 {
+        /* Not for proxies: lws has already refused most of what does not begin with a slash, with 403. */
+        if (n == 0 || uri[0] != '/')
+                return -EBADMSG;
         if (!utf8_is_valid(uri, n))
                 return -EBADMSG;
         for (size_t i = 0; i < n; i++)
@@ -228,6 +231,8 @@ static int parse_headers(HttpRequest *req, HttpConn *c, const char *uri, size_t 
         r = client_address(c->server, c->peer, forwarded, &req->peer);
         if (r < 0)
                 return r;
+        if (!message_is_valid(c->wsi))
+                return -EBADMSG;
         r = parse_path(req, uri, uri_size);
         if (r < 0)
                 return r;

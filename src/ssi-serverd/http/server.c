@@ -90,6 +90,10 @@ static int on_lws_event(struct lws *wsi, enum lws_callback_reasons reason, void 
                 if (c)
                         conn_free(c);
                 return 0;
+        case LWS_CALLBACK_RAW_ADOPT: /* CONNECT */
+        case LWS_CALLBACK_RAW_RX:
+        case LWS_CALLBACK_RAW_WRITEABLE:
+                return -1;
         case LWS_CALLBACK_HTTP:
         case LWS_CALLBACK_HTTP_BODY:
         case LWS_CALLBACK_HTTP_BODY_COMPLETION:

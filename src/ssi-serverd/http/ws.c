@@ -146,6 +146,10 @@ int ws_on_upgrade(HttpConn *c, const char *protocol)
         method = lws_http_get_uri_and_method(c->wsi, &uri, &size);
         if (method < 0)
                 return -EPROTO;
+        if (!message_is_valid(c->wsi)) {
+                respond_refuse(c, 400, "bad-request", "The request line or a header is malformed.");
+                return -EPROTO;
+        }
         if (strcasecmp(protocol, "websocket") != 0) {
                 respond_refuse(c, 400, "bad-upgrade", "Upgrade to WebSocket; no other protocol is supported.");
                 return -EPROTO;

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "http/internal.h"
+
+/* What RFC 9112 forbids and libwebsockets passes on. Two readers of one message, a proxy and we, must not understand it
+ * differently: so what is ambiguous is refused.
+ *
+ * libwebsockets keeps each line of a header that it knows as a fragment, and all others under the lower-case text before
+ * their colon. What it changes before anybody can look is beyond us: it decodes and normalises the path, drops a bare CR,
+ * and takes a folded line for a header of its own. */
+
+#define VALUE_MAX 8192
+
+/* Whether the header has an i-th line, even an empty one. */
+static bool has_line(struct lws *wsi, enum lws_token_indexes header, int i)
+{
+        char buffer[VALUE_MAX];
+
+        return lws_hdr_fragment_length(wsi, header, i) > 0 ||
+               lws_hdr_copy_fragment(wsi, buffer, sizeof(buffer), header, i) >= 0;
+}
+
+/* A header that others may take for the one without the blanks: "content-length :", or a line that is folded. */
+static bool is_disguised(struct lws *wsi, const char *name)
+{
+        static const char *const around[][2] = {
+                { "", " " }, { "", "\t" }, { " ", "" }, { "\t", "" }, { " ", " " }, { "\t", " " },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(around); i++) {
+                char disguise[64];
+                int n = snprintf(disguise, sizeof(disguise), "%s%s%s:", around[i][0], name, around[i][1]);
+
+                if (lws_hdr_custom_length(wsi, disguise, n) >= 0)
+                        return true;
+        }
+        return false;
+}
+
+/* uri-host [ ":" port ], RFC 3986. */
+static bool host_is_valid(const char *s)
+{
+        return *s &&
+               s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()*+,;=:[]")] ==
+                       '\0';
+}
+
+static bool version_is(struct lws *wsi, const char *version)
+{
+        char buffer[16];
+
+        return lws_hdr_copy(wsi, buffer, sizeof(buffer), WSI_TOKEN_HTTP) > 0 && streq(buffer, version);
+}
+
+bool message_is_valid(struct lws *wsi)
+{
+        static const char *const framing[] = { "content-length", "transfer-encoding", "host", "connection", "upgrade" };
+        char host[512];
+        bool modern = version_is(wsi, "HTTP/1.1");
+
+        if (!modern && !version_is(wsi, "HTTP/1.0"))
+                return false;
+        if (has_line(wsi, WSI_TOKEN_HOST, 1))
+                return false;
+        if (has_line(wsi, WSI_TOKEN_HOST, 0) || modern)
+                if (lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) <= 0 || !host_is_valid(host))
+                        return false;
+        if (has_line(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, 1))
+                return false;
+        if (has_line(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING, 0) &&
+            (!modern || has_line(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, 0)))
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(framing); i++)
+                if (is_disguised(wsi, framing[i]))
+                        return false;
+        return true;
+}
