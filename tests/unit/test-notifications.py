@@ -595,6 +595,33 @@ class Channels(Case):
         self.assertEqual((message.json["topic"], message.headers["Authorization"]),
                          ("secret-topic-0123456789", "Bearer tk_abc"))
 
+    def test_secrets_do_not_move(self):
+        """To another address go only the secrets that came with it."""
+        sink, thief = self.sink(), self.sink()
+        url, other = sink.url("").rstrip("/"), thief.url("").rstrip("/")
+        made = {"webhook": {"url": url + "/a", "headers": {"X-Key": "s3cret"}},
+                "ntfy": {"url": url, "topic": "s3cret-topic", "token": "s3cret"},
+                "matrix": {"url": url, "room": "!r:example.org", "token": "s3cret"},
+                "telegram": {"url": url, "chat_id": "1", "token": "s3cret"}}
+        for kind, config in made.items():
+            channel = self.channel(kind, config=config)
+            for change in ({"url": other}, {**channel["config"], "url": other}, {"url": other + "/", "headers": {"X-Key": "\u2022\u2022\u2022\u2022"}},
+                           {"url": other, "token": "\u2022\u2022\u2022\u2022cret"}):
+                if "headers" in change and kind != "webhook" or "token" in change and kind == "webhook":
+                    continue
+                request("PATCH", f"/api/v1/notifications/channels/{channel['id']}", {"config": change}, self.user.token)
+                sql("UPDATE notification_channels SET tested_at = NULL")
+                post(f"/notifications/channels/{channel['id']}/test", {}, self.user.token, want=200)
+                self.assertNotIn("s3cret", json.dumps(self.shown(channel)))
+            # What comes with the address goes there.
+            fresh = {k: {"X-Key": "fresh"} if k == "headers" else "fresh" for k in config if k in ("headers", "topic", "token")}
+            self.change(channel, config={**config, **fresh, "url": other})
+            sql("UPDATE notification_channels SET tested_at = NULL")
+            post(f"/notifications/channels/{channel['id']}/test", {}, self.user.token, want=200)
+            self.assertTrue(any("fresh" in str(vars(r)) for r in thief.taken), kind)
+            request("DELETE", f"/api/v1/notifications/channels/{channel['id']}", None, self.user.token, want=204)
+        self.assertNotIn("s3cret", "".join(str((vars(r), str(r.headers))) for r in thief.taken))
+
     def test_refused(self):
         token = self.user.token
         for body in ({}, {"type": "webhook"}, {"type": "webhook", "name": "x"}, {"type": "pigeon", "name": "x"},

@@ -188,7 +188,7 @@ static void test_masks(void **state)
         _cleanup_json_ json_object *config =
                 parse("{\"url\":\"https://h/secret\",\"headers\":{\"A\":\"s1\",\"B\":\"s2\"}}");
         _cleanup_json_ json_object *masked = NULL, *change = NULL, *merged = NULL, *same = NULL, *token = NULL,
-                                   *ntfy = NULL;
+                                   *ntfy = NULL, *move = NULL, *moved = NULL;
 
         assert_int_equal(channel_config_mask("webhook", config, &masked), 0);
         assert_string_equal(json_get_string(masked, "url"), "https://h/" CHANNEL_MASK);
@@ -196,16 +196,22 @@ static void test_masks(void **state)
         assert_null(strstr(json_object_to_json_string(masked), "s1"));
 
         /* What was given back masked and comes again is what it was. */
-        assert_int_equal(channel_config_merge(config, masked, &same), 0);
+        assert_int_equal(channel_config_merge("webhook", config, masked, &same), 0);
         assert_true(json_object_equal(config, same));
 
-        change = parse("{\"url\":null,\"method\":\"PUT\",\"headers\":{\"B\":\"" CHANNEL_MASK "\",\"C\":\"s3\"}}");
-        assert_int_equal(channel_config_merge(config, change, &merged), 0);
-        assert_null(json_get_string(merged, "url"));
+        change = parse("{\"method\":\"PUT\",\"headers\":{\"B\":\"" CHANNEL_MASK "\",\"C\":\"s3\"}}");
+        assert_int_equal(channel_config_merge("webhook", config, change, &merged), 0);
         assert_string_equal(json_get_string(merged, "method"), "PUT");
         assert_null(json_get_string(json_get_object(merged, "headers"), "A"));
         assert_string_equal(json_get_string(json_get_object(merged, "headers"), "B"), "s2");
         assert_string_equal(json_get_string(json_get_object(merged, "headers"), "C"), "s3");
+
+        /* Elsewhere goes only what comes along. */
+        move = parse("{\"url\":\"https://h/other\",\"headers\":{\"B\":\"" CHANNEL_MASK "\",\"C\":\"s3\"}}");
+        assert_int_equal(channel_config_merge("webhook", config, move, &moved), 0);
+        assert_string_equal(json_get_string(moved, "url"), "https://h/other");
+        assert_int_equal(json_object_object_length(json_get_object(moved, "headers")), 1);
+        assert_string_equal(json_get_string(json_get_object(moved, "headers"), "C"), "s3");
 
         token = parse("{\"token\":\"tk_0123456789abcdef\",\"topic\":\"short\"}");
         assert_int_equal(channel_config_mask("ntfy", token, &ntfy), 0);

@@ -251,7 +251,7 @@ static void change_found(ApiCall *c, PGresult *res, int error)
         }
         r = json_parse(PQgetvalue(res, 0, 1), (size_t) PQgetlength(res, 0, 1), &old);
         if (r >= 0 && change)
-                r = channel_config_merge(old, change, &merged);
+                r = channel_config_merge(PQgetvalue(res, 0, 0), old, change, &merged);
         if (r < 0) {
                 api_fail(c, NULL, r);
                 return;

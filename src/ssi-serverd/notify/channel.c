@@ -1,36 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "notify/mail-header.h"
+#include "notify/channel-type.h"
 #include "notify/channel.h"
 
 #define VALUE_MAX   ((size_t) 2048)
 #define HEADERS_MAX 16
-
-typedef enum ValueKind {
-        VALUE_TEXT,
-        VALUE_TOKEN, /* masked */
-        VALUE_URL,
-        VALUE_SECRET_URL, /* masked after the host */
-        VALUE_EMAIL,
-        VALUE_METHOD,
-        VALUE_HEADERS, /* masked */
-        VALUE_TEMPLATE,
-} ValueKind;
-
-typedef struct ChannelValue {
-        const char *name;
-        ValueKind kind;
-        bool required;
-} ChannelValue;
-
-typedef struct ChannelType {
-        const char *name;
-        const char *path; /* appended to the config's url; placeholders */
-        const char *default_url;
-        const char *method;
-        const char *template; /* NULL: the config's, or the whole message as JSON */
-        TemplateEscape escape;
-        ChannelValue values[6];
-} ChannelType;
 
 /* The receivers take the fields with our texts as plain: no markup, no mentions. */
 static const ChannelType types[] = {
@@ -95,7 +69,7 @@ typedef struct Lookup {
 
 DEFINE_CLEANUP(CURLU *, curl_url_cleanup);
 
-static const ChannelType *type_find(const char *name)
+const ChannelType *channel_type_find(const char *name)
 {
         for (size_t i = 0; i < ELEMENTSOF(types); i++)
                 if (streq(types[i].name, name))
@@ -103,7 +77,7 @@ static const ChannelType *type_find(const char *name)
         return NULL;
 }
 
-static const ChannelValue *value_find(const ChannelType *t, const char *name)
+const ChannelValue *channel_value_find(const ChannelType *t, const char *name)
 {
         for (size_t i = 0; i < ELEMENTSOF(t->values) && t->values[i].name; i++)
                 if (streq(t->values[i].name, name))
@@ -231,14 +205,14 @@ static int check_string(const ChannelValue *v, const char *s, char **ret_detail)
 
 int channel_config_check(const char *type, json_object *config, char **ret_detail)
 {
-        const ChannelType *t = type_find(type);
+        const ChannelType *t = channel_type_find(type);
         int r = 0;
 
         if (!t)
                 return asprintf(ret_detail, "The channel type is unknown.") < 0 ? -ENOMEM : -EINVAL;
         json_object_object_foreach(config, name, value)
         {
-                const ChannelValue *v = value_find(t, name);
+                const ChannelValue *v = channel_value_find(t, name);
 
                 if (!v)
                         return complain(ret_detail, name, "is not a setting of this channel type");
@@ -254,122 +228,6 @@ int channel_config_check(const char *type, json_object *config, char **ret_detai
         for (size_t i = 0; i < ELEMENTSOF(t->values) && t->values[i].name; i++)
                 if (t->values[i].required && !json_get_string(config, t->values[i].name))
                         return complain(ret_detail, t->values[i].name, "is missing");
-        return 0;
-}
-
-/* "https://host/••••"; a long token keeps its last four characters. The caller frees it. */
-static char *mask_string(ValueKind kind, const char *s)
-{
-        size_t n = strlen(s), keep = 0;
-        char *masked;
-
-        if (kind == VALUE_SECRET_URL) {
-                const char *host = strstr(s, "://") + 3;
-
-                keep = (size_t) (host - s) + strcspn(host, "/?#");
-                return asprintf(&masked, "%.*s/%s", (int) keep, s, CHANNEL_MASK) < 0 ? NULL : masked;
-        }
-        return asprintf(&masked, "%s%s", CHANNEL_MASK, n >= 16 ? s + n - 4 : "") < 0 ? NULL : masked;
-}
-
-static int mask_headers(json_object *headers, json_object **ret)
-{
-        _cleanup_json_ json_object *masked = json_object_new_object();
-
-        if (!masked)
-                return -ENOMEM;
-        json_object_object_foreach(headers, name, value)
-        {
-                (void) value;
-                if (json_add_string(masked, name, CHANNEL_MASK) < 0)
-                        return -ENOMEM;
-        }
-        *ret = TAKE_PTR(masked);
-        return 0;
-}
-
-int channel_config_mask(const char *type, json_object *config, json_object **ret)
-{
-        _cleanup_json_ json_object *masked = json_object_new_object();
-        const ChannelType *t = type_find(type);
-        int r;
-
-        if (!masked)
-                return -ENOMEM;
-        json_object_object_foreach(config, name, value)
-        {
-                const ChannelValue *v = t ? value_find(t, name) : NULL;
-                _cleanup_free_ char *s = NULL;
-                json_object *o = NULL;
-
-                if (!v)
-                        continue;
-                if (v->kind == VALUE_HEADERS) {
-                        r = mask_headers(value, &o);
-                        if (r < 0)
-                                return r;
-                } else if (v->kind == VALUE_TOKEN || v->kind == VALUE_SECRET_URL) {
-                        s = mask_string(v->kind, json_object_get_string(value));
-                        o = s ? json_object_new_string(s) : NULL;
-                } else
-                        o = json_object_get(value);
-                r = json_add_take(masked, name, o);
-                if (r < 0)
-                        return r;
-        }
-        *ret = TAKE_PTR(masked);
-        return 0;
-}
-
-static bool is_masked(json_object *value)
-{
-        if (json_object_is_type(value, json_type_string))
-                return strstr(json_object_get_string(value), CHANNEL_MASK);
-        return false;
-}
-
-int channel_config_merge(json_object *old, json_object *change, json_object **ret)
-{
-        json_object *merged = NULL;
-        int r;
-
-        if (json_object_deep_copy(old, &merged, NULL) < 0)
-                return -ENOMEM;
-        json_object_object_foreach(change, name, value)
-        {
-                json_object *before = NULL, *copy = NULL;
-
-                (void) json_object_object_get_ex(merged, name, &before);
-                if (!value) {
-                        json_object_object_del(merged, name);
-                        continue;
-                }
-                if (is_masked(value) && before)
-                        continue;
-                /* Header fields are merged one by one, but those that the change does not name are
-                 * removed. */
-                if (json_object_is_type(value, json_type_object) && json_object_is_type(before, json_type_object)) {
-                        copy = json_object_new_object();
-                        json_object_object_foreach(value, field, text)
-                        {
-                                json_object *kept = NULL;
-
-                                if (is_masked(text))
-                                        (void) json_object_object_get_ex(before, field, &kept);
-                                if (copy && json_object_object_add(copy, field, json_object_get(kept ?: text)) < 0) {
-                                        json_object_put(copy);
-                                        copy = NULL;
-                                }
-                        }
-                } else
-                        copy = json_object_get(value);
-                r = json_add_take(merged, name, copy);
-                if (r < 0) {
-                        json_object_put(merged);
-                        return r;
-                }
-        }
-        *ret = merged;
         return 0;
 }
 
@@ -448,7 +306,7 @@ static int add_headers(const ChannelType *t, Lookup *l, HttpMessage *m)
 int channel_request(const char *type, json_object *config, NotifyMessage *m, HttpMessage *ret)
 {
         _cleanup_(http_message_done) HttpMessage request = {};
-        const ChannelType *t = type_find(type);
+        const ChannelType *t = channel_type_find(type);
         Lookup l = { .config = config, .message = m };
         const char *template;
         char *body = NULL;

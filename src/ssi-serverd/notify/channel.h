@@ -17,8 +17,9 @@ int channel_config_check(const char *type, json_object *config, char **ret_detai
 int channel_config_mask(const char *type, json_object *config, json_object **ret);
 
 /* Copies old and merges the members of change into it; null removes one. Masked values keep the old
- * value. */
-int channel_config_merge(json_object *old, json_object *change, json_object **ret);
+ * value. But when the address changes, all secrets that the change does not contain are dropped: they were
+ * meant for the old one, and whoever may change a channel need not know them. */
+int channel_config_merge(const char *type, json_object *old, json_object *change, json_object **ret);
 
 /* For the channel types that use HTTP. -EINVAL if the config is invalid. */
 int channel_request(const char *type, json_object *config, NotifyMessage *m, HttpMessage *ret);
