@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from conftest import register
-from hosts import TOP
+from hosts import TOP, wait_until
 
 pytestmark = pytest.mark.essential
 
@@ -65,3 +65,26 @@ def test_the_probe_can_do_it(host):
     done = {line.split()[0] for line in out.splitlines() if line.endswith(" done")}
     assert {"read_shadow", "write_etc", "write_usr", "read_home", "inet", "raw_packets", "mount_something", "become_root",
             "write_and_execute", "make_setuid", "run_setuid", "write_units", "new_network_namespace"} <= done, out
+
+
+# Others of this machine: each connection would be one less for the backend.
+CONNECT = """
+import socket
+s = socket.socket(socket.AF_UNIX)
+try:
+    s.connect("/run/ssi-postgres/.s.PGSQL.5432")
+    print("connected")
+except PermissionError:
+    print("refused")
+"""
+
+
+def test_nobody_reaches_the_private_database(host):
+    host.write("/tmp/connect.py", CONNECT)
+    for user, answer in (("nobody", "refused"), ("ssi-uplink", "refused"), ("victim", "refused"), ("root", "connected")):
+        assert host.run(["/usr/bin/python3", "/tmp/connect.py"], user=user).stdout.strip() == answer, user
+    assert host.run("stat -c '%a %U %G' /run/ssi-postgres /run/ssi-postgres/.s.PGSQL.5432").stdout.split("\n")[:2] == [
+        "750 ssi-postgres ssi-postgres", "770 ssi-postgres ssi-postgres"]
+    # While the backend does.
+    host.run("systemctl restart ssi-serverd.service")
+    wait_until(lambda: host.request("GET", "/readyz")[0] == 200, timeout=60)
