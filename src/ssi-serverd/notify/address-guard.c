@@ -32,25 +32,22 @@ static const Network4 special4[] = {
 };
 
 static const Network6 special6[] = {
-        { { 0x01, 0x00 }, 64 },             /* discard */
         { { 0x20, 0x01 }, 23 },             /* protocol assignments, including Teredo */
         { { 0x20, 0x01, 0x0d, 0xb8 }, 32 }, /* documentation */
         { { 0x3f, 0xff }, 20 },
-        { { 0xfc }, 7 },                             /* unique local */
-        { { 0xfe, 0x80 }, 10 },                      /* link-local */
-        { { 0xfe, 0xc0 }, 10 },                      /* site-local */
-        { { 0xff }, 8 },                             /* multicast */
-        { { 0x00, 0x64, 0xff, 0x9b, 0x00, 1 }, 48 }, /* private NAT64 */
 };
+
+static const Network6 global_unicast = { { 0x20 }, 3 };
 
 /* Networks that embed an IPv4 address, and its offset. */
 static const struct {
         Network6 network;
         unsigned offset;
 } carriers[] = {
-        { { { [10] = 0xff, [11] = 0xff }, 96 }, 12 },
-        { { { 0x00, 0x64, 0xff, 0x9b }, 96 }, 12 },
-        { { { 0x20, 0x02 }, 16 }, 2 },
+        { { { [10] = 0xff, [11] = 0xff }, 96 }, 12 }, /* mapped */
+        { { { [8] = 0xff, [9] = 0xff }, 96 }, 12 },   /* translated (SIIT), ::ffff:0:a.b.c.d */
+        { { { 0x00, 0x64, 0xff, 0x9b }, 96 }, 12 },   /* NAT64 */
+        { { { 0x20, 0x02 }, 16 }, 2 },                /* 6to4 */
 };
 
 static bool is_public4(uint32_t address)
@@ -69,6 +66,17 @@ static bool in_network6(const uint8_t *address, const Network6 *n)
                (rest == 0 || (address[bytes] ^ n->address[bytes]) >> (8 - rest) == 0);
 }
 
+static uint32_t last4(const uint8_t *address)
+{
+        return IP4(address[12], address[13], address[14], address[15]);
+}
+
+/* An interface identifier that embeds an IPv4 address, in whatever network (RFC 5214). */
+static bool is_isatap(const uint8_t *address)
+{
+        return (address[8] & ~0x02) == 0 && address[9] == 0 && address[10] == 0x5e && address[11] == 0xfe;
+}
+
 static bool is_public6(const uint8_t *address)
 {
         static const uint8_t zero[12];
@@ -85,7 +93,8 @@ static bool is_public6(const uint8_t *address)
         for (size_t i = 0; i < ELEMENTSOF(special6); i++)
                 if (in_network6(address, &special6[i]))
                         return false;
-        return true;
+        /* Nothing else is in use on the Internet. */
+        return in_network6(address, &global_unicast) && (!is_isatap(address) || is_public4(last4(address)));
 }
 
 bool address_is_public(const struct sockaddr *address)

@@ -17,7 +17,9 @@ typedef struct Delivery {
         struct curl_slist *recipients, *mail_headers;
         curl_mime *mime;
         size_t received;
-        bool refused; /* by the guard */
+        /* By the guard, for at least one of the receiver's addresses. libcurl tries several at a time, so either may come
+         * first. */
+        bool refused, allowed;
         char error[CURL_ERROR_SIZE];
         delivery_done_t done;
         void *userdata;
@@ -100,7 +102,7 @@ static void delivery_done(CURL *easy, CURLcode code, void *userdata)
         Delivery *d = userdata;
         DeliveryResult r = {};
 
-        if (d->refused) {
+        if (d->refused && !d->allowed) {
                 r.permanent = true;
                 snprintf(r.detail, sizeof(r.detail),
                          "The receiver's address is not public (SSI_ALLOW_PRIVATE_TARGETS=yes permits it).");
@@ -130,7 +132,7 @@ static curl_socket_t on_open(void *userdata, curlsocktype purpose, struct curl_s
                 d->refused = true;
                 return CURL_SOCKET_BAD;
         }
-        d->refused = false; /* one of several addresses may be allowed */
+        d->allowed = true;
         return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
