@@ -31,6 +31,21 @@ def tls(host):
     return context.wrap_socket(host.connect(8443))
 
 
+def test_ciphers_of_tls_1_2(backend):
+    def negotiate(ciphers):
+        context = ssl._create_unverified_context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(ciphers)
+        with context.wrap_socket(backend.connect(8443)) as s:
+            return s.cipher()[0]
+
+    for weak in ("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES128-CCM8"):
+        with pytest.raises(ssl.SSLError):
+            negotiate(weak + ":@SECLEVEL=0")
+    for good in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"):
+        assert negotiate(good) == good
+
+
 def subject(sock):
     """The common name in the certificate; unverified, so Python does not parse it."""
     der = sock.getpeercert(binary_form=True)

@@ -100,6 +100,8 @@ static void test_names(void **state)
         assert_int_equal(tls_key_new(&ca_key), 0);
         assert_int_equal(tls_ca_new(ca_key, &ca), 0);
         assert_int_equal(X509_check_ca(ca), 1);
+        assert_int_equal(X509_get_pathlen(ca), 0);
+        assert_int_equal(X509_get_extended_key_usage(ca), XKU_SSL_SERVER);
         assert_int_equal(tls_key_new(&key), 0);
         assert_int_equal(tls_server_new(&names, key, ca, ca_key, &cert), 0);
         assert_int_equal(X509_check_ca(cert), 0);

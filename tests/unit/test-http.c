@@ -408,6 +408,7 @@ static void assert_exchange(Fixture *f, const char *request, int status, const c
         assert_non_null(strstr(a.body, contains));
         assert_non_null(strstr(a.head, "\r\nContent-Security-Policy: default-src 'self'"));
         assert_non_null(strstr(a.head, "\r\nX-Content-Type-Options: nosniff"));
+        assert_non_null(strstr(a.head, "\r\nPermissions-Policy: "));
         if (status >= 400)
                 assert_non_null(strstr(a.head, "\r\nContent-Type: application/problem+json"));
 }

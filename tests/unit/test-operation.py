@@ -6,6 +6,8 @@ Usage: test-operation.py SSI-SERVERD MIGRATIONS [unittest arguments]
 """
 
 import asyncio
+import datetime
+import http.client
 import json
 import os
 import re
@@ -101,6 +103,44 @@ class Metrics(unittest.TestCase):
                 scrape(headers)
             self.assertEqual(e.exception.code, 404)
         parse(scrape({**outside, "Authorization": "Bearer " + TOKEN}))
+
+    def test_well_known(self):
+        def look(path, i, **headers):
+            c = http.client.HTTPConnection("127.0.0.1", serverd.backend.ports[i], timeout=30)
+            c.request("GET", path, headers=headers)
+            r = c.getresponse()
+            text = r.read().decode()
+            c.close()
+            return r.status, text, r.headers
+
+        self.assertEqual(look("/.well-known/security.txt", 0)[0], 404)
+        status, _, headers = look("/.well-known/change-password", 0)
+        self.assertEqual((status, headers["Location"]), (302, "/account"))
+        settings = {"SSI_SECURITY_CONTACT": "mailto:security@example.org", "SSI_PUBLIC_URL": "https://ssi.example.org",
+                    "SSI_TRUSTED_PROXIES": "none"}
+        before = dict(os.environ)
+        serverd.backend.servers[1].terminate()
+        serverd.backend.servers[1].wait(20)
+        os.environ.update(settings)
+        try:
+            serverd.backend.start_server(1)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        try:
+            status, text, headers = look("/.well-known/security.txt", 1)
+            fields = dict(line.split(": ", 1) for line in text.splitlines())
+            self.assertEqual((status, headers["Content-Type"], fields["Contact"], fields["Canonical"]), (
+                200, "text/plain; charset=utf-8", "mailto:security@example.org", "https://ssi.example.org/.well-known/security.txt"))
+            expires = datetime.datetime.fromisoformat(fields["Expires"].replace("Z", "+00:00"))
+            days = (expires - datetime.datetime.now(datetime.timezone.utc)).days
+            self.assertTrue(30 < days < 365, days)
+            # Nobody is believed here, so a client stays what it is: this machine, which may read this.
+            self.assertEqual(look("/metrics", 1, **{"X-Forwarded-For": "192.0.2.7"})[0], 200)
+        finally:
+            serverd.backend.servers[1].terminate()
+            serverd.backend.servers[1].wait(20)
+            serverd.backend.start_server(1)
 
     def test_without_a_database(self):
         serverd.backend.stop_database()

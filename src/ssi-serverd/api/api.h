@@ -23,6 +23,7 @@ extern const ApiRoute api_silence_routes[];
 extern const ApiRoute api_timeline_routes[];
 extern const ApiRoute api_token_routes[];
 extern const ApiRoute api_user_routes[];
+extern const ApiRoute api_well_known_routes[];
 
 int api_register(Backend *b, ApiRoutes **ret);
 /* Prints a line per route: method, pattern, access (as in openapi.json). */

@@ -194,8 +194,10 @@ int tls_ca_new(EVP_PKEY *key, X509 **ret)
         r = cert_new(cn, CA_DAYS, key, NULL, &cert);
         if (r < 0)
                 return r;
+        /* No name constraints: the host's names and addresses change, and agents trust this very certificate. */
         if (add_extension(cert, cert, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") < 0 ||
             add_extension(cert, cert, NID_key_usage, "critical,keyCertSign,cRLSign") < 0 ||
+            add_extension(cert, cert, NID_ext_key_usage, "serverAuth") < 0 ||
             add_extension(cert, cert, NID_subject_key_identifier, "hash") < 0 ||
             X509_sign(cert, key, EVP_sha256()) == 0)
                 return -EIO;
