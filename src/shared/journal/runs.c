@@ -8,7 +8,6 @@
 /* How many entries are read at most; this takes a few tenths of a second. */
 #define ENTRIES_MAX 65536U
 
-
 typedef struct Kept {
         JournalEntry entry;
         char *text;
