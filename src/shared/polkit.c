@@ -177,9 +177,17 @@ static int refuse(const char *action, bool challenge, sd_bus_error *error)
                                  action);
 }
 
-int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error)
+int bus_sender_uid(sd_bus_message *m, uid_t *ret)
 {
         _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+        int r;
+
+        r = sd_bus_query_sender_creds(m, SD_BUS_CREDS_EUID, &creds);
+        return r < 0 ? r : sd_bus_creds_get_euid(creds, ret);
+}
+
+int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error)
+{
         uid_t uid;
         Query *q;
         int r;
@@ -198,10 +206,7 @@ int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistr
                 return authorized ? 1 : refuse(action, challenge, error);
         }
 
-        r = sd_bus_query_sender_creds(m, SD_BUS_CREDS_EUID, &creds);
-        if (r < 0)
-                return r;
-        r = sd_bus_creds_get_euid(creds, &uid);
+        r = bus_sender_uid(m, &uid);
         if (r < 0)
                 return r;
         if (uid == 0)

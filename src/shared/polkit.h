@@ -23,3 +23,6 @@ DEFINE_CLEANUP(PolkitRegistry *, polkit_registry_free);
  * set. root is always allowed. At most 16 questions per user and 64 in total wait at a time (beyond that,
  * LimitsExceeded). */
 int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error);
+
+/* The user who has sent it, as the bus says. */
+int bus_sender_uid(sd_bus_message *m, uid_t *ret);

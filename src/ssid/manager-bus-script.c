@@ -5,6 +5,7 @@
 #include "manager.h"
 #include "metadata-bus.h"
 #include "operation.h"
+#include "privilege.h"
 #include "test-run.h"
 #include "validate.h"
 
@@ -74,16 +75,16 @@ static int read_script(sd_bus_message *message, bool with_options, Script *s, sd
 
 /* Reads a script that is to run on this host, and asks whether the sender may do this: 1 if so, 0 if polkit has not
  * answered yet. A script that needs more than the sandbox allows requires another authorization. */
-static int read_and_authorize(Manager *m, sd_bus_message *message, bool with_options, Script *s, sd_bus_error *error)
+static int read_and_authorize(Manager *m, sd_bus_message *message, bool test, Script *s, sd_bus_error *error)
 {
+        _cleanup_free_ char *why = NULL;
         int r;
 
-        r = read_script(message, with_options, s, error);
+        r = read_script(message, !test, s, error);
         if (r < 0)
                 return r;
-        return bus_verify_polkit_async(message,
-                                       metadata_is_privileged(s->metadata) ? ACTION_ADD_PRIVILEGED : ACTION_MANAGE,
-                                       m->agent.polkit, error);
+        r = test ? privilege_to_test(s->metadata, &why) : privilege_to_install(s->metadata, s->options.replace, &why);
+        return privilege_verify(message, m->agent.polkit, ACTION_MANAGE, r, why, &s->options.privileged, error);
 }
 
 /* ---- ValidateScript ---- */
@@ -168,7 +169,7 @@ int manager_method_add_service(sd_bus_message *message, void *userdata, sd_bus_e
         Manager *m = userdata;
         int r;
 
-        r = read_and_authorize(m, message, true, &s, error);
+        r = read_and_authorize(m, message, false, &s, error);
         if (r < 0)
                 return r;
         if (r == 0)
@@ -189,7 +190,7 @@ int manager_method_test_script(sd_bus_message *message, void *userdata, sd_bus_e
         Manager *m = userdata;
         int r;
 
-        r = read_and_authorize(m, message, false, &s, error);
+        r = read_and_authorize(m, message, true, &s, error);
         if (r < 0)
                 return r;
         if (r == 0)

@@ -4,6 +4,7 @@
 #include "operation-internal.h"
 #include "schedule.h"
 #include "metadata-bus.h"
+#include "privilege.h"
 #include "unit-file.h"
 
 /* Units left over from a service that was partly removed by hand do not count as foreign. */
@@ -103,6 +104,8 @@ static int install_files(Operation *o, const Verdict *verdict)
                 [FILESET_SERVICE] = { service, strlen(service) },
                 [FILESET_TIMER] = { timer, strlen(timer) },
         };
+        o->changed = true;
+        o->reloaded = false;
         return fileset_install(SSI_SCRIPT_DIR, SSI_UNIT_DIR, o->slug, content, &o->fileset);
 }
 
@@ -123,6 +126,20 @@ static void check(Operation *o, const Metadata *m)
                         o->slug);
 }
 
+/* It has waited since it was let in. */
+static int check_privilege(Operation *o, const Metadata *m)
+{
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        if (o->privileged || sd_bus_error_is_set(&o->error))
+                return 0;
+        r = privilege_to_install(m, o->options.replace, &why);
+        if (r > 0)
+                (void) privilege_refuse(why ?: "the script's header asks for it", &o->error);
+        return MIN(r, 0);
+}
+
 static void on_validated(int r, Verdict *verdict, void *userdata)
 {
         Operation *o = userdata;
@@ -137,6 +154,11 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
         o->existed = s;
         o->was_enabled = s && s->enabled;
         check(o, verdict->metadata);
+        r = check_privilege(o, verdict->metadata);
+        if (r < 0) {
+                operation_fail_errno(o, r);
+                return;
+        }
         if (sd_bus_error_is_set(&o->error)) {
                 operation_refuse(o);
                 return;
@@ -244,13 +266,24 @@ int operation_add(Agent *a, sd_bus_message *request, const char *filename, const
                   Metadata *metadata_taken, const AddOptions *options, sd_bus_error *error)
 {
         static const step_t steps[] = {
-                step_validate,     step_enable,      step_reload, step_clean_new_timer, step_start_timer,
-                step_get_next_run, step_get_timeout, step_run,    step_commit,          NULL,
+                step_reload,
+                step_look,
+                step_validate,
+                step_enable,
+                step_reload,
+                step_look,
+                step_clean_new_timer,
+                step_start_timer,
+                step_get_next_run,
+                step_get_timeout,
+                step_run,
+                step_commit,
+                NULL,
         };
         static const OperationKind kind = {
                 .verb = "install",
                 .error_name = AGENT_ERROR_INSTALL_FAILED,
-                .steps = steps,
+                .steps = steps + 1, /* the first one serves the look */
                 .undo = undo,
         };
         _cleanup_(metadata_freep) Metadata *metadata = metadata_taken;
@@ -266,6 +299,7 @@ int operation_add(Agent *a, sd_bus_message *request, const char *filename, const
                 return -ENOMEM;
         o->metadata = TAKE_PTR(metadata);
         o->options = *options;
+        o->privileged = options->privileged;
         operation_enqueue(TAKE_PTR(o));
         return 0;
 }

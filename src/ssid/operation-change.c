@@ -24,7 +24,8 @@ static void answer(Operation *o)
         operation_finish(o);
 }
 
-static int enqueue(Agent *a, const OperationKind *kind, sd_bus_message *request, const char *slug, sd_bus_error *error)
+static int enqueue(Agent *a, const OperationKind *kind, sd_bus_message *request, const char *slug, bool privileged,
+                   sd_bus_error *error)
 {
         Operation *o;
         int r;
@@ -32,6 +33,7 @@ static int enqueue(Agent *a, const OperationKind *kind, sd_bus_message *request,
         r = operation_new(a, kind, request, slug, error, &o);
         if (r < 0)
                 return r;
+        o->privileged = privileged;
         operation_enqueue(o);
         return 0;
 }
@@ -106,7 +108,7 @@ int operation_remove(Agent *a, sd_bus_message *request, const char *slug, sd_bus
                 .undo = undo_removal,
         };
 
-        return enqueue(a, &kind, request, slug, error);
+        return enqueue(a, &kind, request, slug, false, error);
 }
 
 /* ---- Enable, disable ---- */
@@ -118,6 +120,7 @@ static int step_still_there(Operation *o)
         if (!s)
                 return 0;
         o->was_enabled = s->enabled;
+        o->changed = true;
         return 1;
 }
 
@@ -166,11 +169,12 @@ static bool undo_change(Operation *o)
         return true;
 }
 
-int operation_set_enabled(Agent *a, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error)
+int operation_set_enabled(Agent *a, sd_bus_message *request, const char *slug, bool enable, bool privileged,
+                          sd_bus_error *error)
 {
         static const step_t steps_enable[] = {
-                step_timer_still_there, step_enable,  step_reload, step_start_timer,
-                step_get_next_run,      step_enabled, NULL,
+                step_timer_still_there, step_enable,       step_reload,  step_look,
+                step_start_timer,       step_get_next_run, step_enabled, NULL,
         };
         /* Waits, because systemd still reports the timer's next elapse while it is stopping the timer. */
         static const step_t steps_disable[] = {
@@ -188,5 +192,5 @@ int operation_set_enabled(Agent *a, sd_bus_message *request, const char *slug, b
                   .undo = undo_change },
         };
 
-        return enqueue(a, kinds + enable, request, slug, error);
+        return enqueue(a, kinds + enable, request, slug, privileged, error);
 }

@@ -4,6 +4,7 @@
 /* Shared by operation-*.c: one change and its steps. */
 
 #include "fileset.h"
+#include "loaded-unit.h"
 #include "operation.h"
 #include "run-start.h"
 #include "service.h"
@@ -34,6 +35,7 @@ struct Operation {
         char *slug, *unit, *timer;
         const step_t *steps; /* the next one is the first */
         bool reloaded;       /* systemd has read the changed files */
+        bool changed;        /* files were written, or links made */
         bool undoing, undo_failed;
         const char *advice; /* after a failure: what a person can do */
         sd_bus_error error; /* the answer to the request */
@@ -45,6 +47,9 @@ struct Operation {
         bool existed;     /* the service was already installed */
         bool unchanged;   /* and the new files are identical */
         bool was_enabled; /* its timer was enabled */
+        bool privileged;  /* it may run whatever systemd has loaded */
+        LoadedUnit *look;
+        bool look_reloaded; /* systemd has read the files again, for a look */
         Fileset *fileset;
         uint64_t next_run;
         uint64_t timeout; /* 0 if systemd did not tell */
@@ -75,6 +80,8 @@ void operation_continue(Operation *o);
 /* The same as operation_continue(), but from the event loop. */
 void operation_schedule(Operation *o);
 void operation_finish(Operation *o);
+/* Fails with text and, for a person, advice. */
+void operation_fail(Operation *o, const sd_bus_error *error, const char *advice);
 /* Answers with o->error and ends the operation. */
 void operation_refuse(Operation *o);
 void operation_fail_errno(Operation *o, int error);
@@ -88,6 +95,8 @@ int step_undone(Operation *o);
 
 /* Steps shared by several kinds of operations. */
 int step_reload(Operation *o);
+/* In the table it follows step_reload, to which it goes back when files have changed since. */
+int step_look(Operation *o);
 int step_enable(Operation *o);
 int step_disable(Operation *o);
 int step_stop_timer(Operation *o);

@@ -89,7 +89,7 @@ static int step_begin(Operation *o)
 }
 
 /* Repeated until every service has been checked. Services may come and go in between. */
-static int step_look(Operation *o)
+static int step_look_at_timers(Operation *o)
 {
         Service *s, *tmp;
         unsigned n = 0;
@@ -158,7 +158,8 @@ static int step_restart_timers(Operation *o)
 
 static int on_zone_check(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        static const step_t steps[] = { step_begin, step_look, step_reload_timers, step_restart_timers, NULL };
+        static const step_t steps[] = { step_begin, step_look_at_timers, step_reload_timers, step_restart_timers,
+                                        NULL };
         static const OperationKind kind = { .verb = "schedule", .error_name = SD_BUS_ERROR_FAILED, .steps = steps };
         Agent *a = userdata;
         Operation *o;

@@ -14,6 +14,7 @@ Operation *operation_free(Operation *o)
         systemd_query_free(o->query);
         sd_event_source_disable_unref(o->defer);
         systemd_job_free(o->job);
+        loaded_unit_free(o->look);
         validation_free(o->validation);
         run_start_free(o->run_start);
         metadata_free(o->metadata);
@@ -158,7 +159,7 @@ static void undo_failed(Operation *o, const char *text)
         operation_schedule(o);
 }
 
-static void operation_fail(Operation *o, const sd_bus_error *error, const char *advice)
+void operation_fail(Operation *o, const sd_bus_error *error, const char *advice)
 {
         const char *text = error->message ?: error->name;
 

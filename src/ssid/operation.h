@@ -5,13 +5,14 @@
  * authorized the request, which is answered later. If a step fails, the answer is its error, and an unfinished
  * installation or removal is undone.
  *
- *   add:     validate, write files, EnableUnitFiles, Reload, [CleanUnit timer], start the timer, [start the service],
- *            commit
+ *   add:     [look], validate, write files, EnableUnitFiles, Reload, [look], [CleanUnit timer], start the timer,
+ *            [start the service], commit
  *   remove:  StopUnit timer, CleanUnit timer, put files aside, DisableUnitFiles, StopUnit service, Reload, commit
- *   enable:  EnableUnitFiles, Reload, start the timer
+ *   enable:  EnableUnitFiles, Reload, [look], start the timer
  *   disable: DisableUnitFiles, Reload, StopUnit timer
  *   zone:    rewrite the timers that are wrong for the host's zone, Reload, restart them; without a request
  *
+ * A look finds what systemd has loaded besides what ssid writes (loaded-unit.h), for a request that was authorized without it.
  * A Reload follows each change of what is enabled: until then, systemd 254 and later reports for every unit that a
  * reload is needed. Until the commit, the fileset's record lets a restarted ssid undo an addition and complete a
  * removal. */
@@ -25,13 +26,16 @@
 typedef struct AddOptions {
         int replace; /* replace an installed service of this name, but keep its history */
         int run;     /* run once after the installation */
+        bool privileged; /* the requester may have anything run (privilege.h) */
 } AddOptions;
 
 /* Takes ownership of metadata, also on failure; copies filename and content. */
 int operation_add(Agent *a, sd_bus_message *request, const char *filename, const char *content,
                   Metadata *metadata_taken, const AddOptions *options, sd_bus_error *error);
 int operation_remove(Agent *a, sd_bus_message *request, const char *slug, sd_bus_error *error);
-int operation_set_enabled(Agent *a, sd_bus_message *request, const char *slug, bool enable, sd_bus_error *error);
+/* privileged: whoever asks may have anything run. */
+int operation_set_enabled(Agent *a, sd_bus_message *request, const char *slug, bool enable, bool privileged,
+                          sd_bus_error *error);
 
 /* JobRemoved says that systemd may have finished this job. */
 void operation_job_hint(Agent *a, const char *job);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <utlist.h>
 
+#include "loaded-unit.h"
+#include "privilege.h"
 #include "run-start.h"
 #include "shared/bus-util.h"
 #include "shared/log.h"
@@ -19,6 +21,7 @@ struct RunStart {
         void *userdata;
         sd_bus_message *request; /* for run_start_for() */
         char *unit;
+        LoadedUnit *look;
         sd_bus_slot *slot;
         SystemdQuery *query;
         sd_event_source *timer;
@@ -31,6 +34,7 @@ RunStart *run_start_free(RunStart *s)
         if (!s)
                 return NULL;
         DL_DELETE(s->agent->run_starts, s);
+        loaded_unit_free(s->look);
         sd_bus_slot_unref(s->slot);
         systemd_query_free(s->query);
         sd_event_source_disable_unref(s->timer);
@@ -142,20 +146,34 @@ static int on_started(sd_bus_message *reply, void *userdata, sd_bus_error *error
         return 0;
 }
 
-int run_start_new(Agent *a, const char *unit, run_start_done_t done, void *userdata, RunStart **ret)
+static int start(RunStart *s)
+{
+        return systemd_call_async(s->agent->bus, "StartUnit", on_started, s, &s->slot, "ss", s->unit, "replace");
+}
+
+static RunStart *run_start_alloc(Agent *a, const char *unit, run_start_done_t done, void *userdata)
 {
         RunStart *s = calloc(1, sizeof(*s));
-        int r;
 
         if (!s)
-                return -ENOMEM;
+                return NULL;
         s->agent = a;
         s->done = done;
         s->userdata = userdata;
         s->delay = LOOK_FIRST_USEC;
         DL_APPEND(a->run_starts, s);
         s->unit = strdup(unit);
-        r = s->unit ? systemd_call_async(a->bus, "StartUnit", on_started, s, &s->slot, "ss", unit, "replace") : -ENOMEM;
+        return s->unit ? s : run_start_free(s);
+}
+
+int run_start_new(Agent *a, const char *unit, run_start_done_t done, void *userdata, RunStart **ret)
+{
+        RunStart *s = run_start_alloc(a, unit, done, userdata);
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        r = start(s);
         if (r < 0) {
                 run_start_free(s);
                 return r;
@@ -186,14 +204,40 @@ static void answer_request(const char *invocation_id, const sd_bus_error *error,
                 log_warning_errno(r, "Cannot answer a request");
 }
 
-int run_start_for(Agent *a, const char *unit, sd_bus_message *request)
+static void on_looked(const sd_bus_error *error, const char *why, bool stale, void *userdata)
 {
-        RunStart *s;
+        _cleanup_(sd_bus_error_free) sd_bus_error e = SD_BUS_ERROR_NULL;
+        RunStart *s = userdata;
         int r;
 
-        r = run_start_new(a, unit, answer_request, request, &s);
-        if (r >= 0)
-                s->request = sd_bus_message_ref(request);
+        s->look = NULL;
+        r = error || why ? 0 : start(s);
+        if (!error && !why && r >= 0)
+                return;
+        if (why) {
+                (void) privilege_refuse(why, &e);
+                r = sd_bus_reply_method_error(s->request, &e);
+                if (r < 0)
+                        log_warning_errno(r, "Cannot answer a request");
+        } else {
+                if (!error)
+                        sd_bus_error_set_errno(&e, r);
+                s->done(NULL, error ?: &e, s->userdata);
+        }
+        run_start_free(s);
+}
+
+int run_start_for(Agent *a, const char *unit, bool privileged, sd_bus_message *request)
+{
+        RunStart *s = run_start_alloc(a, unit, answer_request, request);
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        s->request = sd_bus_message_ref(request);
+        r = privileged ? start(s) : loaded_unit_look(a->bus, a->queries, unit, on_looked, s, &s->look);
+        if (r < 0)
+                run_start_free(s);
         return r;
 }
 
@@ -203,7 +247,7 @@ void run_starts_free(Agent *a)
 
         /* If the run was started, the caller gets an answer, but without the ID. */
         DL_FOREACH_SAFE(a->run_starts, s, tmp)
-                if (s->slot)
+                if (s->slot || s->look)
                         run_start_free(s);
                 else
                         answer(s, "");

@@ -17,7 +17,8 @@ typedef void (*run_start_done_t)(const char *invocation_id, const sd_bus_error *
 int run_start_new(Agent *a, const char *unit, run_start_done_t done, void *userdata, RunStart **ret);
 RunStart *run_start_free(RunStart *s);
 
-/* The same for org.ssi.Agent1.Service.Run, which has been authorized: answers the request. */
-int run_start_for(Agent *a, const char *unit, sd_bus_message *request);
+/* The same for org.ssi.Agent1.Service.Run, which has been authorized: answers the request. Without privileged, the run is refused if
+ * systemd has loaded something that may let it do more than the script's header says (loaded-unit.h). */
+int run_start_for(Agent *a, const char *unit, bool privileged, sd_bus_message *request);
 /* Called when the manager ends: answers requests whose job is queued, without an ID. */
 void run_starts_free(Agent *a);

@@ -4,6 +4,7 @@
 #include "shared/bus-util.h"
 #include "shared/journal/history.h"
 #include "operation.h"
+#include "privilege.h"
 #include "run-start.h"
 #include "service-bus.h"
 
@@ -94,24 +95,38 @@ static int method_remove(sd_bus_message *message, void *userdata, sd_bus_error *
         return bus_answered_elsewhere(operation_remove(s->agent, message, s->slug, error));
 }
 
-static int set_enabled(sd_bus_message *message, Service *s, bool enable, sd_bus_error *error)
+/* Asks whether the sender may have it run, now or by its timer. 1, 0 when that is yet to be answered, or a negative errno. */
+static int authorize_run(sd_bus_message *message, const Service *s, const char *action, bool *ret_privileged,
+                         sd_bus_error *error)
 {
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        r = privilege_to_run(s->slug, &why);
+        return privilege_verify(message, s->agent->polkit, action, r, why, ret_privileged, error);
+}
+
+static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        bool privileged = false;
+        Service *s = userdata;
+        int r;
+
+        r = authorize_run(message, s, ACTION_MANAGE, &privileged, error);
+        if (r <= 0)
+                return bus_answered_elsewhere(r);
+        return bus_answered_elsewhere(operation_set_enabled(s->agent, message, s->slug, true, privileged, error));
+}
+
+static int method_disable(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Service *s = userdata;
         int r;
 
         r = bus_begin(message, ACTION_MANAGE, s->agent->polkit, error, "");
         if (r != 0)
                 return r;
-        return bus_answered_elsewhere(operation_set_enabled(s->agent, message, s->slug, enable, error));
-}
-
-static int method_enable(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        return set_enabled(message, userdata, true, error);
-}
-
-static int method_disable(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        return set_enabled(message, userdata, false, error);
+        return bus_answered_elsewhere(operation_set_enabled(s->agent, message, s->slug, false, false, error));
 }
 
 /* Open to everyone, like the installed file. */
@@ -185,13 +200,14 @@ static int method_get_history(sd_bus_message *message, void *userdata, sd_bus_er
 
 static int method_run(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
+        bool privileged = false;
         Service *s = userdata;
         int r;
 
-        r = bus_begin(message, ACTION_RUN, s->agent->polkit, error, "");
-        if (r != 0)
-                return r;
-        return bus_answered_elsewhere(run_start_for(s->agent, s->unit, message));
+        r = authorize_run(message, s, ACTION_RUN, &privileged, error);
+        if (r <= 0)
+                return bus_answered_elsewhere(r);
+        return bus_answered_elsewhere(run_start_for(s->agent, s->unit, privileged, message));
 }
 
 #define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
