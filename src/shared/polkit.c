@@ -8,6 +8,9 @@
 #define QUERIES_MAX          64
 #define QUERIES_PER_USER_MAX 16
 
+/* A waiting message is kept: a script of a megabyte, and some more. The bus lets through messages of many megabytes. */
+#define WAITING_SIZE_MAX ((1024U + 128U) * 1024U)
+
 /* Long enough for a person to type a password; the caller's own timeout may be shorter. */
 #define ANSWER_TIMEOUT_USEC (5 * 60 * USEC_PER_SEC)
 
@@ -130,6 +133,48 @@ static int query_send(Query *q)
         return sd_bus_call_async(bus, &q->slot, m, on_answer, q, ANSWER_TIMEOUT_USEC);
 }
 
+/* Adds up what the values from here to the container's end take, about. */
+static int add_size(sd_bus_message *m, size_t *size)
+{
+        const char *contents, *s;
+        char type;
+        int r;
+
+        while ((r = sd_bus_message_peek_type(m, &type, &contents)) > 0) {
+                *size += 8;
+                if (contents) {
+                        r = sd_bus_message_enter_container(m, type, contents);
+                        if (r >= 0)
+                                r = add_size(m, size);
+                        if (r >= 0)
+                                r = sd_bus_message_exit_container(m);
+                } else if (strchr("sog", type)) {
+                        r = sd_bus_message_read_basic(m, type, (void *) &s);
+                        if (r >= 0)
+                                *size += strlen(s);
+                } else
+                        r = sd_bus_message_skip(m, (char[]){ type, '\0' });
+                if (r < 0)
+                        return r;
+                if (*size > WAITING_SIZE_MAX)
+                        return -EMSGSIZE;
+        }
+        return r;
+}
+
+static int check_size(sd_bus_message *m, sd_bus_error *error)
+{
+        size_t size = 0;
+        int r;
+
+        r = sd_bus_message_rewind(m, true);
+        if (r >= 0)
+                r = add_size(m, &size);
+        return r == -EMSGSIZE ? sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                                  "The request has more than %u bytes.", WAITING_SIZE_MAX) :
+                                r;
+}
+
 static int registry_ask(PolkitRegistry *registry, sd_bus_message *m, const char *action, uid_t uid, sd_bus_error *error)
 {
         _cleanup_(query_freep) Query *q = NULL;
@@ -146,6 +191,9 @@ static int registry_ask(PolkitRegistry *registry, sd_bus_message *m, const char 
                         error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                         "Too many requests are waiting for authorization; try again when some are answered.");
 
+        r = check_size(m, error);
+        if (r < 0)
+                return r;
         q = calloc(1, sizeof(*q));
         if (!q)
                 return -ENOMEM;

@@ -21,7 +21,7 @@ DEFINE_CLEANUP(PolkitRegistry *, polkit_registry_free);
 
 /* 1: go on. 0: polkit was asked; the handler returns 1 at once and is called again. Negative: refused, and error is
  * set. root is always allowed. At most 16 questions per user and 64 in total wait at a time (beyond that,
- * LimitsExceeded). */
+ * LimitsExceeded, as for a message of more than 1152 KiB, since it is kept). */
 int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error);
 
 /* The user who has sent it, as the bus says. */

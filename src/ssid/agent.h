@@ -13,6 +13,7 @@
 typedef struct Agent Agent;
 typedef struct BusOwner BusOwner;
 typedef struct Dependencies Dependencies;
+typedef struct Helpers Helpers;
 typedef struct LogFollow LogFollow;
 typedef struct Operation Operation;
 typedef struct RunStart RunStart;
@@ -46,6 +47,7 @@ struct Agent {
         PolkitRegistry *polkit;
         BusOwner *systemd; /* checks that signals come from systemd */
         SystemdQueries *queries;
+        Helpers *helpers;
 
         Service *services; /* by slug */
         size_t n_services;

@@ -9,7 +9,8 @@
 #include "service.h"
 
 /* Each keeps the journal's files open. */
-#define LOG_FOLLOWS_MAX 32U
+#define LOG_FOLLOWS_MAX          32U
+#define LOG_FOLLOWS_PER_USER_MAX 16U /* except for root */
 
 #define LINES_PER_ANSWER 100U
 
@@ -18,6 +19,7 @@ struct LogFollow {
         uint32_t id;
         char *slug;
         BusOwner *caller;
+        uid_t uid;
         sd_journal *journal;
         sd_event_source *io;
         sd_bus_message *request; /* a ReadLog call that waits for a line */
@@ -140,18 +142,26 @@ int log_follow_new(Agent *a, sd_bus_message *request, const Service *s, unsigned
                    uint32_t *ret_id, sd_bus_error *error)
 {
         _cleanup_(log_follow_freep) LogFollow *f = NULL;
+        unsigned n = 0, same_user = 0;
         LogFollow *i;
-        unsigned n;
+        uid_t uid;
         int r;
 
-        DL_COUNT(a->log_follows, i, n);
-        if (n >= LOG_FOLLOWS_MAX)
+        r = bus_sender_uid(request, &uid);
+        if (r < 0)
+                return r;
+        DL_FOREACH(a->log_follows, i) {
+                n++;
+                same_user += i->uid == uid;
+        }
+        if (n >= LOG_FOLLOWS_MAX || (uid != 0 && same_user >= LOG_FOLLOWS_PER_USER_MAX))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many logs are being followed; stop following one first.");
         f = calloc(1, sizeof(*f));
         if (!f)
                 return -ENOMEM;
         f->agent = a;
+        f->uid = uid;
         f->slug = strdup(s->slug);
         if (!f->slug)
                 return -ENOMEM;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <systemd/sd-bus.h>
+#include <utlist.h>
 
 #include "shared/bus-util.h"
 #include "manager.h"
@@ -9,8 +10,10 @@
 #include "test-run.h"
 #include "validate.h"
 
-#define VALIDATIONS_MAX  16
-#define FILENAME_MAX_LEN 4096U
+/* Everybody may ask for them. */
+#define VALIDATIONS_MAX          16U
+#define VALIDATIONS_PER_USER_MAX 2U
+#define FILENAME_MAX_LEN         4096U
 
 /* ---- The request's arguments ---- */
 
@@ -89,10 +92,27 @@ static int read_and_authorize(Manager *m, sd_bus_message *message, bool test, Sc
 
 /* ---- ValidateScript ---- */
 
-typedef struct ValidateRequest {
+struct ValidateRequest {
         Manager *manager;
         sd_bus_message *message;
-} ValidateRequest;
+        uid_t uid;
+        Validation *validation;
+        ValidateRequest *prev, *next;
+};
+
+static void validate_request_free(ValidateRequest *v)
+{
+        DL_DELETE(v->manager->validations, v);
+        validation_free(v->validation);
+        sd_bus_message_unref(v->message);
+        free(v);
+}
+
+void manager_validations_free(Manager *m)
+{
+        while (m->validations)
+                validate_request_free(m->validations);
+}
 
 static int reply_verdict(sd_bus_message *request, const Verdict *v)
 {
@@ -119,7 +139,7 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
 {
         ValidateRequest *v = userdata;
 
-        v->manager->n_validations--;
+        v->validation = NULL;
         if (r >= 0)
                 r = reply_verdict(v->message, verdict);
         if (r < 0)
@@ -127,8 +147,25 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
                         v->message, AGENT_ERROR_VALIDATION_FAILED,
                         "The script could not be checked (%s); see whether systemd-analyze and bash work, and try again.",
                         strerror(-r));
-        sd_bus_message_unref(v->message);
-        free(v);
+        validate_request_free(v);
+}
+
+static int check_validations(const Manager *m, uid_t uid, sd_bus_error *error)
+{
+        unsigned all = 0, same_user = 0;
+        const ValidateRequest *i;
+
+        DL_FOREACH(m->validations, i) {
+                all++;
+                same_user += i->uid == uid;
+        }
+        if (uid != 0 && same_user >= VALIDATIONS_PER_USER_MAX)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many validations of yours are under way; try again in a moment.");
+        if (all >= VALIDATIONS_MAX)
+                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                        "Too many validations are under way; try again in a moment.");
+        return 0;
 }
 
 int manager_method_validate_script(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -136,28 +173,29 @@ int manager_method_validate_script(sd_bus_message *message, void *userdata, sd_b
         _cleanup_(script_done) Script s = {};
         Manager *m = userdata;
         ValidateRequest *v;
-        Validation *validation;
+        uid_t uid;
         int r;
 
-        r = read_script(message, false, &s, error);
+        r = bus_sender_uid(message, &uid);
+        if (r >= 0)
+                r = check_validations(m, uid, error);
+        if (r >= 0)
+                r = read_script(message, false, &s, error);
         if (r < 0)
                 return r;
-        if (m->n_validations >= VALIDATIONS_MAX)
-                return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                        "Too many validations are under way; try again in a moment.");
         v = calloc(1, sizeof(*v));
         if (!v)
                 return -ENOMEM;
         v->manager = m;
+        v->uid = uid;
         v->message = sd_bus_message_ref(message);
-        r = validation_start(m->agent.event, TAKE_PTR(s.metadata), s.content, strlen(s.content), false, on_validated, v,
-                             &validation);
+        DL_APPEND(m->validations, v);
+        r = validation_start(m->agent.helpers, uid, TAKE_PTR(s.metadata), s.content, strlen(s.content), false,
+                             on_validated, v, &v->validation);
         if (r < 0) {
-                sd_bus_message_unref(v->message);
-                free(v);
+                validate_request_free(v);
                 return r;
         }
-        m->n_validations++;
         return 1;
 }
 

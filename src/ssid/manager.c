@@ -15,6 +15,7 @@
 #include "operation.h"
 #include "run-start.h"
 #include "service-bus.h"
+#include "subprocess.h"
 #include "test-run.h"
 #include "watch.h"
 
@@ -77,6 +78,9 @@ int manager_new(Manager **ret)
         r = bus_open_daemon(m->agent.event, &m->agent.bus);
         if (r < 0)
                 return r;
+        r = helpers_new(m->agent.event, &m->agent.helpers);
+        if (r < 0)
+                return r;
         r = systemd_queries_new(m->agent.bus, &m->agent.queries);
         if (r < 0)
                 return r;
@@ -107,6 +111,7 @@ Manager *manager_free(Manager *m)
                 operation_free(o);
         }
         run_starts_free(&m->agent);
+        manager_validations_free(m);
         test_runs_abandon(&m->agent);
         log_follows_free(&m->agent);
         m->announced = false;
@@ -120,6 +125,7 @@ Manager *manager_free(Manager *m)
         sd_event_source_disable_unref(m->emit);
         sd_event_source_disable_unref(m->rescan);
         sd_event_source_disable_unref(m->agent.zone_check);
+        helpers_free(m->agent.helpers);
         systemd_queries_free(m->agent.queries);
         sd_bus_flush_close_unref(m->agent.bus);
         sd_event_unref(m->agent.event);

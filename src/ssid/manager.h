@@ -11,6 +11,8 @@
 /* Services beyond this number are not shown; the log says so. */
 #define SERVICES_MAX 4096
 
+typedef struct ValidateRequest ValidateRequest;
+
 typedef struct Manager {
         Agent agent;      /* must be the first member: the ops derive the manager from it */
         BusOwner *logind; /* checks that signals come from logind */
@@ -18,7 +20,7 @@ typedef struct Manager {
 
         /* number of services last announced to systemd, plus one; 0 if none was announced yet */
         size_t n_services_said;
-        unsigned n_validations;
+        ValidateRequest *validations; /* in progress */
 
         sd_event_source *emit;   /* emits the accumulated changes */
         sd_event_source *rescan; /* looks at the disk after a moment without changes */
@@ -67,3 +69,5 @@ int manager_emit_status_reported(Manager *m, const Service *s);
 int manager_method_validate_script(sd_bus_message *message, void *userdata, sd_bus_error *error);
 int manager_method_add_service(sd_bus_message *message, void *userdata, sd_bus_error *error);
 int manager_method_test_script(sd_bus_message *message, void *userdata, sd_bus_error *error);
+/* Forgets the validations under way. */
+void manager_validations_free(Manager *m);

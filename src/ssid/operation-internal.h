@@ -32,6 +32,7 @@ struct Operation {
         Agent *agent;
         const OperationKind *kind;
         sd_bus_message *request;
+        uid_t uid; /* who has sent it */
         char *slug, *unit, *timer;
         const step_t *steps; /* the next one is the first */
         bool reloaded;       /* systemd has read the changed files */

@@ -74,7 +74,7 @@ static int ask(Operation *o, const Service *s, const char *schedule)
         int r;
 
         r = free_and_strdup(&o->asked, s->slug);
-        return r < 0 ? r : subprocess_start(o->agent->event, argv, NULL, 0, on_normalized, o, &o->process);
+        return r < 0 ? r : subprocess_start(o->agent->helpers, 0, argv, NULL, 0, on_normalized, o, &o->process);
 }
 
 static int step_begin(Operation *o)

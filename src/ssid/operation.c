@@ -41,17 +41,26 @@ int operation_new(Agent *a, const OperationKind *kind, sd_bus_message *request, 
                   Operation **ret)
 {
         _cleanup_(operation_freep) Operation *o = NULL;
-        unsigned n;
+        unsigned n = 0, same_user = 0;
+        uid_t uid = 0;
         Operation *i;
+        int r;
 
-        DL_COUNT(a->operations, i, n);
-        if (n >= OPERATIONS_MAX && request)
+        r = request ? bus_sender_uid(request, &uid) : 0;
+        if (r < 0)
+                return r;
+        DL_FOREACH(a->operations, i) {
+                n++;
+                same_user += i->uid == uid;
+        }
+        if (request && (n >= OPERATIONS_MAX || (uid != 0 && same_user >= OPERATIONS_PER_USER_MAX)))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many changes are waiting; try again in a moment.");
         o = calloc(1, sizeof(*o));
         if (!o)
                 return -ENOMEM;
         o->agent = a;
+        o->uid = uid;
         o->kind = kind;
         o->steps = kind->steps;
         o->request = sd_bus_message_ref(request);

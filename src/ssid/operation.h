@@ -21,7 +21,8 @@
 #include "shared/metadata.h"
 
 /* Including the one in progress. */
-#define OPERATIONS_MAX 64
+#define OPERATIONS_MAX          64
+#define OPERATIONS_PER_USER_MAX 16 /* except for root */
 
 typedef struct AddOptions {
         int replace; /* replace an installed service of this name, but keep its history */

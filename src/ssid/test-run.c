@@ -39,6 +39,7 @@ struct TestRun {
         uint64_t timeout_usec; /* the script's timeout */
         SystemdJob *job;       /* the job that runs the script */
         bool started, ended, abandoned;
+        uid_t uid; /* of the caller */
 
         JournalFollow *follow;
         sd_event_source *answer_timer;
@@ -418,18 +419,26 @@ int test_run_start(Agent *a, sd_bus_message *request, const char *filename, cons
 {
         _cleanup_(metadata_freep) Metadata *metadata = metadata_taken;
         _cleanup_(test_run_freep) TestRun *t = NULL;
-        unsigned n;
+        unsigned n = 0, same_user = 0;
         TestRun *i;
+        uid_t uid;
         int r;
 
-        DL_COUNT(a->tests, i, n);
-        if (n >= TEST_RUNS_MAX)
+        r = bus_sender_uid(request, &uid);
+        if (r < 0)
+                return r;
+        DL_FOREACH(a->tests, i) {
+                n++;
+                same_user += i->uid == uid;
+        }
+        if (n >= TEST_RUNS_MAX || (uid != 0 && same_user >= TEST_RUNS_PER_USER_MAX))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many scripts are being tested; try again in a moment.");
         t = calloc(1, sizeof(*t));
         if (!t)
                 return -ENOMEM;
         t->agent = a;
+        t->uid = uid;
         t->result = RUN_EVENT_INIT;
         t->exit_status = t->signal = -1;
         t->request = sd_bus_message_ref(request);
@@ -440,7 +449,7 @@ int test_run_start(Agent *a, sd_bus_message *request, const char *filename, cons
         r = bus_owner_new(a->bus, sd_bus_message_get_sender(request), on_caller, t, &t->caller);
         if (r < 0)
                 return r;
-        r = validation_start(a->event, TAKE_PTR(metadata), content, strlen(content), true, on_validated, t,
+        r = validation_start(a->helpers, uid, TAKE_PTR(metadata), content, strlen(content), true, on_validated, t,
                              &t->validation);
         if (r < 0)
                 return r;

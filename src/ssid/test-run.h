@@ -18,7 +18,8 @@
 #include "agent.h"
 #include "shared/metadata.h"
 
-#define TEST_RUNS_MAX 4
+#define TEST_RUNS_MAX          4
+#define TEST_RUNS_PER_USER_MAX 2 /* of one other than root */
 
 /* Takes ownership of metadata, also on failure; copies filename and content. The caller has authorized the request,
  * which is answered later. */

@@ -4,7 +4,6 @@
 
 #include "command-check.h"
 #include "schedule.h"
-#include "subprocess.h"
 #include "validate.h"
 
 #define BASH   "/bin/bash"
@@ -26,7 +25,8 @@ typedef enum Step {
 } Step;
 
 struct Validation {
-        sd_event *event;
+        Helpers *helpers;
+        uid_t uid;
         char *content;
         size_t n_content;
         bool runs_here;
@@ -66,7 +66,7 @@ static int on_finish(sd_event_source *s, void *userdata)
 static int finish(Validation *v, int r)
 {
         v->result = r;
-        return sd_event_add_defer(v->event, &v->defer, on_finish, v);
+        return sd_event_add_defer(helpers_event(v->helpers), &v->defer, on_finish, v);
 }
 
 /* Uses the first line of the helper's output. */
@@ -135,6 +135,11 @@ static int judge_syntax(Validation *v, int status, const char *output)
 
         if (status == 0)
                 return 0;
+        /* By its limit. A script of which it keeps so much at once is a single command of a megabyte. */
+        if (strstr(output, "cannot allocate"))
+                return metadata_add_problem(
+                        v->verdict.metadata, 1, false,
+                        "Bash takes too much memory to read the script; let it call a program that holds the rest");
         if (s && sscanf(s, "line %u", &line) == 1 && (s = strstr(s, ": ")))
                 text = s + 2;
         n = strcspn(text, "\n");
@@ -162,7 +167,7 @@ static void on_helper(int status, const char *output, void *userdata)
                 r = judge[v->step](v, status, output);
         if (r < 0) {
                 if (finish(v, r) < 0)
-                        sd_event_exit(v->event, r);
+                        sd_event_exit(helpers_event(v->helpers), r);
                 return;
         }
         v->step++;
@@ -188,27 +193,27 @@ static void next_step(Validation *v)
                 v->step++;
         switch (v->step) {
         case STEP_SCHEDULE:
-                r = subprocess_start(v->event, schedule, NULL, 0, on_helper, v, &v->process);
+                r = subprocess_start(v->helpers, v->uid, schedule, NULL, 0, on_helper, v, &v->process);
                 break;
         case STEP_TIMEOUT:
-                r = subprocess_start(v->event, timeout, NULL, 0, on_helper, v, &v->process);
+                r = subprocess_start(v->helpers, v->uid, timeout, NULL, 0, on_helper, v, &v->process);
                 break;
         case STEP_USER:
-                r = subprocess_start(v->event, user, NULL, 0, on_helper, v, &v->process);
+                r = subprocess_start(v->helpers, v->uid, user, NULL, 0, on_helper, v, &v->process);
                 break;
         case STEP_SYNTAX:
-                r = subprocess_start(v->event, syntax, v->content, v->n_content, on_helper, v, &v->process);
+                r = subprocess_start(v->helpers, v->uid, syntax, v->content, v->n_content, on_helper, v, &v->process);
                 break;
         default:
                 r = finish(v, 0);
                 break;
         }
         if (r < 0 && finish(v, r) < 0)
-                sd_event_exit(v->event, r);
+                sd_event_exit(helpers_event(v->helpers), r);
 }
 
-int validation_start(sd_event *event, Metadata *metadata_taken, const char *content, size_t n, bool runs_here,
-                     validation_done_t done, void *userdata, Validation **ret)
+int validation_start(Helpers *helpers, uid_t uid, Metadata *metadata_taken, const char *content, size_t n,
+                     bool runs_here, validation_done_t done, void *userdata, Validation **ret)
 {
         _cleanup_(metadata_freep) Metadata *metadata = metadata_taken;
         _cleanup_(validation_freep) Validation *v = NULL;
@@ -223,7 +228,8 @@ int validation_start(sd_event *event, Metadata *metadata_taken, const char *cont
         memcpy(v->content, content, n);
         v->content[n] = '\0';
         v->n_content = n;
-        v->event = event;
+        v->helpers = helpers;
+        v->uid = uid;
         v->runs_here = runs_here;
         v->done = done;
         v->userdata = userdata;

@@ -7,6 +7,7 @@
 #include <systemd/sd-event.h>
 
 #include "shared/metadata.h"
+#include "subprocess.h"
 
 typedef struct Validation Validation;
 
@@ -21,9 +22,9 @@ typedef struct Verdict {
  * within validation_start(). */
 typedef void (*validation_done_t)(int r, Verdict *verdict, void *userdata);
 
-/* Takes ownership of metadata, also on failure; copies content. runs_here: a user that this host does not have is an
- * error. Otherwise it is a warning, because the script may be meant for another host. */
-int validation_start(sd_event *event, Metadata *metadata_taken, const char *content, size_t n, bool runs_here,
-                     validation_done_t done, void *userdata, Validation **ret);
+/* Takes ownership of metadata, also on failure; copies content. The helpers run for the user uid. runs_here: a user that
+ * this host does not have is an error. Otherwise it is a warning, because the script may be meant for another host. */
+int validation_start(Helpers *helpers, uid_t uid, Metadata *metadata_taken, const char *content, size_t n,
+                     bool runs_here, validation_done_t done, void *userdata, Validation **ret);
 Validation *validation_free(Validation *v);
 DEFINE_CLEANUP(Validation *, validation_free);

@@ -63,7 +63,7 @@ def put(buffer, t, value):
     elif t == "ay" and isinstance(value, bytes):
         buffer += struct.pack("<I", len(value)) + value
     elif t[0] == "a":
-        items = value.items() if isinstance(value, dict) else value
+        items = value.items() if hasattr(value, "items") else value
         at = len(buffer)
         buffer += b"\0" * 4
         pad(buffer, alignment(t[1]))

@@ -32,6 +32,7 @@ static Outcome judge_for(bool runs_here, const char *schedule, const char *timeo
         _cleanup_free_ char *text = NULL;
         Validation *v = NULL;
         Metadata *m = NULL;
+        _cleanup_(helpers_freep) Helpers *helpers = NULL;
         Outcome o = {};
 
         assert_true(
@@ -40,7 +41,8 @@ static Outcome judge_for(bool runs_here, const char *schedule, const char *timeo
                          schedule, timeout, body) > 0);
         assert_int_equal(metadata_parse(text, strlen(text), &m), 0);
         assert_int_equal(sd_event_new(&o.event), 0);
-        assert_int_equal(validation_start(o.event, m, text, strlen(text), runs_here, on_done, &o, &v), 0);
+        assert_int_equal(helpers_new(o.event, &helpers), 0);
+        assert_int_equal(validation_start(helpers, 0, m, text, strlen(text), runs_here, on_done, &o, &v), 0);
         assert_int_equal(sd_event_loop(o.event), 0);
         o.event = sd_event_unref(o.event);
         assert_int_equal(o.r, 0);
@@ -178,11 +180,13 @@ static void test_cancel(void **state)
         static const char text[] = "#!/bin/bash\n# name: X\n# schedule: hourly\n";
         Validation *v = NULL;
         Metadata *m = NULL;
+        _cleanup_(helpers_freep) Helpers *helpers = NULL;
         Outcome o = {};
 
         assert_int_equal(metadata_parse(text, strlen(text), &m), 0);
         assert_int_equal(sd_event_new(&o.event), 0);
-        assert_int_equal(validation_start(o.event, m, text, strlen(text), true, on_done, &o, &v), 0);
+        assert_int_equal(helpers_new(o.event, &helpers), 0);
+        assert_int_equal(validation_start(helpers, 0, m, text, strlen(text), true, on_done, &o, &v), 0);
         validation_free(v);
         assert_int_equal(sd_event_run(o.event, 50000), 0);
         sd_event_unref(o.event);
