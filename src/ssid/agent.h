@@ -16,6 +16,7 @@ typedef struct Dependencies Dependencies;
 typedef struct Helpers Helpers;
 typedef struct LogFollow LogFollow;
 typedef struct Operation Operation;
+typedef struct RunHistory RunHistory;
 typedef struct RunStart RunStart;
 typedef struct Service Service;
 typedef struct TestRun TestRun;
@@ -61,6 +62,8 @@ struct Agent {
         sd_event_source *zone_check; /* begins a check of all timers */
         bool zone_checking;          /* a check is queued, but has not begun */
         RunStart *run_starts;
+        RunHistory *run_histories; /* the first one has the next turn */
+        sd_event_source *run_history_turn;
         TestRun *tests;
         LogFollow *log_follows;
         uint32_t last_log_follow;

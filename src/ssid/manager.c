@@ -13,6 +13,7 @@
 #include "log-follow.h"
 #include "manager.h"
 #include "operation.h"
+#include "run-history.h"
 #include "run-start.h"
 #include "service-bus.h"
 #include "subprocess.h"
@@ -111,6 +112,7 @@ Manager *manager_free(Manager *m)
                 operation_free(o);
         }
         run_starts_free(&m->agent);
+        run_histories_free(&m->agent);
         manager_validations_free(m);
         test_runs_abandon(&m->agent);
         log_follows_free(&m->agent);

@@ -25,8 +25,8 @@
 #define OPERATIONS_PER_USER_MAX 16 /* except for root */
 
 typedef struct AddOptions {
-        int replace; /* replace an installed service of this name, but keep its history */
-        int run;     /* run once after the installation */
+        int replace;     /* replace an installed service of this name, but keep its history */
+        int run;         /* run once after the installation */
         bool privileged; /* the requester may have anything run (privilege.h) */
 } AddOptions;
 

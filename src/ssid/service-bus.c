@@ -2,9 +2,9 @@
 #include <systemd/sd-bus.h>
 
 #include "shared/bus-util.h"
-#include "shared/journal/history.h"
 #include "operation.h"
 #include "privilege.h"
+#include "run-history.h"
 #include "run-start.h"
 #include "service-bus.h"
 
@@ -148,54 +148,17 @@ static int method_get_script(sd_bus_message *message, void *userdata, sd_bus_err
         return sd_bus_reply_method_return(message, "s", content);
 }
 
-static int append_run(sd_bus_message *reply, const RunEvent *e)
-{
-        char id[SD_ID128_STRING_MAX] = "";
-
-        if (!sd_id128_is_null(e->invocation_id))
-                sd_id128_to_string(e->invocation_id, id);
-        return sd_bus_message_append(reply, "(tssssts)", e->timestamp, strempty(status_to_string(e->status)),
-                                     strempty(e->message),
-                                     e->error == RUN_ERROR_NONE ? "" : run_error_kind_to_string(e->error),
-                                     strempty(e->detail), e->duration, id);
-}
-
-static int append_runs(sd_bus_message *reply, const RunEvent *events, size_t n)
-{
-        int r;
-
-        r = sd_bus_message_open_container(reply, 'a', "(tssssts)");
-        for (size_t i = 0; i < n && r >= 0; i++)
-                r = append_run(reply, events + i);
-        return r < 0 ? r : sd_bus_message_close_container(reply);
-}
-
 /* Open to everyone, because it contains statuses and execution errors, but no output. */
 static int method_get_history(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_(journal_history_freep) JournalHistory *h = NULL;
         const Service *s = userdata;
-        RunEvent *events;
         uint32_t limit;
-        size_t n;
         int r;
 
         r = sd_bus_message_read(message, "u", &limit);
         if (r < 0)
                 return r;
-        r = journal_history_new(&h);
-        if (r >= 0)
-                r = journal_history_runs(h, s->slug, limit, &events, &n);
-        if (r < 0)
-                return bus_read_failed("the journal", r, error);
-        r = sd_bus_message_new_method_return(message, &reply);
-        if (r >= 0)
-                r = append_runs(reply, events, n);
-        run_events_free(events, n);
-        if (r < 0)
-                return r;
-        return sd_bus_message_send(reply);
+        return bus_answered_elsewhere(run_history_start(s->agent, message, s, limit, error));
 }
 
 static int method_run(sd_bus_message *message, void *userdata, sd_bus_error *error)

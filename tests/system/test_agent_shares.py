@@ -80,6 +80,18 @@ def test_the_memory_of_a_validation(host):
         assert valid, problems
 
 
+def test_histories(host):
+    """Four at a time of one user, in order; the others hardly wait."""
+    with Bus(host) as bus:
+        expected = bus.service("busy", "GetHistory", "u", 1000)
+        process = busy(host, "history", 10, 30)
+        longest = longest_wait(host, process)
+        counts = outcome(process)
+        assert counts[""] >= 4 and counts[LIMITS] >= 100 and set(counts) == {LIMITS, ""}, counts
+        assert bus.service("busy", "GetHistory", "u", 1000) == expected
+    assert longest < 2, longest
+
+
 def test_messages_that_wait_for_polkit(host):
     for kind in ("long-name", "many-options"):
         assert outcome(busy(host, kind, 1, 8)) == {LIMITS: 8}

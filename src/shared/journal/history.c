@@ -267,14 +267,15 @@ LastRuns *last_runs_free(LastRuns *l)
 
 /* ---- The last runs ---- */
 
-typedef struct Runs {
-        RunEvent *events; /* a ring */
+struct HistoryRuns {
+        JournalRuns *reader; /* NULL when nothing is asked for */
+        RunEvent *events;    /* a ring */
         size_t n, next, limit;
-} Runs;
+};
 
 static int found_run(RunEvent *e, void *userdata)
 {
-        Runs *runs = userdata;
+        HistoryRuns *runs = userdata;
         RunEvent *slot;
 
         /* A correction replaces the event of the same run. */
@@ -304,31 +305,67 @@ void run_events_free(RunEvent *events, size_t n)
         free(events);
 }
 
-int journal_history_runs(JournalHistory *h, const char *slug, unsigned limit, RunEvent **ret, size_t *ret_n)
+HistoryRuns *history_runs_free(HistoryRuns *r)
 {
-        Runs runs = { .limit = MIN(limit, JOURNAL_HISTORY_RUNS_MAX) };
-        RunEvent *sorted;
+        if (!r)
+                return NULL;
+        journal_runs_free(r->reader);
+        run_events_free(r->events, r->n);
+        free(r);
+        return NULL;
+}
+
+int history_runs_new(JournalHistory *h, const char *slug, unsigned limit, HistoryRuns **ret)
+{
+        _cleanup_(history_runs_freep) HistoryRuns *runs = NULL;
         int r;
 
-        if (runs.limit == 0) {
-                *ret = NULL;
-                *ret_n = 0;
-                return 0;
-        }
-        runs.events = calloc(runs.limit, sizeof(*runs.events));
-        if (!runs.events)
+        runs = calloc(1, sizeof(*runs));
+        if (!runs)
                 return -ENOMEM;
-        /* One more, because a run under way does not count yet. */
-        r = find_runs(h, slug, (unsigned) runs.limit + 1, found_run, &runs);
-        sorted = r < 0 ? NULL : calloc(runs.limit, sizeof(*sorted));
-        if (!sorted) {
-                run_events_free(runs.events, runs.n);
-                return r < 0 ? r : -ENOMEM;
+        runs->limit = MIN(limit, JOURNAL_HISTORY_RUNS_MAX);
+        if (runs->limit > 0) {
+                runs->events = calloc(runs->limit, sizeof(*runs->events));
+                if (!runs->events)
+                        return -ENOMEM;
+                /* A run that is under way does not count yet. */
+                r = journal_runs_new(h->journal, slug, (unsigned) runs->limit + 1, &runs->reader);
+                if (r < 0)
+                        return r;
         }
-        for (size_t i = 0; i < runs.n; i++)
-                sorted[i] = runs.events[(runs.next + runs.limit - 1 - i) % runs.limit];
-        free(runs.events);
-        *ret = sorted;
-        *ret_n = runs.n;
+        *ret = TAKE_PTR(runs);
         return 0;
+}
+
+/* From the ring, newest first. */
+static int take_runs(HistoryRuns *runs, RunEvent **ret, size_t *ret_n)
+{
+        RunEvent *sorted = calloc(MAX(runs->n, 1U), sizeof(*sorted));
+
+        if (!sorted)
+                return -ENOMEM;
+        for (size_t i = 0; i < runs->n; i++)
+                sorted[i] = runs->events[(runs->next + runs->limit - 1 - i) % runs->limit];
+        *ret = sorted;
+        *ret_n = runs->n;
+        runs->n = 0;
+        return 1;
+}
+
+int history_runs_read(HistoryRuns *runs, uint64_t usec, RunEvent **ret, size_t *ret_n)
+{
+        _cleanup_(run_tracker_freep) RunTracker *t = NULL;
+        int r;
+
+        r = runs->reader ? journal_runs_read(runs->reader, usec) : 1;
+        if (r <= 0)
+                return r;
+        if (runs->reader) {
+                r = run_tracker_new(NULL, NULL, &t);
+                if (r >= 0)
+                        r = journal_runs_feed_read(runs->reader, t);
+                if (r >= 0)
+                        r = give_out(t, r, found_run, runs);
+        }
+        return r < 0 ? r : take_runs(runs, ret, ret_n);
 }

@@ -31,6 +31,13 @@ DEFINE_CLEANUP(LastRuns *, last_runs_free);
  * nothing and returns false: query that service separately. */
 bool last_runs_take(LastRuns *l, const char *slug, RunEvent *ret_last, RunEvent *ret_result);
 
-/* The last concluded runs, newest first, at most limit. How far back it looks is bounded (runs.h). */
-int journal_history_runs(JournalHistory *h, const char *slug, unsigned limit, RunEvent **ret, size_t *ret_n);
+/* The last concluded runs, newest first, at most limit. How far back it looks is bounded (runs.h) but can take a few tenths of a
+ * second: read it in slices, and read nothing else of h before it is freed. */
+typedef struct HistoryRuns HistoryRuns;
+
+int history_runs_new(JournalHistory *h, const char *slug, unsigned limit, HistoryRuns **ret);
+HistoryRuns *history_runs_free(HistoryRuns *r);
+DEFINE_CLEANUP(HistoryRuns *, history_runs_free);
+/* Reads for about usec. Returns 1 and the runs when done, 0 if there is more to read. */
+int history_runs_read(HistoryRuns *r, uint64_t usec, RunEvent **ret, size_t *ret_n);
 void run_events_free(RunEvent *events, size_t n);

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <time.h>
 #include <utlist.h>
 
 #include "shared/journal/entry.h"
 #include "shared/journal/runs.h"
 #include "shared/status-line.h"
+#include "shared/time-util.h"
 
 /* How many entries are read at most; this takes a few tenths of a second. */
 #define ENTRIES_MAX 65536U
+
+/* Entries read between two looks at the clock. */
+#define ENTRIES_PER_LOOK 16U
 
 typedef struct Kept {
         JournalEntry entry;
@@ -14,30 +19,36 @@ typedef struct Kept {
         struct Kept *prev, *next;
 } Kept;
 
-typedef struct Reader {
+struct JournalRuns {
         sd_journal *journal;
-        Kept *kept; /* oldest first */
+        unsigned n;         /* starts that are sought */
+        unsigned n_entries; /* that were read */
+        bool all;           /* there is nothing before what was read */
+        Kept *kept;         /* oldest first */
         unsigned n_starts;
 
         /* the stream whose lines are being read */
         sd_id128_t stream_id;
         bool has_status;
-} Reader;
+};
 
-static void reader_done(Reader *r)
+JournalRuns *journal_runs_free(JournalRuns *r)
 {
         Kept *k, *tmp;
 
+        if (!r)
+                return NULL;
         DL_FOREACH_SAFE(r->kept, k, tmp) {
                 journal_entry_done(&k->entry);
                 free(k->text);
                 free(k);
         }
-        r->kept = NULL;
+        free(r);
+        return NULL;
 }
 
 /* Takes e; copies its text. */
-static int keep(Reader *reader, JournalEntry *e)
+static int keep(JournalRuns *reader, JournalEntry *e)
 {
         Kept *k = calloc(1, sizeof(*k));
 
@@ -59,7 +70,7 @@ static int keep(Reader *reader, JournalEntry *e)
 }
 
 /* Returns 1 if the line must be kept. */
-static int weigh_line(Reader *reader, const RunEntry *e)
+static int weigh_line(JournalRuns *reader, const RunEntry *e)
 {
         StatusLine line = {};
         bool last = false;
@@ -85,7 +96,7 @@ static int weigh_line(Reader *reader, const RunEntry *e)
 /* Whether the entry is another line of a stream whose status line is known. If a run has printed much, most lines
  * are; checking one field costs a tenth of reading them all. Streams can alternate, so a stream's lines cannot be
  * skipped in one step. */
-static bool is_known(Reader *reader)
+static bool is_known(JournalRuns *reader)
 {
         char match[sizeof("_STREAM_ID=") + SD_ID128_STRING_MAX];
         const void *data;
@@ -98,7 +109,7 @@ static bool is_known(Reader *reader)
                memcmp(data, match, n) == 0;
 }
 
-static int read_entry(Reader *reader)
+static int read_entry(JournalRuns *reader)
 {
         JournalEntry e = {};
         int r;
@@ -120,40 +131,72 @@ static int read_entry(Reader *reader)
         return r;
 }
 
-/* Returns 1 at the journal's beginning. */
-static int read_back(Reader *reader, unsigned n)
+int journal_runs_new(sd_journal *j, const char *slug, unsigned n, JournalRuns **ret)
 {
+        _cleanup_(journal_runs_freep) JournalRuns *reader = NULL;
         int r;
 
-        r = sd_journal_seek_tail(reader->journal);
-        for (unsigned i = 0; r >= 0 && i < ENTRIES_MAX && reader->n_starts < n; i++) {
-                r = sd_journal_previous(reader->journal);
-                if (r == 0)
-                        return 1;
-                if (r > 0)
-                        r = read_entry(reader);
-        }
-        return MIN(r, 0);
-}
-
-int journal_runs_feed(sd_journal *j, const char *slug, unsigned n, RunTracker *t)
-{
-        _cleanup_(reader_done) Reader reader = { .journal = j };
-        Kept *k;
-        int r, all;
-
+        reader = calloc(1, sizeof(*reader));
+        if (!reader)
+                return -ENOMEM;
+        reader->journal = j;
+        reader->n = n;
         r = journal_match_service(j, slug);
+        if (r >= 0)
+                r = sd_journal_seek_tail(j);
         if (r < 0)
                 return r;
-        all = read_back(&reader, n);
-        if (all < 0)
-                return all;
-        if (!all)
+        *ret = TAKE_PTR(reader);
+        return 0;
+}
+
+int journal_runs_read(JournalRuns *reader, uint64_t usec)
+{
+        uint64_t begin = now_usec(CLOCK_MONOTONIC);
+        int r;
+
+        while (reader->n_entries < ENTRIES_MAX && reader->n_starts < reader->n) {
+                if (reader->n_entries % ENTRIES_PER_LOOK == ENTRIES_PER_LOOK - 1 &&
+                    now_usec(CLOCK_MONOTONIC) - begin >= usec) {
+                        reader->n_entries++;
+                        return 0;
+                }
+                r = sd_journal_previous(reader->journal);
+                if (r == 0) {
+                        reader->all = true;
+                        break;
+                }
+                if (r > 0)
+                        r = read_entry(reader);
+                if (r < 0)
+                        return r;
+                reader->n_entries++;
+        }
+        return 1;
+}
+
+int journal_runs_feed_read(JournalRuns *reader, RunTracker *t)
+{
+        Kept *k;
+        int r;
+
+        if (!reader->all)
                 run_tracker_begin_midway(t, SD_ID128_NULL, 0);
-        DL_FOREACH(reader.kept, k) {
+        DL_FOREACH(reader->kept, k) {
                 r = run_tracker_feed(t, &k->entry.entry);
                 if (r < 0)
                         return r;
         }
-        return all;
+        return reader->all;
+}
+
+int journal_runs_feed(sd_journal *j, const char *slug, unsigned n, RunTracker *t)
+{
+        _cleanup_(journal_runs_freep) JournalRuns *reader = NULL;
+        int r;
+
+        r = journal_runs_new(j, slug, n, &reader);
+        if (r >= 0)
+                r = journal_runs_read(reader, USEC_INFINITY);
+        return r < 0 ? r : journal_runs_feed_read(reader, t);
 }
