@@ -115,6 +115,7 @@ static void maintain(Backend *b)
         (void) backend_query(b, SQL(forget_transitions), NULL, NULL);
         (void) backend_query(b, SQL(forget_sessions), NULL, NULL);
         (void) backend_query(b, SQL(forget_refresh_tokens), NULL, NULL);
+        (void) backend_query(b, SQL(forget_networks), NULL, NULL);
         (void) backend_query(b, SQL(forget_claim_tokens), NULL, NULL);
 }
 
@@ -235,6 +236,16 @@ static const BackendEvents events = {
 
 /* ---- Construction ---- */
 
+static int new_rate_limits(Backend *b, unsigned per_second)
+{
+        int r;
+
+        r = rate_limit_new(per_second * RATE_BURST_SEC, USEC_PER_SEC / per_second, &b->rate_limit);
+        if (r < 0)
+                return r;
+        return rate_limit_new(per_second, USEC_PER_SEC * RATE_BURST_SEC / per_second, &b->refusals);
+}
+
 int backend_new(sd_event *event, HttpServer *http, const Config *config, BackendRole role, const AccessKey *key,
                 Backend **ret)
 {
@@ -264,7 +275,7 @@ int backend_new(sd_event *event, HttpServer *http, const Config *config, Backend
         if (r < 0)
                 return r;
         if (config->rate_limit > 0) {
-                r = rate_limit_new(config->rate_limit, &b->rate_limit);
+                r = new_rate_limits(b, config->rate_limit);
                 if (r < 0)
                         return r;
         }
@@ -310,6 +321,7 @@ Backend *backend_free(Backend *b)
         password_pool_free(b->passwords);
         login_throttle_free(b->throttle);
         rate_limit_free(b->rate_limit);
+        rate_limit_free(b->refusals);
         notifier_free(b->notifier);
         api_routes_free(b->routes);
         free(b->trouble);

@@ -13,5 +13,8 @@ DELETE FROM login_sessions WHERE expires_at < now()
 -- name: forget_refresh_tokens
 DELETE FROM refresh_tokens WHERE expires_at < now()
 
+-- name: forget_networks
+DELETE FROM account_networks WHERE seen_at < now() - interval '1 year'
+
 -- name: forget_claim_tokens
 DELETE FROM claim_tokens WHERE expires_at < now() - interval '1 day'

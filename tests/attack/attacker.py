@@ -209,6 +209,20 @@ async def unread_answers(n="2000"):
     await many(int(n), leave_unread)
 
 
+async def registrations(connections="66", per_second="50"):
+    """Each costs the server a password hash, too, and needs no account."""
+    turn, begin = iter(range(1 << 30)), time.monotonic()
+
+    async def register():
+        while running():
+            n = next(turn)
+            await asyncio.sleep(max(0, begin + n / float(per_second) - time.monotonic()))
+            body = b'{"email":"flood%d-%d@example.org","password":"a long password"}' % (time.monotonic_ns(), n)
+            await exchange(REQUEST.replace(b"login", b"register") + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    await many(int(connections), register)
+
+
 async def agent_flood(agent_id, api_key):
     """Results as fast as they are taken; what the server says is read, but never waited for."""
     import websockets
@@ -234,7 +248,7 @@ async def agent_flood(agent_id, api_key):
         reader.cancel()
 
 
-KINDS = {f.__name__: f for f in (slow_loris, half_open, half_handshake, huge_body, deep_json, header_flood, log_ins, unfinished_messages,
+KINDS = {f.__name__: f for f in (slow_loris, half_open, half_handshake, huge_body, deep_json, header_flood, log_ins, registrations, unfinished_messages,
                                  unread_answers, agent_flood)}
 
 if __name__ == "__main__":

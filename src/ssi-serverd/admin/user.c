@@ -117,6 +117,7 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
                          sd_bus_error *error)
 {
         _cleanup_(admin_call_freep) AdminCall *c = NULL;
+        const PasswordAsker asker = { .class = PASSWORD_ACCOUNT };
         const char *user, *password;
         int r;
 
@@ -126,9 +127,9 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
         r = admin_read_no_options(m, error);
         if (r < 0)
                 return r;
-        if (must_be_address && !email_is_plausible(user))
+        if (must_be_address && !email_is_acceptable(user))
                 return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidEmail",
-                                        "That is not a valid e-mail address.");
+                                        "That is not a valid e-mail address of ASCII characters.");
         if (!password_has_length(password))
                 return sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidPassword",
                                          "A password must be %d to %d bytes long.", PASSWORD_MIN, PASSWORD_MAX);
@@ -138,7 +139,7 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
         r = free_and_strdup(&c->text[0], user);
         if (r < 0)
                 return r;
-        r = password_hash(a->backend->passwords, password, hashed, c);
+        r = password_hash(a->backend->passwords, &asker, password, hashed, c);
         if (r == -EBUSY)
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many passwords are being hashed; try again later.");

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <utlist.h>
+
 #include "api/api.h"
 #include "api/auth.h"
 #include "api/stream.h"
+#include "shared/log.h"
+#include "shared/time-util.h"
+
+#define READYZ_USEC USEC_PER_SEC
 
 typedef struct RouteEntry {
         Backend *backend;
@@ -11,6 +17,9 @@ typedef struct RouteEntry {
 struct ApiRoutes {
         RouteEntry *entries;
         size_t n;
+        /* Of /readyz, which anybody may ask: who waits for the same answer, and until when the last good one counts. */
+        ApiCall *waiting;
+        uint64_t good_until;
 };
 
 static void dispatch(HttpRequest *req, void *userdata)
@@ -32,7 +41,7 @@ static void get_healthz(ApiCall *c)
         http_respond_data(c->req, 200, "application/json", "{\"status\":\"ok\"}", strlen("{\"status\":\"ok\"}"));
 }
 
-static void readyz_done(ApiCall *c, PGresult *res, int error)
+static void answer_readyz(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0 || !backend_is_ready(c->backend))
                 api_fail(c, res, -ENOTCONN);
@@ -43,9 +52,41 @@ static void readyz_done(ApiCall *c, PGresult *res, int error)
                                   strlen("{\"status\":\"ready\"}"));
 }
 
+static void readyz_done(PGresult *res, int error, void *userdata)
+{
+        ApiRoutes *routes = userdata;
+        ApiCall *waiting = TAKE_PTR(routes->waiting), *c, *next;
+
+        if (error == 0)
+                routes->good_until = now_usec(CLOCK_MONOTONIC) + READYZ_USEC;
+        LL_FOREACH_SAFE(waiting, c, next) {
+                HttpRequest *req = c->req;
+                const char *const *before = http_request_log_enter(req);
+
+                answer_readyz(c, res, error);
+                log_set_fields(before);
+                http_request_unref(req);
+        }
+}
+
+/* One query answers all who ask while it is under way and for a while after. */
 static void get_readyz(ApiCall *c)
 {
-        api_query(c, "SELECT 1", 0, NULL, readyz_done);
+        ApiRoutes *routes = c->backend->routes;
+        bool first = !routes->waiting;
+        int r;
+
+        if (now_usec(CLOCK_MONOTONIC) < routes->good_until) {
+                answer_readyz(c, NULL, 0);
+                return;
+        }
+        http_request_ref(c->req);
+        LL_PREPEND(routes->waiting, c);
+        if (!first)
+                return;
+        r = backend_query(c->backend, "SELECT 1", 0, NULL, readyz_done, routes);
+        if (r < 0)
+                readyz_done(NULL, r, routes);
 }
 
 static const ApiRoute api_common_routes[] = {

@@ -2,6 +2,8 @@
 #include "api/auth.h"
 #include "auth/token.h"
 #include "auth/key-ring.h"
+#include "http/rate-limit.h"
+#include "shared/time-util.h"
 #include "api/auth.sql.h"
 
 /* Two kinds of bearer:
@@ -14,8 +16,23 @@
 /* A stream opened with an API token is closed, to be authorized again, after at most this time. */
 #define STREAM_MAX_SEC (24 * 3600)
 
+/* Made-up tokens cost a query each. Access tokens with a signature of ours are no guesses and never held up. */
+static bool may_ask(ApiCall *c)
+{
+        RateLimit *l = c->backend->refusals;
+        uint64_t wait = l ? rate_limit_check(l, c->network, 0, now_usec(CLOCK_MONOTONIC)) : 0;
+
+        if (wait > 0)
+                api_respond_busy(c, wait);
+        return wait == 0;
+}
+
 static void respond_unauthorized(ApiCall *c)
 {
+        if (!may_ask(c))
+                return;
+        if (c->backend->refusals)
+                rate_limit_count(c->backend->refusals, c->network, now_usec(CLOCK_MONOTONIC));
         (void) http_respond_add_header(c->req, "WWW-Authenticate", "Bearer");
         http_respond_problem(c->req, 401, "unauthorized", "Authenticate with a valid access token.");
 }
@@ -65,6 +82,8 @@ static void authenticate_api_token(ApiCall *c, const char *token)
         };
         char hash[TOKEN_HASH_MAX];
 
+        if (!may_ask(c))
+                return;
         token_hash(token, hash);
 
         api_query(c, SQL(authenticate_api_token, .hash = hash, .scopes = scopes[c->route->access]), api_token_found);
@@ -112,10 +131,12 @@ static void authenticate_access_token(ApiCall *c, const char *token, bool last)
         }
         r = key_ring_check(c->backend->keys, token, last, api_now(), &t);
         if (r == -EAGAIN) {
+                if (!may_ask(c))
+                        return;
                 http_request_ref(c->req);
-                r = key_ring_wait(c->backend->keys, on_keys_read, c);
+                r = key_ring_wait(c->backend->keys, c->network, on_keys_read, c);
                 if (r < 0) {
-                        api_fail(c, NULL, -EBUSY);
+                        api_respond_busy(c, 1);
                         http_request_unref(c->req);
                 }
         } else if (r == -EACCES)

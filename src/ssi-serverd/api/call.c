@@ -4,6 +4,7 @@
 #include "api/call.h"
 #include "http/rate-limit.h"
 #include "shared/log.h"
+#include "shared/time-util.h"
 
 uint64_t api_now(void)
 {
@@ -14,6 +15,7 @@ static void call_free(void *userdata)
 {
         ApiCall *c = userdata;
 
+        login_attempt_free(c->attempt);
         free(c->user);
         free(c->session);
         json_object_put(c->page_key);
@@ -39,17 +41,17 @@ void api_respond_password_failure(ApiCall *c, int r)
                 api_fail(c, NULL, -ENOMEM);
 }
 
-/* Counts requests per user, or per address if there is none. Routes that report the instance's health are
+/* Counts requests per user, or per network if there is none. Routes that report the instance's health are
  * never limited. */
 void api_run(ApiCall *c)
 {
         bool counted = startswith(c->route->pattern, "/api/") || startswith(c->route->pattern, "/public/");
-        uint64_t now = 0, wait;
+        uint64_t wait;
 
         if (c->user)
                 http_request_set_user(c->req, c->user);
-        if (c->backend->rate_limit && counted && sd_event_now(c->backend->event, CLOCK_MONOTONIC, &now) >= 0) {
-                wait = rate_limit_take(c->backend->rate_limit, c->user ?: strempty(http_request_peer(c->req)), now);
+        if (c->backend->rate_limit && counted) {
+                wait = rate_limit_take(c->backend->rate_limit, c->user ?: c->network, now_usec(CLOCK_MONOTONIC));
                 if (wait > 0) {
                         api_respond_busy(c, wait);
                         return;
@@ -67,6 +69,7 @@ ApiCall *api_call_new(Backend *b, HttpRequest *req, const ApiRoute *route)
         c->backend = b;
         c->req = req;
         c->route = route;
+        network_of(http_request_peer(req), c->network);
         http_request_set_userdata(req, c, call_free);
         return c;
 }

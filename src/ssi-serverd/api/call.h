@@ -4,7 +4,9 @@
 /* A call of the REST API: the data that all handlers share, and queries that continue in the event loop. */
 
 #include "shared/json-util.h"
+#include "auth/throttle.h"
 #include "core/backend.h"
+#include "http/network.h"
 
 typedef struct ApiRoute ApiRoute;
 
@@ -13,6 +15,8 @@ typedef struct ApiCall {
         Backend *backend;
         HttpRequest *req; /* borrowed: the request owns the call */
         const ApiRoute *route;
+        char network[NETWORK_MAX]; /* of the client */
+        LoginAttempt *attempt;
         char *user;             /* public id of the authenticated user; NULL on open routes */
         char *session;          /* public id of the login; NULL with an API token */
         uint64_t token_expires; /* s since the epoch */
@@ -21,6 +25,7 @@ typedef struct ApiCall {
         char *text[2]; /* for the handler's own use, freed with it */
         void (*done)(struct ApiCall *c, PGresult *res, int error);
         void (*refuse)(struct ApiCall *c); /* of api_session_start() */
+        struct ApiCall *next;              /* of /readyz */
 } ApiCall;
 
 /* Access: logged-in users have all of it (API_OPEN: everybody), an API token needs the scope. */

@@ -24,7 +24,7 @@ json_build_object('id', c.public_id, 'type', c.type, 'name', c.name, 'enabled', 
 -- An address counts as confirmed only for the user who confirmed it.
 -- fragment: is_verified(type, config)
 (@type <> 'email' OR EXISTS (SELECT FROM verified_emails e WHERE e.user_id = u.id
- AND e.email = lower(@config ->> 'address')))
+ AND e.email = @email_key(@config ->> 'address')))
 
 -- name: list_channels
 SELECT @channel FROM notification_channels c WHERE c.user_id = @user_id

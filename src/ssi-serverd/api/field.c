@@ -51,12 +51,12 @@ const char *api_body_server_name(ApiCall *c, json_object *body, const char *key)
         return s;
 }
 
-const char *api_body_email(ApiCall *c, json_object *body)
+const char *api_body_email(ApiCall *c, json_object *body, bool new)
 {
         const char *s = api_body_string(c, body, "email", 1, EMAIL_MAX);
 
-        if (s && !email_is_plausible(s)) {
-                api_invalid(c, "email is not a valid e-mail address.");
+        if (s && !(new ? email_is_acceptable(s) : email_is_plausible(s))) {
+                api_invalid(c, "email is not a valid e-mail address%s", new ? " of ASCII characters." : ".");
                 s = NULL;
         }
         return s;

@@ -20,8 +20,8 @@ const char *api_body_string(ApiCall *c, json_object *body, const char *key, size
 const char *api_body_line(ApiCall *c, json_object *body, const char *key, size_t min, size_t max);
 /* A name for a server (model/rules.h). */
 const char *api_body_server_name(ApiCall *c, json_object *body, const char *key);
-/* A plausible e-mail address. */
-const char *api_body_email(ApiCall *c, json_object *body);
+/* A plausible e-mail address. new: for an account that is being created. */
+const char *api_body_email(ApiCall *c, json_object *body, bool new);
 /* A newly chosen password. */
 const char *api_body_new_password(ApiCall *c, json_object *body, const char *key);
 /* A password to be checked against the chosen one. */

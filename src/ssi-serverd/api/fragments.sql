@@ -89,5 +89,6 @@ WITH who AS (@who),
  l AS (INSERT INTO login_sessions (user_id, public_id, user_agent, address, expires_at)
   SELECT user_id, :session, nullif(:user_agent, ''), :address, now() + @session_lifetime FROM who RETURNING *),
  t AS (INSERT INTO refresh_tokens (token_hash, session_id, expires_at)
-  SELECT :token_hash::bytea, l.id, l.expires_at FROM l)
+  SELECT :token_hash::bytea, l.id, l.expires_at FROM l),
+ n AS (@remember_network(who))
  SELECT u.public_id FROM l JOIN users u ON u.id = l.user_id

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/session.h"
-#include "auth/throttle.h"
 #include "auth/token.h"
 #include "api/field.h"
+#include "shared/time-util.h"
 #include "api/login-code.sql.h"
 
 /* Logs in a second device without the password: a logged-in browser requests a code and shows it as a QR
@@ -46,7 +46,7 @@ static void make_code(ApiCall *c)
 
 static void refuse_code(ApiCall *c)
 {
-        login_throttle_failed(c->backend->throttle, NULL, strempty(http_request_peer(c->req)), api_now());
+        login_throttle_network_failed(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
         http_respond_problem(c->req, 401, "bad-login-code", "The code is unknown, used or expired; request a new one.");
 }
 
@@ -62,7 +62,7 @@ static void use_code(ApiCall *c)
         code = api_body_string(c, body, "code", 1, CODE_BYTES);
         if (!code)
                 return;
-        wait = login_throttle_check(c->backend->throttle, NULL, strempty(http_request_peer(c->req)), api_now());
+        wait = login_throttle_check_network(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
         if (wait > 0) {
                 api_respond_busy(c, wait);
                 return;

@@ -6,6 +6,7 @@
 #include "auth/password.h"
 #include "api/field.h"
 #include "model/account.h"
+#include "shared/time-util.h"
 #include "api/mail.sql.h"
 
 /* Mails to an account: to confirm its address, and to reset a forgotten password. Requests only write into
@@ -71,8 +72,18 @@ static bool parse_token(ApiCall *c, json_object *body, char hash[static TOKEN_HA
         return token;
 }
 
+static bool may_try_token(ApiCall *c)
+{
+        uint64_t wait = login_throttle_check_network(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
+
+        if (wait > 0)
+                api_respond_busy(c, wait);
+        return wait == 0;
+}
+
 static void respond_bad_token(ApiCall *c)
 {
+        login_throttle_network_failed(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
         http_respond_problem(c->req, 400, "bad-mail-token",
                              "The token is unknown, used or expired; request a new mail.");
 }
@@ -92,7 +103,7 @@ static void verify_email(ApiCall *c)
         json_object *body = http_request_json(c->req);
         char hash[TOKEN_HASH_MAX];
 
-        if (!body || !parse_token(c, body, hash))
+        if (!body || !parse_token(c, body, hash) || !may_try_token(c))
                 return;
 
         api_query(c, SQL(verify_email, .hash = hash), verified);
@@ -110,7 +121,7 @@ static void reset_hashed(int r, const char *password, void *userdata)
                 api_respond_password_failure(c, r);
         else {
                 api_act_begin(c, verified);
-                api_act_begun(c, account_reset_password(c->backend, c->text[0], password, api_act_done, c));
+                api_act_begun(c, account_reset_password(c->backend, c->text[0], password, c->network, api_act_done, c));
         }
         http_request_unref(req);
 }
@@ -118,6 +129,7 @@ static void reset_hashed(int r, const char *password, void *userdata)
 /* Runs before the costly hash. */
 static void reset_found(ApiCall *c, PGresult *res, int error)
 {
+        const PasswordAsker asker = { .class = PASSWORD_OPEN, .network = c->network };
         int r;
 
         if (error < 0 || PQntuples(res) == 0) {
@@ -125,8 +137,8 @@ static void reset_found(ApiCall *c, PGresult *res, int error)
                 return;
         }
         http_request_ref(c->req);
-        r = password_hash(c->backend->passwords, strempty(json_get_string(http_request_json(c->req), "password")),
-                          reset_hashed, c);
+        r = password_hash(c->backend->passwords, &asker,
+                          strempty(json_get_string(http_request_json(c->req), "password")), reset_hashed, c);
         if (r < 0) {
                 api_respond_password_failure(c, r);
                 http_request_unref(c->req);
@@ -138,7 +150,7 @@ static void confirm_reset(ApiCall *c)
         json_object *body = http_request_json(c->req);
         char hash[TOKEN_HASH_MAX];
 
-        if (!body || !parse_token(c, body, hash) || !api_body_new_password(c, body, "password"))
+        if (!body || !parse_token(c, body, hash) || !api_body_new_password(c, body, "password") || !may_try_token(c))
                 return;
         c->text[0] = strdup(hash);
         if (!c->text[0]) {

@@ -8,18 +8,18 @@
   AND o.payload ->> 'kind' = '@kind' AND o.created_at > now() - interval '1 hour') < 5
 
 -- name: ask_for_reset
-@ask(reset, lower(u.email) = lower(:email))
+@ask(reset, @email_key(u.email) = @email_key(:email))
 
 -- name: ask_to_verify
 @ask(verify, u.public_id = :user)
 
 -- name: verify_email
 WITH t AS (DELETE FROM email_tokens WHERE token_hash = :hash::bytea AND purpose = 'verify'
-   AND expires_at > now() RETURNING user_id, lower(email) AS email),
+   AND expires_at > now() RETURNING user_id, @email_key(email) AS email),
  v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t
   ON CONFLICT DO NOTHING),
  c AS (UPDATE notification_channels c SET verified = true FROM t WHERE c.user_id = t.user_id
-  AND c.type = 'email' AND lower(c.config ->> 'address') = t.email)
+  AND c.type = 'email' AND @email_key(c.config ->> 'address') = t.email)
  SELECT 1 FROM t
 
 -- name: confirm_reset

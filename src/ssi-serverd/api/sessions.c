@@ -72,9 +72,9 @@ void api_session_start(ApiCall *c, const char *sql, const char *proof, const cha
                 return;
         }
 
-        const char *params[] = { proof, id, hash, agent, http_request_peer(c->req), second };
+        const char *params[] = { proof, id, hash, agent, http_request_peer(c->req), c->network, second };
 
-        api_query(c, sql, second ? 6 : 5, params, session_made);
+        api_query(c, sql, second ? 7 : 6, params, session_made);
 }
 
 /* ---- Refresh and log-out ---- */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/mail.h"
 #include "api/session.h"
-#include "auth/throttle.h"
 #include "notify/notifier.h"
 #include "auth/token.h"
 #include "auth/password.h"
 #include "api/field.h"
 #include "model/account.h"
+#include "shared/time-util.h"
 #include "api/users.sql.h"
 
 /* Both fields of the body, checked. Returns false if it has answered. */
@@ -16,12 +16,14 @@ static bool parse_credentials(ApiCall *c, bool new, const char **ret_email, cons
 
         if (!body)
                 return false;
-        *ret_email = api_body_email(c, body);
+        *ret_email = api_body_email(c, body, new);
         if (!*ret_email)
                 return false;
         *ret_password = new ? api_body_new_password(c, body, "password") : api_body_password(c, body, "password");
         return *ret_password != NULL;
 }
+
+/* ---- Registration ---- */
 
 /* text[0]: the e-mail address. */
 static void register_done(ApiCall *c, PGresult *res, int error)
@@ -61,18 +63,26 @@ static void register_hashed(int r, const char *hash, void *userdata)
 
 static void register_user(ApiCall *c)
 {
+        const PasswordAsker asker = { .class = PASSWORD_OPEN, .network = c->network };
         const char *email, *password;
+        uint64_t wait = 0;
         int r;
 
         if (!parse_credentials(c, true, &email, &password))
                 return;
+        if (c->backend->rate_limit)
+                wait = login_throttle_sign_up(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
+        if (wait > 0) {
+                api_respond_busy(c, wait);
+                return;
+        }
         c->text[0] = strdup(email);
         if (!c->text[0]) {
                 api_fail(c, NULL, -ENOMEM);
                 return;
         }
         http_request_ref(c->req);
-        r = password_hash(c->backend->passwords, password, register_hashed, c);
+        r = password_hash(c->backend->passwords, &asker, password, register_hashed, c);
         if (r < 0) {
                 api_respond_password_failure(c, r);
                 http_request_unref(c->req);
@@ -84,20 +94,65 @@ void api_respond_bad_credentials(ApiCall *c)
         http_respond_problem(c->req, 401, "bad-credentials", "The address or the password is wrong.");
 }
 
-/* text[0]: the address. The attempt was not a failed guess: do not count it. */
-static void no_guess(ApiCall *c)
+/* ---- Log-in ---- */
+
+/* Answers and returns false if there were too many wrong guesses. */
+static bool begin_attempt(ApiCall *c, const char *email)
 {
-        login_throttle_take_back(c->backend->throttle, c->text[0], strempty(http_request_peer(c->req)), api_now());
+        _cleanup_free_ char *account = strdup(email);
+        uint64_t wait;
+
+        if (!account) {
+                api_fail(c, NULL, -ENOMEM);
+                return false;
+        }
+        email_fold(account);
+        wait = login_attempt_new(c->backend->throttle, account, c->network, now_usec(CLOCK_MONOTONIC), &c->attempt);
+        if (wait > 0)
+                api_respond_busy(c, wait);
+        return wait == 0;
 }
 
-/* text[0]: the address, text[1]: the hash that the password was checked against. */
+static void end_attempt(ApiCall *c, bool failed)
+{
+        if (failed)
+                login_attempt_failed(c->attempt, now_usec(CLOCK_MONOTONIC));
+        c->attempt = login_attempt_free(c->attempt);
+}
+
+/* Checks the body's password (key) against the hash; NULL: there is no such account, which takes as long. */
+static void verify_attempt(ApiCall *c, PasswordClass class, bool known, const char *hash, const char *key,
+                           password_callback_t verified)
+{
+        const PasswordAsker asker = { .class = class,
+                                      .network = c->network,
+                                      .account = login_attempt_account(c->attempt) };
+        uint64_t wait;
+        int r;
+
+        wait = login_attempt_admit(c->attempt, known, now_usec(CLOCK_MONOTONIC));
+        if (wait > 0) {
+                end_attempt(c, false);
+                api_respond_busy(c, wait);
+                return;
+        }
+        http_request_ref(c->req);
+        r = password_verify(c->backend->passwords, &asker, hash,
+                            strempty(json_get_string(http_request_json(c->req), key)), verified, c);
+        if (r < 0) {
+                end_attempt(c, false);
+                api_respond_password_failure(c, r);
+                http_request_unref(c->req);
+        }
+}
+
+/* text[1]: the hash that the password was checked against. */
 static void login_verified(int r, const char *hash, void *userdata)
 {
         ApiCall *c = userdata;
         HttpRequest *req = c->req;
 
-        if (r != -EACCES)
-                no_guess(c);
+        end_attempt(c, r == -EACCES);
         if (r == -EACCES)
                 api_respond_bad_credentials(c);
         else if (r < 0)
@@ -107,55 +162,34 @@ static void login_verified(int r, const char *hash, void *userdata)
         http_request_unref(req);
 }
 
-/* An unknown address takes as much time as a known one. */
 static void login_found(ApiCall *c, PGresult *res, int error)
 {
-        const char *hash = NULL, *password = json_get_string(http_request_json(c->req), "password");
-        int r;
+        bool known = false;
 
         if (error < 0) {
-                no_guess(c);
+                end_attempt(c, false);
                 api_fail(c, res, error);
                 return;
         }
         if (PQntuples(res) > 0) {
+                known = streq(PQgetvalue(res, 0, 2), "t");
                 c->user = strdup(PQgetvalue(res, 0, 0));
                 c->text[1] = strdup(PQgetvalue(res, 0, 1));
-                hash = c->text[1];
                 if (!c->user || !c->text[1]) {
-                        no_guess(c);
+                        end_attempt(c, false);
                         api_fail(c, NULL, -ENOMEM);
                         return;
                 }
         }
-        http_request_ref(c->req);
-        r = password_verify(c->backend->passwords, hash, strempty(password), login_verified, c);
-        if (r < 0) {
-                no_guess(c);
-                api_respond_password_failure(c, r);
-                http_request_unref(c->req);
-        }
+        verify_attempt(c, known ? PASSWORD_KNOWN : PASSWORD_LOGIN, known, c->text[1], "password", login_verified);
 }
 
 static void login(ApiCall *c)
 {
         const char *email, *password;
-        uint64_t wait;
 
-        if (!parse_credentials(c, false, &email, &password))
-                return;
-        c->text[0] = strdup(email);
-        if (!c->text[0]) {
-                api_fail(c, NULL, -ENOMEM);
-                return;
-        }
-        wait = login_throttle_begin(c->backend->throttle, email, strempty(http_request_peer(c->req)), api_now());
-        if (wait > 0) {
-                api_respond_busy(c, wait);
-                return;
-        }
-
-        api_query(c, SQL(login, .email = email), login_found);
+        if (parse_credentials(c, false, &email, &password) && begin_attempt(c, email))
+                api_query(c, SQL(login, .email = email, .network = c->network), login_found);
 }
 
 static void me(ApiCall *c)
@@ -165,14 +199,12 @@ static void me(ApiCall *c)
 
 /* ---- Operations that require the password again ---- */
 
-/* text[0]: the address. A wrong password counts as a failed login, so that a stolen session does not allow
- * guessing. */
+/* A wrong password counts as a failed login, so that a stolen session does not allow guessing. */
 static void current_password_checked(int r, void (*go_on)(ApiCall *c), ApiCall *c)
 {
         HttpRequest *req = c->req;
 
-        if (r != -EACCES)
-                no_guess(c);
+        end_attempt(c, r == -EACCES);
         if (r == -EACCES)
                 http_respond_problem(c->req, 403, "bad-credentials", "The password is wrong.");
         else if (r < 0)
@@ -184,31 +216,13 @@ static void current_password_checked(int r, void (*go_on)(ApiCall *c), ApiCall *
 
 static void check_current_password(ApiCall *c, PGresult *res, int error, const char *key, password_callback_t checked)
 {
-        uint64_t wait;
-        int r;
-
         if (error < 0 || PQntuples(res) == 0) {
                 api_fail(c, res, error < 0 ? error : -ENOTCONN);
                 return;
         }
-        c->text[0] = strdup(PQgetvalue(res, 0, 0));
-        if (!c->text[0]) {
-                api_fail(c, NULL, -ENOMEM);
-                return;
-        }
-        wait = login_throttle_begin(c->backend->throttle, c->text[0], strempty(http_request_peer(c->req)), api_now());
-        if (wait > 0) {
-                api_respond_busy(c, wait);
-                return;
-        }
-        http_request_ref(c->req);
-        r = password_verify(c->backend->passwords, PQgetvalue(res, 0, 1),
-                            json_get_string(http_request_json(c->req), key), checked, c);
-        if (r < 0) {
-                no_guess(c);
-                api_respond_password_failure(c, r);
-                http_request_unref(c->req);
-        }
+        if (begin_attempt(c, PQgetvalue(res, 0, 0)))
+                verify_attempt(c, PASSWORD_ACCOUNT, streq(PQgetvalue(res, 0, 2), "t"), PQgetvalue(res, 0, 1), key,
+                               checked);
 }
 
 static void answer_204(ApiCall *c, PGresult *res, int error)
@@ -235,10 +249,11 @@ static void new_password_hashed(int r, const char *hash, void *userdata)
 
 static void hash_new_password(ApiCall *c)
 {
+        const PasswordAsker asker = { .class = PASSWORD_ACCOUNT, .network = c->network, .account = c->user };
         int r;
 
         http_request_ref(c->req);
-        r = password_hash(c->backend->passwords, json_get_string(http_request_json(c->req), "new_password"),
+        r = password_hash(c->backend->passwords, &asker, json_get_string(http_request_json(c->req), "new_password"),
                           new_password_hashed, c);
         if (r < 0) {
                 api_respond_password_failure(c, r);
@@ -262,7 +277,7 @@ static void change_password(ApiCall *c)
 
         if (!body || !api_body_password(c, body, "current_password") || !api_body_new_password(c, body, "new_password"))
                 return;
-        api_query(c, SQL(credentials, .user = c->user), change_found);
+        api_query(c, SQL(credentials, .user = c->user, .network = c->network), change_found);
 }
 
 static void delete_account_now(ApiCall *c)
@@ -287,7 +302,7 @@ static void delete_account(ApiCall *c)
 
         if (!body || !api_body_password(c, body, "password"))
                 return;
-        api_query(c, SQL(credentials, .user = c->user), delete_found);
+        api_query(c, SQL(credentials, .user = c->user, .network = c->network), delete_found);
 }
 
 const ApiRoute api_user_routes[] = {

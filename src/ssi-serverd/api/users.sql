@@ -2,16 +2,20 @@
 -- include api/fragments.sql
 -- include model/fragments.sql
 
+-- Whether users u have logged in from this network before.
+-- fragment: is_known_in(network)
+EXISTS (SELECT FROM account_networks n WHERE n.user_id = u.id AND n.network = nullif((@network)::text, '')::cidr)
+
 -- name: login
-SELECT public_id, password_hash FROM users WHERE lower(email) = lower(:email)
+SELECT u.public_id, u.password_hash, @is_known_in(:network) FROM users u WHERE @email_key(u.email) = @email_key(:email)
 
 -- name: me
 SELECT json_build_object('id', public_id, 'email', email,
  'created_at', @time(created_at)) FROM users WHERE public_id = :user
 
 -- name: credentials
-SELECT email, password_hash FROM users WHERE public_id = :user
+SELECT u.email, u.password_hash, @is_known_in(:network) FROM users u WHERE u.public_id = :user
 
 -- The password may have changed since the hash was read.
--- name: session_of_password(proof, session, token_hash, user_agent, address, password_hash)
+-- name: session_of_password(proof, session, token_hash, user_agent, address, network, password_hash)
 @session(SELECT id AS user_id FROM users WHERE public_id = :proof AND password_hash = :password_hash)

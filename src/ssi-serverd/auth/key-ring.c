@@ -4,11 +4,13 @@
 #include "auth/key-ring.h"
 #include "shared/log.h"
 #include "core/backend.h"
+#include "http/network.h"
 #include "auth/key-ring.sql.h"
 
 #define REFRESH_USEC  (600 * USEC_PER_SEC)
 #define READ_MIN_USEC USEC_PER_SEC /* between two reads for unknown keys */
-#define WAITING_MAX   64
+#define WAITING_MAX   128
+#define NETWORK_SHARE 24 /* of the waiting */
 
 typedef struct PublicKey {
         char id[ACCESS_KEY_ID_LENGTH + 1];
@@ -17,6 +19,7 @@ typedef struct PublicKey {
 } PublicKey;
 
 typedef struct Waiting {
+        char network[NETWORK_MAX];
         void (*callback)(int error, void *userdata);
         void *userdata;
 } Waiting;
@@ -196,11 +199,18 @@ int key_ring_check(KeyRing *ring, const char *token, bool last, uint64_t now, Ac
         return access_token_check(k->pem, token, now, ret);
 }
 
-int key_ring_wait(KeyRing *ring, void (*callback)(int error, void *userdata), void *userdata)
+int key_ring_wait(KeyRing *ring, const char *network, void (*callback)(int error, void *userdata), void *userdata)
 {
-        if (ring->n_waiting >= WAITING_MAX)
+        unsigned n = 0;
+        Waiting *w;
+
+        for (size_t i = 0; i < ring->n_waiting; i++)
+                n += streq(ring->waiting[i].network, network);
+        if (ring->n_waiting >= WAITING_MAX || n >= NETWORK_SHARE)
                 return -EBUSY;
-        ring->waiting[ring->n_waiting++] = (Waiting){ callback, userdata };
+        w = &ring->waiting[ring->n_waiting++];
+        *w = (Waiting){ .callback = callback, .userdata = userdata };
+        snprintf(w->network, sizeof(w->network), "%s", network);
         if (ring->reading)
                 ring->again = true;
         else

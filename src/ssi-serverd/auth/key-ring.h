@@ -33,5 +33,5 @@ int key_ring_sign(KeyRing *ring, const char *user, const char *session, uint64_t
 int key_ring_check(KeyRing *ring, const char *token, bool last, uint64_t now, AccessToken *ret);
 
 /* Calls back once, from the event loop, when the keys have been read again, or with a negative errno if that
- * failed. -EBUSY when too many are waiting. */
-int key_ring_wait(KeyRing *ring, void (*callback)(int error, void *userdata), void *userdata);
+ * failed. -EBUSY when too many are waiting, in all or of this network. */
+int key_ring_wait(KeyRing *ring, const char *network, void (*callback)(int error, void *userdata), void *userdata);

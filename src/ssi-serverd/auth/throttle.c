@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <ctype.h>
-#include <sodium.h>
+#include <utlist.h>
 
 #include "auth/throttle.h"
+#include "http/rate-limit.h"
 
-/* Direct-mapped: if two keys share a slot, the first one keeps it until its window ends, and the other is
- * not counted. The random hash key keeps clients from choosing a slot, and no key is locked out for
- * another's failures. */
-#define N_SLOTS 8192
-
-typedef struct Slot {
-        uint64_t hash; /* of the counted key */
-        uint64_t since;
-        unsigned n;
-} Slot;
+struct LoginAttempt {
+        LoginThrottle *throttle;
+        char *account, *network, *pair;
+        bool counts; /* for the account and the network alone, too */
+        struct LoginAttempt *prev, *next;
+};
 
 struct LoginThrottle {
-        unsigned char key[crypto_shorthash_KEYBYTES];
-        Slot slots[N_SLOTS];
+        RateLimit *pairs, *accounts, *networks, *sign_ups;
+        LoginAttempt *under_way;
+        unsigned n_under_way;
 };
+
+static int limit_new(unsigned max, RateLimit **ret)
+{
+        return rate_limit_new(max, LOGIN_WINDOW_SEC * USEC_PER_SEC / max, ret);
+}
 
 int login_throttle_new(LoginThrottle **ret)
 {
@@ -26,83 +28,122 @@ int login_throttle_new(LoginThrottle **ret)
 
         if (!t)
                 return -ENOMEM;
-        crypto_shorthash_keygen(t->key);
+        if (limit_new(LOGIN_FAILURES_MAX, &t->pairs) < 0 || limit_new(LOGIN_ACCOUNT_FAILURES_MAX, &t->accounts) < 0 ||
+            limit_new(LOGIN_NETWORK_FAILURES_MAX, &t->networks) < 0 || limit_new(SIGN_UPS_MAX, &t->sign_ups) < 0) {
+                login_throttle_free(t);
+                return -ENOMEM;
+        }
         *ret = t;
         return 0;
 }
 
 LoginThrottle *login_throttle_free(LoginThrottle *t)
 {
+        if (!t)
+                return NULL;
+        while (t->under_way)
+                login_attempt_free(t->under_way);
+        rate_limit_free(t->pairs);
+        rate_limit_free(t->accounts);
+        rate_limit_free(t->networks);
+        rate_limit_free(t->sign_ups);
         free(t);
         return NULL;
 }
 
-static uint64_t hash_of(LoginThrottle *t, char kind, const char *s)
+LoginAttempt *login_attempt_free(LoginAttempt *a)
 {
-        unsigned char hash[crypto_shorthash_BYTES];
-        char folded[256];
-        uint64_t value;
-        size_t n = 0;
-
-        folded[n++] = kind;
-        for (; *s && n < sizeof(folded); s++)
-                folded[n++] = (char) tolower((unsigned char) *s);
-        crypto_shorthash(hash, (const unsigned char *) folded, n, t->key);
-        memcpy(&value, hash, sizeof(value));
-        return value;
+        if (!a)
+                return NULL;
+        DL_DELETE(a->throttle->under_way, a);
+        a->throttle->n_under_way--;
+        free(a->account);
+        free(a->network);
+        free(a->pair);
+        free(a);
+        return NULL;
 }
 
-static uint64_t wait_of(LoginThrottle *t, uint64_t hash, unsigned max, uint64_t now)
+const char *login_attempt_account(const LoginAttempt *a)
 {
-        const Slot *slot = &t->slots[hash % N_SLOTS];
-        uint64_t end = slot->since + LOGIN_WINDOW_SEC;
-
-        return slot->hash == hash && slot->n >= max && end > now ? end - now : 0;
+        return a->account;
 }
 
-uint64_t login_throttle_check(LoginThrottle *t, const char *account, const char *peer, uint64_t now)
+static LoginAttempt *attempt_add(LoginThrottle *t, const char *account, const char *network)
 {
-        return MAX(account ? wait_of(t, hash_of(t, 'a', account), LOGIN_FAILURES_MAX, now) : 0,
-                   wait_of(t, hash_of(t, 'p', peer), LOGIN_PEER_FAILURES_MAX, now));
+        LoginAttempt *a = calloc(1, sizeof(*a));
+
+        if (!a)
+                return NULL;
+        a->throttle = t;
+        DL_APPEND(t->under_way, a);
+        t->n_under_way++;
+        a->account = strdup(account);
+        a->network = strdup(network);
+        /* An address has no blank. */
+        if (asprintf(&a->pair, "%s %s", network, account) < 0)
+                a->pair = NULL;
+        return a->account && a->network && a->pair ? a : login_attempt_free(a);
 }
 
-static void count(LoginThrottle *t, uint64_t hash, uint64_t now)
+uint64_t login_attempt_new(LoginThrottle *t, const char *account, const char *network, uint64_t now, LoginAttempt **ret)
 {
-        Slot *slot = &t->slots[hash % N_SLOTS];
+        LoginAttempt *a, *other;
+        unsigned n = 0;
+        uint64_t wait;
 
-        if (slot->since + LOGIN_WINDOW_SEC <= now)
-                *slot = (Slot){ .hash = hash, .since = now };
-        if (slot->hash == hash)
-                slot->n++;
-}
-
-void login_throttle_failed(LoginThrottle *t, const char *account, const char *peer, uint64_t now)
-{
-        if (account)
-                count(t, hash_of(t, 'a', account), now);
-        count(t, hash_of(t, 'p', peer), now);
-}
-
-uint64_t login_throttle_begin(LoginThrottle *t, const char *account, const char *peer, uint64_t now)
-{
-        uint64_t wait = login_throttle_check(t, account, peer, now);
-
-        if (wait == 0)
-                login_throttle_failed(t, account, peer, now);
+        a = t->n_under_way < LOGIN_ATTEMPTS_MAX ? attempt_add(t, account, network) : NULL;
+        if (!a)
+                return 1;
+        DL_FOREACH(t->under_way, other)
+                n += other != a && streq(other->pair, a->pair);
+        wait = rate_limit_check(t->pairs, a->pair, n, now);
+        if (wait > 0)
+                login_attempt_free(a);
+        else
+                *ret = a;
         return wait;
 }
 
-static void uncount(LoginThrottle *t, uint64_t hash, uint64_t now)
+uint64_t login_attempt_admit(LoginAttempt *a, bool known, uint64_t now)
 {
-        Slot *slot = &t->slots[hash % N_SLOTS];
+        unsigned same_account = 0, same_network = 0;
+        LoginThrottle *t = a->throttle;
+        LoginAttempt *other;
 
-        if (slot->hash == hash && slot->n > 0 && slot->since + LOGIN_WINDOW_SEC > now)
-                slot->n--;
+        if (known)
+                return 0;
+        DL_FOREACH(t->under_way, other) {
+                same_account += other->counts && streq(other->account, a->account);
+                same_network += other->counts && streq(other->network, a->network);
+        }
+        a->counts = true;
+        return MAX(rate_limit_check(t->accounts, a->account, same_account, now),
+                   rate_limit_check(t->networks, a->network, same_network, now));
 }
 
-void login_throttle_take_back(LoginThrottle *t, const char *account, const char *peer, uint64_t now)
+void login_attempt_failed(LoginAttempt *a, uint64_t now)
 {
-        if (account)
-                uncount(t, hash_of(t, 'a', account), now);
-        uncount(t, hash_of(t, 'p', peer), now);
+        LoginThrottle *t = a->throttle;
+
+        rate_limit_count(t->pairs, a->pair, now);
+        if (a->counts) {
+                rate_limit_count(t->accounts, a->account, now);
+                rate_limit_count(t->networks, a->network, now);
+        }
+}
+
+uint64_t login_throttle_check_network(LoginThrottle *t, const char *network, uint64_t now)
+{
+        return rate_limit_check(t->networks, network, 0, now);
+}
+
+void login_throttle_network_failed(LoginThrottle *t, const char *network, uint64_t now)
+{
+        rate_limit_count(t->networks, network, now);
+}
+
+uint64_t login_throttle_sign_up(LoginThrottle *t, const char *network, uint64_t now)
+{
+        return rate_limit_take(t->sign_ups, network, now);
 }

@@ -1,25 +1,45 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Counts failed logins per account and per peer, in a table of fixed size. */
+/* Limits guessing. Failed log-ins are counted three ways: by account and network together, by account, and by network
+ * (docs/adr/0040). Where the account has logged in from the network before, only the first counts: what others do
+ * elsewhere locks nobody out at home. */
 
 #include "shared/util.h"
 
-#define LOGIN_FAILURES_MAX      10 /* per account */
-#define LOGIN_PEER_FAILURES_MAX 50
-#define LOGIN_WINDOW_SEC        300
+/* At once; then one per interval: 300 s divided by the number. */
+#define LOGIN_FAILURES_MAX         10 /* per account and network */
+#define LOGIN_ACCOUNT_FAILURES_MAX 30 /* per account, from networks where it is not known */
+#define LOGIN_NETWORK_FAILURES_MAX 50
+#define SIGN_UPS_MAX               20 /* per network */
+#define LOGIN_WINDOW_SEC           300
+
+/* At once, of all accounts; further ones are refused. */
+#define LOGIN_ATTEMPTS_MAX 1024
 
 typedef struct LoginThrottle LoginThrottle;
+typedef struct LoginAttempt LoginAttempt;
 
 int login_throttle_new(LoginThrottle **ret);
+/* When no attempt is left. */
 LoginThrottle *login_throttle_free(LoginThrottle *t);
 
-/* account: NULL if none is named. now: s. Returns 0 if an attempt is allowed, otherwise the seconds to
- * wait. */
-uint64_t login_throttle_check(LoginThrottle *t, const char *account, const char *peer, uint64_t now);
-void login_throttle_failed(LoginThrottle *t, const char *account, const char *peer, uint64_t now);
+/* An attempt whose check takes time. It counts from the start, so that many at once do not exceed a limit. Returns 0 with
+ * the attempt, or the seconds to wait. account: folded (email_fold()). network: of network_of(). now: usec of a monotonic
+ * clock. */
+uint64_t login_attempt_new(LoginThrottle *t, const char *account, const char *network, uint64_t now,
+                           LoginAttempt **ret);
+/* Borrowed. */
+const char *login_attempt_account(const LoginAttempt *a);
+/* The second step, when it is clear whether the account is known in this network. Returns the seconds to wait. */
+uint64_t login_attempt_admit(LoginAttempt *a, bool known, uint64_t now);
+/* The password was wrong. */
+void login_attempt_failed(LoginAttempt *a, uint64_t now);
+LoginAttempt *login_attempt_free(LoginAttempt *a);
 
-/* Checks and counts at once, for an attempt whose check takes time: counting it from the start keeps many
- * parallel attempts from exceeding the limit. Take back the count if the attempt did not fail. */
-uint64_t login_throttle_begin(LoginThrottle *t, const char *account, const char *peer, uint64_t now);
-void login_throttle_take_back(LoginThrottle *t, const char *account, const char *peer, uint64_t now);
+/* Guesses at what names no account: a login code, the token of a mail. */
+uint64_t login_throttle_check_network(LoginThrottle *t, const char *network, uint64_t now);
+void login_throttle_network_failed(LoginThrottle *t, const char *network, uint64_t now);
+
+/* Counts a registration; returns the seconds to wait. */
+uint64_t login_throttle_sign_up(LoginThrottle *t, const char *network, uint64_t now);

@@ -72,7 +72,8 @@ struct Backend {
         KeyRing *keys;
         PasswordPool *passwords;
         LoginThrottle *throttle;
-        RateLimit *rate_limit; /* NULL without a limit */
+        RateLimit *rate_limit; /* requests; NULL without a limit */
+        RateLimit *refusals;   /* requests that failed to authenticate; NULL without a limit */
         ApiRoutes *routes;
         AgentSessions *sessions;
         Streams *streams;

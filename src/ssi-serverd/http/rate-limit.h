@@ -1,18 +1,24 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Limits requests per second and client, with a burst, in a table of fixed size. */
+/* Limits how often clients may do something, in a table of fixed size: a burst at once, then one per interval.
+ *
+ * The table is a count-min sketch, so no client takes another's place in it. Made-up names can raise what is counted for
+ * others, never lower it, and raise it only if they share a cell with them in all of its rows. */
 
 #include "shared/util.h"
 
-#define RATE_BURST_SEC 10 /* the burst: as much as is allowed in this time */
+#define RATE_BURST_SEC 10 /* of requests: a burst is as much as is allowed in this time */
 
 typedef struct RateLimit RateLimit;
 
-/* per_second: 1 to 1000000. */
-int rate_limit_new(unsigned per_second, RateLimit **ret);
+/* burst: at least 1. interval: usec. */
+int rate_limit_new(unsigned burst, uint64_t interval, RateLimit **ret);
 RateLimit *rate_limit_free(RateLimit *l);
 
-/* Counts a request of the client. now: usec of a monotonic clock. Returns 0 if the request may proceed,
- * otherwise the seconds to wait. */
+/* Counts once for the client if that is allowed. now: usec of a monotonic clock. Returns 0, or the seconds to wait. */
 uint64_t rate_limit_take(RateLimit *l, const char *client, uint64_t now);
+
+/* The two halves of it. n_more: how many others are under way and not yet counted. */
+uint64_t rate_limit_check(const RateLimit *l, const char *client, unsigned n_more, uint64_t now);
+void rate_limit_count(RateLimit *l, const char *client, uint64_t now);

@@ -27,11 +27,12 @@ int account_set_password(Backend *b, const char *account, const char *keep_sessi
                          publish_account, done, userdata);
 }
 
-int account_reset_password(Backend *b, const char *token_hash, const char *hash, db_callback_t done, void *userdata)
+int account_reset_password(Backend *b, const char *token_hash, const char *hash, const char *network,
+                           db_callback_t done, void *userdata)
 {
         /* Deletes all of the account's tokens for this purpose: of several mails one is enough. */
-        return act_query(b, SQL(account_reset_password, .token_hash = token_hash, .hash = hash), publish_account, done,
-                         userdata);
+        return act_query(b, SQL(account_reset_password, .token_hash = token_hash, .hash = hash, .network = network),
+                         publish_account, done, userdata);
 }
 
 static void publish_removed(Backend *b, PGresult *res)

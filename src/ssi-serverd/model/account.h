@@ -15,8 +15,10 @@ int account_add(Backend *b, const char *email, const char *hash, bool verify, db
 int account_set_password(Backend *b, const char *account, const char *keep_session, const char *hash,
                          db_callback_t done, void *userdata);
 
-/* The same by the hash of a mailed token; no row when the token is not valid. */
-int account_reset_password(Backend *b, const char *token_hash, const char *hash, db_callback_t done, void *userdata);
+/* The same by the hash of a mailed token; no row when the token is not valid. From now on, the account is known in this
+ * network. */
+int account_reset_password(Backend *b, const char *token_hash, const char *hash, const char *network,
+                           db_callback_t done, void *userdata);
 
 /* Removes the account with its servers and all else it owns. One row per server, or one row: the account's
  * public id, and the server's or null. None when the account does not exist. */

@@ -2,7 +2,7 @@
 -- include model/fragments.sql
 
 -- fragment: account_is(param)
-(u.public_id = @param OR lower(u.email) = lower(@param))
+(u.public_id = @param OR @email_key(u.email) = @email_key(@param))
 
 -- name: account_add
 WITH u AS (INSERT INTO users (public_id, email, password_hash) VALUES (:id, :email, :hash)
@@ -19,14 +19,15 @@ WITH u AS (UPDATE users u SET password_hash = :hash WHERE @account_is(:account) 
 
 -- name: account_reset_password
 WITH t AS (DELETE FROM email_tokens WHERE token_hash = :token_hash::bytea AND purpose = 'reset'
-   AND expires_at > now() RETURNING user_id, lower(email) AS email),
+   AND expires_at > now() RETURNING user_id, @email_key(email) AS email),
  others AS (DELETE FROM email_tokens o USING t WHERE o.user_id = t.user_id
   AND o.purpose = 'reset' AND o.token_hash <> :token_hash::bytea),
  ended AS (UPDATE login_sessions l SET revoked_at = now() FROM t WHERE l.user_id = t.user_id
   AND l.revoked_at IS NULL),
+ known AS (@remember_network(t)),
  v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t
   ON CONFLICT DO NOTHING)
- UPDATE users u SET password_hash = :hash FROM t WHERE u.id = t.user_id AND lower(u.email) = t.email
+ UPDATE users u SET password_hash = :hash FROM t WHERE u.id = t.user_id AND @email_key(u.email) = t.email
  RETURNING u.public_id
 
 -- name: forget_removed

@@ -8,6 +8,16 @@ to_char(@x AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 -- fragment: usec(x)
 (extract(epoch FROM @x) * 1000000)::bigint
 
+-- What e-mail addresses are compared by. As email_fold() does, it folds ASCII letters and no others, whatever the locale
+-- of the database.
+-- fragment: email_key(x)
+lower((@x)::text COLLATE "C")
+
+-- Remembers that the user_id of a FROM list has logged in from :network.
+-- fragment: remember_network(from)
+INSERT INTO account_networks (user_id, network) SELECT user_id, nullif(:network::text, '')::cidr FROM @from WHERE :network::text <> ''
+ ON CONFLICT (user_id, network) DO UPDATE SET seen_at = now()
+
 -- Requests a mail of this kind ("verify", "reset") for each u of a FROM list: rows with the id and email of accounts.
 -- Only writes into the outbox: call notifier_kick() after the commit.
 -- fragment: account_mail(kind, from)

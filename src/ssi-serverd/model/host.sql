@@ -11,7 +11,7 @@
 s.public_id, s.agent_id, @time(t.expires_at), @usec(t.expires_at), u.public_id
 
 -- name: host_add
-WITH u AS (SELECT id, public_id FROM users WHERE public_id = :account OR lower(email) = lower(:account)),
+WITH u AS (SELECT id, public_id FROM users WHERE public_id = :account OR @email_key(email) = @email_key(:account)),
  s AS (INSERT INTO servers (user_id, public_id, agent_id, name, labels)
   SELECT u.id, :server, :agent, :name, :labels::text[] FROM u
   WHERE (SELECT count(*) FROM servers o WHERE o.user_id = u.id) < @SERVERS_MAX

@@ -18,12 +18,32 @@ static bool has_length(const char *s, size_t min, size_t max)
         return n >= min && n <= max;
 }
 
+void email_fold(char *s)
+{
+        for (; *s; s++)
+                if (*s >= 'A' && *s <= 'Z')
+                        *s = (char) (*s - 'A' + 'a');
+}
+
+static bool is_ascii(const char *s)
+{
+        for (; *s; s++)
+                if ((unsigned char) *s >= 0x80)
+                        return false;
+        return true;
+}
+
 bool email_is_plausible(const char *s)
 {
         const char *at = strchr(s, '@');
 
         return has_length(s, 1, EMAIL_MAX) && at && at != s && at[1] != '\0' && !strchr(at + 1, '@') &&
                !strchr(s, ' ') && text_is_line(s);
+}
+
+bool email_is_acceptable(const char *s)
+{
+        return email_is_plausible(s) && is_ascii(s);
 }
 
 bool password_has_length(const char *s)

@@ -16,8 +16,14 @@
 /* UTF-8 without characters that begin a line or control a terminal: C0, DEL, C1, U+2028, U+2029. */
 bool text_is_line(const char *s);
 
+/* The normal form of an address: lower-case ASCII letters; other characters stay, because only the recipient's server knows
+ * which are equal. @email_key in SQL does the same. */
+void email_fold(char *s);
+
 /* Whether this can be an address at all; only a message to it shows whether it is one. */
 bool email_is_plausible(const char *s);
+/* The same for a new account: ASCII only, so that addresses that look alike are the same. Domains have an ASCII form. */
+bool email_is_acceptable(const char *s);
 bool password_has_length(const char *s);
 bool label_is_valid(const char *s);
 bool server_name_is_valid(const char *s);
