@@ -126,8 +126,23 @@ def test_addresses_that_are_refused(face, email):
 
 
 def test_passwords_have_a_length(face):
-    for password, fits in (("x" * 9, False), ("x" * 10, True), ("ü" * 5, True), ("x" * 1024, True), ("x" * 1025, False)):
+    mixed = secrets.token_urlsafe(800)
+    for password, fits in ((mixed[:9], False), (mixed[:10], True), ("üäößé", True), (mixed[:1024], True), (mixed[:1025], False)):
         assert face.add_user(f"{secrets.token_hex(6)}@example.org", password) == fits, len(password)
+
+
+@pytest.mark.parametrize("password", ["aaaaaaaaaaaa", "abcabcabcabc", "123456789012", "abcdefghijkl", "qwertyuiop", "password1234", "P@ssw0rd1234",
+                                      "iloveyou12", "Summer2026!!", "x" * 1024, "{email}", "{email}1", "{name}{name}"])
+def test_passwords_that_are_guessed_first(face, password):
+    email = f"{secrets.token_hex(6)}@example.org"
+    assert not face.add_user(email, password.format(email=email, name=email.split("@")[0]))
+    assert face.add_user(email, "correct horse")
+
+
+@pytest.mark.parametrize("password", ["aaaaaaaaaaaa", "password1234", "{email}"])
+def test_new_passwords_that_are_guessed_first(account, face, password):
+    assert not face.set_password(password.format(email=account.email))
+    assert face.set_password("another horse battery")
 
 
 def test_an_address_is_taken_once(backend, account, face):

@@ -55,6 +55,9 @@ class Registration(unittest.TestCase):
                      {"email": "a@b", "password": "short"}, {"email": "a@b", "password": "x" * 1025},
                      {"email": "a@" + "b" * 300, "password": PASSWORD}, {"email": "a@b\n", "password": PASSWORD}):
             self.assertEqual(problem(post("/users/register", body, want=400)), "invalid-request")
+        for password in ("aaaaaaaaaaaa", "password1234", "1234567890", "qwertyuiop", "new-" + user.email):
+            body = {"email": "new-" + user.email, "password": password}
+            self.assertEqual(problem(post("/users/register", body, want=400)), "weak-password")
 
     def test_login(self):
         user = User()
@@ -319,6 +322,9 @@ class Account(unittest.TestCase):
         change = {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}
         for body in ({}, dict(change, new_password="short"), dict(change, current_password=5)):
             post("/users/me/password", body, user.token, want=400)
+        for password in ("aaaaaaaaaaaa", user.email):
+            self.assertEqual(problem(post("/users/me/password", dict(change, new_password=password), user.token, want=400)),
+                             "weak-password")
         post("/users/me/password", change, user.token, want=204)
         get("/users/me", user.token)
         get("/users/me", other["access_token"], 401)

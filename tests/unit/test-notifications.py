@@ -784,12 +784,12 @@ class Mail(Case):
                               text=True, check=True).stdout
         self.assertNotIn(token.partition("_")[2], dump)
         post("/users/password-reset/confirm", {"token": token, "password": "short"}, want=400)
-        post("/users/password-reset/confirm", {"token": token + "x", "password": "another one"}, want=400)
-        post("/users/password-reset/confirm", {"token": token, "password": "another one"}, want=204)
-        post("/users/password-reset/confirm", {"token": token, "password": "another one"}, want=400)
+        post("/users/password-reset/confirm", {"token": token + "x", "password": "another horse battery"}, want=400)
+        post("/users/password-reset/confirm", {"token": token, "password": "another horse battery"}, want=204)
+        post("/users/password-reset/confirm", {"token": token, "password": "another horse battery"}, want=400)
         post("/users/refresh", {"refresh_token": sessions}, want=401)
         post("/users/login", {"email": email, "password": PASSWORD}, want=401)
-        post("/users/login", {"email": email, "password": "another one"}, want=200)
+        post("/users/login", {"email": email, "password": "another horse battery"}, want=200)
 
     def test_reset_is_not_asked_for_endlessly(self):
         for _ in range(8):

@@ -118,7 +118,7 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
 {
         _cleanup_(admin_call_freep) AdminCall *c = NULL;
         const PasswordAsker asker = { .class = PASSWORD_ACCOUNT };
-        const char *user, *password;
+        const char *user, *password, *fault;
         int r;
 
         r = sd_bus_message_read(m, "ss", &user, &password);
@@ -130,9 +130,9 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
         if (must_be_address && !email_is_acceptable(user))
                 return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidEmail",
                                         "That is not a valid e-mail address of ASCII characters.");
-        if (!password_has_length(password))
-                return sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidPassword",
-                                         "A password must be %d to %d bytes long.", PASSWORD_MIN, PASSWORD_MAX);
+        fault = password_fault(password, user);
+        if (fault)
+                return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidPassword", fault);
         r = admin_call_new(a, m, &c);
         if (r < 0)
                 return r;

@@ -62,9 +62,20 @@ const char *api_body_email(ApiCall *c, json_object *body, bool new)
         return s;
 }
 
-const char *api_body_new_password(ApiCall *c, json_object *body, const char *key)
+bool api_check_new_password(ApiCall *c, const char *password, const char *email)
 {
-        return api_body_string(c, body, key, PASSWORD_MIN, PASSWORD_MAX);
+        const char *fault = password_fault(password, email);
+
+        if (fault)
+                http_respond_problem(c->req, 400, "weak-password", fault);
+        return !fault;
+}
+
+const char *api_body_new_password(ApiCall *c, json_object *body, const char *key, const char *email)
+{
+        const char *s = api_body_string(c, body, key, PASSWORD_MIN, PASSWORD_MAX);
+
+        return s && api_check_new_password(c, s, email) ? s : NULL;
 }
 
 const char *api_body_password(ApiCall *c, json_object *body, const char *key)

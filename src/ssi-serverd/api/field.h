@@ -22,8 +22,10 @@ const char *api_body_line(ApiCall *c, json_object *body, const char *key, size_t
 const char *api_body_server_name(ApiCall *c, json_object *body, const char *key);
 /* A plausible e-mail address. new: for an account that is being created. */
 const char *api_body_email(ApiCall *c, json_object *body, bool new);
-/* A newly chosen password. */
-const char *api_body_new_password(ApiCall *c, json_object *body, const char *key);
+/* A newly chosen password. email: NULL if it is not known yet. */
+const char *api_body_new_password(ApiCall *c, json_object *body, const char *key, const char *email);
+/* The same for one that is known to be a string. */
+bool api_check_new_password(ApiCall *c, const char *password, const char *email);
 /* A password to be checked against the chosen one. */
 const char *api_body_password(ApiCall *c, json_object *body, const char *key);
 /* The array of labels; ret stays empty if it is absent. */

@@ -130,15 +130,17 @@ static void reset_hashed(int r, const char *password, void *userdata)
 static void reset_found(ApiCall *c, PGresult *res, int error)
 {
         const PasswordAsker asker = { .class = PASSWORD_OPEN, .network = c->network };
+        const char *password = strempty(json_get_string(http_request_json(c->req), "password"));
         int r;
 
         if (error < 0 || PQntuples(res) == 0) {
                 verified(c, res, error);
                 return;
         }
+        if (!api_check_new_password(c, password, PQgetvalue(res, 0, 0)))
+                return;
         http_request_ref(c->req);
-        r = password_hash(c->backend->passwords, &asker,
-                          strempty(json_get_string(http_request_json(c->req), "password")), reset_hashed, c);
+        r = password_hash(c->backend->passwords, &asker, password, reset_hashed, c);
         if (r < 0) {
                 api_respond_password_failure(c, r);
                 http_request_unref(c->req);
@@ -150,7 +152,8 @@ static void confirm_reset(ApiCall *c)
         json_object *body = http_request_json(c->req);
         char hash[TOKEN_HASH_MAX];
 
-        if (!body || !parse_token(c, body, hash) || !api_body_new_password(c, body, "password") || !may_try_token(c))
+        if (!body || !parse_token(c, body, hash) || !api_body_new_password(c, body, "password", NULL) ||
+            !may_try_token(c))
                 return;
         c->text[0] = strdup(hash);
         if (!c->text[0]) {

@@ -23,4 +23,4 @@ WITH t AS (DELETE FROM email_tokens WHERE token_hash = :hash::bytea AND purpose 
  SELECT 1 FROM t
 
 -- name: confirm_reset
-SELECT 1 FROM email_tokens WHERE token_hash = :hash::bytea AND purpose = 'reset' AND expires_at > now()
+SELECT email FROM email_tokens WHERE token_hash = :hash::bytea AND purpose = 'reset' AND expires_at > now()

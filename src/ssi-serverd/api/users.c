@@ -19,7 +19,8 @@ static bool parse_credentials(ApiCall *c, bool new, const char **ret_email, cons
         *ret_email = api_body_email(c, body, new);
         if (!*ret_email)
                 return false;
-        *ret_password = new ? api_body_new_password(c, body, "password") : api_body_password(c, body, "password");
+        *ret_password =
+                new ? api_body_new_password(c, body, "password", *ret_email) : api_body_password(c, body, "password");
         return *ret_password != NULL;
 }
 
@@ -268,6 +269,10 @@ static void change_checked(int r, const char *hash, void *userdata)
 
 static void change_found(ApiCall *c, PGresult *res, int error)
 {
+        const char *password = json_get_string(http_request_json(c->req), "new_password");
+
+        if (error >= 0 && PQntuples(res) > 0 && !api_check_new_password(c, password, PQgetvalue(res, 0, 0)))
+                return;
         check_current_password(c, res, error, "current_password", change_checked);
 }
 
@@ -275,7 +280,8 @@ static void change_password(ApiCall *c)
 {
         json_object *body = http_request_json(c->req);
 
-        if (!body || !api_body_password(c, body, "current_password") || !api_body_new_password(c, body, "new_password"))
+        if (!body || !api_body_password(c, body, "current_password") ||
+            !api_body_new_password(c, body, "new_password", NULL))
                 return;
         api_query(c, SQL(credentials, .user = c->user, .network = c->network), change_found);
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <zxcvbn.h>
+
 #include "model/rules.h"
 #include "shared/util.h"
 
@@ -46,9 +48,34 @@ bool email_is_acceptable(const char *s)
         return email_is_plausible(s) && is_ascii(s);
 }
 
-bool password_has_length(const char *s)
+/* The longer the password, the longer zxcvbn takes: for 40 bytes, at most 2 ms. A longer password is as good as its
+ * beginning. */
+#define JUDGED_BYTES 40
+
+/* 2^25 guesses take ten years at the rate at which an account may be guessed at (auth/throttle.h). */
+#define ENTROPY_MIN 25.0
+
+static bool is_guessable(const char *s, const char *email)
 {
-        return has_length(s, PASSWORD_MIN, PASSWORD_MAX);
+        char address[EMAIL_MAX + 1], local[EMAIL_MAX + 1], judged[JUDGED_BYTES + 1];
+        const char *words[] = { "service status indicator", address, local, NULL };
+
+        snprintf(address, sizeof(address), "%s", strempty(email));
+        email_fold(address);
+        snprintf(local, sizeof(local), "%.*s", (int) strcspn(address, "@"), address);
+        if (address[0] == '\0')
+                words[1] = NULL;
+        snprintf(judged, sizeof(judged), "%s", s);
+        return ZxcvbnMatch(judged, words, NULL) < ENTROPY_MIN;
+}
+
+const char *password_fault(const char *s, const char *email)
+{
+        if (!has_length(s, PASSWORD_MIN, PASSWORD_MAX))
+                return "A password must be " STRINGIFY(PASSWORD_MIN) " to " STRINGIFY(PASSWORD_MAX) " bytes long.";
+        if (is_guessable(s, email))
+                return "This password is too easy to guess. Choose another one, for example of four unrelated words.";
+        return NULL;
 }
 
 bool label_is_valid(const char *s)

@@ -24,6 +24,11 @@ void email_fold(char *s);
 bool email_is_plausible(const char *s);
 /* The same for a new account: ASCII only, so that addresses that look alike are the same. Domains have an ASCII form. */
 bool email_is_acceptable(const char *s);
-bool password_has_length(const char *s);
+
+/* Why this cannot be a new password, as a sentence; NULL if it can. It must have a length, and not be among the first that an
+ * attacker would try: common ones, words, sequences, repetitions, keyboard patterns, the own address. email: NULL if
+ * unknown. */
+const char *password_fault(const char *s, const char *email);
+
 bool label_is_valid(const char *s);
 bool server_name_is_valid(const char *s);
