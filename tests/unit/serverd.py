@@ -201,7 +201,8 @@ class User:
     def __init__(self):
         User.count += 1
         self.email = f"user{User.count}-{os.getpid()}@example.org"
-        post("/users/register", {"email": self.email, "password": PASSWORD}, want=201)
+        if post("/users/register", {"email": self.email, "password": PASSWORD})[0] == 202:
+            sql(f"UPDATE users SET confirmed = true WHERE email = '{self.email}'")
         self.tokens = self.login()
         self.token = self.tokens["access_token"]
 

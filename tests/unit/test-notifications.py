@@ -719,15 +719,44 @@ class Mail(Case):
         self.assertEqual(len(mails.to(self.user.email)), 1)
         channel = self.channel("email", config={"address": self.user.email})
         self.assertTrue(channel["verified"])
-        # Who takes an address that is taken learns no more than before, and its owner gets no mail.
-        post("/users/register", {"email": self.user.email.upper(), "password": PASSWORD}, want=409)
+        # Only the mails tell an address that is taken from one that is free.
+        for address in (self.user.email.upper(), "free-" + self.user.email):
+            self.assertIsNone(post("/users/register", {"email": address, "password": PASSWORD}, want=202)[1])
+        taken = mails.wait(self.user.email, 2)
+        self.assertEqual((taken["Subject"], "token" in text_of(taken)), ("You already have an account", False))
+        self.assertEqual(mails.wait("free-" + self.user.email)["Subject"], "Confirm your e-mail address")
         # Asking once more is one of the five an hour.
         for _ in range(6):
             post("/users/verify-email/send", {}, self.user.token, want=202)
-        mails.wait(self.user.email, 5)
+        mails.wait(self.user.email, 6)
         self.quiet()
         count = sql(f"SELECT count(*) FROM notification_outbox WHERE payload ->> 'email' = '{self.user.email}'")
-        self.assertEqual((count, len(mails.to(self.user.email))), ([["5"]], 5))
+        self.assertEqual((count, len(mails.to(self.user.email))), ([["6"]], 6))
+
+    def test_an_account_works_once_its_address_is_confirmed(self):
+        credentials = {"email": f"new-{self.user.email}", "password": PASSWORD}
+        post("/users/register", credentials, want=202)
+        post("/users/login", credentials, want=401)
+        self.confirm(credentials["email"])
+        post("/users/login", credentials, want=200)
+
+    def test_a_strangers_account_is_the_owners_after_a_reset(self):
+        theirs = {"email": f"owner-{self.user.email}", "password": PASSWORD}
+        post("/users/register", theirs, want=202)
+        mine = dict(theirs, password="another horse battery")
+        post("/users/register", mine, want=202)
+        mails.wait(mine["email"], 2)
+        post("/users/password-reset", {"email": mine["email"]}, want=202)
+        token = re.search(r"reset-password\?token=(\S+)", text_of(mails.wait(mine["email"], 3))).group(1)
+        post("/users/password-reset/confirm", {"token": token, "password": mine["password"]})
+        post("/users/login", theirs, want=401)
+        post("/users/login", mine, want=200)
+
+    def test_taken_addresses_get_few_mails(self):
+        for _ in range(8):
+            post("/users/register", {"email": self.user.email, "password": PASSWORD}, want=202)
+        self.assertEqual(sql("SELECT count(*) FROM notification_outbox o JOIN users u ON u.id = o.user_id"
+                             f" WHERE payload ->> 'kind' = 'taken' AND u.email = '{self.user.email}'"), [["5"]])
 
     def test_sign_up_while_no_mail_is_taken(self):
         mails.refuse = True

@@ -42,11 +42,21 @@ export class Suite {
     await this.browser?.close();
   }
 
-  async signUp() {
+  // mail: returns the text of the mail that asks to confirm the address, where the backend sends one.
+  async signUp(mail) {
     await this.page.goto(`${this.host.url}/signup`);
     await this.page.fill('#email', this.email);
     await this.page.fill('#password', password);
     await this.page.click('main button[type="submit"]');
+    if (mail) {
+      await this.page.waitForSelector('text=A mail is on its way');
+      await this.page.goto(/https:\S+verify-email\S+/.exec(await mail())[0]);
+      await this.page.waitForSelector('text=The address is confirmed');
+      await this.page.goto(`${this.host.url}/login`);
+      await this.page.fill('#email', this.email);
+      await this.page.fill('#password', password);
+      await this.page.click('main button[type="submit"]');
+    }
     await this.page.waitForSelector('text=No servers yet');
   }
 

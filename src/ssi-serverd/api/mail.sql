@@ -4,8 +4,7 @@
 -- Queues a mail of this kind to the account selected by the condition on users u, unless too many were sent recently.
 -- fragment: ask(kind, condition)
 @account_mail(@kind, users u WHERE @condition)
- AND (SELECT count(*) FROM notification_outbox o WHERE o.user_id = u.id
-  AND o.payload ->> 'kind' = '@kind' AND o.created_at > now() - interval '1 hour') < 5
+ AND @may_mail(@kind)
 
 -- name: ask_for_reset
 @ask(reset, @email_key(u.email) = @email_key(:email))
@@ -18,6 +17,8 @@ WITH t AS (DELETE FROM email_tokens WHERE token_hash = :hash::bytea AND purpose 
    AND expires_at > now() RETURNING user_id, @email_key(email) AS email),
  v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t
   ON CONFLICT DO NOTHING),
+ a AS (UPDATE users u SET confirmed = true FROM t WHERE u.id = t.user_id AND @email_key(u.email) = t.email
+  AND NOT u.confirmed),
  c AS (UPDATE notification_channels c SET verified = true FROM t WHERE c.user_id = t.user_id
   AND c.type = 'email' AND @email_key(c.config ->> 'address') = t.email)
  SELECT 1 FROM t

@@ -26,7 +26,7 @@ static bool parse_credentials(ApiCall *c, bool new, const char **ret_email, cons
 
 /* ---- Registration ---- */
 
-/* text[0]: the e-mail address. */
+/* Where there is mail, only the mail says whether the address was free. text[0]: the e-mail address. */
 static void register_done(ApiCall *c, PGresult *res, int error)
 {
         _cleanup_json_ json_object *o = NULL;
@@ -35,11 +35,15 @@ static void register_done(ApiCall *c, PGresult *res, int error)
                 api_fail(c, res, error);
                 return;
         }
+        if (api_has_mail(c)) {
+                notifier_kick(c->backend->notifier);
+                http_respond_empty(c->req, 202);
+                return;
+        }
         if (PQntuples(res) == 0) {
                 http_respond_problem(c->req, 409, "email-taken", "An account with this address already exists.");
                 return;
         }
-        notifier_kick(c->backend->notifier);
         o = json_object_new_object();
         if (!o || json_add_string(o, "id", PQgetvalue(res, 0, 0)) < 0 ||
             json_add_string(o, "email", PQgetvalue(res, 0, 1)) < 0)

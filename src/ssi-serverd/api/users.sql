@@ -8,6 +8,7 @@ EXISTS (SELECT FROM account_networks n WHERE n.user_id = u.id AND n.network = nu
 
 -- name: login
 SELECT u.public_id, u.password_hash, @is_known_in(:network) FROM users u WHERE @email_key(u.email) = @email_key(:email)
+ AND u.confirmed
 
 -- name: me
 SELECT json_build_object('id', public_id, 'email', email,

@@ -6,8 +6,8 @@
 
 #include "model/act.h"
 
-/* One row with public id and address; none when the address is taken. verify: send a mail to confirm the
- * address. */
+/* One row with public id and address; none when the address is taken. verify: send a mail to confirm the address, before
+ * which nobody can log in, or to say that it is taken. */
 int account_add(Backend *b, const char *email, const char *hash, bool verify, db_callback_t done, void *userdata);
 
 /* One row with the public id; none when the account does not exist. Ends its sessions, except the one with

@@ -5,13 +5,14 @@
 (u.public_id = @param OR @email_key(u.email) = @email_key(@param))
 
 -- name: account_add
-WITH u AS (INSERT INTO users (public_id, email, password_hash) VALUES (:id, :email, :hash)
+WITH u AS (INSERT INTO users (public_id, email, password_hash, confirmed) VALUES (:id, :email, :hash, NOT :verify::bool)
   ON CONFLICT DO NOTHING RETURNING *),
- asked AS (@account_mail(verify, u WHERE :verify::bool))
+ asked AS (@account_mail(verify, u WHERE :verify::bool)),
+ told AS (@account_mail(taken, users u WHERE :verify::bool AND @email_key(u.email) = @email_key(:email) AND @may_mail(taken)))
  SELECT public_id, email FROM u
 
 -- name: account_set_password
-WITH u AS (UPDATE users u SET password_hash = :hash WHERE @account_is(:account) RETURNING u.id, u.public_id),
+WITH u AS (UPDATE users u SET password_hash = :hash, confirmed = true WHERE @account_is(:account) RETURNING u.id, u.public_id),
  ended AS (UPDATE login_sessions l SET revoked_at = now() FROM u WHERE l.user_id = u.id
   AND l.revoked_at IS NULL AND l.public_id IS DISTINCT FROM :keep_session::text),
  links AS (DELETE FROM email_tokens t USING u WHERE t.user_id = u.id AND t.purpose = 'reset')
@@ -27,7 +28,7 @@ WITH t AS (DELETE FROM email_tokens WHERE token_hash = :token_hash::bytea AND pu
  known AS (@remember_network(t)),
  v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t
   ON CONFLICT DO NOTHING)
- UPDATE users u SET password_hash = :hash FROM t WHERE u.id = t.user_id AND @email_key(u.email) = t.email
+ UPDATE users u SET password_hash = :hash, confirmed = true FROM t WHERE u.id = t.user_id AND @email_key(u.email) = t.email
  RETURNING u.public_id
 
 -- name: forget_removed

@@ -18,7 +18,12 @@ lower((@x)::text COLLATE "C")
 INSERT INTO account_networks (user_id, network) SELECT user_id, nullif(:network::text, '')::cidr FROM @from WHERE :network::text <> ''
  ON CONFLICT (user_id, network) DO UPDATE SET seen_at = now()
 
--- Requests a mail of this kind ("verify", "reset") for each u of a FROM list: rows with the id and email of accounts.
+-- Whether users u had fewer than five mails of this kind in the last hour.
+-- fragment: may_mail(kind)
+(SELECT count(*) FROM notification_outbox o WHERE o.user_id = u.id
+ AND o.payload ->> 'kind' = '@kind' AND o.created_at > now() - interval '1 hour') < 5
+
+-- Requests a mail of this kind ("verify", "reset", …) for each u of a FROM list: rows with the id and email of accounts.
 -- Only writes into the outbox: call notifier_kick() after the commit.
 -- fragment: account_mail(kind, from)
 INSERT INTO notification_outbox (public_id, queue, user_id, payload)

@@ -178,7 +178,7 @@ int notify_message_new(const char *id, const char *payload, const char *public_u
                 m.title = digest_title(m.payload);
         else if (streq(kind, "test"))
                 m.title = strdup("Test of Service Status Indicator");
-        else if (streq(kind, "verify") || streq(kind, "reset"))
+        else if (notify_is_account_mail(kind))
                 m.title = strdup(kind);
         else
                 m.title = title_of(m.payload);
@@ -211,6 +211,11 @@ int notify_message_severity(const NotifyMessage *m)
         int64_t n;
 
         return json_get_int64(m->payload, "severity", &n) >= 0 && n >= 0 && n <= 3 ? (int) n : 0;
+}
+
+bool notify_is_account_mail(const char *kind)
+{
+        return streq(kind, "verify") || streq(kind, "reset") || streq(kind, "taken");
 }
 
 const char *notify_message_kind(const NotifyMessage *m)

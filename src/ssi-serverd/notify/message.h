@@ -23,8 +23,10 @@ void notify_message_done(NotifyMessage *m);
 
 /* 0 (no problem) to 3, as for statuses. */
 int notify_message_severity(const NotifyMessage *m);
-/* "status", "error", "stale", "state", "digest", "test", "verify", "reset". */
+/* "status", "error", "stale", "state", "digest", "test", or one of an account's mails. */
 const char *notify_message_kind(const NotifyMessage *m);
+/* Whether it is a mail to an account about itself: "verify" and "reset" carry a link with a token, "taken" does not. */
+bool notify_is_account_mail(const char *kind);
 
 /* A template_lookup_t; userdata is the message. Names: id, kind, title, text, message, server, server_id,
  * service, old, new, severity (a number), priority (3 to 5, as in ntfy), at, url, labels. */

@@ -190,6 +190,10 @@ static const struct {
         { "reset", "Reset your password",
           "To choose a new password, open\n\n%s/reset-password?token=%s\n\n"
           "The link works once. If you did not request this, ignore this mail: your password is unchanged.\n" },
+        { "taken", "You already have an account",
+          "Somebody, perhaps you, tried to create an account with this address, but there is one already. If you forgot its "
+          "password, or did not create it yourself, choose a new one at\n\n%s/forgotten\n\n"
+          "If you did not request this, ignore this mail: nothing has changed.\n" },
 };
 
 static void account_mail_send(NotifySlot *s, const char *kind)
@@ -204,7 +208,7 @@ static void account_mail_send(NotifySlot *s, const char *kind)
                         continue;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-                r = asprintf(&text, account_mails[i].text, strempty(n->config.public_url), s->token);
+                r = asprintf(&text, account_mails[i].text, strempty(n->config.public_url), strempty(s->token));
 #pragma GCC diagnostic pop
                 if (r < 0) {
                         text = NULL;
@@ -236,12 +240,16 @@ static void token_stored(PGresult *res, int error, void *userdata)
                 account_mail_send(s, PQgetvalue(res, 0, 0));
 }
 
-/* The token of an account's mail is made here, so that only the mail contains it in full. A token that an
+/* The token of an account's mail, if it has one, is made here, so that only the mail contains it in full. A token that an
  * earlier attempt may have delivered stays valid. */
 static int account_mail_start(NotifySlot *s, const char *kind)
 {
         char token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
 
+        if (!streq(kind, "verify") && !streq(kind, "reset")) {
+                account_mail_send(s, kind);
+                return 0;
+        }
         token_new("mail", token);
         token_hash(token, hash);
         s->token = strdup(token);
@@ -270,7 +278,7 @@ void notify_slot_start(NotifySlot *s)
                 r = notify_message_new(s->public_id, s->payload, s->notifier->config.public_url, &m);
         if (r >= 0) {
                 kind = notify_message_kind(&m);
-                if (streq(kind, "verify") || streq(kind, "reset"))
+                if (notify_is_account_mail(kind))
                         r = account_mail_start(s, kind);
                 else
                         r = notifier_send(s->notifier, &target, &m, slot_ended, s);

@@ -12,7 +12,7 @@ async function ask(method, path, body, token) {
 
 // Requests that need no session, or start one.
 export const guest = {
-  signUp: (email, password) => ask('POST', '/api/v1/users/register', {email, password}),
+  signUp: (email, password) => send('POST', '/api/v1/users/register', {body: {email, password}}),
   logIn: (email, password) => ask('POST', '/api/v1/users/login', {email, password}),
   logInWithCode: (code) => ask('POST', '/api/v1/users/login-code', {code}),
   refresh: (token) => ask('POST', '/api/v1/users/refresh', {refresh_token: token}),

@@ -35,9 +35,11 @@ export class Session extends EventTarget {
     return this.email !== null;
   }
 
+  // Returns false if the address must be confirmed first, with the link in a mail.
   async signUp(email, password) {
-    await guest.signUp(email, password);
+    if ((await guest.signUp(email, password)).status === 202) return false;
     await this.logIn(email, password);
+    return true;
   }
 
   async logIn(email, password) {

@@ -24,7 +24,8 @@ export function signUpView({session}) {
     password: 'new-password',
     hint: `At least ${PASSWORD_MIN} characters. A few words work well.`,
     other: ['Already have an account?', '/login', 'Log in'],
-    submit: (email, password) => session.signUp(email, password),
+    submit: async (email, password) => (await session.signUp(email, password)) ? ''
+      : `A mail is on its way to ${email}. Open the link in it to finish.`,
   });
 }
 
@@ -62,7 +63,8 @@ function form({title, button, password, hint, other, forgotten, submit}) {
     go.disabled = true;
     go.setAttribute('aria-busy', 'true');
     try {
-      await submit(email.input.value.trim(), secret.input.value);
+      const words = await submit(email.input.value.trim(), secret.input.value);
+      if (words) el.replaceWith(h('p', {class: 'notice', role: 'status'}, words));
     } catch (error) {
       // Unhidden first: screen readers ignore changes to a hidden region.
       setHidden(alert, false);

@@ -4,6 +4,9 @@
 DROP INDEX users_email;
 CREATE UNIQUE INDEX users_email ON users (lower(email COLLATE "C"));
 
+-- Where mail is configured, a new account works once its address is confirmed.
+ALTER TABLE users ADD COLUMN confirmed boolean NOT NULL DEFAULT true;
+
 -- From where accounts have logged in: guesses made elsewhere do not lock them out there.
 CREATE TABLE account_networks (
         user_id bigint NOT NULL REFERENCES users ON DELETE CASCADE,
