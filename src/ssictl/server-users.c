@@ -167,7 +167,10 @@ int server_passwd(Ctl *c, int argc, char *argv[])
         explicit_bzero(password, strlen(password));
         if (r < 0)
                 return r;
-        return ctl_print_done(c, "password-changed", argv[0], "Changed the password and ended the user's sessions.");
+        return ctl_print_done(
+                c, "password-changed", argv[0],
+                "Changed the password; ended the user's sessions, API tokens and pending links. Channels, browsers and public pages "
+                "remain: have the user review them.");
 }
 
 int server_remove_user(Ctl *c, int argc, char *argv[])

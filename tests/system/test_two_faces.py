@@ -166,6 +166,37 @@ def test_a_new_password_ends_the_other_sessions(account, face):
     assert account.host.request("POST", "/api/v1/users/refresh", {"refresh_token": refresh})[0] == 401
 
 
+def api_token(account):
+    return account.request("POST", "/api/v1/api-tokens", {"name": "x", "scopes": ["write"]})[1]["token"]
+
+
+def works(account, token):
+    return account.host.request("GET", "/api/v1/users/me", token=token)[0] == 200
+
+
+def test_the_administrators_password_withdraws_what_a_stranger_may_have_left(account):
+    token = api_token(account)
+    code = account.request("POST", "/api/v1/users/login-codes", {})[1]["code"]
+    account.host.sql("INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at) SELECT sha256(id::text::bytea), id, 'verify',"
+                     f" 'stranger@example.org', now() + interval '1 h' FROM users WHERE email = '{account.email}'")
+    assert works(account, token)
+    assert Bus(account).set_password("another horse battery")
+    assert not works(account, token)
+    assert account.host.request("POST", "/api/v1/users/login-code", {"code": code})[0] == 401
+    assert account.host.sql(f"SELECT count(*) FROM email_tokens t JOIN users u ON u.id = t.user_id WHERE u.email = '{account.email}'") == [["0"]]
+
+
+def test_a_changed_password_keeps_api_tokens_unless_asked(account):
+    token = api_token(account)
+    code = account.request("POST", "/api/v1/users/login-codes", {})[1]["code"]
+    assert Rest(account).set_password("another horse battery")
+    assert works(account, token)
+    assert account.host.request("POST", "/api/v1/users/login-code", {"code": code})[0] == 401
+    change = {"current_password": "another horse battery", "new_password": "a third horse battery", "withdraw_tokens": True}
+    assert account.request("POST", "/api/v1/users/me/password", change)[0] == 204
+    assert not works(account, token)
+
+
 def test_a_server_goes_with_its_stream(account, face):
     server, _ = face.add_server(LINE)
     sock, _ = other_session(account)

@@ -801,11 +801,13 @@ class Mail(Case):
 
     def test_password_reset(self):
         email, sessions = self.user.email, self.user.tokens["refresh_token"]
+        key = post("/api-tokens", {"name": "x", "scopes": ["write"]}, self.user.token, want=201)[1]["token"]
+        self.channel("email", config={"address": email})
         for address in (email.upper(), "nobody@example.org"):
             status, answer, _ = post("/users/password-reset", {"email": address}, want=202)
             self.assertIsNone(answer)
-        # The first one asked whether the address is its owner's.
-        text = text_of(mails.wait(email, 2))
+        # The others ask whether the address is its owner's, and tell of the token.
+        text = text_of(mails.wait(email, 4))
         token = re.search(r"reset-password\?token=(\S+)", text).group(1)
         self.assertEqual(mails.to("nobody@example.org"), [])
         # The database has nothing that opens it.
@@ -814,11 +816,39 @@ class Mail(Case):
         self.assertNotIn(token.partition("_")[2], dump)
         post("/users/password-reset/confirm", {"token": token, "password": "short"}, want=400)
         post("/users/password-reset/confirm", {"token": token + "x", "password": "another horse battery"}, want=400)
-        post("/users/password-reset/confirm", {"token": token, "password": "another horse battery"}, want=204)
+        answer = post("/users/password-reset/confirm", {"token": token, "password": "another horse battery"}, want=200)[1]
+        self.assertEqual(answer, {"withdrawn": {"api_tokens": 1}, "review": {"channels": 1, "push_subscriptions": 0, "servers": 1}})
+        get("/users/me", key, 401)
         post("/users/password-reset/confirm", {"token": token, "password": "another horse battery"}, want=400)
         post("/users/refresh", {"refresh_token": sessions}, want=401)
         post("/users/login", {"email": email, "password": PASSWORD}, want=401)
         post("/users/login", {"email": email, "password": "another horse battery"}, want=200)
+
+    def subjects(self):
+        return [m["Subject"] for m in mails.to(self.user.email)]
+
+    def told(self, subject, n=1):
+        wait_until(lambda: self.subjects().count(subject) == n, subject)
+
+    def test_owner_is_told(self):
+        def login(address):
+            return request("POST", "/api/v1/users/login", {"email": self.user.email, "password": PASSWORD}, want=200,
+                           fields={"X-Forwarded-For": address})[1]
+
+        post("/api-tokens", {"name": "x", "scopes": ["read"]}, self.user.token, want=201)
+        self.told("A new API token was created")
+        for address in ("192.0.2.77", "192.0.2.77", "2001:db8::1", "2001:db8::2"):
+            token = login(address)["access_token"]
+        self.told("Your account was used from a new network", 2)
+        change = {"current_password": PASSWORD, "new_password": "another horse battery"}
+        post("/users/me/password", change, token, want=204)
+        self.told("Your password was changed")
+        # No more than five an hour of a kind.
+        post("/users/me/password", dict(current_password=change["new_password"], new_password=PASSWORD), token, want=204)
+        for n in range(8):
+            login(f"192.0.2.{n}")
+        self.quiet()
+        self.told("Your account was used from a new network", 5)
 
     def test_reset_is_not_asked_for_endlessly(self):
         for _ in range(8):

@@ -26,7 +26,8 @@ from serverd import PASSWORD, User, post, request, update
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/ssi-serverd/api/openapi.json")
 HOSTILE = ["' OR 1=1 --", "\"; DROP TABLE users; --", "{read}", "\\x00", "%s%n", "../../etc/passwd", "\u202e\ufeff", "<script>",
            "💥" * 10, "null", "x" * 5000]
-WRONG = {"string": [5, True, [], {}, None], "integer": ["1", 1.5, [], -1, 10 ** 30], "array": ["x", 5, {}, [[]], [None]]}
+WRONG = {"string": [5, True, [], {}, None], "integer": ["1", 1.5, [], -1, 10 ** 30], "array": ["x", 5, {}, [[]], [None]],
+         "boolean": ["true", 1, [], {}]}
 
 
 def b64(data):
@@ -111,7 +112,7 @@ class Walk(unittest.TestCase):
     def valid_body(self, op):
         values = {"email": "walk@example.org", "password": PASSWORD, "refresh_token": "unknown", "claim_token": "unknown",
                   "current_password": PASSWORD, "new_password": PASSWORD, "name": "walked", "server_name": "walked",
-                  "labels": ["a"], "scopes": ["read"], "expires_in": 60, "text": "walked", "code": "unknown"}
+                  "labels": ["a"], "scopes": ["read"], "expires_in": 60, "text": "walked", "code": "unknown", "withdraw_tokens": False}
         if op.elsewhere:
             return {} if op.method != "GET" else None
         return {k: values[k] for k in op.body["properties"]} if op.body else {} if op.method in ("POST", "PUT") else None

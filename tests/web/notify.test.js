@@ -47,7 +47,7 @@ SSI_STALE_GRACE=1
       return subscription;
     };
   });
-  await suite.signUp();
+  await suite.signUp(async () => (await sinks.do('mails', {to: suite.email, n: 1})).text);
   await suite.startFleet();
   ({ids} = await suite.fleet.do('servers', {names: ['told', 'away'], services: 3}));
 }, {timeout: 120000});
@@ -274,7 +274,8 @@ step('a forgotten password is reset by e-mail, once, and every device is logged 
   await theirs.waitForSelector('#new-password-error >> text=Too short');
   await theirs.fill('#new-password', `${password} renewed`);
   await theirs.click('main button[type="submit"]');
-  await theirs.waitForURL('**/login');
+  await theirs.waitForSelector('text=Review what else the account has');
+  await theirs.click('main a:text-is("Log in")');
   await page.waitForURL('**/login**'); // the open page has been logged out
   profile.expectComplaint(/status of 401/);
   for (const [secret, good] of [[password, false], [`${password} renewed`, true]]) {

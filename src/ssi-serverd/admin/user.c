@@ -4,6 +4,7 @@
 #include "auth/password.h"
 #include "model/account.h"
 #include "model/rules.h"
+#include "notify/notifier.h"
 
 static void reply_no_user(AdminCall *c)
 {
@@ -91,6 +92,8 @@ static void add_hashed(int r, const char *hash, void *userdata)
 
 static void password_done(AdminCall *c, PGresult *res, int error)
 {
+        if (error >= 0)
+                notifier_kick(c->admin->backend->notifier);
         if (error < 0)
                 admin_reply_failure(c, res, error);
         else if (PQntuples(res) == 0)
@@ -108,8 +111,12 @@ static void password_hashed(int r, const char *hash, void *userdata)
                 return;
         }
 
+        const AccountPassword password = { .hash = hash,
+                                           .withdraw = true,
+                                           .tell = notifier_has_account_mail(c->admin->backend->notifier) };
+
         admin_act_begin(c, password_done);
-        admin_act_begun(c, account_set_password(c->admin->backend, c->text[0], NULL, hash, admin_act_done, c));
+        admin_act_begun(c, account_set_password(c->admin->backend, c->text[0], &password, admin_act_done, c));
 }
 
 /* AddUser and SetPassword take the same arguments. */

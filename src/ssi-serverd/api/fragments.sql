@@ -90,5 +90,8 @@ WITH who AS (@who),
   SELECT user_id, :session, nullif(:user_agent, ''), :address, now() + @session_lifetime FROM who RETURNING *),
  t AS (INSERT INTO refresh_tokens (token_hash, session_id, expires_at)
   SELECT :token_hash::bytea, l.id, l.expires_at FROM l),
- n AS (@remember_network(who))
+ n AS (@remember_network(who)),
+ told AS (@account_mail(device, who w JOIN users u ON u.id = w.user_id WHERE :tell::bool AND @may_mail(device)
+  AND EXISTS (SELECT FROM account_networks n WHERE n.user_id = u.id)
+  AND NOT EXISTS (SELECT FROM account_networks n WHERE n.user_id = u.id AND n.network = nullif(:network::text, '')::cidr)))
  SELECT u.public_id FROM l JOIN users u ON u.id = l.user_id

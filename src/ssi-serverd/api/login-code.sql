@@ -6,7 +6,7 @@ UPDATE login_sessions SET login_code_hash = :hash::bytea,
  login_code_expires_at = now() + make_interval(secs => :lifetime::int) WHERE public_id = :session
 
 -- If several use it at once, the first locks the row and the others find the code gone.
--- name: session_of_code(proof, session, token_hash, user_agent, address, network)
+-- name: session_of_code(proof, session, token_hash, user_agent, address, network, tell)
 @session(UPDATE login_sessions SET login_code_hash = NULL, login_code_expires_at = NULL
  WHERE login_code_hash = :proof::bytea AND login_code_expires_at > now()
  AND revoked_at IS NULL AND expires_at > now() RETURNING user_id)

@@ -16,9 +16,7 @@
 
 bool api_has_mail(ApiCall *c)
 {
-        const DeliveryConfig *config = notifier_config(c->backend->notifier);
-
-        return delivery_has_mail(config) && config->public_url;
+        return notifier_has_account_mail(c->backend->notifier);
 }
 
 /* Returns whether mail can be sent; if not, it has answered. */
@@ -111,6 +109,17 @@ static void verify_email(ApiCall *c)
 
 /* ---- A new password ---- */
 
+/* The second column: what was withdrawn, and what is left to be reviewed. */
+static void password_reset(ApiCall *c, PGresult *res, int error)
+{
+        if (error < 0 || PQntuples(res) == 0) {
+                verified(c, res, error);
+                return;
+        }
+        notifier_kick(c->backend->notifier);
+        http_respond_data(c->req, 200, "application/json", PQgetvalue(res, 0, 1), (size_t) PQgetlength(res, 0, 1));
+}
+
 /* text[0]: the token's hash. */
 static void reset_hashed(int r, const char *password, void *userdata)
 {
@@ -120,7 +129,7 @@ static void reset_hashed(int r, const char *password, void *userdata)
         if (r < 0)
                 api_respond_password_failure(c, r);
         else {
-                api_act_begin(c, verified);
+                api_act_begin(c, password_reset);
                 api_act_begun(c, account_reset_password(c->backend, c->text[0], password, c->network, api_act_done, c));
         }
         http_request_unref(req);

@@ -6,8 +6,8 @@
 #include "api/call.h"
 
 /* Makes a session and answers with its tokens; if sql returns no user, refuse() answers. sql: a statement of
- * @session() with the parameters proof, session, token_hash, user_agent, address, network and, unless
- * it is NULL, second, in this order. */
+ * @session() with the parameters proof, session, token_hash, user_agent, address, network, tell and,
+ * unless it is NULL, second, in this order. */
 void api_session_start(ApiCall *c, const char *sql, const char *proof, const char *second, void (*refuse)(ApiCall *c));
 
 /* 401 bad-credentials: users.c. */

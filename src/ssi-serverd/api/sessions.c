@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/mail.h"
 #include "api/page.h"
 #include "api/session.h"
 #include "auth/token.h"
 #include "auth/key-ring.h"
 #include "api/field.h"
+#include "notify/notifier.h"
 #include "api/sessions.sql.h"
 
 /* A session is a chain of refresh tokens, each used once, of which only the last is valid. If a used token
@@ -49,6 +51,7 @@ static void session_made(ApiCall *c, PGresult *res, int error)
                 api_fail(c, NULL, -ENOMEM);
                 return;
         }
+        notifier_kick(c->backend->notifier);
         backend_publish_one(c->backend, CHANGE_LOGIN, c->user, "-", NULL);
         respond_tokens(c, c->text[0]);
 }
@@ -72,9 +75,11 @@ void api_session_start(ApiCall *c, const char *sql, const char *proof, const cha
                 return;
         }
 
-        const char *params[] = { proof, id, hash, agent, http_request_peer(c->req), c->network, second };
+        const char *params[] = {
+                proof, id, hash, agent, http_request_peer(c->req), c->network, sql_bool(api_has_mail(c)), second
+        };
 
-        api_query(c, sql, second ? 7 : 6, params, session_made);
+        api_query(c, sql, second ? 8 : 7, params, session_made);
 }
 
 /* ---- Refresh and log-out ---- */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/mail.h"
 #include "api/page.h"
 #include "api/api.h"
 #include "auth/token.h"
 #include "api/field.h"
+#include "notify/notifier.h"
 #include "api/tokens.sql.h"
 
 /* Tokens for programs: a logged-in user creates and revokes them; each is shown once. */
@@ -76,9 +78,11 @@ static void token_made(ApiCall *c, PGresult *res, int error)
                 http_respond_problem(
                         c->req, 409, "too-many-tokens",
                         "An account can have at most " STRINGIFY(TOKENS_MAX) " API tokens; revoke one first.");
-        else
+        else {
+                notifier_kick(c->backend->notifier);
                 http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
                                   (size_t) PQgetlength(res, 0, 0));
+        }
 }
 
 static void make_token(ApiCall *c)
@@ -104,7 +108,7 @@ static void make_token(ApiCall *c)
 
         api_query(c,
                   SQL(make_token, .user = c->user, .id = id, .hash = hash, .name = name, .scopes_text = scopes_text,
-                      .lifetime = lifetime, .token = token),
+                      .lifetime = lifetime, .token = token, .tell = sql_bool(api_has_mail(c))),
                   token_made);
 }
 

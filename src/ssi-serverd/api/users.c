@@ -238,16 +238,40 @@ static void answer_204(ApiCall *c, PGresult *res, int error)
                 http_respond_empty(c->req, 204);
 }
 
+/* Optional. False: it has answered. */
+static bool parse_withdraw(ApiCall *c, json_object *body, bool *ret)
+{
+        int r = json_get_bool(body, "withdraw_tokens", ret);
+
+        if (r == -EINVAL)
+                api_invalid(c, "withdraw_tokens must be true or false.");
+        else if (r < 0)
+                *ret = false;
+        return r != -EINVAL;
+}
+
+static void password_changed(ApiCall *c, PGresult *res, int error)
+{
+        if (error >= 0)
+                notifier_kick(c->backend->notifier);
+        answer_204(c, res, error);
+}
+
 static void new_password_hashed(int r, const char *hash, void *userdata)
 {
         ApiCall *c = userdata;
         HttpRequest *req = c->req;
+        bool withdraw;
 
         if (r < 0)
                 api_respond_password_failure(c, r);
-        else {
-                api_act_begin(c, answer_204);
-                api_act_begun(c, account_set_password(c->backend, c->user, c->session, hash, api_act_done, c));
+        else if (parse_withdraw(c, http_request_json(c->req), &withdraw)) {
+                const AccountPassword password = {
+                        .hash = hash, .keep_session = c->session, .withdraw = withdraw, .tell = api_has_mail(c)
+                };
+
+                api_act_begin(c, password_changed);
+                api_act_begun(c, account_set_password(c->backend, c->user, &password, api_act_done, c));
         }
         http_request_unref(req);
 }
@@ -283,8 +307,9 @@ static void change_found(ApiCall *c, PGresult *res, int error)
 static void change_password(ApiCall *c)
 {
         json_object *body = http_request_json(c->req);
+        bool withdraw;
 
-        if (!body || !api_body_password(c, body, "current_password") ||
+        if (!body || !parse_withdraw(c, body, &withdraw) || !api_body_password(c, body, "current_password") ||
             !api_body_new_password(c, body, "new_password", NULL))
                 return;
         api_query(c, SQL(credentials, .user = c->user, .network = c->network), change_found);

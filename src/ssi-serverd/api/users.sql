@@ -18,5 +18,5 @@ SELECT json_build_object('id', public_id, 'email', email,
 SELECT u.email, u.password_hash, @is_known_in(:network) FROM users u WHERE u.public_id = :user
 
 -- The password may have changed since the hash was read.
--- name: session_of_password(proof, session, token_hash, user_agent, address, network, password_hash)
+-- name: session_of_password(proof, session, token_hash, user_agent, address, network, tell, password_hash)
 @session(SELECT id AS user_id FROM users WHERE public_id = :proof AND password_hash = :password_hash)

@@ -20,10 +20,13 @@ int account_add(Backend *b, const char *email, const char *hash, bool verify, db
                          done, userdata);
 }
 
-int account_set_password(Backend *b, const char *account, const char *keep_session, const char *hash,
-                         db_callback_t done, void *userdata)
+int account_set_password(Backend *b, const char *account, const AccountPassword *password, db_callback_t done,
+                         void *userdata)
 {
-        return act_query(b, SQL(account_set_password, .account = account, .keep_session = keep_session, .hash = hash),
+        return act_query(b,
+                         SQL(account_set_password, .account = account, .keep_session = password->keep_session,
+                             .hash = password->hash, .withdraw = sql_bool(password->withdraw),
+                             .tell = sql_bool(password->tell)),
                          publish_account, done, userdata);
 }
 

@@ -10,12 +10,20 @@
  * which nobody can log in, or to say that it is taken. */
 int account_add(Backend *b, const char *email, const char *hash, bool verify, db_callback_t done, void *userdata);
 
-/* One row with the public id; none when the account does not exist. Ends its sessions, except the one with
- * this public id (NULL: ends all), and voids its password reset links. */
-int account_set_password(Backend *b, const char *account, const char *keep_session, const char *hash,
-                         db_callback_t done, void *userdata);
+/* A new password. What somebody who had the account may have left behind ends with the old one. */
+typedef struct AccountPassword {
+        const char *hash;
+        const char *keep_session; /* its public id; NULL: ends all. Login codes end, too */
+        bool withdraw;            /* API tokens and all pending links; otherwise only links to reset the password */
+        bool tell;                /* send a mail */
+} AccountPassword;
 
-/* The same by the hash of a mailed token; no row when the token is not valid. From now on, the account is known in this
+/* One row with the public id, and as JSON what was withdrawn and what else is to be reviewed; none when the account does
+ * not exist. */
+int account_set_password(Backend *b, const char *account, const AccountPassword *password, db_callback_t done,
+                         void *userdata);
+
+/* The same by the hash of a mailed token, with everything withdrawn; no row when the token is not valid. From now on, the account is known in this
  * network. */
 int account_reset_password(Backend *b, const char *token_hash, const char *hash, const char *network,
                            db_callback_t done, void *userdata);

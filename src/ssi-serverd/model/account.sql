@@ -11,25 +11,39 @@ WITH u AS (INSERT INTO users (public_id, email, password_hash, confirmed) VALUES
  told AS (@account_mail(taken, users u WHERE :verify::bool AND @email_key(u.email) = @email_key(:email) AND @may_mail(taken)))
  SELECT public_id, email FROM u
 
+-- What else somebody may have set up in the account users u, to be reviewed; keys: the API tokens withdrawn.
+-- fragment: left_over(keys)
+json_build_object('withdrawn', json_build_object('api_tokens', (SELECT count(*) FROM @keys)),
+ 'review', json_build_object('channels', (SELECT count(*) FROM notification_channels c WHERE c.user_id = u.id),
+ 'push_subscriptions', (SELECT count(*) FROM push_subscriptions p WHERE p.user_id = u.id),
+ 'servers', (SELECT count(*) FROM servers s WHERE s.user_id = u.id)))
+
+-- Login codes end with their sessions; that of the session kept ends, too.
 -- name: account_set_password
-WITH u AS (UPDATE users u SET password_hash = :hash, confirmed = true WHERE @account_is(:account) RETURNING u.id, u.public_id),
+WITH u AS (UPDATE users u SET password_hash = :hash, confirmed = true WHERE @account_is(:account) RETURNING u.*),
  ended AS (UPDATE login_sessions l SET revoked_at = now() FROM u WHERE l.user_id = u.id
   AND l.revoked_at IS NULL AND l.public_id IS DISTINCT FROM :keep_session::text),
- links AS (DELETE FROM email_tokens t USING u WHERE t.user_id = u.id AND t.purpose = 'reset')
- SELECT public_id FROM u
+ code AS (UPDATE login_sessions l SET login_code_hash = NULL, login_code_expires_at = NULL FROM u
+  WHERE l.user_id = u.id AND l.public_id = :keep_session::text),
+ keys AS (DELETE FROM api_tokens k USING u WHERE k.user_id = u.id AND :withdraw::bool RETURNING 1),
+ links AS (DELETE FROM email_tokens t USING u WHERE t.user_id = u.id AND (t.purpose = 'reset' OR :withdraw::bool)),
+ told AS (@account_mail(password, u WHERE :tell::bool AND @may_mail(password)))
+ SELECT public_id, @left_over(keys) FROM u
 
 -- name: account_reset_password
 WITH t AS (DELETE FROM email_tokens WHERE token_hash = :token_hash::bytea AND purpose = 'reset'
    AND expires_at > now() RETURNING user_id, @email_key(email) AS email),
- others AS (DELETE FROM email_tokens o USING t WHERE o.user_id = t.user_id
-  AND o.purpose = 'reset' AND o.token_hash <> :token_hash::bytea),
+ others AS (DELETE FROM email_tokens o USING t WHERE o.user_id = t.user_id AND o.token_hash <> :token_hash::bytea),
  ended AS (UPDATE login_sessions l SET revoked_at = now() FROM t WHERE l.user_id = t.user_id
   AND l.revoked_at IS NULL),
+ keys AS (DELETE FROM api_tokens k USING t WHERE k.user_id = t.user_id RETURNING 1),
  known AS (@remember_network(t)),
  v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t
-  ON CONFLICT DO NOTHING)
- UPDATE users u SET password_hash = :hash, confirmed = true FROM t WHERE u.id = t.user_id AND @email_key(u.email) = t.email
- RETURNING u.public_id
+  ON CONFLICT DO NOTHING),
+ u AS (UPDATE users u SET password_hash = :hash, confirmed = true FROM t WHERE u.id = t.user_id
+  AND @email_key(u.email) = t.email RETURNING u.*),
+ told AS (@account_mail(password, u WHERE @may_mail(password)))
+ SELECT public_id, @left_over(keys) FROM u
 
 -- name: forget_removed
 DELETE FROM transitions t WHERE NOT EXISTS (SELECT FROM servers s WHERE s.id = t.server_id)

@@ -25,7 +25,7 @@ void notify_message_done(NotifyMessage *m);
 int notify_message_severity(const NotifyMessage *m);
 /* "status", "error", "stale", "state", "digest", "test", or one of an account's mails. */
 const char *notify_message_kind(const NotifyMessage *m);
-/* Whether it is a mail to an account about itself: "verify" and "reset" carry a link with a token, "taken" does not. */
+/* Whether it is a mail to an account about itself: "verify" and "reset" carry a link with a token, the others do not. */
 bool notify_is_account_mail(const char *kind);
 
 /* A template_lookup_t; userdata is the message. Names: id, kind, title, text, message, server, server_id,

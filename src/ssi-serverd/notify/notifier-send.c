@@ -194,6 +194,16 @@ static const struct {
           "Somebody, perhaps you, tried to create an account with this address, but there is one already. If you forgot its "
           "password, or did not create it yourself, choose a new one at\n\n%s/forgotten\n\n"
           "If you did not request this, ignore this mail: nothing has changed.\n" },
+        { "password", "Your password was changed",
+          "The password of your account was changed. Other devices were logged out.\n\n"
+          "If it was not you, choose a new one at\n\n%s/forgotten\n\nThis also withdraws all API tokens. Then review "
+          "the account's channels, browsers and public pages.\n" },
+        { "token", "A new API token was created",
+          "An API token was created in your account. If it was not you, revoke it, and change your password, at\n\n"
+          "%s/account\n" },
+        { "device", "Your account was used from a new network",
+          "Somebody logged in to your account from a network that it was not used from before. If it was not you, choose a "
+          "new password at\n\n%s/forgotten\n" },
 };
 
 static void account_mail_send(NotifySlot *s, const char *kind)

@@ -239,6 +239,11 @@ const DeliveryConfig *notifier_config(Notifier *n)
         return &n->config;
 }
 
+bool notifier_has_account_mail(Notifier *n)
+{
+        return delivery_has_mail(&n->config) && n->config.public_url;
+}
+
 const char *notifier_push_key(Notifier *n)
 {
         return n->have_key ? n->key.public : NULL;

@@ -33,6 +33,8 @@ bool notifier_is_idle(Notifier *n);
 void notifier_kick(Notifier *n);
 
 const DeliveryConfig *notifier_config(Notifier *n);
+/* Whether accounts get mails about themselves; their links need the public address. */
+bool notifier_has_account_mail(Notifier *n);
 const char *notifier_push_key(Notifier *n); /* the public half; NULL if there is none */
 
 /* The destination of one message. All borrowed. */

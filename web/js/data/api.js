@@ -34,7 +34,8 @@ export class Api {
 
   account = {
     loginCode: () => this.#ask('POST', '/api/v1/users/login-codes', {}),
-    changePassword: (current, fresh) => this.#ask('POST', '/api/v1/users/me/password', {current_password: current, new_password: fresh}),
+    changePassword: (current, fresh, withdraw) => this.#ask('POST', '/api/v1/users/me/password', {
+      current_password: current, new_password: fresh, withdraw_tokens: withdraw}),
     remove: (password) => this.#ask('DELETE', '/api/v1/users/me', {password}),
   };
 

@@ -59,8 +59,10 @@ export function accountView({api, session, announcer}) {
   const old = field('current-password', 'Current password', h('input', {type: 'password', autocomplete: 'current-password'}));
   const fresh = field('new-password', 'New password', h('input', {type: 'password', autocomplete: 'new-password'}),
                       `At least ${PASSWORD_MIN} characters. All other devices are logged out.`);
+  const withdraw = h('input', {type: 'checkbox', id: 'withdraw-tokens'});
   const password = form({
-    fields: [h('input', {type: 'email', autocomplete: 'username', hidden: true, value: session.email}), old.el, fresh.el],
+    fields: [h('input', {type: 'email', autocomplete: 'username', hidden: true, value: session.email}), old.el, fresh.el,
+             h('p', {class: 'check'}, withdraw, h('label', {for: 'withdraw-tokens'}, 'Also revoke all API tokens'))],
     button: 'Change password',
     check: () => {
       old.complain(old.input.value ? '' : 'Enter your current password.');
@@ -68,11 +70,12 @@ export function accountView({api, session, announcer}) {
       return old.input.value && !fresh.input.hasAttribute('aria-invalid');
     },
     submit: async () => {
-      await api.account.changePassword(old.input.value, fresh.input.value);
+      await api.account.changePassword(old.input.value, fresh.input.value, withdraw.checked);
       old.input.value = fresh.input.value = '';
       announcer.say('Password changed.');
       password.append(h('p', {class: 'hint', role: 'status'}, 'Password changed.'));
       sessions.load();
+      if (withdraw.checked) tokens.load();
     },
   });
 

@@ -27,20 +27,27 @@ export function forgottenView() {
   return view;
 }
 
-export function resetView({router}) {
+export function resetView() {
   const fresh = field('new-password', 'New password', h('input', {type: 'password', autocomplete: 'new-password', autofocus: true}),
                       `At least ${PASSWORD_MIN} characters. All devices are logged out.`);
-  return page('Choose a new password', form({
+  const el = form({
     fields: [fresh.el], button: 'Change password',
     check: () => {
       fresh.complain(passwordComplaint(fresh.input.value));
       return !fresh.input.hasAttribute('aria-invalid');
     },
     submit: async () => {
-      await guest.resetPassword(tokenOf(), fresh.input.value);
-      router.go('/login', {replace: true});
+      const {withdrawn, review} = await guest.resetPassword(tokenOf(), fresh.input.value);
+
+      el.replaceWith(
+        h('p', {role: 'status'}, `The password is changed. All devices are logged out, and ${withdrawn.api_tokens} API tokens are revoked.`),
+        h('p', {}, 'Review what else the account has, in case somebody else added to it: '
+          + `channels (${review.channels}), browsers that get notifications (${review.push_subscriptions}), `
+          + `and servers with their public pages (${review.servers}).`),
+        h('p', {class: 'aside'}, h('a', {href: '/login'}, 'Log in')));
     },
-  }));
+  });
+  return page('Choose a new password', el);
 }
 
 export function verifyView() {
