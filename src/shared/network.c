@@ -107,3 +107,19 @@ bool networks_contain(const Networks *n, const struct in6_addr *a)
                         return true;
         return false;
 }
+
+void network_of(const char *address, char ret[static NETWORK_MAX])
+{
+        char text[INET6_ADDRSTRLEN];
+        struct in6_addr a;
+        bool is_ipv4;
+
+        ret[0] = '\0';
+        if (!address || address_parse(address, &a) < 0)
+                return;
+        is_ipv4 = IN6_IS_ADDR_V4MAPPED(&a);
+        if (!is_ipv4)
+                memset(a.s6_addr + 8, 0, 8);
+        address_format(&a, text);
+        snprintf(ret, NETWORK_MAX, "%s/%d", text, is_ipv4 ? 32 : 64);
+}

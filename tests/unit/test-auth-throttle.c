@@ -2,7 +2,7 @@
 #include <sodium.h>
 
 #include "auth/throttle.h"
-#include "http/network.h"
+#include "shared/network.h"
 #include "shared/util.h"
 #include "test.h"
 

@@ -6,7 +6,7 @@
 #include "shared/json-util.h"
 #include "auth/throttle.h"
 #include "core/backend.h"
-#include "http/network.h"
+#include "shared/network.h"
 
 typedef struct ApiRoute ApiRoute;
 

@@ -4,7 +4,7 @@
 #include "auth/key-ring.h"
 #include "shared/log.h"
 #include "core/backend.h"
-#include "http/network.h"
+#include "shared/network.h"
 #include "auth/key-ring.sql.h"
 
 #define REFRESH_USEC  (600 * USEC_PER_SEC)
