@@ -104,11 +104,13 @@ class Messages(AgentTest):
                  update("a", duration_ms="1"), update("a").replace('"OK"', "null"), update("a").replace("OK", "ok"),
                  update("a").replace(TIME, "yesterday"), update("a").replace(TIME, "2025-02-30T00:00:00Z"),
                  update("a").replace(TIME, TIME + "\\u0000"), update("a", text="\0"),
-                 '{"type":"status_update","payload":{"duration_ms":1e400}}',
-                 (b'{"type":"status_update","payload":{"service_name":"\xff\xfe"}}',), (b"\xc0\x80",)]
+                 '{"type":"status_update","payload":{"duration_ms":1e400}}']
         for case in cases:
             said, code = self.talk(case)
             self.assertEqual((code, said["payload"]["code"]), (4400, "bad_message"), case[:100])
+        # RFC 6455, 8.1: text that is not UTF-8 fails the connection.
+        for case in (b'{"type":"status_update","payload":{"service_name":"\xff\xfe"}}',), (b"\xc0\x80",):
+            self.assertEqual(self.talk(case)[1], 1007, case)
         self.is_well()
 
     def test_too_large(self):

@@ -618,7 +618,7 @@ class Channels(Case):
             self.change(channel, config={**config, **fresh, "url": other})
             sql("UPDATE notification_channels SET tested_at = NULL")
             post(f"/notifications/channels/{channel['id']}/test", {}, self.user.token, want=200)
-            self.assertTrue(any("fresh" in str(vars(r)) for r in thief.taken), kind)
+            self.assertTrue(any("fresh" in str((vars(r), str(r.headers))) for r in thief.taken), kind)
             request("DELETE", f"/api/v1/notifications/channels/{channel['id']}", None, self.user.token, want=204)
         self.assertNotIn("s3cret", "".join(str((vars(r), str(r.headers))) for r in thief.taken))
 
