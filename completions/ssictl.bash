@@ -40,7 +40,7 @@ _ssictl() {
                                 [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
                                 ((i++))
                                 where=(-M "${COMP_WORDS[i]}") ;;
-                        -n | -p | --lines | --property | --ca | --user | --label)
+                        -n | -p | --lines | --property | --ca | --token-file | --user | --label)
                                 [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
                                 ((i++)) ;;
                         -*) ;;
@@ -56,7 +56,7 @@ _ssictl() {
                         mapfile -t COMPREPLY < <(compgen -W "$(machinectl list --no-legend --no-pager 2>/dev/null |
                                 while read -r word _; do printf '%s\n' "$word"; done)" -- "$cur")
                         return ;;
-                --ca)
+                --ca | --token-file)
                         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
                         return ;;
                 -p | --property)
@@ -72,7 +72,7 @@ _ssictl() {
                 log) options+=' --lines --follow' ;;
                 status | history) options+=' --lines' ;;
                 show) options+=' --property --value' ;;
-                register) options+=' --ca' ;;
+                register) options+=' --ca --token-file' ;;
                 server) options+=' --user --label' ;;
         esac
         if [[ $cur == -* ]]; then

@@ -20,7 +20,7 @@ typedef struct Ctl {
         /* Options of single verbs. */
         bool replace, run, no_wait, value, follow;
         unsigned lines; /* UINT_MAX: the verb's default */
-        const char *ca_file;
+        const char *ca_file, *token_file;
         char **properties; /* as given: each may contain several names, separated by commas */
         size_t n_properties;
         const char *user; /* for "server" */

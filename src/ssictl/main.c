@@ -18,6 +18,7 @@ typedef enum VerbOptions {
         OPTION_PROPERTY = 1 << 5,
         OPTION_VALUE = 1 << 6,
         OPTION_FOLLOW = 1 << 7,
+        OPTION_TOKEN_FILE = 1 << 8,
         OPTION_USER = 1 << 16,
         OPTION_LABEL = 1 << 17,
 } VerbOptions;
@@ -49,7 +50,8 @@ static const Verb verbs[] = {
         { "log", NULL, 1, 1, verb_log, OPTION_LINES | OPTION_FOLLOW, "NAME", "Show what a service printed" },
         { "history", NULL, 1, 1, verb_history, OPTION_LINES, "NAME", "Show the results of a service, newest first" },
         { "watch", NULL, 0, INT_MAX, verb_watch, 0, "[NAME…]", "Show results as they come" },
-        { "register", NULL, 2, 2, verb_register, OPTION_CA, "URL TOKEN", "Register this host with a backend" },
+        { "register", NULL, 1, 2, verb_register, OPTION_CA | OPTION_TOKEN_FILE, "URL [TOKEN]",
+          "Register this host with a backend" },
         { "unregister", NULL, 0, 0, verb_unregister, 0, "", "Forget the backend" },
         { "uplink", NULL, 0, 0, verb_uplink, 0, "", "Show the connection to the backend" },
         { "server", NULL, 1, INT_MAX, verb_server, OPTION_USER | OPTION_LABEL, "COMMAND…",
@@ -68,6 +70,7 @@ static const struct {
         { OPTION_PROPERTY, "--property", "  -p --property=NAME,…", "only these properties" },
         { OPTION_VALUE, "--value", "     --value", "only the values" },
         { OPTION_CA, "--ca", "     --ca=FILE", "trust the CA certificates in FILE" },
+        { OPTION_TOKEN_FILE, "--token-file", "     --token-file=FILE", "the token is in FILE" },
         { OPTION_USER, "--user", "     --user=EMAIL", "the owner of the server" },
         { OPTION_LABEL, "--label", "     --label=LABEL", "give the server a label" },
 };
@@ -180,6 +183,7 @@ enum {
         ARG_RUN,
         ARG_NO_WAIT,
         ARG_CA,
+        ARG_TOKEN_FILE,
         ARG_VALUE,
         ARG_USER,
         ARG_LABEL,
@@ -198,6 +202,7 @@ static const struct option options[] = {
         { "lines", required_argument, NULL, 'n' },
         { "follow", no_argument, NULL, 'f' },
         { "ca", required_argument, NULL, ARG_CA },
+        { "token-file", required_argument, NULL, ARG_TOKEN_FILE },
         { "property", required_argument, NULL, 'p' },
         { "value", no_argument, NULL, ARG_VALUE },
         { "user", required_argument, NULL, ARG_USER },
@@ -254,6 +259,10 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
                 case ARG_CA:
                         c->ca_file = optarg;
                         request->options |= OPTION_CA;
+                        break;
+                case ARG_TOKEN_FILE:
+                        c->token_file = optarg;
+                        request->options |= OPTION_TOKEN_FILE;
                         break;
                 case 'p':
                         request->options |= OPTION_PROPERTY;

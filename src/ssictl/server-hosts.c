@@ -86,7 +86,7 @@ static const char *property(json_object *all, const char *name)
         return strempty(json_get_string(all, name));
 }
 
-/* Prints the command that registers the host. */
+/* Prints the command that registers the host: the shell passes the token on without showing it to others. */
 static int print_registration(Ctl *c, const char *server, const char *token, uint64_t expires)
 {
         _cleanup_json_ json_object *all = NULL, *o = NULL;
@@ -99,7 +99,8 @@ static int print_registration(Ctl *c, const char *server, const char *token, uin
         if (r < 0)
                 return r;
         own_ca = !isempty(property(all, "CAFile"));
-        if (asprintf(&line, "ssictl register %s%s %s", own_ca ? "--ca=ca.pem " : "", property(all, "URL"), token) < 0) {
+        if (asprintf(&line, "ssictl register %s%s - <<<%s", own_ca ? "--ca=ca.pem " : "", property(all, "URL"), token) <
+            0) {
                 line = NULL;
                 return -CTL_EXIT_FAILURE;
         }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <inttypes.h>
 
+#include "secret.h"
 #include "shared/status-line.h"
 #include "uplink-info.h"
 
-#define CA_SIZE_MAX    (256U * 1024U)
-#define TOKEN_SIZE_MAX 1024U
+#define CA_SIZE_MAX (256U * 1024U)
 
 static int append_options(sd_bus_message *m, const char *ca)
 {
@@ -22,19 +22,42 @@ static int append_options(sd_bus_message *m, const char *ca)
         return sd_bus_message_close_container(m);
 }
 
-/* Other users can see a token on the command line in the process list; "-" reads it from standard input. */
-static int read_token(const char *arg, char **ret)
+/* Other users can see an argument in the process list, at least until it is overwritten here. */
+static int take_argument(char *arg, char **ret)
 {
+        *ret = strdup(arg);
+        if (!*ret)
+                return -CTL_EXIT_FAILURE;
+        memset(arg, 'x', strlen(arg));
+        return 0;
+}
+
+/* arg is NULL when none is given. */
+static int read_token(const Ctl *c, char *arg, char **ret)
+{
+        _cleanup_secret_ char *token = NULL;
         int r;
 
-        if (!streq(arg, "-")) {
-                *ret = strdup(arg);
-                return *ret ? 0 : -CTL_EXIT_FAILURE;
+        if (arg && c->token_file) {
+                ctl_say_error("Give the token or --token-file, not both.");
+                return -CTL_EXIT_USAGE;
         }
-        r = ctl_read_file("-", TOKEN_SIZE_MAX, ret);
-        if (r >= 0)
-                (*ret)[strcspn(*ret, "\r\n")] = '\0';
-        return r;
+        if (c->token_file)
+                r = secret_read(c->token_file, &token);
+        else if (arg && !streq(arg, "-"))
+                r = take_argument(arg, &token);
+        else if (!arg && isatty(STDIN_FILENO))
+                r = secret_ask("Token: ", &token);
+        else
+                r = secret_read("-", &token);
+        if (r < 0)
+                return r;
+        if (isempty(token)) {
+                ctl_say_error("There is no token; the dashboard shows one when it registers a server.");
+                return -CTL_EXIT_USAGE;
+        }
+        *ret = TAKE_PTR(token);
+        return 0;
 }
 
 /* A changed agent ID shows that the host was registered again. Empty if unknown. */
@@ -66,10 +89,11 @@ static int print_registered(Ctl *c, const char *url, const char *id_before)
 int verb_register(Ctl *c, int argc, char *argv[])
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-        _cleanup_free_ char *token = NULL, *ca = NULL, *id_before = NULL;
+        _cleanup_free_ char *ca = NULL, *id_before = NULL;
+        _cleanup_secret_ char *token = NULL;
         int r;
 
-        r = read_token(argv[1], &token);
+        r = read_token(c, argc > 1 ? argv[1] : NULL, &token);
         if (r < 0)
                 return r;
         if (c->ca_file) {

@@ -110,7 +110,7 @@ def test_servers(backend, user):
     email, _ = user
     added = ctl_json(backend, "add-server", "db-01", f"--user={email}", "--label=prod", "--label=with space")
     assert added["command"].startswith("ssictl register --ca=ca.pem https://")
-    assert added["command"].endswith(added["claim_token"])
+    assert added["command"].endswith(" - <<<" + added["claim_token"])
     row = next(s for s in ctl_json(backend, "list") if s["id"] == added["server"])
     assert row == {"id": added["server"], "name": "db-01", "user": email, "state": "pending", "last_seen": None,
                    "services": 0, "labels": ["prod", "with space"]}
