@@ -142,7 +142,7 @@ step('registering a server gives the command to run, and the page sees the agent
   await page.waitForSelector('#command');
 
   const line = await text('#command');
-  const [, origin, token] = /^ssictl register (\S+) (\S+)$/.exec(line) ?? [];
+  const [, origin, token] = /^ssictl register (\S+) - <<<(\S+)$/.exec(line) ?? [];
   assert.equal(origin, new URL(host.url).origin);
   assert.equal(await readQr(page), line);
   assert.match(await text('.hint:has(time)'), /expires in/);

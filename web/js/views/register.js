@@ -59,7 +59,7 @@ export function registerView(app) {
 }
 
 function registered({api, store}, name, answer) {
-  const code = h('code', {id: 'command'}, `ssictl register ${location.origin} ${answer.claim_token}`);
+  const code = h('code', {id: 'command'}, `ssictl register ${location.origin} - <<<${answer.claim_token}`);
   const qr = h('img', {class: 'qr', alt: 'The command as a QR code', hidden: true, width: 200, height: 200});
   const copy = h('button', {type: 'button', class: 'copy'}, 'Copy');
   const copied = h('span', {class: 'hidden', 'aria-live': 'polite'});
