@@ -124,6 +124,23 @@ static void test_close(void **state)
         assert_true(a >= 0 && b >= 0);
 }
 
+static void test_drop(void **state)
+{
+        Fixture *f = *state;
+        _cleanup_close_ int a = add(f), b = add(f), c = add(f);
+        char byte;
+
+        assert_int_equal(send(a, "x", 1, 0), 1);
+        assert_true(accept_filter_drop_oldest(f->filter));
+        assert_int_equal(recv(b, &byte, 1, 0), 0);
+        assert_int_equal(f->n_gone, 1);
+        assert_int_equal(recv(c, &byte, 1, MSG_DONTWAIT), -1);
+        assert_true(accept_filter_drop_oldest(f->filter));
+        assert_false(accept_filter_drop_oldest(f->filter));
+        run(f);
+        assert_int_equal(f->n_ready, 1);
+}
+
 static int on_tick(sd_event_source *source, void *userdata)
 {
         Fixture *f = userdata;
@@ -161,6 +178,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_first_byte, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_silence, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_close, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_many, setup, teardown),
         };

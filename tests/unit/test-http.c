@@ -19,8 +19,9 @@
 #include "test.h"
 #include "loop/worker.h"
 
-#define BIG_SIZE ((size_t) 6 * 1024 * 1024)
-#define BODY_MAX ((size_t) 64 * 1024)
+#define BIG_SIZE  ((size_t) 6 * 1024 * 1024)
+#define BODY_MAX  ((size_t) 64 * 1024)
+#define CONNS_MAX 6000
 
 typedef struct Fixture {
         pid_t pid;
@@ -277,6 +278,9 @@ static int setup(void **state)
         f->port = ntohs(a.sin_port);
         f->pid = fork();
         if (f->pid == 0) {
+                struct rlimit limit = { CONNS_MAX, CONNS_MAX };
+
+                (void) setrlimit(RLIMIT_NOFILE, &limit);
                 snprintf(path, sizeof(path), "%s/web", f->dir);
                 free(f);
                 exit(serve(fd, path) < 0 ? 1 : 0);
@@ -673,6 +677,24 @@ static void test_many_heads(void **state)
                 fds[i] = dial(*state);
                 send_all(fds[i], head, strlen(head));
         }
+        assert_exchange(*state, "GET /api/v1/hello HTTP/1.1\r\nHost: h\r\n\r\n", 200, "hello");
+        assert_true(recv(fds[0], &c, 1, 0) == 0 || errno == ECONNRESET);
+        assert_int_equal(recv(fds[n - 1], &c, 1, MSG_DONTWAIT), -1);
+        assert_int_equal(errno, EAGAIN);
+        for (unsigned i = 0; i < n; i++)
+                close(fds[i]);
+        free(fds);
+}
+
+/* More silent connections than there may be: the oldest have to go, and do not keep others out. */
+static void test_many_silent(void **state)
+{
+        unsigned n = CONNS_MAX + 200;
+        int *fds = calloc(n, sizeof(*fds));
+        char c;
+
+        for (unsigned i = 0; i < n; i++)
+                fds[i] = dial(*state);
         assert_exchange(*state, "GET /api/v1/hello HTTP/1.1\r\nHost: h\r\n\r\n", 200, "hello");
         assert_true(recv(fds[0], &c, 1, 0) == 0 || errno == ECONNRESET);
         assert_int_equal(recv(fds[n - 1], &c, 1, MSG_DONTWAIT), -1);
@@ -1193,6 +1215,7 @@ int main(void)
                 cmocka_unit_test(test_ambiguous),
                 cmocka_unit_test(test_unread_answers),
                 cmocka_unit_test(test_many_heads),
+                cmocka_unit_test(test_many_silent),
                 cmocka_unit_test(test_files),
                 cmocka_unit_test(test_not_modified),
                 cmocka_unit_test(test_keepalive),
@@ -1215,7 +1238,6 @@ int main(void)
         struct rlimit limit;
 
         log_setup();
-        /* The server's number of connections depends on it. */
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
                 limit.rlim_cur = MIN(limit.rlim_max, (rlim_t) 65536);
                 (void) setrlimit(RLIMIT_NOFILE, &limit);

@@ -150,6 +150,18 @@ unsigned accept_filter_count(AcceptFilter *f)
         return f->n_waiting;
 }
 
+bool accept_filter_drop_oldest(AcceptFilter *f)
+{
+        Waiting *w;
+
+        DL_FOREACH(f->waiting, w)
+                if (peek(w->fd) <= 0) {
+                        waiting_close(w);
+                        return true;
+                }
+        return false;
+}
+
 void accept_filter_close_silent(AcceptFilter *f)
 {
         Waiting *w, *next;

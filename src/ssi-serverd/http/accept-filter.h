@@ -27,6 +27,9 @@ int accept_filter_add(AcceptFilter *f, int fd);
 /* The number of waiting connections. */
 unsigned accept_filter_count(AcceptFilter *f);
 
+/* Closes the connection that has been silent for longest; false if there is none. */
+bool accept_filter_drop_oldest(AcceptFilter *f);
+
 /* Closes all connections without data to read, as if they had timed out; those that have some still get
  * their turn. */
 void accept_filter_close_silent(AcceptFilter *f);

@@ -157,6 +157,16 @@ void conn_leave_waiting(HttpConn *c)
         s->n_waiting--;
 }
 
+void conn_kill_oldest_waiting(HttpServer *s)
+{
+        HttpConn *oldest = s->waiting;
+
+        if (!oldest)
+                return;
+        conn_leave_waiting(oldest);
+        conn_kill(oldest);
+}
+
 static void enter_waiting(HttpConn *c)
 {
         HttpServer *s = c->server;
@@ -165,12 +175,8 @@ static void enter_waiting(HttpConn *c)
         c->waiting = true;
         DL_APPEND2(s->waiting, c, waiting_prev, waiting_next);
         s->n_waiting++;
-        if (s->n_waiting > HTTP_WAITING_MAX) {
-                HttpConn *oldest = s->waiting;
-
-                conn_leave_waiting(oldest);
-                conn_kill(oldest);
-        }
+        if (s->n_waiting > HTTP_WAITING_MAX)
+                conn_kill_oldest_waiting(s);
 }
 
 static void stop_holding(HttpConn *c)

@@ -198,6 +198,8 @@ void conn_free(HttpConn *c);
 void conn_await_request(HttpConn *c, unsigned seconds);
 /* A request has begun. */
 void conn_leave_waiting(HttpConn *c);
+/* Closes the connection that has waited longest for a request, if there is one. */
+void conn_kill_oldest_waiting(HttpServer *s);
 /* The connection keeps n bytes for its peer's unfinished body or for an answer that the peer has not read yet. May close
  * others that have kept theirs for longer. */
 void conn_hold(HttpConn *c, size_t n);

@@ -372,13 +372,26 @@ static void on_silent_gone(void *userdata)
         server_conn_gone(l->server);
 }
 
+/* Makes room for the connection that was just accepted, at the cost of one that has not said anything for longest, or has not come to
+ * a request. */
+static bool make_room(HttpServer *s)
+{
+        HttpListener *l;
+
+        LL_FOREACH(s->listeners, l)
+                if (accept_filter_drop_oldest(l->silent))
+                        return true;
+        conn_kill_oldest_waiting(s); /* takes a turn of the event loop */
+        return false;
+}
+
 static void on_accepted(int fd, void *userdata)
 {
         HttpListener *l = userdata;
         HttpServer *s = l->server;
 
         (void) accept_filter_add(l->silent, fd);
-        if (server_count_conns(s) >= s->max_conns)
+        if (server_count_conns(s) >= s->max_conns && !make_room(s))
                 pause_listeners(s, true);
 }
 
