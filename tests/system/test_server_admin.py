@@ -77,7 +77,7 @@ def test_users(backend, user):
     assert row["id"].startswith("usr-") and row["servers"] == 0 and row["created"].endswith("Z")
     assert email in ctl(backend, "users").stdout
 
-    r = ctl(backend, "add-user", email.upper(), input="another password\n", check=False)
+    r = ctl(backend, "add-user", email.upper(), input="another horse battery\n", check=False)
     assert r.returncode == 1 and "already" in r.stderr
     for bad, word in (("nobody", "address"), ("a@b c", "address")):
         r = ctl(backend, "add-user", bad, input="long enough\n", check=False)
@@ -89,12 +89,12 @@ def test_users(backend, user):
 def test_a_changed_password_ends_sessions(backend, user):
     email, password = user
     _, tokens = backend.request("POST", "/api/v1/users/login", {"email": email, "password": password})
-    ctl(backend, "passwd", email, input="another password\n")
+    ctl(backend, "passwd", email, input="another horse battery\n")
     assert login(backend, email, password) == 401
-    assert login(backend, email, "another password") == 200
+    assert login(backend, email, "another horse battery") == 200
     status, _ = backend.request("POST", "/api/v1/users/refresh", {"refresh_token": tokens["refresh_token"]})
     assert status == 401
-    assert ctl(backend, "passwd", "usr-nobody", input="another password\n", check=False).returncode == 4
+    assert ctl(backend, "passwd", "usr-nobody", input="another horse battery\n", check=False).returncode == 4
 
 
 def test_secrets_stay_out_of_the_journal(backend, user):
