@@ -117,6 +117,8 @@ void network_of(const char *address, char ret[static NETWORK_MAX])
         ret[0] = '\0';
         if (!address || address_parse(address, &a) < 0)
                 return;
+        if (IN6_IS_ADDR_LOOPBACK(&a))
+                (void) address_parse("127.0.0.1", &a);
         is_ipv4 = IN6_IS_ADDR_V4MAPPED(&a);
         if (!is_ipv4)
                 memset(a.s6_addr + 8, 0, 8);

@@ -33,6 +33,6 @@ bool networks_contain(const Networks *n, const struct in6_addr *a);
 #define NETWORK_MAX 64
 
 /* Writes the network of a client, which limits count instead of its address, of which an IPv6 client has 2^64: in CIDR
- * notation, a /64 for IPv6 and a /32 for IPv4. The empty string for anything else, such as the peer of a Unix socket.
+ * notation, a /64 for IPv6 and a /32 for IPv4; ::1 counts as 127.0.0.1. The empty string for anything else, such as the peer of a Unix socket.
  * address may be NULL. */
 void network_of(const char *address, char ret[static NETWORK_MAX]);

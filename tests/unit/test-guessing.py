@@ -17,7 +17,7 @@ import time
 import unittest
 
 import serverd
-from serverd import PASSWORD, User, get, post, request
+from serverd import PASSWORD, User, post, request
 
 CONNECTIONS, PER_SEC = 66, 50
 SLOWER = 3

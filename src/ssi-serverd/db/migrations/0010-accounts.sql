@@ -16,6 +16,6 @@ CREATE TABLE account_networks (
 );
 INSERT INTO account_networks (user_id, network, seen_at)
  SELECT l.user_id, network(set_masklen(l.a, CASE family(l.a) WHEN 4 THEN 32 ELSE 64 END)), max(l.last_used_at)
- FROM (SELECT user_id, last_used_at, regexp_replace(lower(address), '^::ffff:(?=.*\.)', '')::inet AS a
+ FROM (SELECT user_id, last_used_at, regexp_replace(regexp_replace(lower(address), '^::ffff:(?=.*\.)', ''), '^::1$', '127.0.0.1')::inet AS a
   FROM login_sessions WHERE address ~ '^([0-9a-fA-F]*:[0-9a-fA-F:.]*|[0-9]+(\.[0-9]+){3})$') l
  GROUP BY 1, 2;
