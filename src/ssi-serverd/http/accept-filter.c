@@ -155,7 +155,7 @@ bool accept_filter_drop_oldest(AcceptFilter *f)
         Waiting *w;
 
         DL_FOREACH(f->waiting, w)
-                if (peek(w->fd) <= 0) {
+                if (w->next && peek(w->fd) <= 0) {
                         waiting_close(w);
                         return true;
                 }

@@ -27,7 +27,7 @@ int accept_filter_add(AcceptFilter *f, int fd);
 /* The number of waiting connections. */
 unsigned accept_filter_count(AcceptFilter *f);
 
-/* Closes the connection that has been silent for longest; false if there is none. */
+/* Closes the connection that has been silent for longest, but not the newest one; false if there is none. */
 bool accept_filter_drop_oldest(AcceptFilter *f);
 
 /* Closes all connections without data to read, as if they had timed out; those that have some still get
