@@ -23,6 +23,10 @@ static const struct {
         { "ssi_unit_active", NEED_BUS },
 };
 
+/* The lengths of these names, in bytes. */
+#define NAME_MIN     (sizeof("ping") - 1)
+#define NAME_MAX_LEN (sizeof("ssi_unit_active") - 1)
+
 /* The groups of other users are not known: assume that they give access. */
 static bool works(const Metadata *m, Need need)
 {
@@ -64,19 +68,23 @@ static bool equals(const char *s, size_t n, const char *word)
         return n == strlen(word) && memcmp(s, word, n) == 0;
 }
 
-/* Finds a command by its name, with or without one of its usual folders. */
+/* Finds a command by its name, with or without one of its usual folders. A script can have half a million words: most are
+ * rejected by their length. */
 static int find_command(const char *s, size_t n)
 {
         static const char *const folders[] = { "",          "/bin/",      "/sbin/",
                                                "/usr/bin/", "/usr/sbin/", "/usr/lib/nagios/plugins/" };
+        const char *slash = memrchr(s, '/', n), *name = slash ? slash + 1 : s;
+        size_t n_folder = (size_t) (name - s), n_name = n - n_folder;
+        bool known = false;
 
-        for (size_t i = 0; i < ELEMENTSOF(commands); i++)
-                for (size_t k = 0; k < ELEMENTSOF(folders); k++) {
-                        size_t m = strlen(folders[k]);
-
-                        if (n > m && memcmp(s, folders[k], m) == 0 && equals(s + m, n - m, commands[i].name))
-                                return (int) i;
-                }
+        if (n_name < NAME_MIN || n_name > NAME_MAX_LEN)
+                return -1;
+        for (size_t k = 0; k < ELEMENTSOF(folders) && !known; k++)
+                known = equals(s, n_folder, folders[k]);
+        for (size_t i = 0; i < ELEMENTSOF(commands) && known; i++)
+                if (name[0] == commands[i].name[0] && equals(name, n_name, commands[i].name))
+                        return (int) i;
         return -1;
 }
 
