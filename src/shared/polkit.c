@@ -11,6 +11,9 @@
 /* A waiting message is kept: a script of a megabyte, and some more. The bus lets through messages of many megabytes. */
 #define WAITING_SIZE_MAX ((1024U + 128U) * 1024U)
 
+/* Connections whose user is known. */
+#define SENDERS_MAX 64U
+
 /* Long enough for a person to type a password; the caller's own timeout may be shorter. */
 #define ANSWER_TIMEOUT_USEC (5 * 60 * USEC_PER_SEC)
 
@@ -27,8 +30,15 @@ typedef struct Query {
         struct Query *prev, *next;
 } Query;
 
+typedef struct Sender {
+        char *name;
+        uid_t uid;
+} Sender;
+
 struct PolkitRegistry {
         Query *queries;
+        Sender senders[SENDERS_MAX]; /* a ring */
+        size_t next_sender;
 };
 
 static Query *query_free(Query *q)
@@ -62,6 +72,8 @@ PolkitRegistry *polkit_registry_free(PolkitRegistry *r)
                 return NULL;
         while (r->queries)
                 query_free(r->queries);
+        for (size_t i = 0; i < SENDERS_MAX; i++)
+                free(r->senders[i].name);
         free(r);
         return NULL;
 }
@@ -225,13 +237,31 @@ static int refuse(const char *action, bool challenge, sd_bus_error *error)
                                  action);
 }
 
-int bus_sender_uid(sd_bus_message *m, uid_t *ret)
+int polkit_sender_uid(PolkitRegistry *registry, sd_bus_message *m, uid_t *ret)
 {
         _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
+        const char *name = sd_bus_message_get_sender(m);
+        Sender *s = registry->senders + registry->next_sender;
+        uid_t uid;
         int r;
 
+        if (!name)
+                return -EBADMSG;
+        for (size_t i = 0; i < SENDERS_MAX; i++)
+                if (streq_ptr(registry->senders[i].name, name)) {
+                        *ret = registry->senders[i].uid;
+                        return 0;
+                }
         r = sd_bus_query_sender_creds(m, SD_BUS_CREDS_EUID, &creds);
-        return r < 0 ? r : sd_bus_creds_get_euid(creds, ret);
+        if (r >= 0)
+                r = sd_bus_creds_get_euid(creds, &uid);
+        if (r >= 0)
+                r = free_and_strdup(&s->name, name);
+        if (r < 0)
+                return r;
+        s->uid = *ret = uid;
+        registry->next_sender = (registry->next_sender + 1) % SENDERS_MAX;
+        return 0;
 }
 
 int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error)
@@ -254,7 +284,7 @@ int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistr
                 return authorized ? 1 : refuse(action, challenge, error);
         }
 
-        r = bus_sender_uid(m, &uid);
+        r = polkit_sender_uid(registry, m, &uid);
         if (r < 0)
                 return r;
         if (uid == 0)

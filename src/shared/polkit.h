@@ -24,5 +24,5 @@ DEFINE_CLEANUP(PolkitRegistry *, polkit_registry_free);
  * LimitsExceeded, as for a message of more than 1152 KiB, since it is kept). */
 int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error);
 
-/* The user who has sent it, as the bus says. */
-int bus_sender_uid(sd_bus_message *m, uid_t *ret);
+/* The user who has sent it. The bus is asked, and waited for, once for each of the last connections: it gives their names to no other. */
+int polkit_sender_uid(PolkitRegistry *r, sd_bus_message *m, uid_t *ret);

@@ -147,7 +147,7 @@ int log_follow_new(Agent *a, sd_bus_message *request, const Service *s, unsigned
         uid_t uid;
         int r;
 
-        r = bus_sender_uid(request, &uid);
+        r = polkit_sender_uid(a->polkit, request, &uid);
         if (r < 0)
                 return r;
         DL_FOREACH(a->log_follows, i) {

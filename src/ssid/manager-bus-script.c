@@ -176,7 +176,7 @@ int manager_method_validate_script(sd_bus_message *message, void *userdata, sd_b
         uid_t uid;
         int r;
 
-        r = bus_sender_uid(message, &uid);
+        r = polkit_sender_uid(m->agent.polkit, message, &uid);
         if (r >= 0)
                 r = check_validations(m, uid, error);
         if (r >= 0)

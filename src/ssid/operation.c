@@ -46,7 +46,7 @@ int operation_new(Agent *a, const OperationKind *kind, sd_bus_message *request, 
         Operation *i;
         int r;
 
-        r = request ? bus_sender_uid(request, &uid) : 0;
+        r = request ? polkit_sender_uid(a->polkit, request, &uid) : 0;
         if (r < 0)
                 return r;
         DL_FOREACH(a->operations, i) {

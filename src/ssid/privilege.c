@@ -90,7 +90,7 @@ int privilege_verify(sd_bus_message *m, PolkitRegistry *polkit, const char *acti
 
         if (needed < 0)
                 return needed;
-        r = bus_sender_uid(m, &uid);
+        r = polkit_sender_uid(polkit, m, &uid);
         if (r < 0)
                 return r;
         r = bus_verify_polkit_async(m, needed ? ACTION_ADD_PRIVILEGED : action, polkit, &refusal);

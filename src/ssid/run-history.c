@@ -169,7 +169,7 @@ int run_history_start(Agent *a, sd_bus_message *request, const Service *s, uint3
         uid_t uid;
         int r;
 
-        r = bus_sender_uid(request, &uid);
+        r = polkit_sender_uid(a->polkit, request, &uid);
         if (r < 0)
                 return r;
         DL_FOREACH(a->run_histories, i) {

@@ -424,7 +424,7 @@ int test_run_start(Agent *a, sd_bus_message *request, const char *filename, cons
         uid_t uid;
         int r;
 
-        r = bus_sender_uid(request, &uid);
+        r = polkit_sender_uid(a->polkit, request, &uid);
         if (r < 0)
                 return r;
         DL_FOREACH(a->tests, i) {
