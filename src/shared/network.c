@@ -26,21 +26,6 @@ void address_format(const struct in6_addr *a, char ret[static INET6_ADDRSTRLEN])
                 (void) inet_ntop(AF_INET6, a, ret, INET6_ADDRSTRLEN);
 }
 
-static int parse_bits(const char *s, unsigned max, unsigned *ret)
-{
-        unsigned long v;
-        char *end;
-
-        if (s[0] < '0' || s[0] > '9')
-                return -EINVAL;
-        errno = 0;
-        v = strtoul(s, &end, 10);
-        if (errno != 0 || *end != '\0' || v > max)
-                return -EINVAL;
-        *ret = (unsigned) v;
-        return 0;
-}
-
 static int network_parse(const char *s, size_t n, Network *ret)
 {
         char text[NETWORK_MAX], *slash;
@@ -60,7 +45,7 @@ static int network_parse(const char *s, size_t n, Network *ret)
                 return r;
         is_ipv4 = !strchr(text, ':');
         if (slash) {
-                r = parse_bits(slash, is_ipv4 ? 32 : 128, &network.bits);
+                r = parse_unsigned(slash, is_ipv4 ? 32 : 128, &network.bits);
                 if (r < 0)
                         return r;
                 network.bits += is_ipv4 ? 96 : 0;

@@ -1,6 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shared/util.h"
 
+int parse_unsigned(const char *s, unsigned max, unsigned *ret)
+{
+        uint64_t v = 0;
+
+        if (*s == '\0')
+                return -EINVAL;
+        for (; *s; s++) {
+                if (*s < '0' || *s > '9')
+                        return -EINVAL;
+                v = v * 10 + (uint64_t) (*s - '0');
+                if (v > max)
+                        return -EINVAL;
+        }
+        *ret = (unsigned) v;
+        return 0;
+}
+
 int free_and_strdup(char **p, const char *s)
 {
         char *copy = NULL;

@@ -110,6 +110,9 @@ static inline const char *endswith(const char *s, const char *suffix)
         return n >= m && streq(s + n - m, suffix) ? s + n - m : NULL;
 }
 
+/* Decimal digits only: no sign, no blanks. -EINVAL for anything else, and for more than max. */
+int parse_unsigned(const char *s, unsigned max, unsigned *ret);
+
 /* Replaces *p with a copy of s (NULL clears it). Returns 1 if it changed, 0 if it was equal, -ENOMEM. */
 int free_and_strdup(char **p, const char *s);
 

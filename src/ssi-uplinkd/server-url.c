@@ -7,18 +7,9 @@
 
 static int parse_port(const char *s, uint16_t *ret)
 {
-        unsigned v = 0;
+        unsigned v;
 
-        if (*s == '\0')
-                return -EINVAL;
-        for (; *s; s++) {
-                if (*s < '0' || *s > '9')
-                        return -EINVAL;
-                v = v * 10 + (unsigned) (*s - '0');
-                if (v > UINT16_MAX)
-                        return -EINVAL;
-        }
-        if (v == 0)
+        if (parse_unsigned(s, UINT16_MAX, &v) < 0 || v == 0)
                 return -EINVAL;
         *ret = (uint16_t) v;
         return 0;

@@ -145,15 +145,10 @@ static const Verb *find_verb(const char *name)
 
 static int parse_lines(Ctl *c, const char *s)
 {
-        unsigned long n;
-        char *end;
-
-        n = strtoul(s, &end, 10);
-        if (isempty(s) || strspn(s, "0123456789") != strlen(s) || n > 1000) {
+        if (parse_unsigned(s, 1000, &c->lines) < 0) {
                 ctl_say_error("--lines takes a number from 0 to 1000, not \"%s\".", s);
                 return -EINVAL;
         }
-        c->lines = (unsigned) n;
         return 0;
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
+#include <limits.h>
+
 #include "shared/util.h"
 
 static void test_utf8_is_valid(void **state)
@@ -41,6 +43,23 @@ static void test_utf8_sanitize(void **state)
         assert_sanitized("", 0, 8, "", false);
 }
 
+static void test_parse_unsigned(void **state)
+{
+        static const char *const bad[] = { "", " 1", "+1", "-1", "1 ", "0x1", "1.0", "11", "99999999999999999999" };
+        unsigned v = 7;
+
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_int_equal(parse_unsigned(bad[i], 10, &v), -EINVAL);
+        assert_int_equal(v, 7);
+        assert_int_equal(parse_unsigned("10", 10, &v), 0);
+        assert_int_equal(v, 10);
+        assert_int_equal(parse_unsigned("007", 10, &v), 0);
+        assert_int_equal(v, 7);
+        assert_int_equal(parse_unsigned("4294967295", UINT_MAX, &v), 0);
+        assert_true(v == UINT_MAX);
+        assert_int_equal(parse_unsigned("4294967296", UINT_MAX, &v), -EINVAL);
+}
+
 static void test_free_and_strdup(void **state)
 {
         _cleanup_free_ char *s = NULL;
@@ -56,6 +75,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_utf8_is_valid),
                 cmocka_unit_test(test_utf8_sanitize),
+                cmocka_unit_test(test_parse_unsigned),
                 cmocka_unit_test(test_free_and_strdup),
         };
 

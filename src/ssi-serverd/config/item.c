@@ -71,14 +71,11 @@ static bool *boolean_of(const ConfigItem *item, Config *c)
 
 static bool parse_number(const ConfigItem *item, const char *s, unsigned *ret)
 {
-        unsigned long v;
-        char *end;
+        unsigned v;
 
-        errno = 0;
-        v = strtoul(s, &end, 10);
-        if (s[0] < '0' || s[0] > '9' || *end != '\0' || errno != 0 || v < item->min || v > item->max)
+        if (parse_unsigned(s, item->max, &v) < 0 || v < item->min)
                 return false;
-        *ret = (unsigned) v;
+        *ret = v;
         return true;
 }
 

@@ -125,17 +125,13 @@ void listener_pause(Listener *l, bool pause)
 
 static int parse_port(const char *s, in_port_t *ret)
 {
-        unsigned long v;
-        char *end;
+        unsigned v;
+        int r;
 
-        if (s[0] < '0' || s[0] > '9')
-                return -EINVAL;
-        errno = 0;
-        v = strtoul(s, &end, 10);
-        if (errno != 0 || *end != '\0' || v > UINT16_MAX)
-                return -EINVAL;
-        *ret = htons((uint16_t) v);
-        return 0;
+        r = parse_unsigned(s, UINT16_MAX, &v);
+        if (r >= 0)
+                *ret = htons((uint16_t) v);
+        return r;
 }
 
 static int parse_address(const char *address, union sockaddr_any *ret, socklen_t *ret_size)
