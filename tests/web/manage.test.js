@@ -179,7 +179,7 @@ step('a server gets a new token, and is removed', async () => {
   await manage('New token …');
   await button('Create token').click();
   await page.waitForSelector('dialog pre');
-  assert.match(await page.innerText('dialog pre'), /^ssictl register --replace http\S+ - <<<\S+$/);
+  assert.match(await page.innerText('dialog pre'), /^ssictl unregister; ssictl register http\S+ - <<<\S+$/);
   await button('Done').click();
   await closed();
   await manage('Remove …');

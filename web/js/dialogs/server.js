@@ -30,7 +30,7 @@ export function replaceToken(api, {id, name}) {
 
 function showToken({claim_token: token}) {
   dialog({title: 'Run this on the server, as root', text: 'The token works once, within an hour.', button: 'Done',
-          fields: [h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `ssictl register --replace ${location.origin} - <<<${token}`))]});
+          fields: [h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `ssictl unregister; ssictl register ${location.origin} - <<<${token}`))]});
 }
 
 export function removeServer(api, {id, name}, done) {
