@@ -53,7 +53,9 @@ async function test(file, inside, env) {
 
 // Everything but this process is in the host's network, where the server has the ports that it always has. With nothing but a loopback
 // a browser takes itself for offline.
-const NETWORK = 'ip link add up0 type veth peer name up1 && ip address add 192.0.2.1/30 dev up0 && ip link set up0 up && ip link set up1 up';
+// None of them gets an address later, which would be a change of the network for Chromium, and end what it is loading.
+const NETWORK = ['ip link add up0 type veth peer name up1', 'ip link set up0 addrgenmode none', 'ip link set up1 addrgenmode none',
+  'ip address add 192.0.2.1/30 dev up0', 'ip link set up0 up', 'ip link set up1 up'].join(' && ');
 
 async function enter(host) {
   const inside = ['nsenter', `--net=/proc/${await host.up()}/ns/net`];
