@@ -18,8 +18,7 @@ json_build_object('id', c.public_id, 'type', c.type, 'name', c.name, 'enabled', 
  asked AS (INSERT INTO notification_outbox (public_id, queue, user_id, payload)
   SELECT notification_id(), 'account ' || ch.user_id, ch.user_id,
    jsonb_build_object('kind', 'verify', 'email', ch.config ->> 'address') FROM ch
-  WHERE NOT ch.verified AND (SELECT count(*) FROM notification_outbox o WHERE o.user_id = ch.user_id
-   AND o.payload ->> 'kind' = 'verify' AND o.created_at > now() - interval '1 hour') < 5)
+  WHERE NOT ch.verified AND @may_mail(ch.user_id, verify))
 
 -- An address counts as confirmed only for the user who confirmed it.
 -- fragment: is_verified(type, config)

@@ -91,7 +91,7 @@ WITH who AS (@who),
  t AS (INSERT INTO refresh_tokens (token_hash, session_id, expires_at)
   SELECT :token_hash::bytea, l.id, l.expires_at FROM l),
  n AS (@remember_network(who)),
- told AS (@account_mail(device, who w JOIN users u ON u.id = w.user_id WHERE :tell::bool AND @may_mail(device)
+ told AS (@account_mail(device, who w JOIN users u ON u.id = w.user_id WHERE :tell::bool AND @may_mail(u.id, device)
   AND EXISTS (SELECT FROM account_networks n WHERE n.user_id = u.id)
   AND NOT EXISTS (SELECT FROM account_networks n WHERE n.user_id = u.id AND n.network = nullif(:network::text, '')::cidr)))
  SELECT u.public_id FROM l JOIN users u ON u.id = l.user_id

@@ -4,7 +4,7 @@
 -- Queues a mail of this kind to the account selected by the condition on users u, unless too many were sent recently.
 -- fragment: ask(kind, condition)
 @account_mail(@kind, users u WHERE @condition)
- AND @may_mail(@kind)
+ AND @may_mail(u.id, @kind)
 
 -- name: ask_for_reset
 @ask(reset, @email_key(u.email) = @email_key(:email))

@@ -173,11 +173,6 @@ static int by_rank(const PasswordJob *a, const PasswordJob *b)
         return a->rank > b->rank ? 1 : -1; /* after those of the same rank */
 }
 
-static int copy(const char *s, char **ret)
-{
-        return s ? free_and_strdup(ret, s) : 0;
-}
-
 static int pool_add(PasswordPool *p, const PasswordAsker *asker, const char *password, const char *hash, bool verify,
                     password_callback_t callback, void *userdata)
 {
@@ -196,8 +191,8 @@ static int pool_add(PasswordPool *p, const PasswordAsker *asker, const char *pas
         };
         if (hash)
                 snprintf(j->hash, sizeof(j->hash), "%s", hash);
-        if (copy(password, &j->password) < 0 || copy(asker->network, &j->network) < 0 ||
-            copy(asker->account, &j->account) < 0)
+        if (free_and_strdup(&j->password, password) < 0 || free_and_strdup(&j->network, asker->network) < 0 ||
+            free_and_strdup(&j->account, asker->account) < 0)
                 return -ENOMEM;
         r = pool_admit(p, j);
         if (r < 0)

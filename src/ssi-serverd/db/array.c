@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "db/array.h"
+#include "db/statement.h"
 #include "shared/status-line.h"
 
 static bool reserve(DbArray *a, size_t n)
@@ -76,7 +77,7 @@ void db_array_int(DbArray *a, int64_t value)
 
 void db_array_bool(DbArray *a, bool value)
 {
-        add_raw(a, value ? "t" : "f");
+        add_raw(a, sql_bool(value));
 }
 
 void db_array_time(DbArray *a, uint64_t usec)

@@ -8,7 +8,7 @@
 WITH u AS (INSERT INTO users (public_id, email, password_hash, confirmed) VALUES (:id, :email, :hash, NOT :verify::bool)
   ON CONFLICT DO NOTHING RETURNING *),
  asked AS (@account_mail(verify, u WHERE :verify::bool)),
- told AS (@account_mail(taken, users u WHERE :verify::bool AND @email_key(u.email) = @email_key(:email) AND @may_mail(taken)))
+ told AS (@account_mail(taken, users u WHERE :verify::bool AND @email_key(u.email) = @email_key(:email) AND @may_mail(u.id, taken)))
  SELECT public_id, email FROM u
 
 -- What else somebody may have set up in the account users u, to be reviewed; keys: the API tokens withdrawn.
@@ -27,7 +27,7 @@ WITH u AS (UPDATE users u SET password_hash = :hash, confirmed = true WHERE @acc
   WHERE l.user_id = u.id AND l.public_id = :keep_session::text),
  keys AS (DELETE FROM api_tokens k USING u WHERE k.user_id = u.id AND :withdraw::bool RETURNING 1),
  links AS (DELETE FROM email_tokens t USING u WHERE t.user_id = u.id AND (t.purpose = 'reset' OR :withdraw::bool)),
- told AS (@account_mail(password, u WHERE :tell::bool AND @may_mail(password)))
+ told AS (@account_mail(password, u WHERE :tell::bool AND @may_mail(u.id, password)))
  SELECT public_id, @left_over(keys) FROM u
 
 -- name: account_reset_password
@@ -42,7 +42,7 @@ WITH t AS (DELETE FROM email_tokens WHERE token_hash = :token_hash::bytea AND pu
   ON CONFLICT DO NOTHING),
  u AS (UPDATE users u SET password_hash = :hash, confirmed = true FROM t WHERE u.id = t.user_id
   AND @email_key(u.email) = t.email RETURNING u.*),
- told AS (@account_mail(password, u WHERE @may_mail(password)))
+ told AS (@account_mail(password, u WHERE @may_mail(u.id, password)))
  SELECT public_id, @left_over(keys) FROM u
 
 -- name: forget_removed

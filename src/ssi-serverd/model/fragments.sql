@@ -18,9 +18,9 @@ lower((@x)::text COLLATE "C")
 INSERT INTO account_networks (user_id, network) SELECT user_id, nullif(:network::text, '')::cidr FROM @from WHERE :network::text <> ''
  ON CONFLICT (user_id, network) DO UPDATE SET seen_at = now()
 
--- Whether users u had fewer than five mails of this kind in the last hour.
--- fragment: may_mail(kind)
-(SELECT count(*) FROM notification_outbox o WHERE o.user_id = u.id
+-- Whether the user of this id had fewer than five mails of this kind in the last hour.
+-- fragment: may_mail(user_id, kind)
+(SELECT count(*) FROM notification_outbox o WHERE o.user_id = @user_id
  AND o.payload ->> 'kind' = '@kind' AND o.created_at > now() - interval '1 hour') < 5
 
 -- Requests a mail of this kind ("verify", "reset", …) for each u of a FROM list: rows with the id and email of accounts.
