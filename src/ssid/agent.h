@@ -5,10 +5,25 @@
 
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
+#include <utlist.h>
 
 #include "shared/polkit.h"
 #include "shared/status.h"
 #include "systemd-query.h"
+
+/* Whether a list, whose elements name their user, has room for one more of this user: at most max of all users together, and
+ * max_of_user of each user other than root (docs/adr/0039). */
+#define list_has_room(list, user, max, max_of_user)                     \
+        ({                                                              \
+                unsigned all_ = 0, same_ = 0;                           \
+                typeof(list) i_;                                        \
+                                                                        \
+                DL_FOREACH(list, i_) {                                  \
+                        all_++;                                         \
+                        same_ += i_->uid == (user);                     \
+                }                                                       \
+                all_ < (max) && ((user) == 0 || same_ < (max_of_user)); \
+        })
 
 typedef struct Agent Agent;
 typedef struct BusOwner BusOwner;

@@ -142,19 +142,13 @@ int log_follow_new(Agent *a, sd_bus_message *request, const Service *s, unsigned
                    uint32_t *ret_id, sd_bus_error *error)
 {
         _cleanup_(log_follow_freep) LogFollow *f = NULL;
-        unsigned n = 0, same_user = 0;
-        LogFollow *i;
         uid_t uid;
         int r;
 
         r = polkit_sender_uid(a->polkit, request, &uid);
         if (r < 0)
                 return r;
-        DL_FOREACH(a->log_follows, i) {
-                n++;
-                same_user += i->uid == uid;
-        }
-        if (n >= LOG_FOLLOWS_MAX || (uid != 0 && same_user >= LOG_FOLLOWS_PER_USER_MAX))
+        if (!list_has_room(a->log_follows, uid, LOG_FOLLOWS_MAX, LOG_FOLLOWS_PER_USER_MAX))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many logs are being followed; stop following one first.");
         f = calloc(1, sizeof(*f));

@@ -41,19 +41,13 @@ int operation_new(Agent *a, const OperationKind *kind, sd_bus_message *request, 
                   Operation **ret)
 {
         _cleanup_(operation_freep) Operation *o = NULL;
-        unsigned n = 0, same_user = 0;
         uid_t uid = 0;
-        Operation *i;
         int r;
 
         r = request ? polkit_sender_uid(a->polkit, request, &uid) : 0;
         if (r < 0)
                 return r;
-        DL_FOREACH(a->operations, i) {
-                n++;
-                same_user += i->uid == uid;
-        }
-        if (request && (n >= OPERATIONS_MAX || (uid != 0 && same_user >= OPERATIONS_PER_USER_MAX)))
+        if (request && !list_has_room(a->operations, uid, OPERATIONS_MAX, OPERATIONS_PER_USER_MAX))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many changes are waiting; try again in a moment.");
         o = calloc(1, sizeof(*o));

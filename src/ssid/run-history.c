@@ -164,19 +164,13 @@ static int queue_turn(Agent *a, uint64_t usec)
 int run_history_start(Agent *a, sd_bus_message *request, const Service *s, uint32_t limit, sd_bus_error *error)
 {
         _cleanup_(run_history_freep) RunHistory *h = NULL;
-        unsigned all = 0, same_user = 0;
-        const RunHistory *i;
         uid_t uid;
         int r;
 
         r = polkit_sender_uid(a->polkit, request, &uid);
         if (r < 0)
                 return r;
-        DL_FOREACH(a->run_histories, i) {
-                all++;
-                same_user += i->uid == uid;
-        }
-        if (all >= RUN_HISTORIES_MAX || (uid != 0 && same_user >= RUN_HISTORIES_PER_USER_MAX))
+        if (!list_has_room(a->run_histories, uid, RUN_HISTORIES_MAX, RUN_HISTORIES_PER_USER_MAX))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many histories are being read; try again in a moment.");
         h = calloc(1, sizeof(*h));

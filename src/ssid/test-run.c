@@ -419,19 +419,13 @@ int test_run_start(Agent *a, sd_bus_message *request, const char *filename, cons
 {
         _cleanup_(metadata_freep) Metadata *metadata = metadata_taken;
         _cleanup_(test_run_freep) TestRun *t = NULL;
-        unsigned n = 0, same_user = 0;
-        TestRun *i;
         uid_t uid;
         int r;
 
         r = polkit_sender_uid(a->polkit, request, &uid);
         if (r < 0)
                 return r;
-        DL_FOREACH(a->tests, i) {
-                n++;
-                same_user += i->uid == uid;
-        }
-        if (n >= TEST_RUNS_MAX || (uid != 0 && same_user >= TEST_RUNS_PER_USER_MAX))
+        if (!list_has_room(a->tests, uid, TEST_RUNS_MAX, TEST_RUNS_PER_USER_MAX))
                 return sd_bus_error_set(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                                         "Too many scripts are being tested; try again in a moment.");
         t = calloc(1, sizeof(*t));
