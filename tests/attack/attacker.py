@@ -166,6 +166,17 @@ async def log_ins():
     await many(50, repeat, REQUEST + b"Content-Length: %d\r\n\r\n" % len(body) + body)
 
 
+async def guesses(email):
+    """At somebody's password, from all over a /64, through the proxy."""
+    async def guess(n):
+        while running():
+            n += 1000
+            body = b'{"email":"%s","password":"guess %d"}' % (email.encode(), n)
+            await exchange(REQUEST + b"X-Forwarded-For: 2001:db8:0:f00::%x:%x\r\nContent-Length: %d\r\n\r\n" % (n >> 16, n & 0xffff, len(body)) + body)
+
+    await asyncio.gather(*(guess(n) for n in range(50)))
+
+
 async def leave_unfinished():
     upgrade = (b"GET /api/v1/agent/connect HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
@@ -249,8 +260,8 @@ async def agent_flood(agent_id, api_key):
         reader.cancel()
 
 
-KINDS = {f.__name__: f for f in (slow_loris, half_open, half_handshake, huge_body, deep_json, header_flood, log_ins, registrations, unfinished_messages,
-                                 unread_answers, agent_flood)}
+KINDS = {f.__name__: f for f in (slow_loris, half_open, half_handshake, huge_body, deep_json, header_flood, log_ins, guesses, registrations,
+                                 unfinished_messages, unread_answers, agent_flood)}
 
 if __name__ == "__main__":
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
