@@ -171,20 +171,24 @@ static int on_connect(Backend *b)
                 .grace_seconds = b->config->stale_grace_seconds,
                 .refresh_usec = b->config->stale_grace_seconds * USEC_PER_SEC / 4,
         };
+        _cleanup_(db_hosts_unrefp) DbHosts *hosts = NULL;
         int r;
 
-        r = db_new(b->event, b->config->database_url, POOL_CONNECTIONS, &b->db);
+        r = db_hosts_new(b->config->database_url, &hosts);
+        if (r < 0)
+                return r;
+        r = db_new(b->event, hosts, POOL_CONNECTIONS, &b->db);
         if (r < 0)
                 return r;
         db_set_state_callback(b->db, on_pool_state, b);
-        r = db_new(b->event, b->config->database_url, 1, &b->ingest_db);
+        r = db_new(b->event, hosts, 1, &b->ingest_db);
         if (r < 0)
                 return r;
         db_set_state_callback(b->ingest_db, on_ingest_state, b);
         r = ingest_new(b->event, b->ingest_db, b->instance, &settings, &ingest_handler, b, &b->ingest);
         if (r < 0)
                 return r;
-        r = notifier_start(b->notifier, b->config->database_url);
+        r = notifier_start(b->notifier, hosts);
         if (r < 0)
                 return r;
         r = backend_listen(b);

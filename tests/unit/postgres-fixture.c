@@ -174,6 +174,16 @@ const char *postgres_query(Postgres *p, const char *sql)
         return value;
 }
 
+Db *postgres_pool(sd_event *event, const char *conninfo, unsigned n_connections)
+{
+        _cleanup_(db_hosts_unrefp) DbHosts *hosts = NULL;
+        Db *db;
+
+        assert_return_code(db_hosts_new(conninfo, &hosts), 0);
+        assert_return_code(db_new(event, hosts, n_connections, &db), 0);
+        return db;
+}
+
 void loop_until(sd_event *event, const bool *done)
 {
         uint64_t end = now_usec() + 10 * USEC_PER_SEC;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "db/array.h"
 #include "db/db.h"
 #include "db/migrate.h"
@@ -37,7 +40,7 @@ static void state_changed(bool ready, void *userdata)
 static void connect_db(Postgres *p, sd_event **event, Db **db, unsigned n, bool *up)
 {
         assert_return_code(sd_event_new(event), 0);
-        assert_return_code(db_new(*event, p->conninfo, n, db), 0);
+        *db = postgres_pool(*event, p->conninfo, n);
         *up = false;
         db_set_state_callback(*db, state_changed, up);
         loop_until(*event, up);
@@ -243,7 +246,7 @@ static void test_unreachable(void **state)
         Db *db;
 
         assert_return_code(sd_event_new(&event), 0);
-        assert_return_code(db_new(event, "host=/nonexistent dbname=x", 1, &db), 0);
+        db = postgres_pool(event, "host=/nonexistent dbname=x", 1);
         loop_for(event, 200 * USEC_PER_MSEC);
         assert_false(db_is_ready(db));
         assert_int_equal(db_query(db, "SELECT 1", 0, NULL, answered, &a), -ENOTCONN);
@@ -252,6 +255,45 @@ static void test_unreachable(void **state)
         sd_event_unref(event);
         assert_int_equal(db_migrate("host=/nonexistent dbname=x", TEST_MIGRATIONS_DIR, &message), -ENOTCONN);
         assert_non_null(message);
+}
+
+static int listen_on(int backlog, struct sockaddr_in *ret)
+{
+        socklen_t size = sizeof(*ret);
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        *ret = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        assert_return_code(bind(fd, (struct sockaddr *) ret, size), errno);
+        assert_return_code(listen(fd, backlog), errno);
+        assert_return_code(getsockname(fd, (struct sockaddr *) ret, &size), errno);
+        return fd;
+}
+
+/* The first host is as if switched off: not even an error comes back, because its queue is full. The second takes the connection
+ * and says nothing. */
+static void test_silent_hosts(void **state)
+{
+        _cleanup_free_ char *conninfo = NULL;
+        struct sockaddr_in off, mute;
+        int off_fd = listen_on(0, &off), mute_fd = listen_on(8, &mute);
+        int filler = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        Postgres *p = *state;
+        sd_event *event = NULL;
+        bool up = false;
+        Db *db;
+
+        assert_return_code(connect(filler, (struct sockaddr *) &off, sizeof(off)), errno);
+        assert_true(asprintf(&conninfo, "%s host=127.0.0.1,127.0.0.1,%s port=%d,%d, connect_timeout=2", p->conninfo,
+                             p->dir, ntohs(off.sin_port), ntohs(mute.sin_port)) > 0);
+        assert_return_code(sd_event_new(&event), 0);
+        db = postgres_pool(event, conninfo, 2);
+        db_set_state_callback(db, state_changed, &up);
+        loop_until(event, &up);
+        db_free(db);
+        sd_event_unref(event);
+        close(off_fd);
+        close(filler);
+        close(mute_fd);
 }
 
 typedef struct Heard {
@@ -385,6 +427,7 @@ int main(void)
                 cmocka_unit_test(test_terminated_backend),
                 cmocka_unit_test(test_crash),
                 cmocka_unit_test(test_unreachable),
+                cmocka_unit_test(test_silent_hosts),
                 cmocka_unit_test(test_listen),
                 cmocka_unit_test(test_migrate_twice),
         };

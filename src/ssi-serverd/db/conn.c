@@ -12,11 +12,10 @@
  * its own sync, so each is a transaction) or WAITING for the next attempt. The server answers in order, so
  * the statements under way are a queue: results belong to its head until the head's sync arrives. */
 
-#define CONNECT_TIMEOUT_USEC (10 * USEC_PER_SEC)
-#define RETRY_MIN_USEC       (50 * USEC_PER_MSEC)
-#define RETRY_MAX_USEC       (5 * USEC_PER_SEC)
-#define SEND_BUFFER_SIZE     (2 * 1024 * 1024) /* the kernel cuts it to net.core.wmem_max */
-#define DB_PREPARED_MAX      8U
+#define RETRY_MIN_USEC   (50 * USEC_PER_MSEC)
+#define RETRY_MAX_USEC   (5 * USEC_PER_SEC)
+#define SEND_BUFFER_SIZE (2 * 1024 * 1024) /* the kernel cuts it to net.core.wmem_max */
+#define DB_PREPARED_MAX  8U
 
 typedef enum DbConnState {
         DB_CONN_WAITING,
@@ -34,7 +33,9 @@ typedef struct DbQuery {
 } DbQuery;
 
 struct DbConn {
-        char *conninfo;
+        DbHosts *hosts;
+        unsigned host;  /* the one that is connected, or being tried */
+        unsigned tried; /* hosts of this round */
         const DbConnHandler *handler;
         void *userdata;
 
@@ -150,7 +151,22 @@ static void db_conn_fail(DbConn *c)
 {
         log_debug("Database connection: %s", c->pg ? PQerrorMessage(c->pg) : "out of memory");
         db_conn_suspend(c);
+        c->tried = 0;
+        c->host = db_hosts_first(c->hosts);
         db_conn_arm(c, db_conn_next_retry(c));
+}
+
+/* The next host is tried at once; after the last one there is a wait. */
+static void db_conn_host_failed(DbConn *c, const char *reason)
+{
+        unsigned n = db_hosts_count(c->hosts);
+
+        /* Whoever has told its version has answered. */
+        db_hosts_failed(c->hosts, c->host, reason, c->pg && PQserverVersion(c->pg) > 0);
+        db_conn_suspend(c);
+        c->host = (c->host + 1) % n;
+        c->tried = (c->tried + 1) % n;
+        db_conn_arm(c, c->tried > 0 ? 0 : db_conn_next_retry(c));
 }
 
 void db_conn_resume(DbConn *c)
@@ -203,6 +219,8 @@ static void db_conn_established(DbConn *c)
         (void) setsockopt(PQsocket(c->pg), SOL_SOCKET, SO_SNDBUF, &(int){ SEND_BUFFER_SIZE }, sizeof(int));
         c->state = DB_CONN_READY;
         c->retry_usec = RETRY_MIN_USEC;
+        c->tried = 0;
+        db_hosts_answered(c->hosts, c->host);
         (void) sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
         db_conn_set_up(c);
         c->handler->state_changed(c, true, c->userdata);
@@ -226,23 +244,18 @@ static void db_conn_poll(DbConn *c)
         else if (status == PGRES_POLLING_WRITING)
                 r = db_conn_watch(c, EPOLLOUT);
         if (r < 0 || status == PGRES_POLLING_FAILED)
-                db_conn_fail(c);
+                db_conn_host_failed(c, r < 0 ? strerror(-r) : PQerrorMessage(c->pg));
 }
 
 static void db_conn_connect(DbConn *c)
 {
-        /* Keys before "dbname" are defaults, which the connection string may override. */
-        const char *const keys[] = { "fallback_application_name", "client_encoding", "keepalives_idle",
-                                     "tcp_user_timeout",          "dbname",          NULL };
-        const char *const values[] = { "ssi-serverd", "UTF8", "15", "15000", c->conninfo, NULL };
-
-        c->pg = PQconnectStartParams(keys, values, 1);
+        c->pg = db_hosts_connect(c->hosts, c->host);
         if (!c->pg || PQstatus(c->pg) == CONNECTION_BAD || db_conn_watch(c, EPOLLOUT) < 0) {
-                db_conn_fail(c);
+                db_conn_host_failed(c, c->pg ? PQerrorMessage(c->pg) : "out of memory");
                 return;
         }
         c->state = DB_CONN_CONNECTING;
-        db_conn_arm(c, CONNECT_TIMEOUT_USEC);
+        db_conn_arm(c, db_hosts_timeout_usec(c->hosts));
 }
 
 static void db_conn_finish_head(DbConn *c)
@@ -340,12 +353,14 @@ static int db_conn_on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 
         if (c->state == DB_CONN_WAITING)
                 db_conn_connect(c);
-        else if (c->state == DB_CONN_CONNECTING || c->broken)
+        else if (c->state == DB_CONN_CONNECTING)
+                db_conn_host_failed(c, "it takes too long");
+        else if (c->broken)
                 db_conn_fail(c);
         return 0;
 }
 
-int db_conn_new(sd_event *event, const char *conninfo, const DbConnHandler *handler, void *userdata, DbConn **ret)
+int db_conn_new(sd_event *event, DbHosts *hosts, const DbConnHandler *handler, void *userdata, DbConn **ret)
 {
         DbConn *c;
         int r;
@@ -354,16 +369,14 @@ int db_conn_new(sd_event *event, const char *conninfo, const DbConnHandler *hand
         if (!c)
                 return -ENOMEM;
         *c = (DbConn){
-                .conninfo = strdup(conninfo),
+                .hosts = db_hosts_ref(hosts),
+                .host = db_hosts_first(hosts),
                 .handler = handler,
                 .userdata = userdata,
                 .event = sd_event_ref(event),
                 .retry_usec = RETRY_MIN_USEC,
         };
-        if (!c->conninfo)
-                r = -ENOMEM;
-        else
-                r = sd_event_add_time_relative(event, &c->timer, CLOCK_MONOTONIC, 0, 1, db_conn_on_timer, c);
+        r = sd_event_add_time_relative(event, &c->timer, CLOCK_MONOTONIC, 0, 1, db_conn_on_timer, c);
         if (r < 0) {
                 db_conn_free(c);
                 return r;
@@ -381,7 +394,7 @@ DbConn *db_conn_free(DbConn *c)
         db_conn_fail_queries(c, -ECANCELED);
         sd_event_source_disable_unref(c->timer);
         sd_event_unref(c->event);
-        free(c->conninfo);
+        db_hosts_unref(c->hosts);
         free(c);
         return NULL;
 }

@@ -5,6 +5,7 @@
 
 #include <systemd/sd-event.h>
 
+#include "db/hosts.h"
 #include "db/result.h"
 
 typedef struct DbConn DbConn;
@@ -14,8 +15,8 @@ typedef struct DbConnHandler {
         void (*notified)(DbConn *c, const char *channel, const char *payload, void *userdata);
 } DbConnHandler;
 
-/* handler: borrowed, a constant. */
-int db_conn_new(sd_event *event, const char *conninfo, const DbConnHandler *handler, void *userdata, DbConn **ret);
+/* handler: borrowed, a constant. Takes a reference to the hosts. */
+int db_conn_new(sd_event *event, DbHosts *hosts, const DbConnHandler *handler, void *userdata, DbConn **ret);
 DbConn *db_conn_free(DbConn *c);
 
 /* As db_suspend() and db_resume(). */

@@ -4,7 +4,7 @@
 
 struct Db {
         sd_event *event;
-        char *conninfo;
+        DbHosts *hosts;
         DbConn **conns;
         unsigned n_conns;
         bool ready;
@@ -73,7 +73,7 @@ static const DbConnHandler listener_handler = {
         .notified = listener_notified,
 };
 
-int db_new(sd_event *event, const char *conninfo, unsigned n_connections, Db **ret)
+int db_new(sd_event *event, DbHosts *hosts, unsigned n_connections, Db **ret)
 {
         _cleanup_(db_freep) Db *db = NULL;
         int r;
@@ -84,12 +84,12 @@ int db_new(sd_event *event, const char *conninfo, unsigned n_connections, Db **r
         if (!db)
                 return -ENOMEM;
         db->event = sd_event_ref(event);
-        db->conninfo = strdup(conninfo);
+        db->hosts = db_hosts_ref(hosts);
         db->conns = calloc(n_connections, sizeof(*db->conns));
-        if (!db->conninfo || !db->conns)
+        if (!db->conns)
                 return -ENOMEM;
         for (; db->n_conns < n_connections; db->n_conns++) {
-                r = db_conn_new(event, conninfo, &pool_handler, db, &db->conns[db->n_conns]);
+                r = db_conn_new(event, hosts, &pool_handler, db, &db->conns[db->n_conns]);
                 if (r < 0)
                         return r;
         }
@@ -106,7 +106,7 @@ Db *db_free(Db *db)
         for (unsigned i = 0; i < db->n_conns; i++)
                 db->conns[i] = db_conn_free(db->conns[i]);
         free(db->conns);
-        free(db->conninfo);
+        db_hosts_unref(db->hosts);
         free(db->channel);
         sd_event_unref(db->event);
         free(db);
@@ -197,7 +197,7 @@ int db_listen(Db *db, const char *channel, void (*notified)(const char *payload,
         db->notified = notified;
         db->relisten = relisten;
         db->listen_userdata = userdata;
-        return db_conn_new(db->event, db->conninfo, &listener_handler, db, &db->listener);
+        return db_conn_new(db->event, db->hosts, &listener_handler, db, &db->listener);
 }
 
 const char *db_result_message(PGresult *res)

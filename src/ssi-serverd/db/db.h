@@ -7,12 +7,14 @@
 
 #include <systemd/sd-event.h>
 
+#include "db/hosts.h"
 #include "db/result.h"
 #include "db/statement.h"
 
 typedef struct Db Db;
 
-int db_new(sd_event *event, const char *conninfo, unsigned n_connections, Db **ret);
+/* Takes a reference to the hosts. */
+int db_new(sd_event *event, DbHosts *hosts, unsigned n_connections, Db **ret);
 Db *db_free(Db *db);
 DEFINE_CLEANUP(Db *, db_free);
 

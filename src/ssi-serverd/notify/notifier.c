@@ -200,13 +200,13 @@ static void on_state(bool ready, void *userdata)
         notifier_kick(n);
 }
 
-int notifier_start(Notifier *n, const char *conninfo)
+int notifier_start(Notifier *n, DbHosts *hosts)
 {
         int r;
 
         r = sd_event_add_time_relative(n->event, &n->tidy, CLOCK_MONOTONIC, TIDY_USEC, USEC_PER_SEC, on_tidy, n);
         if (r >= 0)
-                r = db_new(n->event, conninfo, 1, &n->db);
+                r = db_new(n->event, hosts, 1, &n->db);
         if (r < 0)
                 return r;
         db_set_state_callback(n->db, on_state, n);

@@ -20,7 +20,7 @@ Notifier *notifier_free(Notifier *n);
 DEFINE_CLEANUP(Notifier *, notifier_free);
 
 /* Opens a separate connection and starts. */
-int notifier_start(Notifier *n, const char *conninfo);
+int notifier_start(Notifier *n, DbHosts *hosts);
 /* As db_suspend() and db_resume(), for its connection. */
 void notifier_suspend(Notifier *n);
 void notifier_resume(Notifier *n);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The hosts that a connection string names (libpq, "Specifying Multiple Hosts"). Each is tried by itself, with its own time:
+ * libpq's non-blocking interface gives all of them one time, so that a first one that is switched off would use it up. All
+ * connections of the process share this, so that what one of them has found out need not be found out again. */
+
+#include <libpq-fe.h>
+
+#include "shared/util.h"
+
+typedef struct DbHosts DbHosts;
+
+/* -EINVAL when libpq cannot read the connection string. */
+int db_hosts_new(const char *conninfo, DbHosts **ret);
+DbHosts *db_hosts_ref(DbHosts *h);
+DbHosts *db_hosts_unref(DbHosts *h);
+DEFINE_CLEANUP(DbHosts *, db_hosts_unref);
+
+/* At least one. */
+unsigned db_hosts_count(const DbHosts *h);
+/* The one that took a connection last: where to begin. */
+unsigned db_hosts_first(const DbHosts *h);
+/* How long to wait for one of them: connect_timeout of the connection string, or a default. */
+uint64_t db_hosts_timeout_usec(const DbHosts *h);
+
+/* Begins to connect to one of them, as PQconnectStart(). */
+PGconn *db_hosts_connect(const DbHosts *h, unsigned host);
+
+/* Reports what came of it. A host that does not answer is named in the log, once a minute. refused: it has answered, but is not what
+ * the connection string asks for, such as a standby. */
+void db_hosts_answered(DbHosts *h, unsigned host);
+void db_hosts_failed(DbHosts *h, unsigned host, const char *reason, bool refused);
