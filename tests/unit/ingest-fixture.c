@@ -116,9 +116,15 @@ int64_t make_server(Postgres *pg)
 
 void agent_start(Agent *a, Instance *in, int64_t server, int64_t epoch)
 {
+        char sql[96];
+        const char *cursor;
+
+        snprintf(sql, sizeof(sql), "SELECT resume_cursor FROM servers WHERE id = %lld", (long long) server);
+        cursor = postgres_query(in->pg, sql);
         *a = (Agent){};
-        assert_return_code(
-                ingest_source_new(in->ingest, server, epoch, "srv-1", "usr-1", &agent_handler, a, &a->source), 0);
+        assert_return_code(ingest_source_new(in->ingest, server, epoch, "srv-1", "usr-1", *cursor ? cursor : NULL,
+                                             &agent_handler, a, &a->source),
+                           0);
 }
 
 void agent_stop(Agent *a)

@@ -294,6 +294,49 @@ static void test_fence(void **state)
         instance_stop(&in);
 }
 
+/* A standby that lagged has become the primary, or a snapshot was restored: what it lost comes again, and what follows is not
+ * committed before. */
+static void test_set_back(void **state)
+{
+        char sql[160];
+        Instance in;
+        int64_t id;
+        Agent a;
+
+        instance_start(&in, *state);
+        id = make_server(in.pg);
+        agent_start(&a, &in, id, 1);
+        push(&a, make_result("disk", STATUS_OK, "one", 100, "1"));
+        loop_until(in.event, &a.drained);
+        a.drained = false;
+        push(&a, make_result("disk", STATUS_OK, "two", 200, "2"));
+        loop_until(in.event, &a.drained);
+        assert_string_equal(a.cursor, "2");
+
+        snprintf(sql, sizeof(sql),
+                 "WITH e AS (DELETE FROM events WHERE server_id = %lld AND message = 'two')"
+                 " UPDATE servers SET resume_cursor = '1' WHERE id = %lld",
+                 (long long) id, (long long) id);
+        postgres_query(in.pg, sql);
+        a.drained = false;
+        push(&a, make_result("disk", STATUS_OK, "three", 300, "3"));
+        loop_until(in.event, &a.drained);
+        assert_int_equal(a.ended, -ESTALE);
+        assert_string_equal(a.cursor, "2");
+        agent_stop(&a);
+        assert_string_equal(query_server(&in, id, "resume_cursor"), "1");
+
+        agent_start(&a, &in, id, 1);
+        push(&a, make_result("disk", STATUS_OK, "two", 200, "2"));
+        push(&a, make_result("disk", STATUS_OK, "three", 300, "3"));
+        loop_until(in.event, &a.drained);
+        assert_int_equal(a.ended, 0);
+        assert_string_equal(query(&in, id, "string_agg(message, ',' ORDER BY at) FROM events WHERE true"),
+                            "one,two,three");
+        agent_stop(&a);
+        instance_stop(&in);
+}
+
 static void test_backpressure(void **state)
 {
         Instance in;
@@ -500,6 +543,7 @@ int main(void)
                 cmocka_unit_test(test_group_commit),
                 cmocka_unit_test(test_two_batches),
                 cmocka_unit_test(test_fence),
+                cmocka_unit_test(test_set_back),
                 cmocka_unit_test(test_backpressure),
                 cmocka_unit_test(test_refused_item),
                 cmocka_unit_test(test_terminated_backend),

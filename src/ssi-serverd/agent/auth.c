@@ -21,6 +21,7 @@ static int session_take_row(AgentSession *s, PGresult *res, int row)
         if (!s->server || !s->user)
                 return -ENOMEM;
         return ingest_source_new(s->owner->backend->ingest, s->id, s->epoch, s->server, s->user,
+                                 PQgetisnull(res, row, 4) ? NULL : PQgetvalue(res, row, 4),
                                  &agent_session_source_handler, s, &s->source);
 }
 

@@ -136,8 +136,9 @@ static void source_ended(IngestSource *source, int error, void *userdata)
         AgentSession *s = userdata;
 
         if (error == -ESTALE)
-                agent_session_refuse(s, CLOSE_SUPERSEDED, "superseded",
-                                     "Another connection of this agent has replaced this one.");
+                agent_session_refuse(
+                        s, CLOSE_SUPERSEDED, "superseded",
+                        "Another connection of this agent has replaced this one, or the database was set back.");
         else if (error == -EINVAL)
                 agent_session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "The database rejected a value.");
         else

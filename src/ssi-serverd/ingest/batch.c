@@ -146,6 +146,7 @@ static int fill_params(const Batch *b, const char *instance, DbArray a[static SQ
 
                 db_array_int(&a[SQL_live_server], p->source->id);
                 db_array_int(&a[SQL_live_epoch], p->source->epoch);
+                db_array_text(&a[SQL_live_expected], p->source->cursor);
                 db_array_text(&a[SQL_live_cursor], p->cursor);
                 db_array_bool(&a[SQL_live_gap], p->gap);
                 if (b->kind == BATCH_INVENTORY) {

@@ -1,16 +1,18 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- The statements of ingestion, each in its own transaction. Their parameters are arrays, except grace.
 
--- All start with the fence: it locks the server rows, keeps only those whose session is still current, and moves the
--- cursor. All else joins it by the number of the batch's part. A session that takes over later waits for that lock
--- before it reads the cursor, so it never sees a cursor without its data. gap: the cursor belongs to a gap.
+-- All start with the fence: it locks the server rows, keeps only those whose session is still current and whose cursor is
+-- the one that the session last saw committed (expected), and moves the cursor. All else joins it by the number of the
+-- batch's part. A session that takes over later waits for that lock before it reads the cursor, so it never sees a cursor
+-- without its data. If the database was set back (a standby that lagged became the primary, a snapshot was restored), what
+-- it lost is sent again, because the cursor never moves over a hole. gap: the cursor belongs to a gap.
 -- fragment: fence
 WITH fence AS (
  UPDATE servers s SET last_seen = now(), resume_cursor = coalesce(i.cursor, s.resume_cursor),
   gap_told = CASE WHEN i.cursor IS NULL THEN s.gap_told ELSE i.gap END
- FROM unnest(:server::bigint[], :epoch::bigint[], :cursor::text[], :gap::bool[]) WITH ORDINALITY
-  i(id, epoch, cursor, gap, part)
- WHERE s.id = i.id AND s.session_epoch = i.epoch
+ FROM unnest(:server::bigint[], :epoch::bigint[], :expected::text[], :cursor::text[], :gap::bool[]) WITH ORDINALITY
+  i(id, epoch, expected, cursor, gap, part)
+ WHERE s.id = i.id AND s.session_epoch = i.epoch AND s.resume_cursor IS NOT DISTINCT FROM i.expected
  RETURNING s.id, i.part)
 
 -- Results, execution errors, gaps.
@@ -24,7 +26,7 @@ WITH fence AS (
 -- the status before and after, in this transaction.
 --
 -- The notification is part of the result because PostgreSQL does not run a SELECT CTE that is not read.
--- name: items(server, epoch, cursor, gap, part, name, status, message, status_at, changed_at, flipped, live,
+-- name: items(server, epoch, expected, cursor, gap, part, name, status, message, status_at, changed_at, flipped, live,
 --   duration, invocation, error_kind, error_detail, error_at, event_part, event_service, event_kind, event_at,
 --   event_status, event_message, event_error_kind, event_error_detail, event_duration, event_invocation,
 --   event_gap_from, notify, grace)
@@ -90,7 +92,7 @@ CASE WHEN NOT excluded.enabled THEN NULL
 
 -- Removes services that the inventory does not name, unless the session knows that there are none (whole is false: then
 -- n holds only what changed). Those it names keep their state.
--- name: inventory(server, epoch, cursor, gap, part, name, title, metadata, schedule, timeout, enabled,
+-- name: inventory(server, epoch, expected, cursor, gap, part, name, title, metadata, schedule, timeout, enabled,
 --   next_run, watches, depends_on, heard_at, whole, grace)
 @fence,
  n AS (SELECT f.id AS server_id, n.name, n.title, coalesce(n.metadata::jsonb, '{}') AS metadata, n.schedule, n.timeout_ms,
@@ -133,7 +135,7 @@ CASE WHEN NOT excluded.enabled THEN NULL
  UNION SELECT f.part, 's', NULL FROM upserted u JOIN fence f ON f.id = u.server_id WHERE u.new
 
 -- The end of a replay: of all the replayed changes, notify only the final state.
--- name: live(server, epoch, cursor, gap)
+-- name: live(server, epoch, expected, cursor, gap)
 @fence,
  told AS (UPDATE services v SET told_status = v.status, told_error = v.error_kind,
   stale_since = CASE WHEN v.received_at > v.stale_since THEN NULL ELSE v.stale_since END

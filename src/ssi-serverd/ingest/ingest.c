@@ -168,6 +168,8 @@ static void batch_committed(Ingest *i, Batch *b, PGresult *res)
 
                 if (!p->accepted)
                         ingest_source_end(p->source, -ESTALE);
+                else if (p->cursor && free_and_strdup(&p->source->cursor, p->cursor) < 0)
+                        ingest_source_end(p->source, -ENOMEM);
                 else if (p->cursor && p->source->handler && !p->source->ended)
                         p->source->handler->committed(p->source, p->cursor, p->source->userdata);
         }

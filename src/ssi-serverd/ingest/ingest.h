@@ -4,8 +4,8 @@
 /* Ingestion by group commit. Each agent session is a source with its own ordered queue. While one
  * transaction is under way, items from all sources wait and form the next one; a source is told when its
  * items are committed. Every transaction checks the session's epoch, so that a replaced session commits
- * nothing more, and moves the agent's resume cursor together with the data: an item is either committed,
- * with the cursor past it, or the agent sends it again. */
+ * nothing more, and moves the agent's resume cursor together with the data, from where the source's last transaction has left it: an item
+ * is either committed, with the cursor past it, or the agent sends it again, even if the database was set back meanwhile. */
 
 #include <systemd/sd-event.h>
 #include <time.h>
@@ -21,8 +21,8 @@ typedef struct IngestSource IngestSource;
 typedef struct IngestSourceHandler {
         /* All items up to this cursor are committed. */
         void (*committed)(IngestSource *s, const char *cursor, void *userdata);
-        /* The source accepts nothing more and its items are dropped: -ESTALE when another session took over,
-         * -EINVAL when the database refuses an item; otherwise the database failed and the outcome may be
+        /* The source accepts nothing more and its items are dropped: -ESTALE when another session took over or the
+         * database was set back, -EINVAL when the database refuses an item; otherwise the database failed and the outcome may be
          * unknown. */
         void (*ended)(IngestSource *s, int error, void *userdata);
         /* The queues are full (true) or have room again (false). */
@@ -76,8 +76,8 @@ uint64_t ingest_lag(Ingest *i);
 bool ingest_is_stalled(Ingest *i);
 const IngestStats *ingest_stats(Ingest *i);
 
-/* id and epoch from the session's authentication; server and user are public ids. */
-int ingest_source_new(Ingest *i, int64_t id, int64_t epoch, const char *server, const char *user,
+/* id, epoch and cursor (NULL for none) from the session's authentication; server and user are public ids. */
+int ingest_source_new(Ingest *i, int64_t id, int64_t epoch, const char *server, const char *user, const char *cursor,
                       const IngestSourceHandler *handler, void *userdata, IngestSource **ret);
 /* Drops queued items; the handler's functions are not called any more. */
 IngestSource *ingest_source_free(IngestSource *s);

@@ -20,6 +20,7 @@ void ingest_source_unref(IngestSource *s)
         known_clear(&s->known);
         free(s->server);
         free(s->user);
+        free(s->cursor);
         free(s);
 }
 
@@ -83,7 +84,7 @@ void ingest_unthrottle(Ingest *i)
         }
 }
 
-int ingest_source_new(Ingest *i, int64_t id, int64_t epoch, const char *server, const char *user,
+int ingest_source_new(Ingest *i, int64_t id, int64_t epoch, const char *server, const char *user, const char *cursor,
                       const IngestSourceHandler *handler, void *userdata, IngestSource **ret)
 {
         IngestSource *s;
@@ -98,11 +99,12 @@ int ingest_source_new(Ingest *i, int64_t id, int64_t epoch, const char *server, 
                 .epoch = epoch,
                 .server = strdup(server),
                 .user = strdup(user),
+                .cursor = cursor ? strdup(cursor) : NULL,
                 .handler = handler,
                 .userdata = userdata,
         };
         DL_APPEND2(i->all, s, all_prev, all_next);
-        if (!s->server || !s->user) {
+        if (!s->server || !s->user || (cursor && !s->cursor)) {
                 ingest_source_unref(s);
                 return -ENOMEM;
         }
