@@ -314,6 +314,7 @@ Backend *backend_free(Backend *b)
                 return NULL;
         schema_stop(b);
         sd_event_source_disable_unref(b->maintenance_timer);
+        backend_listen_stop(b);
 
         /* This calls back for unfinished statements, so their owners are freed later. */
         b->ingest_db = db_free(b->ingest_db);

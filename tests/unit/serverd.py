@@ -114,16 +114,20 @@ class Backend:
         return subprocess.run([self.programs + "/pg_dump", "-h", self.dir, "-U", "ssi", "--inserts", "postgres"],
                               check=True, capture_output=True, text=True).stdout
 
-    def start_server(self, i):
+    def start_server(self, i, url=None, want=200):
         tls = os.path.join(self.dir, "tls")
         os.makedirs(tls, exist_ok=True)
-        env = dict({"SSI_RATE_LIMIT": "0"}, **os.environ, SSI_DATABASE_URL=f"host={self.dir} user=ssi dbname=postgres",
+        env = dict({"SSI_RATE_LIMIT": "0"}, **os.environ, SSI_DATABASE_URL=url or f"host={self.dir} user=ssi dbname=postgres",
                    SSI_MIGRATIONS_DIR=self.migrations)
         env.setdefault("SSI_PUSH_KEY", os.path.join(self.dir, "vapid.pem"))
         self.servers[i] = subprocess.Popen([*self.command, f"--listen=127.0.0.1:{self.ports[i]}", f"--tls-dir={tls}",
                                             f"--key-dir={self.dir}/keys{i}",
                                             f"--web-dir={self.dir}"], env=env, stdout=self.log, stderr=self.log)
-        wait_until(lambda: request("GET", "/readyz", i=i)[0] == 200)
+        wait_until(lambda: request("GET", "/readyz", i=i)[0] == want)
+
+    def stop_server(self, i):
+        self.servers[i].terminate()
+        return self.servers[i].wait(20)
 
     def stop(self):
         codes = []

@@ -7,7 +7,8 @@
 #include "shared/log.h"
 #include "shared/time-util.h"
 
-#define READYZ_USEC USEC_PER_SEC
+#define READYZ_USEC      USEC_PER_SEC
+#define READYZ_WAIT_USEC (2 * USEC_PER_SEC) /* a load balancer does not wait longer */
 
 typedef struct RouteEntry {
         Backend *backend;
@@ -20,6 +21,8 @@ struct ApiRoutes {
         /* Of /readyz, which anybody may ask: who waits for the same answer, and until when the last good one counts. */
         ApiCall *waiting;
         uint64_t good_until;
+        bool asking; /* the database, which has not answered yet */
+        sd_event_source *timer;
 };
 
 static void dispatch(HttpRequest *req, void *userdata)
@@ -43,8 +46,12 @@ static void get_healthz(ApiCall *c)
 
 static void answer_readyz(ApiCall *c, PGresult *res, int error)
 {
-        if (error < 0 || !backend_is_ready(c->backend))
+        const char *reason = backend_unavailable(c->backend);
+
+        if (error < 0)
                 api_fail(c, res, -ENOTCONN);
+        else if (reason)
+                http_respond_problem(c->req, 503, "unavailable", reason);
         else if (c->backend->trouble)
                 http_respond_problem(c->req, 503, "unavailable", "The database rejects writes.");
         else
@@ -52,13 +59,11 @@ static void answer_readyz(ApiCall *c, PGresult *res, int error)
                                   strlen("{\"status\":\"ready\"}"));
 }
 
-static void readyz_done(PGresult *res, int error, void *userdata)
+static void readyz_answer_all(ApiRoutes *routes, PGresult *res, int error)
 {
-        ApiRoutes *routes = userdata;
         ApiCall *waiting = TAKE_PTR(routes->waiting), *c, *next;
 
-        if (error == 0)
-                routes->good_until = now_usec(CLOCK_MONOTONIC) + READYZ_USEC;
+        (void) sd_event_source_set_enabled(routes->timer, SD_EVENT_OFF);
         LL_FOREACH_SAFE(waiting, c, next) {
                 HttpRequest *req = c->req;
                 const char *const *before = http_request_log_enter(req);
@@ -67,6 +72,22 @@ static void readyz_done(PGresult *res, int error, void *userdata)
                 log_set_fields(before);
                 http_request_unref(req);
         }
+}
+
+static void readyz_done(PGresult *res, int error, void *userdata)
+{
+        ApiRoutes *routes = userdata;
+
+        routes->asking = false;
+        if (error == 0)
+                routes->good_until = now_usec(CLOCK_MONOTONIC) + READYZ_USEC;
+        readyz_answer_all(routes, res, error);
+}
+
+static int readyz_on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        readyz_answer_all(userdata, NULL, -ETIMEDOUT);
+        return 0;
 }
 
 /* One query answers all who ask while it is under way and for a while after. */
@@ -84,6 +105,11 @@ static void get_readyz(ApiCall *c)
         LL_PREPEND(routes->waiting, c);
         if (!first)
                 return;
+        (void) sd_event_source_set_time_relative(routes->timer, READYZ_WAIT_USEC);
+        (void) sd_event_source_set_enabled(routes->timer, SD_EVENT_ONESHOT);
+        if (routes->asking)
+                return;
+        routes->asking = true;
         r = backend_query(c->backend, "SELECT 1", 0, NULL, readyz_done, routes);
         if (r < 0)
                 readyz_done(NULL, r, routes);
@@ -139,6 +165,10 @@ int api_register(Backend *b, ApiRoutes **ret)
         routes->entries = calloc(n, sizeof(*routes->entries));
         if (!routes->entries)
                 r = -ENOMEM;
+        else
+                r = sd_event_add_time(b->event, &routes->timer, CLOCK_MONOTONIC, 0, 1, readyz_on_timer, routes);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(routes->timer, SD_EVENT_OFF);
         for (size_t i = 0; i < ELEMENTSOF(tables) && r >= 0; i++)
                 for (const ApiRoute *t = tables[i]; t->method && r >= 0; t++) {
                         RouteEntry *e = &routes->entries[routes->n++];
@@ -160,6 +190,7 @@ ApiRoutes *api_routes_free(ApiRoutes *r)
 {
         if (!r)
                 return NULL;
+        sd_event_source_disable_unref(r->timer);
         free(r->entries);
         free(r);
         return NULL;

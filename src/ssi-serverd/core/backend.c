@@ -2,19 +2,34 @@
 #include "core/backend.h"
 #include "core/backend.sql.h"
 #include "shared/log.h"
+#include "shared/time-util.h"
+
+#define HEARING_USEC   (5 * USEC_PER_SEC)
+#define LOG_AGAIN_USEC (60 * USEC_PER_SEC)
+#define DEAF                                                                                                \
+        "The database's notifications do not arrive. Connect to PostgreSQL itself, or through a pooler in " \
+        "session mode."
 
 /* ---- Availability ---- */
 
 bool backend_is_ready(const Backend *b)
 {
-        return b->db && b->has_key && b->maintained && !b->restoring && db_is_ready(b->db) && db_is_ready(b->ingest_db);
+        return b->db && b->has_key && b->maintained && b->hears && !b->restoring && db_is_ready(b->db) &&
+               db_is_ready(b->ingest_db);
+}
+
+const char *backend_unavailable(const Backend *b)
+{
+        if (backend_is_ready(b))
+                return NULL;
+        if (b->restoring)
+                return "A backup is being restored.";
+        return b->deaf_logged > 0 && db_is_ready(b->db) ? DEAF : "The database is not available.";
 }
 
 void backend_update_availability(Backend *b)
 {
-        http_server_set_unavailable(b->http, backend_is_ready(b) ? NULL :
-                                             b->restoring        ? "A backup is being restored." :
-                                                                   "The database is not available.");
+        http_server_set_unavailable(b->http, backend_unavailable(b));
 }
 
 void backend_available(Backend *b)
@@ -68,6 +83,46 @@ void backend_publish_one(Backend *b, ChangeKind kind, const char *user, const ch
                 backend_publish(b, &changes, false);
 }
 
+static void hears(Backend *b)
+{
+        (void) sd_event_source_set_enabled(b->hearing_timer, SD_EVENT_OFF);
+        if (b->deaf_logged > 0)
+                log_info("The database's notifications arrive.");
+        b->deaf_logged = 0;
+        if (b->hears)
+                return;
+        b->hears = true;
+        backend_available(b);
+}
+
+/* A notification without changes, by another connection than the one that listens. */
+static void prove_hearing(Backend *b)
+{
+        char payload[INSTANCE_ID_MAX + 1];
+
+        snprintf(payload, sizeof(payload), "%s\n", b->instance);
+        (void) backend_query(b, SQL(publish_change, .channel = CHANGES_CHANNEL, .payload = payload), NULL, NULL);
+        (void) sd_event_source_set_time_relative(b->hearing_timer, HEARING_USEC);
+        (void) sd_event_source_set_enabled(b->hearing_timer, SD_EVENT_ONESHOT);
+}
+
+static int on_hearing_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Backend *b = userdata;
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
+
+        if (db_is_ready(b->db) && !b->restoring) {
+                b->hears = false;
+                if (b->deaf_logged == 0 || now - b->deaf_logged >= LOG_AGAIN_USEC) {
+                        b->deaf_logged = now;
+                        log_error(DEAF);
+                }
+                backend_update_availability(b);
+        }
+        prove_hearing(b);
+        return 0;
+}
+
 static void on_notified(const char *payload, void *userdata)
 {
         _cleanup_(changes_clear) Changes changes = {};
@@ -75,8 +130,10 @@ static void on_notified(const char *payload, void *userdata)
         Backend *b = userdata;
 
         /* We published our own changes when they were committed. */
-        if (changes_is_from(payload, b->instance))
+        if (changes_is_from(payload, b->instance)) {
+                hears(b);
                 return;
+        }
         if (changes_decode(payload, instance, &changes) < 0)
                 log_debug("Ignoring a notification that is not ours");
         else
@@ -89,9 +146,22 @@ static void on_relisten(void *userdata)
         Backend *b = userdata;
 
         b->events->missed(b);
+        prove_hearing(b);
+}
+
+void backend_listen_stop(Backend *b)
+{
+        b->hearing_timer = sd_event_source_disable_unref(b->hearing_timer);
 }
 
 int backend_listen(Backend *b)
 {
+        int r;
+
+        r = sd_event_add_time_relative(b->event, &b->hearing_timer, CLOCK_MONOTONIC, HEARING_USEC, 1, on_hearing_timer,
+                                       b);
+        if (r < 0)
+                return r;
+        (void) sd_event_source_set_enabled(b->hearing_timer, SD_EVENT_OFF);
         return db_listen(b->db, CHANGES_CHANNEL, on_notified, on_relisten, b);
 }

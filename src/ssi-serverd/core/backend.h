@@ -56,6 +56,7 @@ struct Backend {
         Db *ingest_db;   /* one connection, for ingestion alone, so that its batches stay in order */
         bool has_key;    /* the public key of the access tokens is published */
         bool maintained; /* there is a partition for new events */
+        bool hears;      /* notifications arrive */
         bool restoring;
         bool stopping;
         bool database_lost; /* its loss was logged */
@@ -83,11 +84,17 @@ struct Backend {
         /* Used by schema.c and start.c */
         sd_event_source *start_timer;
         uint64_t start_retry_usec;
+        uint64_t start_logged; /* when it was said why it does not start; CLOCK_MONOTONIC, usec */
         sd_event_source *maintenance_timer;
+        /* Used by backend.c */
+        sd_event_source *hearing_timer;
+        uint64_t deaf_logged; /* CLOCK_MONOTONIC, usec */
 };
 
 /* Whether requests can be served: the database is up and its schema is ours. */
 bool backend_is_ready(const Backend *b);
+/* Why they cannot, as a sentence, a constant; NULL if they can. */
+const char *backend_unavailable(const Backend *b);
 /* Tells the HTTP server whether requests can be served. Call it when any condition of backend_is_ready()
  * changed. */
 void backend_update_availability(Backend *b);
@@ -106,5 +113,7 @@ void backend_wrote(Backend *b, int error, const char *message);
 void backend_publish(Backend *b, const Changes *changes, bool notified);
 void backend_publish_one(Backend *b, ChangeKind kind, const char *user, const char *server, const char *arg);
 
-/* Listens for what the other instances publish. The database must be there. */
+/* Listens for what the other instances publish, and proves that it arrives: a pooler in transaction mode passes nothing on.
+ * The database must be there. */
 int backend_listen(Backend *b);
+void backend_listen_stop(Backend *b);

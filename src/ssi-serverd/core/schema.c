@@ -3,9 +3,11 @@
 #include "db/migrate.h"
 #include "loop/worker.h"
 #include "shared/log.h"
+#include "shared/time-util.h"
 
 #define RETRY_MIN_USEC (100 * USEC_PER_MSEC)
 #define RETRY_MAX_USEC (10 * USEC_PER_SEC)
+#define LOG_AGAIN_USEC (60 * USEC_PER_SEC)
 
 typedef struct MigrateJob {
         Backend *backend;
@@ -51,6 +53,7 @@ static void migrated(Backend *b, int n)
         if (n > 0)
                 log_info("Applied %d %s to the database.", n, n == 1 ? "migration" : "migrations");
         b->database_lost = false;
+        b->start_logged = 0;
         r = b->db ? 0 : b->events->connect(b);
         if (r < 0) {
                 /* Half connected, nothing would try again. */
@@ -64,10 +67,15 @@ static void migrated(Backend *b, int n)
 
 static void not_migrated(Backend *b, int error, const char *message)
 {
-        if (error == -ENOTCONN && !b->database_lost)
-                log_warning("%s; trying again.", strempty(message));
-        else if (error != -ENOTCONN)
-                log_error("Cannot bring the database's schema up to date: %s", strempty(message));
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
+
+        if (b->start_logged == 0 || now - b->start_logged >= LOG_AGAIN_USEC) {
+                if (error == -ENOTCONN || error == -EBUSY)
+                        log_warning("%s; trying again.", strempty(message));
+                else
+                        log_error("Cannot bring the database's schema up to date: %s", strempty(message));
+                b->start_logged = now;
+        }
         b->database_lost = true;
         start_again_later(b);
 }

@@ -10,6 +10,7 @@
 
 /* Any number that nothing else locks in this database: "SSI" in ASCII. */
 #define MIGRATION_LOCK     "5461833"
+#define LOCK_TIMEOUT       "30s"
 #define MIGRATION_FILE_MAX (1024 * 1024)
 #define FUNCTIONS_DIR      "functions"
 
@@ -27,7 +28,9 @@ static void strv_freep(char ***l)
 
 static int fail(PGconn *pg, int error, const char *what, char **ret_message)
 {
-        const char *message = pg ? PQerrorMessage(pg) : "out of memory";
+        const char *message = error == -EBUSY ? "another instance is changing the schema" :
+                              pg              ? PQerrorMessage(pg) :
+                                                "out of memory";
 
         if (ret_message && asprintf(ret_message, "%s: %.*s", what, (int) strcspn(message, "\n"), message) < 0)
                 *ret_message = NULL;
@@ -40,6 +43,22 @@ static int run(PGconn *pg, const char *sql)
         ExecStatusType status = PQresultStatus(res);
 
         return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : -EIO;
+}
+
+/* A transaction that only one instance has at a time. The lock belongs to the transaction, not to the session, of which a pooler
+ * might keep it. Nothing in it waits long for a table, because all that comes later would wait for it. -EBUSY: it is taken. */
+static int begin(PGconn *pg)
+{
+        _cleanup_(PQclearp) PGresult *res = NULL;
+        const char *state;
+
+        if (run(pg, "BEGIN") < 0 || run(pg, "SET LOCAL lock_timeout = '" LOCK_TIMEOUT "'") < 0)
+                return -EIO;
+        res = PQexec(pg, "SELECT pg_advisory_xact_lock(" MIGRATION_LOCK ")");
+        if (PQresultStatus(res) == PGRES_TUPLES_OK)
+                return 0;
+        state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+        return state && streq(state, "55P03") ? -EBUSY : -EIO;
 }
 
 static int is_migration(const struct dirent *d)
@@ -146,7 +165,13 @@ static int apply(PGconn *pg, const char *dir, const char *name)
         r = read_file(dir, name, &sql);
         if (r < 0)
                 return r;
-        if (run(pg, "BEGIN") < 0 || run(pg, sql) < 0)
+        r = begin(pg);
+        if (r < 0)
+                return r;
+        r = is_applied(pg, version);
+        if (r != 0)
+                return r < 0 ? r : run(pg, "COMMIT");
+        if (run(pg, sql) < 0)
                 return -EIO;
         res = PQexecParams(pg, "INSERT INTO schema_migrations (version, name) VALUES ($1::int, $2)", 2, NULL, params,
                            NULL, NULL, 0);
@@ -176,9 +201,6 @@ static int functions_are_applied(PGconn *pg, const char *text)
 {
         _cleanup_(PQclearp) PGresult *res = NULL;
 
-        if (run(pg, "CREATE TABLE IF NOT EXISTS schema_functions ("
-                    "digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())") < 0)
-                return -EIO;
         res = PQexecParams(pg, "SELECT FROM schema_functions WHERE digest = md5($1)", 1, NULL, &text, NULL, NULL, 0);
         return PQresultStatus(res) == PGRES_TUPLES_OK ? PQntuples(res) > 0 : -EIO;
 }
@@ -186,8 +208,14 @@ static int functions_are_applied(PGconn *pg, const char *text)
 static int functions_apply(PGconn *pg, const char *text)
 {
         _cleanup_(PQclearp) PGresult *res = NULL;
+        int r;
 
-        if (run(pg, "BEGIN") < 0 || run(pg, text) < 0 || run(pg, "DELETE FROM schema_functions") < 0)
+        r = begin(pg);
+        if (r >= 0)
+                r = functions_are_applied(pg, text);
+        if (r != 0)
+                return r < 0 ? r : run(pg, "COMMIT");
+        if (run(pg, text) < 0 || run(pg, "DELETE FROM schema_functions") < 0)
                 return -EIO;
         res = PQexecParams(pg, "INSERT INTO schema_functions (digest) VALUES (md5($1))", 1, NULL, &text, NULL, NULL, 0);
         return PQresultStatus(res) == PGRES_COMMAND_OK ? run(pg, "COMMIT") : -EIO;
@@ -219,6 +247,22 @@ static int functions_update(PGconn *pg, const char *migrations_dir)
                 return -ENOENT;
         r = functions_are_applied(pg, text);
         return r != 0 ? r : functions_apply(pg, text);
+}
+
+static int prepare(PGconn *pg)
+{
+        int r;
+
+        r = begin(pg);
+        if (r < 0)
+                return r;
+        if (run(pg,
+                "CREATE TABLE IF NOT EXISTS schema_migrations ("
+                "version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())") < 0 ||
+            run(pg, "CREATE TABLE IF NOT EXISTS schema_functions ("
+                    "digest text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())") < 0)
+                return -EIO;
+        return run(pg, "COMMIT");
 }
 
 static void drop_notice(void *arg, const char *message)
@@ -253,11 +297,9 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
                 return fail(pg, -ENOTCONN, "Cannot connect to the database", ret_message);
         PQsetNoticeProcessor(pg, drop_notice, NULL);
 
-        /* The lock ends with the connection, whatever happens. */
-        if (run(pg, "SELECT pg_advisory_lock(" MIGRATION_LOCK ")") < 0 ||
-            run(pg, "CREATE TABLE IF NOT EXISTS schema_migrations ("
-                    "version int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())") < 0)
-                return fail(pg, -EIO, "Cannot prepare the migrations", ret_message);
+        r = prepare(pg);
+        if (r < 0)
+                return fail(pg, r, "Cannot prepare the migrations", ret_message);
         version = database_version(pg, *names);
         if (version == -ENOTSUP && ret_message &&
             asprintf(ret_message,
