@@ -29,20 +29,21 @@
 bool backend_is_idle(Backend *b)
 {
         return (!b->db || db_in_flight(b->db) == 0) && (!b->ingest_db || db_in_flight(b->ingest_db) == 0) &&
-               notifier_is_idle(b->notifier);
+               notifier_is_idle(b->notifier) && backend_has_published(b);
 }
 
 void backend_prepare_stop(Backend *b)
 {
         b->stopping = true;
+        backend_publish_now(b);
         notifier_stop(b->notifier);
 }
 
 /* ---- Ingestion ---- */
 
-static void on_ingested(const Changes *changes, bool notified, void *userdata)
+static void on_ingested(const Changes *changes, void *userdata)
 {
-        backend_publish(userdata, changes, notified);
+        backend_publish(userdata, changes);
 }
 
 static void on_ingest_failed(int error, const char *message, void *userdata)
@@ -185,7 +186,7 @@ static int on_connect(Backend *b)
         if (r < 0)
                 return r;
         db_set_state_callback(b->ingest_db, on_ingest_state, b);
-        r = ingest_new(b->event, b->ingest_db, b->instance, &settings, &ingest_handler, b, &b->ingest);
+        r = ingest_new(b->event, b->ingest_db, &settings, &ingest_handler, b, &b->ingest);
         if (r < 0)
                 return r;
         r = notifier_start(b->notifier, hosts);
@@ -300,6 +301,9 @@ int backend_new(sd_event *event, HttpServer *http, const Config *config, Backend
         r = api_register(b, &b->routes);
         if (r < 0)
                 return r;
+        r = backend_publish_start(b);
+        if (r < 0)
+                return r;
         r = schema_start(b);
         if (r < 0)
                 return r;
@@ -315,6 +319,7 @@ Backend *backend_free(Backend *b)
         schema_stop(b);
         sd_event_source_disable_unref(b->maintenance_timer);
         backend_listen_stop(b);
+        backend_publish_stop(b);
 
         /* This calls back for unfinished statements, so their owners are freed later. */
         b->ingest_db = db_free(b->ingest_db);

@@ -5,7 +5,7 @@
 
 #include "ingest-fixture.h"
 
-static void changed(const Changes *changes, bool notified, void *userdata)
+static void changed(const Changes *changes, void *userdata)
 {
         Instance *in = userdata;
 
@@ -53,7 +53,7 @@ void instance_start_with(Instance *in, Postgres *pg, const IngestSettings *setti
         *in = (Instance){ .pg = pg };
         assert_return_code(sd_event_new(&in->event), 0);
         in->db = postgres_pool(in->event, pg->conninfo, 1);
-        assert_return_code(ingest_new(in->event, in->db, "test", settings, &instance_handler, in, &in->ingest), 0);
+        assert_return_code(ingest_new(in->event, in->db, settings, &instance_handler, in, &in->ingest), 0);
         db_set_state_callback(in->db, state_changed, in);
         loop_until(in->event, &in->up);
 }

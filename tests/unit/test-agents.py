@@ -13,6 +13,7 @@ import unittest
 
 import websockets
 
+import pq
 import serverd
 from serverd import TIME, User, closed_with, get, message, sql, update, wait_until
 
@@ -418,19 +419,32 @@ class Presence(AgentTest):
         self.assertEqual(again, str(len(agents)))
 
     def test_z_instance_that_died(self):
-        """Others say that its agents are gone, but only when they have been there for long enough to judge."""
+        """Others say that its agents are gone, but only when they have been there for long enough to judge; and viewers read again
+        what it has committed without telling."""
+        stream = self.user.stream(1)
+
         async def run():
             async with self.agent.connect(0) as ws:
                 await self.connect(ws)
                 self.assertEqual(self.agent.state(1), "online")
+                # It cannot tell the others.
+                blocker = pq.Connection(f"host={serverd.backend.dir} user=ssi dbname=postgres")
+                blocker.rows("BEGIN")
+                blocker.rows("LOCK TABLE instances IN ACCESS EXCLUSIVE MODE")
+                await ws.send(update("last", "FAILURE", "untold", cursor="c-untold"))
+                while json.loads(await ws.recv()).get("payload", {}).get("cursor") != "c-untold":
+                    pass
                 serverd.backend.servers[0].kill()
                 serverd.backend.servers[0].wait()
+                sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_notify%' AND pid <> pg_backend_pid()")
+                blocker.rows("ROLLBACK")
+                blocker.close()
 
         asyncio.run(run())
         dead = sql(f"SELECT instance FROM servers WHERE public_id = '{self.agent.server}'")
-        stream = self.user.stream(1)
         sql(f"UPDATE instances SET seen_at = now() - interval '50 s' WHERE id = '{dead}'")
-        stream.wait("server", lambda d: d["state"] == "offline", 60)
+        stream.wait("end", seconds=60)
+        self.assertEqual(self.agent.state(1), "offline")
         self.assertEqual(sql(f"SELECT count(*) FROM instances WHERE id = '{dead}'"), "0")
         serverd.backend.start_server(0)
 

@@ -189,7 +189,7 @@ static void batch_answered(AuthBatch *b, PGresult *res)
                 agent_session_collect(s);
         }
         if (changes.n > 0)
-                backend_publish(b->owner->backend, &changes, false);
+                backend_publish(b->owner->backend, &changes);
 }
 
 static void authenticate_next(AgentSessions *a);

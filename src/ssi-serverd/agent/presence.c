@@ -36,14 +36,20 @@ static bool publish_rows(Backend *backend, PGresult *res)
         for (int row = 0; row < PQntuples(res) && r >= 0; row++) {
                 char what = *PQgetvalue(res, row, 0);
 
-                if (what == 'n')
+                if (what == 'n') {
                         declared_dead = true;
-                else
+                        /* Nobody knew whether it has viewers. */
+                        backend->events->missed(backend);
+                        continue;
+                }
+                if (what == CHANGE_MISSED)
+                        backend->events->missed(backend);
+                if (r >= 0)
                         r = changes_add(&changes, (ChangeKind) what, PQgetvalue(res, row, 1), PQgetvalue(res, row, 2),
                                         PQgetisnull(res, row, 3) ? NULL : PQgetvalue(res, row, 3));
         }
         if (changes.n > 0)
-                backend_publish(backend, &changes, false);
+                backend_publish(backend, &changes);
         return declared_dead;
 }
 
@@ -81,7 +87,8 @@ static void beat(AgentSessions *a)
         snprintf(limit, sizeof(limit), "%d", LATE_MAX);
 
         if (backend_query(a->backend,
-                          SQL(beat, .instance = a->backend->instance, .steady = sql_bool(lasted >= CONTINUITY_USEC),
+                          SQL(beat, .instance = a->backend->instance, .viewed = sql_bool(a->backend->n_viewers > 0),
+                              .steady = sql_bool(lasted >= CONTINUITY_USEC),
                               .judge = sql_bool(a->beats_since > 0 && lasted >= grace), .limit = limit),
                           beat_done, a) >= 0)
                 a->beating = true;

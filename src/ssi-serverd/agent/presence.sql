@@ -1,9 +1,12 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 
 -- The beat: declares instances that are gone dead, ends reboots that took too long, and marks services whose result is overdue as
--- stale. Rows of kind, user, server, argument: 'n' if this instance had been declared dead.
+-- stale. Rows of kind, user, server, argument: 'n' if this instance had been declared dead, 'm' for each that is: it may have
+-- committed something without a notification.
 -- name: beat
-WITH me AS (INSERT INTO instances AS i (id) VALUES (:instance) ON CONFLICT (id) DO UPDATE SET seen_at = now()
+WITH me AS (INSERT INTO instances AS i (id, viewed_until)
+  VALUES (:instance, CASE WHEN :viewed::bool THEN now() + interval '60 s' ELSE '-infinity' END)
+  ON CONFLICT (id) DO UPDATE SET seen_at = now(), viewed_until = greatest(i.viewed_until, excluded.viewed_until)
   RETURNING xmax = 0 AS new),
  gone AS (DELETE FROM instances WHERE :steady::bool AND seen_at < now() - interval '40 s' AND id <> :instance
   RETURNING id, seen_at),
@@ -15,6 +18,7 @@ WITH me AS (INSERT INTO instances AS i (id) VALUES (:instance) ON CONFLICT (id) 
    ORDER BY due_at LIMIT :limit::int FOR UPDATE SKIP LOCKED) d
   WHERE v.server_id = d.server_id AND v.name = d.name RETURNING v.server_id, v.name)
  SELECT 'n' AS what, NULL::text, NULL::text, NULL::text FROM me WHERE new
+ UNION ALL SELECT 'm', '-', '-', NULL FROM gone
  UNION ALL SELECT 's', u.public_id, s.public_id, NULL
   FROM (TABLE lost UNION TABLE waited UNION SELECT server_id FROM late) c(id)
   JOIN servers s ON s.id = c.id JOIN users u ON u.id = s.user_id

@@ -6,6 +6,9 @@
 #include "db/array.h"
 #include "api/stream.h"
 #include "api/stream.sql.h"
+#include "shared/time-util.h"
+
+#define ANNOUNCE_USEC (20 * USEC_PER_SEC) /* it counts for three times as long */
 
 typedef struct StreamUser StreamUser;
 
@@ -25,57 +28,15 @@ struct StreamUser {
         UT_hash_handle hh;
 };
 
-/* Changes to send or objects to read again, each once. */
-typedef struct Pending {
-        Change change;
-        char *key;
-        UT_hash_handle hh;
-} Pending;
-
 struct Streams {
         Backend *backend;
         StreamUser *users;
-        Pending *pending;
-        Changes pending_changes; /* owner of its strings */
+        ChangeSet waiting; /* changes to send, or objects to read again */
         bool reading;
+        uint64_t announced; /* that there are viewers here; CLOCK_MONOTONIC, usec */
 };
 
 static void streams_flush(Streams *s);
-
-static void pending_clear(Streams *s)
-{
-        Pending *p, *tmp;
-
-        HASH_ITER(hh, s->pending, p, tmp) {
-                HASH_DEL(s->pending, p);
-                free(p->key);
-                free(p);
-        }
-        changes_clear(&s->pending_changes);
-}
-
-static int pending_add(Streams *s, const Change *change)
-{
-        _cleanup_free_ char *key = NULL;
-        Pending *p;
-        int r;
-
-        if (asprintf(&key, "%c %s %s", change->kind, change->server, strempty(change->arg)) < 0)
-                return -ENOMEM;
-        HASH_FIND_STR(s->pending, key, p);
-        if (p)
-                return 0;
-        r = changes_add(&s->pending_changes, change->kind, change->user, change->server, change->arg);
-        if (r < 0)
-                return r;
-        p = calloc(1, sizeof(*p));
-        if (!p)
-                return -ENOMEM;
-        p->change = s->pending_changes.items[s->pending_changes.n - 1];
-        p->key = TAKE_PTR(key);
-        HASH_ADD_KEYPTR(hh, s->pending, p->key, strlen(p->key), p);
-        return 0;
-}
 
 static void user_send(StreamUser *u, const char *event, const char *data)
 {
@@ -122,13 +83,12 @@ static void read_done(PGresult *res, int error, void *userdata)
 static void streams_flush(Streams *s)
 {
         DbArray servers = {}, names = {}, counted = {};
-        Pending *p, *tmp;
         bool any = false;
         int r = 0;
 
         if (s->reading)
                 return;
-        HASH_ITER(hh, s->pending, p, tmp) {
+        for (const WaitingChange *p = s->waiting.items; p; p = p->hh.next) {
                 StreamUser *u;
 
                 HASH_FIND_STR(s->users, p->change.user, u);
@@ -142,7 +102,7 @@ static void streams_flush(Streams *s)
                 } else if (u)
                         user_send_removed(u, &p->change);
         }
-        pending_clear(s);
+        change_set_clear(&s->waiting);
         if (any) {
                 const char *params[] = { db_array_done(&servers), db_array_done(&names), db_array_done(&counted) };
 
@@ -176,7 +136,7 @@ void streams_changed(Streams *s, const Changes *changes)
         for (size_t i = 0; i < changes->n && r >= 0; i++) {
                 StreamUser *u;
 
-                if (changes->items[i].kind == CHANGE_SESSION)
+                if (changes->items[i].kind == CHANGE_SESSION || changes->items[i].kind == CHANGE_MISSED)
                         continue;
                 HASH_FIND_STR(s->users, changes->items[i].user, u);
                 if (u && changes->items[i].kind == CHANGE_ACCOUNT)
@@ -184,11 +144,11 @@ void streams_changed(Streams *s, const Changes *changes)
                 else if (u && changes->items[i].kind == CHANGE_LOGIN)
                         user_send(u, "sessions", "{}");
                 else if (u)
-                        r = pending_add(s, &changes->items[i]);
+                        r = change_set_add(&s->waiting, &changes->items[i]);
         }
         if (r < 0)
                 streams_close_all(s);
-        else if (s->pending)
+        else if (s->waiting.items)
                 streams_flush(s);
 }
 
@@ -205,7 +165,8 @@ void streams_close_all(Streams *s)
 {
         StreamUser *u, *tmp;
 
-        pending_clear(s);
+        s->announced = 0;
+        change_set_clear(&s->waiting);
         HASH_ITER(hh, s->users, u, tmp)
                 user_close(u);
 }
@@ -224,6 +185,7 @@ static void client_free(StreamClient *c)
         sd_event_source_disable_unref(c->expiry);
         DL_DELETE(u->clients, c);
         free(c);
+        u->streams->backend->n_viewers--;
         if (--u->n_clients == 0)
                 user_remove(u);
 }
@@ -261,7 +223,7 @@ static StreamUser *user_get(Streams *s, const char *id)
         return u;
 }
 
-void stream_open(ApiCall *call)
+static void open_now(ApiCall *call)
 {
         Streams *s = call->backend->streams;
         uint64_t now = api_now();
@@ -288,6 +250,7 @@ void stream_open(ApiCall *call)
         c->user = u;
         DL_APPEND(u->clients, c);
         u->n_clients++;
+        s->backend->n_viewers++;
 
         if (sd_event_add_time_relative(s->backend->event, &c->expiry, CLOCK_MONOTONIC,
                                        (call->token_expires - MIN(now, call->token_expires)) * USEC_PER_SEC,
@@ -302,6 +265,27 @@ void stream_open(ApiCall *call)
                 return;
         }
         (void) sse_send(c->sse, "ready", "{}", 2);
+}
+
+static void announced(ApiCall *call, PGresult *res, int error)
+{
+        if (error < 0) {
+                api_fail(call, res, error);
+                return;
+        }
+        call->backend->streams->announced = now_usec(CLOCK_MONOTONIC);
+        open_now(call);
+}
+
+/* The other instances notify this one of changes only while it has viewers. Its beat keeps that up. */
+void stream_open(ApiCall *call)
+{
+        Streams *s = call->backend->streams;
+
+        if (s->announced > 0 && now_usec(CLOCK_MONOTONIC) - s->announced < ANNOUNCE_USEC)
+                open_now(call);
+        else
+                api_query(call, SQL(announce_viewer, .instance = call->backend->instance), announced);
 }
 
 int streams_new(Backend *backend, Streams **ret)
@@ -319,7 +303,7 @@ Streams *streams_free(Streams *s)
 {
         if (!s)
                 return NULL;
-        pending_clear(s);
+        change_set_clear(&s->waiting);
         free(s);
         return NULL;
 }

@@ -10,3 +10,7 @@ SELECT u.public_id, 'service', json_build_object('server_id', s.public_id, 'serv
  SELECT u.public_id, 'server', @server_json
  FROM unnest(:counted::text[]) p(server) JOIN servers s ON s.public_id = p.server
  JOIN users u ON u.id = s.user_id @server_counts
+
+-- name: announce_viewer
+INSERT INTO instances (id, viewed_until) VALUES (:instance, now() + interval '60 s')
+ ON CONFLICT (id) DO UPDATE SET viewed_until = excluded.viewed_until

@@ -61,28 +61,6 @@ int backend_query(Backend *b, const char *sql, unsigned n_params, const char *co
 
 /* ---- Changes ---- */
 
-void backend_publish(Backend *b, const Changes *changes, bool notified)
-{
-        char **payloads = NULL;
-        size_t n = 0;
-
-        b->events->changed(b, changes);
-        if (notified || changes_encode(changes, b->instance, &payloads, &n) < 0)
-                return;
-        for (size_t i = 0; i < n; i++)
-                (void) backend_query(b, SQL(publish_change, .channel = CHANGES_CHANNEL, .payload = payloads[i]), NULL,
-                                     NULL);
-        payloads_free(payloads, n);
-}
-
-void backend_publish_one(Backend *b, ChangeKind kind, const char *user, const char *server, const char *arg)
-{
-        _cleanup_(changes_clear) Changes changes = {};
-
-        if (changes_add(&changes, kind, user, server, arg) >= 0)
-                backend_publish(b, &changes, false);
-}
-
 static void hears(Backend *b)
 {
         (void) sd_event_source_set_enabled(b->hearing_timer, SD_EVENT_OFF);
@@ -101,7 +79,7 @@ static void prove_hearing(Backend *b)
         char payload[INSTANCE_ID_MAX + 1];
 
         snprintf(payload, sizeof(payload), "%s\n", b->instance);
-        (void) backend_query(b, SQL(publish_change, .channel = CHANGES_CHANNEL, .payload = payload), NULL, NULL);
+        (void) backend_query(b, SQL(prove_hearing, .channel = CHANGES_CHANNEL, .payload = payload), NULL, NULL);
         (void) sd_event_source_set_time_relative(b->hearing_timer, HEARING_USEC);
         (void) sd_event_source_set_enabled(b->hearing_timer, SD_EVENT_ONESHOT);
 }
@@ -134,10 +112,16 @@ static void on_notified(const char *payload, void *userdata)
                 hears(b);
                 return;
         }
-        if (changes_decode(payload, instance, &changes) < 0)
+        if (changes_decode(payload, instance, &changes) < 0) {
                 log_debug("Ignoring a notification that is not ours");
-        else
-                b->events->changed(b, &changes);
+                return;
+        }
+        for (size_t i = 0; i < changes.n; i++)
+                if (changes.items[i].kind == CHANGE_MISSED) {
+                        b->events->missed(b);
+                        break;
+                }
+        b->events->changed(b, &changes);
 }
 
 /* Notifications sent while nobody listened are lost. */

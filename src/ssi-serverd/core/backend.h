@@ -4,7 +4,7 @@
 /* The backend: what REST, the agents' sessions, notifications and administration share. It holds a
  * pointer to each of them without knowing what it is, and reaches them through BackendEvents. start.h makes one. */
 
-#include "core/changes.h"
+#include "core/change-set.h"
 #include "config/config.h"
 #include "db/db.h"
 #include "http/http.h"
@@ -67,6 +67,16 @@ struct Backend {
                 uint64_t accepted, returned; /* in total; agents that had a session before */
         } agent_sessions;
 
+        size_t n_viewers; /* open event streams */
+
+        /* What is to be published to the other instances; used by publish.c */
+        struct {
+                ChangeSet always; /* what each of them must know */
+                ChangeSet viewed; /* what those need that have viewers */
+                sd_event_source *timer;
+                bool armed, sending;
+        } outgoing;
+
         const BackendEvents *events;
         /* Made and freed by start.c; each layer uses those below it. */
         Ingest *ingest; /* NULL until there is a database */
@@ -108,10 +118,15 @@ int backend_query(Backend *b, const char *sql, unsigned n_params, const char *co
 /* Reports that a write succeeded, or failed (error). Logs the start and the end of an outage. */
 void backend_wrote(Backend *b, int error, const char *message);
 
-/* Publishes changes to this instance's streams and sessions and, unless that is done already (notified), to
- * the other instances. */
-void backend_publish(Backend *b, const Changes *changes, bool notified);
+/* Publishes committed changes to this instance's streams and sessions and, within some 50 ms, to the other instances. */
+void backend_publish(Backend *b, const Changes *changes);
 void backend_publish_one(Backend *b, ChangeKind kind, const char *user, const char *server, const char *arg);
+
+int backend_publish_start(Backend *b);
+void backend_publish_stop(Backend *b);
+/* Before the end: sends what still waits, without waiting for more. */
+void backend_publish_now(Backend *b);
+bool backend_has_published(const Backend *b);
 
 /* Listens for what the other instances publish, and proves that it arrives: a pooler in transaction mode passes nothing on.
  * The database must be there. */

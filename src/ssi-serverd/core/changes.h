@@ -17,6 +17,7 @@ typedef enum ChangeKind {
         CHANGE_ACCOUNT = 'a', /* sessions or tokens of the user ended; server: "-" */
         CHANGE_LOGIN = 'l',   /* the user has another session; server: "-" */
         CHANGE_SESSION = 'e', /* arg: the epoch of the agent's new session */
+        CHANGE_MISSED = 'm',  /* there were others, which nobody knows any more; user and server: "-" */
 } ChangeKind;
 
 typedef struct Change {

@@ -82,7 +82,7 @@ static void add_inventory(DbArray a[static SQL_inventory_params], const Batch *b
 
 /* Adds the services whose state is written, and the servers of those whose state changed. The changes of a
  * replay are published when it ends. */
-static int item_changes(const Batch *b, bool accepted_only, Changes *changes)
+static int item_changes(const Batch *b, Changes *changes)
 {
         size_t told = SIZE_MAX;
         int r = 0;
@@ -91,7 +91,7 @@ static int item_changes(const Batch *b, bool accepted_only, Changes *changes)
                 const ServiceState *s = &b->states[k];
                 const BatchPart *p = &b->parts[s->key.part];
 
-                if (!s->write || s->last->replay || (accepted_only && !p->accepted))
+                if (!s->write || s->last->replay || !p->accepted)
                         continue;
                 /* States are in the order of the parts. */
                 if (s->changed && s->key.part != told) {
@@ -106,25 +106,7 @@ static int item_changes(const Batch *b, bool accepted_only, Changes *changes)
         return 0;
 }
 
-static int add_notifications(const Batch *b, const char *instance, DbArray *a)
-{
-        _cleanup_(changes_clear) Changes changes = {};
-        char **payloads = NULL;
-        size_t n = 0;
-        int r;
-
-        r = item_changes(b, false, &changes);
-        if (r >= 0)
-                r = changes_encode(&changes, instance, &payloads, &n);
-        if (r < 0)
-                return r;
-        for (size_t k = 0; k < n; k++)
-                db_array_text(a, payloads[k]);
-        payloads_free(payloads, n);
-        return 0;
-}
-
-static int fill_items(const Batch *b, const char *instance, DbArray a[static SQL_items_params])
+static void fill_items(const Batch *b, DbArray a[static SQL_items_params])
 {
         for (size_t k = 0; k < b->n_parts; k++) {
                 const IngestItem *item;
@@ -136,10 +118,9 @@ static int fill_items(const Batch *b, const char *instance, DbArray a[static SQL
         for (size_t k = 0; k < b->n_states; k++)
                 if (b->states[k].write)
                         add_service(a, &b->states[k]);
-        return add_notifications(b, instance, &a[SQL_items_notify]);
 }
 
-static int fill_params(const Batch *b, const char *instance, DbArray a[static SQL_items_params])
+static void fill_params(const Batch *b, DbArray a[static SQL_items_params])
 {
         for (size_t k = 0; k < b->n_parts; k++) {
                 const BatchPart *p = &b->parts[k];
@@ -154,11 +135,11 @@ static int fill_params(const Batch *b, const char *instance, DbArray a[static SQ
                         db_array_bool(&a[SQL_inventory_whole], p->items->whole);
                 }
         }
-        return b->kind == BATCH_ITEMS ? fill_items(b, instance, a) : 0;
+        if (b->kind == BATCH_ITEMS)
+                fill_items(b, a);
 }
 
-int batch_send(Batch *b, Db *db, const char *instance, const IngestSettings *settings, db_callback_t callback,
-               void *userdata)
+int batch_send(Batch *b, Db *db, const IngestSettings *settings, db_callback_t callback, void *userdata)
 {
         static const struct {
                 const char *name, *sql;
@@ -173,10 +154,10 @@ int batch_send(Batch *b, Db *db, const char *instance, const IngestSettings *set
         const char *params[SQL_items_params];
         DbArray a[SQL_items_params] = {};
         char grace[16];
-        int r;
+        int r = 0;
 
         snprintf(grace, sizeof(grace), "%u", settings->grace_seconds);
-        r = fill_params(b, instance, a);
+        fill_params(b, a);
         for (unsigned k = 0; k < n_params && r >= 0; k++) {
                 params[k] = k == statements[b->kind].grace ? grace : db_array_done(&a[k]);
                 if (!params[k])
@@ -229,7 +210,7 @@ int batch_changes(const Batch *b, PGresult *res, Changes *changes)
         int r = 0;
 
         if (b->kind == BATCH_ITEMS)
-                return item_changes(b, true, changes);
+                return item_changes(b, changes);
         for (int row = 0; row < PQntuples(res) && r >= 0; row++) {
                 const BatchPart *p = batch_part(b, res, row);
                 const char *what = PQgetvalue(res, row, 1);

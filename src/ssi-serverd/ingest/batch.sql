@@ -25,11 +25,10 @@ WITH fence AS (
 -- A trigger on told_status records the status changes that people are to be notified of in the table transitions, with
 -- the status before and after, in this transaction.
 --
--- The notification is part of the result because PostgreSQL does not run a SELECT CTE that is not read.
 -- name: items(server, epoch, expected, cursor, gap, part, name, status, message, status_at, changed_at, flipped, live,
 --   duration, invocation, error_kind, error_detail, error_at, event_part, event_service, event_kind, event_at,
 --   event_status, event_message, event_error_kind, event_error_detail, event_duration, event_invocation,
---   event_gap_from, notify, grace)
+--   event_gap_from, grace)
 @fence,
  v AS (SELECT f.id AS server_id, v.* FROM unnest(:part::int[], :name::text[], :status::service_status[], :message::text[],
   :status_at::timestamptz[], :changed_at::timestamptz[], :flipped::bool[], :live::bool[], :duration::bigint[], :invocation::text[], :error_kind::text[],
@@ -77,7 +76,7 @@ WITH fence AS (
   AND o.service IS NULL AND o.kind = 'gap' AND o.gap_from IS NOT DISTINCT FROM e.gap_from
   AND (o.gap_from IS NOT NULL OR o.at = e.at))
  ORDER BY e.n)
- SELECT f.part, (SELECT count(pg_notify('ssi_changes', p)) FROM unnest(:notify::text[]) p) FROM fence f
+ SELECT f.part FROM fence f
 
 -- Until the expected run has come, its time counts, whatever the timer says about the next one; a stopped timer schedules
 -- no further runs, but the run already announced is still due. excluded.received_at is when the session last heard from the

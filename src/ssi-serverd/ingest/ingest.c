@@ -174,7 +174,7 @@ static void batch_committed(Ingest *i, Batch *b, PGresult *res)
                         p->source->handler->committed(p->source, p->cursor, p->source->userdata);
         }
         if (r >= 0 && changes.n > 0)
-                i->handler->changed(&changes, b->kind == BATCH_ITEMS, i->userdata);
+                i->handler->changed(&changes, i->userdata);
         i->handler->committed(i->userdata);
 }
 
@@ -186,7 +186,7 @@ static int batch_start(Ingest *i, Batch *b)
         r = batch_fold(b, &i->settings);
         if (r <= 0)
                 return r;
-        r = batch_send(b, i->db, i->instance, &i->settings, batch_done, b);
+        r = batch_send(b, i->db, &i->settings, batch_done, b);
         if (r < 0)
                 return r;
         b->sent = now_usec(CLOCK_MONOTONIC);
@@ -290,8 +290,8 @@ void ingest_kick(Ingest *i)
         (void) sd_event_source_set_enabled(i->run_source, SD_EVENT_ONESHOT);
 }
 
-int ingest_new(sd_event *event, Db *db, const char *instance, const IngestSettings *settings,
-               const IngestHandler *handler, void *userdata, Ingest **ret)
+int ingest_new(sd_event *event, Db *db, const IngestSettings *settings, const IngestHandler *handler, void *userdata,
+               Ingest **ret)
 {
         _cleanup_(ingest_freep) Ingest *i = NULL;
         int r;
@@ -301,13 +301,10 @@ int ingest_new(sd_event *event, Db *db, const char *instance, const IngestSettin
                 return -ENOMEM;
         *i = (Ingest){
                 .db = db,
-                .instance = strdup(instance),
                 .settings = *settings,
                 .handler = handler,
                 .userdata = userdata,
         };
-        if (!i->instance)
-                return -ENOMEM;
         r = sd_event_add_defer(event, &i->run_source, ingest_run, i);
         if (r >= 0)
                 r = sd_event_source_set_enabled(i->run_source, SD_EVENT_OFF);
@@ -327,7 +324,6 @@ Ingest *ingest_free(Ingest *i)
                 return NULL;
         sd_event_source_disable_unref(i->run_source);
         sd_event_source_disable_unref(i->retry_timer);
-        free(i->instance);
         free(i);
         return NULL;
 }

@@ -32,9 +32,8 @@ typedef struct IngestSourceHandler {
 } IngestSourceHandler;
 
 typedef struct IngestHandler {
-        /* The committed changes of a transaction. notified: the transaction itself has notified the other
-         * instances. */
-        void (*changed)(const Changes *changes, bool notified, void *userdata);
+        /* The committed changes of a transaction. */
+        void (*changed)(const Changes *changes, void *userdata);
         /* A transaction was committed. */
         void (*committed)(void *userdata);
         /* A transaction failed; if the database reported it, it is tried again. */
@@ -58,9 +57,9 @@ typedef struct IngestStats {
         Histogram commit;   /* from sending a batch to its commit */
 } IngestStats;
 
-/* db: borrowed; a pool of one connection, used only here. instance: the name in notifications. */
-int ingest_new(sd_event *event, Db *db, const char *instance, const IngestSettings *settings,
-               const IngestHandler *handler, void *userdata, Ingest **ret);
+/* db: borrowed; a pool of one connection, used only here. */
+int ingest_new(sd_event *event, Db *db, const IngestSettings *settings, const IngestHandler *handler, void *userdata,
+               Ingest **ret);
 /* All sources must have been freed. */
 Ingest *ingest_free(Ingest *i);
 DEFINE_CLEANUP(Ingest *, ingest_free);

@@ -75,7 +75,6 @@ typedef struct Batch {
 
 struct Ingest {
         Db *db;
-        char *instance;
         const IngestHandler *handler;
         void *userdata;
         IngestSettings settings;
@@ -105,8 +104,7 @@ void batch_fold_done(Batch *b);
 void batch_learn(Batch *b);
 
 /* batch.c: sends the folded batch as one statement. */
-int batch_send(Batch *b, Db *db, const char *instance, const IngestSettings *settings, db_callback_t callback,
-               void *userdata);
+int batch_send(Batch *b, Db *db, const IngestSettings *settings, db_callback_t callback, void *userdata);
 /* Adds the changes of the accepted parts; res has those that only the database knows. Call it before
  * batch_learn(). */
 int batch_changes(const Batch *b, PGresult *res, Changes *changes);

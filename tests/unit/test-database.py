@@ -1,19 +1,22 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What stands between the backend and PostgreSQL, or does not answer: a pooler in each of its modes, a database that hangs.
+"""Between the backend and PostgreSQL: a pooler in each of its modes, a database that hangs, what instances tell each other by it.
 
-Usage: test-poolers.py SSI-SERVERD MIGRATIONS [unittest arguments]
+Usage: test-database.py SSI-SERVERD MIGRATIONS [unittest arguments]
 """
 
+import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
+import time
 import unittest
 
 import serverd
 from ports import free_port
-from serverd import User, get, request, wait_until
+from serverd import User, get, request, update, wait_until
 
 PGBOUNCER = "/usr/sbin/pgbouncer"
 
@@ -62,6 +65,44 @@ class Poolers(unittest.TestCase):
             # By name, to whoever asks.
             _, answer, _ = request("POST", "/api/v1/users/login", {"email": "x@example.org", "password": "x"}, i=1, want=503)
             self.assertIn("session mode", answer["detail"])
+
+
+class Notifications(unittest.TestCase):
+    def heard(self, action):
+        """What is notified during it and for a second after."""
+        backend = serverd.backend
+        listener = subprocess.Popen([backend.programs + "/psql", "-h", backend.dir, "-U", "ssi", "-X", "postgres"], stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        listener.stdin.write("LISTEN ssi_changes;\n")
+        listener.stdin.flush()
+        self.assertEqual(listener.stdout.readline(), "LISTEN\n")
+        action()
+        time.sleep(1)
+        return listener.communicate("SELECT 1;\n", timeout=20)[0]
+
+    def test_only_for_viewers(self):
+        user = User()
+        agent, owner = user.server(), get("/users/me", user.token)["id"]
+
+        async def report(text):
+            async with agent.connect() as ws:
+                await agent.start(ws)
+                for n in range(200):
+                    await ws.send(update("disk", "OK", f"{text}{n}", cursor=f"c{n}"))
+                while json.loads(await ws.recv()).get("payload", {}).get("cursor") != "c199":
+                    pass
+
+        # Other instances must know of the session, but nobody looks at the results.
+        text = self.heard(lambda: asyncio.run(report("unseen")))
+        self.assertIn(f"e {owner} {agent.server}", text)
+        self.assertNotIn(f"v {owner} {agent.server}", text)
+
+        stream = user.stream(1)
+        text = self.heard(lambda: asyncio.run(report("seen")))
+        self.assertIn(f"v {owner} {agent.server} disk", text)
+        stream.wait("service", lambda d: d["service"]["message"] == "seen199")
+        # Many commits make few notifications.
+        self.assertLess(text.count("Asynchronous"), 100)
 
 
 class Silence(unittest.TestCase):
