@@ -10,7 +10,7 @@ from hosts import Account, wait_until
 LINE = "a name"
 BAD_LINES = {"empty": "", "too long": "x" * 129, "a line break": "a\nb", "DEL": "a\x7f", "C1": "a\x85b", "a line separator": "a\u2028b"}
 BAD_EMAILS = {"empty": "", "no at": "nobody", "two ats": "a@b@c", "nobody": "@b", "nowhere": "a@", "a blank": "a b@c", "a line break": "a@b\nBcc: c",
-              "C1": "a\x85@b", "too long": "a" * 250 + "@b.cc"}
+              "brackets": "<a>@b.cc", "a list": "a;b@c.cc", "quotes": '"a"@b.cc', "C1": "a\x85@b", "too long": "a" * 250 + "@b.cc"}
 
 
 @pytest.fixture(scope="module")

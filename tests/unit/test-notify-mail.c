@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
+#include "model/rules.h"
 #include "notify/delivery.h"
 #include "notify/mail-header.h"
 
@@ -10,9 +11,9 @@ static void test_addresses(void **state)
                                            "<a@b>", "a@b,c@d", "\"a\"@b", "a@b;", "a@\xff" };
 
         for (size_t i = 0; i < ELEMENTSOF(good); i++)
-                assert_true(email_address_is_valid(good[i]));
+                assert_true(email_is_mailbox(good[i]));
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                assert_false(email_address_is_valid(bad[i]));
+                assert_false(email_is_mailbox(bad[i]));
 }
 
 static void expect(const char *text, const char *want)

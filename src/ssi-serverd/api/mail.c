@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/mail.h"
-#include "notify/mail-header.h"
+#include "model/rules.h"
 #include "notify/notifier.h"
 #include "auth/token.h"
 #include "auth/password.h"
@@ -47,7 +47,7 @@ static void ask_for_reset(ApiCall *c)
 
         if (!body || !have_mail(c))
                 return;
-        email = api_body_string(c, body, "email", 1, EMAIL_ADDRESS_MAX);
+        email = api_body_string(c, body, "email", 1, EMAIL_MAX);
         if (!email)
                 return;
 

@@ -43,9 +43,14 @@ bool email_is_plausible(const char *s)
                !strchr(s, ' ') && text_is_line(s);
 }
 
+bool email_is_mailbox(const char *s)
+{
+        return email_is_plausible(s) && utf8_is_valid(s, strlen(s)) && !strpbrk(s, "<>()[],:;\\\"");
+}
+
 bool email_is_acceptable(const char *s)
 {
-        return email_is_plausible(s) && is_ascii(s);
+        return email_is_mailbox(s) && is_ascii(s);
 }
 
 /* The longer the password, the longer zxcvbn takes: for 40 bytes, at most 2 ms. A longer password is as good as its

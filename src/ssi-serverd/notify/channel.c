@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "notify/mail-header.h"
+#include "model/rules.h"
 #include "notify/channel-type.h"
 #include "notify/channel.h"
 
@@ -191,7 +191,7 @@ static int check_string(const ChannelValue *v, const char *s, char **ret_detail)
                                                   "must be an http:// or https:// address"
                                                   " without user and password");
         case VALUE_EMAIL:
-                return email_address_is_valid(s) ? 0 : complain(ret_detail, v->name, "must be an e-mail address");
+                return email_is_mailbox(s) ? 0 : complain(ret_detail, v->name, "must be an e-mail address");
         case VALUE_METHOD:
                 return streq(s, "POST") || streq(s, "PUT") ? 0 : complain(ret_detail, v->name, "must be POST or PUT");
         case VALUE_TEMPLATE:

@@ -4,7 +4,6 @@
 
 #include "notify/delivery.h"
 #include "shared/log.h"
-#include "notify/mail-header.h"
 #include "shared/io-util.h"
 
 #define SECRET_MAX 1024

@@ -6,19 +6,6 @@
 #define PLAIN_MAX      60
 #define WORD_BYTES_MAX 42 /* 56 of base64 and 12 around them: below the 75 of RFC 2047, in a line below 78 */
 
-bool email_address_is_valid(const char *s)
-{
-        const char *at = strchr(s, '@');
-
-        if (!at || at == s || at[1] == '\0' || strchr(at + 1, '@') || strlen(s) > EMAIL_ADDRESS_MAX ||
-            !utf8_is_valid(s, strlen(s)))
-                return false;
-        for (; *s; s++)
-                if ((unsigned char) *s <= 0x20 || *s == 0x7f || strchr("<>()[],:;\\\"", *s))
-                        return false;
-        return true;
-}
-
 static bool is_plain(const char *s)
 {
         if (strlen(s) > PLAIN_MAX || strstr(s, "=?"))
