@@ -105,17 +105,29 @@ void admin_query(AdminCall *c_taken, const char *sql, unsigned n_params, const c
                         backend_query(c_taken->admin->backend, sql, n_params, params, admin_act_done, c_taken));
 }
 
-int admin_method_begin(Admin *a, sd_bus_message *m, sd_bus_error *error)
+static int begin(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *types, va_list ap)
 {
         int r;
 
         r = bus_verify_polkit_async(m, ADMIN_ACTION, a->polkit, error);
         if (r <= 0)
-                return r;
+                return bus_answered_elsewhere(r);
         if (!backend_is_ready(a->backend))
                 return sd_bus_error_set(error, SERVER_ERROR_PREFIX "NotReady",
                                         "The database is not available; see the journal of ssi-serverd.");
-        return 1;
+        r = isempty(types) ? 0 : sd_bus_message_readv(m, types, ap);
+        return MIN(r, 0);
+}
+
+int admin_method_begin(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *types, ...)
+{
+        va_list ap;
+        int r;
+
+        va_start(ap, types);
+        r = begin(a, m, error, types, ap);
+        va_end(ap);
+        return r;
 }
 
 static int no_option(sd_bus_message *m, const char *name, void *userdata)
@@ -126,6 +138,20 @@ static int no_option(sd_bus_message *m, const char *name, void *userdata)
 int admin_read_no_options(sd_bus_message *m, sd_bus_error *error)
 {
         return bus_read_options(m, no_option, NULL, SERVER_ERROR_PREFIX "InvalidOption", error);
+}
+
+int admin_call_begin(Admin *a, sd_bus_message *m, AdminCall **ret, sd_bus_error *error, const char *types, ...)
+{
+        va_list ap;
+        int r;
+
+        va_start(ap, types);
+        r = begin(a, m, error, types, ap);
+        va_end(ap);
+        if (r != 0)
+                return r;
+        r = admin_read_no_options(m, error);
+        return r < 0 ? r : admin_call_new(a, m, ret);
 }
 
 /* ---- Statistics ---- */

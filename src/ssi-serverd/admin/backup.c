@@ -325,11 +325,8 @@ static int method_start(sd_bus_message *m, Admin *a, bool restore, sd_bus_error 
 {
         int fd, r;
 
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = sd_bus_message_read(m, "h", &fd);
-        if (r < 0)
+        r = admin_method_begin(a, m, error, "h", &fd);
+        if (r != 0)
                 return r;
         r = admin_read_no_options(m, error);
         if (r < 0)

@@ -42,9 +42,13 @@ struct AdminCall {
         AdminCall *prev, *next;
 };
 
-/* Asks polkit, and checks that the database is available. 1: continue. 0: return 1 from the handler.
- * Negative: refused. */
-int admin_method_begin(Admin *a, sd_bus_message *m, sd_bus_error *error);
+/* Begins a method's handler: asks polkit, checks that the database is available, and reads arguments as sd_bus_message_read(3) does (types:
+ * "" for none). 0: go on. Otherwise the handler returns the result at once; if the call was refused, error is set. */
+int admin_method_begin(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *types, ...);
+/* For methods without any options yet. */
+int admin_read_no_options(sd_bus_message *m, sd_bus_error *error);
+/* All of this, for a method that is answered later: *ret is set when the result is 0. */
+int admin_call_begin(Admin *a, sd_bus_message *m, AdminCall **ret, sd_bus_error *error, const char *types, ...);
 
 int admin_call_new(Admin *a, sd_bus_message *m, AdminCall **ret);
 AdminCall *admin_call_free(AdminCall *c);
@@ -92,6 +96,3 @@ AdminJob *admin_job_free(AdminJob *j);
 void admin_job_ready_changed(AdminJob *j);
 /* The bus has gone, and with it the caller waiting for the job. */
 void admin_job_abandon(AdminJob *j);
-
-/* For methods without any options yet. */
-int admin_read_no_options(sd_bus_message *m, sd_bus_error *error);

@@ -74,14 +74,8 @@ int admin_method_list_servers(sd_bus_message *m, void *userdata, sd_bus_error *e
         AdminCall *c;
         int r;
 
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = admin_read_no_options(m, error);
-        if (r < 0)
-                return r;
-        r = admin_call_new(a, m, &c);
-        if (r < 0)
+        r = admin_call_begin(a, m, &c, error, "");
+        if (r != 0)
                 return r;
         admin_query(c, SQL(admin_list_servers), list_done);
         return 1;
@@ -156,11 +150,8 @@ int admin_method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *err
         AddOptions o = {};
         int r;
 
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = sd_bus_message_read(m, "ss", &name, &user);
-        if (r < 0)
+        r = admin_method_begin(a, m, error, "ss", &name, &user);
+        if (r != 0)
                 return r;
         r = bus_read_options(m, read_add_option, &o, SERVER_ERROR_PREFIX "InvalidOption", error);
         if (r < 0)
@@ -192,24 +183,6 @@ static void token_done(AdminCall *c, PGresult *res, int error)
                 admin_reply(c, "st", c->text[0], number(res, 0, HOST_CLAIM_EXPIRES_USEC));
 }
 
-/* Reads a server's name and the options of CreateClaimToken and RemoveServer. */
-static int begin_with_server(Admin *a, sd_bus_message *m, const char **ret, AdminCall **ret_call, sd_bus_error *error)
-{
-        int r;
-
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r;
-        r = sd_bus_message_read(m, "s", ret);
-        if (r < 0)
-                return r;
-        r = admin_read_no_options(m, error);
-        if (r < 0)
-                return r;
-        r = admin_call_new(a, m, ret_call);
-        return r < 0 ? r : 1;
-}
-
 int admin_method_create_claim_token(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         _cleanup_(admin_call_freep) AdminCall *c = NULL;
@@ -217,9 +190,9 @@ int admin_method_create_claim_token(sd_bus_message *m, void *userdata, sd_bus_er
         HostRef host = {};
         int r;
 
-        r = begin_with_server(a, m, &host.server, &c, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
+        r = admin_call_begin(a, m, &c, error, "s", &host.server);
+        if (r != 0)
+                return r;
         r = host_claim_token_make(&c->text[0]);
         if (r < 0)
                 return r;
@@ -248,9 +221,9 @@ int admin_method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error *
         AdminCall *c;
         int r;
 
-        r = begin_with_server(a, m, &host.server, &c, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
+        r = admin_call_begin(a, m, &c, error, "s", &host.server);
+        if (r != 0)
+                return r;
         admin_act_begin(c, remove_done);
         admin_act_begun(c, host_remove(a->backend, &host, admin_act_done, c));
         return 1;

@@ -46,14 +46,8 @@ int admin_method_list_users(sd_bus_message *m, void *userdata, sd_bus_error *err
         AdminCall *c;
         int r;
 
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = admin_read_no_options(m, error);
-        if (r < 0)
-                return r;
-        r = admin_call_new(a, m, &c);
-        if (r < 0)
+        r = admin_call_begin(a, m, &c, error, "");
+        if (r != 0)
                 return r;
         admin_query(c, SQL(admin_list_users), list_done);
         return 1;
@@ -128,11 +122,8 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
         const char *user, *password, *fault;
         int r;
 
-        r = sd_bus_message_read(m, "ss", &user, &password);
-        if (r < 0)
-                return r;
-        r = admin_read_no_options(m, error);
-        if (r < 0)
+        r = admin_call_begin(a, m, &c, error, "ss", &user, &password);
+        if (r != 0)
                 return r;
         if (must_be_address && !email_is_acceptable(user))
                 return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidEmail",
@@ -140,9 +131,6 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
         fault = password_fault(password, user);
         if (fault)
                 return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidPassword", fault);
-        r = admin_call_new(a, m, &c);
-        if (r < 0)
-                return r;
         r = free_and_strdup(&c->text[0], user);
         if (r < 0)
                 return r;
@@ -158,24 +146,12 @@ static int start_hashing(sd_bus_message *m, Admin *a, bool must_be_address, pass
 
 int admin_method_add_user(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        Admin *a = userdata;
-        int r;
-
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        return start_hashing(m, a, true, add_hashed, error);
+        return start_hashing(m, userdata, true, add_hashed, error);
 }
 
 int admin_method_set_password(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        Admin *a = userdata;
-        int r;
-
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        return start_hashing(m, a, false, password_hashed, error);
+        return start_hashing(m, userdata, false, password_hashed, error);
 }
 
 static void remove_done(AdminCall *c, PGresult *res, int error)
@@ -197,17 +173,8 @@ int admin_method_remove_user(sd_bus_message *m, void *userdata, sd_bus_error *er
         AdminCall *c;
         int r;
 
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = sd_bus_message_read(m, "s", &user);
-        if (r < 0)
-                return r;
-        r = admin_read_no_options(m, error);
-        if (r < 0)
-                return r;
-        r = admin_call_new(a, m, &c);
-        if (r < 0)
+        r = admin_call_begin(a, m, &c, error, "s", &user);
+        if (r != 0)
                 return r;
 
         admin_act_begin(c, remove_done);
