@@ -2,6 +2,7 @@
 #include <systemd/sd-event.h>
 #include <utlist.h>
 
+#include "shared/bus-message.h"
 #include "shared/polkit.h"
 
 /* Less than the 128 unanswered calls that the bus allows a connection by default. */
@@ -12,7 +13,7 @@
 #define WAITING_SIZE_MAX ((1024U + 128U) * 1024U)
 
 /* Connections whose user is known. */
-#define SENDERS_MAX 64U
+#define SENDERS_MAX 256U
 
 /* Long enough for a person to type a password; the caller's own timeout may be shorter. */
 #define ANSWER_TIMEOUT_USEC (5 * 60 * USEC_PER_SEC)
@@ -145,46 +146,16 @@ static int query_send(Query *q)
         return sd_bus_call_async(bus, &q->slot, m, on_answer, q, ANSWER_TIMEOUT_USEC);
 }
 
-/* Adds up what the values from here to the container's end take, about. */
-static int add_size(sd_bus_message *m, size_t *size)
-{
-        const char *contents, *s;
-        char type;
-        int r;
-
-        while ((r = sd_bus_message_peek_type(m, &type, &contents)) > 0) {
-                *size += 8;
-                if (contents) {
-                        r = sd_bus_message_enter_container(m, type, contents);
-                        if (r >= 0)
-                                r = add_size(m, size);
-                        if (r >= 0)
-                                r = sd_bus_message_exit_container(m);
-                } else if (strchr("sog", type)) {
-                        r = sd_bus_message_read_basic(m, type, (void *) &s);
-                        if (r >= 0)
-                                *size += strlen(s);
-                } else
-                        r = sd_bus_message_skip(m, (char[]){ type, '\0' });
-                if (r < 0)
-                        return r;
-                if (*size > WAITING_SIZE_MAX)
-                        return -EMSGSIZE;
-        }
-        return r;
-}
-
 static int check_size(sd_bus_message *m, sd_bus_error *error)
 {
-        size_t size = 0;
+        size_t size;
         int r;
 
-        r = sd_bus_message_rewind(m, true);
-        if (r >= 0)
-                r = add_size(m, &size);
-        return r == -EMSGSIZE ? sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                                  "The request has more than %u bytes.", WAITING_SIZE_MAX) :
-                                r;
+        r = bus_message_size(m, WAITING_SIZE_MAX, &size);
+        return r == -EMSGSIZE ?
+                       sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
+                                         "The request has more than %u bytes, or too many values.", WAITING_SIZE_MAX) :
+                       r;
 }
 
 static int registry_ask(PolkitRegistry *registry, sd_bus_message *m, const char *action, uid_t uid, sd_bus_error *error)
@@ -237,31 +208,62 @@ static int refuse(const char *action, bool challenge, sd_bus_error *error)
                                  action);
 }
 
+bool polkit_knows_uid(const PolkitRegistry *registry, const char *connection, uid_t *ret)
+{
+        for (size_t i = 0; i < SENDERS_MAX; i++)
+                if (streq_ptr(registry->senders[i].name, connection)) {
+                        *ret = registry->senders[i].uid;
+                        return true;
+                }
+        return false;
+}
+
+int polkit_learn_uid(PolkitRegistry *registry, const char *connection, uid_t uid)
+{
+        Sender *s = registry->senders + registry->next_sender;
+        uid_t known;
+        int r;
+
+        if (polkit_knows_uid(registry, connection, &known))
+                return 0;
+        r = free_and_strdup(&s->name, connection);
+        if (r < 0)
+                return r;
+        s->uid = uid;
+        registry->next_sender = (registry->next_sender + 1) % SENDERS_MAX;
+        return 0;
+}
+
 int polkit_sender_uid(PolkitRegistry *registry, sd_bus_message *m, uid_t *ret)
 {
         _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-        const char *name = sd_bus_message_get_sender(m);
-        Sender *s = registry->senders + registry->next_sender;
+        const char *connection = sd_bus_message_get_sender(m);
         uid_t uid;
         int r;
 
-        if (!name)
+        if (!connection)
                 return -EBADMSG;
-        for (size_t i = 0; i < SENDERS_MAX; i++)
-                if (streq_ptr(registry->senders[i].name, name)) {
-                        *ret = registry->senders[i].uid;
-                        return 0;
-                }
+        if (polkit_knows_uid(registry, connection, ret))
+                return 0;
         r = sd_bus_query_sender_creds(m, SD_BUS_CREDS_EUID, &creds);
         if (r >= 0)
                 r = sd_bus_creds_get_euid(creds, &uid);
         if (r >= 0)
-                r = free_and_strdup(&s->name, name);
+                r = polkit_learn_uid(registry, connection, uid);
         if (r < 0)
                 return r;
-        s->uid = *ret = uid;
-        registry->next_sender = (registry->next_sender + 1) % SENDERS_MAX;
+        *ret = uid;
         return 0;
+}
+
+bool polkit_has_answered(const PolkitRegistry *registry, const sd_bus_message *m)
+{
+        const Query *q;
+
+        DL_FOREACH(registry->queries, q)
+                if (q->request == m && q->answered)
+                        return true;
+        return false;
 }
 
 int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error)

@@ -21,8 +21,14 @@ DEFINE_CLEANUP(PolkitRegistry *, polkit_registry_free);
 
 /* 1: go on. 0: polkit was asked; the handler returns 1 at once and is called again. Negative: refused, and error is
  * set. root is always allowed. At most 16 questions per user and 64 in total wait at a time (beyond that,
- * LimitsExceeded, as for a message of more than 1152 KiB, since it is kept). */
+ * LimitsExceeded, as for a message of more than 1152 KiB or a thousand values, since it is kept). */
 int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error);
 
-/* The user who has sent it. The bus is asked, and waited for, once for each of the last connections: it gives their names to no other. */
+/* Whether the message's question has been answered, so that it is dispatched again. */
+bool polkit_has_answered(const PolkitRegistry *r, const sd_bus_message *m);
+
+/* The user who has sent it, of the last connections: the bus gives their names to no other. The bus is asked, and waited for, where nobody
+ * has said before whose connection it is. */
 int polkit_sender_uid(PolkitRegistry *r, sd_bus_message *m, uid_t *ret);
+bool polkit_knows_uid(const PolkitRegistry *r, const char *connection, uid_t *ret);
+int polkit_learn_uid(PolkitRegistry *r, const char *connection, uid_t uid);

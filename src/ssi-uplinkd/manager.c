@@ -244,6 +244,9 @@ int manager_start(Manager *m)
         r = bus_open_daemon(m->event, &m->bus);
         if (r < 0)
                 return log_error_errno(r, "Cannot connect to the system bus");
+        r = bus_turns_new(m->bus, m->polkit, &m->turns);
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the turns of the bus' users");
         r = manager_add_object(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the bus object");
@@ -281,6 +284,7 @@ Manager *manager_free(Manager *m)
         inventory_free(m->inventory);
         shutdown_free(m->shutdown);
         bus_owner_free(m->systemd);
+        bus_turns_free(m->turns);
         polkit_registry_free(m->polkit);
         sd_event_source_disable_unref(m->changed);
         for (size_t i = 0; i < UPLINK_STRINGS; i++)

@@ -8,6 +8,7 @@
 
 #include "inventory.h"
 #include "register.h"
+#include "shared/bus-turns.h"
 #include "shared/polkit.h"
 #include "session.h"
 #include "shutdown.h"
@@ -22,6 +23,7 @@ typedef struct Manager {
         sd_bus *bus;
         BusOwner *systemd; /* checks that signals come from systemd */
         PolkitRegistry *polkit;
+        BusTurns *turns;
         Net *net;
         Inventory *inventory;
         Session *session;

@@ -27,6 +27,7 @@
 
 typedef struct Agent Agent;
 typedef struct BusOwner BusOwner;
+typedef struct BusTurns BusTurns;
 typedef struct Dependencies Dependencies;
 typedef struct Helpers Helpers;
 typedef struct LogFollow LogFollow;
@@ -61,6 +62,7 @@ struct Agent {
         sd_event *event;
         sd_bus *bus;
         PolkitRegistry *polkit;
+        BusTurns *turns;
         BusOwner *systemd; /* checks that signals come from systemd */
         SystemdQueries *queries;
         Helpers *helpers;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include "shared/bus-turns.h"
 #include "shared/bus-util.h"
 #include "depend.h"
 #include "fileset.h"
@@ -79,6 +80,9 @@ int manager_new(Manager **ret)
         r = bus_open_daemon(m->agent.event, &m->agent.bus);
         if (r < 0)
                 return r;
+        r = bus_turns_new(m->agent.bus, m->agent.polkit, &m->agent.turns);
+        if (r < 0)
+                return r;
         r = helpers_new(m->agent.event, &m->agent.helpers);
         if (r < 0)
                 return r;
@@ -123,6 +127,7 @@ Manager *manager_free(Manager *m)
         m->agent.dependencies = dependencies_free(m->agent.dependencies);
         HASH_ITER(hh, m->agent.services, s, tmp)
                 remove_service(m, s);
+        bus_turns_free(m->agent.turns);
         polkit_registry_free(m->agent.polkit);
         sd_event_source_disable_unref(m->emit);
         sd_event_source_disable_unref(m->rescan);

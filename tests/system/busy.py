@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Keeps ssid busy, inside a host and as whoever runs it:  busy.py KIND CONNECTIONS CALLS [SECONDS]
 
-Sends as many calls over as many connections at once, and reads all answers; again for so long, if SECONDS are given. Prints the names of the answers' errors
+Sends as many calls over each of so many connections at once, and reads all answers; again for so long, if SECONDS are given. Prints the names of the answers' errors
 ("" for none) and how many there were of each, as a line of JSON.
 """
+import itertools
 import json
 import sys
 import time
@@ -23,14 +24,34 @@ class Pairs(list):
         return self
 
 
+UPLINK, SERVER = "org.ssi.Uplink1", "org.ssi.Server1"
+PROPERTIES, INTROSPECT = ("org.freedesktop.DBus.Properties", "GetAll", "s"), ("org.freedesktop.DBus.Introspectable", "Introspect")
+
 CALLS = {
     "history": (f"{PATH}/service/busy", f"{AGENT}.Service", "GetHistory", "u", 1000),
     "validate": (PATH, f"{AGENT}.Manager", "ValidateScript", "ss", "busy.bash", COSTLY),
     "objects": (PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"),
+    "get-service": (PATH, f"{AGENT}.Manager", "GetService", "s", "busy"),
     "list": (PATH, f"{AGENT}.Manager", "ListServices"),
+    "introspect": (f"{PATH}/service", *INTROSPECT),
+    "properties": (PATH, *PROPERTIES, f"{AGENT}.Manager"),
     "long-name": (PATH, f"{AGENT}.Manager", "RemoveService", "s", "x" * (4 << 20)),
     "many-options": (PATH, f"{AGENT}.Manager", "FollowLog", "sa{sv}", "busy", Pairs([("lines", Variant("u", 1))] * 100_000)),
+    "uplink-properties": ("/org/ssi/Uplink1", *PROPERTIES, UPLINK),
+    "uplink-introspect": ("/org/ssi/Uplink1", *INTROSPECT),
+    "server-properties": ("/org/ssi/Server1", *PROPERTIES, SERVER),
+    "server-introspect": ("/org/ssi/Server1", *INTROSPECT),
 }
+
+
+# Several of them in turn.
+MIXED = {"reads": ("objects", "list", "introspect", "properties", "uplink-properties", "uplink-introspect", "server-properties", "server-introspect")}
+
+
+def whose(kind):
+    """The name of the daemon."""
+    return {"uplink": UPLINK, "server": SERVER}.get(kind.partition("-")[0], AGENT)
+
 
 
 def answers(bus, serials):
@@ -45,13 +66,14 @@ def answers(bus, serials):
 
 def once(kind, connections, calls, counts):
     buses = [Bus(None, timeout=120) for _ in range(connections)]
-    asked = [[bus.send(AGENT, *CALLS[kind]) for _ in range(calls)] for bus in buses]
+    kinds = MIXED.get(kind, (kind,))
+    asked = [[bus.send(whose(k), *CALLS[k]) for k in itertools.islice(itertools.cycle(kinds), calls)] for bus in buses]
     for bus, serials in zip(buses, asked):
         order = []
         for serial, name, _ in answers(bus, list(serials)):
             counts[name] = counts.get(name, 0) + 1
             order += [serial] if not name else []
-        assert order == sorted(order), order
+        assert kind in MIXED or order == sorted(order), order
         bus.socket.close()
 
 

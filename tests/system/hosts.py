@@ -387,8 +387,8 @@ def prints(status, message):
     return f'echo "{NOW}, {status}, {message}"'
 
 
-def crowd(host, n):
-    """Installs n services that have all run once, written as copies of one that was added."""
+def crowd(host, n, run=True):
+    """Installs n services that have all run once (or not), written as copies of one that was added."""
     host.run(["ssictl", "add", host.write("/tmp/model.bash", script("Model", prints("OK", "of $0")))])
     host.run(f"""
 set -e
@@ -403,6 +403,7 @@ for ((i = 1; i < {n}; i++)); do
 done
 chmod 755 /usr/local/bin/ssi/model-*
 systemctl daemon-reload
+{"" if run else "systemctl start ssid.service; exit"}
 systemctl start ssi-model.service
 for kind in service timer; do
         for ((i = 1; i < {n}; i++)); do echo ssi-model-$i.$kind; done | xargs -n 50 systemctl start

@@ -221,6 +221,7 @@ void admin_ready_changed(Admin *a)
 static void disconnect(Admin *a)
 {
         admin_job_abandon(a->job);
+        a->turns = bus_turns_free(a->turns);
         a->polkit = polkit_registry_free(a->polkit);
         a->bus = sd_bus_close_unref(a->bus);
 }
@@ -252,6 +253,9 @@ static int try_connect(Admin *a)
         if (r < 0)
                 return r;
         r = sd_bus_attach_event(a->bus, a->backend->event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0)
+                return r;
+        r = bus_turns_new(a->bus, a->polkit, &a->turns);
         if (r < 0)
                 return r;
         r = admin_add_object(a);

@@ -4,6 +4,7 @@
 /* Shared by the files of admin/: a method call in progress, and its authorization. */
 
 #include "admin/admin.h"
+#include "shared/bus-turns.h"
 #include "shared/bus-util.h"
 #include "shared/polkit.h"
 #include "core/backend.h"
@@ -25,6 +26,7 @@ struct Admin {
         Backend *backend;
         sd_bus *bus; /* NULL while there is none */
         PolkitRegistry *polkit;
+        BusTurns *turns;
         sd_event_source *retry_timer, *stats_timer;
         char *ca_file, *url;
         AdminStats stats;
