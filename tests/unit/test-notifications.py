@@ -865,7 +865,7 @@ class Mail(Case):
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="ssi-test-mail-") as folder:
         mails = MailSink(folder, "ssi", "pa:ss/word")
-        os.environ.update(SSI_ALLOW_PRIVATE_TARGETS="yes", SSI_NOTIFY_TIMEOUT="1", SSI_PUBLIC_URL="https://ssi.example.org",
+        os.environ.update(SSI_ALLOW_PRIVATE_TARGETS="yes", SSI_NOTIFY_TIMEOUT="5", SSI_PUBLIC_URL="https://ssi.example.org",
                           SSI_SMTP_URL=f"smtp://ssi:pa%3Ass%2Fword@localhost:{mails.port}", SSI_SMTP_CA=mails.ca,
                           SSI_SMTP_FROM="SSI <ssi@example.org>", SSI_PUSH_KEY=os.path.join(folder, "vapid.pem"))
         try:
