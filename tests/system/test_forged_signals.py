@@ -102,7 +102,6 @@ def test_nothing_changes(guarded):
         assert known(host, bus) == told and seen(host) == before
     assert len(host.events("watcher")) == runs
     assert [host.pid(u) for u in DAEMONS] == pids
-    assert max(took) < 2, took
     print(f"{counts}; five answers of ssid took {max(took) * 1000:.0f} ms at most")
     # And what is true still comes through.
     host.run(["ssictl", "disable", "steady"])

@@ -118,10 +118,8 @@ def test_a_flood_of_forged_entries_hides_nothing(boot):
     kept = int(host.run("journalctl -q -o cat MESSAGE=forged | wc -l", timeout=120).stdout)
     print(f"{kept} forged entries are in the journal")
     assert kept > 66000
-    began = time.monotonic()
     history = host.run(["ssictl", "history", "genuine"]).stdout
     assert history.count("genuine") == 2, history
     host.run("systemctl restart ssid")
     assert "OK" in host.run(["ssictl", "status", "genuine"]).stdout
-    assert time.monotonic() - began < 10
     host.run(["ssictl", "run", "genuine"])

@@ -183,8 +183,11 @@ def test_a_claim_token_is_used_once(stack):
 def test_a_result_does_not_wait_for_journald(stack, add):
     """journald tells readers 250 ms late that there is something new. The sleep separates the line from what came before it."""
     add(stack, script("Prompt", 'sleep 0.4; echo "$(date "+%Y-%m-%d %H:%M:%S"), OK, $EPOCHREALTIME"'))
-    for _ in range(6):
+
+    def one_is_earlier():
+        """A busy machine may be late often, but not always."""
         stack.run("systemctl start ssi-prompt.service")
-    rows = wait_until(lambda: (r := stack.sql("SELECT extract(epoch FROM received_at) - message::float8 FROM events"
-                                              " WHERE service = 'prompt' AND kind = 'result'")) and len(r) == 6 and r)
-    assert min(float(row[0]) for row in rows) < 0.15, rows
+        rows = stack.sql("SELECT extract(epoch FROM received_at) - message::float8 FROM events WHERE service = 'prompt' AND kind = 'result'")
+        return rows and min(float(row[0]) for row in rows) < 0.15
+
+    wait_until(one_is_earlier, timeout=60)

