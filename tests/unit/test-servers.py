@@ -188,7 +188,7 @@ class Changes(unittest.TestCase):
         self.assertNotIn(self.agent.server, json.dumps(shown))
         with urllib.request.urlopen(f"http://127.0.0.1:{serverd.backend.ports[0]}{page['badge']}") as f:
             self.assertEqual((f.headers["Content-Type"], f.headers["Cross-Origin-Resource-Policy"]),
-                             ("image/svg+xml", "cross-origin"))
+                             ("image/svg+xml; charset=utf-8", "cross-origin"))
             svg = f.read()
         self.assertNotIn(b"<script", svg)
         texts = ["".join(e.itertext()) for e in xml.etree.ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
@@ -315,7 +315,7 @@ class Timeline(unittest.TestCase):
         made = urllib.request.Request(f"http://127.0.0.1:{serverd.backend.ports[0]}/api/v1/qr", b'{"text":"a <b>"}',
                                       {"Authorization": "Bearer " + token, "Content-Type": "application/json"})
         with urllib.request.urlopen(made, timeout=30) as answer:
-            self.assertEqual(answer.headers["Content-Type"], "image/svg+xml")
+            self.assertEqual(answer.headers["Content-Type"], "image/svg+xml; charset=utf-8")
             self.assertTrue(answer.read().startswith(b"<svg "))
         for body in ({}, {"text": ""}, {"text": "x" * 1025}, {"text": 1}):
             post("/qr", body, token, want=400)

@@ -121,7 +121,7 @@ static void badge_found(ApiCall *c, PGresult *res, int error)
                 api_fail(c, NULL, -ENOMEM);
         } else {
                 http_respond_embeddable(c->req);
-                http_respond_data(c->req, 200, "image/svg+xml", svg, n);
+                http_respond_data(c->req, 200, "image/svg+xml; charset=utf-8", svg, n);
         }
 }
 

@@ -23,7 +23,7 @@ static void make_qr(ApiCall *c)
         else if (r < 0)
                 api_fail(c, NULL, r);
         else
-                http_respond_data(c->req, 200, "image/svg+xml", svg, size);
+                http_respond_data(c->req, 200, "image/svg+xml; charset=utf-8", svg, size);
 }
 
 const ApiRoute api_qr_routes[] = {

@@ -21,6 +21,8 @@ static const char security_headers[] =
 static const char resource_same_origin[] = "Cross-Origin-Resource-Policy: same-origin\r\n";
 static const char resource_cross_origin[] = "Cross-Origin-Resource-Policy: cross-origin\r\n";
 static const char security_headers_tls[] = "Strict-Transport-Security: max-age=31536000\r\n";
+/* No browser shows an answer of the API as a page, or saves it under a name that somebody else has chosen. */
+static const char attachment[] = "Content-Disposition: attachment; filename=\"api.json\"\r\n";
 
 const char *status_phrase(int status)
 {
@@ -67,6 +69,12 @@ static void format_date(char *buffer, size_t n)
         strftime(buffer, n, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &tm));
 }
 
+static bool is_api_json(const HttpRequest *req, const char *content_type)
+{
+        return req && req->path && (startswith(req->path, "/api/") || startswith(req->path, "/public/")) &&
+               content_type && startswith(content_type, "application/") && endswith(content_type, "json");
+}
+
 char *respond_head(HttpRequest *req, HttpConn *c, int status, const char *content_type, size_t content_length,
                    const char *cache_control, size_t *ret_size)
 {
@@ -80,13 +88,14 @@ char *respond_head(HttpRequest *req, HttpConn *c, int status, const char *conten
         format_date(date, sizeof(date));
         if (content_length != SIZE_MAX && status != 204 && status != 304)
                 snprintf(length, sizeof(length), "Content-Length: %zu\r\n", content_length);
-        n = asprintf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s\r\n", status,
+        n = asprintf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s\r\n", status,
                      status_phrase(status), date, content_type ? "Content-Type: " : "", strempty(content_type),
                      content_type ? "\r\n" : "", length, cache_control ? "Cache-Control: " : "",
                      strempty(cache_control), cache_control ? "\r\n" : "", security_headers,
                      req && req->embeddable ? resource_cross_origin : resource_same_origin,
-                     c->tls ? security_headers_tls : "", req ? "X-Request-Id: " : "", req ? req->id : "",
-                     req ? "\r\n" : "", req ? strempty(req->headers) : "", close ? "Connection: close\r\n" : "");
+                     c->tls ? security_headers_tls : "", is_api_json(req, content_type) ? attachment : "",
+                     req ? "X-Request-Id: " : "", req ? req->id : "", req ? "\r\n" : "",
+                     req ? strempty(req->headers) : "", close ? "Connection: close\r\n" : "");
         if (n < 0) {
                 head = NULL; /* undefined after a failure */
                 return NULL;

@@ -66,7 +66,7 @@ SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, 
         if (!c || req->state == REQUEST_ANSWERED)
                 return NULL;
         req->close = true;
-        head = respond_head(req, c, 200, "text/event-stream", SIZE_MAX, "no-store", &head_size);
+        head = respond_head(req, c, 200, "text/event-stream; charset=utf-8", SIZE_MAX, "no-store", &head_size);
         s = calloc(1, sizeof(*s));
         if (!head || !s || queue_reserve(s, head_size) < 0) {
                 free(s);
