@@ -266,6 +266,7 @@ static int setup(void **state)
         write_file(path, "index.html", "<!doctype html>");
         write_file(path, "app.js", "let a;");
         write_file(path, ".hidden", "hidden");
+        write_file(path, "app.js.bak", "old");
         snprintf(path, sizeof(path), "%s/web/js", f->dir);
         assert_int_equal(mkdir(path, 0700), 0);
         write_file(path, "deep.js", "let b;");
@@ -293,7 +294,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
         static const char *const made[] = {
-                "web/index.html", "web/app.js", "web/.hidden", "web/js/deep.js", "web/js", "web/link.txt", "web",
+                "web/index.html", "web/app.js", "web/app.js.bak", "web/.hidden",
+                "web/js/deep.js", "web/js",     "web/link.txt",   "web",
                 "secret.txt",     "",
         };
         Fixture *f = *state;
@@ -716,6 +718,9 @@ static void test_files(void **state)
         assert_exchange(f, "HEAD /app.js HTTP/1.1\r\nHost: h\r\n\r\n", 200, "");
         assert_exchange(f, "GET /none.js HTTP/1.1\r\nHost: h\r\n\r\n", 404, "not-found");
         assert_exchange(f, "GET /.hidden HTTP/1.1\r\nHost: h\r\n\r\n", 404, "not-found");
+        assert_exchange(f, "GET /app.js.bak HTTP/1.1\r\nHost: h\r\n\r\n", 404, "not-found");
+        assert_exchange(f, "GET /.well-known/nothing HTTP/1.1\r\nHost: h\r\n\r\n", 404, "not-found");
+        assert_exchange(f, "GET /.well-known/ HTTP/1.1\r\nHost: h\r\n\r\n", 404, "not-found");
         assert_exchange(f, "GET /link.txt HTTP/1.1\r\nHost: h\r\n\r\n", 404, "not-found");
         assert_exchange(f, "GET /../secret.txt HTTP/1.1\r\nHost: h\r\n\r\n", 404, "not-found");
         assert_exchange(f, "GET /%2e%2e/secret.txt HTTP/1.1\r\nHost: h\r\n\r\n", 404, "not-found");

@@ -103,6 +103,18 @@ class Metrics(unittest.TestCase):
             self.assertEqual(e.exception.code, 404)
         parse(scrape({**outside, "Authorization": "Bearer " + TOKEN}))
 
+    def restart(self, **settings):
+        """The second instance, with these settings."""
+        before = dict(os.environ)
+        serverd.backend.servers[1].terminate()
+        serverd.backend.servers[1].wait(20)
+        os.environ.update(settings)
+        try:
+            serverd.backend.start_server(1)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
     def test_well_known(self):
         def look(path, i, **headers):
             c = http.client.HTTPConnection("127.0.0.1", serverd.backend.ports[i], timeout=30)
@@ -115,18 +127,9 @@ class Metrics(unittest.TestCase):
         self.assertEqual(look("/.well-known/security.txt", 0)[0], 404)
         status, _, headers = look("/.well-known/change-password", 0)
         self.assertEqual((status, headers["Location"]), (302, "/account"))
-        settings = {"SSI_SECURITY_CONTACT": "mailto:security@example.org", "SSI_PUBLIC_URL": "https://ssi.example.org",
-                    "SSI_TRUSTED_PROXIES": "none"}
-        before = dict(os.environ)
-        serverd.backend.servers[1].terminate()
-        serverd.backend.servers[1].wait(20)
-        os.environ.update(settings)
         try:
-            serverd.backend.start_server(1)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-        try:
+            self.restart(SSI_SECURITY_CONTACT="mailto:security@example.org", SSI_PUBLIC_URL="https://ssi.example.org",
+                         SSI_TRUSTED_PROXIES="none")
             status, text, headers = look("/.well-known/security.txt", 1)
             fields = dict(line.split(": ", 1) for line in text.splitlines())
             self.assertEqual((status, headers["Content-Type"], fields["Contact"], fields["Canonical"]), (
@@ -136,10 +139,12 @@ class Metrics(unittest.TestCase):
             self.assertTrue(30 < days < 365, days)
             # Nobody is believed here, so a client stays what it is: this machine, which may read this.
             self.assertEqual(look("/metrics", 1, **{"X-Forwarded-For": "192.0.2.7"})[0], 200)
+            # An address without TLS is no canonical one.
+            self.restart(SSI_SECURITY_CONTACT="https://example.org/report", SSI_PUBLIC_URL="http://localhost")
+            names = [line.split(": ")[0] for line in look("/.well-known/security.txt", 1)[1].splitlines()]
+            self.assertEqual(names, ["Contact", "Expires", "Preferred-Languages"])
         finally:
-            serverd.backend.servers[1].terminate()
-            serverd.backend.servers[1].wait(20)
-            serverd.backend.start_server(1)
+            self.restart()
 
     def test_without_a_database(self):
         serverd.backend.stop_database()

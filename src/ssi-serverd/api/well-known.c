@@ -13,6 +13,7 @@ static void get_security_txt(ApiCall *c)
         const Config *config = c->backend->config;
         _cleanup_free_ char *text = NULL;
         time_t expires = time(NULL) + EXPIRES_SEC;
+        const char *site = config->public_url;
         char date[32];
         struct tm tm;
         int n;
@@ -21,10 +22,11 @@ static void get_security_txt(ApiCall *c)
                 api_respond_not_found(c);
                 return;
         }
+        if (site && !startswith(site, "https://"))
+                site = NULL; /* the RFC allows no others */
         strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&expires, &tm));
         n = asprintf(&text, "Contact: %s\nExpires: %s\nPreferred-Languages: en\n%s%s%s", config->security_contact, date,
-                     config->public_url ? "Canonical: " : "", strempty(config->public_url),
-                     config->public_url ? "/.well-known/security.txt\n" : "");
+                     site ? "Canonical: " : "", strempty(site), site ? "/.well-known/security.txt\n" : "");
         if (n < 0) {
                 text = NULL;
                 api_fail(c, NULL, -ENOMEM);

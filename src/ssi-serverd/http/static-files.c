@@ -22,7 +22,7 @@ static const struct {
         { ".css", "text/css; charset=utf-8" },
         { ".json", "application/json" },
         { ".webmanifest", "application/manifest+json" },
-        { ".svg", "image/svg+xml" },
+        { ".svg", "image/svg+xml; charset=utf-8" },
         { ".png", "image/png" },
         { ".ico", "image/x-icon" },
         { ".woff2", "font/woff2" },
@@ -61,7 +61,7 @@ static const char *content_type(const char *name)
         for (size_t i = 0; i < ELEMENTSOF(content_types); i++)
                 if (endswith(name, content_types[i].suffix))
                         return content_types[i].type;
-        return "application/octet-stream";
+        return NULL;
 }
 
 /* Opens one path component. -ENOENT also for what must stay hidden: hidden files, symlinks, "..". (openat2()
@@ -132,7 +132,7 @@ static bool etag_matches(const char *list, const char *etag)
         return streq_ptr(list, "*");
 }
 
-static void serve_file(HttpRequest *req, const char *name, int fd, const struct stat *st)
+static void serve_file(HttpRequest *req, const char *type, int fd, const struct stat *st)
 {
         _cleanup_free_ char *data = NULL;
         char etag[64];
@@ -147,23 +147,27 @@ static void serve_file(HttpRequest *req, const char *name, int fd, const struct 
         else if (read_file(fd, (size_t) st->st_size, &data) < 0)
                 http_respond_problem(req, 500, "unreadable", "The file cannot be read.");
         else
-                respond_bytes(req, 200, content_type(name), "no-cache", data, (size_t) st->st_size);
+                respond_bytes(req, 200, type, "no-cache", data, (size_t) st->st_size);
 }
 
 void static_files_serve(StaticFiles *f, HttpRequest *req)
 {
         const char *name = req->path + strspn(req->path, "/");
-        const char *last = strrchr(req->path, '/');
+        const char *last = strrchr(req->path, '/'), *type;
         _cleanup_close_ int fd = -EBADF;
         struct stat st;
 
-        if (last && !strchr(last, '.'))
+        /* Any address without a dot is a page, except below /.well-known/: there, programs ask for what cannot exist, to learn
+         * whether 200 means anything. */
+        if (last && !strchr(last, '.') && !startswith(name, ".well-known/"))
                 name = "index.html";
-        fd = open_file(f, name, &st);
+        /* What an editor or a backup left in the folder has none of these types. */
+        type = content_type(name);
+        fd = type ? open_file(f, name, &st) : -ENOENT;
         if (fd == -ENOENT)
                 http_respond_problem(req, 404, "not-found", "The page does not exist.");
         else if (fd < 0)
                 http_respond_problem(req, 503, "busy", "The file cannot be opened right now; try again.");
         else
-                serve_file(req, name, fd, &st);
+                serve_file(req, type, fd, &st);
 }
