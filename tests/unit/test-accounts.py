@@ -55,9 +55,16 @@ class Registration(unittest.TestCase):
                      {"email": "a@b", "password": "short"}, {"email": "a@b", "password": "x" * 1025},
                      {"email": "a@" + "b" * 300, "password": PASSWORD}, {"email": "a@b\n", "password": PASSWORD}):
             self.assertEqual(problem(post("/users/register", body, want=400)), "invalid-request")
-        for password in ("aaaaaaaaaaaa", "password1234", "1234567890", "qwertyuiop", "new-" + user.email):
+        for password in ("aaaaaaaaaaaa", "password1234", "123456789012", "qwertyuiopas", "new-" + user.email):
             body = {"email": "new-" + user.email, "password": password}
             self.assertEqual(problem(post("/users/register", body, want=400)), "weak-password")
+
+    def test_every_byte_of_a_password_counts(self):
+        email, password = "long-" + User().email, "é horse 💥 " * 73
+        post("/users/register", {"email": email, "password": password}, want=201)
+        for n in (64, 128, len(password) - 1):
+            post("/users/login", {"email": email, "password": password[:n]}, want=401)
+        post("/users/login", {"email": email, "password": password}, want=200)
 
     def test_login(self):
         user = User()

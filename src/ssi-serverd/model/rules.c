@@ -57,7 +57,7 @@ bool email_is_acceptable(const char *s)
  * beginning. */
 #define JUDGED_BYTES 40
 
-/* 2^25 guesses take ten years at the rate at which an account may be guessed at (auth/throttle.h). */
+/* 2^25 guesses take sixty years at the rate at which an account may be guessed at (auth/throttle.h). */
 #define ENTROPY_MIN 25.0
 
 static bool is_guessable(const char *s, const char *email)
@@ -74,10 +74,20 @@ static bool is_guessable(const char *s, const char *email)
         return ZxcvbnMatch(judged, words, NULL) < ENTROPY_MIN;
 }
 
+static size_t count_characters(const char *s)
+{
+        size_t n = 0;
+
+        for (const char *p = s; *p; p++)
+                n += ((unsigned char) *p & 0xc0) != 0x80 && (*p != ' ' || p == s || p[-1] != ' ');
+        return n;
+}
+
 const char *password_fault(const char *s, const char *email)
 {
-        if (!has_length(s, PASSWORD_MIN, PASSWORD_MAX))
-                return "A password must be " STRINGIFY(PASSWORD_MIN) " to " STRINGIFY(PASSWORD_MAX) " bytes long.";
+        if (count_characters(s) < PASSWORD_MIN || strlen(s) > PASSWORD_MAX)
+                return "A password must have at least " STRINGIFY(PASSWORD_MIN) " characters, and at most " STRINGIFY(
+                        PASSWORD_MAX) " bytes.";
         if (is_guessable(s, email))
                 return "This password is too easy to guess. Choose another one, for example of four unrelated words.";
         return NULL;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The rules for addresses, passwords and names of servers and labels, which REST and D-Bus apply. Sizes are in bytes. */
+/* The rules for addresses, passwords and names of servers and labels, which REST and D-Bus apply. Sizes are in bytes; a password's least
+ * length is in characters, and several spaces count as one. */
 
 #include <stdbool.h>
 
 #define EMAIL_MAX       254 /* RFC 5321, 4.5.3.1.3, without the brackets */
-#define PASSWORD_MIN    10
+#define PASSWORD_MIN    12
 #define PASSWORD_MAX    1024
 #define LABEL_MAX       64
 #define LABELS_MAX      32 /* of a server */

@@ -3,7 +3,7 @@
 
 import {h, setAttribute, setHidden, setText} from '../base/dom.js';
 
-export const PASSWORD_MIN = 10;
+export const PASSWORD_MIN = 12;
 // For an input whose value the browser must not complete or correct.
 export const AS_TYPED = {autocomplete: 'off', autocapitalize: 'none', spellcheck: 'false'};
 
@@ -90,5 +90,5 @@ export function splitLabels(text) {
 
 // What is wrong with a new password; '' when nothing is.
 export function passwordComplaint(value) {
-  return new TextEncoder().encode(value).length < PASSWORD_MIN ? `Too short: at least ${PASSWORD_MIN} characters.` : '';
+  return [...value.replace(/ +/g, ' ')].length < PASSWORD_MIN ? `Too short: at least ${PASSWORD_MIN} characters.` : '';
 }
