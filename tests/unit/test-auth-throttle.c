@@ -8,7 +8,7 @@
 
 #define NOW      (UINT64_C(1000000) * USEC_PER_SEC)
 #define HOME     "192.0.2.1/32"
-#define INTERVAL ((uint64_t) LOGIN_WINDOW_SEC * USEC_PER_SEC / LOGIN_FAILURES_MAX)
+#define INTERVAL ((uint64_t) LOGIN_FAILURES_SEC * USEC_PER_SEC)
 
 static LoginThrottle *throttle;
 
@@ -92,6 +92,22 @@ static void test_network(void **state)
         /* Guesses by a neighbour do not lock out who is known there. */
         assert_true(attempt("a@b", HOME, true, false, NOW));
         assert_int_equal(login_throttle_check_network(throttle, "192.0.2.2/32", NOW), 0);
+}
+
+/* Somebody who tries each second, from one network or from as many as they like. */
+static void test_an_hour(void **state)
+{
+        unsigned one = 0, many = 0;
+
+        for (unsigned i = 0; i < 3600; i++) {
+                char network[NETWORK_MAX];
+
+                snprintf(network, sizeof(network), "10.0.%u.%u/32", i / 250, i % 250);
+                one += attempt("a@b", HOME, true, true, NOW + i * USEC_PER_SEC);
+                many += attempt("c@d", network, false, true, NOW + i * USEC_PER_SEC);
+        }
+        assert_in_range(one, LOGIN_FAILURES_MAX, 100);
+        assert_in_range(many, LOGIN_ACCOUNT_FAILURES_MAX, 100);
 }
 
 /* Made-up log-ins, each from another network, neither make the table forget nor lock anybody out. */
@@ -183,6 +199,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_counts, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_owner_is_not_locked_out, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_network, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_an_hour, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_cannot_be_washed_out, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_at_once, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_too_many_at_once, setup, teardown),

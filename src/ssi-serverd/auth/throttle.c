@@ -17,9 +17,9 @@ struct LoginThrottle {
         unsigned n_under_way;
 };
 
-static int limit_new(unsigned max, RateLimit **ret)
+static int limit_new(unsigned max, unsigned seconds, RateLimit **ret)
 {
-        return rate_limit_new(max, LOGIN_WINDOW_SEC * USEC_PER_SEC / max, ret);
+        return rate_limit_new(max, seconds * USEC_PER_SEC, ret);
 }
 
 int login_throttle_new(LoginThrottle **ret)
@@ -28,8 +28,10 @@ int login_throttle_new(LoginThrottle **ret)
 
         if (!t)
                 return -ENOMEM;
-        if (limit_new(LOGIN_FAILURES_MAX, &t->pairs) < 0 || limit_new(LOGIN_ACCOUNT_FAILURES_MAX, &t->accounts) < 0 ||
-            limit_new(LOGIN_NETWORK_FAILURES_MAX, &t->networks) < 0 || limit_new(SIGN_UPS_MAX, &t->sign_ups) < 0) {
+        if (limit_new(LOGIN_FAILURES_MAX, LOGIN_FAILURES_SEC, &t->pairs) < 0 ||
+            limit_new(LOGIN_ACCOUNT_FAILURES_MAX, LOGIN_ACCOUNT_FAILURES_SEC, &t->accounts) < 0 ||
+            limit_new(LOGIN_NETWORK_FAILURES_MAX, LOGIN_NETWORK_FAILURES_SEC, &t->networks) < 0 ||
+            limit_new(SIGN_UPS_MAX, SIGN_UPS_SEC, &t->sign_ups) < 0) {
                 login_throttle_free(t);
                 return -ENOMEM;
         }

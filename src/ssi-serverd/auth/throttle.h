@@ -7,12 +7,15 @@
 
 #include "shared/util.h"
 
-/* At once; then one per interval: 300 s divided by the number. */
+/* At once (MAX); then one each so many seconds (SEC). No account is guessed at more than a hundred times in an hour. */
 #define LOGIN_FAILURES_MAX         10 /* per account and network */
+#define LOGIN_FAILURES_SEC         45
 #define LOGIN_ACCOUNT_FAILURES_MAX 30 /* per account, from networks where it is not known */
+#define LOGIN_ACCOUNT_FAILURES_SEC 60
 #define LOGIN_NETWORK_FAILURES_MAX 50
+#define LOGIN_NETWORK_FAILURES_SEC 6
 #define SIGN_UPS_MAX               20 /* per network */
-#define LOGIN_WINDOW_SEC           300
+#define SIGN_UPS_SEC               15
 
 /* At once, of all accounts; further ones are refused. */
 #define LOGIN_ATTEMPTS_MAX 1024
