@@ -207,6 +207,15 @@ step('an API token is shown once and deleted; the password is changed; other dev
 
   await page.fill('#current-password', 'not this one');
   await page.fill('#new-password', `${password} too`);
+  for (const id of ['current-password', 'new-password']) {
+    const shown = () => page.getAttribute(`#${id}`, 'type');
+    const reveal = page.locator(`.with-button:has(#${id})`).getByRole('button', {name: 'Show password'});
+    const before = await shown();
+    await reveal.click();
+    assert.deepEqual([before, await shown()], ['password', 'text']);
+    await reveal.click();
+    assert.equal(await shown(), 'password');
+  }
   await button('Change password').click();
   await page.waitForSelector('.form .notice.bad:visible');
   await page.fill('#current-password', password);

@@ -4,7 +4,7 @@
 import {h} from '../base/dom.js';
 import {copyBox} from '../parts/command.js';
 import {dialog} from '../parts/dialog.js';
-import {field} from '../parts/forms.js';
+import {field, passwordField} from '../parts/forms.js';
 
 const SCOPES = [['read', 'Read everything'], ['servers:register', 'Register servers'], ['write', 'Change everything']];
 
@@ -45,7 +45,7 @@ function showSecret(token) {
 }
 
 export function deleteAccount(api, session) {
-  const secret = field('delete-password', 'Password', h('input', {type: 'password', autocomplete: 'current-password', autofocus: true}));
+  const secret = passwordField('delete-password', 'Password', {autocomplete: 'current-password', autofocus: true});
 
   dialog({
     title: 'Delete the account?', text: 'Servers, services, history and tokens are deleted immediately, and agents are rejected.',

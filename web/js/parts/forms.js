@@ -31,6 +31,23 @@ export function field(id, label, input, hint) {
   return self;
 }
 
+// A field for a password, with a button that shows it.
+export function passwordField(id, label, attributes, hint) {
+  const self = field(id, label, h('input', {type: 'password', ...attributes}), hint);
+  const reveal = h('button', {type: 'button', class: 'quiet reveal', 'aria-pressed': 'false', 'aria-label': 'Show password'}, 'Show');
+  const wrapper = h('div', {class: 'with-button'});
+
+  self.input.replaceWith(wrapper);
+  wrapper.append(self.input, reveal);
+  reveal.addEventListener('click', () => {
+    const shown = self.input.type === 'password';
+    self.input.type = shown ? 'text' : 'password';
+    reveal.setAttribute('aria-pressed', String(shown));
+    setText(reveal, shown ? 'Hide' : 'Show');
+  });
+  return self;
+}
+
 export function select(options, value) {
   return h('select', {}, options.map(([key, text]) => h('option', {value: key, selected: key === value}, text)));
 }

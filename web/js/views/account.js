@@ -4,7 +4,7 @@
 import {foreign, h} from '../base/dom.js';
 import {time} from '../base/time.js';
 import {browserOf} from '../data/push.js';
-import {PASSWORD_MIN, act, field, form, passwordComplaint} from '../parts/forms.js';
+import {PASSWORD_MIN, act, form, passwordComplaint, passwordField} from '../parts/forms.js';
 import {plainTable, section} from '../parts/section.js';
 import {createToken, deleteAccount, endAllSessions} from '../dialogs/account.js';
 import {showCode} from '../dialogs/login-code.js';
@@ -56,9 +56,9 @@ export function accountView({api, session, announcer}) {
     ],
   });
 
-  const old = field('current-password', 'Current password', h('input', {type: 'password', autocomplete: 'current-password'}));
-  const fresh = field('new-password', 'New password', h('input', {type: 'password', autocomplete: 'new-password'}),
-                      `At least ${PASSWORD_MIN} characters. All other devices are logged out.`);
+  const old = passwordField('current-password', 'Current password', {autocomplete: 'current-password'});
+  const fresh = passwordField('new-password', 'New password', {autocomplete: 'new-password'},
+                              `At least ${PASSWORD_MIN} characters. All other devices are logged out.`);
   const withdraw = h('input', {type: 'checkbox', id: 'withdraw-tokens'});
   const password = form({
     fields: [h('input', {type: 'email', autocomplete: 'username', hidden: true, value: session.email}), old.el, fresh.el,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Log in and sign up.
 
-import {h, setHidden, setText} from '../base/dom.js';
-import {PASSWORD_MIN, field, passwordComplaint} from '../parts/forms.js';
+import {h, setHidden} from '../base/dom.js';
+import {PASSWORD_MIN, field, passwordComplaint, passwordField} from '../parts/forms.js';
 
 const PASSWORD_MAX = 1024;
 
@@ -34,23 +34,10 @@ function form({title, button, password, hint, other, forgotten, submit}) {
     type: 'email', name: 'email', autocomplete: 'username', inputmode: 'email', spellcheck: 'false',
     autocapitalize: 'none', required: true, autofocus: true, maxlength: '254',
   }));
-  const secret = field('password', 'Password', h('input', {
-    type: 'password', name: 'password', autocomplete: password, required: true,
-  }), hint);
-  const reveal = h('button', {type: 'button', class: 'quiet reveal', 'aria-pressed': 'false', 'aria-label': 'Show password'}, 'Show');
+  const secret = passwordField('password', 'Password', {name: 'password', autocomplete: password, required: true}, hint);
   const alert = h('p', {class: 'notice bad', role: 'alert', hidden: true});
   const go = h('button', {type: 'submit', class: 'primary wide'}, button);
   const el = h('form', {class: 'auth', novalidate: true}, alert, email.el, secret.el, go);
-
-  const wrapper = h('div', {class: 'with-button'});
-  secret.input.replaceWith(wrapper);
-  wrapper.append(secret.input, reveal);
-  reveal.addEventListener('click', () => {
-    const shown = secret.input.type === 'password';
-    secret.input.type = shown ? 'text' : 'password';
-    reveal.setAttribute('aria-pressed', String(shown));
-    setText(reveal, shown ? 'Hide' : 'Show');
-  });
 
   el.addEventListener('submit', async (e) => {
     e.preventDefault();

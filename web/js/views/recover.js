@@ -3,7 +3,7 @@
 
 import {h} from '../base/dom.js';
 import {guest} from '../data/api.js';
-import {PASSWORD_MIN, field, form, passwordComplaint, sentence} from '../parts/forms.js';
+import {PASSWORD_MIN, field, form, passwordComplaint, passwordField, sentence} from '../parts/forms.js';
 
 const tokenOf = () => new URLSearchParams(location.search).get('token') ?? '';
 
@@ -28,8 +28,8 @@ export function forgottenView() {
 }
 
 export function resetView() {
-  const fresh = field('new-password', 'New password', h('input', {type: 'password', autocomplete: 'new-password', autofocus: true}),
-                      `At least ${PASSWORD_MIN} characters. All devices are logged out.`);
+  const fresh = passwordField('new-password', 'New password', {autocomplete: 'new-password', autofocus: true},
+                              `At least ${PASSWORD_MIN} characters. All devices are logged out.`);
   const el = form({
     fields: [fresh.el], button: 'Change password',
     check: () => {
