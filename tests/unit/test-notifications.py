@@ -750,7 +750,7 @@ class Mail(Case):
         post("/users/register", mine, want=202)
         mails.wait(mine["email"], 2)
         post("/users/password-reset", {"email": mine["email"]}, want=202)
-        token = re.search(r"reset-password\?token=(\S+)", text_of(mails.wait(mine["email"], 3))).group(1)
+        token = re.search(r"reset-password#token=(\S+)", text_of(mails.wait(mine["email"], 3))).group(1)
         post("/users/password-reset/confirm", {"token": token, "password": mine["password"]})
         post("/users/login", theirs, want=401)
         post("/users/login", mine, want=200)
@@ -773,7 +773,7 @@ class Mail(Case):
 
     def confirm(self, address):
         text = text_of(mails.wait(address))
-        token = re.search(r"https://ssi\.example\.org/verify-email\?token=(\S+)", text).group(1)
+        token = re.search(r"https://ssi\.example\.org/verify-email#token=(\S+)", text).group(1)
         post("/users/verify-email", {"token": token}, want=204)
         post("/users/verify-email", {"token": token}, want=400)
 
@@ -811,7 +811,7 @@ class Mail(Case):
             self.assertIsNone(answer)
         # The others ask whether the address is its owner's, and tell of the token.
         text = text_of(mails.wait(email, 4))
-        token = re.search(r"reset-password\?token=(\S+)", text).group(1)
+        token = re.search(r"reset-password#token=(\S+)", text).group(1)
         self.assertEqual(mails.to("nobody@example.org"), [])
         # The database has nothing that opens it.
         dump = subprocess.run(["pg_dump", "-h", serverd.backend.dir, "-U", "ssi", "postgres"], capture_output=True,

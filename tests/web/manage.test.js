@@ -281,9 +281,9 @@ step('a forgotten password: requesting the e-mail, and the error for a bad link'
   await page.click('text=Forgot your password?');
   await page.waitForSelector('h1:text-is("Reset your password")');
   await inspect(page, 'forgotten');
-  await page.goto(`${host.url}/verify-email?token=none`);
+  await page.goto(`${host.url}/verify-email#token=none`);
   await page.waitForSelector('text=This link has already been used or has expired.');
-  await page.goto(`${host.url}/reset-password?token=none`);
+  await page.goto(`${host.url}/reset-password#token=none`);
   await page.fill('#new-password', 'a new password for me');
   await page.click('main button[type="submit"]');
   await page.waitForSelector('[role="alert"]:visible');

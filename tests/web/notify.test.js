@@ -268,6 +268,8 @@ step('a forgotten password is reset by e-mail, once, and every device is logged 
   await theirs.waitForSelector('text=If there is an account with this address');
   const {text} = await sinks.do('mails', {to: suite.email, n: 2}); // the first was the address's confirmation
   const [link] = /https:\S+reset-password\S+/.exec(text);
+  const asked = [];
+  theirs.on('request', (r) => asked.push(r.url(), r.headers().referer ?? ''));
   await theirs.goto(link);
   await theirs.fill('#new-password', 'short');
   await theirs.click('main button[type="submit"]');
@@ -275,6 +277,7 @@ step('a forgotten password is reset by e-mail, once, and every device is logged 
   await theirs.fill('#new-password', `${password} renewed`);
   await theirs.click('main button[type="submit"]');
   await theirs.waitForSelector('text=Review what else the account has');
+  assert.equal(asked.some((url) => url.replace(/#.*/, '').includes('ssi_mail_')), false, 'the token is in no address');
   await theirs.click('main a:text-is("Log in")');
   await page.waitForURL('**/login**'); // the open page has been logged out
   profile.expectComplaint(/status of 401/);

@@ -181,14 +181,15 @@ int notifier_send(Notifier *n, const NotifyTarget *target, NotifyMessage *m, del
         return r < 0 ? r : delivery_http(n->curl, &n->config, &request, done, userdata);
 }
 
+/* Tokens stand after #, which browsers send to nobody. */
 static const struct {
         const char *kind, *subject, *text;
 } account_mails[] = {
         { "verify", "Confirm your e-mail address",
-          "To confirm that this address is yours, open\n\n%s/verify-email?token=%s\n\n"
+          "To confirm that this address is yours, open\n\n%s/verify-email#token=%s\n\n"
           "If you did not request this, ignore this mail.\n" },
         { "reset", "Reset your password",
-          "To choose a new password, open\n\n%s/reset-password?token=%s\n\n"
+          "To choose a new password, open\n\n%s/reset-password#token=%s\n\n"
           "The link works once. If you did not request this, ignore this mail: your password is unchanged.\n" },
         { "taken", "You already have an account",
           "Somebody, perhaps you, tried to create an account with this address, but there is one already. If you forgot its "

@@ -5,7 +5,8 @@ import {h} from '../base/dom.js';
 import {guest} from '../data/api.js';
 import {PASSWORD_MIN, field, form, passwordComplaint, passwordField, sentence} from '../parts/forms.js';
 
-const tokenOf = () => new URLSearchParams(location.search).get('token') ?? '';
+// After #, so that no server or proxy sees it in an address.
+const tokenOf = () => new URLSearchParams(location.hash.slice(1)).get('token') ?? '';
 
 function page(title, ...children) {
   return {title: () => title, el: h('section', {class: 'page auth-page'}, h('h1', {tabindex: '-1'}, title), children)};
