@@ -35,6 +35,19 @@ class Versions(unittest.TestCase):
         self.assertRegex(read("CHANGELOG.md"), rf"(?m)^## \[{re.escape(version())}\]")
 
 
+class Programs(unittest.TestCase):
+    def test_hardened_by_the_linker(self):
+        """At random addresses, with a stack that is not executed and tables that are read-only once the program runs."""
+        def readelf(option):
+            return subprocess.run(["readelf", "--wide", option, SERVERD], check=True, capture_output=True, text=True).stdout
+
+        self.assertIn("DYN (Position-Independent", readelf("--file-header"))
+        self.assertRegex(readelf("--dynamic"), r"FLAGS.*NOW")
+        segments = readelf("--segments")
+        self.assertIn("GNU_RELRO", segments)
+        self.assertRegex(segments, r"GNU_STACK.* RW +0x")
+
+
 class Dependencies(unittest.TestCase):
     def test_debian_builds_with_what_the_tree_needs(self):
         listed = subprocess.run([TOP / "tools/install-deps", "--list"], check=True, capture_output=True, text=True).stdout.split()
