@@ -46,6 +46,22 @@ def test_ciphers_of_tls_1_2(backend):
         assert negotiate(good) == good
 
 
+def test_versions_of_tls(backend):
+    def negotiate(version):
+        context = ssl._create_unverified_context()
+        context.minimum_version = context.maximum_version = version
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        with context.wrap_socket(backend.connect(8443)) as s:
+            return s.version()
+
+    for good in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        assert negotiate(good).replace(".", "_") == good.name
+    for old in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
+        # The server says no, not the library here.
+        with pytest.raises(ssl.SSLError, match="ALERT_PROTOCOL_VERSION"):
+            negotiate(old)
+
+
 def subject(sock):
     """The common name in the certificate; unverified, so Python does not parse it."""
     der = sock.getpeercert(binary_form=True)
