@@ -425,6 +425,8 @@ static void test_get(void **state)
 
         assert_exchange(f, "GET /api/v1/hello?name=a%26b+%C3%A9&x=1 HTTP/1.1\r\nHost: h\r\n\r\n", 200,
                         "{\"hello\":\"a&b \xc3\xa9\",\"peer\":\"127.0.0.1\"}");
+        assert_exchange(f, "GET /api/v1/hello?name=a&x=1&name=b HTTP/1.1\r\nHost: h\r\n\r\n", 400, "bad-request");
+        assert_exchange(f, "GET /api/v1/hello?name=a&n%61me=b HTTP/1.1\r\nHost: h\r\n\r\n", 400, "bad-request");
         assert_exchange(f, "HEAD /api/v1/hello HTTP/1.1\r\nHost: h\r\n\r\n", 200, "");
         assert_exchange(f, "GET /api/v1/items/a%20b/c HTTP/1.1\r\nHost: h\r\n\r\n", 200,
                         "{\"id\":\"a b\",\"name\":\"c\"}");

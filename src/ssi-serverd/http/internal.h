@@ -43,6 +43,7 @@ typedef struct Networks Networks;
 #define HTTP_LINGER_BYTES   ((size_t) 256 * 1024)
 #define HTTP_EARLY_MAX      16 /* chunks of early bytes */
 #define HTTP_PARAMS_MAX     8
+#define HTTP_QUERY_MAX      64
 /* What peers can make us keep before anybody has looked at who they are. When it is full, the oldest has to go: a peer
  * that means well is through with it long before. */
 #define HTTP_WAITING_MAX    4096                         /* connections in a handshake or a head, or idle */

@@ -174,6 +174,9 @@ static int parse_query(HttpRequest *req, struct lws *wsi)
                         return -EBADMSG;
                 if (equals)
                         *equals = '\0';
+                /* Of two values, a proxy or a log may take the other one. */
+                if (req->n_query >= HTTP_QUERY_MAX || params_find(req->query, req->n_query, buffer))
+                        return -EBADMSG;
                 params = reallocarray(req->query, req->n_query + 1, sizeof(*params));
                 if (!params)
                         return -ENOMEM;
