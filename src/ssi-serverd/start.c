@@ -118,6 +118,7 @@ static void maintain(Backend *b)
         (void) backend_query(b, SQL(forget_refresh_tokens), NULL, NULL);
         (void) backend_query(b, SQL(forget_networks), NULL, NULL);
         (void) backend_query(b, SQL(forget_unconfirmed), NULL, NULL);
+        (void) backend_query(b, SQL(forget_invitations), NULL, NULL);
         (void) backend_query(b, SQL(forget_claim_tokens), NULL, NULL);
 }
 

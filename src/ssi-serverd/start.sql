@@ -19,5 +19,8 @@ DELETE FROM account_networks WHERE seen_at < now() - interval '1 year'
 -- name: forget_unconfirmed
 DELETE FROM users u WHERE NOT u.confirmed AND u.created_at < now() - interval '7 days'
 
+-- name: forget_invitations
+DELETE FROM invitations WHERE coalesce(used_at, expires_at) < now() - interval '7 days'
+
 -- name: forget_claim_tokens
 DELETE FROM claim_tokens WHERE expires_at < now() - interval '1 day'

@@ -46,6 +46,8 @@ static void test_defaults(void **state)
         assert_false(c.allow_private_targets);
         assert_string_equal(c.trusted_proxies, "127.0.0.0/8 ::1");
         assert_null(c.security_contact);
+        assert_int_equal(c.sign_up, CONFIG_SIGN_UP_UNSET);
+        assert_null(c.setup_code);
         config_done(&c);
 }
 
@@ -65,6 +67,14 @@ static void test_values(void **state)
                 { "SSI_HISTORY_DAYS", " 7", -EINVAL },
                 { "SSI_HISTORY_DAYS", "7d", -EINVAL },
                 { "SSI_HISTORY_DAYS", "99999999999999999999", -EINVAL },
+                { "SSI_SIGN_UP", "closed", 0 },
+                { "SSI_SIGN_UP", "open", 0 },
+                { "SSI_SIGN_UP", "", 0 },
+                { "SSI_SIGN_UP", "Closed", -EINVAL },
+                { "SSI_SETUP_CODE", "", 0 },
+                { "SSI_SETUP_CODE", "sixteen-letters-", 0 },
+                { "SSI_SETUP_CODE", "fifteen-letters", -EINVAL },
+                { "SSI_SETUP_CODE", "sixteen letters -", -EINVAL },
                 { "SSI_RATE_LIMIT", "0", 0 },
                 { "SSI_ALLOW_PRIVATE_TARGETS", "TRUE", 0 },
                 { "SSI_ALLOW_PRIVATE_TARGETS", "off", 0 },

@@ -755,6 +755,91 @@ class Mail(Case):
         post("/users/login", theirs, want=401)
         post("/users/login", mine, want=200)
 
+    def keep_sign_up(self, value):
+        sql(f"INSERT INTO settings VALUES ('sign_up', '{value}') ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+        self.addCleanup(sql, "DELETE FROM settings WHERE key = 'sign_up'")
+
+    def invite(self, email):
+        made = post("/invitations", {"email": email}, self.user.token, want=201)[1]
+        self.assertTrue(made["mailed"])
+        mail = text_of(mails.wait(email))
+        self.assertNotIn(made["token"], mail)
+        self.assertIn(self.user.email, mail)
+        return made, re.search(r"signup\?invitation=(\S+)", mail).group(1)
+
+    def test_a_mailed_invitation_confirms_the_address(self):
+        self.keep_sign_up("invite")
+        email = "invited-" + self.user.email
+        made, token = self.invite(email)
+        credentials = {"email": email, "password": PASSWORD}
+        post("/users/register", dict(credentials, email="other-" + email, invitation=token), want=400)
+        self.assertEqual(post("/users/register", dict(credentials, invitation=token), want=201)[1]["email"], email)
+        post("/users/login", credentials, want=200)
+        # Neither of its links works once more.
+        for used in (token, made["token"]):
+            post("/users/register", dict(credentials, invitation=used), want=400)
+        self.assertEqual([m["Subject"] for m in mails.to(email)], ["You are invited"])
+
+    def test_the_inviters_link_does_not(self):
+        self.keep_sign_up("invite")
+        email = "invited-" + self.user.email
+        made, _ = self.invite(email)
+        credentials = {"email": email, "password": PASSWORD}
+        post("/users/register", dict(credentials, invitation=made["token"]), want=202)
+        post("/users/login", credentials, want=401)
+        mail = mails.wait(email, 2)
+        self.assertEqual(mail["Subject"], "Confirm your e-mail address")
+        token = re.search(r"verify-email\?token=(\S+)", text_of(mail)).group(1)
+        post("/users/verify-email", {"token": token}, want=204)
+        post("/users/login", credentials, want=200)
+
+    def test_an_invitation_does_not_tell_who_has_an_account(self):
+        self.keep_sign_up("invite")
+        for email in (self.user.email, "free-" + self.user.email):
+            answers = []
+            token = post("/invitations", {}, self.user.token, want=201)[1]["token"]
+            for _ in range(2):
+                answers.append(post("/users/register", {"email": email, "password": PASSWORD, "invitation": token})[0])
+            # Used up, whatever came of it.
+            self.assertEqual(answers, [202, 400])
+        self.assertEqual(mails.wait(self.user.email, 2)["Subject"], "You already have an account")
+        made = {}
+        for email in (self.user.email, "none-" + self.user.email):
+            made[email] = post("/invitations", {"email": email}, self.user.token, want=201)[1]
+            self.assertEqual(text_of(mails.wait(email, 3 if email == self.user.email else 1)).count("invitation="), 1)
+        self.assertEqual(*({k: type(v) for k, v in m.items()} for m in made.values()))
+
+    def test_invitations_send_few_mails(self):
+        self.keep_sign_up("invite")
+        email = "invited-" + self.user.email
+        sent = 0
+        for _ in range(5):
+            made = post("/invitations", {"email": email}, self.user.token, want=201)[1]
+            sent += made["mailed"]
+            request("DELETE", f"/api/v1/invitations/{made['id']}", token=self.user.token, want=204)
+        self.assertEqual(sent, 3)
+        # Another inviter does not get round it.
+        self.keep_sign_up("open")
+        self.assertFalse(post("/invitations", {"email": email.upper()}, User().token, want=201)[1]["mailed"])
+        for n in range(20):
+            made = post("/invitations", {"email": f"{n}-{email}"}, self.user.token, want=201)[1]
+        self.assertFalse(made["mailed"])
+
+    def test_a_withdrawn_invitation_is_not_mailed(self):
+        self.keep_sign_up("invite")
+        email = "invited-" + self.user.email
+        mails.refuse = True
+        try:
+            made = post("/invitations", {"email": email}, self.user.token, want=201)[1]
+            wait_until(lambda: sql(f"SELECT 1 FROM notification_outbox WHERE payload ->> 'email' = '{email}' AND error LIKE '%451%'"),
+                       "it is refused")
+            request("DELETE", f"/api/v1/invitations/{made['id']}", token=self.user.token, want=204)
+        finally:
+            mails.refuse = False
+        wait_until(lambda: sql(f"SELECT 1 FROM notification_outbox WHERE payload ->> 'email' = '{email}' AND state = 'failed'"),
+                   "it is given up")
+        self.assertEqual(mails.to(email), [])
+
     def test_taken_addresses_get_few_mails(self):
         for _ in range(8):
             post("/users/register", {"email": self.user.email, "password": PASSWORD}, want=202)
@@ -859,7 +944,7 @@ class Mail(Case):
         count = sql(f"SELECT count(*) FROM notification_outbox WHERE payload ->> 'email' = '{self.user.email}'"
                     " AND payload ->> 'kind' = 'reset'")
         self.assertEqual(count, [["5"]])
-        self.assertEqual(request("GET", "/api/v1/features", want=200)[1], {"mail": True, "push": True})
+        self.assertEqual(request("GET", "/api/v1/features", want=200)[1], {"mail": True, "push": True, "sign_up": "open"})
 
 
 if __name__ == "__main__":

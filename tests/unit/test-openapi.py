@@ -89,12 +89,13 @@ class Walk(unittest.TestCase):
 
         asyncio.run(report())
         cls.page = request("PUT", f"/api/v1/servers/{cls.agent.server}/public-page", {}, cls.user.token, want=200)[1]["page"]
+        cls.invitation = post("/invitations", {}, cls.user.token, want=201)[1]["id"]
         cls.tokens = {scope: post("/api-tokens", {"name": scope, "scopes": [scope]}, cls.user.token, want=201)[1]
                       for scope in ("read", "write", "servers:register")}
 
     def url(self, op, **values):
         known = {"server_id": self.agent.server, "name": "disk", "session_id": "ses-unknown",
-                 "id": "unknown", "token_id": self.tokens["read"]["id"], "token": self.page.split("/")[-1]}
+                 "id": "unknown", "token_id": self.tokens["read"]["id"], "invitation_id": self.invitation, "token": self.page.split("/")[-1]}
         known.update(values)
         return op.path.format(**{k: urllib.parse.quote(v, safe="") for k, v in known.items()})
 
@@ -115,7 +116,8 @@ class Walk(unittest.TestCase):
                   "labels": ["a"], "scopes": ["read"], "expires_in": 60, "text": "walked", "code": "unknown", "withdraw_tokens": False}
         if op.elsewhere:
             return {} if op.method != "GET" else None
-        return {k: values[k] for k in op.body["properties"]} if op.body else {} if op.method in ("POST", "PUT") else None
+        # What is optional and valid only once is left out.
+        return {k: values[k] for k in op.body["properties"] if k not in ("invitation", "setup_code")} if op.body else {} if op.method in ("POST", "PUT") else None
 
     def test_routes(self):
         listed = subprocess.run([*serverd.backend.command, "--list-routes"], check=True, capture_output=True, text=True).stdout
@@ -131,6 +133,7 @@ class Walk(unittest.TestCase):
         refresh = user.login()["refresh_token"]
         claim = post("/agents/register", {"server_name": "x"}, user.token, want=201)[1]["claim_token"]
         token = post("/api-tokens", {"name": "x", "scopes": ["read"]}, user.token, want=201)[1]["id"]
+        invitation = post("/invitations", {}, user.token, want=201)[1]["id"]
         code = post("/users/login-codes", {}, user.login()["access_token"], want=201)[1]["code"]
         bodies = {"/api/v1/users/refresh": {"refresh_token": refresh}, "/api/v1/agents/claim": {"claim_token": claim},
                   "/api/v1/users/login-code": {"code": code},
@@ -145,7 +148,7 @@ class Walk(unittest.TestCase):
 
         asyncio.run(report())
         page = request("PUT", f"/api/v1/servers/{agent.server}/public-page", {}, user.token, want=200)[1]["page"]
-        ids = {"server_id": agent.server, "token_id": token, "token": page.split("/")[-1]}
+        ids = {"server_id": agent.server, "token_id": token, "invitation_id": invitation, "token": page.split("/")[-1]}
         # What removes comes last, and what it is in after it.
         order = sorted(self.walked, key=lambda op: (op.method == "DELETE", -len(op.path) if op.method == "DELETE" else 0,
                                                         op.path == "/api/v1/users/me"))
@@ -234,7 +237,8 @@ class Walk(unittest.TestCase):
                     self.assertEqual((self.check(op, answer), answer[1]["type"]),
                                      (403, "urn:ssi:problem:insufficient-scope"), (str(op), scope))
             if op.in_path and not op.elsewhere:
-                mine = request(op.method, self.url(op, server_id="srv-unknown", token_id="tok-unknown"), body, self.other.token)
+                mine = request(op.method, self.url(op, server_id="srv-unknown", token_id="tok-unknown",
+                                                            invitation_id="inv-unknown"), body, self.other.token)
                 theirs = request(op.method, self.url(op), body, self.other.token)
                 self.assertEqual(self.check(op, theirs), 404, str(op))
                 # Word for word what is said of something that does not exist.
@@ -245,4 +249,5 @@ class Walk(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    os.environ["SSI_SIGN_UP"] = "open"
     serverd.main()

@@ -176,6 +176,7 @@ static void sampled(PGresult *res, int error, void *userdata)
                 .services = figure(res, 3),
                 .inserted = figure(res, 4),
                 .schema_version = figure(res, 5),
+                .sign_up = sign_up_of(a->backend, PQgetisnull(res, 0, 6) ? NULL : PQgetvalue(res, 0, 6)),
                 .inserted_at = now_usec(CLOCK_MONOTONIC),
                 .events_per_second = old.events_per_second,
         };

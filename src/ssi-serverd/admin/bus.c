@@ -45,6 +45,14 @@ static int get_rate(sd_bus *bus, const char *path, const char *interface, const 
         return sd_bus_message_append(reply, "d", a->stats.events_per_second);
 }
 
+static int get_sign_up(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Admin *a = userdata;
+
+        return sd_bus_message_append(reply, "s", sign_up_to_string(a->stats.sign_up));
+}
+
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
 #define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
 #define ASKS  SD_BUS_VTABLE_UNPRIVILEGED /* polkit decides */
@@ -61,6 +69,7 @@ static const sd_bus_vtable server_vtable[] = {
         SD_BUS_PROPERTY("Services", "t", get_figure, 0, EMITS),
         SD_BUS_PROPERTY("Sessions", "t", get_figure, 0, EMITS),
         SD_BUS_PROPERTY("EventsPerSecond", "d", get_rate, 0, EMITS),
+        SD_BUS_PROPERTY("SignUp", "s", get_sign_up, 0, EMITS),
         SD_BUS_METHOD_WITH_ARGS("ListUsers", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(sstu)", users),
                                 admin_method_list_users, ASKS),
         SD_BUS_METHOD_WITH_ARGS("AddUser", SD_BUS_ARGS("s", email, "s", password, "a{sv}", options),
@@ -69,6 +78,15 @@ static const sd_bus_vtable server_vtable[] = {
                                 SD_BUS_NO_RESULT, admin_method_set_password, ASKS | SD_BUS_VTABLE_SENSITIVE),
         SD_BUS_METHOD_WITH_ARGS("RemoveUser", SD_BUS_ARGS("s", user, "a{sv}", options), SD_BUS_NO_RESULT,
                                 admin_method_remove_user, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("SetSignUp", SD_BUS_ARGS("s", sign_up, "a{sv}", options), SD_BUS_NO_RESULT,
+                                admin_method_set_sign_up, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("CreateInvitation", SD_BUS_ARGS("s", email, "a{sv}", options),
+                                SD_BUS_RESULT("s", invitation, "s", token, "t", expires_usec, "b", mailed),
+                                admin_method_create_invitation, ASKS | SD_BUS_VTABLE_SENSITIVE),
+        SD_BUS_METHOD_WITH_ARGS("ListInvitations", SD_BUS_ARGS("a{sv}", options),
+                                SD_BUS_RESULT("a(ssstt)", invitations), admin_method_list_invitations, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("RemoveInvitation", SD_BUS_ARGS("s", invitation, "a{sv}", options), SD_BUS_NO_RESULT,
+                                admin_method_remove_invitation, ASKS),
         SD_BUS_METHOD_WITH_ARGS("ListServers", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(sssstuas)", servers),
                                 admin_method_list_servers, ASKS),
         SD_BUS_METHOD_WITH_ARGS("AddServer", SD_BUS_ARGS("s", name, "s", user, "a{sv}", options),
@@ -99,7 +117,8 @@ void admin_emit_changed(Admin *a)
         if (!a->bus || sd_bus_is_ready(a->bus) <= 0)
                 return;
         r = sd_bus_emit_properties_changed(a->bus, SERVER_PATH, SERVER_INTERFACE, "DatabaseReady", "SchemaVersion",
-                                           "Users", "Servers", "Services", "Sessions", "EventsPerSecond", NULL);
+                                           "Users", "Servers", "Services", "Sessions", "EventsPerSecond", "SignUp",
+                                           NULL);
         if (r < 0)
                 log_debug_errno(r, "Cannot announce changed properties");
 }

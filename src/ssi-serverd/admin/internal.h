@@ -8,6 +8,7 @@
 #include "shared/bus-util.h"
 #include "shared/polkit.h"
 #include "core/backend.h"
+#include "model/sign-up.h"
 
 #define ADMIN_ACTION "org.ssi.server1.administer"
 
@@ -20,6 +21,7 @@ typedef struct AdminStats {
         uint64_t inserted, inserted_at; /* rows of the history so far, and time of the count (monotonic
                                          * usec) */
         double events_per_second;
+        SignUp sign_up; /* in force */
 } AdminStats;
 
 struct Admin {
@@ -89,6 +91,12 @@ int admin_method_list_servers(sd_bus_message *m, void *userdata, sd_bus_error *e
 int admin_method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_create_claim_token(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* sign-up.c */
+int admin_method_set_sign_up(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_create_invitation(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_list_invitations(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_remove_invitation(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* backup.c */
 int admin_method_backup(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -9,6 +9,7 @@
 extern const ApiRoute api_agent_routes[];
 extern const ApiRoute api_channel_routes[];
 extern const ApiRoute api_event_routes[];
+extern const ApiRoute api_invitation_routes[];
 extern const ApiRoute api_login_code_routes[];
 extern const ApiRoute api_mail_routes[];
 extern const ApiRoute api_notification_routes[];
@@ -19,6 +20,7 @@ extern const ApiRoute api_qr_routes[];
 extern const ApiRoute api_server_routes[];
 extern const ApiRoute api_service_routes[];
 extern const ApiRoute api_session_routes[];
+extern const ApiRoute api_sign_up_routes[];
 extern const ApiRoute api_silence_routes[];
 extern const ApiRoute api_timeline_routes[];
 extern const ApiRoute api_token_routes[];

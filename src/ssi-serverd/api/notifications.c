@@ -96,23 +96,9 @@ static void change_settings(ApiCall *c)
                   settings_done);
 }
 
-/* The features of this server, also for the pages before the login. */
-static void get_features(ApiCall *c)
-{
-        json_object *o = json_object_new_object();
-
-        if (o && (json_add_bool(o, "mail", delivery_has_mail(notifier_config(c->backend->notifier))) < 0 ||
-                  json_add_bool(o, "push", notifier_push_key(c->backend->notifier) != NULL) < 0)) {
-                json_object_put(o);
-                o = NULL;
-        }
-        http_respond_json(c->req, 200, o);
-}
-
 const ApiRoute api_notification_routes[] = {
         { "GET", "/api/v1/notifications", API_READ, list_notifications },
         { "GET", "/api/v1/notifications/settings", API_READ, get_settings },
         { "PATCH", "/api/v1/notifications/settings", API_WRITE, change_settings },
-        { "GET", "/api/v1/features", API_OPEN, get_features },
         {},
 };

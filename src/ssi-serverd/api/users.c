@@ -10,88 +10,17 @@
 #include "api/users.sql.h"
 
 /* Both fields of the body, checked. Returns false if it has answered. */
-static bool parse_credentials(ApiCall *c, bool new, const char **ret_email, const char **ret_password)
+static bool parse_credentials(ApiCall *c, const char **ret_email, const char **ret_password)
 {
         json_object *body = http_request_json(c->req);
 
         if (!body)
                 return false;
-        *ret_email = api_body_email(c, body, new);
+        *ret_email = api_body_email(c, body, false);
         if (!*ret_email)
                 return false;
-        *ret_password =
-                new ? api_body_new_password(c, body, "password", *ret_email) : api_body_password(c, body, "password");
+        *ret_password = api_body_password(c, body, "password");
         return *ret_password != NULL;
-}
-
-/* ---- Registration ---- */
-
-/* Where there is mail, only the mail says whether the address was free. text[0]: the e-mail address. */
-static void register_done(ApiCall *c, PGresult *res, int error)
-{
-        _cleanup_json_ json_object *o = NULL;
-
-        if (error < 0) {
-                api_fail(c, res, error);
-                return;
-        }
-        if (api_has_mail(c)) {
-                notifier_kick(c->backend->notifier);
-                http_respond_empty(c->req, 202);
-                return;
-        }
-        if (PQntuples(res) == 0) {
-                http_respond_problem(c->req, 409, "email-taken", "An account with this address already exists.");
-                return;
-        }
-        o = json_object_new_object();
-        if (!o || json_add_string(o, "id", PQgetvalue(res, 0, 0)) < 0 ||
-            json_add_string(o, "email", PQgetvalue(res, 0, 1)) < 0)
-                api_fail(c, NULL, -ENOMEM);
-        else
-                http_respond_json(c->req, 201, TAKE_PTR(o));
-}
-
-static void register_hashed(int r, const char *hash, void *userdata)
-{
-        ApiCall *c = userdata;
-        HttpRequest *req = c->req;
-
-        if (r < 0)
-                api_respond_password_failure(c, r);
-        else {
-                api_act_begin(c, register_done);
-                api_act_begun(c, account_add(c->backend, c->text[0], hash, api_has_mail(c), api_act_done, c));
-        }
-        http_request_unref(req);
-}
-
-static void register_user(ApiCall *c)
-{
-        const PasswordAsker asker = { .class = PASSWORD_OPEN, .network = c->network };
-        const char *email, *password;
-        uint64_t wait = 0;
-        int r;
-
-        if (!parse_credentials(c, true, &email, &password))
-                return;
-        if (c->backend->rate_limit)
-                wait = login_throttle_sign_up(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
-        if (wait > 0) {
-                api_respond_busy(c, wait);
-                return;
-        }
-        c->text[0] = strdup(email);
-        if (!c->text[0]) {
-                api_fail(c, NULL, -ENOMEM);
-                return;
-        }
-        http_request_ref(c->req);
-        r = password_hash(c->backend->passwords, &asker, password, register_hashed, c);
-        if (r < 0) {
-                api_respond_password_failure(c, r);
-                http_request_unref(c->req);
-        }
 }
 
 void api_respond_bad_credentials(ApiCall *c)
@@ -193,7 +122,7 @@ static void login(ApiCall *c)
 {
         const char *email, *password;
 
-        if (parse_credentials(c, false, &email, &password) && begin_attempt(c, email))
+        if (parse_credentials(c, &email, &password) && begin_attempt(c, email))
                 api_query(c, SQL(login, .email = email, .network = c->network), login_found);
 }
 
@@ -341,7 +270,6 @@ static void delete_account(ApiCall *c)
 }
 
 const ApiRoute api_user_routes[] = {
-        { "POST", "/api/v1/users/register", API_OPEN, register_user },
         { "POST", "/api/v1/users/login", API_OPEN, login },
         { "GET", "/api/v1/users/me", API_READ, me },
         { "DELETE", "/api/v1/users/me", API_ACCOUNT, delete_account },

@@ -44,6 +44,21 @@ static _printf_(3, 4) void say(Report *report, unsigned line, const char *format
                 printf("%s: %s\n", report->path, strempty(safe));
 }
 
+/* "a" or "b"; "a", "b" or "c". */
+static void say_choices(const ConfigItem *item, const char *text, Report *report, unsigned line)
+{
+        const char *c = item->choices, *separator = "", *next;
+        char list[128] = "";
+        size_t n = 0;
+
+        for (; *c && n < sizeof(list); c = next) {
+                next = c + strlen(c) + 1;
+                n += (size_t) snprintf(list + n, sizeof(list) - n, "%s\"%s\"", separator, c);
+                separator = *next && !next[strlen(next) + 1] ? " or " : ", ";
+        }
+        say(report, line, "%s must be %s, not \"%s\".", item->name, list, text);
+}
+
 static void say_what_fits(const ConfigItem *item, const char *text, Report *report, unsigned line)
 {
         switch (item->type) {
@@ -55,8 +70,7 @@ static void say_what_fits(const ConfigItem *item, const char *text, Report *repo
                 say(report, line, "%s must be \"yes\" or \"no\", not \"%s\".", item->name, text);
                 break;
         case CONFIG_CHOICE:
-                say(report, line, "%s must be \"%s\" or \"%s\", not \"%s\".", item->name, item->choices,
-                    item->choices + strlen(item->choices) + 1, text);
+                say_choices(item, text, report, line);
                 break;
         case CONFIG_LEVEL:
                 say(report, line, "%s must be a level of syslog(3), from \"emerg\" to \"debug\", not \"%s\".",
@@ -71,6 +85,9 @@ static void say_what_fits(const ConfigItem *item, const char *text, Report *repo
                 break;
         case CONFIG_CONTACT:
                 say(report, line, "%s must begin with mailto: or https://, and have no blanks.", item->name);
+                break;
+        case CONFIG_CODE:
+                say(report, line, "%s must have at least %u characters, and no blanks.", item->name, item->min);
                 break;
         case CONFIG_FILE:
                 say(report, line, "%s must be an absolute path, not \"%s\".", item->name, text);

@@ -21,6 +21,7 @@ typedef struct Config {
         char *smtp_url;            /* SSI_SMTP_URL */
         char *smtp_from, *smtp_ca; /* SSI_SMTP_FROM, SSI_SMTP_CA */
         char *migrations_dir;      /* SSI_MIGRATIONS_DIR */
+        char *setup_code;          /* SSI_SETUP_CODE */
 
         unsigned history;             /* SSI_HISTORY, a ConfigHistory */
         unsigned history_days;        /* SSI_HISTORY_DAYS: whole days to keep */
@@ -31,6 +32,7 @@ typedef struct Config {
         unsigned rate_limit;          /* SSI_RATE_LIMIT: requests per second and client; 0: unlimited */
         unsigned notify_timeout;      /* SSI_NOTIFY_TIMEOUT: seconds for one delivery */
         bool allow_private_targets;   /* SSI_ALLOW_PRIVATE_TARGETS */
+        unsigned sign_up;             /* SSI_SIGN_UP, a ConfigSignUp */
 
         /* The reloadable ones. */
         unsigned log_level;     /* SSI_LOG_LEVEL, as syslog(3) */
@@ -45,6 +47,14 @@ typedef enum ConfigHistory {
         CONFIG_HISTORY_ALL,
         CONFIG_HISTORY_CHANGES,
 } ConfigHistory;
+
+/* Who may make an account. Where it is not set, the value kept in the database counts: model/sign-up.h. */
+typedef enum ConfigSignUp {
+        CONFIG_SIGN_UP_UNSET,
+        CONFIG_SIGN_UP_CLOSED,
+        CONFIG_SIGN_UP_INVITE,
+        CONFIG_SIGN_UP_OPEN,
+} ConfigSignUp;
 
 /* Reads the environment, into which systemd has put the file's settings. -EINVAL when a value is invalid;
  * all problems are logged. */

@@ -32,6 +32,8 @@ const ConfigItem config_items[CONFIG_ITEMS] = {
         ITEM("SSI_RATE_LIMIT", CONFIG_NUMBER, rate_limit, .fallback = "100", .max = NUMBER_MAX),
         ITEM("SSI_NOTIFY_TIMEOUT", CONFIG_NUMBER, notify_timeout, .fallback = "20", .min = 1, .max = 300),
         ITEM("SSI_ALLOW_PRIVATE_TARGETS", CONFIG_BOOLEAN, allow_private_targets, .fallback = "no"),
+        ITEM("SSI_SETUP_CODE", CONFIG_CODE, setup_code, .min = 16),
+        ITEM("SSI_SIGN_UP", CONFIG_CHOICE, sign_up, .fallback = "unset", .choices = "unset\0closed\0invite\0open\0"),
         ITEM("SSI_SECURITY_CONTACT", CONFIG_CONTACT, security_contact, .reloadable = true),
         ITEM("SSI_TRUSTED_PROXIES", CONFIG_NETWORKS, trusted_proxies, .fallback = "127.0.0.0/8 ::1",
              .reloadable = true),
@@ -49,7 +51,7 @@ const ConfigItem *config_item_find(const char *name)
 
 bool config_item_is_string(const ConfigItem *item)
 {
-        return item->type <= CONFIG_CONTACT;
+        return item->type <= CONFIG_CODE;
 }
 
 char **config_item_string(const ConfigItem *item, Config *c)
@@ -132,6 +134,8 @@ static bool string_fits(const ConfigItem *item, const char *s)
                 return networks_parse(s, &networks) >= 0;
         case CONFIG_CONTACT:
                 return (startswith(s, "mailto:") || startswith(s, "https://")) && !strpbrk(s, "\r\n\t ");
+        case CONFIG_CODE:
+                return strlen(s) >= item->min && !strpbrk(s, "\r\n\t ");
         default:
                 return true;
         }

@@ -5,7 +5,7 @@
 
 #include "config/config.h"
 
-#define CONFIG_ITEMS 22
+#define CONFIG_ITEMS 24
 
 typedef enum ConfigType {
         CONFIG_STRING,
@@ -15,6 +15,7 @@ typedef enum ConfigType {
         CONFIG_MAIL, /* an address, perhaps with a name */
         CONFIG_NETWORKS,
         CONFIG_CONTACT, /* mailto: or https:// */
+        CONFIG_CODE,    /* a secret, long enough not to be guessed */
         CONFIG_NUMBER,
         CONFIG_BOOLEAN,
         CONFIG_CHOICE,
@@ -26,7 +27,7 @@ typedef struct ConfigItem {
         ConfigType type;
         size_t offset;        /* in Config */
         const char *fallback; /* as written in the file; NULL for none */
-        unsigned min, max;    /* of a number */
+        unsigned min, max;    /* of a number; the least length of a code */
         const char *choices;  /* of a choice: "a" or "b"… in the order of their numbers, NUL-separated,
                                * ending with an empty one */
         bool reloadable;

@@ -15,6 +15,15 @@ static bool is_trusted(const HttpServer *s, const char *address)
         return s->proxies && address_parse(address, &a) >= 0 && networks_contain(s->proxies, &a);
 }
 
+bool peer_is_loopback(const char *peer)
+{
+        struct in6_addr a;
+
+        if (address_parse(peer, &a) < 0)
+                return false;
+        return IN6_IS_ADDR_LOOPBACK(&a) || (IN6_IS_ADDR_V4MAPPED(&a) && a.s6_addr[12] == 127);
+}
+
 /* Cuts the last element off the list, or returns false when there is none or it is not an address. */
 static bool take_last(char *list, char ret[static INET6_ADDRSTRLEN])
 {

@@ -165,6 +165,7 @@ struct HttpRequest {
         bool head;
         bool close; /* the answer is the connection's last */
         bool embeddable;
+        bool local;
         char *path;
         char *authorization, *content_type, *if_none_match, *user_agent;
         char *peer;
@@ -222,10 +223,14 @@ int conn_linger(HttpConn *c, size_t n);
 /* client-address.c */
 /* The address of the client behind the trusted proxies. forwarded: the value of X-Forwarded-For, or NULL; is modified. */
 int client_address(const HttpServer *s, const char *peer, char *forwarded, char **ret);
+/* Not of a Unix socket: that is for proxies. */
+bool peer_is_loopback(const char *peer);
 
 /* message-check.c */
 /* Whether the head that lws has parsed can be understood in one way only. */
 bool message_is_valid(struct lws *wsi);
+/* Whether a proxy says that it has passed it on. */
+bool message_is_forwarded(struct lws *wsi);
 
 /* request.c */
 /* Makes a request from the headers that lws has parsed. Answers bad ones itself. 0 when the request is

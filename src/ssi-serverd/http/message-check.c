@@ -74,3 +74,43 @@ bool message_is_valid(struct lws *wsi)
                         return false;
         return true;
 }
+
+/* libwebsockets 4.1 does not list the headers that it does not know, so this asks for those that proxies send. An empty one
+ * counts, too. */
+bool message_is_forwarded(struct lws *wsi)
+{
+        static const char *const names[] = {
+                "forwarded",
+                "x-forwarded",
+                "x-forwarded-by",
+                "x-forwarded-client-cert",
+                "x-forwarded-email",
+                "x-forwarded-groups",
+                "x-forwarded-host",
+                "x-forwarded-method",
+                "x-forwarded-path",
+                "x-forwarded-port",
+                "x-forwarded-prefix",
+                "x-forwarded-proto",
+                "x-forwarded-protocol",
+                "x-forwarded-scheme",
+                "x-forwarded-server",
+                "x-forwarded-ssl",
+                "x-forwarded-uri",
+                "x-forwarded-user",
+                "x-original-forwarded-for",
+                "x-real-ip",
+        };
+
+        if (has_line(wsi, WSI_TOKEN_X_FORWARDED_FOR, 0) || has_line(wsi, WSI_TOKEN_HTTP_VIA, 0) ||
+            has_line(wsi, WSI_TOKEN_HTTP_X_REAL_IP, 0))
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                char header[64];
+                int n = snprintf(header, sizeof(header), "%s:", names[i]);
+
+                if (lws_hdr_custom_length(wsi, header, n) >= 0)
+                        return true;
+        }
+        return false;
+}

@@ -101,6 +101,11 @@ const char *http_request_peer(HttpRequest *req)
         return req->peer;
 }
 
+bool http_request_is_local(HttpRequest *req)
+{
+        return req->local;
+}
+
 void http_request_set_userdata(HttpRequest *req, void *userdata, void (*destroy)(void *))
 {
         if (req->destroy)
@@ -217,6 +222,7 @@ static int request_new(HttpConn *c, int method, HttpRequest **ret)
         req->conn = c;
         req->close = c->server->shutting_down;
         req->head = method == LWSHUMETH_HEAD;
+        req->local = peer_is_loopback(c->peer) && !message_is_forwarded(c->wsi);
         req->method = req->head ? LWSHUMETH_GET : method;
         *ret = req;
         return 0;

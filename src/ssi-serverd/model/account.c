@@ -20,6 +20,29 @@ int account_add(Backend *b, const char *email, const char *hash, bool verify, db
                          done, userdata);
 }
 
+int account_add_first(Backend *b, const char *email, const char *hash, db_callback_t done, void *userdata)
+{
+        char id[ID_MAX];
+
+        id_new("usr", id);
+
+        /* Of two at once, only one gets to keep the setting. */
+        return act_query(b, SQL(account_add_first, .id = id, .email = email, .hash = hash), NULL, done, userdata);
+}
+
+int account_add_invited(Backend *b, const char *email, const char *hash, const char *invitation, bool verify,
+                        db_callback_t done, void *userdata)
+{
+        char id[ID_MAX];
+
+        id_new("usr", id);
+
+        return act_query(b,
+                         SQL(account_add_invited, .id = id, .email = email, .hash = hash, .invitation = invitation,
+                             .verify = sql_bool(verify)),
+                         NULL, done, userdata);
+}
+
 int account_set_password(Backend *b, const char *account, const AccountPassword *password, db_callback_t done,
                          void *userdata)
 {

@@ -10,6 +10,24 @@
  * which nobody can log in, or to say that it is taken. */
 int account_add(Backend *b, const char *email, const char *hash, bool verify, db_callback_t done, void *userdata);
 
+/* The first account, with the setup code: the address counts as confirmed, and sign-up is closed from now on. One row with
+ * public id and address; none when there is an account, or when it was set up in another way. */
+int account_add_first(Backend *b, const char *email, const char *hash, db_callback_t done, void *userdata);
+
+/* Columns of account_add_invited(). The first two are null when there is no new account. */
+enum {
+        INVITED_ID,
+        INVITED_EMAIL,
+        INVITED_TAKEN,     /* "t": the address has an account */
+        INVITED_CONFIRMED, /* "t": the new account can be used at once */
+};
+
+/* As account_add(), with an invitation, which it uses up: invitation is the token's hash. A link of a mail confirms the
+ * address. With verify, it is used up even if the address is taken, or trying again would tell. One row; none when
+ * the invitation cannot be used. */
+int account_add_invited(Backend *b, const char *email, const char *hash, const char *invitation, bool verify,
+                        db_callback_t done, void *userdata);
+
 /* A new password. What somebody who had the account may have left behind ends with the old one. */
 typedef struct AccountPassword {
         const char *hash;

@@ -11,6 +11,26 @@ WITH u AS (INSERT INTO users (public_id, email, password_hash, confirmed) VALUES
  told AS (@account_mail(taken, users u WHERE :verify::bool AND @email_key(u.email) = @email_key(:email) AND @may_mail(u.id, taken)))
  SELECT public_id, email FROM u
 
+-- name: account_add_first
+WITH kept AS (INSERT INTO settings (key, value) SELECT 'sign_up', 'closed'::bytea WHERE NOT EXISTS (SELECT FROM users)
+  ON CONFLICT DO NOTHING RETURNING 1),
+ u AS (INSERT INTO users (public_id, email, password_hash) SELECT :id, :email, :hash FROM kept RETURNING *)
+ SELECT public_id, email FROM u
+
+-- Who waits for the invitation's row, because another one uses it, then finds that it is used.
+-- name: account_add_invited
+WITH taken AS (SELECT u.id, u.email FROM users u WHERE @email_key(u.email) = @email_key(:email)),
+ i AS (UPDATE invitations i SET used_at = now() FROM invitation_tokens t WHERE t.token_hash = :invitation::bytea
+  AND i.id = t.invitation_id AND @admits(i, :email) AND (:verify::bool OR NOT EXISTS (SELECT FROM taken))
+  RETURNING t.mailed),
+ u AS (INSERT INTO users (public_id, email, password_hash, confirmed)
+  SELECT :id, :email, :hash, i.mailed OR NOT :verify::bool FROM i ON CONFLICT DO NOTHING RETURNING *),
+ v AS (INSERT INTO verified_emails (user_id, email) SELECT u.id, @email_key(u.email) FROM u, i WHERE i.mailed),
+ asked AS (@account_mail(verify, u WHERE NOT u.confirmed)),
+ told AS (@account_mail(taken, taken u WHERE :verify::bool AND EXISTS (SELECT FROM i) AND @may_mail(u.id, taken)))
+ SELECT u.public_id, u.email, EXISTS (SELECT FROM taken), u.confirmed FROM (VALUES (1)) one LEFT JOIN u ON true
+ WHERE EXISTS (SELECT FROM i) OR (NOT :verify::bool AND EXISTS (SELECT FROM taken))
+
 -- What else somebody may have set up in the account users u, to be reviewed; keys: the API tokens withdrawn.
 -- fragment: left_over(keys)
 json_build_object('withdrawn', json_build_object('api_tokens', (SELECT count(*) FROM @keys)),
@@ -27,6 +47,7 @@ WITH u AS (UPDATE users u SET password_hash = :hash, confirmed = true WHERE @acc
   WHERE l.user_id = u.id AND l.public_id = :keep_session::text),
  keys AS (DELETE FROM api_tokens k USING u WHERE k.user_id = u.id AND :withdraw::bool RETURNING 1),
  links AS (DELETE FROM email_tokens t USING u WHERE t.user_id = u.id AND (t.purpose = 'reset' OR :withdraw::bool)),
+ invitations AS (DELETE FROM invitations i USING u WHERE i.invited_by = u.id AND i.used_at IS NULL AND :withdraw::bool),
  told AS (@account_mail(password, u WHERE :tell::bool AND @may_mail(u.id, password)))
  SELECT public_id, @left_over(keys) FROM u
 
@@ -37,6 +58,7 @@ WITH t AS (DELETE FROM email_tokens WHERE token_hash = :token_hash::bytea AND pu
  ended AS (UPDATE login_sessions l SET revoked_at = now() FROM t WHERE l.user_id = t.user_id
   AND l.revoked_at IS NULL),
  keys AS (DELETE FROM api_tokens k USING t WHERE k.user_id = t.user_id RETURNING 1),
+ invitations AS (DELETE FROM invitations i USING t WHERE i.invited_by = t.user_id AND i.used_at IS NULL),
  known AS (@remember_network(t)),
  v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t
   ON CONFLICT DO NOTHING),

@@ -29,3 +29,15 @@ INSERT INTO account_networks (user_id, network) SELECT user_id, nullif(:network:
 INSERT INTO notification_outbox (public_id, queue, user_id, payload)
  SELECT notification_id(), 'account ' || u.id, u.id, jsonb_build_object('kind', '@kind', 'email', u.email)
  FROM @from
+
+-- closed, invite, open, or null.
+-- fragment: kept_sign_up
+(SELECT convert_from(value, 'UTF8') FROM settings WHERE key = 'sign_up')
+
+-- Whether the invitation can still be used.
+-- fragment: is_pending(i)
+(@i.used_at IS NULL AND @i.expires_at > now())
+
+-- Whether the invitation admits this address.
+-- fragment: admits(i, email)
+(@is_pending(@i) AND (@i.email IS NULL OR @email_key(@i.email) = @email_key(@email)))

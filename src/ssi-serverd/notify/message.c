@@ -216,7 +216,7 @@ int notify_message_severity(const NotifyMessage *m)
 bool notify_is_account_mail(const char *kind)
 {
         return streq(kind, "verify") || streq(kind, "reset") || streq(kind, "taken") || streq(kind, "password") ||
-               streq(kind, "token") || streq(kind, "device");
+               streq(kind, "token") || streq(kind, "device") || streq(kind, "invitation");
 }
 
 const char *notify_message_kind(const NotifyMessage *m)

@@ -31,6 +31,7 @@ NotifySlot *notify_slot_free(NotifySlot *s)
         free(s->email);
         free(s->user);
         free(s->token);
+        free(s->by);
         free(s);
         return NULL;
 }
@@ -119,10 +120,11 @@ static void slot_ended(const DeliveryResult *result, void *userdata)
 
 static void slot_failed(NotifySlot *s, int error)
 {
-        DeliveryResult result = { .permanent = error == -EINVAL || error == -EBADMSG };
+        DeliveryResult result = { .permanent = error == -EINVAL || error == -EBADMSG || error == -ESTALE };
 
         snprintf(result.detail, sizeof(result.detail), "%s",
                  error == -EOPNOTSUPP ? "No mail server is configured." :
+                 error == -ESTALE     ? "The invitation was withdrawn, was used, or has expired." :
                  result.permanent     ? "The channel's settings or the message are invalid." :
                                         strerror(-error));
         slot_ended(&result, s);
@@ -205,6 +207,10 @@ static const struct {
         { "device", "Your account was used from a new network",
           "Somebody logged in to your account from a network that it was not used from before. If it was not you, choose a "
           "new password at\n\n%s/forgotten\n" },
+        { "invitation", "You are invited",
+          "To make your account at Service Status Indicator, which watches servers and their services, open\n\n"
+          "%s/signup?invitation=%s\n\n"
+          "The link works once. The invitation comes from %s. If you did not expect it, ignore this mail.\n" },
 };
 
 static void account_mail_send(NotifySlot *s, const char *kind)
@@ -219,7 +225,8 @@ static void account_mail_send(NotifySlot *s, const char *kind)
                         continue;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-                r = asprintf(&text, account_mails[i].text, strempty(n->config.public_url), strempty(s->token));
+                r = asprintf(&text, account_mails[i].text, strempty(n->config.public_url), strempty(s->token),
+                             strempty(s->by));
 #pragma GCC diagnostic pop
                 if (r < 0) {
                         text = NULL;
@@ -245,27 +252,38 @@ static void token_stored(PGresult *res, int error, void *userdata)
 
         if (error == -ECANCELED)
                 return;
-        if (error < 0)
-                slot_failed(s, -EIO);
+        if (error < 0 || PQntuples(res) == 0)
+                slot_failed(s, error < 0 ? -EIO : -ESTALE);
         else
                 account_mail_send(s, PQgetvalue(res, 0, 0));
 }
 
 /* The token of an account's mail, if it has one, is made here, so that only the mail contains it in full. A token that an
  * earlier attempt may have delivered stays valid. */
-static int account_mail_start(NotifySlot *s, const char *kind)
+static int account_mail_start(NotifySlot *s, const NotifyMessage *m)
 {
+        const char *kind = notify_message_kind(m);
+        bool invites = streq(kind, "invitation");
         char token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
 
-        if (!streq(kind, "verify") && !streq(kind, "reset")) {
+        if (!streq(kind, "verify") && !streq(kind, "reset") && !invites) {
                 account_mail_send(s, kind);
                 return 0;
         }
-        token_new("mail", token);
+        token_new(invites ? "invite" : "mail", token);
         token_hash(token, hash);
         s->token = strdup(token);
         if (!s->token)
                 return -ENOMEM;
+        if (invites) {
+                s->by = strdup(json_get_string(m->payload, "by") ?: "an administrator");
+                if (!s->by)
+                        return -ENOMEM;
+                return db_query(s->notifier->db,
+                                SQL(invitation_mail_start, .hash = hash,
+                                    .invitation = json_get_string(m->payload, "invitation")),
+                                token_stored, s);
+        }
         return db_query(s->notifier->db,
                         SQL(account_mail_start, .hash = hash, .user = s->user, .kind = kind, .email = s->email),
                         token_stored, s);
@@ -290,7 +308,7 @@ void notify_slot_start(NotifySlot *s)
         if (r >= 0) {
                 kind = notify_message_kind(&m);
                 if (notify_is_account_mail(kind))
-                        r = account_mail_start(s, kind);
+                        r = account_mail_start(s, &m);
                 else
                         r = notifier_send(s->notifier, &target, &m, slot_ended, s);
         }

@@ -1,8 +1,14 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
+-- include model/fragments.sql
 
 -- name: account_mail_start
 INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
  VALUES (:hash::bytea, :user::bigint, :kind, :email, now() + interval '2 hours') RETURNING purpose
+
+-- None when it was withdrawn or used in the meantime.
+-- name: invitation_mail_start
+INSERT INTO invitation_tokens (token_hash, invitation_id, mailed)
+ SELECT :hash::bytea, i.id, true FROM invitations i WHERE i.public_id = :invitation AND @is_pending(i) RETURNING 'invitation'
 
 -- A channel or browser that fails records since when.
 -- name: record

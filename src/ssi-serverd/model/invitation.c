@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "auth/token.h"
+#include "model/invitation.h"
+#include "model/invitation.sql.h"
+
+int invitation_token_make(char **ret)
+{
+        char token[TOKEN_MAX];
+
+        token_new("invite", token);
+        *ret = strdup(token);
+        return *ret ? 0 : -ENOMEM;
+}
+
+int invitation_add(Backend *b, const InvitationNew *new, const char *token, db_callback_t done, void *userdata)
+{
+        char id[ID_MAX], hash[TOKEN_HASH_MAX], lifetime[16];
+
+        id_new("inv", id);
+        token_hash(token, hash);
+        snprintf(lifetime, sizeof(lifetime), "%u", new->lifetime);
+
+        return act_query(b,
+                         SQL(invitation_add, .account = new->account, .id = id, .hash = hash, .email = new->email,
+                             .lifetime = lifetime, .mail = sql_bool(new->mail)),
+                         NULL, done, userdata);
+}
+
+int invitation_remove(Backend *b, const char *account, const char *id, db_callback_t done, void *userdata)
+{
+        return act_query(b, SQL(invitation_remove, .account = account, .id = id), NULL, done, userdata);
+}
