@@ -17,7 +17,7 @@ _ssictl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local verbs='add install remove uninstall list status show cat validate test run enable disable log history
                 watch register unregister uplink server'
-        local server_verbs='setup stats users add-user passwd remove-user list servers add-server token remove-server
+        local server_verbs='setup sign-up invite invitations withdraw-invitation stats users add-user passwd remove-user list servers add-server token remove-server
                 backup restore'
         local options='--help --version --host --machine --no-ask-password --json'
         local verb='' name='' word i n=0 where=()
@@ -63,7 +63,10 @@ _ssictl() {
                         mapfile -t COMPREPLY < <(compgen -W "$(__ssictl_properties "${where[@]}" show ${name:+"$name"})" \
                                 -- "$cur")
                         return ;;
-                -n | --lines | --user | --label) return ;;
+                --sign-up)
+                        mapfile -t COMPREPLY < <(compgen -W 'closed invite open' -- "$cur")
+                        return ;;
+                -n | --lines | --user | --label | --expires) return ;;
         esac
 
         case $verb in
@@ -73,7 +76,7 @@ _ssictl() {
                 status | history) options+=' --lines' ;;
                 show) options+=' --property --value' ;;
                 register) options+=' --ca --token-file' ;;
-                server) options+=' --user --label' ;;
+                server) options+=' --user --label --sign-up --expires' ;;
         esac
         if [[ $cur == -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
@@ -85,6 +88,8 @@ _ssictl() {
                 server)
                         if ((n == 0)); then
                                 mapfile -t COMPREPLY < <(compgen -W "$server_verbs" -- "$cur")
+                        elif [[ $name == sign-up ]]; then
+                                mapfile -t COMPREPLY < <(compgen -W 'closed invite open' -- "$cur")
                         elif [[ $name == backup || $name == restore ]]; then
                                 compopt -o filenames 2>/dev/null
                                 mapfile -t COMPREPLY < <(compgen -f -- "$cur")

@@ -24,6 +24,7 @@ typedef struct Ctl {
         char **properties; /* as given: each may contain several names, separated by commas */
         size_t n_properties;
         const char *user; /* for "server" */
+        const char *sign_up, *expires;
         char **labels;
         size_t n_labels;
 

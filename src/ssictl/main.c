@@ -21,6 +21,8 @@ typedef enum VerbOptions {
         OPTION_TOKEN_FILE = 1 << 8,
         OPTION_USER = 1 << 16,
         OPTION_LABEL = 1 << 17,
+        OPTION_SIGN_UP = 1 << 18,
+        OPTION_EXPIRES = 1 << 19,
 } VerbOptions;
 
 typedef struct Verb {
@@ -54,8 +56,8 @@ static const Verb verbs[] = {
           "Register this host with a backend" },
         { "unregister", NULL, 0, 0, verb_unregister, 0, "", "Forget the backend" },
         { "uplink", NULL, 0, 0, verb_uplink, 0, "", "Show the connection to the backend" },
-        { "server", NULL, 1, INT_MAX, verb_server, OPTION_USER | OPTION_LABEL, "COMMAND…",
-          "Administer the backend on this host", verb_server_help },
+        { "server", NULL, 1, INT_MAX, verb_server, OPTION_USER | OPTION_LABEL | OPTION_SIGN_UP | OPTION_EXPIRES,
+          "COMMAND…", "Administer the backend on this host", verb_server_help },
 };
 
 static const struct {
@@ -73,6 +75,8 @@ static const struct {
         { OPTION_TOKEN_FILE, "--token-file", "     --token-file=FILE", "the token is in FILE" },
         { OPTION_USER, "--user", "     --user=EMAIL", "the owner of the server" },
         { OPTION_LABEL, "--label", "     --label=LABEL", "give the server a label" },
+        { OPTION_SIGN_UP, "--sign-up", "     --sign-up=MODE", "setup: closed, invite or open" },
+        { OPTION_EXPIRES, "--expires", "     --expires=TIME", "invite: for how long, such as 12h or 7d" },
 };
 
 static const char *const common_options = "  -h --help                Show this help, or that of the command\n"
@@ -182,6 +186,8 @@ enum {
         ARG_VALUE,
         ARG_USER,
         ARG_LABEL,
+        ARG_SIGN_UP,
+        ARG_EXPIRES,
 };
 
 static const struct option options[] = {
@@ -202,6 +208,8 @@ static const struct option options[] = {
         { "value", no_argument, NULL, ARG_VALUE },
         { "user", required_argument, NULL, ARG_USER },
         { "label", required_argument, NULL, ARG_LABEL },
+        { "sign-up", required_argument, NULL, ARG_SIGN_UP },
+        { "expires", required_argument, NULL, ARG_EXPIRES },
         {},
 };
 
@@ -271,6 +279,14 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
                 case ARG_USER:
                         c->user = optarg;
                         request->options |= OPTION_USER;
+                        break;
+                case ARG_SIGN_UP:
+                        c->sign_up = optarg;
+                        request->options |= OPTION_SIGN_UP;
+                        break;
+                case ARG_EXPIRES:
+                        c->expires = optarg;
+                        request->options |= OPTION_EXPIRES;
                         break;
                 case ARG_LABEL:
                         request->options |= OPTION_LABEL;

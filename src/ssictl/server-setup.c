@@ -7,19 +7,21 @@
 #define READY_TIMEOUT_USEC (60 * USEC_PER_SEC)
 #define READY_LOOK_USEC    (200 * USEC_PER_MSEC)
 
-static bool is_ready(json_object *all)
-{
-        json_object *o = NULL;
-
-        return json_object_object_get_ex(all, "DatabaseReady", &o) && json_object_get_boolean(o);
-}
-
 static int64_t figure(json_object *all, const char *name)
 {
         int64_t v = 0;
 
         (void) json_get_int64(all, name, &v);
         return v;
+}
+
+/* Serves requests, and has counted what there is. */
+static bool is_ready(json_object *all)
+{
+        json_object *o = NULL;
+
+        return json_object_object_get_ex(all, "DatabaseReady", &o) && json_object_get_boolean(o) &&
+               figure(all, "SchemaVersion") > 0;
 }
 
 /* Reading the properties starts the backend if it is enabled. */
@@ -82,14 +84,34 @@ static int make_first_user(Ctl *c, const char *email)
         return server_make_user(c, email, &id);
 }
 
+/* in_force: empty before the setup. Otherwise only what was asked for changes. */
+static int set_up_sign_up(Ctl *c, const char *in_force, char **ret)
+{
+        _cleanup_free_ char *line = NULL;
+        const char *mode = c->sign_up;
+        int r = 0;
+
+        if (!mode && isempty(in_force))
+                mode = isatty(STDIN_FILENO) ? server_ask_sign_up(&line) : "closed";
+        if (mode)
+                r = server_set_sign_up(c, mode);
+        if (r < 0)
+                return r;
+        *ret = strdup(mode ?: in_force);
+        return *ret ? 0 : -CTL_EXIT_FAILURE;
+}
+
 int server_setup(Ctl *c, int argc, char *argv[])
 {
         _cleanup_json_ json_object *all = NULL;
-        _cleanup_free_ char *sentence = NULL;
+        _cleanup_free_ char *sentence = NULL, *sign_up = NULL;
         const char *url;
         bool had_users;
         int r;
 
+        r = c->sign_up ? server_check_sign_up(c->sign_up) : 0;
+        if (r < 0)
+                return r;
         r = wait_ready(c, &all);
         if (r < 0)
                 return r;
@@ -99,9 +121,15 @@ int server_setup(Ctl *c, int argc, char *argv[])
                 if (r < 0)
                         return r;
         }
+        r = set_up_sign_up(c, strempty(json_get_string(all, "SignUp")), &sign_up);
+        if (r < 0)
+                return r;
         url = json_get_string(all, "URL");
-        if (asprintf(&sentence, "%s\nThe dashboard: %s\nAdd this or another host: ssictl server add-server NAME",
-                     had_users ? "The backend is set up already." : "The backend is set up.", strempty(url)) < 0)
+        if (asprintf(
+                    &sentence,
+                    "%s\nSign-up: %s. Change it: ssictl server sign-up closed|invite|open\nThe dashboard: %s\nAdd this or another host: ssictl server add-server NAME",
+                    had_users ? "The backend is set up already." : "The backend is set up.", sign_up,
+                    strempty(url)) < 0)
                 return -CTL_EXIT_FAILURE;
         return ctl_print_done(c, had_users ? "none" : "set-up", url, sentence);
 }

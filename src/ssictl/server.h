@@ -18,6 +18,16 @@ int server_stats(Ctl *c, int argc, char *argv[]);
 int server_backup(Ctl *c, int argc, char *argv[]);
 int server_restore(Ctl *c, int argc, char *argv[]);
 int server_setup(Ctl *c, int argc, char *argv[]);
+int server_sign_up(Ctl *c, int argc, char *argv[]);
+int server_invite(Ctl *c, int argc, char *argv[]);
+int server_invitations(Ctl *c, int argc, char *argv[]);
+int server_withdraw_invitation(Ctl *c, int argc, char *argv[]);
 
 /* Creates the account and asks for its password. */
 int server_make_user(Ctl *c, const char *email, char **ret_id);
+
+/* Whether it is a mode of sign-up; prints the error if not. */
+int server_check_sign_up(const char *mode);
+int server_set_sign_up(Ctl *c, const char *mode);
+/* Asks on the terminal. Returns the mode; line: what to free, perhaps. */
+const char *server_ask_sign_up(char **line);

@@ -10,11 +10,19 @@ typedef struct ServerVerb {
         int (*run)(Ctl *c, int argc, char *argv[]);
         bool takes_user, takes_labels;
         const char *usage, *help;
+        bool takes_sign_up, takes_expires;
 } ServerVerb;
 
 static const ServerVerb server_verbs[] = {
-        { "setup", NULL, 0, 1, server_setup, false, false, "[EMAIL]",
-          "Make the first account and show the next steps" },
+        { "setup", NULL, 0, 1, server_setup, false, false, "[EMAIL]", "Make the first account and show the next steps",
+          .takes_sign_up = true },
+        { "sign-up", NULL, 0, 1, server_sign_up, false, false, "[MODE]",
+          "Show or set who may make an account: closed, invite or open" },
+        { "invite", NULL, 0, 1, server_invite, false, false, "[EMAIL]",
+          "Print a link with which somebody can make an account", .takes_expires = true },
+        { "invitations", NULL, 0, 0, server_invitations, false, false, "",
+          "List the invitations that are not used yet" },
+        { "withdraw-invitation", NULL, 1, 1, server_withdraw_invitation, false, false, "ID", "Withdraw an invitation" },
         { "stats", NULL, 0, 0, server_stats, false, false, "", "Show how much the backend holds and does" },
         { "users", NULL, 0, 0, server_users, false, false, "", "List the accounts" },
         { "add-user", NULL, 1, 1, server_add_user, false, false, "EMAIL", "Make an account" },
@@ -40,7 +48,7 @@ void verb_server_help(void)
 
                 snprintf(left, sizeof(left), "%s %s", server_verbs[i].name, server_verbs[i].usage);
                 printf("  ");
-                text_put(left, 21);
+                text_put(left, 22);
                 printf(" %s\n", server_verbs[i].help);
         }
 }
@@ -56,6 +64,7 @@ static const ServerVerb *find_verb(const char *name)
 int verb_server(Ctl *c, int argc, char *argv[])
 {
         const ServerVerb *v = find_verb(argv[0]);
+        const char *excess;
 
         if (!v) {
                 ctl_say_error("Unknown command \"server %s\"; see \"ssictl server --help\".", argv[0]);
@@ -65,9 +74,13 @@ int verb_server(Ctl *c, int argc, char *argv[])
                 ctl_say_error("Usage: ssictl server %s%s%s", v->name, isempty(v->usage) ? "" : " ", v->usage);
                 return CTL_EXIT_USAGE;
         }
-        if ((c->user && !v->takes_user) || (c->n_labels > 0 && !v->takes_labels)) {
-                ctl_say_error("\"server %s\" does not take %s; see \"ssictl server --help\".", v->name,
-                              c->user && !v->takes_user ? "--user" : "--label");
+        excess = c->user && !v->takes_user           ? "--user" :
+                 c->n_labels > 0 && !v->takes_labels ? "--label" :
+                 c->sign_up && !v->takes_sign_up     ? "--sign-up" :
+                 c->expires && !v->takes_expires     ? "--expires" :
+                                                       NULL;
+        if (excess) {
+                ctl_say_error("\"server %s\" does not take %s; see \"ssictl server --help\".", v->name, excess);
                 return CTL_EXIT_USAGE;
         }
         return v->run(c, argc - 1, argv + 1);

@@ -51,6 +51,8 @@ def test_setup_on_a_terminal(backend):
         t.send("correct horse\n")
         t.expect("Once more: ")
         t.send("correct horse\n")
+        t.expect("Sign-up [closed]: ")
+        t.send("open\n")
         assert t.finish() == 0
         assert "correct horse" not in t.text
         assert "https://" in t.text and "ssictl server add-server" in t.text
