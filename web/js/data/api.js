@@ -12,7 +12,9 @@ async function ask(method, path, body, token) {
 
 // Requests that need no session, or start one.
 export const guest = {
-  signUp: (email, password) => send('POST', '/api/v1/users/register', {body: {email, password}}),
+  features: () => ask('GET', '/api/v1/features'),
+  // admission: {invitation} or {setup_code}, where one is needed.
+  signUp: (email, password, admission) => send('POST', '/api/v1/users/register', {body: {email, password, ...admission}}),
   logIn: (email, password) => ask('POST', '/api/v1/users/login', {email, password}),
   logInWithCode: (code) => ask('POST', '/api/v1/users/login-code', {code}),
   refresh: (token) => ask('POST', '/api/v1/users/refresh', {refresh_token: token}),

@@ -36,8 +36,8 @@ export class Session extends EventTarget {
   }
 
   // Returns false if the address must be confirmed first, with the link in a mail.
-  async signUp(email, password) {
-    if ((await guest.signUp(email, password)).status === 202) return false;
+  async signUp(email, password, admission) {
+    if ((await guest.signUp(email, password, admission)).status === 202) return false;
     await this.logIn(email, password);
     return true;
   }
