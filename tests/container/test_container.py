@@ -13,7 +13,7 @@ from hosts import NOW, TOP, Host, script, wait_until
 
 PROJECT = "container"           # what Compose makes of the folder's name
 PASSWORD = "correct horse battery"
-ENVIRONMENT = {**os.environ, "POSTGRES_PASSWORD": "a-password"}
+ENVIRONMENT = {**os.environ, "POSTGRES_PASSWORD": "a-password", "SSI_SETUP_CODE": "a-code-for-the-setup"}
 
 
 def podman(*args, check=True):
@@ -56,8 +56,8 @@ class Server:
     def ready(self):
         return self.request("GET", "/readyz")[0] == 200
 
-    def log_in(self, path):
-        status, answer = self.request("POST", path, {"email": "admin@example.org", "password": PASSWORD})
+    def log_in(self, path, **more):
+        status, answer = self.request("POST", path, {"email": "admin@example.org", "password": PASSWORD, **more})
         assert status in (200, 201), answer
         return answer
 
@@ -68,7 +68,10 @@ def server():
         compose("up", "-d", "--no-build")
         server = Server()
         wait_until(server.ready, timeout=120, interval=0.5, what="the backend answers")
-        server.log_in("/api/v1/users/register")
+        somebody = {"email": "somebody@example.org", "password": PASSWORD}
+        assert server.request("POST", "/api/v1/users/register", somebody)[0] == 403
+        server.log_in("/api/v1/users/register", setup_code=ENVIRONMENT["SSI_SETUP_CODE"])
+        assert server.request("POST", "/api/v1/users/register", {**somebody, "setup_code": ENVIRONMENT["SSI_SETUP_CODE"]})[0] == 403
         server.token = server.log_in("/api/v1/users/login")["access_token"]
         yield server
     finally:
