@@ -95,6 +95,31 @@ step('by invitation: only its link has the form', async () => {
   profile.expectComplaint(/status of 400.*users\/register/);
   await fill(suite.email);
   await page.waitForSelector('text=No servers yet');
+});
+
+step('where users may invite, they do so on the page of their account', async () => {
+  const button = (name) => page.getByRole('button', {name, exact: true});
+
+  await page.goto(`${host.url}/account`);
+  await page.waitForSelector('text=No invitations that can still be used');
+  await button('Invite somebody').click();
+  await page.fill('#invite-email', `friend-${suite.email}`);
+  await button('Invite').click();
+  const link = await page.textContent('dialog[open] code');
+  await button('Done').click();
+  await page.waitForSelector(`table[aria-label="Invitations"] >> text=friend-${suite.email}`);
+  await inspect(page, 'invitations');
+  await logOut();
+  await page.goto(link);
+  await fill(`friend-${suite.email}`);
+  await page.waitForSelector('text=No servers yet');
+
+  await page.goto(`${host.url}/account`);
+  await button('Invite somebody').click();
+  await button('Invite').click();
+  await button('Done').click();
+  await page.click('table[aria-label="Invitations"] button');
+  await page.waitForSelector('text=No invitations that can still be used');
   await logOut();
 });
 

@@ -53,6 +53,12 @@ export class Api {
     remove: (id) => this.#ask('DELETE', `/api/v1/api-tokens/${enc(id)}`),
   };
 
+  invitations = {
+    list: () => this.#list('/api/v1/invitations?limit=1000'),
+    create: (email) => this.#ask('POST', '/api/v1/invitations', email ? {email} : {}),
+    remove: (id) => this.#ask('DELETE', `/api/v1/invitations/${enc(id)}`),
+  };
+
   servers = {
     list: () => this.#list('/api/v1/servers?limit=1000'),
     register: (name, labels) => this.#ask('POST', '/api/v1/agents/register', {server_name: name, labels}),

@@ -4,7 +4,7 @@
 import {h} from '../base/dom.js';
 import {copyBox} from '../parts/command.js';
 import {dialog} from '../parts/dialog.js';
-import {field, passwordField} from '../parts/forms.js';
+import {AS_TYPED, field, passwordField} from '../parts/forms.js';
 
 const SCOPES = [['read', 'Read everything'], ['servers:register', 'Register servers'], ['write', 'Change everything']];
 
@@ -42,6 +42,30 @@ export function createToken(api, done) {
 
 function showSecret(token) {
   dialog({title: 'Your new token', text: 'It is shown only once.', button: 'Done', fields: [copyBox('Token', h('code', {}, token))]});
+}
+
+export function inviteSomebody(api, done) {
+  const email = field('invite-email', 'E-mail (optional)', h('input', {type: 'email', ...AS_TYPED, inputmode: 'email', maxlength: '254', autofocus: true}),
+                      'With an address, only this address can use the invitation.');
+
+  dialog({
+    title: 'Invite somebody', fields: [email.el], button: 'Invite',
+    check: () => {
+      email.complain(email.input.validity.typeMismatch ? 'Enter a valid e-mail address.' : '');
+      return !email.input.validity.typeMismatch;
+    },
+    submit: async () => {
+      const made = await api.invitations.create(email.value);
+      const link = `${location.origin}/signup?invitation=${made.token}`;
+
+      done();
+      dialog({
+        title: 'The link of the invitation', button: 'Done', fields: [copyBox('Link', h('code', {}, link))],
+        text: `With it, ${email.value || 'anyone'} can create an account, once. It is shown only now.`
+          + (made.mailed ? ' A mail with a link is on its way, too.' : ''),
+      });
+    },
+  });
 }
 
 export function deleteAccount(api, session) {

@@ -6,7 +6,7 @@ import {time} from '../base/time.js';
 import {browserOf} from '../data/push.js';
 import {PASSWORD_MIN, act, form, passwordComplaint, passwordField} from '../parts/forms.js';
 import {plainTable, section} from '../parts/section.js';
-import {createToken, deleteAccount, endAllSessions} from '../dialogs/account.js';
+import {createToken, deleteAccount, endAllSessions, inviteSomebody} from '../dialogs/account.js';
 import {showCode} from '../dialogs/login-code.js';
 
 export function accountView({api, session, announcer}) {
@@ -56,6 +56,10 @@ export function accountView({api, session, announcer}) {
     ],
   });
 
+  // Only where users may invite.
+  const invitations = h('div', {});
+  api.features().then(({sign_up: signUp}) => signUp === 'invite' && invitations.append(invitationsSection(api).el), () => {});
+
   const old = passwordField('current-password', 'Current password', {autocomplete: 'current-password'});
   const fresh = passwordField('new-password', 'New password', {autocomplete: 'new-password'},
                               `At least ${PASSWORD_MIN} characters. All other devices are logged out.`);
@@ -86,9 +90,27 @@ export function accountView({api, session, announcer}) {
     heard: (event) => (event === 'sessions' || event === 'ready') && sessions.load(),
     el: h('section', {class: 'page narrow'},
           h('h1', {tabindex: '-1'}, 'Account'), h('p', {class: 'muted'}, foreign('bdi', {}, session.email)),
-          sessions.el, tokens.el,
+          sessions.el, tokens.el, invitations,
           h('section', {class: 'part', 'aria-labelledby': 'password-title'}, h('h2', {id: 'password-title'}, 'Password'), password),
           h('section', {class: 'part', 'aria-labelledby': 'delete-title'}, h('h2', {id: 'delete-title'}, 'Delete the account'),
             h('p', {class: 'muted'}, 'This cannot be undone.'), h('p', {class: 'actions'}, remove))),
   };
+}
+
+function invitationsSection(api) {
+  const self = section('invitations', 'Invitations', {
+    about: 'A new account on this server needs an invitation.',
+    read: async () => (await api.invitations.list()).filter((i) => !i.used_at && Date.parse(i.expires_at) > Date.now()),
+    show: (list) => [
+      list.length ? plainTable('Invitations', ['For', 'Expires', ''], list.map((i) => [
+        i.email ? foreign('bdi', {}, i.email) : 'Anyone with the link', time(i.expires_at, '', 'due'),
+        act('Withdraw', async () => {
+          await api.invitations.remove(i.id);
+          self.load();
+        }, `Withdraw the invitation for ${i.email ?? 'anyone'}`),
+      ])) : h('p', {class: 'muted'}, 'No invitations that can still be used.'),
+      h('p', {class: 'actions'}, h('button', {type: 'button', on: {click: () => inviteSomebody(api, () => self.load())}}, 'Invite somebody')),
+    ],
+  });
+  return self;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // Log in and sign up.
 
-import {h, setHidden, setText} from '../base/dom.js';
+import {h, setHidden} from '../base/dom.js';
 import {guest} from '../data/api.js';
 import {AS_TYPED, PASSWORD_MIN, field, passwordComplaint, passwordField} from '../parts/forms.js';
 
