@@ -181,6 +181,7 @@ void manager_reload(Manager *m)
         if (r < 0)
                 log_warning_errno(r, "Cannot read %s, keeping the current settings", SSI_SERVERD_CONF);
         apply_settings(m);
+        backend_reloaded(m->backend);
         manager_reload_tls(m);
         log_info("Reloaded the settings.");
 }

@@ -12,6 +12,7 @@
 #include "core/schema.h"
 #include "http/rate-limit.h"
 #include "ingest/ingest.h"
+#include "model/quota.h"
 #include "notify/notifier.h"
 #include "shared/log.h"
 #include "start.h"
@@ -24,7 +25,13 @@
 #define POOL_CONNECTIONS       4
 #define PASSWORD_CONCURRENCY   2
 #define MAINTENANCE_USEC       (3600 * USEC_PER_SEC)
+#define STORAGE_USEC           (600 * USEC_PER_SEC)
 #define MAINTENANCE_RETRY_USEC (30 * USEC_PER_SEC)
+
+void backend_reloaded(Backend *b)
+{
+        quota_write_defaults(b);
+}
 
 bool backend_is_idle(Backend *b)
 {
@@ -58,7 +65,13 @@ static void on_ingest_committed(void *userdata)
         backend_wrote(userdata, 0, NULL);
 }
 
+static void on_ingest_limited(const char *user, const IngestRate *rate, void *userdata)
+{
+        quota_note_results(userdata, user);
+}
+
 static const IngestHandler ingest_handler = {
+        .limited = on_ingest_limited,
         .changed = on_ingested,
         .committed = on_ingest_committed,
         .failed = on_ingest_failed,
@@ -104,6 +117,7 @@ static void on_partitions(PGresult *res, int error, void *userdata)
                 return;
         b->maintained = true;
         backend_available(b);
+        quota_check_storage(b);
 }
 
 static void maintain(Backend *b)
@@ -120,6 +134,8 @@ static void maintain(Backend *b)
         (void) backend_query(b, SQL(forget_unconfirmed), NULL, NULL);
         (void) backend_query(b, SQL(forget_invitations), NULL, NULL);
         (void) backend_query(b, SQL(forget_claim_tokens), NULL, NULL);
+        (void) backend_query(b, SQL(forget_quota_counts), NULL, NULL);
+        (void) backend_query(b, SQL(forget_quota_reached), NULL, NULL);
 }
 
 static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata)
@@ -129,6 +145,16 @@ static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata
         maintain_again(b, MAINTENANCE_USEC);
         maintain(b);
         return 0;
+}
+
+static int on_storage(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Backend *b = userdata;
+
+        if (b->maintained)
+                quota_check_storage(b);
+        (void) sd_event_source_set_time_relative(source, STORAGE_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static void on_pool_state(bool ready, void *userdata)
@@ -147,6 +173,7 @@ static void on_pool_state(bool ready, void *userdata)
                 return;
         }
         key_ring_refresh(b->keys);
+        quota_write_defaults(b);
         if (b->maintained)
                 backend_available(b);
         else {
@@ -194,6 +221,10 @@ static int on_connect(Backend *b)
         if (r < 0)
                 return r;
         r = backend_listen(b);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(b->event, &b->storage_timer, CLOCK_MONOTONIC, STORAGE_USEC, USEC_PER_SEC,
+                                       on_storage, b);
         if (r < 0)
                 return r;
         return sd_event_add_time_relative(b->event, &b->maintenance_timer, CLOCK_MONOTONIC, MAINTENANCE_USEC,
@@ -321,6 +352,7 @@ Backend *backend_free(Backend *b)
         sd_event_source_disable_unref(b->maintenance_timer);
         backend_listen_stop(b);
         backend_publish_stop(b);
+        sd_event_source_disable_unref(b->storage_timer);
 
         /* This calls back for unfinished statements, so their owners are freed later. */
         b->ingest_db = db_free(b->ingest_db);

@@ -16,6 +16,9 @@ int backend_new(sd_event *event, HttpServer *http, const Config *config, Backend
 Backend *backend_free(Backend *b);
 DEFINE_CLEANUP(Backend *, backend_free);
 
+/* Call this after the settings were read again. */
+void backend_reloaded(Backend *b);
+
 /* Call this before the connections are closed: the agents are then not reported as gone. */
 void backend_prepare_stop(Backend *b);
 

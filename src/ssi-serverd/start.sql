@@ -24,3 +24,9 @@ DELETE FROM invitations WHERE coalesce(used_at, expires_at) < now() - interval '
 
 -- name: forget_claim_tokens
 DELETE FROM claim_tokens WHERE expires_at < now() - interval '1 day'
+
+-- name: forget_quota_counts
+DELETE FROM quota_counts WHERE since < now() - interval '2 days'
+
+-- name: forget_quota_reached
+DELETE FROM quota_reached WHERE last_at < now() - interval '30 days'

@@ -97,6 +97,9 @@ int admin_method_set_sign_up(sd_bus_message *m, void *userdata, sd_bus_error *er
 int admin_method_create_invitation(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_list_invitations(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_remove_invitation(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* quota.c */
+int admin_method_list_quotas(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_set_quota(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* backup.c */
 int admin_method_backup(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -89,8 +89,9 @@ static void add_done(AdminCall *c, PGresult *res, int error)
         else if (PQntuples(res) == 0)
                 admin_reply_error(c, "NoSuchUser", "The user does not exist; \"ssictl server users\" lists all users.");
         else if (PQgetisnull(res, 0, HOST_CLAIM_SERVER))
-                admin_reply_error(c, "TooMany", "The account has reached its limit of %d servers; remove one first.",
-                                  SERVERS_MAX);
+                admin_reply_error(c, "TooMany",
+                                  "The account has as many servers as its quota allows: remove one, or raise "
+                                  "the quota (ssictl server quota USER servers=NUMBER).");
         else {
                 admin_reply(c, "sst", PQgetvalue(res, 0, HOST_CLAIM_SERVER), c->text[0],
                             number(res, 0, HOST_CLAIM_EXPIRES_USEC));

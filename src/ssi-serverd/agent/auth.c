@@ -14,15 +14,19 @@
 
 static int session_take_row(AgentSession *s, PGresult *res, int row)
 {
+        IngestRate rate = agent_rate_read(res, row, 8);
+        int r;
+
         s->id = strtoll(PQgetvalue(res, row, 0), NULL, 10);
         s->epoch = strtoll(PQgetvalue(res, row, 1), NULL, 10);
         s->server = strdup(PQgetvalue(res, row, 2));
         s->user = strdup(PQgetvalue(res, row, 3));
         if (!s->server || !s->user)
                 return -ENOMEM;
-        return ingest_source_new(s->owner->backend->ingest, s->id, s->epoch, s->server, s->user,
-                                 PQgetisnull(res, row, 4) ? NULL : PQgetvalue(res, row, 4),
-                                 &agent_session_source_handler, s, &s->source);
+        r = ingest_source_new(s->owner->backend->ingest, s->id, s->epoch, s->server, s->user,
+                              PQgetisnull(res, row, 4) ? NULL : PQgetvalue(res, row, 4),
+                              &agent_session_source_handler, s, &s->source);
+        return r < 0 ? r : ingest_source_set_rate(s->source, &rate);
 }
 
 static void announce(const AgentSession *s, Changes *changes)
@@ -69,7 +73,7 @@ static void session_accept(AgentSession *s, PGresult *res, int row, Changes *cha
         agent_session_send(s, "auth_ok", payload);
         if (s->ws) {
                 ws_trust(s->ws);
-                ws_pause(s->ws, false);
+                ws_pause(s->ws, ingest_source_is_paused(s->source));
         } else
                 agent_session_mark_offline(s);
         announce(s, changes);

@@ -11,5 +11,6 @@ WITH me AS (INSERT INTO instances (id) VALUES (:instance) ON CONFLICT DO NOTHING
   WHERE s.agent_id = a.agent_id AND s.api_key_hash = a.hash::bytea RETURNING s.*, a.n),
  due AS (UPDATE services v SET due_at = now() + make_interval(secs => :grace::int) FROM session s
   WHERE v.server_id = s.id AND v.due_at < now() + make_interval(secs => :grace::int) AND v.stale_since IS NULL)
- SELECT s.id, s.session_epoch, s.public_id, u.public_id, s.resume_cursor, s.name, s.gap_told, s.n - 1
+ SELECT s.id, s.session_epoch, s.public_id, u.public_id, s.resume_cursor, s.name, s.gap_told, s.n - 1,
+  quota(s.user_id, 'results'), quota_burst(s.user_id, 'results')
  FROM session s JOIN users u ON u.id = s.user_id

@@ -40,7 +40,8 @@ typedef struct AgentSession {
         char *agent_id; /* set while in the tables below */
         char *server, *user;
         IngestSource *source;
-        bool checked; /* part of the check under way, not answered yet */
+        bool told_refused; /* that it has a service too many */
+        bool checked;      /* part of the check under way, not answered yet */
         UT_hash_handle hh, hh_server;
         struct AgentSession *prev, *next, *auth_prev, *auth_next;
 } AgentSession;
@@ -82,6 +83,10 @@ extern const IngestSourceHandler agent_session_source_handler;
 void agent_session_authenticate(AgentSession *s);
 /* Removes it from its queue, if it is in one. */
 void agent_session_leave_queue(AgentSession *s);
+
+/* rates.c */
+IngestRate agent_rate_read(PGresult *res, int row, int column);
+void agent_sessions_reread_rates(AgentSessions *a);
 
 /* presence.c */
 /* Unless another session has taken over. */

@@ -155,6 +155,26 @@ static void source_throttled(IngestSource *source, bool full, void *userdata)
                 ws_pause(s->ws, full);
 }
 
+static void source_refused(IngestSource *source, const char *service, void *userdata)
+{
+        json_object *payload = json_object_new_object();
+        AgentSession *s = userdata;
+
+        if (!s->told_refused)
+                log_notice(
+                        "The account %s has as many services as it may have: new ones of %s are refused. Its quota: ssictl "
+                        "server quota %s",
+                        s->user, s->server, s->user);
+        s->told_refused = true;
+        if (payload) {
+                (void) json_add_string(payload, "service_name", service);
+                (void) json_add_string(payload, "message",
+                                       "The account has as many services as its quota allows: remove one, or ask the "
+                                       "administrator of the backend for more.");
+        }
+        agent_session_send(s, "service_refused", payload);
+}
+
 static void source_drained(IngestSource *source, void *userdata)
 {
         agent_session_collect(userdata);
@@ -164,6 +184,7 @@ const IngestSourceHandler agent_session_source_handler = {
         .committed = source_committed,
         .ended = source_ended,
         .throttled = source_throttled,
+        .refused = source_refused,
         .drained = source_drained,
 };
 
@@ -269,6 +290,8 @@ void agent_sessions_changed(AgentSessions *a, const Changes *changes)
                 const Change *c = &changes->items[i];
                 AgentSession *s;
 
+                if (c->kind == CHANGE_QUOTA)
+                        agent_sessions_reread_rates(a);
                 if (c->kind != CHANGE_SESSION && c->kind != CHANGE_SERVER_REMOVED)
                         continue;
                 HASH_FIND(hh_server, a->by_server, c->server, strlen(c->server), s);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/server.h"
+#include "api/usage.h"
 #include "db/array.h"
 #include "auth/token.h"
 #include "api/field.h"
@@ -10,8 +11,7 @@
 static void register_done(ApiCall *c, PGresult *res, int error)
 {
         if (error == 0 && PQntuples(res) > 0 && PQgetisnull(res, 0, HOST_CLAIM_SERVER))
-                http_respond_problem(c->req, 409, "too-many-servers",
-                                     "The account has reached its limit of servers; remove one first.");
+                api_respond_quota_reached(c, "too-many-servers", "servers");
         else
                 api_respond_claim_token(c, res, error);
 }

@@ -24,6 +24,7 @@ extern const ApiRoute api_sign_up_routes[];
 extern const ApiRoute api_silence_routes[];
 extern const ApiRoute api_timeline_routes[];
 extern const ApiRoute api_token_routes[];
+extern const ApiRoute api_usage_routes[];
 extern const ApiRoute api_user_routes[];
 extern const ApiRoute api_well_known_routes[];
 

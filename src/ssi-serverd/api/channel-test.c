@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+
 #include "api/channel-test.h"
 #include "notify/notifier.h"
 #include "auth/token.h"
@@ -69,8 +71,32 @@ static const char *value(PGresult *res, int row, int column)
         return PQgetisnull(res, row, column) ? NULL : PQgetvalue(res, row, column);
 }
 
+static bool over_quota(ApiCall *c, PGresult *res)
+{
+        for (int row = 0; row < PQntuples(res); row++) {
+                const char *quota = value(res, row, 7);
+                uint64_t period = quota && streq(quota, "requests") ? 3600 : 86400;
+                char wait[32], detail[256];
+
+                if (!quota)
+                        continue;
+                snprintf(wait, sizeof(wait), "%" PRIu64, period - api_now() % period);
+                snprintf(
+                        detail, sizeof(detail),
+                        streq(quota, "recipient") ?
+                                "This address has had as many notifications today as it may get; try again tomorrow." :
+                                "The account's quota \"%s\" is used up; try again later, or ask the administrator of this server "
+                                "for more. GET /api/v1/users/me/usage shows the quotas.",
+                        quota);
+                (void) http_respond_add_header(c->req, "Retry-After", wait);
+                http_respond_problem(c->req, 429, "quota-used-up", detail);
+                return true;
+        }
+        return false;
+}
+
 /* A row per target: type, config, endpoint, p256dh, auth, verified, whether the last test is long enough
- * ago. */
+ * ago, the quota that does not allow it. */
 static void test_found(ApiCall *c, PGresult *res, int error)
 {
         char id[ID_MAX];
@@ -102,6 +128,8 @@ static void test_found(ApiCall *c, PGresult *res, int error)
                                      "No browser is subscribed; enable push messages in a browser first.");
                 return;
         }
+        if (over_quota(c, res))
+                return;
         t = calloc(1, sizeof(*t));
         if (!t) {
                 api_fail(c, NULL, -ENOMEM);

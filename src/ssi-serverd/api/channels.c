@@ -11,7 +11,6 @@
 /* Notification channels. Their configs are masked before they leave, so they pass through here and not
  * straight from the database. */
 
-#define CHANNELS_MAX 32 /* per user */
 #define NAME_BYTES   64
 #define FILTER_MAX   64 /* elements of a filter */
 #define FILTER_BYTES 64
@@ -49,7 +48,8 @@ static void channel_made(ApiCall *c, PGresult *res, int error)
         if (error == 0 && PQntuples(res) == 0)
                 http_respond_problem(
                         c->req, 409, "too-many-channels",
-                        "An account can have at most " STRINGIFY(CHANNELS_MAX) " channels, only one of type push.");
+                        "The account has as many channels as its quota allows (GET /api/v1/users/me/usage shows the quotas), or "
+                        "a second one of type push: remove one first.");
         else
                 respond_channel(c, res, error, 201);
 }

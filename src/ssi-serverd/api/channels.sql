@@ -47,7 +47,7 @@ WITH ch AS (INSERT INTO notification_channels (user_id, public_id, type, config,
    coalesce(:min_severity::service_status, 'UPDATE'), coalesce(:kinds::text[], '{status,error,stale,state}'),
    coalesce(:servers::text[], '{}'), coalesce(:labels::text[], '{}'), :damping::int, @is_verified(:type, :config::jsonb)
   FROM users u WHERE u.public_id = :user
-  AND (SELECT count(*) FROM notification_channels o WHERE o.user_id = u.id) < @CHANNELS_MAX
+  AND quota_has_room(u.id, 'channels')
   AND (:type <> 'push' OR NOT EXISTS (SELECT FROM notification_channels o WHERE o.user_id = u.id
    AND o.type = 'push'))
   RETURNING *),

@@ -35,9 +35,10 @@ static void subscribed(ApiCall *c, PGresult *res, int error)
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
-                http_respond_problem(c->req, 409, "push-refused",
-                                     "Too many subscriptions, or the public_key is not this server's: "
-                                     "fetch it again and resubscribe.");
+                http_respond_problem(
+                        c->req, 409, "push-refused",
+                        "The account has as many browsers as its quota allows (GET /api/v1/users/me/usage shows "
+                        "the quotas), or the public_key is not this server's: fetch it again and resubscribe.");
         else
                 http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
                                   (size_t) PQgetlength(res, 0, 0));

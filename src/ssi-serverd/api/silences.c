@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "api/usage.h"
 #include "api/api.h"
 #include "notify/notifier.h"
 #include "shared/status-line.h"
@@ -46,8 +47,9 @@ static void silence_made(ApiCall *c, PGresult *res, int error)
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
-                http_respond_problem(c->req, 404, "not-found",
-                                     "The server does not exist, or the account has too many silences.");
+                http_respond_problem(c->req, 404, "not-found", "The server does not exist.");
+        else if (PQgetisnull(res, 0, 0))
+                api_respond_quota_reached(c, "too-many-silences", "silences");
         else
                 http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),
                                   (size_t) PQgetlength(res, 0, 0));

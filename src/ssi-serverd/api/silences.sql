@@ -22,13 +22,12 @@ SELECT coalesce(json_agg(@silence ORDER BY m.ends_at, m.id), '[]')
  WHERE m.user_id = @user_id AND m.ends_at > now()
 
 -- name: create_silence
-WITH m AS (INSERT INTO silences (user_id, public_id, server_id, service, label, reason, ends_at)
-  SELECT u.id, :id, s.id, :service, :label, :reason, coalesce(:end::timestamptz, 'infinity')
-  FROM users u LEFT JOIN servers s ON s.public_id = :server AND s.user_id = u.id
-  WHERE u.public_id = :user AND (:server::text IS NULL OR s.id IS NOT NULL)
-  AND (SELECT count(*) FROM silences o WHERE o.user_id = u.id AND o.ends_at > now()) < 500
-  RETURNING *)
- SELECT @silence FROM m LEFT JOIN servers s ON s.id = m.server_id
+WITH u AS (SELECT u.id, s.id AS server_id FROM users u LEFT JOIN servers s ON s.public_id = :server AND s.user_id = u.id
+  WHERE u.public_id = :user AND (:server::text IS NULL OR s.id IS NOT NULL)),
+ m AS (INSERT INTO silences (user_id, public_id, server_id, service, label, reason, ends_at)
+  SELECT u.id, :id, u.server_id, :service, :label, :reason, coalesce(:end::timestamptz, 'infinity')
+  FROM u WHERE quota_has_room(u.id, 'silences') RETURNING *)
+ SELECT CASE WHEN m.id IS NOT NULL THEN @silence END FROM u LEFT JOIN m ON true LEFT JOIN servers s ON s.id = m.server_id
 
 -- name: delete_silence
 WITH m AS (DELETE FROM silences m WHERE m.user_id = @user_id AND m.public_id = :id

@@ -136,7 +136,8 @@ void streams_changed(Streams *s, const Changes *changes)
         for (size_t i = 0; i < changes->n && r >= 0; i++) {
                 StreamUser *u;
 
-                if (changes->items[i].kind == CHANGE_SESSION || changes->items[i].kind == CHANGE_MISSED)
+                if (changes->items[i].kind == CHANGE_SESSION || changes->items[i].kind == CHANGE_MISSED ||
+                    changes->items[i].kind == CHANGE_QUOTA)
                         continue;
                 HASH_FIND_STR(s->users, changes->items[i].user, u);
                 if (u && changes->items[i].kind == CHANGE_ACCOUNT)

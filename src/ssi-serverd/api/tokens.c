@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "api/mail.h"
 #include "api/page.h"
+#include "api/usage.h"
 #include "api/api.h"
 #include "auth/token.h"
 #include "api/field.h"
@@ -9,7 +10,6 @@
 
 /* Tokens for programs: a logged-in user creates and revokes them; each is shown once. */
 
-#define TOKENS_MAX     100 /* per user */
 #define NAME_MAX_BYTES 128
 #define LIFETIME_MAX   (10 * INT64_C(31536000)) /* s */
 
@@ -75,9 +75,7 @@ static void token_made(ApiCall *c, PGresult *res, int error)
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
-                http_respond_problem(
-                        c->req, 409, "too-many-tokens",
-                        "An account can have at most " STRINGIFY(TOKENS_MAX) " API tokens; revoke one first.");
+                api_respond_quota_reached(c, "too-many-tokens", "API tokens");
         else {
                 notifier_kick(c->backend->notifier);
                 http_respond_data(c->req, 201, "application/json", PQgetvalue(res, 0, 0),

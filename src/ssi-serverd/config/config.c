@@ -9,6 +9,8 @@
 
 /* Far more than all settings together need. */
 #define FILE_MAX (1024 * 1024)
+
+#define STORAGE_PER_DAY (UINT64_C(8) << 30)
 /* The file's text may be long, and may hold control characters. */
 #define SENTENCE_MAX 512U
 
@@ -82,6 +84,10 @@ static void say_what_fits(const ConfigItem *item, const char *text, Report *repo
         case CONFIG_NETWORKS:
                 say(report, line, "%s must be addresses and networks, such as \"10.1.2.3 2001:db8::/32\", or \"none\".",
                     item->name);
+                break;
+        case CONFIG_QUOTA:
+                say(report, line, "%s must be %s, not \"%s\".", item->name, quota_format(config_item_quota(item)),
+                    text);
                 break;
         case CONFIG_CONTACT:
                 say(report, line, "%s must begin with mailto: or https://, and have no blanks.", item->name);
@@ -295,6 +301,16 @@ void config_done(Config *c)
         *c = (Config){};
 }
 
+Quota config_quota(const Config *c, QuotaKind kind)
+{
+        Quota q = c->quotas[kind];
+
+        /* More days need more room. */
+        if (q.automatic)
+                q.value = kind == QUOTA_STORAGE ? STORAGE_PER_DAY * c->history_days : QUOTA_NONE;
+        return q;
+}
+
 static void warn_of_unknown(void)
 {
         Report report = { .priority = LOG_WARNING };
@@ -315,7 +331,7 @@ static void note_names(const char *path, Config *c)
         (void) read_file(path, &(Report){ .priority = LOG_DEBUG }, &f);
         for (size_t i = 0; i < CONFIG_ITEMS; i++)
                 if (f.values[i])
-                        c->from_file |= UINT32_C(1) << i;
+                        c->from_file |= UINT64_C(1) << i;
 }
 
 int config_load(const char *path, Config *ret)
@@ -359,8 +375,8 @@ static int reload_item(size_t i, const FileValues *f, Config *c)
 
         /* A setting that was removed from the file is still in the environment. */
         if (text)
-                c->from_file |= UINT32_C(1) << i;
-        else if (!(c->from_file & UINT32_C(1) << i))
+                c->from_file |= UINT64_C(1) << i;
+        else if (!(c->from_file & UINT64_C(1) << i))
                 text = secure_getenv(item->name);
         r = config_item_set(item, &new, text);
         if (r == -EINVAL) {

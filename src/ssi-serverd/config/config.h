@@ -8,6 +8,7 @@
  * An invalid value is logged together with what is valid, and unknown names are logged, too. At startup an
  * invalid value ends the program, unless the setting is reloadable; a reload keeps the old value. */
 
+#include "config/quota.h"
 #include "shared/util.h"
 
 /* Strings are NULL when they are not set. */
@@ -35,12 +36,13 @@ typedef struct Config {
         unsigned sign_up;             /* SSI_SIGN_UP, a ConfigSignUp */
 
         /* The reloadable ones. */
-        unsigned log_level;     /* SSI_LOG_LEVEL, as syslog(3) */
-        bool access_log;        /* SSI_ACCESS_LOG */
-        char *trusted_proxies;  /* SSI_TRUSTED_PROXIES, as networks_parse() reads it */
-        char *security_contact; /* SSI_SECURITY_CONTACT */
+        unsigned log_level;         /* SSI_LOG_LEVEL, as syslog(3) */
+        bool access_log;            /* SSI_ACCESS_LOG */
+        char *trusted_proxies;      /* SSI_TRUSTED_PROXIES, as networks_parse() reads it */
+        char *security_contact;     /* SSI_SECURITY_CONTACT */
+        Quota quotas[_QUOTA_KINDS]; /* SSI_QUOTA_…: use config_quota() */
 
-        uint32_t from_file; /* the settings that the file has set so far, as bits */
+        uint64_t from_file; /* the settings that the file has set so far, as bits */
 } Config;
 
 typedef enum ConfigHistory {
@@ -60,6 +62,9 @@ typedef enum ConfigSignUp {
  * all problems are logged. */
 int config_load(const char *path, Config *ret);
 void config_done(Config *c);
+
+/* The quota in force, also where it follows from other settings. */
+Quota config_quota(const Config *c, QuotaKind kind);
 
 /* Applies the file's reloadable settings, and logs which others differ from those in force. A setting that
  * is no longer in the file gets its default, as after a restart. Logs invalid values and keeps the old ones.

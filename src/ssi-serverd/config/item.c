@@ -12,6 +12,9 @@
                 .name = name_, .type = type_, .offset = offsetof(Config, member), __VA_ARGS__ \
         }
 
+#define QUOTA(kind, fallback_) \
+        ITEM("SSI_QUOTA_" #kind, CONFIG_QUOTA, quotas[QUOTA_##kind], .fallback = fallback_, .reloadable = true)
+
 const ConfigItem config_items[CONFIG_ITEMS] = {
         ITEM("SSI_DATABASE_URL", CONFIG_STRING, database_url,
              .fallback = "host=/run/ssi-postgres dbname=ssi user=ssi-server"),
@@ -39,6 +42,18 @@ const ConfigItem config_items[CONFIG_ITEMS] = {
              .reloadable = true),
         ITEM("SSI_LOG_LEVEL", CONFIG_LEVEL, log_level, .fallback = "info", .reloadable = true),
         ITEM("SSI_ACCESS_LOG", CONFIG_BOOLEAN, access_log, .fallback = "no", .reloadable = true),
+        QUOTA(SERVERS, "5000"),
+        QUOTA(SERVICES, "100000"),
+        QUOTA(RESULTS, "100000:2000000"),
+        QUOTA(STORAGE, NULL),
+        QUOTA(MAILS, "2000"),
+        QUOTA(REQUESTS, "20000"),
+        QUOTA(CHANNELS, "32"),
+        QUOTA(BROWSERS, "20"),
+        QUOTA(SILENCES, "500"),
+        QUOTA(TOKENS, "100"),
+        QUOTA(RECIPIENT, "2000"),
+        QUOTA(ACCOUNT_MAILS, "5"),
 };
 
 const ConfigItem *config_item_find(const char *name)
@@ -67,6 +82,16 @@ static unsigned *number_of(const ConfigItem *item, Config *c)
 static bool *boolean_of(const ConfigItem *item, Config *c)
 {
         return (bool *) ((char *) c + item->offset);
+}
+
+static Quota *quota_of(const ConfigItem *item, Config *c)
+{
+        return (Quota *) ((char *) c + item->offset);
+}
+
+QuotaKind config_item_quota(const ConfigItem *item)
+{
+        return (QuotaKind) ((item->offset - offsetof(Config, quotas)) / sizeof(Quota));
 }
 
 /* ---- Values ---- */
@@ -156,6 +181,14 @@ static int set_string(const ConfigItem *item, Config *c, const char *s)
         return 0;
 }
 
+static bool parse_quota(const ConfigItem *item, const char *s, Quota *ret)
+{
+        if (!isempty(s))
+                return quota_parse(config_item_quota(item), s, ret) >= 0;
+        *ret = (Quota){ .automatic = true };
+        return true;
+}
+
 int config_item_set(const ConfigItem *item, Config *c, const char *text)
 {
         const char *s = isempty(text) ? strempty(item->fallback) : text;
@@ -169,6 +202,8 @@ int config_item_set(const ConfigItem *item, Config *c, const char *text)
                 fits = parse_boolean(s, boolean_of(item, c));
         else if (item->type == CONFIG_CHOICE)
                 fits = parse_choice(item, s, number_of(item, c));
+        else if (item->type == CONFIG_QUOTA)
+                fits = parse_quota(item, s, quota_of(item, c));
         else
                 fits = parse_level(s, number_of(item, c));
         return fits ? 0 : -EINVAL;
@@ -180,5 +215,9 @@ bool config_item_is_same(const ConfigItem *item, Config *a, Config *b)
                 return streq_ptr(*config_item_string(item, a), *config_item_string(item, b));
         if (item->type == CONFIG_BOOLEAN)
                 return *boolean_of(item, a) == *boolean_of(item, b);
+        if (item->type == CONFIG_QUOTA)
+                return quota_of(item, a)->value == quota_of(item, b)->value &&
+                       quota_of(item, a)->burst == quota_of(item, b)->burst &&
+                       quota_of(item, a)->automatic == quota_of(item, b)->automatic;
         return *number_of(item, a) == *number_of(item, b);
 }

@@ -5,7 +5,7 @@
 
 #include "config/config.h"
 
-#define CONFIG_ITEMS 24
+#define CONFIG_ITEMS 36
 
 typedef enum ConfigType {
         CONFIG_STRING,
@@ -20,6 +20,7 @@ typedef enum ConfigType {
         CONFIG_BOOLEAN,
         CONFIG_CHOICE,
         CONFIG_LEVEL,
+        CONFIG_QUOTA,
 } ConfigType;
 
 typedef struct ConfigItem {
@@ -37,6 +38,8 @@ extern const ConfigItem config_items[CONFIG_ITEMS];
 
 /* NULL when no setting has that name. */
 const ConfigItem *config_item_find(const char *name);
+
+QuotaKind config_item_quota(const ConfigItem *item); /* of a CONFIG_QUOTA */
 
 bool config_item_is_string(const ConfigItem *item);
 char **config_item_string(const ConfigItem *item, Config *c);

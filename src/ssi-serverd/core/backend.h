@@ -99,6 +99,7 @@ struct Backend {
         /* Used by backend.c */
         sd_event_source *hearing_timer;
         uint64_t deaf_logged; /* CLOCK_MONOTONIC, usec */
+        sd_event_source *storage_timer;
 };
 
 /* Whether requests can be served: the database is up and its schema is ours. */

@@ -137,7 +137,7 @@ bool changes_is_from(const char *payload, const char *instance)
 
 static bool is_kind(char c)
 {
-        return c != '\0' && strchr("svrdalem", c);
+        return c != '\0' && strchr("svrdalemq", c);
 }
 
 static int decode_line(char *line, Changes *changes)

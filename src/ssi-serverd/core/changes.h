@@ -18,6 +18,7 @@ typedef enum ChangeKind {
         CHANGE_LOGIN = 'l',   /* the user has another session; server: "-" */
         CHANGE_SESSION = 'e', /* arg: the epoch of the agent's new session */
         CHANGE_MISSED = 'm',  /* there were others, which nobody knows any more; user and server: "-" */
+        CHANGE_QUOTA = 'q',   /* of the user, or "-": the defaults; server: "-" */
 } ChangeKind;
 
 typedef struct Change {

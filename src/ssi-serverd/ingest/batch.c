@@ -25,6 +25,7 @@ static void add_service(DbArray a[static SQL_items_params], const ServiceState *
         db_array_text(&a[SQL_items_message], result ? result->text.message : NULL);
         db_array_time(&a[SQL_items_status_at], result ? result->timestamp : USEC_INFINITY);
         db_array_time(&a[SQL_items_changed_at], result ? s->changed_at : USEC_INFINITY);
+        db_array_bool(&a[SQL_items_fresh], !s->known);
         db_array_bool(&a[SQL_items_flipped], s->flipped);
         db_array_bool(&a[SQL_items_live], !last->replay);
         add_optional_int(&a[SQL_items_duration], last->duration_ms);
@@ -68,6 +69,7 @@ static void add_inventory(DbArray a[static SQL_inventory_params], const Batch *b
                 known = known_find(&b->parts[part].source->known, s->name);
                 db_array_int(&a[SQL_inventory_part], (int64_t) part + 1);
                 db_array_text(&a[SQL_inventory_name], s->name);
+                db_array_bool(&a[SQL_inventory_fresh], !known);
                 db_array_text(&a[SQL_inventory_title], s->title);
                 db_array_text(&a[SQL_inventory_metadata], s->metadata);
                 db_array_text(&a[SQL_inventory_schedule], s->schedule);
@@ -170,7 +172,7 @@ int batch_send(Batch *b, Db *db, const IngestSettings *settings, db_callback_t c
         return r;
 }
 
-static BatchPart *batch_part(const Batch *b, PGresult *res, int row)
+BatchPart *batch_part(const Batch *b, PGresult *res, int row)
 {
         unsigned long part = strtoul(PQgetvalue(res, row, 0), NULL, 10);
 
@@ -215,7 +217,7 @@ int batch_changes(const Batch *b, PGresult *res, Changes *changes)
                 const BatchPart *p = batch_part(b, res, row);
                 const char *what = PQgetvalue(res, row, 1);
 
-                if (p && !streq(what, "f"))
+                if (p && *what != 'f' && *what != 'q')
                         r = changes_add(changes, (ChangeKind) *what, p->source->user, p->source->server,
                                         PQgetisnull(res, row, 2) ? NULL : PQgetvalue(res, row, 2));
         }

@@ -15,6 +15,24 @@ WITH fence AS (
  WHERE s.id = i.id AND s.session_epoch = i.epoch AND s.resume_cursor IS NOT DISTINCT FROM i.expected
  RETURNING s.id, i.part)
 
+-- What is new among the given rows (server_id, name, part, fresh), and one too many for its account (docs/adr/0045).
+-- fresh: the session has not written it before. In the usual case nothing is, and nothing is counted.
+-- fragment: refuse(given)
+unseen AS (SELECT g.part, g.server_id, g.name, s.user_id,
+   row_number() OVER (PARTITION BY s.user_id ORDER BY g.server_id, g.name) AS n
+  FROM @given g JOIN servers s ON s.id = g.server_id
+  WHERE g.fresh AND NOT EXISTS (SELECT FROM services x WHERE x.server_id = g.server_id AND x.name = g.name)),
+ room AS (SELECT u.user_id, quota_room(u.user_id, 'services') AS n FROM (SELECT DISTINCT user_id FROM unseen) u),
+ refused AS (SELECT u.part, u.server_id, u.name, u.user_id FROM unseen u JOIN room r ON r.user_id = u.user_id WHERE u.n > r.n)
+
+-- fragment: is_refused(server_id, name)
+EXISTS (SELECT FROM refused x WHERE x.server_id = @server_id AND x.name = @name)
+
+-- Tells the session, and notes it for the account.
+-- fragment: refused_rows
+SELECT part, 'q' AS what, name FROM refused WHERE (SELECT count(quota_note(u.user_id, 'services'))
+ FROM (SELECT DISTINCT user_id FROM refused) u) >= 0
+
 -- Results, execution errors, gaps.
 --
 -- v has each service at most once: status is null if all its items are execution errors; flipped says that its status
@@ -25,17 +43,19 @@ WITH fence AS (
 -- A trigger on told_status records the status changes that people are to be notified of in the table transitions, with
 -- the status before and after, in this transaction.
 --
--- name: items(server, epoch, expected, cursor, gap, part, name, status, message, status_at, changed_at, flipped, live,
+-- name: items(server, epoch, expected, cursor, gap, part, name, status, message, status_at, changed_at, fresh, flipped, live,
 --   duration, invocation, error_kind, error_detail, error_at, event_part, event_service, event_kind, event_at,
 --   event_status, event_message, event_error_kind, event_error_detail, event_duration, event_invocation,
 --   event_gap_from, grace)
 @fence,
- v AS (SELECT f.id AS server_id, v.* FROM unnest(:part::int[], :name::text[], :status::service_status[], :message::text[],
-  :status_at::timestamptz[], :changed_at::timestamptz[], :flipped::bool[], :live::bool[], :duration::bigint[], :invocation::text[], :error_kind::text[],
+ given AS (SELECT f.id AS server_id, v.* FROM unnest(:part::int[], :name::text[], :status::service_status[], :message::text[],
+  :status_at::timestamptz[], :changed_at::timestamptz[], :fresh::bool[], :flipped::bool[], :live::bool[], :duration::bigint[], :invocation::text[], :error_kind::text[],
   :error_detail::text[], :error_at::timestamptz[])
-  v(part, name, status, message, status_at, changed_at, flipped, live, duration_ms, invocation_id,
+  v(part, name, status, message, status_at, changed_at, fresh, flipped, live, duration_ms, invocation_id,
     error_kind, error_detail, error_at)
   JOIN fence f ON f.part = v.part),
+ @refuse(given),
+ v AS (SELECT * FROM given g WHERE NOT @is_refused(g.server_id, g.name)),
  flipped AS (SELECT server_id, name FROM v WHERE flipped),
  replayed AS (SELECT server_id, name FROM v WHERE NOT live),
  upserted AS (
@@ -72,11 +92,13 @@ WITH fence AS (
     gap_from, n)
  JOIN fence f ON f.part = e.part
   -- A client that ignores gap_told reports the same gap again.
- WHERE e.kind <> 'gap' OR NOT EXISTS (SELECT FROM events o WHERE o.server_id = f.id
+ WHERE (e.kind <> 'gap' OR NOT EXISTS (SELECT FROM events o WHERE o.server_id = f.id
   AND o.service IS NULL AND o.kind = 'gap' AND o.gap_from IS NOT DISTINCT FROM e.gap_from
-  AND (o.gap_from IS NOT NULL OR o.at = e.at))
+  AND (o.gap_from IS NOT NULL OR o.at = e.at)))
+  AND NOT @is_refused(f.id, e.service)
  ORDER BY e.n)
- SELECT f.part FROM fence f
+ SELECT f.part, 'f' AS what, NULL::text AS name FROM fence f
+ UNION ALL (@refused_rows)
 
 -- Until the expected run has come, its time counts, whatever the timer says about the next one; a stopped timer schedules
 -- no further runs, but the run already announced is still due. excluded.received_at is when the session last heard from the
@@ -91,18 +113,21 @@ CASE WHEN NOT excluded.enabled THEN NULL
 
 -- Removes services that the inventory does not name, unless the session knows that there are none (whole is false: then
 -- n holds only what changed). Those it names keep their state.
--- name: inventory(server, epoch, expected, cursor, gap, part, name, title, metadata, schedule, timeout, enabled,
+-- name: inventory(server, epoch, expected, cursor, gap, part, name, fresh, title, metadata, schedule, timeout, enabled,
 --   next_run, watches, depends_on, heard_at, whole, grace)
 @fence,
- n AS (SELECT f.id AS server_id, n.name, n.title, coalesce(n.metadata::jsonb, '{}') AS metadata, n.schedule, n.timeout_ms,
+ given AS (SELECT f.part, n.fresh, f.id AS server_id, n.name, n.title, coalesce(n.metadata::jsonb, '{}') AS metadata, n.schedule, n.timeout_ms,
   n.enabled, n.next_run, coalesce(n.watches, '{}')::text[] AS watches,
   coalesce(n.depends_on, '{}')::text[] AS depends_on, n.heard_at
-  FROM unnest(:part::int[], :name::text[],
+  FROM unnest(:part::int[], :name::text[], :fresh::bool[],
    :title::text[], :metadata::text[], :schedule::text[], :timeout::bigint[],
    :enabled::bool[], :next_run::timestamptz[], :watches::text[], :depends_on::text[], :heard_at::timestamptz[])
-   n(part, name, title, metadata, schedule, timeout_ms, enabled, next_run, watches, depends_on,
+   n(part, name, fresh, title, metadata, schedule, timeout_ms, enabled, next_run, watches, depends_on,
      heard_at)
   JOIN fence f ON f.part = n.part),
+ @refuse(given),
+ n AS (SELECT g.server_id, g.name, g.title, g.metadata, g.schedule, g.timeout_ms, g.enabled, g.next_run, g.watches,
+   g.depends_on, g.heard_at FROM given g WHERE NOT @is_refused(g.server_id, g.name)),
  whole AS (SELECT f.id, f.part FROM unnest(:whole::bool[]) WITH ORDINALITY w(whole, part)
   JOIN fence f ON f.part = w.part WHERE w.whole),
  removed AS (DELETE FROM services s USING whole f WHERE s.server_id = f.id
@@ -132,6 +157,7 @@ CASE WHEN NOT excluded.enabled THEN NULL
  UNION ALL SELECT f.part, 'v', u.name FROM upserted u JOIN fence f ON f.id = u.server_id
  UNION SELECT part, 's', NULL FROM removed
  UNION SELECT f.part, 's', NULL FROM upserted u JOIN fence f ON f.id = u.server_id WHERE u.new
+ UNION ALL (@refused_rows)
 
 -- The end of a replay: of all the replayed changes, notify only the final state.
 -- name: live(server, epoch, expected, cursor, gap)

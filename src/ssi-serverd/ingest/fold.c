@@ -4,6 +4,8 @@
 #include "ingest/internal.h"
 #include "shared/time-util.h"
 
+#define REFUSED_USEC (5 * 60 * USEC_PER_SEC)
+
 /* ---- Results and execution errors ---- */
 
 void batch_fold_done(Batch *b)
@@ -62,6 +64,13 @@ static void fold_item(ServiceState *s, IngestItem *item, bool changes_only)
         s->result = item;
 }
 
+/* What is told of a service that the database refused is dropped until it may be tried again. */
+static bool is_refused(ServiceState *s, const IngestSource *source, uint64_t now)
+{
+        s->refused = s->refused || (!s->known && known_is_refused(&source->known, s->key.name, now));
+        return s->refused;
+}
+
 static int fold_results(Batch *b, const IngestSettings *settings)
 {
         uint64_t now = now_usec(CLOCK_MONOTONIC);
@@ -73,16 +82,21 @@ static int fold_results(Batch *b, const IngestSettings *settings)
                 IngestItem *item;
 
                 DL_FOREACH(b->parts[k].items, item) {
+                        ServiceState *s;
+
                         item->keep = true;
                         if (item->kind == INGEST_GAP)
                                 continue;
-                        fold_item(service_state_get(b, k, item->text.service), item, settings->history_changes_only);
+                        s = service_state_get(b, k, item->text.service);
+                        item->keep = !is_refused(s, b->parts[k].source, now);
+                        if (item->keep)
+                                fold_item(s, item, settings->history_changes_only);
                 }
         }
         for (size_t k = 0; k < b->n_states; k++) {
                 ServiceState *s = &b->states[k];
 
-                s->write = s->changed || s->known->written + settings->refresh_usec <= now;
+                s->write = !s->refused && (s->changed || s->known->written + settings->refresh_usec <= now);
         }
         return 1;
 }
@@ -109,7 +123,7 @@ static void learn_results(Batch *b)
                 BatchPart *p = &b->parts[s->key.part];
                 KnownService *k;
 
-                if (!p->accepted || p->source->ended)
+                if (!p->accepted || p->source->ended || s->refused)
                         continue;
                 k = known_get(&p->source->known, s->key.name);
                 if (!k)
@@ -147,6 +161,7 @@ static bool next_run_is_due(const KnownService *k, const InventoryService *s, co
 
 static bool fold_inventory(IngestItem *item, const Known *known, const IngestSettings *settings)
 {
+        uint64_t now = now_usec(CLOCK_MONOTONIC);
         bool any;
 
         item->whole = !known->inventory;
@@ -158,8 +173,8 @@ static bool fold_inventory(IngestItem *item, const Known *known, const IngestSet
                 unsigned char digest[INVENTORY_DIGEST_SIZE];
                 KnownService *k = known_find(known, s->name);
 
-                s->write = true;
-                if (!item->whole && k && k->listed) {
+                s->write = !known_is_refused(known, s->name, now);
+                if (s->write && !item->whole && k && k->listed) {
                         inventory_digest(s, digest);
                         s->write = memcmp(digest, k->digest, sizeof(digest)) != 0 || next_run_is_due(k, s, settings);
                 }
@@ -197,6 +212,26 @@ static void learn_inventory(IngestItem *item, Known *known)
 }
 
 /* ---- All ---- */
+
+/* Also those that the database refused in the same batch are told once. */
+void batch_learn_refused(Batch *b, PGresult *res)
+{
+        uint64_t until = now_usec(CLOCK_MONOTONIC) + REFUSED_USEC;
+
+        for (int row = 0; row < PQntuples(res); row++) {
+                BatchPart *p = batch_part(b, res, row);
+                const char *name = PQgetvalue(res, row, 2);
+                IngestSource *s;
+
+                if (b->kind == BATCH_LIVE || !p || *PQgetvalue(res, row, 1) != 'q' || p->source->ended)
+                        continue;
+                s = p->source;
+                if (!known_refuse(&s->known, name, until))
+                        ingest_source_end(s, -EINVAL);
+                else if (s->handler && s->handler->refused)
+                        s->handler->refused(s, name, s->userdata);
+        }
+}
 
 BatchKind batch_kind_of(const IngestItem *item)
 {

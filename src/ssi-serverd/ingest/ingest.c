@@ -163,6 +163,7 @@ static void batch_committed(Ingest *i, Batch *b, PGresult *res)
         count_batch(i, b);
         r = batch_changes(b, res, &changes);
         batch_learn(b);
+        batch_learn_refused(b, res);
         for (size_t k = 0; k < b->n_parts; k++) {
                 BatchPart *p = &b->parts[k];
 
@@ -312,6 +313,10 @@ int ingest_new(sd_event *event, Db *db, const IngestSettings *settings, const In
                 r = sd_event_add_time(event, &i->retry_timer, CLOCK_MONOTONIC, 0, 0, on_retry, i);
         if (r >= 0)
                 r = sd_event_source_set_enabled(i->retry_timer, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(event, &i->owner_timer, CLOCK_MONOTONIC, 0, 1, ingest_owners_tick, i);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(i->owner_timer, SD_EVENT_OFF);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(i);
@@ -324,6 +329,8 @@ Ingest *ingest_free(Ingest *i)
                 return NULL;
         sd_event_source_disable_unref(i->run_source);
         sd_event_source_disable_unref(i->retry_timer);
+        sd_event_source_disable_unref(i->owner_timer);
+        ingest_owners_free(i);
         free(i);
         return NULL;
 }

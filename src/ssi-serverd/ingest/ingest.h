@@ -25,11 +25,20 @@ typedef struct IngestSourceHandler {
          * database was set back, -EINVAL when the database refuses an item; otherwise the database failed and the outcome may be
          * unknown. */
         void (*ended)(IngestSource *s, int error, void *userdata);
-        /* The queues are full (true) or have room again (false). */
+        /* The queues are full, or the account sends more than it may (true); reading can go on (false). */
         void (*throttled)(IngestSource *s, bool full, void *userdata);
+        /* The account has as many services as it may have, so this one is not taken; it is tried again a few
+         * minutes later. May be NULL. */
+        void (*refused)(IngestSource *s, const char *service, void *userdata);
         /* All items are committed or dropped. */
         void (*drained)(IngestSource *s, void *userdata);
 } IngestSourceHandler;
+
+/* How many results an account may send to this instance. */
+typedef struct IngestRate {
+        uint64_t per_minute; /* 0: no limit */
+        uint64_t burst;      /* how many at once, after a pause */
+} IngestRate;
 
 typedef struct IngestHandler {
         /* The committed changes of a transaction. */
@@ -38,6 +47,9 @@ typedef struct IngestHandler {
         void (*committed)(void *userdata);
         /* A transaction failed; if the database reported it, it is tried again. */
         void (*failed)(int error, const char *message, void *userdata);
+        /* The account (public id) sends more than it may, and is read more slowly; at most once a minute. May be
+         * NULL. */
+        void (*limited)(const char *user, const IngestRate *rate, void *userdata);
 } IngestHandler;
 
 typedef struct IngestSettings {
@@ -81,6 +93,18 @@ int ingest_source_new(Ingest *i, int64_t id, int64_t epoch, const char *server, 
 /* Drops queued items; the handler's functions are not called any more. */
 IngestSource *ingest_source_free(IngestSource *s);
 DEFINE_CLEANUP(IngestSource *, ingest_source_free);
+
+/* Call it once, before anything is pushed; otherwise the source has no limit. -ENOMEM. */
+int ingest_source_set_rate(IngestSource *s, const IngestRate *rate);
+/* Whether throttled() has asked the caller to stop reading. */
+bool ingest_source_is_paused(const IngestSource *s);
+
+/* Another rate for an account; nothing happens if it has no sources. */
+void ingest_set_rate(Ingest *i, const char *user, const IngestRate *rate);
+/* Calls back for each account that has sources, or had some a while ago. Returns their number. */
+int ingest_each_owner(Ingest *i, void (*callback)(const char *user, void *userdata), void *userdata);
+/* The results of the account in the last full minute. */
+uint64_t ingest_owner_rate(Ingest *i, const char *user);
 
 /* Takes ownership of the list in any case. Never refuses for lack of room: throttled() asks the caller to
  * stop reading. */

@@ -6,6 +6,22 @@
 #include "ingest/known.h"
 #include "ingest/ingest.h"
 
+/* An account, as far as its results are counted: owner.c. */
+typedef struct IngestOwner {
+        char *user; /* public id */
+        size_t n_sources;
+        IngestRate rate;
+        int64_t credit; /* negative: a debt */
+        uint64_t updated;
+        uint64_t told; /* when limited() was last called */
+        uint64_t minute, this_minute, last_minute;
+        IngestSource *waiting; /* for their turn to be read */
+        bool queued;           /* in limited_owners */
+        struct IngestOwner *limited_prev, *limited_next;
+        struct IngestOwner *idle_prev, *idle_next; /* without sources */
+        UT_hash_handle hh;
+} IngestOwner;
+
 struct IngestSource {
         Ingest *ingest;
         unsigned n_ref; /* the owner's, and the batch's while items are under way */
@@ -19,9 +35,12 @@ struct IngestSource {
         size_t n_in_flight; /* in one batch only: if that fails, the next must not be committed */
         bool queued;        /* on the list of sources with items */
         bool ended;
-        bool throttled;
+        bool throttled; /* the queues are full */
+        bool limited;   /* waits for the account's turn */
         bool replaying; /* pushed items belong to a replay */
         Known known;
+        IngestOwner *owner; /* or NULL */
+        IngestSource *wait_prev, *wait_next;
         IngestSource *prev, *next;         /* sources with items */
         IngestSource *all_prev, *all_next; /* all sources */
 };
@@ -50,6 +69,7 @@ typedef struct ServiceState {
         uint64_t changed_at;
         bool flipped; /* the status changed inside the batch */
         bool changed; /* more than times changed */
+        bool refused; /* for want of quota */
         bool write;
         UT_hash_handle hh;
 } ServiceState;
@@ -92,6 +112,11 @@ struct Ingest {
         size_t n_items, size;   /* queued and under way */
         uint64_t waiting_since; /* arrival of the oldest of them, or earlier; CLOCK_MONOTONIC, usec */
         unsigned n_throttled;
+        IngestOwner *owners;         /* by user */
+        IngestOwner *limited_owners; /* with waiting sources */
+        IngestOwner *idle_owners;
+        uint64_t owners_swept;
+        sd_event_source *owner_timer;
 };
 
 BatchKind batch_kind_of(const IngestItem *item);
@@ -103,12 +128,17 @@ void batch_fold_done(Batch *b);
 /* After the commit: remembers what the accepted parts wrote. */
 void batch_learn(Batch *b);
 
+/* After that: forgets the services that the database refused, and tells their sources. */
+void batch_learn_refused(Batch *b, PGresult *res);
+
 /* batch.c: sends the folded batch as one statement. */
 int batch_send(Batch *b, Db *db, const IngestSettings *settings, db_callback_t callback, void *userdata);
 /* Adds the changes of the accepted parts; res has those that only the database knows. Call it before
  * batch_learn(). */
 int batch_changes(const Batch *b, PGresult *res, Changes *changes);
 /* Marks the parts that belong to the current session, according to the statement. */
+/* The part that a row of the statement's result is about, or NULL. */
+BatchPart *batch_part(const Batch *b, PGresult *res, int row);
 void batch_mark_accepted(Batch *b, PGresult *res);
 
 /* source.c: the queues. */
@@ -118,5 +148,13 @@ void ingest_source_enqueue(IngestSource *s);
 void ingest_source_dequeue(IngestSource *s);
 /* Drops its items and tells its owner why. */
 void ingest_source_end(IngestSource *s, int error);
+/* Tells its owner when one of the reasons to stop reading comes, or the last one has gone. */
+void ingest_source_pause(IngestSource *s, bool throttled, bool limited);
 /* Resumes reading once the queues are half empty. */
 void ingest_unthrottle(Ingest *i);
+
+/* owner.c: counts what a source is about to push, which may stop its reading. */
+void ingest_owner_charge(IngestSource *s, const IngestItem *items);
+void ingest_owner_leave(IngestSource *s);
+void ingest_owners_free(Ingest *i);
+int ingest_owners_tick(sd_event_source *source, uint64_t usec, void *userdata);

@@ -3,6 +3,8 @@
 
 #include "ingest/known.h"
 
+#define REFUSED_MAX 4096 /* as many services as a server may have */
+
 static void known_service_free(KnownService *s)
 {
         free(s->message);
@@ -19,11 +21,45 @@ void known_remove(Known *k, KnownService *s)
 
 void known_clear(Known *k)
 {
+        KnownRefused *refused, *next;
         KnownService *s, *tmp;
 
         HASH_ITER(hh, k->services, s, tmp)
                 known_remove(k, s);
         k->inventory = false;
+        HASH_ITER(hh, k->refused, refused, next) {
+                HASH_DEL(k->refused, refused);
+                free(refused);
+        }
+}
+
+bool known_refuse(Known *k, const char *name, uint64_t until)
+{
+        KnownService *s = known_find(k, name);
+        KnownRefused *refused;
+
+        if (s)
+                known_remove(k, s);
+        HASH_FIND_STR(k->refused, name, refused);
+        if (!refused) {
+                refused = HASH_COUNT(k->refused) < REFUSED_MAX ? calloc(1, sizeof(*refused)) : NULL;
+                if (!refused)
+                        return false;
+                strncpy(refused->name, name, sizeof(refused->name) - 1);
+                HASH_ADD_STR(k->refused, name, refused);
+        }
+        refused->until = until;
+        return true;
+}
+
+bool known_is_refused(const Known *k, const char *name, uint64_t now)
+{
+        KnownRefused *refused;
+
+        if (!k->refused)
+                return false;
+        HASH_FIND_STR(k->refused, name, refused);
+        return refused && now < refused->until;
 }
 
 KnownService *known_find(const Known *k, const char *name)

@@ -30,8 +30,16 @@ typedef struct KnownService {
         UT_hash_handle hh;
 } KnownService;
 
+/* A service that the database did not take. */
+typedef struct KnownRefused {
+        char name[SLUG_MAX + 1];
+        uint64_t until; /* when it may be tried again; CLOCK_MONOTONIC, usec */
+        UT_hash_handle hh;
+} KnownRefused;
+
 typedef struct Known {
         KnownService *services;
+        KnownRefused *refused;
         bool inventory; /* one has been committed */
 } Known;
 
@@ -40,6 +48,11 @@ KnownService *known_find(const Known *k, const char *name);
 /* Adds the service if it is missing; NULL when out of memory. */
 KnownService *known_get(Known *k, const char *name);
 void known_remove(Known *k, KnownService *s);
+
+/* Moves a service to those refused. False: there are too many, or memory ran out. */
+bool known_refuse(Known *k, const char *name, uint64_t until);
+/* Whether it was refused and may not be tried again yet. */
+bool known_is_refused(const Known *k, const char *name, uint64_t now);
 
 /* Whether a result (error NULL) or execution error changes only times of the known state. */
 bool known_is_same(const KnownService *s, const IngestItem *item);

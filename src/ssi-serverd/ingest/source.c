@@ -67,6 +67,21 @@ static bool queue_is_full(const IngestSource *s, unsigned share)
                s->n_items >= SOURCE_ITEMS_MAX / share || s->size >= SOURCE_SIZE_MAX / share;
 }
 
+bool ingest_source_is_paused(const IngestSource *s)
+{
+        return s->throttled || s->limited;
+}
+
+void ingest_source_pause(IngestSource *s, bool throttled, bool limited)
+{
+        bool before = ingest_source_is_paused(s), after = throttled || limited;
+
+        s->throttled = throttled;
+        s->limited = limited;
+        if (before != after && s->handler && !s->ended)
+                s->handler->throttled(s, after, s->userdata);
+}
+
 void ingest_unthrottle(Ingest *i)
 {
         IngestSource *s, *tmp;
@@ -77,10 +92,8 @@ void ingest_unthrottle(Ingest *i)
         {
                 if (!s->throttled || queue_is_full(s, 2))
                         continue;
-                s->throttled = false;
                 i->n_throttled--;
-                if (s->handler && !s->ended)
-                        s->handler->throttled(s, false, s->userdata);
+                ingest_source_pause(s, false, s->limited);
         }
 }
 
@@ -118,6 +131,7 @@ IngestSource *ingest_source_free(IngestSource *s)
                 return NULL;
         s->handler = NULL;
         s->ended = true;
+        ingest_owner_leave(s);
         source_drop_queue(s);
         ingest_source_unref(s);
         return NULL;
@@ -153,6 +167,7 @@ void ingest_source_push(IngestSource *s, IngestItem *items_taken)
                 ingest_items_free(items_taken);
                 return;
         }
+        ingest_owner_charge(s, items_taken);
         mark_replay(s, &items_taken);
         if (i->n_items == 0)
                 i->waiting_since = now_usec(CLOCK_MONOTONIC);
@@ -168,9 +183,8 @@ void ingest_source_push(IngestSource *s, IngestItem *items_taken)
         ingest_source_enqueue(s);
         ingest_kick(i);
         if (!s->throttled && queue_is_full(s, 1)) {
-                s->throttled = true;
                 i->n_throttled++;
-                s->handler->throttled(s, true, s->userdata);
+                ingest_source_pause(s, true, s->limited);
         }
 }
 

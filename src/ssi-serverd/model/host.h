@@ -26,7 +26,7 @@ enum {
 int host_claim_token_make(char **ret);
 
 /* Adds a server to the account (named by id or address), pending until its token is claimed. labels: an
- * array literal (db/array.h). One row, whose server is null when the account has SERVERS_MAX already; none
+ * array literal (db/array.h). One row, whose server is null when the account may have no more; none
  * when the account does not exist. */
 int host_add(Backend *b, const char *account, const char *name, const char *labels, const char *token,
              db_callback_t done, void *userdata);

@@ -12,7 +12,6 @@
 #define LABEL_MAX       64
 #define LABELS_MAX      32 /* of a server */
 #define SERVER_NAME_MAX 128
-#define SERVERS_MAX     1000 /* of an account */
 
 /* UTF-8 without characters that begin a line or control a terminal: C0, DEL, C1, U+2028, U+2029. */
 bool text_is_line(const char *s);

@@ -170,16 +170,69 @@ BEGIN
 END
 $$;
 
+-- Whether the quotas let this message be sent now: null, or the quota that does not. Mails count once, requests with each
+-- attempt.
+CREATE OR REPLACE FUNCTION notification_over(o notification_outbox) RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+        c notification_channels;
+BEGIN
+        IF o.channel_id IS NOT NULL THEN
+                SELECT * INTO c FROM notification_channels x WHERE x.id = o.channel_id;
+                IF c.type <> 'email' THEN
+                        RETURN quota_send(o.user_id, NULL, NULL);
+                END IF;
+        END IF;
+        IF o.attempts > 0 THEN
+                RETURN NULL;
+        END IF;
+        IF o.channel_id IS NOT NULL THEN
+                RETURN quota_send(o.user_id, c.config ->> 'address', NULL);
+        END IF;
+        RETURN quota_send(o.user_id, coalesce(o.payload ->> 'email', (SELECT u.email FROM users u WHERE u.id = o.user_id)),
+                          o.payload ->> 'kind');
+END
+$$;
+
+-- Puts a message off, or gives it up, and says why at the channel or browser. Up to ten minutes more, so that not all come
+-- at once.
+CREATE OR REPLACE FUNCTION notification_put_off(o notification_outbox, p_quota text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+        held record;
+BEGIN
+        SELECT * INTO held FROM quota_held(p_quota);
+        UPDATE notification_outbox x SET error = held.reason,
+                state = CASE WHEN held.until IS NULL THEN 'failed' ELSE x.state END,
+                done_at = CASE WHEN held.until IS NULL THEN now() END,
+                due_at = coalesce(held.until + random() * interval '10 min', x.due_at)
+        WHERE x.id = o.id;
+        UPDATE push_subscriptions p SET last_error = held.reason, failing_since = coalesce(p.failing_since, now())
+        WHERE p.id = o.subscription_id;
+        UPDATE notification_channels c SET last_error = held.reason, failing_since = coalesce(c.failing_since, now())
+        WHERE c.id = o.channel_id AND o.subscription_id IS NULL;
+END
+$$;
+
 -- Claims up to p_limit due messages for p_lease: if their instance dies, they are due again. Only the oldest message of
 -- each queue can be claimed, so nothing overtakes it.
 CREATE OR REPLACE FUNCTION notifications_claim(p_limit int, p_lease interval, p_key text)
-RETURNS SETOF notification_outbox LANGUAGE sql VOLATILE AS $$
-        WITH claimed AS (
-                SELECT o.id FROM notification_outbox o JOIN notification_heads(p_key) h ON h.id = o.id
-                WHERE o.state = 'queued' AND o.due_at <= now() ORDER BY o.due_at LIMIT p_limit
-                FOR UPDATE OF o SKIP LOCKED)
-        UPDATE notification_outbox o SET due_at = now() + p_lease, attempts = o.attempts + 1
-        FROM claimed c WHERE o.id = c.id RETURNING o.*
+RETURNS SETOF notification_outbox LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+        o notification_outbox;
+        over text;
+BEGIN
+        FOR o IN SELECT m.* FROM notification_outbox m JOIN notification_heads(p_key) h ON h.id = m.id
+                 WHERE m.state = 'queued' AND m.due_at <= now() ORDER BY m.due_at LIMIT p_limit
+                 FOR UPDATE OF m SKIP LOCKED LOOP
+                over := notification_over(o);
+                IF over IS NOT NULL THEN
+                        PERFORM notification_put_off(o, over);
+                        CONTINUE;
+                END IF;
+                UPDATE notification_outbox m SET due_at = now() + p_lease, attempts = m.attempts + 1
+                WHERE m.id = o.id RETURNING * INTO o;
+                RETURN NEXT o;
+        END LOOP;
+END
 $$;
 
 -- Run once a minute. If messages have waited for ten minutes behind another one, those of the same subject are merged

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "api/call.h"
+
+/* Answers 409: the account has as many of these as its quota allows. what: in the plural. */
+void api_respond_quota_reached(ApiCall *c, const char *type, const char *what);
