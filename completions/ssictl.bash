@@ -17,7 +17,7 @@ _ssictl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local verbs='add install remove uninstall list status show cat validate test run enable disable log history
                 watch register unregister uplink server'
-        local server_verbs='setup sign-up invite invitations withdraw-invitation stats users add-user passwd remove-user list servers add-server token remove-server
+        local server_verbs='setup sign-up invite invitations withdraw-invitation stats users add-user passwd remove-user quota list servers add-server token remove-server
                 backup restore'
         local options='--help --version --host --machine --no-ask-password --json'
         local verb='' name='' word i n=0 where=()

@@ -2,6 +2,8 @@
 #include "shared/json-util.h"
 #include "messages.h"
 #include "session-internal.h"
+#include "shared/log.h"
+#include "shared/slug.h"
 #include "shared/status-line.h"
 #include "shared/time-util.h"
 
@@ -81,6 +83,18 @@ static void on_error(Session *s, json_object *payload)
         snprintf(s->error, sizeof(s->error), "%s", strempty(clean));
 }
 
+/* The service goes on here; only the backend does not take it. It says so every few minutes. */
+static void on_service_refused(json_object *payload)
+{
+        const char *name = json_get_string(payload, "service_name"), *message = json_get_string(payload, "message");
+        _cleanup_free_ char *clean = NULL;
+
+        if (!name || !slug_is_valid(name) || !message)
+                return;
+        clean = utf8_sanitize(message, strlen(message), 256, NULL);
+        log_warning("The backend does not take the service %s: %s", name, strempty(clean));
+}
+
 int session_receive(Session *s, const char *text, size_t length)
 {
         _cleanup_json_ json_object *o = NULL;
@@ -101,6 +115,8 @@ int session_receive(Session *s, const char *text, size_t length)
                 return on_ack(s, payload);
         if (streq(type, "error"))
                 on_error(s, payload);
+        if (streq(type, "service_refused"))
+                on_service_refused(payload);
         /* Anything else comes from a later version. */
         return 0;
 }

@@ -48,6 +48,70 @@ static void test_defaults(void **state)
         assert_null(c.security_contact);
         assert_int_equal(c.sign_up, CONFIG_SIGN_UP_UNSET);
         assert_null(c.setup_code);
+        assert_true(config_quota(&c, QUOTA_SERVERS).value == 5000);
+        assert_true(config_quota(&c, QUOTA_RESULTS).burst == 2000000);
+        assert_true(config_quota(&c, QUOTA_STORAGE).value == UINT64_C(7) * 8 << 30);
+        config_done(&c);
+}
+
+static void test_quotas(void **state)
+{
+        static const struct {
+                QuotaKind kind;
+                const char *text;
+                uint64_t value, burst; /* 0: invalid */
+        } cases[] = {
+                { QUOTA_SERVERS, "20", 20, 0 },
+                { QUOTA_SERVERS, "none", QUOTA_NONE, 0 },
+                { QUOTA_SERVERS, "0", QUOTA_NONE, 0 },
+                { QUOTA_SERVERS, "00", 0, 0 },
+                { QUOTA_SERVERS, "1000000000", 1000000000, 0 },
+                { QUOTA_SERVERS, "1000000001", 0, 0 },
+                { QUOTA_SERVERS, "18446744073709551617", 0, 0 },
+                { QUOTA_SERVERS, "-1", 0, 0 },
+                { QUOTA_SERVERS, " 1", 0, 0 },
+                { QUOTA_SERVERS, "2G", 0, 0 },
+                { QUOTA_SERVERS, "", 0, 0 },
+                { QUOTA_SERVERS, "5:6", 0, 0 },
+                { QUOTA_RESULTS, "60", 60, 600 },
+                { QUOTA_RESULTS, "60:5", 60, 5 },
+                { QUOTA_RESULTS, "60:", 0, 0 },
+                { QUOTA_RESULTS, "60:0", 0, 0 },
+                { QUOTA_RESULTS, "60:5x", 0, 0 },
+                { QUOTA_RESULTS, ":5", 0, 0 },
+                { QUOTA_STORAGE, "5", 5, 0 },
+                { QUOTA_STORAGE, "2k", 2048, 0 },
+                { QUOTA_STORAGE, "3G", UINT64_C(3) << 30, 0 },
+                { QUOTA_STORAGE, "1T", UINT64_C(1) << 40, 0 },
+                { QUOTA_STORAGE, "9999999T", 0, 0 },
+                { QUOTA_STORAGE, "1GB", 0, 0 },
+                { QUOTA_STORAGE, "G", 0, 0 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                Quota q = {};
+                int r = quota_parse(cases[i].kind, cases[i].text, &q);
+
+                if ((r >= 0) != (cases[i].value > 0) || q.value != cases[i].value || q.burst != cases[i].burst)
+                        fail_msg("%s=%s: %d", quota_name(cases[i].kind), cases[i].text, r);
+        }
+}
+
+/* The default of one setting follows another, also after a reload. */
+static void test_storage_follows_the_days(void **state)
+{
+        Config c = {};
+
+        write_config("SSI_QUOTA_STORAGE=5M\n");
+        setenv("SSI_HISTORY_DAYS", "30", true);
+        assert_int_equal(config_load("/nonexistent", &c), 0);
+        unsetenv("SSI_HISTORY_DAYS");
+        assert_true(config_quota(&c, QUOTA_STORAGE).value == UINT64_C(30) * 8 << 30);
+        assert_int_equal(config_reload(FILE_NAME, &c), 0);
+        assert_true(config_quota(&c, QUOTA_STORAGE).value == UINT64_C(5) << 20);
+        write_config("SSI_QUOTA_STORAGE=lots\n");
+        assert_int_equal(config_reload(FILE_NAME, &c), 0);
+        assert_true(config_quota(&c, QUOTA_STORAGE).value == UINT64_C(5) << 20);
         config_done(&c);
 }
 
@@ -76,6 +140,8 @@ static void test_values(void **state)
                 { "SSI_SETUP_CODE", "fifteen-letters", -EINVAL },
                 { "SSI_SETUP_CODE", "sixteen letters -", -EINVAL },
                 { "SSI_RATE_LIMIT", "0", 0 },
+                { "SSI_QUOTA_SERVERS", "20", 0 },
+                { "SSI_QUOTA_SERVERS", "many", 0 }, /* reloadable: only warned about */
                 { "SSI_ALLOW_PRIVATE_TARGETS", "TRUE", 0 },
                 { "SSI_ALLOW_PRIVATE_TARGETS", "off", 0 },
                 { "SSI_ALLOW_PRIVATE_TARGETS", "maybe", -EINVAL },
@@ -215,6 +281,8 @@ int main(void)
                 cmocka_unit_test(test_defaults),
                 cmocka_unit_test(test_values),
                 cmocka_unit_test(test_url_ends_without_slashes),
+                cmocka_unit_test(test_quotas),
+                cmocka_unit_test(test_storage_follows_the_days),
                 cmocka_unit_test(test_reload),
                 cmocka_unit_test(test_reload_without_a_file),
                 cmocka_unit_test(test_check),

@@ -16,6 +16,11 @@
 /* A long text counts as several results, so the quota also bounds bytes. */
 #define COST_SIZE 1024
 
+static bool is_limited(const IngestOwner *o)
+{
+        return o->rate.per_minute > 0;
+}
+
 static int64_t full(const IngestOwner *o)
 {
         return (int64_t) o->rate.burst * UNIT;
@@ -27,15 +32,10 @@ static void refill(IngestOwner *o, uint64_t now)
         int64_t missing = full(o) - o->credit;
 
         o->updated = now;
-        if (missing <= 0 || passed >= (uint64_t) missing / o->rate.per_minute)
+        if (!is_limited(o) || missing <= 0 || passed >= (uint64_t) missing / o->rate.per_minute)
                 o->credit = full(o);
         else
                 o->credit += (int64_t) (passed * o->rate.per_minute);
-}
-
-static bool is_limited(const IngestOwner *o)
-{
-        return o->rate.per_minute > 0;
 }
 
 /* Owners without sources stay until their bucket is full again: a new connection does not empty the account's record. */
@@ -53,7 +53,7 @@ static void forget_idle(Ingest *i, uint64_t now)
         DL_FOREACH_SAFE2(i->idle_owners, o, tmp, idle_next)
         {
                 refill(o, now);
-                if (is_limited(o) && o->credit < full(o))
+                if (o->credit < full(o))
                         continue;
                 DL_DELETE2(i->idle_owners, o, idle_prev, idle_next);
                 owner_free(i, o);
