@@ -1,17 +1,30 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- Quotas: what they are, whether they are reached, and the history that exceeds one.
 
--- The account's own value, or the default; null: no limit. p_user null: what is not counted by account.
-CREATE OR REPLACE FUNCTION quota(p_user bigint, p_name text) RETURNS bigint LANGUAGE sql STABLE AS $$
-        SELECT q.value FROM (SELECT 0 AS n, a.value FROM account_quotas a WHERE a.user_id = p_user AND a.name = p_name
-                             UNION ALL SELECT 1, d.value FROM quota_defaults d WHERE d.name = p_name) q
-        ORDER BY q.n LIMIT 1
+-- The account's own value, or the default; null: no limit. p_user null: what is not counted by account. (In PL/pgSQL, which
+-- keeps its plans.)
+CREATE OR REPLACE FUNCTION quota(p_user bigint, p_name text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+        n bigint;
+BEGIN
+        SELECT a.value INTO n FROM account_quotas a WHERE a.user_id = p_user AND a.name = p_name;
+        IF NOT FOUND THEN
+                SELECT d.value INTO n FROM quota_defaults d WHERE d.name = p_name;
+        END IF;
+        RETURN n;
+END
 $$;
 
-CREATE OR REPLACE FUNCTION quota_burst(p_user bigint, p_name text) RETURNS bigint LANGUAGE sql STABLE AS $$
-        SELECT q.burst FROM (SELECT 0 AS n, a.burst FROM account_quotas a WHERE a.user_id = p_user AND a.name = p_name
-                             UNION ALL SELECT 1, d.burst FROM quota_defaults d WHERE d.name = p_name) q
-        ORDER BY q.n LIMIT 1
+CREATE OR REPLACE FUNCTION quota_burst(p_user bigint, p_name text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+        n bigint;
+BEGIN
+        SELECT a.burst INTO n FROM account_quotas a WHERE a.user_id = p_user AND a.name = p_name;
+        IF NOT FOUND THEN
+                SELECT d.burst INTO n FROM quota_defaults d WHERE d.name = p_name;
+        END IF;
+        RETURN n;
+END
 $$;
 
 -- The hour or day (UTC) of now.
@@ -20,8 +33,9 @@ CREATE OR REPLACE FUNCTION quota_period(p_unit text) RETURNS timestamptz LANGUAG
 $$;
 
 -- How much of it the account uses now; null for what only the instances count.
-CREATE OR REPLACE FUNCTION quota_used(p_user bigint, p_name text) RETURNS bigint LANGUAGE sql STABLE AS $$
-        SELECT CASE p_name
+CREATE OR REPLACE FUNCTION quota_used(p_user bigint, p_name text) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+        RETURN CASE p_name
         WHEN 'servers' THEN (SELECT count(*) FROM servers s WHERE s.user_id = p_user)
         WHEN 'services' THEN (SELECT count(*) FROM servers s JOIN services v ON v.server_id = s.id WHERE s.user_id = p_user)
         WHEN 'storage' THEN (SELECT coalesce(sum(h.bytes), 0)::bigint FROM servers s JOIN history_usage h ON h.server_id = s.id
@@ -33,7 +47,8 @@ CREATE OR REPLACE FUNCTION quota_used(p_user bigint, p_name text) RETURNS bigint
         WHEN 'channels' THEN (SELECT count(*) FROM notification_channels c WHERE c.user_id = p_user)
         WHEN 'browsers' THEN (SELECT count(*) FROM push_subscriptions p WHERE p.user_id = p_user)
         WHEN 'silences' THEN (SELECT count(*) FROM silences m WHERE m.user_id = p_user AND m.ends_at > now())
-        WHEN 'tokens' THEN (SELECT count(*) FROM api_tokens k WHERE k.user_id = p_user) END
+        WHEN 'tokens' THEN (SELECT count(*) FROM api_tokens k WHERE k.user_id = p_user) END;
+END
 $$;
 
 -- How many more it may have; null: no limit. Nothing is counted where there is none.
