@@ -14,7 +14,7 @@
 
 static int session_take_row(AgentSession *s, PGresult *res, int row)
 {
-        IngestRate rate = agent_rate_read(res, row, 8);
+        IngestRate rate = agent_rate_read(res, row, 10);
         int r;
 
         s->id = strtoll(PQgetvalue(res, row, 0), NULL, 10);
@@ -38,8 +38,16 @@ static void announce(const AgentSession *s, Changes *changes)
                 (void) changes_add(changes, CHANGE_SESSION, s->user, s->server, epoch);
 }
 
+/* The answer's columns after those that session_take_row() and session_accept() read. */
+enum {
+        AUTH_SESSION = 7,
+        AUTH_ADMITTED,
+        AUTH_TOLD,
+};
+
 static void session_accept(AgentSession *s, PGresult *res, int row, Changes *changes)
 {
+        _cleanup_json_ json_object *features = NULL;
         json_object *payload;
         AgentSession *old;
 
@@ -70,6 +78,9 @@ static void session_accept(AgentSession *s, PGresult *res, int row, Changes *cha
                                        PQgetisnull(res, row, 4) ? NULL : PQgetvalue(res, row, 4));
                 (void) json_add_bool(payload, "gap_told", *PQgetvalue(res, row, 6) == 't');
         }
+        if (payload && (features = json_object_new_array()) &&
+            json_object_array_add(features, json_object_new_string("rotate_key")) == 0)
+                (void) json_add_take(payload, "features", TAKE_PTR(features));
         agent_session_send(s, "auth_ok", payload);
         if (s->ws) {
                 ws_trust(s->ws);
@@ -77,6 +88,16 @@ static void session_accept(AgentSession *s, PGresult *res, int row, Changes *cha
         } else
                 agent_session_mark_offline(s);
         announce(s, changes);
+}
+
+static void session_refuse_duplicate(AgentSession *s, PGresult *res, int row, Changes *changes)
+{
+        if (*PQgetvalue(res, row, AUTH_TOLD) == 't')
+                (void) changes_add(changes, CHANGE_SERVER, PQgetvalue(res, row, 3), PQgetvalue(res, row, 2), NULL);
+        agent_session_refuse(
+                s, CLOSE_DUPLICATE, "duplicate",
+                "Another host uses this agent's identity. Register this host anew, with a token of its own, or "
+                "choose in the dashboard which of the two is the right one.");
 }
 
 /* ---- Batches ---- */
@@ -169,16 +190,33 @@ static void batch_failed(AuthBatch *b, int error)
         }
 }
 
+/* Of sessions with different keys of one agent, the statement answers one. The others, whose keys may be right, too (the next
+ * one and the one before), come into another batch. */
+static void find_crowded_out(const AuthBatch *b, PGresult *res, bool ret[static AUTH_BATCH_MAX])
+{
+        for (int row = 0; row < PQntuples(res); row++) {
+                size_t answered = strtoul(PQgetvalue(res, row, AUTH_SESSION), NULL, 10);
+
+                for (size_t k = 0; k < b->n && answered < b->n; k++)
+                        ret[k] |= streq(b->sessions[k]->auth.agent_id, b->sessions[answered]->auth.agent_id);
+        }
+}
+
 static void batch_answered(AuthBatch *b, PGresult *res)
 {
         _cleanup_(changes_clear) Changes changes = {};
+        bool crowded_out[AUTH_BATCH_MAX] = {};
 
+        find_crowded_out(b, res, crowded_out);
         for (int row = 0; row < PQntuples(res); row++) {
-                size_t k = strtoul(PQgetvalue(res, row, 7), NULL, 10);
+                bool admitted = *PQgetvalue(res, row, AUTH_ADMITTED) == 't';
+                size_t k = strtoul(PQgetvalue(res, row, AUTH_SESSION), NULL, 10);
 
                 if (k >= b->n)
                         continue;
-                if (b->sessions[k]->state == SESSION_ENDED)
+                if (!admitted)
+                        session_refuse_duplicate(b->sessions[k], res, row, &changes);
+                else if (b->sessions[k]->state == SESSION_ENDED)
                         b->owner->recheck = true; /* the database believes that it is connected */
                 else
                         session_accept(b->sessions[k], res, row, &changes);
@@ -187,6 +225,10 @@ static void batch_answered(AuthBatch *b, PGresult *res)
                 AgentSession *s = b->sessions[k];
 
                 s->querying = false;
+                if (s->state == SESSION_AUTHENTICATING && crowded_out[k] && s->ws) {
+                        enqueue(s, &b->owner->auth_queue);
+                        continue;
+                }
                 if (s->state == SESSION_AUTHENTICATING)
                         agent_session_refuse(s, CLOSE_UNAUTHORIZED, "unauthorized",
                                              "The agent is unknown or its key is wrong.");
@@ -226,6 +268,7 @@ static int batch_send(AuthBatch *b)
                 db_array_text(&columns[SQL_auth_hash], b->hashes[k]);
                 db_array_text(&columns[SQL_auth_version], m->version);
                 db_array_text(&columns[SQL_auth_hostname], m->hostname);
+                db_array_text(&columns[SQL_auth_boot_id], m->boot_id);
         }
         for (size_t k = 0; k < SQL_auth_instance && r >= 0; k++) {
                 params[k] = db_array_done(&columns[k]);

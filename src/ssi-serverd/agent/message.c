@@ -233,7 +233,10 @@ static int parse_auth(Parser *p, json_object *payload, AgentMessage *m)
         r = parse_copy_text(p, payload, "version", false, NAME_LENGTH_MAX, &m->version);
         if (r < 0)
                 return r;
-        return parse_copy_text(p, payload, "hostname", false, NAME_LENGTH_MAX, &m->hostname);
+        r = parse_copy_text(p, payload, "hostname", false, NAME_LENGTH_MAX, &m->hostname);
+        if (r < 0)
+                return r;
+        return parse_copy_text(p, payload, "boot_id", false, ID_LENGTH_MAX, &m->boot_id);
 }
 
 /* Appends an item without data. */
@@ -296,6 +299,8 @@ int agent_message_parse(const char *text, size_t n, AgentMessage *ret, char erro
                 r = add_mark(INGEST_LIVE, &m.items);
         else if (streq(type, "going_down"))
                 r = parse_going_down(&p, payload, &m);
+        else if (streq(type, "rotate_key"))
+                m.type = AGENT_MESSAGE_ROTATE_KEY;
         else
                 m.type = AGENT_MESSAGE_UNKNOWN;
         if (r < 0)
@@ -311,6 +316,7 @@ void agent_message_done(AgentMessage *m)
         free(m->api_key);
         free(m->version);
         free(m->hostname);
+        free(m->boot_id);
         ingest_items_free(m->items);
         *m = (AgentMessage){};
 }

@@ -15,14 +15,15 @@ typedef enum AgentMessageType {
         AGENT_MESSAGE_ITEMS, /* results, execution errors, an inventory, a gap, or the start or end of a
                                    * replay */
         AGENT_MESSAGE_GOING_DOWN,
+        AGENT_MESSAGE_ROTATE_KEY,
         AGENT_MESSAGE_UNKNOWN, /* of a later protocol: ignore it */
 } AgentMessageType;
 
 typedef struct AgentMessage {
         AgentMessageType type;
-        char *agent_id, *api_key, *version, *hostname; /* auth; the last two may be NULL */
-        bool cancelled;                                /* going_down: the host stays up after all */
-        IngestItem *items;                             /* owned; a list (utlist.h) */
+        char *agent_id, *api_key, *version, *hostname, *boot_id; /* auth; the last three may be NULL */
+        bool cancelled;                                          /* going_down: the host stays up after all */
+        IngestItem *items;                                       /* owned; a list (utlist.h) */
 } AgentMessage;
 
 /* -EBADMSG if it is not a message, or a field is missing or wrong; -EMSGSIZE if a field is too long;

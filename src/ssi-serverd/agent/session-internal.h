@@ -14,6 +14,7 @@
 #define CLOSE_UNAUTHORIZED 4401
 #define CLOSE_AUTH_TIMEOUT 4408
 #define CLOSE_SUPERSEDED   4409
+#define CLOSE_DUPLICATE    4410
 #define CLOSE_TOO_LARGE    4413
 #define CLOSE_UNAVAILABLE  1013 /* "try again later" in the IANA registry */
 
@@ -30,9 +31,9 @@ typedef struct AgentSession {
         AgentSessions *owner;
         AgentSessionState state;
         WsConn *ws; /* NULL once the connection is gone */
-        sd_event_source *auth_timer;
+        sd_event_source *auth_timer, *inventory_timer;
         AgentMessage auth;
-        bool querying;                  /* the statement of step 2 is under way */
+        bool querying;                  /* the statement of step 2, or of a new key, is under way */
         struct AgentSession **in_queue; /* auth_queue or auth_waiting, if it is in one */
         bool alone;                     /* needs a statement for itself alone */
 
@@ -87,6 +88,9 @@ void agent_session_leave_queue(AgentSession *s);
 /* rates.c */
 IngestRate agent_rate_read(PGresult *res, int row, int column);
 void agent_sessions_reread_rates(AgentSessions *a);
+/* rotate.c */
+/* Gives the agent another key, which takes the place of its key once it authenticates with it. */
+void agent_session_rotate_key(AgentSession *s);
 
 /* presence.c */
 /* Unless another session has taken over. */

@@ -18,7 +18,7 @@
  *
  * If the WebSocket goes away while the statement of step 2 is under way, its callback frees the session.
  *
- * auth.c implements step 2, presence.c records in the database which agents are online. */
+ * auth.c implements step 2, rotate.c gives agents new keys, presence.c records in the database which agents are online. */
 
 #define AGENT_PATH        "/api/v1/agent/connect"
 #define AUTH_TIMEOUT_USEC (10 * USEC_PER_SEC)
@@ -48,6 +48,7 @@ void agent_session_refuse(AgentSession *s, int code, const char *name, const cha
         s->state = SESSION_ENDED;
         agent_session_leave_queue(s);
         s->auth_timer = sd_event_source_disable_unref(s->auth_timer);
+        s->inventory_timer = sd_event_source_disable_unref(s->inventory_timer);
         if (!s->ws)
                 return;
         payload = json_object_new_object();
@@ -93,6 +94,7 @@ static void session_free(AgentSession *s)
         agent_session_leave_queue(s);
         DL_DELETE(s->owner->all, s);
         sd_event_source_disable_unref(s->auth_timer);
+        sd_event_source_disable_unref(s->inventory_timer);
         ingest_source_free(s->source);
         agent_message_done(&s->auth);
         free(s->server);
@@ -180,9 +182,31 @@ static void source_drained(IngestSource *source, void *userdata)
         agent_session_collect(userdata);
 }
 
+static int ask_for_inventory(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        AgentSession *s = userdata;
+
+        agent_session_send(s, "send_inventory", json_object_new_object());
+        return 0;
+}
+
+/* Until it comes, services that are no longer installed remain. */
+static void source_withheld(IngestSource *source, unsigned seconds, void *userdata)
+{
+        AgentSession *s = userdata;
+
+        if (!s->ws || s->state != SESSION_READY)
+                return;
+        sd_event_source_disable_unref(s->inventory_timer);
+        s->inventory_timer = NULL;
+        (void) sd_event_add_time_relative(s->owner->backend->event, &s->inventory_timer, CLOCK_MONOTONIC,
+                                          seconds * USEC_PER_SEC, 0, ask_for_inventory, s);
+}
+
 const IngestSourceHandler agent_session_source_handler = {
         .committed = source_committed,
         .ended = source_ended,
+        .withheld = source_withheld,
         .throttled = source_throttled,
         .refused = source_refused,
         .drained = source_drained,
@@ -247,6 +271,8 @@ static void session_message(WsConn *ws, const char *text, size_t n, void *userda
                 ingest_source_push(s->source, TAKE_PTR(m.items));
         else if (s->state == SESSION_READY && m.type == AGENT_MESSAGE_GOING_DOWN)
                 agent_session_going_down(s, m.cancelled);
+        else if (s->state == SESSION_READY && m.type == AGENT_MESSAGE_ROTATE_KEY)
+                agent_session_rotate_key(s);
         else if (m.type == AGENT_MESSAGE_AUTH)
                 agent_session_refuse(s, CLOSE_BAD_MESSAGE, "bad_message", "auth was sent twice.");
         else if (s->state != SESSION_READY)

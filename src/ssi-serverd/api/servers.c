@@ -114,11 +114,37 @@ static void make_claim_token(ApiCall *c)
         api_act_begun(c, host_new_claim_token(c->backend, &host, c->text[0], api_act_done, c));
 }
 
+static void host_kept(ApiCall *c, PGresult *res, int error)
+{
+        if (error == 0 && PQntuples(res) > 0 && *PQgetvalue(res, 0, HOST_KEEP_DONE) != 't')
+                http_respond_problem(c->req, 409, "no-duplicate", "No two hosts use this server's identity.");
+        else
+                api_done_204(c, res, error);
+}
+
+static void keep_host(ApiCall *c)
+{
+        const HostRef host = named_server(c);
+        json_object *body = http_request_json(c->req);
+        const char *keep;
+
+        if (!body)
+                return;
+        keep = json_get_string(body, "keep");
+        if (!keep || (!streq(keep, "accepted") && !streq(keep, "refused"))) {
+                api_invalid(c, "keep must be \"accepted\" or \"refused\".");
+                return;
+        }
+        api_act_begin(c, host_kept);
+        api_act_begun(c, host_keep(c->backend, &host, streq(keep, "refused"), api_act_done, c));
+}
+
 const ApiRoute api_server_routes[] = {
         { "GET", "/api/v1/servers", API_READ, list_servers },
         { "GET", "/api/v1/servers/:server_id", API_READ, get_server },
         { "PATCH", "/api/v1/servers/:server_id", API_WRITE, patch_server },
         { "DELETE", "/api/v1/servers/:server_id", API_WRITE, delete_server },
         { "POST", "/api/v1/servers/:server_id/claim-token", API_WRITE, make_claim_token },
+        { "POST", "/api/v1/servers/:server_id/duplicate", API_WRITE, keep_host },
         {},
 };

@@ -184,8 +184,11 @@ void batch_mark_accepted(Batch *b, PGresult *res)
         for (int row = 0; row < PQntuples(res); row++) {
                 BatchPart *p = batch_part(b, res, row);
 
-                if (p)
-                        p->accepted = true;
+                if (!p)
+                        continue;
+                p->accepted = true;
+                if (b->kind == BATCH_INVENTORY && *PQgetvalue(res, row, 1) == 'w')
+                        p->withheld = (unsigned) strtoul(PQgetvalue(res, row, 2), NULL, 10);
         }
 }
 
@@ -217,7 +220,7 @@ int batch_changes(const Batch *b, PGresult *res, Changes *changes)
                 const BatchPart *p = batch_part(b, res, row);
                 const char *what = PQgetvalue(res, row, 1);
 
-                if (p && *what != 'f' && *what != 'q')
+                if (p && *what != 'f' && *what != 'q' && *what != 'w')
                         r = changes_add(changes, (ChangeKind) *what, p->source->user, p->source->server,
                                         PQgetisnull(res, row, 2) ? NULL : PQgetvalue(res, row, 2));
         }

@@ -5,7 +5,8 @@
 -- the one that the session last saw committed (expected), and moves the cursor. All else joins it by the number of the
 -- batch's part. A session that takes over later waits for that lock before it reads the cursor, so it never sees a cursor
 -- without its data. If the database was set back (a standby that lagged became the primary, a snapshot was restored), what
--- it lost is sent again, because the cursor never moves over a hole. gap: the cursor belongs to a gap.
+-- it lost is sent again, because the cursor never moves over a hole. gap: the cursor belongs to a gap. contested: for
+-- so many seconds, two hosts may share the server's identity; null: no.
 -- fragment: fence
 WITH fence AS (
  UPDATE servers s SET last_seen = now(), resume_cursor = coalesce(i.cursor, s.resume_cursor),
@@ -13,7 +14,8 @@ WITH fence AS (
  FROM unnest(:server::bigint[], :epoch::bigint[], :expected::text[], :cursor::text[], :gap::bool[]) WITH ORDINALITY
   i(id, epoch, expected, cursor, gap, part)
  WHERE s.id = i.id AND s.session_epoch = i.epoch AND s.resume_cursor IS NOT DISTINCT FROM i.expected
- RETURNING s.id, i.part)
+ RETURNING s.id, i.part, CASE WHEN s.duplicate_since IS NOT NULL THEN 300 WHEN s.contested_until > now()
+  THEN ceil(extract(epoch FROM s.contested_until - now()))::int + 1 END AS contested)
 
 -- What is new among the given rows (server_id, name, part, fresh), and one too many for its account (docs/adr/0045).
 -- fresh: the session has not written it before. In the usual case nothing is, and nothing is counted.
@@ -112,7 +114,8 @@ CASE WHEN NOT excluded.enabled THEN NULL
  ELSE excluded.due_at END
 
 -- Removes services that the inventory does not name, unless the session knows that there are none (whole is false: then
--- n holds only what changed). Those it names keep their state.
+-- n holds only what changed). Those it names keep their state. While two hosts may share the agent's identity, nothing is removed:
+-- the row 'w' says for how many seconds.
 -- name: inventory(server, epoch, expected, cursor, gap, part, name, fresh, title, metadata, schedule, timeout, enabled,
 --   next_run, watches, depends_on, heard_at, whole, grace)
 @fence,
@@ -128,9 +131,9 @@ CASE WHEN NOT excluded.enabled THEN NULL
  @refuse(given),
  n AS (SELECT g.server_id, g.name, g.title, g.metadata, g.schedule, g.timeout_ms, g.enabled, g.next_run, g.watches,
    g.depends_on, g.heard_at FROM given g WHERE NOT @is_refused(g.server_id, g.name)),
- whole AS (SELECT f.id, f.part FROM unnest(:whole::bool[]) WITH ORDINALITY w(whole, part)
+ whole AS (SELECT f.id, f.part, f.contested FROM unnest(:whole::bool[]) WITH ORDINALITY w(whole, part)
   JOIN fence f ON f.part = w.part WHERE w.whole),
- removed AS (DELETE FROM services s USING whole f WHERE s.server_id = f.id
+ removed AS (DELETE FROM services s USING whole f WHERE s.server_id = f.id AND f.contested IS NULL
   AND (s.server_id, s.name) NOT IN (SELECT n.server_id, n.name FROM n)
   RETURNING f.part, s.name),
  upserted AS (
@@ -158,6 +161,8 @@ CASE WHEN NOT excluded.enabled THEN NULL
  UNION SELECT part, 's', NULL FROM removed
  UNION SELECT f.part, 's', NULL FROM upserted u JOIN fence f ON f.id = u.server_id WHERE u.new
  UNION ALL (@refused_rows)
+ UNION SELECT f.part, 'w', f.contested::text FROM whole f WHERE f.contested IS NOT NULL AND EXISTS (SELECT FROM services s
+  WHERE s.server_id = f.id AND (s.server_id, s.name) NOT IN (SELECT n.server_id, n.name FROM n))
 
 -- The end of a replay: of all the replayed changes, notify only the final state.
 -- name: live(server, epoch, expected, cursor, gap)

@@ -183,16 +183,17 @@ static bool fold_inventory(IngestItem *item, const Known *known, const IngestSet
         return any;
 }
 
-static void learn_inventory(IngestItem *item, Known *known)
+/* withheld: what it does not name is still there, so the next one is whole, too. */
+static void learn_inventory(IngestItem *item, Known *known, bool withheld)
 {
         uint64_t now = now_usec(CLOCK_MONOTONIC);
         KnownService *k, *tmp;
 
-        if (item->whole)
+        if (item->whole && !withheld)
                 HASH_ITER(hh, known->services, k, tmp)
                         if (!names(item, k->name))
                                 known_remove(known, k);
-        known->inventory = true;
+        known->inventory = !withheld;
         for (size_t i = 0; i < item->n_services; i++) {
                 InventoryService *s = &item->services[i];
 
@@ -262,7 +263,7 @@ void batch_learn(Batch *b)
                 if (!p->accepted || p->source->ended)
                         continue;
                 if (b->kind == BATCH_INVENTORY)
-                        learn_inventory(p->items, &p->source->known);
+                        learn_inventory(p->items, &p->source->known, p->withheld > 0);
                 else if (b->kind == BATCH_LIVE)
                         for (KnownService *s = p->source->known.services; s; s = s->hh.next)
                                 s->untold = false;

@@ -173,6 +173,8 @@ static void batch_committed(Ingest *i, Batch *b, PGresult *res)
                         ingest_source_end(p->source, -ENOMEM);
                 else if (p->cursor && p->source->handler && !p->source->ended)
                         p->source->handler->committed(p->source, p->cursor, p->source->userdata);
+                if (p->withheld > 0 && p->source->handler && p->source->handler->withheld && !p->source->ended)
+                        p->source->handler->withheld(p->source, p->withheld, p->source->userdata);
         }
         if (r >= 0 && changes.n > 0)
                 i->handler->changed(&changes, i->userdata);

@@ -25,6 +25,9 @@ typedef struct IngestSourceHandler {
          * database was set back, -EINVAL when the database refuses an item; otherwise the database failed and the outcome may be
          * unknown. */
         void (*ended)(IngestSource *s, int error, void *userdata);
+        /* An inventory removed nothing, although it names less than is known: two hosts may share the agent's identity. It
+         * should be sent again after so many seconds. May be NULL. */
+        void (*withheld)(IngestSource *s, unsigned seconds, void *userdata);
         /* The queues are full, or the account sends more than it may (true); reading can go on (false). */
         void (*throttled)(IngestSource *s, bool full, void *userdata);
         /* The account has as many services as it may have, so this one is not taken; it is tried again a few

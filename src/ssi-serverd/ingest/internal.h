@@ -53,6 +53,7 @@ typedef struct BatchPart {
         const char *cursor; /* of the last item that has one, or NULL */
         bool gap;           /* the cursor belongs to a gap */
         bool accepted;
+        unsigned withheld; /* an inventory's removals: ask for it again after so many seconds; 0: none were */
 } BatchPart;
 
 /* The outcome of a batch for one service. */
@@ -136,9 +137,9 @@ int batch_send(Batch *b, Db *db, const IngestSettings *settings, db_callback_t c
 /* Adds the changes of the accepted parts; res has those that only the database knows. Call it before
  * batch_learn(). */
 int batch_changes(const Batch *b, PGresult *res, Changes *changes);
-/* Marks the parts that belong to the current session, according to the statement. */
 /* The part that a row of the statement's result is about, or NULL. */
 BatchPart *batch_part(const Batch *b, PGresult *res, int row);
+/* Marks the parts that belong to the current session, according to the statement, and those whose removals were withheld. */
 void batch_mark_accepted(Batch *b, PGresult *res);
 
 /* source.c: the queues. */

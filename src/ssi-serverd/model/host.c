@@ -46,6 +46,22 @@ int host_new_claim_token(Backend *b, const HostRef *host, const char *token, db_
                          done, userdata);
 }
 
+static void publish_kept(Backend *b, PGresult *res)
+{
+        const char *owner = PQgetvalue(res, 0, HOST_KEEP_OWNER), *server = PQgetvalue(res, 0, HOST_KEEP_SERVER);
+
+        if (*PQgetvalue(res, 0, HOST_KEEP_DONE) != 't')
+                return;
+        backend_publish_one(b, CHANGE_SESSION, owner, server, PQgetvalue(res, 0, HOST_KEEP_EPOCH));
+        backend_publish_one(b, CHANGE_SERVER, owner, server, NULL);
+}
+
+int host_keep(Backend *b, const HostRef *host, bool refused, db_callback_t done, void *userdata)
+{
+        return act_query(b, SQL(host_keep, .owner = host->owner, .server = host->server, .refused = sql_bool(refused)),
+                         publish_kept, done, userdata);
+}
+
 static void publish_removed(Backend *b, PGresult *res)
 {
         backend_publish_one(b, CHANGE_SERVER_REMOVED, PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1), NULL);

@@ -36,5 +36,15 @@ int host_add(Backend *b, const char *account, const char *name, const char *labe
  * exist. */
 int host_new_claim_token(Backend *b, const HostRef *host, const char *token, db_callback_t done, void *userdata);
 
+/* Of two hosts that use its agent's identity, keeps one: the other stays refused until it is registered anew. refused: keeps the one
+ * that is refused, and ends the session of the other. One row, with the columns below, or none when the server does not exist. */
+enum {
+        HOST_KEEP_OWNER,
+        HOST_KEEP_SERVER,
+        HOST_KEEP_EPOCH,
+        HOST_KEEP_DONE, /* "t" if there were two */
+};
+int host_keep(Backend *b, const HostRef *host, bool refused, db_callback_t done, void *userdata);
+
 /* Removes it with its history. One row with the public ids of account and server, or none. */
 int host_remove(Backend *b, const HostRef *host, db_callback_t done, void *userdata);

@@ -27,6 +27,18 @@ WITH s AS (SELECT s.id, s.public_id, s.agent_id, s.user_id FROM servers s WHERE 
   SELECT :hash::bytea, s.id, now() + interval '1 hour' FROM s RETURNING expires_at)
  SELECT @claim_columns FROM s JOIN users u ON u.id = s.user_id, t
 
+-- A new epoch ends the session of the host that was accepted until now, if the other one is kept.
+-- name: host_keep
+WITH old AS (SELECT s.id FROM servers s WHERE @host_is FOR UPDATE),
+ kept AS (UPDATE servers s SET session_epoch = s.session_epoch + (:refused::bool)::int,
+  boot_id = CASE WHEN :refused::bool THEN s.duplicate_boot_id ELSE s.boot_id END,
+  refused_boots = (array_remove(s.duplicate_boot_id || (s.boot_id || array_remove(s.past_boots, s.duplicate_boot_id)),
+   CASE WHEN :refused::bool THEN s.duplicate_boot_id ELSE s.boot_id END) || s.refused_boots)[1:8],
+  past_boots = '{}', boot_changes = '{}', duplicate_since = NULL, duplicate_boot_id = NULL, duplicate_hostname = NULL
+  FROM old WHERE s.id = old.id AND s.duplicate_since IS NOT NULL RETURNING s.id)
+ SELECT u.public_id, s.public_id, s.session_epoch + (:refused::bool)::int, EXISTS (TABLE kept)
+ FROM old JOIN servers s ON s.id = old.id JOIN users u ON u.id = s.user_id
+
 -- name: host_remove
 WITH gone AS (DELETE FROM servers s WHERE @host_is RETURNING s.id, s.public_id, s.user_id),
  history AS (DELETE FROM events e USING gone WHERE e.server_id = gone.id)
