@@ -16,7 +16,7 @@ __ssictl_properties() {
 _ssictl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local verbs='add install remove uninstall list status show cat validate test run enable disable log history
-                watch register unregister uplink server'
+                watch register unregister rotate-key uplink server'
         local server_verbs='setup sign-up invite invitations withdraw-invitation stats users add-user passwd remove-user quota list servers add-server token remove-server
                 backup restore'
         local options='--help --version --host --machine --no-ask-password --json'

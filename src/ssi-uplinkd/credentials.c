@@ -56,7 +56,9 @@ static int parse(const char *s, size_t n, Credentials *ret)
                 return r;
         if ((r = dup_member(o, "server_url", true, &c.server_url)) < 0 ||
             (r = dup_member(o, "agent_id", true, &c.agent_id)) < 0 ||
-            (r = dup_member(o, "api_key", true, &c.api_key)) < 0 || (r = dup_member(o, "ca", false, &c.ca)) < 0) {
+            (r = dup_member(o, "api_key", true, &c.api_key)) < 0 ||
+            (r = dup_member(o, "next_api_key", false, &c.next_api_key)) < 0 ||
+            (r = dup_member(o, "ca", false, &c.ca)) < 0) {
                 credentials_done(&c);
                 return r;
         }
@@ -105,6 +107,11 @@ static int to_json(const Credentials *c, json_object **ret)
             (r = json_add_string(o, "agent_id", c->agent_id)) < 0 ||
             (r = json_add_string(o, "api_key", c->api_key)) < 0 || (r = json_add_string(o, "ca", c->ca)) < 0)
                 return r;
+        if (c->next_api_key) {
+                r = json_add_string(o, "next_api_key", c->next_api_key);
+                if (r < 0)
+                        return r;
+        }
         *ret = TAKE_PTR(o);
         return 0;
 }
@@ -140,13 +147,32 @@ int credentials_remove(const char *dir)
         return fsync(dir_fd) < 0 ? -errno : 0;
 }
 
+static char *key_free(char *key)
+{
+        if (key)
+                explicit_bzero(key, strlen(key));
+        free(key);
+        return NULL;
+}
+
+void credentials_settle_key(Credentials *c, bool next_is_valid)
+{
+        if (!c->next_api_key)
+                return;
+        if (!next_is_valid) {
+                c->next_api_key = key_free(c->next_api_key);
+                return;
+        }
+        key_free(c->api_key);
+        c->api_key = TAKE_PTR(c->next_api_key);
+}
+
 void credentials_done(Credentials *c)
 {
         free(c->server_url);
         free(c->agent_id);
-        if (c->api_key)
-                explicit_bzero(c->api_key, strlen(c->api_key));
-        free(c->api_key);
+        key_free(c->api_key);
+        key_free(c->next_api_key);
         free(c->ca);
         *c = (Credentials){};
 }

@@ -7,6 +7,17 @@
 
 #define CA_LENGTH_MAX (256U * 1024)
 
+static int refuse_in_progress(const Manager *m, sd_bus_error *error)
+{
+        return sd_bus_error_set(error, UPLINK_ERROR("InProgress"),
+                                m->registration ? "A registration is under way." : "The key is being changed.");
+}
+
+static int refuse_not_registered(sd_bus_error *error)
+{
+        return sd_bus_error_set(error, UPLINK_ERROR("NotRegistered"), "This host is not registered.");
+}
+
 static int read_option(sd_bus_message *m, const char *name, void *userdata)
 {
         const char **ca = userdata;
@@ -33,6 +44,14 @@ static int on_claimed(Credentials *credentials, ServerUrl *url, void *userdata)
         return manager_adopt(userdata, credentials, url);
 }
 
+static void on_claim_failed(void *userdata)
+{
+        Manager *m = userdata;
+
+        if (m->registered)
+                (void) net_set_ca(m->net, m->credentials.ca);
+}
+
 static int method_register(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         const char *server_url, *claim_token, *ca = NULL;
@@ -47,8 +66,8 @@ static int method_register(sd_bus_message *message, void *userdata, sd_bus_error
                 return r;
         if (ca && strlen(ca) > CA_LENGTH_MAX)
                 return sd_bus_error_set(error, UPLINK_ERROR("InvalidCA"), "The certificate authority is too large.");
-        if (m->registration)
-                return sd_bus_error_set(error, UPLINK_ERROR("InProgress"), "Another registration is under way.");
+        if (m->registration || m->rotation)
+                return refuse_in_progress(m, error);
         ca = isempty(ca) ? NULL : ca;
         if (m->registered && !m->rejected) {
                 if (is_registered_with(m, server_url, ca))
@@ -59,7 +78,7 @@ static int method_register(sd_bus_message *message, void *userdata, sd_bus_error
                         is_registered_with(m, server_url, NULL) ? " and another certificate authority" : "");
         }
         return bus_answered_elsewhere(registration_start(&m->registration, m->net, message, server_url, claim_token, ca,
-                                                         on_claimed, m, error));
+                                                         on_claimed, on_claim_failed, m, error));
 }
 
 static int method_unregister(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -70,16 +89,53 @@ static int method_unregister(sd_bus_message *message, void *userdata, sd_bus_err
         r = bus_begin(message, ACTION_MANAGE, m->polkit, error, "");
         if (r != 0)
                 return r;
-        if (m->registration)
-                return sd_bus_error_set(error, UPLINK_ERROR("InProgress"), "A registration is under way.");
+        if (m->registration || m->rotation)
+                return refuse_in_progress(m, error);
         if (!m->registered)
-                return sd_bus_error_set(error, UPLINK_ERROR("NotRegistered"), "This host is not registered.");
+                return refuse_not_registered(error);
         r = manager_forget(m);
         if (r < 0)
                 return sd_bus_error_setf(error, UPLINK_ERROR("StateFailed"),
                                          "Cannot remove the credentials from " SSI_UPLINK_STATE_DIR ": %s",
                                          strerror(-r));
         return sd_bus_reply_method_return(message, NULL);
+}
+
+static int on_key(const char *key, void *userdata)
+{
+        Manager *m = userdata;
+        int r;
+
+        r = manager_save_next_key(m, key);
+        if (r >= 0)
+                session_reconnect(m->session);
+        return r;
+}
+
+static int method_rotate_key(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+        int r;
+
+        r = bus_begin(message, ACTION_MANAGE, m->polkit, error, "");
+        if (r != 0)
+                return r;
+        if (m->registration || m->rotation)
+                return refuse_in_progress(m, error);
+        if (!m->registered)
+                return refuse_not_registered(error);
+        r = session_rotate_key(m->session);
+        if (r == -ENOTCONN)
+                return sd_bus_error_setf(error, UPLINK_ERROR("NotConnected"),
+                                         "This host is not connected to %s; \"ssictl uplink\" says why.",
+                                         m->credentials.server_url);
+        if (r == -EOPNOTSUPP)
+                return sd_bus_error_setf(
+                        error, UPLINK_ERROR("NotSupported"),
+                        "The backend %s does not support changing the key: upgrade it, or register this "
+                        "host with a new token.",
+                        m->credentials.server_url);
+        return bus_answered_elsewhere(rotation_start(&m->rotation, m->event, message, on_key, m));
 }
 
 /* ---- Properties ---- */
@@ -139,6 +195,8 @@ static const sd_bus_vtable uplink_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("Register", SD_BUS_ARGS("s", server_url, "s", claim_token, "a{sv}", options),
                                 SD_BUS_NO_RESULT, method_register, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Unregister", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_unregister,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RotateKey", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_rotate_key,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };

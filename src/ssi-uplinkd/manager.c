@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <systemd/sd-daemon.h>
 
+#include "boot-id.h"
 #include "shared/bus-owner.h"
 #include "shared/bus-util.h"
 #include "shared/log.h"
@@ -39,37 +40,66 @@ static void say_status(Manager *m)
                 (void) sd_notifyf(false, "STATUS=Not connected to %s: %s", m->credentials.server_url, m->last_error);
 }
 
-static void on_connected(void *userdata)
+/* If it cannot be saved, both keys stay saved, and the next connection settles it. */
+static void settle_key(Manager *m, bool next_is_valid)
+{
+        int r;
+
+        if (!m->credentials.next_api_key)
+                return;
+        if (next_is_valid)
+                log_info("The agent's key was changed");
+        else
+                log_warning("%s does not accept the new key; the key stays as it was", m->credentials.server_url);
+        credentials_settle_key(&m->credentials, next_is_valid);
+        r = credentials_save(SSI_UPLINK_STATE_DIR, &m->credentials);
+        if (r < 0)
+                log_warning_errno(r, "Cannot save the credentials in " SSI_UPLINK_STATE_DIR);
+}
+
+static void on_connected(bool next_key, void *userdata)
 {
         Manager *m = userdata;
 
         log_info("Connected to %s", m->credentials.server_url);
         m->last_error[0] = '\0';
-        m->warned = false;
+        m->warned = m->rejected = false;
+        settle_key(m, next_key);
         say_status(m);
         manager_emit_changed(m);
         registration_connected(m->registration);
+        rotation_connected(m->rotation, next_key);
 }
 
-static void on_disconnected(const char *reason, bool final, void *userdata)
+static void on_disconnected(const char *reason, SessionLoss loss, void *userdata)
 {
         Manager *m = userdata;
-        bool known = m->warned && streq(m->last_error, reason);
+        bool known = m->warned && streq(m->last_error, reason), final = loss == LOSS_REJECTED;
 
         snprintf(m->last_error, sizeof(m->last_error), "%s", reason);
         /* However many attempts fail during an outage, each cause is logged once. */
         if (final)
                 log_warning("%s no longer knows this agent (%s); not reconnecting until it is registered again",
                             m->credentials.server_url, reason);
+        else if (!known && loss == LOSS_DUPLICATE)
+                log_warning("%s refuses this host: %s", m->credentials.server_url, reason);
         else if (!known)
                 log_notice("Not connected to %s: %s; trying again", m->credentials.server_url, reason);
         else
                 log_debug("Not connected to %s: %s", m->credentials.server_url, reason);
         m->warned = true;
-        m->rejected |= final;
+        m->rejected |= loss != LOSS_RETRY;
         say_status(m);
         manager_changed(m);
         registration_disconnected(m->registration, reason, final);
+        rotation_disconnected(m->rotation, reason, final);
+}
+
+static void on_new_key(const char *key, void *userdata)
+{
+        Manager *m = userdata;
+
+        rotation_take_key(m->rotation, key);
 }
 
 static void on_session_changed(void *userdata)
@@ -110,6 +140,7 @@ static void on_shutdown(bool active, void *userdata)
 static const SessionOps session_ops = {
         .connected = on_connected,
         .disconnected = on_disconnected,
+        .new_key = on_new_key,
         .changed = on_session_changed,
         .inventory = on_inventory,
         .reported = on_reported,
@@ -148,6 +179,25 @@ int manager_adopt(Manager *m, Credentials *credentials, ServerUrl *url)
         r = session_start(m->session, &m->credentials, &m->url);
         say_status(m);
         return r;
+}
+
+int manager_save_next_key(Manager *m, const char *key)
+{
+        Credentials next = m->credentials; /* borrows all but the key */
+        int r;
+
+        next.next_api_key = strdup(key);
+        if (!next.next_api_key)
+                return -ENOMEM;
+        r = credentials_save(SSI_UPLINK_STATE_DIR, &next);
+        if (r < 0) {
+                explicit_bzero(next.next_api_key, strlen(next.next_api_key));
+                free(next.next_api_key);
+                return r;
+        }
+        credentials_settle_key(&m->credentials, false);
+        m->credentials.next_api_key = next.next_api_key;
+        return 0;
 }
 
 int manager_forget(Manager *m)
@@ -216,9 +266,6 @@ int manager_new(Manager **ret)
         r = net_new(m->event, &m->net);
         if (r < 0)
                 return r;
-        r = session_new(m->event, m->net, &session_ops, m, &m->session);
-        if (r < 0)
-                return r;
         *ret = TAKE_PTR(m);
         return 0;
 }
@@ -239,6 +286,7 @@ static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error 
 
 int manager_start(Manager *m)
 {
+        char boot_id[BOOT_ID_MAX];
         int r;
 
         r = bus_open_daemon(m->event, &m->bus);
@@ -247,6 +295,12 @@ int manager_start(Manager *m)
         r = bus_turns_new(m->bus, m->polkit, &m->turns);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the turns of the bus' users");
+        r = boot_id_get(m->bus, boot_id);
+        if (r < 0)
+                log_warning_errno(r, "Cannot tell this boot from others; a copy of this host would not be noticed");
+        r = session_new(m->event, m->net, r < 0 ? NULL : boot_id, &session_ops, m, &m->session);
+        if (r < 0)
+                return log_error_errno(r, "Cannot set up the session");
         r = manager_add_object(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the bus object");
@@ -279,6 +333,7 @@ Manager *manager_free(Manager *m)
         if (!m)
                 return NULL;
         registration_free(m->registration);
+        rotation_free(m->rotation);
         session_free(m->session);
         net_free(m->net);
         inventory_free(m->inventory);

@@ -9,6 +9,7 @@
 #include "inventory.h"
 #include "register.h"
 #include "shared/bus-turns.h"
+#include "rotate.h"
 #include "shared/polkit.h"
 #include "session.h"
 #include "shutdown.h"
@@ -29,10 +30,12 @@ typedef struct Manager {
         Session *session;
         Shutdown *shutdown;
         Registration *registration; /* the current attempt to register */
+        Rotation *rotation;         /* the current change of the key */
         sd_event_source *changed;   /* announces changed properties soon */
 
         bool registered;
-        bool rejected; /* the backend no longer knows this agent */
+        bool rejected; /* the backend no longer knows this agent, or refuses this host because another one uses its
+                        * identity: it may be registered anew */
         bool warned;   /* the current outage has been logged */
         Credentials credentials;
         ServerUrl url;
@@ -52,6 +55,8 @@ int manager_start(Manager *m);
 
 /* Reports to this backend from now on. Takes ownership of both arguments, also on failure. */
 int manager_adopt(Manager *m, Credentials *credentials, ServerUrl *url);
+/* Saves the key beside the one in use. It is used from the next connection on. */
+int manager_save_next_key(Manager *m, const char *key);
 /* Forgets the registration and deletes the credentials from the disk. */
 int manager_forget(Manager *m);
 

@@ -58,7 +58,7 @@ static int add_time(json_object *o, const char *key, uint64_t usec)
         return json_add_string(o, key, usec > 0 ? format_rfc3339(usec, buffer) : NULL);
 }
 
-int message_auth(const Credentials *c, const char *hostname, char **ret)
+int message_auth(const Credentials *c, const char *key, const char *hostname, const char *boot_id, char **ret)
 {
         _cleanup_json_ json_object *p = NULL;
         int r;
@@ -66,9 +66,9 @@ int message_auth(const Credentials *c, const char *hostname, char **ret)
         p = json_object_new_object();
         if (!p)
                 return -ENOMEM;
-        if ((r = json_add_string(p, "agent_id", c->agent_id)) < 0 ||
-            (r = json_add_string(p, "api_key", c->api_key)) < 0 ||
-            (r = json_add_string(p, "version", SSI_VERSION)) < 0 || (r = json_add_string(p, "hostname", hostname)) < 0)
+        if ((r = json_add_string(p, "agent_id", c->agent_id)) < 0 || (r = json_add_string(p, "api_key", key)) < 0 ||
+            (r = json_add_string(p, "version", SSI_VERSION)) < 0 ||
+            (r = json_add_string(p, "hostname", hostname)) < 0 || (r = json_add_string(p, "boot_id", boot_id)) < 0)
                 return r;
         return wrap("auth", TAKE_PTR(p), ret);
 }

@@ -21,7 +21,8 @@ typedef struct ServiceInfo {
 
 void service_info_done(ServiceInfo *s);
 
-int message_auth(const Credentials *c, const char *hostname, char **ret);
+/* key: one of those of c. boot_id: NULL if unknown. */
+int message_auth(const Credentials *c, const char *key, const char *hostname, const char *boot_id, char **ret);
 int message_claim(const char *claim_token, char **ret);
 
 /* Builds an item of a status_batch. */

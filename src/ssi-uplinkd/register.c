@@ -16,6 +16,7 @@ struct Registration {
         Registration **slot;
         Net *net;
         registration_claimed_t claimed;
+        registration_failed_t failed;
         void *userdata;
         sd_bus_message *message;
         NetConn *conn; /* while claiming */
@@ -53,6 +54,8 @@ static _printf_(3, 4) void finish(Registration *r, const char *name, const char 
         va_end(ap);
         if (k < 0)
                 log_debug_errno(k, "Cannot answer the registration");
+        if (name && !r->connecting)
+                r->failed(r->userdata);
         registration_free(r);
 }
 
@@ -184,8 +187,8 @@ static int begin(Registration *r, const char *claim_token, const char *ca, sd_bu
 }
 
 int registration_start(Registration **slot, Net *net, sd_bus_message *message, const char *server_url,
-                       const char *claim_token, const char *ca, registration_claimed_t claimed, void *userdata,
-                       sd_bus_error *error)
+                       const char *claim_token, const char *ca, registration_claimed_t claimed,
+                       registration_failed_t failed, void *userdata, sd_bus_error *error)
 {
         Registration *r;
         int k;
@@ -198,6 +201,7 @@ int registration_start(Registration **slot, Net *net, sd_bus_message *message, c
         r->slot = slot;
         r->net = net;
         r->claimed = claimed;
+        r->failed = failed;
         r->userdata = userdata;
         r->message = sd_bus_message_ref(message);
         k = check_url(server_url, &r->url, error);
@@ -208,6 +212,7 @@ int registration_start(Registration **slot, Net *net, sd_bus_message *message, c
                                                                               -ENOMEM;
         }
         if (k < 0) {
+                r->failed(r->userdata);
                 registration_free(r);
                 return k;
         }

@@ -25,6 +25,7 @@ struct Session {
         Net *net;
         const SessionOps *ops;
         void *userdata;
+        char *boot_id; /* NULL: unknown */
 
         const Credentials *credentials;
         const ServerUrl *url;
@@ -36,6 +37,9 @@ struct Session {
         sd_event_source *retry, *heartbeat, *listen;
         uint64_t since; /* monotonic, usec */
         bool auth_due, inventory_due, ping_due, paused, was_connected;
+        bool can_rotate;      /* the backend gives new keys */
+        bool rotate_due;      /* ask for one */
+        bool next_refused;    /* the backend does not know the credentials' next key: use the other one */
         bool restarts;        /* the backend announced a restart */
         bool gap_told;        /* the backend already knows of the gap in the history that this session may find */
         bool going_down;      /* the host is going down */

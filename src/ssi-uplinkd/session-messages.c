@@ -7,6 +7,8 @@
 #include "shared/status-line.h"
 #include "shared/time-util.h"
 
+#define KEY_LENGTH_MAX 128
+
 /* How much history to send to a backend that has nothing from this agent. */
 #define FIRST_HISTORY_USEC (7 * 24 * 3600 * USEC_PER_SEC)
 
@@ -26,6 +28,19 @@ int session_push_mark(Session *s, const char *type)
         return r;
 }
 
+static bool has_feature(json_object *payload, const char *name)
+{
+        json_object *features = json_get_array(payload, "features");
+
+        for (size_t i = 0; features && i < json_object_array_length(features); i++) {
+                const char *s = json_object_get_string(json_object_array_get_idx(features, i));
+
+                if (s && streq(s, name))
+                        return true;
+        }
+        return false;
+}
+
 static int on_auth_ok(Session *s, json_object *payload)
 {
         const char *cursor = json_get_string(payload, "resume_after");
@@ -34,6 +49,7 @@ static int on_auth_ok(Session *s, json_object *payload)
 
         if (s->state != SESSION_AUTHENTICATING)
                 return -EBADMSG;
+        s->can_rotate = has_feature(payload, "rotate_key");
         s->gap_told = false;
         (void) json_get_bool(payload, "gap_told", &s->gap_told);
         r = session_push_mark(s, "resume");
@@ -51,7 +67,27 @@ static int on_auth_ok(Session *s, json_object *payload)
         if (s->was_connected)
                 s->stats.reconnects++;
         s->was_connected = true;
-        s->ops->connected(s->userdata);
+        s->ops->connected(!s->next_refused, s->userdata);
+        return 0;
+}
+
+/* Two hosts may use this agent's identity, or did until now: then the backend removes no services. */
+static void on_send_inventory(Session *s)
+{
+        if (s->state != SESSION_STREAMING)
+                return;
+        s->inventory_due = true;
+        net_conn_want_write(s->conn);
+}
+
+/* May end the connection. */
+static int on_new_key(Session *s, json_object *payload)
+{
+        const char *key = json_get_string(payload, "api_key");
+
+        if (s->state != SESSION_STREAMING || isempty(key) || strlen(key) > KEY_LENGTH_MAX)
+                return -EBADMSG;
+        s->ops->new_key(key, s->userdata);
         return 0;
 }
 
@@ -113,7 +149,11 @@ int session_receive(Session *s, const char *text, size_t length)
                 return on_auth_ok(s, payload);
         if (streq(type, "ack"))
                 return on_ack(s, payload);
-        if (streq(type, "error"))
+        if (streq(type, "new_key"))
+                return on_new_key(s, payload);
+        if (streq(type, "send_inventory"))
+                on_send_inventory(s);
+        else if (streq(type, "error"))
                 on_error(s, payload);
         if (streq(type, "service_refused"))
                 on_service_refused(payload);
@@ -125,18 +165,28 @@ int session_receive(Session *s, const char *text, size_t length)
 
 static int send_auth(Session *s)
 {
+        const char *next = s->next_refused ? NULL : s->credentials->next_api_key;
         _cleanup_free_ char *text = NULL;
         char hostname[65] = "";
         int r;
 
         s->auth_due = false;
         (void) gethostname(hostname, sizeof(hostname) - 1);
-        r = message_auth(s->credentials, hostname, &text);
+        r = message_auth(s->credentials, next ?: s->credentials->api_key, hostname, s->boot_id, &text);
         if (r < 0)
                 return r;
         r = net_conn_send(s->conn, text, strlen(text));
         explicit_bzero(text, strlen(text));
         return r;
+}
+
+static int send_mark(Session *s, const char *type)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = message_mark(type, &text);
+        return r < 0 ? r : net_conn_send(s->conn, text, strlen(text));
 }
 
 static int send_inventory(Session *s)
@@ -197,6 +247,10 @@ int session_send(Session *s)
         } else if (s->ping_due) {
                 s->ping_due = false;
                 r = net_conn_send_ping(s->conn);
+                net_conn_want_write(s->conn);
+        } else if (s->rotate_due) {
+                s->rotate_due = false;
+                r = send_mark(s, "rotate_key");
                 net_conn_want_write(s->conn);
         } else if (s->state == SESSION_STREAMING && s->inventory_due) {
                 r = send_inventory(s);

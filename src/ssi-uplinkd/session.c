@@ -21,6 +21,12 @@
 
 #define CLOSE_UNAUTHORIZED 4401U
 
+/* Another host uses this agent's identity, until the owner has chosen or this host is registered anew: retry seldom. */
+#define CLOSE_DUPLICATE      4410U
+#define DUPLICATE_DELAY_USEC (5 * 60 * USEC_PER_SEC)
+#define DUPLICATE_REASON \
+        "another host uses this agent's identity; register this host anew (ssictl register), or choose it in the dashboard"
+
 /* The backend restarts, or one of several instances stops. Reconnect at once, with random delays so that not all
  * agents do so together. */
 #define CLOSE_GOING_AWAY   1001U
@@ -36,14 +42,14 @@ static void disconnect(Session *s)
         s->listen = sd_event_source_disable_unref(s->listen);
         journal_follow_stop(s->follow);
         s->stats.failed += outbox_clear(s->outbox);
-        s->auth_due = s->inventory_due = s->ping_due = s->paused = false;
+        s->auth_due = s->inventory_due = s->ping_due = s->paused = s->can_rotate = s->rotate_due = false;
         if (s->going_down && (s->going_down_due || s->going_down_sent))
                 s->ops->going_down_told(s->userdata);
         s->going_down_due = s->going_down_sent = false;
 }
 
 static int attempt(Session *s);
-static void lose(Session *s, const char *reason, bool final);
+static void lose(Session *s, const char *reason, SessionLoss loss);
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
 {
@@ -53,18 +59,20 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata)
         s->retry = sd_event_source_disable_unref(s->retry);
         r = attempt(s);
         if (r < 0)
-                lose(s, strerror(-r), false);
+                lose(s, strerror(-r), LOSS_RETRY);
         return 0;
 }
 
-static int wait_and_retry(Session *s)
+static int wait_and_retry(Session *s, SessionLoss loss)
 {
         uint64_t random = 0, delay;
         int r;
 
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
                 return -EIO;
-        delay = s->restarts ? random % RESTART_DELAY_USEC : backoff_next(&s->backoff, random);
+        delay = loss == LOSS_DUPLICATE ? DUPLICATE_DELAY_USEC + random % DUPLICATE_DELAY_USEC :
+                s->restarts            ? random % RESTART_DELAY_USEC :
+                                         backoff_next(&s->backoff, random);
         s->restarts = false;
         r = sd_event_add_time_relative(s->event, &s->retry, CLOCK_MONOTONIC, delay, 0, on_retry, s);
         if (r < 0)
@@ -75,7 +83,7 @@ static int wait_and_retry(Session *s)
 }
 
 /* The connection, or an attempt to connect, has ended. */
-static void lose(Session *s, const char *reason, bool final)
+static void lose(Session *s, const char *reason, SessionLoss loss)
 {
         bool was_connected = s->state == SESSION_STREAMING;
         char copy[512];
@@ -86,16 +94,16 @@ static void lose(Session *s, const char *reason, bool final)
         if (was_connected && s->since + STABLE_USEC <= now_usec(CLOCK_MONOTONIC))
                 backoff_reset(&s->backoff);
         disconnect(s);
-        if (final)
+        if (loss == LOSS_REJECTED)
                 s->state = SESSION_STOPPED;
         else {
-                r = wait_and_retry(s);
+                r = wait_and_retry(s, loss);
                 if (r < 0) {
                         log_error_errno(r, "Cannot set the timer for the next attempt");
                         (void) sd_event_exit(s->event, r);
                 }
         }
-        s->ops->disconnected(copy, final, s->userdata);
+        s->ops->disconnected(copy, loss, s->userdata);
 }
 
 /* --- from the journal --- */
@@ -149,7 +157,7 @@ static void on_caught_up(void *userdata)
 
         r = session_push_mark(s, "live");
         if (r < 0)
-                lose(s, strerror(-r), false);
+                lose(s, strerror(-r), LOSS_RETRY);
 }
 
 static void on_journal_failed(int error, void *userdata)
@@ -157,7 +165,7 @@ static void on_journal_failed(int error, void *userdata)
         char reason[128];
 
         snprintf(reason, sizeof(reason), "cannot read the journal: %s", strerror(-error));
-        lose(userdata, reason, false);
+        lose(userdata, reason, LOSS_RETRY);
 }
 
 static const JournalFollowOps follow_ops = {
@@ -184,7 +192,7 @@ static int on_heartbeat(sd_event_source *source, uint64_t usec, void *userdata)
         uint64_t heard = net_conn_heard(s->conn);
 
         if (s->state == SESSION_AUTHENTICATING || usec >= heard + DEAD_AFTER_USEC) {
-                lose(s, "the backend does not answer", false);
+                lose(s, "the backend does not answer", LOSS_RETRY);
                 return 0;
         }
         if (usec < heard + PING_AFTER_USEC)
@@ -219,7 +227,7 @@ static void on_opened(void *userdata)
         if (r >= 0)
                 r = sd_event_add_post(s->event, &s->listen, on_turn, s);
         if (r < 0)
-                lose(s, strerror(-r), false);
+                lose(s, strerror(-r), LOSS_RETRY);
 }
 
 static void on_received(unsigned status, const char *text, size_t length, void *userdata)
@@ -232,7 +240,7 @@ static void on_received(unsigned status, const char *text, size_t length, void *
         if (r >= 0)
                 return;
         snprintf(reason, sizeof(reason), "cannot use the backend's message: %s", strerror(-r));
-        lose(s, reason, false);
+        lose(s, reason, LOSS_RETRY);
 }
 
 static void on_writable(void *userdata)
@@ -242,7 +250,7 @@ static void on_writable(void *userdata)
 
         r = session_send(s);
         if (r < 0)
-                lose(s, strerror(-r), false);
+                lose(s, strerror(-r), LOSS_RETRY);
 }
 
 static void on_closed(unsigned code, const char *reason, void *userdata)
@@ -252,7 +260,17 @@ static void on_closed(unsigned code, const char *reason, void *userdata)
         s->restarts = s->state >= SESSION_AUTHENTICATING && code == CLOSE_GOING_AWAY;
         if (s->restarts)
                 backoff_reset(&s->backoff);
-        lose(s, reason, code == CLOSE_UNAUTHORIZED);
+        if (code == CLOSE_DUPLICATE) {
+                s->error[0] = '\0';
+                lose(s, DUPLICATE_REASON, LOSS_DUPLICATE);
+        } else if (code != CLOSE_UNAUTHORIZED)
+                lose(s, reason, LOSS_RETRY);
+        else if (s->credentials->next_api_key && !s->next_refused) {
+                /* The backend may have been restored to a time before it gave that key. */
+                s->next_refused = true;
+                lose(s, reason, LOSS_RETRY);
+        } else
+                lose(s, reason, LOSS_REJECTED);
 }
 
 static const NetOps net_ops = {
@@ -281,8 +299,31 @@ int session_start(Session *s, const Credentials *credentials, const ServerUrl *u
         s->url = url;
         s->stats = (SessionStats){};
         s->was_connected = false;
+        s->next_refused = false;
         backoff_reset(&s->backoff);
         return attempt(s);
+}
+
+void session_reconnect(Session *s)
+{
+        int r;
+
+        disconnect(s);
+        s->next_refused = false;
+        r = attempt(s);
+        if (r < 0)
+                lose(s, strerror(-r), LOSS_RETRY);
+}
+
+int session_rotate_key(Session *s)
+{
+        if (s->state != SESSION_STREAMING)
+                return -ENOTCONN;
+        if (!s->can_rotate)
+                return -EOPNOTSUPP;
+        s->rotate_due = true;
+        net_conn_want_write(s->conn);
+        return 0;
 }
 
 void session_stop(Session *s)
@@ -337,7 +378,7 @@ const SessionStats *session_stats(const Session *s)
         return &s->stats;
 }
 
-int session_new(sd_event *event, Net *net, const SessionOps *ops, void *userdata, Session **ret)
+int session_new(sd_event *event, Net *net, const char *boot_id, const SessionOps *ops, void *userdata, Session **ret)
 {
         _cleanup_(session_freep) Session *s = NULL;
         int r;
@@ -349,6 +390,11 @@ int session_new(sd_event *event, Net *net, const SessionOps *ops, void *userdata
         s->net = net;
         s->ops = ops;
         s->userdata = userdata;
+        if (boot_id) {
+                s->boot_id = strdup(boot_id);
+                if (!s->boot_id)
+                        return -ENOMEM;
+        }
         r = outbox_new(&s->outbox);
         if (r < 0)
                 return r;
@@ -367,6 +413,7 @@ Session *session_free(Session *s)
                 session_stop(s);
         journal_follow_free(s->follow);
         outbox_free(s->outbox);
+        free(s->boot_id);
         sd_event_unref(s->event);
         free(s);
         return NULL;

@@ -17,11 +17,19 @@ typedef struct SessionStats {
         uint64_t last_ack;   /* usec since the epoch; 0: never */
 } SessionStats;
 
+typedef enum SessionLoss {
+        LOSS_RETRY,
+        LOSS_DUPLICATE, /* another host uses this agent's identity: retried seldom */
+        LOSS_REJECTED,  /* the backend no longer knows this agent: the session has stopped */
+} SessionLoss;
+
 typedef struct SessionOps {
-        void (*connected)(void *userdata);
-        /* An attempt failed or the connection ended. final: the backend no longer knows this agent, and the session
-         * has stopped. */
-        void (*disconnected)(const char *reason, bool final, void *userdata);
+        /* next_key: what became of the credentials' next key, if there is one: it was accepted, or refused before. */
+        void (*connected)(bool next_key, void *userdata);
+        /* An attempt failed or the connection ended. */
+        void (*disconnected)(const char *reason, SessionLoss loss, void *userdata);
+        /* The answer to session_rotate_key(): save it as the next key before session_reconnect(). */
+        void (*new_key)(const char *key, void *userdata);
         /* A figure changed. */
         void (*changed)(void *userdata);
         /* Returns 1 with the inventory message, 0 if it is not known yet. */
@@ -32,7 +40,8 @@ typedef struct SessionOps {
         void (*going_down_told)(void *userdata);
 } SessionOps;
 
-int session_new(sd_event *event, Net *net, const SessionOps *ops, void *userdata, Session **ret);
+/* boot_id: of boot_id_get(), or NULL. */
+int session_new(sd_event *event, Net *net, const char *boot_id, const SessionOps *ops, void *userdata, Session **ret);
 Session *session_free(Session *s);
 DEFINE_CLEANUP(Session *, session_free);
 
@@ -47,6 +56,11 @@ void session_expect(Session *s);
 
 /* The host is going down, or has canceled that. */
 void session_going_down(Session *s, bool going_down);
+
+/* Asks for a new key. -ENOTCONN; -EOPNOTSUPP if the backend is too old for it. */
+int session_rotate_key(Session *s);
+/* Connects anew at once: the credentials have changed. */
+void session_reconnect(Session *s);
 
 bool session_is_connected(const Session *s);
 /* Items that were read but are not confirmed. */

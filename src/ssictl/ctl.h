@@ -61,6 +61,7 @@ int verb_run(Ctl *c, int argc, char *argv[]);
 int verb_log(Ctl *c, int argc, char *argv[]);
 int verb_register(Ctl *c, int argc, char *argv[]);
 int verb_unregister(Ctl *c, int argc, char *argv[]);
+int verb_rotate_key(Ctl *c, int argc, char *argv[]);
 int verb_uplink(Ctl *c, int argc, char *argv[]);
 int verb_server(Ctl *c, int argc, char *argv[]);
 void verb_server_help(void);

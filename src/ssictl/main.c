@@ -55,6 +55,7 @@ static const Verb verbs[] = {
         { "register", NULL, 1, 2, verb_register, OPTION_CA | OPTION_TOKEN_FILE, "URL [TOKEN]",
           "Register this host with a backend" },
         { "unregister", NULL, 0, 0, verb_unregister, 0, "", "Forget the backend" },
+        { "rotate-key", NULL, 0, 0, verb_rotate_key, 0, "", "Replace the key with which this host reports" },
         { "uplink", NULL, 0, 0, verb_uplink, 0, "", "Show the connection to the backend" },
         { "server", NULL, 1, INT_MAX, verb_server, OPTION_USER | OPTION_LABEL | OPTION_SIGN_UP | OPTION_EXPIRES,
           "COMMAND…", "Administer the backend on this host", verb_server_help },

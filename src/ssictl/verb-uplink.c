@@ -113,18 +113,33 @@ int verb_register(Ctl *c, int argc, char *argv[])
         return r < 0 ? r : print_registered(c, argv[0], id_before);
 }
 
-int verb_unregister(Ctl *c, int argc, char *argv[])
+static int call_without_arguments(Ctl *c, const char *method)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r;
 
-        r = ctl_new_call(c, &m, UPLINK_BUS_NAME, UPLINK_PATH, UPLINK_INTERFACE, "Unregister");
-        if (r < 0)
-                return r;
-        r = ctl_call_authorized(c, m, NULL);
+        r = ctl_new_call(c, &m, UPLINK_BUS_NAME, UPLINK_PATH, UPLINK_INTERFACE, method);
+        return r < 0 ? r : ctl_call_authorized(c, m, NULL);
+}
+
+int verb_unregister(Ctl *c, int argc, char *argv[])
+{
+        int r;
+
+        r = call_without_arguments(c, "Unregister");
         if (r < 0)
                 return r;
         return ctl_print_done(c, "unregistered", NULL, "Unregistered: results stay on this host.");
+}
+
+int verb_rotate_key(Ctl *c, int argc, char *argv[])
+{
+        int r;
+
+        r = call_without_arguments(c, "RotateKey");
+        if (r < 0)
+                return r;
+        return ctl_print_done(c, "rotated", NULL, "The key was replaced; the old one is no longer valid.");
 }
 
 static int print_json(const UplinkInfo *i)

@@ -10,7 +10,7 @@ import pytest
 from hosts import prints, script, wait_until
 
 VERBS = ["add", "install", "remove", "uninstall", "list", "status", "show", "cat", "validate", "test", "run", "enable",
-         "disable", "log", "history", "watch", "register", "unregister", "uplink"]
+         "disable", "log", "history", "watch", "register", "unregister", "rotate-key", "uplink"]
 
 
 def ssictl(host, *args, **kwargs):

@@ -45,7 +45,11 @@ static void write_file(void **state, const char *text, mode_t mode)
 static void test_round_trip(void **state)
 {
         _cleanup_free_ char *path = file_path(state);
-        Credentials in = { (char *) "https://a", (char *) "agt-1", (char *) "k\"ey", (char *) "PEM\n" }, out = {};
+        Credentials in = { .server_url = (char *) "https://a",
+                           .agent_id = (char *) "agt-1",
+                           .api_key = (char *) "k\"ey",
+                           .ca = (char *) "PEM\n" },
+                    out = {};
         struct stat st;
 
         assert_int_equal(credentials_load(*state, &out), -ENOENT);
@@ -63,6 +67,35 @@ static void test_round_trip(void **state)
         credentials_done(&out);
         assert_int_equal(credentials_remove(*state), 0);
         assert_int_equal(credentials_load(*state, &out), -ENOENT);
+}
+
+/* A new key is saved beside the old one, and takes its place or not. */
+static void test_next_key(void **state)
+{
+        Credentials in = { .server_url = (char *) "https://a",
+                           .agent_id = (char *) "agt-1",
+                           .api_key = (char *) "old" },
+                    out = {};
+
+        in.next_api_key = (char *) "new";
+        assert_int_equal(credentials_save(*state, &in), 0);
+        for (int accepted = 0; accepted < 2; accepted++) {
+                assert_int_equal(credentials_load(*state, &out), 0);
+                assert_string_equal(out.api_key, "old");
+                assert_string_equal(out.next_api_key, "new");
+                credentials_settle_key(&out, accepted);
+                credentials_settle_key(&out, !accepted); /* there is none any more */
+                assert_string_equal(out.api_key, accepted ? "new" : "old");
+                assert_null(out.next_api_key);
+                if (accepted)
+                        assert_int_equal(credentials_save(*state, &out), 0);
+                credentials_done(&out);
+        }
+        assert_int_equal(credentials_load(*state, &out), 0);
+        assert_string_equal(out.api_key, "new");
+        assert_null(out.next_api_key);
+        credentials_done(&out);
+        assert_int_equal(credentials_remove(*state), 0);
 }
 
 static void test_damaged(void **state)
@@ -90,6 +123,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_round_trip, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_next_key, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
         };
 

@@ -125,9 +125,9 @@ static void test_others(void **state)
         _cleanup_free_ char *auth = NULL, *claim = NULL, *gap = NULL;
         Credentials c = { .agent_id = (char *) "agt-1", .api_key = (char *) "key" };
 
-        assert_int_equal(message_auth(&c, "host", &auth), 0);
+        assert_int_equal(message_auth(&c, c.api_key, "host", "0123", &auth), 0);
         assert_string_equal(auth, "{\"type\":\"auth\",\"payload\":{\"agent_id\":\"agt-1\",\"api_key\":\"key\","
-                                  "\"version\":\"" SSI_VERSION "\",\"hostname\":\"host\"}}");
+                                  "\"version\":\"" SSI_VERSION "\",\"hostname\":\"host\",\"boot_id\":\"0123\"}}");
         assert_int_equal(message_claim("tok", &claim), 0);
         assert_string_equal(claim, "{\"claim_token\":\"tok\"}");
         assert_int_equal(message_gap("s=1", 0, UINT64_C(1756829197000000), &gap), 0);
