@@ -5,6 +5,7 @@
 Usage: test-guessing.py SSI-SERVERD MIGRATIONS [unittest arguments]
 """
 
+import asyncio
 import base64
 import collections
 import concurrent.futures
@@ -16,8 +17,10 @@ import statistics
 import time
 import unittest
 
+import websockets
+
 import serverd
-from serverd import PASSWORD, User, post, request
+from serverd import PASSWORD, User, message, post, request
 
 CONNECTIONS, PER_SEC = 66, 50
 numbers = itertools.count(1)
@@ -232,6 +235,79 @@ class MadeUp(unittest.TestCase):
             seconds = time.monotonic() - begin
         self.assertEqual(set(codes), {200})
         self.assertLessEqual(len([p for p in plans if p.startswith("SELECT 1\n")]), seconds + 3)
+
+
+class Agents(unittest.TestCase):
+    """Keys of agents that are made up, from a network in which there are others."""
+
+    @classmethod
+    def setUpClass(cls):
+        user = User()
+        cls.known, cls.new, cls.elsewhere = (user.server(f"agent-{n}") for n in range(3))
+
+    async def begin(self, auth, address, i=0):
+        """How the backend answers: auth_ok, or the code of the error."""
+        url = f"ws://127.0.0.1:{serverd.backend.ports[i]}/api/v1/agent/connect"
+        async with websockets.connect(url, extra_headers={"X-Forwarded-For": address}, ping_interval=None, open_timeout=60) as ws:
+            await ws.send(auth)
+            answer = json.loads(await asyncio.wait_for(ws.recv(), 60))
+            return answer["payload"].get("code", answer["type"])
+
+    @staticmethod
+    def made_up(agent_id=None):
+        n = next(numbers)
+        return message("auth", agent_id=agent_id or f"agt-{n}", api_key=f"ssi_key_{n}")
+
+    def test_made_up_keys(self):
+        n, subnet = 600, next(numbers)
+
+        async def run():
+            self.assertEqual(await self.begin(self.known.auth(), v6(subnet)), "auth_ok")
+            began = time.monotonic()
+            flood = [asyncio.ensure_future(self.begin(self.made_up(self.new.id if k % 2 else None), v6(subnet))) for k in range(n)]
+            # As soon as it is over the limit, and while others wait.
+            await asyncio.wait(flood[:250])
+            self.assertEqual(await self.begin(self.known.auth(), v6(subnet)), "auth_ok")
+            self.assertEqual(await self.begin(self.elsewhere.auth(), v6()), "auth_ok")
+            got = collections.Counter(await asyncio.gather(*flood))
+            seconds = time.monotonic() - began
+            self.assertEqual(got["unauthorized"] + got["slow_down"], n, got)
+            # The burst of 100, and what the statement takes that exceeds it; then ten a second.
+            self.assertLessEqual(got["unauthorized"], 100 + 128 + 10 * (seconds + 1), (got, seconds))
+            self.assertGreater(got["slow_down"], 0)
+            # Who was never here waits at most until others have had their turn.
+            self.assertEqual(await self.begin(self.new.auth(), v6(subnet)), "auth_ok")
+
+        asyncio.run(run())
+
+    def test_what_waits_is_answered(self):
+        """The same network with right and wrong keys alternating: right ones that come in time are accepted, only later."""
+        subnet = next(numbers)
+
+        async def run():
+            await asyncio.gather(*(self.begin(self.made_up(), v6(subnet)) for _ in range(240)))
+            got = await asyncio.gather(*(self.begin(a, v6(subnet)) for _ in range(10) for a in (self.made_up(), self.new.auth())))
+            self.assertEqual(set(got[1::2]), {"auth_ok"})
+            self.assertEqual(set(got[::2]), {"unauthorized"})
+
+        asyncio.run(run())
+
+    def test_a_key_that_was_valid(self):
+        """Once it is refused, it is one like others."""
+        subnet, agent = next(numbers), User().server()
+
+        async def run():
+            self.assertEqual(await self.begin(agent.auth(), v6(subnet)), "auth_ok")
+            post(f"/servers/{agent.server}/claim-token", None, agent.user.token, want=201)
+            claimed = post("/agents/claim", {"claim_token": post(f"/servers/{agent.server}/claim-token", None, agent.user.token,
+                                                                 want=201)[1]["claim_token"]}, want=200)[1]
+            self.assertEqual(await self.begin(agent.auth(), v6(subnet)), "unauthorized")
+            got = collections.Counter(await asyncio.gather(*(self.begin(agent.auth(), v6(subnet)) for _ in range(600))))
+            self.assertGreater(got["slow_down"], 0, got)
+            agent.key = claimed["api_key"]
+            self.assertEqual(await self.begin(agent.auth(), v6()), "auth_ok")
+
+        asyncio.run(run())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@
 
 static int session_take_row(AgentSession *s, PGresult *res, int row)
 {
-        IngestRate rate = agent_rate_read(res, row, 10);
+        IngestRate rate = agent_rate_read(res, row, AUTH_RATE);
         int r;
 
         s->id = strtoll(PQgetvalue(res, row, 0), NULL, 10);
@@ -43,6 +43,7 @@ enum {
         AUTH_SESSION = 7,
         AUTH_ADMITTED,
         AUTH_TOLD,
+        AUTH_RATE,
 };
 
 static void session_accept(AgentSession *s, PGresult *res, int row, Changes *changes)
@@ -68,6 +69,7 @@ static void session_accept(AgentSession *s, PGresult *res, int row, Changes *cha
         s->owner->backend->agent_sessions.returned += s->epoch > 1;
         s->state = SESSION_READY;
         agent_session_enter(s);
+        agent_session_end_admission(s, s->agent_id, true);
         agent_message_done(&s->auth);
 
         payload = json_object_new_object();
@@ -109,7 +111,7 @@ struct AuthBatch {
         char hashes[AUTH_BATCH_MAX][TOKEN_HASH_MAX];
 };
 
-static void enqueue(AgentSession *s, AgentSession **queue)
+void agent_session_enqueue(AgentSession *s, AgentSession **queue)
 {
         DL_APPEND2(*queue, s, auth_prev, auth_next);
         s->in_queue = queue;
@@ -151,9 +153,11 @@ static void batch_fill(AuthBatch *b)
                 agent_session_leave_queue(s);
                 HASH_FIND(hh, a->by_agent, s->auth.agent_id, strlen(s->auth.agent_id), before);
                 if (before && !before->ws && ingest_source_pending(before->source) > 0)
-                        enqueue(s, &a->auth_waiting);
+                        agent_session_enqueue(s, &a->auth_waiting);
                 else if (batch_has_agent(b, s))
-                        enqueue(s, &later);
+                        agent_session_enqueue(s, &later);
+                else if (agent_session_hold(s))
+                        continue;
                 else
                         batch_take(b, s);
                 if (s->alone)
@@ -161,7 +165,7 @@ static void batch_fill(AuthBatch *b)
         }
         while ((s = later)) {
                 agent_session_leave_queue(s);
-                enqueue(s, &a->auth_queue);
+                agent_session_enqueue(s, &a->auth_queue);
         }
 }
 
@@ -180,7 +184,7 @@ static void batch_failed(AuthBatch *b, int error)
                 s->querying = false;
                 if (s->ws && s->state != SESSION_ENDED && is_worth_another_try(b, error)) {
                         s->alone |= error != -EAGAIN;
-                        enqueue(s, &b->owner->auth_queue);
+                        agent_session_enqueue(s, &b->owner->auth_queue);
                         continue;
                 }
                 agent_session_refuse(s, CLOSE_UNAVAILABLE, "unavailable",
@@ -205,7 +209,7 @@ static void find_crowded_out(const AuthBatch *b, PGresult *res, bool ret[static 
 static void batch_answered(AuthBatch *b, PGresult *res)
 {
         _cleanup_(changes_clear) Changes changes = {};
-        bool crowded_out[AUTH_BATCH_MAX] = {};
+        bool crowded_out[AUTH_BATCH_MAX] = {}, known[AUTH_BATCH_MAX] = {};
 
         find_crowded_out(b, res, crowded_out);
         for (int row = 0; row < PQntuples(res); row++) {
@@ -214,6 +218,7 @@ static void batch_answered(AuthBatch *b, PGresult *res)
 
                 if (k >= b->n)
                         continue;
+                known[k] = true;
                 if (!admitted)
                         session_refuse_duplicate(b->sessions[k], res, row, &changes);
                 else if (b->sessions[k]->state == SESSION_ENDED)
@@ -226,9 +231,11 @@ static void batch_answered(AuthBatch *b, PGresult *res)
 
                 s->querying = false;
                 if (s->state == SESSION_AUTHENTICATING && crowded_out[k] && s->ws) {
-                        enqueue(s, &b->owner->auth_queue);
+                        agent_session_enqueue(s, &b->owner->auth_queue);
                         continue;
                 }
+                if (!known[k] && !crowded_out[k])
+                        agent_session_end_admission(s, s->auth.agent_id, false);
                 if (s->state == SESSION_AUTHENTICATING)
                         agent_session_refuse(s, CLOSE_UNAUTHORIZED, "unauthorized",
                                              "The agent is unknown or its key is wrong.");
@@ -237,8 +244,6 @@ static void batch_answered(AuthBatch *b, PGresult *res)
         if (changes.n > 0)
                 backend_publish(b->owner->backend, &changes);
 }
-
-static void authenticate_next(AgentSessions *a);
 
 static void auth_done(PGresult *res, int error, void *userdata)
 {
@@ -250,7 +255,7 @@ static void auth_done(PGresult *res, int error, void *userdata)
         else
                 batch_answered(b, res);
         if (error != -ECANCELED)
-                authenticate_next(b->owner);
+                agent_sessions_authenticate_next(b->owner);
 }
 
 static int batch_send(AuthBatch *b)
@@ -285,7 +290,7 @@ static int batch_send(AuthBatch *b)
 }
 
 /* One batch at a time, as for ingestion: all sessions that come in the meantime form the next one. */
-static void authenticate_next(AgentSessions *a)
+void agent_sessions_authenticate_next(AgentSessions *a)
 {
         while (!a->auth_batch && a->auth_queue) {
                 AuthBatch *b = calloc(1, sizeof(*b));
@@ -313,8 +318,20 @@ static void authenticate_next(AgentSessions *a)
         }
 }
 
+unsigned agent_sessions_count_under_way(const AgentSessions *a, const char *network)
+{
+        const AgentSession *s;
+        unsigned n = 0;
+
+        DL_FOREACH2(a->auth_queue, s, auth_next)
+        n += !s->proven && streq(s->network, network);
+        for (size_t k = 0; a->auth_batch && k < a->auth_batch->n; k++)
+                n += !a->auth_batch->sessions[k]->proven && streq(a->auth_batch->sessions[k]->network, network);
+        return n;
+}
+
 void agent_session_authenticate(AgentSession *s)
 {
-        enqueue(s, &s->owner->auth_queue);
-        authenticate_next(s->owner);
+        agent_session_enqueue(s, &s->owner->auth_queue);
+        agent_sessions_authenticate_next(s->owner);
 }

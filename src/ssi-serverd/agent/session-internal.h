@@ -6,9 +6,11 @@
 #include <uthash.h>
 
 #include "agent/message.h"
+#include "agent/proven.h"
 #include "agent/session.h"
 #include "db/array.h"
 #include "ingest/ingest.h"
+#include "shared/network.h"
 
 #define CLOSE_BAD_MESSAGE  4400
 #define CLOSE_UNAUTHORIZED 4401
@@ -16,6 +18,7 @@
 #define CLOSE_SUPERSEDED   4409
 #define CLOSE_DUPLICATE    4410
 #define CLOSE_TOO_LARGE    4413
+#define CLOSE_SLOW_DOWN    4429
 #define CLOSE_UNAVAILABLE  1013 /* "try again later" in the IANA registry */
 
 typedef enum AgentSessionState {
@@ -34,8 +37,11 @@ typedef struct AgentSession {
         sd_event_source *auth_timer, *inventory_timer;
         AgentMessage auth;
         bool querying;                  /* the statement of step 2, or of a new key, is under way */
-        struct AgentSession **in_queue; /* auth_queue or auth_waiting, if it is in one */
+        struct AgentSession **in_queue; /* auth_queue, auth_waiting or auth_held, if it is in one */
         bool alone;                     /* needs a statement for itself alone */
+        char network[NETWORK_MAX];      /* of the peer */
+        bool proven;                    /* it has authenticated here with this key before */
+        bool released;                  /* its network was held up, and now it is its turn */
 
         int64_t id, epoch;
         char *agent_id; /* set while in the tables below */
@@ -54,7 +60,10 @@ struct AgentSessions {
         AgentSession *by_server;
         AgentSession *auth_queue;   /* for the next batch */
         AgentSession *auth_waiting; /* for the agent's previous session */
-        AuthBatch *auth_batch;      /* under way */
+        AgentSession *auth_held;    /* because of failures from their networks */
+        sd_event_source *held_timer;
+        Proven *proven;
+        AuthBatch *auth_batch; /* under way */
         sd_event_source *timer;
         DbArray ended_ids, ended_epochs; /* sessions that the next statement marks offline */
         bool ending;                     /* such a statement is under way */
@@ -88,6 +97,19 @@ void agent_session_leave_queue(AgentSession *s);
 /* rates.c */
 IngestRate agent_rate_read(PGresult *res, int row, int column);
 void agent_sessions_reread_rates(AgentSessions *a);
+void agent_session_enqueue(AgentSession *s, AgentSession **queue);
+void agent_sessions_authenticate_next(AgentSessions *a);
+/* Sessions from the network in the queue and in the batch under way that are not proven. */
+unsigned agent_sessions_count_under_way(const AgentSessions *a, const char *network);
+
+/* admission.c: what made-up keys may cost. */
+/* The auth message has come. */
+void agent_session_begin_admission(AgentSession *s);
+/* Whether the session has to wait for its network's turn, or was refused. It is in no queue before, and it may be freed. */
+bool agent_session_hold(AgentSession *s);
+/* What its key was worth. */
+void agent_session_end_admission(AgentSession *s, const char *agent_id, bool valid);
+
 /* rotate.c */
 /* Gives the agent another key, which takes the place of its key once it authenticates with it. */
 void agent_session_rotate_key(AgentSession *s);

@@ -239,6 +239,7 @@ static int session_open(WsConn *ws, void *userdata)
                 free(s);
                 return r;
         }
+        network_of(ws_peer(ws), s->network);
         DL_APPEND(a->all, s);
         ws_set_data(ws, s);
         return 0;
@@ -266,6 +267,7 @@ static void session_message(WsConn *ws, const char *text, size_t n, void *userda
                 s->state = SESSION_AUTHENTICATING;
                 s->auth_timer = sd_event_source_disable_unref(s->auth_timer);
                 ws_pause(ws, true);
+                agent_session_begin_admission(s);
                 agent_session_authenticate(s);
         } else if (s->state == SESSION_READY && m.type == AGENT_MESSAGE_ITEMS)
                 ingest_source_push(s->source, TAKE_PTR(m.items));
@@ -342,8 +344,11 @@ int agent_sessions_new(Backend *backend, AgentSessions **ret)
         if (!a)
                 return -ENOMEM;
         a->backend = backend;
-        r = backend->role & BACKEND_ROLE_INGEST ? http_server_set_websocket(backend->http, AGENT_PATH, &ws_handler, a) :
-                                                  0;
+        r = proven_new(&a->proven);
+        if (r >= 0)
+                r = backend->role & BACKEND_ROLE_INGEST ?
+                            http_server_set_websocket(backend->http, AGENT_PATH, &ws_handler, a) :
+                            0;
         if (r >= 0)
                 r = agent_sessions_start_presence(a);
         if (r < 0) {
@@ -361,12 +366,14 @@ AgentSessions *agent_sessions_free(AgentSessions *a)
         if (!a)
                 return NULL;
         sd_event_source_disable_unref(a->timer);
+        sd_event_source_disable_unref(a->held_timer);
         agent_sessions_presence_done(a);
-        a->auth_queue = a->auth_waiting = NULL;
+        a->auth_queue = a->auth_waiting = a->auth_held = NULL;
         DL_FOREACH_SAFE(a->all, s, tmp) {
                 s->in_queue = NULL;
                 session_free(s);
         }
+        proven_free(a->proven);
         free(a);
         return NULL;
 }

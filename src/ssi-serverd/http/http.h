@@ -164,6 +164,8 @@ typedef struct WsHandler {
 
 int http_server_set_websocket(HttpServer *s, const char *path, const WsHandler *handler, void *userdata);
 
+/* The client's address, as of http_request_peer(). */
+const char *ws_peer(WsConn *c);
 void ws_set_data(WsConn *c, void *data);
 void *ws_data(WsConn *c);
 /* The peer has proved who it is. Until then its messages are limited to WS_MESSAGE_NEW_MAX, and unfinished ones of

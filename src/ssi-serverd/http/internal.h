@@ -233,6 +233,8 @@ bool message_is_valid(struct lws *wsi);
 bool message_is_forwarded(struct lws *wsi);
 
 /* request.c */
+/* A copy of the header's value; NULL if there is none. */
+int header_dup(struct lws *wsi, enum lws_token_indexes header, char **ret);
 /* Makes a request from the headers that lws has parsed. Answers bad ones itself. 0 when the request is
  * ready, waits for its body or has been answered; negative: close without an answer. */
 int request_begin(HttpConn *c, int method, const char *uri, size_t uri_size);

@@ -144,7 +144,7 @@ json_object *http_request_json(HttpRequest *req)
 }
 
 /* 0 with NULL if the header is absent; -EBADMSG if it is too long or not plain text. */
-static int header_dup(struct lws *wsi, enum lws_token_indexes header, char **ret)
+int header_dup(struct lws *wsi, enum lws_token_indexes header, char **ret)
 {
         char buffer[HEADER_MAX];
         char *copy = NULL;

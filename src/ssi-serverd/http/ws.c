@@ -12,6 +12,7 @@ typedef struct Message {
 
 struct WsConn {
         HttpConn *conn;
+        char *peer;
         void *data;
 
         char *partial; /* the message being received */
@@ -32,6 +33,11 @@ struct WsConn {
         int close_code;
         char close_reason[124];
 };
+
+const char *ws_peer(WsConn *w)
+{
+        return w->peer;
+}
 
 void ws_set_data(WsConn *w, void *data)
 {
@@ -134,6 +140,7 @@ static void heard(WsConn *w)
 
 int ws_on_upgrade(HttpConn *c, const char *protocol)
 {
+        _cleanup_free_ char *forwarded = NULL;
         HttpServer *s = c->server;
         WsConn *w;
         char *uri;
@@ -173,6 +180,11 @@ int ws_on_upgrade(HttpConn *c, const char *protocol)
         w = calloc(1, sizeof(*w));
         if (!w)
                 return -ENOMEM;
+        if (header_dup(c->wsi, WSI_TOKEN_X_FORWARDED_FOR, &forwarded) == -ENOMEM ||
+            client_address(s, c->peer, forwarded, &w->peer) < 0) {
+                free(w);
+                return -ENOMEM;
+        }
         w->conn = c;
         c->ws = w;
         heard(w);
@@ -181,6 +193,7 @@ int ws_on_upgrade(HttpConn *c, const char *protocol)
                 while (w->queue)
                         queue_pop(w);
                 wheel_disarm(s->wheel, &w->timer);
+                free(w->peer);
                 free(w);
                 respond_refuse(c, 503, "refused",
                                "The server accepts no further connections right now; try again later.");
@@ -432,5 +445,6 @@ void ws_detach(WsConn *w)
         while (w->queue)
                 queue_pop(w);
         partial_free(w);
+        free(w->peer);
         free(w);
 }
