@@ -12,6 +12,14 @@
 
 /* ---- One session ---- */
 
+/* The answer's columns after those that session_take_row() and session_accept() read. */
+enum {
+        AUTH_SESSION = 7,
+        AUTH_ADMITTED,
+        AUTH_TOLD,
+        AUTH_RATE,
+};
+
 static int session_take_row(AgentSession *s, PGresult *res, int row)
 {
         IngestRate rate = agent_rate_read(res, row, AUTH_RATE);
@@ -37,14 +45,6 @@ static void announce(const AgentSession *s, Changes *changes)
         if (changes_add(changes, CHANGE_SERVER, s->user, s->server, NULL) >= 0)
                 (void) changes_add(changes, CHANGE_SESSION, s->user, s->server, epoch);
 }
-
-/* The answer's columns after those that session_take_row() and session_accept() read. */
-enum {
-        AUTH_SESSION = 7,
-        AUTH_ADMITTED,
-        AUTH_TOLD,
-        AUTH_RATE,
-};
 
 static void session_accept(AgentSession *s, PGresult *res, int row, Changes *changes)
 {

@@ -94,9 +94,6 @@ void agent_session_authenticate(AgentSession *s);
 /* Removes it from its queue, if it is in one. */
 void agent_session_leave_queue(AgentSession *s);
 
-/* rates.c */
-IngestRate agent_rate_read(PGresult *res, int row, int column);
-void agent_sessions_reread_rates(AgentSessions *a);
 void agent_session_enqueue(AgentSession *s, AgentSession **queue);
 void agent_sessions_authenticate_next(AgentSessions *a);
 /* Sessions from the network in the queue and in the batch under way that are not proven. */
@@ -109,6 +106,10 @@ void agent_session_begin_admission(AgentSession *s);
 bool agent_session_hold(AgentSession *s);
 /* What its key was worth. */
 void agent_session_end_admission(AgentSession *s, const char *agent_id, bool valid);
+
+/* rates.c */
+IngestRate agent_rate_read(PGresult *res, int row, int column);
+void agent_sessions_reread_rates(AgentSessions *a);
 
 /* rotate.c */
 /* Gives the agent another key, which takes the place of its key once it authenticates with it. */

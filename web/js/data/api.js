@@ -65,6 +65,7 @@ export class Api {
     change: (id, changes) => this.#ask('PATCH', `/api/v1/servers/${enc(id)}`, changes),
     remove: (id) => this.#ask('DELETE', `/api/v1/servers/${enc(id)}`),
     createToken: (id) => this.#ask('POST', `/api/v1/servers/${enc(id)}/claim-token`, {}),
+    keepHost: (id, keep) => this.#ask('POST', `/api/v1/servers/${enc(id)}/duplicate`, {keep}),
     // The addresses of the public page, {page, badge}, or null.
     publicPage: async (id) => {
       const {public_page: page} = await this.#ask('GET', `/api/v1/servers/${enc(id)}`);

@@ -28,6 +28,25 @@ export function replaceToken(api, {id, name}) {
   });
 }
 
+// Of two hosts with the identity of one server. keep: 'accepted' or 'refused', which is what the two are now.
+export function keepHost(api, {id, duplicate}, keep) {
+  const other = keep === 'accepted' ? 'refused' : 'accepted';
+
+  dialog({
+    title: `Keep the host that is ${WHICH[keep]}?`,
+    text: `${hostName(duplicate[keep])} reports as this server. ${hostName(duplicate[other])} is refused until you register it anew, as a ` +
+          'server of its own: run “ssictl register” on it. What only the refused host has is removed here.',
+    button: 'Keep it',
+    submit: () => api.servers.keepHost(id, keep),
+  });
+}
+
+const WHICH = {accepted: 'connected', refused: 'refused'};
+
+function hostName(name) {
+  return name ? `“${name}”` : 'A host without a name';
+}
+
 function showToken({claim_token: token}) {
   dialog({title: 'Run this on the server, as root', text: 'The token works once, within an hour.', button: 'Done',
           fields: [h('pre', {class: 'command', tabindex: '0'}, h('code', {}, `ssictl unregister; ssictl register ${location.origin} - <<<${token}`))]});

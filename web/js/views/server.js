@@ -13,7 +13,7 @@ import {filterBar} from '../parts/filterbar.js';
 import {causeLine, errorLine, lateLine} from '../parts/lines.js';
 import {loading, notFound, trouble} from '../parts/notice.js';
 import {openOnClick, setLabels} from '../parts/rows.js';
-import {editPublicPage, editServer, removeServer, replaceToken} from '../dialogs/server.js';
+import {editPublicPage, editServer, keepHost, removeServer, replaceToken} from '../dialogs/server.js';
 import {askSilence} from '../dialogs/silence.js';
 
 const has = (service, show) => (show === 'errors' ? Boolean(service.error) : show === 'stale' ? service.stale : service.status === show);
@@ -30,6 +30,7 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
   const labels = h('ul', {class: 'labels', role: 'list', 'aria-label': 'Labels'});
   const menu = serverMenu({api, store, router, announcer}, id);
   const notice = h('div', {class: 'state'});
+  const duplicate = h('div', {class: 'state'});
   const state = h('div', {class: 'state'});
   const body = h('tbody', {role: 'rowgroup'});
   let causes = new Map(); // by the name of the service in trouble because of them
@@ -45,7 +46,7 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
   const whole = [
     h('nav', {class: 'crumbs', 'aria-label': 'Breadcrumb'}, h('a', {href: '/'}, 'Servers')),
     h('div', {class: 'page-head'}, name, h('p', {class: 'facts'}, conn.el, seen.el), labels, menu),
-    notice, counts.el, bar.el, state, none, table,
+    duplicate, notice, counts.el, bar.el, state, none, table,
   ];
 
   store.watch(id);
@@ -74,6 +75,7 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
         seen.set(server.state === 'offline' ? server.last_seen : null);
         setLabels(labels, server.labels);
         showNotice(notice, server);
+        showDuplicate(duplicate, api, server);
       }
       const known = services instanceof Map ? [...services.values()] : [];
       const shown = filter.active ? known.filter((service) => filter.takes(service)) : known;
@@ -104,6 +106,18 @@ function showNotice(el, server) {
   } else {
     say(el, '', () => []);
   }
+}
+
+// A copy of the host, usually.
+function showDuplicate(el, api, server) {
+  const {accepted, refused} = server.duplicate ?? {};
+  const names = accepted && refused && accepted !== refused ? `: “${accepted}” is connected, and “${refused}” is refused`
+    : accepted ? `, both named “${accepted}”: one is connected, and the other is refused` : ': one is connected, and the other is refused';
+  const choice = (keep, text) => h('button', {type: 'button', on: {click: () => keepHost(api, server, keep)}}, text);
+
+  say(el, server.duplicate ? names : '', () => (!server.duplicate ? [] : [h('div', {class: 'notice bad', role: 'alert'},
+    h('p', {}, `Two hosts use the identity of this server${names}. Nothing is removed here until you choose one. Usually, one is a copy of the other.`),
+    h('p', {class: 'actions'}, choice('accepted', 'Keep the connected one …'), ' ', choice('refused', 'Keep the refused one …')))]));
 }
 
 function showState(el, server, services) {
