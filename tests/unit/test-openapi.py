@@ -230,7 +230,7 @@ class Walk(unittest.TestCase):
             body = self.valid_body(op)
             for token in (None, "", late, garbled, "ssi_api_" + "x" * 43, "Bearer"):
                 self.assertEqual(self.check(op, request(op.method, self.url(op), body, token)), 401, (str(op), token))
-            allowed = {"account": (), "read": ("read",), "write": ("write",), "servers:register": ("servers:register", "write")}
+            allowed = {"account": (), "recent": (), "read": ("read",), "write": ("write",), "servers:register": ("servers:register", "write")}
             for scope, token in self.tokens.items():
                 if scope not in allowed[op.access]:
                     answer = request(op.method, self.url(op), body, token["token"])

@@ -250,6 +250,28 @@ step('a second device logs in with the code shown on the first', async () => {
   await closed();
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Log in on another device');
 
+  // A code is no password: what makes another way in asks for it, over the dialog that is open.
+  await theirs.goto(`${host.url}/account`);
+  await theirs.getByRole('button', {name: 'Create a token', exact: true}).click();
+  await theirs.fill('#token-name', 'from the phone');
+  await theirs.getByRole('button', {name: 'Create token', exact: true}).click();
+  const ask = theirs.getByRole('dialog', {name: 'Enter your password'});
+  await ask.waitFor();
+  assert.equal(await theirs.evaluate(() => document.activeElement.id), 'confirm-password');
+  await inspect(theirs, 'password-again');
+  await theirs.keyboard.press('Escape');
+  await ask.waitFor({state: 'hidden'});
+  await theirs.getByRole('dialog', {name: 'Create an API token'}).getByRole('alert').getByText('This needs your password.').waitFor();
+  await theirs.getByRole('button', {name: 'Create token', exact: true}).click();
+  await theirs.fill('#confirm-password', 'not this one');
+  await theirs.keyboard.press('Enter');
+  await ask.getByRole('alert').getByText('The password is wrong.').waitFor();
+  await theirs.fill('#confirm-password', `${password} too`);
+  await theirs.keyboard.press('Enter');
+  await theirs.waitForSelector('dialog pre');
+  await theirs.getByRole('button', {name: 'Done', exact: true}).click();
+  phone.expectComplaint(/status of 403/);
+
   // The code has been used, and a device that is logged in need not do anything.
   await theirs.goto(link);
   await theirs.waitForSelector(`text=already logged in as ${suite.email}`);

@@ -134,8 +134,8 @@ static const ApiRoute *const tables[] = {
 void api_list_routes(FILE *f)
 {
         static const char *const names[] = {
-                [API_ACCOUNT] = "account",           [API_OPEN] = "open", [API_READ] = "read", [API_WRITE] = "write",
-                [API_REGISTER] = "servers:register",
+                [API_ACCOUNT] = "account", [API_RECENT] = "recent", [API_OPEN] = "open",
+                [API_READ] = "read",       [API_WRITE] = "write",   [API_REGISTER] = "servers:register",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(tables); i++)

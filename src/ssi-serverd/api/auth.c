@@ -16,6 +16,9 @@
 /* A stream opened with an API token is closed, to be authorized again, after at most this time. */
 #define STREAM_MAX_SEC (24 * 3600)
 
+/* How long after the user has proved who they are the routes of API_RECENT ask for no new proof. */
+#define RECENT_SEC 600
+
 /* Made-up tokens cost a query each. Access tokens with a signature of ours are no guesses and never held up. */
 static bool may_ask(ApiCall *c)
 {
@@ -74,11 +77,8 @@ static void api_token_found(ApiCall *c, PGresult *res, int error)
 static void authenticate_api_token(ApiCall *c, const char *token)
 {
         static const char *const scopes[] = {
-                [API_ACCOUNT] = "{}",
-                [API_OPEN] = "{}",
-                [API_READ] = "{read}",
-                [API_WRITE] = "{write}",
-                [API_REGISTER] = "{write,servers:register}",
+                [API_ACCOUNT] = "{}",  [API_RECENT] = "{}",     [API_OPEN] = "{}",
+                [API_READ] = "{read}", [API_WRITE] = "{write}", [API_REGISTER] = "{write,servers:register}",
         };
         char hash[TOKEN_HASH_MAX];
 
@@ -91,19 +91,29 @@ static void authenticate_api_token(ApiCall *c, const char *token)
 
 /* ---- Access tokens ---- */
 
+static void respond_reauthenticate(ApiCall *c)
+{
+        http_respond_problem(c->req, 403, "reauthentication-required",
+                             "This needs your password again: send it to POST /api/v1/users/me/reauthenticate first.");
+}
+
+/* The row: whether the user has authenticated recently. */
 static void session_found(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
                 respond_unauthorized(c);
+        else if (c->route->access == API_RECENT && !streq(PQgetvalue(res, 0, 0), "t"))
+                respond_reauthenticate(c);
         else
                 api_run(c);
 }
 
 static void look_up_session(ApiCall *c)
 {
-        api_query(c, SQL(look_up_session, .session = c->session, .user = c->user), session_found);
+        api_query(c, SQL(look_up_session, .session = c->session, .user = c->user, .recent = STRINGIFY(RECENT_SEC)),
+                  session_found);
 }
 
 static void authenticate_access_token(ApiCall *c, const char *token, bool last);

@@ -8,6 +8,7 @@ WITH t AS (SELECT k.id, u.public_id, extract(epoch FROM k.expires_at)::bigint AS
   AND (t.last_used_at IS NULL OR t.last_used_at < now() - interval '1 minute'))
  SELECT public_id, expires, allowed FROM t
 
+-- Whether the user has proved who they are within the last :recent seconds.
 -- name: look_up_session
-SELECT 1 FROM login_sessions l JOIN users u ON u.id = l.user_id
+SELECT coalesce(l.authenticated_at > now() - make_interval(secs => :recent::int), false) FROM login_sessions l JOIN users u ON u.id = l.user_id
  WHERE l.public_id = :session AND u.public_id = :user AND l.revoked_at IS NULL

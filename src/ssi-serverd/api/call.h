@@ -31,6 +31,7 @@ typedef struct ApiCall {
 /* Access: logged-in users have all of it (API_OPEN: everybody), an API token needs the scope. */
 typedef enum ApiAccess {
         API_ACCOUNT, /* never with an API token */
+        API_RECENT,  /* the same, and the user has authenticated within the last minutes (docs/adr/0049) */
         API_OPEN,
         API_READ,
         API_WRITE,

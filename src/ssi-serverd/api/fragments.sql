@@ -84,12 +84,13 @@ s.user_id = (SELECT u.id FROM users u WHERE u.public_id = @param)
 -- fragment: session_lifetime
 interval '30 days'
 
--- For api_session_start(): a login session, with any proof. who is a statement that returns the user_id of the new
--- session, or no row.
--- fragment: session(who)
+-- For api_session_start(): a login session, with any proof. authenticated_at: now() if the user has just proved who they are,
+-- otherwise NULL (docs/adr/0049). who is a statement that returns the user_id of the new session, or no row.
+-- fragment: session(authenticated_at, who)
 WITH who AS (@who),
- l AS (INSERT INTO login_sessions (user_id, public_id, user_agent, address, expires_at)
-  SELECT user_id, :session, nullif(:user_agent, ''), :address, now() + @session_lifetime FROM who RETURNING *),
+ l AS (INSERT INTO login_sessions (user_id, public_id, user_agent, address, expires_at, authenticated_at)
+  SELECT user_id, :session, nullif(:user_agent, ''), :address, now() + @session_lifetime, @authenticated_at FROM who
+  RETURNING *),
  t AS (INSERT INTO refresh_tokens (token_hash, session_id, expires_at)
   SELECT :token_hash::bytea, l.id, l.expires_at FROM l),
  n AS (@remember_network(who)),

@@ -72,7 +72,7 @@ static void use_code(ApiCall *c)
 }
 
 const ApiRoute api_login_code_routes[] = {
-        { "POST", "/api/v1/users/login-codes", API_ACCOUNT, make_code },
+        { "POST", "/api/v1/users/login-codes", API_RECENT, make_code },
         { "POST", "/api/v1/users/login-code", API_OPEN, use_code },
         {},
 };

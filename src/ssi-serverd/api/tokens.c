@@ -130,7 +130,7 @@ static void delete_token(ApiCall *c)
 
 const ApiRoute api_token_routes[] = {
         { "GET", "/api/v1/api-tokens", API_ACCOUNT, list_tokens },
-        { "POST", "/api/v1/api-tokens", API_ACCOUNT, make_token },
+        { "POST", "/api/v1/api-tokens", API_RECENT, make_token },
         { "DELETE", "/api/v1/api-tokens/:token_id", API_ACCOUNT, delete_token },
         {},
 };

@@ -269,10 +269,53 @@ static void delete_account(ApiCall *c)
         api_query(c, SQL(credentials, .user = c->user, .network = c->network), delete_found);
 }
 
+/* ---- Step-up: the password again, for the routes of API_RECENT ---- */
+
+static void reauthenticated(ApiCall *c, PGresult *res, int error)
+{
+        if (error == 0 && PQntuples(res) == 0)
+                http_respond_problem(c->req, 403, "bad-credentials", "The password is wrong.");
+        else
+                answer_204(c, res, error);
+}
+
+/* text[0]: the hash that the password was checked against. */
+static void mark_session(ApiCall *c)
+{
+        api_query(c, SQL(reauthenticate, .session = c->session, .user = c->user, .hash = c->text[0]), reauthenticated);
+}
+
+static void reauthenticate_checked(int r, const char *hash, void *userdata)
+{
+        current_password_checked(r, mark_session, userdata);
+}
+
+static void reauthenticate_found(ApiCall *c, PGresult *res, int error)
+{
+        if (error >= 0 && PQntuples(res) > 0) {
+                c->text[0] = strdup(PQgetvalue(res, 0, 1));
+                if (!c->text[0]) {
+                        api_fail(c, NULL, -ENOMEM);
+                        return;
+                }
+        }
+        check_current_password(c, res, error, "password", reauthenticate_checked);
+}
+
+static void reauthenticate(ApiCall *c)
+{
+        json_object *body = http_request_json(c->req);
+
+        if (!body || !api_body_password(c, body, "password"))
+                return;
+        api_query(c, SQL(credentials, .user = c->user, .network = c->network), reauthenticate_found);
+}
+
 const ApiRoute api_user_routes[] = {
         { "POST", "/api/v1/users/login", API_OPEN, login },
         { "GET", "/api/v1/users/me", API_READ, me },
         { "DELETE", "/api/v1/users/me", API_ACCOUNT, delete_account },
         { "POST", "/api/v1/users/me/password", API_ACCOUNT, change_password },
+        { "POST", "/api/v1/users/me/reauthenticate", API_ACCOUNT, reauthenticate },
         {},
 };

@@ -38,6 +38,7 @@ export class Api {
     loginCode: () => this.#ask('POST', '/api/v1/users/login-codes', {}),
     changePassword: (current, fresh, withdraw) => this.#ask('POST', '/api/v1/users/me/password', {
       current_password: current, new_password: fresh, withdraw_tokens: withdraw}),
+    reauthenticate: (password) => this.#ask('POST', '/api/v1/users/me/reauthenticate', {password}),
     remove: (password) => this.#ask('DELETE', '/api/v1/users/me', {password}),
   };
 

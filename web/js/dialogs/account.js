@@ -5,6 +5,7 @@ import {h} from '../base/dom.js';
 import {copyBox} from '../parts/command.js';
 import {dialog} from '../parts/dialog.js';
 import {AS_TYPED, field, passwordField} from '../parts/forms.js';
+import {withPassword} from './password.js';
 
 const SCOPES = [['read', 'Read everything'], ['servers:register', 'Register servers'], ['write', 'Change everything']];
 
@@ -33,7 +34,7 @@ export function createToken(api, done) {
       return Boolean(name.value);
     },
     submit: async () => {
-      const made = await api.tokens.create(name.value, boxes.filter((b) => b.input.checked).map((b) => b.scope));
+      const made = await withPassword(api, () => api.tokens.create(name.value, boxes.filter((b) => b.input.checked).map((b) => b.scope)));
       done();
       showSecret(made.token);
     },

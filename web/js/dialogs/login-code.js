@@ -7,6 +7,7 @@ import {browserOf} from '../data/push.js';
 import {copyBox, isLocal} from '../parts/command.js';
 import {dialog} from '../parts/dialog.js';
 import {sentence} from '../parts/forms.js';
+import {withPassword} from './password.js';
 
 const PATH = '/device';
 
@@ -37,7 +38,7 @@ export function showCode(api, sessions) {
     setHidden(again, true);
     setText(words, '');
     try {
-      const made = await api.account.loginCode();
+      const made = await withPassword(api, () => api.account.loginCode());
       setText(link, `${location.origin}${PATH}#${made.code}`);
       qr.src = await api.qr(link.textContent);
       until.set(new Date(Date.now() + made.expires_in * 1000).toISOString());
