@@ -612,7 +612,10 @@ class Channels(Case):
                            {"url": other, "token": "\u2022\u2022\u2022\u2022cret"}):
                 if "headers" in change and kind != "webhook" or "token" in change and kind == "webhook":
                     continue
-                request("PATCH", f"/api/v1/notifications/channels/{channel['id']}", {"config": change}, self.user.token)
+                status, answer, _ = request("PATCH", f"/api/v1/notifications/channels/{channel['id']}", {"config": change}, self.user.token)
+                # It says what is missing, rather than send without.
+                self.assertEqual((status, answer["detail"].split(":")[0]), (400, "config." + next(
+                    k for k in ("topic", "headers", "token") if k in config) + " is stored for the old address and is not sent to another one"))
                 sql("UPDATE notification_channels SET tested_at = NULL")
                 post(f"/notifications/channels/{channel['id']}/test", {}, self.user.token, want=200)
                 self.assertNotIn("s3cret", json.dumps(self.shown(channel)))
@@ -623,6 +626,9 @@ class Channels(Case):
             post(f"/notifications/channels/{channel['id']}/test", {}, self.user.token, want=200)
             self.assertTrue(any("fresh" in text(r) for r in thief.taken), kind)
             request("DELETE", f"/api/v1/notifications/channels/{channel['id']}", None, self.user.token, want=204)
+        channel = self.channel("webhook", config=made["webhook"])
+        self.change(channel, config={"url": other, "headers": None})
+        self.assertNotIn("headers", self.shown(channel)["config"])
         self.assertNotIn("s3cret", "".join(map(text, thief.taken)))
 
     def test_refused(self):

@@ -213,6 +213,11 @@ static void test_masks(void **state)
         assert_int_equal(json_object_object_length(json_get_object(moved, "headers")), 1);
         assert_string_equal(json_get_string(json_get_object(moved, "headers"), "C"), "s3");
 
+        /* And what does not come along has to be named. */
+        assert_string_equal(channel_config_lost_secret("webhook", config, move), "headers");
+        assert_null(channel_config_lost_secret("webhook", config, change));
+        assert_null(channel_config_lost_secret("webhook", config, moved));
+
         token = parse("{\"token\":\"tk_0123456789abcdef\",\"topic\":\"short\"}");
         assert_int_equal(channel_config_mask("ntfy", token, &ntfy), 0);
         assert_string_equal(json_get_string(ntfy, "token"), CHANNEL_MASK "cdef");

@@ -243,6 +243,7 @@ static void change_found(ApiCall *c, PGresult *res, int error)
         _cleanup_(channel_fields_done) ChannelFields f = {};
         _cleanup_json_ json_object *old = NULL, *merged = NULL;
         json_object *body = http_request_json(c->req), *change = json_get_object(body, "config");
+        const char *lost = NULL;
         int r;
 
         if (error < 0 || PQntuples(res) == 0) {
@@ -250,6 +251,16 @@ static void change_found(ApiCall *c, PGresult *res, int error)
                 return;
         }
         r = json_parse(PQgetvalue(res, 0, 1), (size_t) PQgetlength(res, 0, 1), &old);
+        if (r >= 0 && change)
+                lost = channel_config_lost_secret(PQgetvalue(res, 0, 0), old, change);
+        if (lost) {
+                api_invalid(
+                        c,
+                        "config.%s is stored for the old address and is not sent to another one: give it again, or null to "
+                        "remove it.",
+                        lost);
+                return;
+        }
         if (r >= 0 && change)
                 r = channel_config_merge(PQgetvalue(res, 0, 0), old, change, &merged);
         if (r < 0) {

@@ -101,6 +101,38 @@ static bool address_changes(const ChannelType *t, json_object *old, json_object 
         return false;
 }
 
+/* Whether a header field of the value keeps what it was. */
+static bool has_masked_header(json_object *value)
+{
+        if (!json_object_is_type(value, json_type_object))
+                return false;
+        json_object_object_foreach(value, field, text)
+        {
+                (void) field;
+                if (is_masked(text))
+                        return true;
+        }
+        return false;
+}
+
+const char *channel_config_lost_secret(const char *type, json_object *old, json_object *change)
+{
+        const ChannelType *t = channel_type_find(type);
+
+        if (!t || !address_changes(t, old, change))
+                return NULL;
+        for (size_t i = 0; i < ELEMENTSOF(t->values) && t->values[i].name; i++) {
+                const char *name = t->values[i].name;
+                json_object *value = NULL;
+
+                if (!is_secret(t->values[i].kind) || !json_object_object_get_ex(old, name, NULL))
+                        continue;
+                if (!json_object_object_get_ex(change, name, &value) || is_masked(value) || has_masked_header(value))
+                        return name;
+        }
+        return NULL;
+}
+
 /* Copies what a change is merged into. */
 static int merge_base(const char *type, json_object *old, json_object *change, json_object **ret)
 {

@@ -21,6 +21,10 @@ int channel_config_mask(const char *type, json_object *config, json_object **ret
  * meant for the old one, and whoever may change a channel need not know them. */
 int channel_config_merge(const char *type, json_object *old, json_object *change, json_object **ret);
 
+/* The name of a secret of old that would be dropped without the change saying so: neither a new value nor null. NULL if
+ * there is none. */
+const char *channel_config_lost_secret(const char *type, json_object *old, json_object *change);
+
 /* For the channel types that use HTTP. -EINVAL if the config is invalid. */
 int channel_request(const char *type, json_object *config, NotifyMessage *m, HttpMessage *ret);
 

@@ -7,6 +7,9 @@ import {AS_TYPED, field, select, splitLabels} from '../parts/forms.js';
 
 export const SEVERITIES = [['UPDATE', 'Updates, warnings and failures'], ['WARNING', 'Warnings and failures'], ['FAILURE', 'Failures only']];
 
+// Stands for a secret in the server's answers.
+const MASK = '••••';
+
 // The settings of each type: [key, label, hint, optional].
 export const TYPES = {
   email: ['E-mail', [['address', 'Address', 'Its owner is asked to confirm it.']]],
@@ -27,14 +30,39 @@ export function editChannel(api, c, done) {
                         'Leave empty to use the account’s setting.');
   const on = h('input', {type: 'checkbox', id: 'channel-on', checked: c?.enabled ?? true});
   const config = h('div');
+  const stored = c?.config ?? {};
+  const isSecret = (key) => key !== 'url' && String(stored[key] ?? '').includes(MASK);
+  const text = (p) => p.input.value.trim();
   let parts = [];
+  // The server sends stored secrets to no other address than the one that they were entered for.
+  const moved = () => Boolean(c && parts.some((p) => p.key === 'url' && text(p) !== (stored.url ?? '')));
+  const follow = () => {
+    for (const p of parts.filter(({key}) => isSecret(key))) {
+      if (moved() && text(p) === stored[p.key]) p.input.value = '';
+      else if (!moved() && !text(p)) p.input.value = stored[p.key];
+    }
+  };
+  const warning = (key) => {
+    const secrets = parts.filter((p) => isSecret(p.key)).map((p) => p.label.toLowerCase());
+
+    if (key !== 'url') return '';
+    if (secrets.length) return `If you change this, enter the ${secrets.join(' and the ')} again.`;
+    return stored.headers ? 'If you change this, the channel’s header fields are removed.' : '';
+  };
   const show = () => {
-    parts = (TYPES[c ? c.type : type.value]?.[1] ?? []).map(([key, label, hint, optional]) => {
-      const input = key === 'template' ? h('textarea', {rows: '4', ...AS_TYPED}) : h('input', {...AS_TYPED});
-      input.value = c?.config?.[key] ?? '';
-      return {key, optional, ...field(`config-${key}`, label, input, hint)};
-    });
+    parts = (TYPES[c ? c.type : type.value]?.[1] ?? []).map(([key, label, hint, optional]) => ({key, label, hint, optional}));
+    for (const p of parts) {
+      const input = p.key === 'template' ? h('textarea', {rows: '4', ...AS_TYPED}) : h('input', {...AS_TYPED});
+
+      input.value = stored[p.key] ?? '';
+      Object.assign(p, field(`config-${p.key}`, p.label, input, [p.hint, warning(p.key)].filter(Boolean).join(' ')));
+      if (p.key === 'url') input.addEventListener('input', follow);
+    }
     config.replaceChildren(...parts.map((p) => p.el));
+  };
+  const complaint = (p) => {
+    if (text(p) || p.optional) return '';
+    return isSecret(p.key) && moved() ? 'Enter this again: what is stored was for the old address.' : 'This field is required.';
   };
 
   type.input.addEventListener('change', show);
@@ -44,15 +72,16 @@ export function editChannel(api, c, done) {
     fields: [c ? null : type.el, name.el, config, severity.el, labels.el, damping.el, h('p', {class: 'check'}, on, h('label', {for: 'channel-on'}, 'Enabled'))],
     check: () => {
       name.complain(name.value ? '' : 'Enter a name.');
-      for (const p of parts) p.complain(p.input.value.trim() || p.optional ? '' : 'This field is required.');
-      return name.value && parts.every((p) => p.input.value.trim() || p.optional);
+      for (const p of parts) p.complain(complaint(p));
+      return name.value && parts.every((p) => !complaint(p));
     },
     submit: async () => {
       const body = {
         name: name.value, min_severity: severity.input.value, enabled: on.checked, damping: damping.value ? Number(damping.value) : null,
         labels: splitLabels(labels.value),
-        config: Object.fromEntries(parts.map((p) => [p.key, p.input.value.trim() || null]).filter(([, value]) => value !== null || c)),
+        config: Object.fromEntries(parts.map((p) => [p.key, text(p) || null]).filter(([, value]) => value !== null || c)),
       };
+      if (moved() && stored.headers) body.config.headers = null;
       if (c) await api.channels.change(c.id, c.type === 'push' ? {...body, config: undefined} : body);
       else await api.channels.create({...body, type: type.input.value});
       done();
