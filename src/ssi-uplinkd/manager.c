@@ -2,11 +2,9 @@
 #include <systemd/sd-daemon.h>
 
 #include "boot-id.h"
-#include "shared/bus-owner.h"
 #include "shared/bus-util.h"
 #include "shared/log.h"
 #include "manager.h"
-#include "shared/slug.h"
 
 #define ANNOUNCE_DELAY_USEC (100 * USEC_PER_MSEC)
 
@@ -270,20 +268,6 @@ int manager_new(Manager **ret)
         return 0;
 }
 
-/* systemd sends JobRemoved for every job to all connections if at least one has subscribed; ssid has. Without the
- * signal, journald's notification comes a little later. */
-static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
-{
-        char slug[SLUG_MAX + 1];
-        Manager *m = userdata;
-        const char *unit;
-
-        if (bus_owner_sent(m->systemd, message) && sd_bus_message_read(message, "uos", NULL, NULL, &unit) >= 0 &&
-            slug_from_service_unit(unit, slug) >= 0)
-                session_expect(m->session);
-        return 0;
-}
-
 int manager_start(Manager *m)
 {
         char boot_id[BOOT_ID_MAX];
@@ -298,9 +282,9 @@ int manager_start(Manager *m)
         r = boot_id_get(m->bus, boot_id);
         if (r < 0)
                 log_warning_errno(r, "Cannot tell this boot from others; a copy of this host would not be noticed");
-        r = session_new(m->event, m->net, r < 0 ? NULL : boot_id, &session_ops, m, &m->session);
+        r = session_new(m->event, m->bus, m->net, r < 0 ? NULL : boot_id, &session_ops, m, &m->session);
         if (r < 0)
-                return log_error_errno(r, "Cannot set up the session");
+                return log_error_errno(r, "Cannot watch ssid on the bus");
         r = manager_add_object(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the bus object");
@@ -310,13 +294,6 @@ int manager_start(Manager *m)
         r = shutdown_new(m->bus, on_shutdown, m, &m->shutdown);
         if (r < 0)
                 return log_error_errno(r, "Cannot watch for the host's shutdown");
-        r = sd_bus_match_signal_async(m->bus, NULL, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
-                                      "org.freedesktop.systemd1.Manager", "JobRemoved", on_job_removed, NULL, m);
-        if (r < 0)
-                return log_error_errno(r, "Cannot watch for the ends of runs");
-        r = bus_owner_new(m->bus, "org.freedesktop.systemd1", NULL, NULL, &m->systemd);
-        if (r < 0)
-                return log_error_errno(r, "Cannot watch the owner of systemd's bus name");
         r = load(m);
         if (r < 0)
                 return log_error_errno(r, "Cannot start connecting");
@@ -338,7 +315,6 @@ Manager *manager_free(Manager *m)
         net_free(m->net);
         inventory_free(m->inventory);
         shutdown_free(m->shutdown);
-        bus_owner_free(m->systemd);
         bus_turns_free(m->turns);
         polkit_registry_free(m->polkit);
         sd_event_source_disable_unref(m->changed);

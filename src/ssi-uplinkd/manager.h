@@ -17,12 +17,10 @@
 #define UPLINK_STRINGS 3
 #define UPLINK_FIGURES 5
 
-typedef struct BusOwner BusOwner;
 
 typedef struct Manager {
         sd_event *event;
         sd_bus *bus;
-        BusOwner *systemd; /* checks that signals come from systemd */
         PolkitRegistry *polkit;
         BusTurns *turns;
         Net *net;

@@ -4,8 +4,8 @@
 /* session.c manages the connection; session-messages.c, below it, handles the messages on it. */
 
 #include "backoff.h"
-#include "shared/journal/follow.h"
 #include "outbox.h"
+#include "run-source.h"
 #include "session.h"
 
 /* The number of waiting items at which reading pauses, and the number at which it continues. */
@@ -31,7 +31,7 @@ struct Session {
         const ServerUrl *url;
         SessionState state;
         NetConn *conn;
-        JournalFollow *follow;
+        RunSource *runs;
         Outbox *outbox;
         Backoff backoff;
         sd_event_source *retry, *heartbeat, *listen;

@@ -54,9 +54,9 @@ static int on_auth_ok(Session *s, json_object *payload)
         (void) json_get_bool(payload, "gap_told", &s->gap_told);
         r = session_push_mark(s, "resume");
         if (r >= 0)
-                r = journal_follow_pause(s->follow, false);
+                r = run_source_pause(s->runs, false);
         if (r >= 0)
-                r = journal_follow_start(s->follow, cursor, now - MIN(now, FIRST_HISTORY_USEC));
+                r = run_source_start(s->runs, cursor, now - MIN(now, FIRST_HISTORY_USEC));
         if (r < 0)
                 return r;
         s->state = SESSION_STREAMING;
@@ -226,7 +226,7 @@ static int send_frame(Session *s)
         net_conn_want_write(s->conn);
         if (s->paused && outbox_waiting(s->outbox) <= WAITING_LOW) {
                 s->paused = false;
-                return journal_follow_pause(s->follow, false);
+                return run_source_pause(s->runs, false);
         }
         return 0;
 }

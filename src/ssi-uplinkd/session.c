@@ -2,7 +2,6 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "installed.h"
 #include "shared/log.h"
 #include "messages.h"
 #include "session-internal.h"
@@ -40,7 +39,7 @@ static void disconnect(Session *s)
         s->retry = sd_event_source_disable_unref(s->retry);
         s->heartbeat = sd_event_source_disable_unref(s->heartbeat);
         s->listen = sd_event_source_disable_unref(s->listen);
-        journal_follow_stop(s->follow);
+        run_source_stop(s->runs);
         s->stats.failed += outbox_clear(s->outbox);
         s->auth_due = s->inventory_due = s->ping_due = s->paused = s->can_rotate = s->rotate_due = false;
         if (s->going_down && (s->going_down_due || s->going_down_sent))
@@ -106,9 +105,9 @@ static void lose(Session *s, const char *reason, SessionLoss loss)
         s->ops->disconnected(copy, loss, s->userdata);
 }
 
-/* --- from the journal --- */
+/* --- from the journal, by way of ssid --- */
 
-static int on_run(RunEvent *e, void *userdata)
+static int on_run(const RunEvent *e, void *userdata)
 {
         _cleanup_free_ char *json = NULL;
         Session *s = userdata;
@@ -130,7 +129,7 @@ static int on_run(RunEvent *e, void *userdata)
         if (outbox_waiting(s->outbox) < WAITING_HIGH || s->paused)
                 return 0;
         s->paused = true;
-        return journal_follow_pause(s->follow, true);
+        return run_source_pause(s->runs, true);
 }
 
 static void on_gap(const char *cursor, uint64_t from, uint64_t to, void *userdata)
@@ -168,8 +167,7 @@ static void on_journal_failed(int error, void *userdata)
         lose(userdata, reason, LOSS_RETRY);
 }
 
-static const JournalFollowOps follow_ops = {
-        .is_installed = installed_check,
+static const RunSourceOps run_ops = {
         .event = on_run,
         .gap = on_gap,
         .caught_up = on_caught_up,
@@ -340,17 +338,6 @@ void session_inventory_changed(Session *s)
         net_conn_want_write(s->conn);
 }
 
-void session_expect(Session *s)
-{
-        int r;
-
-        if (s->state != SESSION_STREAMING)
-                return;
-        r = journal_follow_expect(s->follow);
-        if (r < 0)
-                log_debug_errno(r, "Cannot look into the journal at once");
-}
-
 void session_going_down(Session *s, bool going_down)
 {
         if (s->going_down == going_down)
@@ -378,7 +365,8 @@ const SessionStats *session_stats(const Session *s)
         return &s->stats;
 }
 
-int session_new(sd_event *event, Net *net, const char *boot_id, const SessionOps *ops, void *userdata, Session **ret)
+int session_new(sd_event *event, sd_bus *bus, Net *net, const char *boot_id, const SessionOps *ops, void *userdata,
+                Session **ret)
 {
         _cleanup_(session_freep) Session *s = NULL;
         int r;
@@ -398,7 +386,7 @@ int session_new(sd_event *event, Net *net, const char *boot_id, const SessionOps
         r = outbox_new(&s->outbox);
         if (r < 0)
                 return r;
-        r = journal_follow_new(event, &follow_ops, s, &s->follow);
+        r = run_source_new(bus, &run_ops, s, &s->runs);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(s);
@@ -409,9 +397,9 @@ Session *session_free(Session *s)
 {
         if (!s)
                 return NULL;
-        if (s->follow)
+        if (s->runs)
                 session_stop(s);
-        journal_follow_free(s->follow);
+        run_source_free(s->runs);
         outbox_free(s->outbox);
         free(s->boot_id);
         sd_event_unref(s->event);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The connection to the backend: connects, authenticates, reads the journal from the position that the backend asks
- * for, and sends the results. When the connection ends, starts over. Stores nothing: unconfirmed results are read
- * from the journal again. */
+/* The connection to the backend: connects, authenticates, asks ssid for the results from the position that the backend
+ * names, and sends them. When the connection ends, starts over. Stores nothing: unconfirmed results are read
+ * again. */
 
 #include "credentials.h"
 #include "net.h"
+
+#include <systemd/sd-bus.h>
 
 typedef struct Session Session;
 
@@ -41,7 +43,8 @@ typedef struct SessionOps {
 } SessionOps;
 
 /* boot_id: of boot_id_get(), or NULL. */
-int session_new(sd_event *event, Net *net, const char *boot_id, const SessionOps *ops, void *userdata, Session **ret);
+int session_new(sd_event *event, sd_bus *bus, Net *net, const char *boot_id, const SessionOps *ops, void *userdata,
+                Session **ret);
 Session *session_free(Session *s);
 DEFINE_CLEANUP(Session *, session_free);
 
@@ -50,9 +53,6 @@ int session_start(Session *s, const Credentials *credentials, const ServerUrl *u
 void session_stop(Session *s);
 
 void session_inventory_changed(Session *s);
-
-/* A run has ended: its result will appear in the journal in a moment. */
-void session_expect(Session *s);
 
 /* The host is going down, or has canceled that. */
 void session_going_down(Session *s, bool going_down);

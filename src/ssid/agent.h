@@ -32,6 +32,7 @@ typedef struct Dependencies Dependencies;
 typedef struct Helpers Helpers;
 typedef struct LogFollow LogFollow;
 typedef struct Operation Operation;
+typedef struct RunFollow RunFollow;
 typedef struct RunHistory RunHistory;
 typedef struct RunStart RunStart;
 typedef struct Service Service;
@@ -84,4 +85,7 @@ struct Agent {
         TestRun *tests;
         LogFollow *log_follows;
         uint32_t last_log_follow;
+        RunFollow *run_follows;
+        uint32_t last_run_follow;
+        uid_t uplink_uid; /* of ssi-uplinkd; 0 if there is no such user */
 };

@@ -6,6 +6,7 @@
 #include "log-follow.h"
 #include "manager.h"
 #include "operation.h"
+#include "run-follow.h"
 #include "service-bus.h"
 #include "shared/slug.h"
 
@@ -131,6 +132,11 @@ typedef struct FollowOptions {
         const char *after;
 } FollowOptions;
 
+typedef struct RunOptions {
+        const char *after;
+        uint64_t since;
+} RunOptions;
+
 static int read_follow_option(sd_bus_message *m, const char *name, void *userdata)
 {
         FollowOptions *o = userdata;
@@ -191,6 +197,56 @@ static int method_unfollow_log(sd_bus_message *message, void *userdata, sd_bus_e
         if (r < 0)
                 return r;
         r = log_follow_end(&m->agent, message, id, error);
+        return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
+}
+
+static int read_run_option(sd_bus_message *m, const char *name, void *userdata)
+{
+        RunOptions *o = userdata;
+
+        if (streq(name, "after"))
+                return sd_bus_message_read(m, "v", "s", &o->after);
+        if (streq(name, "since"))
+                return sd_bus_message_read(m, "v", "t", &o->since);
+        return -ENOENT;
+}
+
+static int method_follow_runs(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        RunOptions options = {};
+        Manager *m = userdata;
+        uint32_t id;
+        int r;
+
+        r = bus_read_options(message, read_run_option, &options, AGENT_ERROR_INVALID_OPTION, error);
+        if (r < 0)
+                return r;
+        r = run_follow_new(&m->agent, message, options.after, options.since, &id, error);
+        return r < 0 ? r : sd_bus_reply_method_return(message, "u", id);
+}
+
+static int method_read_runs(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+        uint32_t id;
+        int r;
+
+        r = sd_bus_message_read(message, "u", &id);
+        if (r < 0)
+                return r;
+        return bus_answered_elsewhere(run_follow_read(&m->agent, message, id, error));
+}
+
+static int method_unfollow_runs(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        Manager *m = userdata;
+        uint32_t id;
+        int r;
+
+        r = sd_bus_message_read(message, "u", &id);
+        if (r < 0)
+                return r;
+        r = run_follow_end(&m->agent, message, id, error);
         return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
 }
 
@@ -266,6 +322,13 @@ static const sd_bus_vtable manager_vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("ReadLog", SD_BUS_ARGS("u", id), SD_BUS_RESULT("a(tss)", lines, "s", cursor),
                                 method_read_log, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("UnfollowLog", SD_BUS_ARGS("u", id), SD_BUS_NO_RESULT, method_unfollow_log,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("FollowRuns", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("u", id), method_follow_runs,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ReadRuns", SD_BUS_ARGS("u", id),
+                                SD_BUS_RESULT("a(ssayssssttttbb)", runs, "a{sv}", notes), method_read_runs,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("UnfollowRuns", SD_BUS_ARGS("u", id), SD_BUS_NO_RESULT, method_unfollow_runs,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("StatusReported",

@@ -7,6 +7,8 @@
 #include "shared/log.h"
 #include "manager.h"
 #include "operation.h"
+#include "run-follow.h"
+#include "shared/slug.h"
 #include "systemd-client.h"
 #include "test-run.h"
 #include "watch.h"
@@ -221,12 +223,15 @@ static int on_timer_changed(sd_bus_message *message, void *userdata, sd_bus_erro
 static int on_job_removed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
         Manager *m = userdata;
-        const char *job;
+        char slug[SLUG_MAX + 1];
+        const char *job, *unit;
 
         if (bus_owner_sent(m->agent.systemd, message) &&
-            sd_bus_message_read(message, "uoss", NULL, &job, NULL, NULL) >= 0) {
+            sd_bus_message_read(message, "uoss", NULL, &job, &unit, NULL) >= 0) {
                 operation_job_hint(&m->agent, job);
                 test_runs_job_hint(&m->agent, job);
+                if (slug_from_service_unit(unit, slug) >= 0)
+                        run_follows_expect(&m->agent);
         }
         return 0;
 }

@@ -14,6 +14,7 @@
 #include "log-follow.h"
 #include "manager.h"
 #include "operation.h"
+#include "run-follow.h"
 #include "run-history.h"
 #include "run-start.h"
 #include "service-bus.h"
@@ -116,6 +117,7 @@ Manager *manager_free(Manager *m)
                 operation_free(o);
         }
         run_starts_free(&m->agent);
+        run_follows_free(&m->agent);
         run_histories_free(&m->agent);
         manager_validations_free(m);
         test_runs_abandon(&m->agent);
@@ -466,6 +468,7 @@ int manager_start(Manager *m)
         r = fileset_recover(SSI_SCRIPT_DIR, SSI_UNIT_DIR, on_recovered, m);
         if (r < 0)
                 log_error_errno(r, "Cannot finish an interrupted change");
+        run_follows_init(&m->agent);
         r = watch_folders(m);
         if (r < 0)
                 return r;

@@ -19,6 +19,16 @@ const char *run_error_kind_to_string(RunErrorKind k)
         return k >= 0 && k < _RUN_ERROR_MAX ? kind_table[k] : NULL;
 }
 
+RunErrorKind run_error_kind_from_string(const char *s)
+{
+        if (isempty(s))
+                return RUN_ERROR_NONE;
+        for (RunErrorKind k = 0; k < _RUN_ERROR_MAX; k++)
+                if (streq(s, kind_table[k]))
+                        return k;
+        return RUN_ERROR_OTHER;
+}
+
 void run_event_done(RunEvent *e)
 {
         free(e->slug);

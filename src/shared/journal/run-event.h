@@ -24,6 +24,8 @@ typedef enum RunErrorKind {
 
 /* The name in docs/protocol.md ("exit-code", …). NULL if out of range. */
 const char *run_error_kind_to_string(RunErrorKind k);
+/* RUN_ERROR_NONE for "", RUN_ERROR_OTHER for anything that is not in the list. */
+RunErrorKind run_error_kind_from_string(const char *s);
 
 /* Describes UNIT_RESULT= and the main process's exit (exit_code: NULL if unknown) as a kind and as a sentence for
  * people, which the caller owns. -ENOMEM. */
