@@ -96,6 +96,88 @@ def test_what_is_no_backup_changes_nothing(flow):
     has_caught_up(flow)
 
 
+def doctored(host, path, sql):
+    """A backup in which this stands in the middle of the text that pg_restore makes of it."""
+    place = "P" * 120
+    assert len(sql) < len(place) - 20
+    host.sql(f"COMMENT ON TABLE users IS '{place}'")
+    ctl(host, "backup", path)
+    host.sql("COMMENT ON TABLE users IS NULL")
+    put = f"x';\n{sql}\nSELECT '".ljust(len(place), "x")
+    host.run(["python3", "-c", f"""p = {path!r}
+b = open(p, 'rb').read()
+assert b.count({place!r}.encode()) == 1
+open(p, 'wb').write(b.replace({place!r}.encode(), {put!r}.encode()))"""])
+
+
+def refused(host, path, *words):
+    r = ctl(host, "restore", path, check=False)
+    assert r.returncode == 1 and all(word in r.stderr for word in words), r.stderr
+    wait_until(lambda: host.request("GET", "/readyz")[0] == 200, timeout=30)
+
+
+@pytest.mark.expect_error(r"ERROR: .*(permission denied to COPY|must be superuser to COPY|what no backup of ssi-serverd does)")
+def test_a_doctored_backup_runs_no_program(flow):
+    """Neither on the backend, by psql's own commands, nor by the database."""
+    mark = "/var/lib/ssi-server/owned"
+    doctored(flow, "/tmp/meta", f"\\! touch {mark}")
+    doctored(flow, "/tmp/copy", "COPY public.users (email) FROM PROGRAM 'touch /tmp/owned';")
+    refused(flow, "/tmp/meta", "restrict")
+    refused(flow, "/tmp/copy", "COPY")
+    # As releases of PostgreSQL that lack the lock: pg_restore does not know the option, psql not the command.
+    real, fake = flow.run("ls -d /usr/lib/postgresql/*/bin").stdout.split()[-1], "/usr/lib/postgresql/99/bin"
+    old = {"pg_restore": f"""#!/bin/bash
+for a; do [[ $a != --restrict-key* ]] || {{ echo "$0: unrecognized option '$a'" >&2; exit 1; }}; done
+{real}/pg_restore "$@" | grep -v '^\\\\\\(un\\)\\?restrict '
+exit "${{PIPESTATUS[0]}}"
+""", "psql": f"""#!/bin/bash
+exec {real}/psql "$@" < <(sed -u 's/^\\\\restrict.*/\\\\restrict_is_not_known/')
+"""}
+    try:
+        for name, text in old.items():
+            flow.run(f"mkdir -p {fake}; ln -sf {real}/* {fake}/; rm {fake}/{name}")
+            flow.write(f"{fake}/{name}", text, mode="0755")
+            for path in ("/tmp/meta", FILE):
+                refused(flow, path, "pg_restore and psql are too old", "15.14")
+    finally:
+        flow.run(f"rm -rf {fake}")
+    assert flow.run(f"ls {mark} /tmp/owned /tmp/systemd-private-*/tmp/owned", check=False).stdout == ""
+    assert "Restored" in ctl(flow, "restore", FILE).stdout
+
+
+@pytest.mark.expect_error(r"ERROR: .*what no backup of ssi-serverd does")
+def test_no_code_of_a_backup_stays(flow):
+    flow.sql("CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")
+    flow.sql("CREATE TRIGGER evil BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION evil()")
+    flow.sql("CREATE OR REPLACE FUNCTION notification_id() RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN ''evil''; END'")
+    ctl(flow, "backup", "/tmp/code")
+    flow.sql("DROP TRIGGER evil ON users")
+    flow.sql("DROP FUNCTION evil")
+    routines = "SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+    triggers = "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal"
+    before = flow.sql(routines), flow.sql(triggers)
+    assert "Restored" in ctl(flow, "restore", "/tmp/code").stdout
+    assert (flow.sql(routines), flow.sql(triggers)) == before
+    assert flow.sql("SELECT prosrc LIKE '%evil%' FROM pg_proc WHERE proname = 'notification_id'") == [["f"]]
+    # Ours work: the results that come now are recorded by them.
+    has_caught_up(flow)
+    for make, name in (("VIEW evil AS SELECT 1 AS x", "relation evil"), ("RULE evil AS ON INSERT TO users DO ALSO NOTHING", "rule evil"),
+                       ('SCHEMA evil AUTHORIZATION "ssi-server"', "schema evil")):
+        flow.sql("CREATE " + make)
+        ctl(flow, "backup", "/tmp/code")
+        flow.sql("DROP " + make.split(" evil")[0] + " evil" + (" ON users" if "RULE" in make else ""))
+        refused(flow, "/tmp/code", "what no backup of ssi-serverd does: " + name)
+    # What was there before is the administrator's.
+    flow.sql("CREATE SCHEMA reports")
+    ctl(flow, "backup", FILE)
+    flow.sql("DROP SCHEMA reports")
+    flow.sql("CREATE SCHEMA other")
+    refused(flow, FILE, "schema reports")
+    flow.sql("DROP SCHEMA other")
+    ctl(flow, "backup", FILE)
+    has_caught_up(flow)
+
+
 def test_through_pipes(flow):
     out = flow.run("ssictl server backup - | pg_restore --list | grep -c TABLE").stdout
     assert int(out) > 10

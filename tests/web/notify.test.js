@@ -91,6 +91,30 @@ step('the test button shows the result of the test', async () => {
   await page.waitForSelector('.part:has(#channels) >> text=No channels.');
 });
 
+step('a channel with a new address asks for its secrets again', async () => {
+  await addChannel('matrix', 'Room', {url: where.http, room: '!r:example.org', token: 'syt_0123456789abcdef'});
+  await button('Change Room').click();
+  const url = page.getByLabel('Homeserver'), token = page.getByLabel('Access token');
+  const masked = await token.inputValue();
+  assert.match(masked, /^••••/);
+  // It is said before anything is lost, also to a screen reader.
+  assert.match(await page.innerText(`#${(await url.getAttribute('aria-describedby')).split(' ')[0]}`), /If you change this, enter the access token again\./);
+  await url.fill(`${where.http}/other`);
+  assert.equal(await token.inputValue(), '');
+  await inspect(page, 'channel-moved');
+  await button('Save').click();
+  await page.getByText('Enter this again: what is stored was for the old address.').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'config-token');
+  await url.fill(where.http);
+  assert.equal(await token.inputValue(), masked);
+  await url.fill(`${where.http}/other`);
+  await token.fill('syt_fresh_0123456789');
+  await button('Save').click();
+  await closed();
+  await button('Delete Room').click();
+  await page.waitForSelector('.part:has(#channels) >> text=No channels.');
+});
+
 step('an e-mail address is confirmed, and then gets notifications as text', async () => {
   const address = `ops-${suite.email}`;
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <sodium.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,13 +19,17 @@
  *
  * 1. Requests are answered with 503; sessions, streams and our connections to the database are closed.
  * 2. restore_before drops the current data; then comes the backup; restore_after checks that it is a backup of ours, of
- *    a version that we know, and fences all sessions. A failure anywhere leaves the database unchanged.
+ *    a version that we know, and fences all sessions; restore_clean removes what code it brought. A failure anywhere leaves
+ *    the database unchanged.
  * 3. To psql, a pg_restore that dies looks like the end of a complete one. So we hold the pipe between them open, and
  *    once pg_restore has succeeded, write a last statement without which restore_after refuses.
- * 4. The connections of other instances are closed, and the migrations run. The caller gets its answer when the server
- *    is ready. */
+ * 4. The connections of other instances are closed, and the migrations run, which apply our functions and triggers again.
+ *    The caller gets its answer when the server is ready. */
 
 #define LINE_MAX_SIZE 1024U
+
+#define RESTRICT_OPTION  "--restrict-key"
+#define RESTRICT_KEY_MAX (sizeof(RESTRICT_OPTION "=") + 32)
 
 enum {
         CHILD_MAIN,  /* pg_dump or psql: the job ends with it */
@@ -85,11 +91,26 @@ AdminJob *admin_job_free(AdminJob *j)
 
 /* ---- Messages of the children ---- */
 
+/* Of pg_restore and of psql. */
+static bool knows_no_keys(const char *line)
+{
+        return (strstr(line, "unrecognized option") && strstr(line, RESTRICT_OPTION)) ||
+               (strstr(line, "invalid command") && strstr(line, "restrict"));
+}
+
 /* "pg_dump: dumping contents of table "public.users"" */
 static void on_line(AdminJob *j, char *line)
 {
         const char *step = strstr(line, ": ");
 
+        if (j->restore && knows_no_keys(line)) {
+                if (isempty(j->error))
+                        snprintf(
+                                j->error, sizeof(j->error),
+                                "PostgreSQL's pg_restore and psql are too old: a doctored backup could run programs. Install "
+                                "release 13.22, 14.19, 15.14, 16.10, 17.6 or later of both.");
+                return;
+        }
         if (strstr(line, "rror: ") || strstr(line, "ERROR: ") || strstr(line, "FATAL: ")) {
                 if (isempty(j->error))
                         snprintf(j->error, sizeof(j->error), "%s", line);
@@ -234,18 +255,27 @@ static int start_backup(AdminJob *j, int fd, int error_fd)
         return r < 0 ? r : add_child(j, CHILD_MAIN);
 }
 
+/* With a key that the backup cannot know, psql takes no backslash commands from it: they could run programs. An older
+ * pg_restore or psql knows no such keys and fails: see on_line(). */
+static void make_restrict_key(char ret[static RESTRICT_KEY_MAX])
+{
+        snprintf(ret, RESTRICT_KEY_MAX, RESTRICT_OPTION "=%08" PRIx32 "%08" PRIx32 "%08" PRIx32 "%08" PRIx32,
+                 randombytes_random(), randombytes_random(), randombytes_random(), randombytes_random());
+}
+
 static int start_restore(AdminJob *j, int fd, int error_fd)
 {
-        static const char *const restore_args[] = { "--no-owner", "--no-privileges", "--verbose", "--file=-", NULL };
         _cleanup_close_ int read_end = -EBADF;
         int fds[2], oldest, newest, r;
-        char known[64];
+        char known[64], restrict_key[RESTRICT_KEY_MAX];
 
         r = schema_range(j->admin->backend, &oldest, &newest);
         if (r < 0)
                 return r;
+        make_restrict_key(restrict_key);
         snprintf(known, sizeof(known), "SET ssi.oldest = '%d'; SET ssi.newest = '%d'", oldest, newest);
 
+        const char *restore_args[] = { "--no-owner", "--no-privileges", "--verbose", "--file=-", restrict_key, NULL };
         const char *psql_args[] = { "--no-psqlrc",
                                     "--quiet",
                                     "--no-password",
@@ -259,6 +289,8 @@ static int start_restore(AdminJob *j, int fd, int error_fd)
                                     "--file=-",
                                     "-c",
                                     SQL_restore_after,
+                                    "-c",
+                                    SQL_restore_clean,
                                     "-c",
                                     "COMMIT",
                                     "-c",
