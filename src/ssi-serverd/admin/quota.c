@@ -53,17 +53,8 @@ int admin_method_list_quotas(sd_bus_message *m, void *userdata, sd_bus_error *er
         AdminCall *c;
         int r;
 
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = sd_bus_message_read(m, "s", &user);
-        if (r < 0)
-                return r;
-        r = admin_read_no_options(m, error);
-        if (r < 0)
-                return r;
-        r = admin_call_new(a, m, &c);
-        if (r < 0)
+        r = admin_call_begin(a, m, &c, error, "s", &user);
+        if (r != 0)
                 return r;
         admin_act_begin(c, list_done);
         admin_act_begun(c, quota_list(a->backend, user, admin_act_done, c));
@@ -90,11 +81,8 @@ int admin_method_set_quota(sd_bus_message *m, void *userdata, sd_bus_error *erro
         AdminCall *c;
         int r;
 
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = sd_bus_message_read(m, "sss", &user, &name, &value);
-        if (r < 0)
+        r = admin_method_begin(a, m, error, "sss", &user, &name, &value);
+        if (r != 0)
                 return r;
         r = admin_read_no_options(m, error);
         if (r < 0)

@@ -31,11 +31,8 @@ int admin_method_set_sign_up(sd_bus_message *m, void *userdata, sd_bus_error *er
         SignUp s;
         int r;
 
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = sd_bus_message_read(m, "s", &value);
-        if (r < 0)
+        r = admin_method_begin(a, m, error, "s", &value);
+        if (r != 0)
                 return r;
         r = admin_read_no_options(m, error);
         if (r < 0)
@@ -101,11 +98,8 @@ int admin_method_create_invitation(sd_bus_message *m, void *userdata, sd_bus_err
         const char *email;
         int r;
 
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = sd_bus_message_read(m, "s", &email);
-        if (r < 0)
+        r = admin_method_begin(a, m, error, "s", &email);
+        if (r != 0)
                 return r;
         r = bus_read_options(m, read_lifetime, &lifetime, SERVER_ERROR_PREFIX "InvalidOption", error);
         if (r < 0)
@@ -161,14 +155,8 @@ int admin_method_list_invitations(sd_bus_message *m, void *userdata, sd_bus_erro
         AdminCall *c;
         int r;
 
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = admin_read_no_options(m, error);
-        if (r < 0)
-                return r;
-        r = admin_call_new(a, m, &c);
-        if (r < 0)
+        r = admin_call_begin(a, m, &c, error, "");
+        if (r != 0)
                 return r;
         admin_query(c, SQL(admin_list_invitations), list_done);
         return 1;
@@ -193,17 +181,8 @@ int admin_method_remove_invitation(sd_bus_message *m, void *userdata, sd_bus_err
         AdminCall *c;
         int r;
 
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-        r = sd_bus_message_read(m, "s", &id);
-        if (r < 0)
-                return r;
-        r = admin_read_no_options(m, error);
-        if (r < 0)
-                return r;
-        r = admin_call_new(a, m, &c);
-        if (r < 0)
+        r = admin_call_begin(a, m, &c, error, "s", &id);
+        if (r != 0)
                 return r;
         admin_act_begin(c, remove_done);
         admin_act_begun(c, invitation_remove(a->backend, NULL, id, admin_act_done, c));

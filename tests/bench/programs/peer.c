@@ -17,6 +17,9 @@ static _Noreturn void die(const char *what)
         exit(1);
 }
 
+/* It stays the same, so that the batches can be sent in any order. */
+#define CURSOR "0123456789abcdef;1000;9"
+
 /* The servers' keys and epochs, in the order in which batches go through them. */
 static PGresult *read_servers(PGconn *c)
 {
@@ -36,13 +39,10 @@ static void fill(DbArray a[static SQL_items_params], PGresult *servers, int firs
 
         for (unsigned p = 0; p < parts; p++) {
                 int row = (first + (int) p) % PQntuples(servers);
-                char text[64];
-
                 db_array_int(&a[SQL_items_server], atoll(PQgetvalue(servers, row, 0)));
                 db_array_int(&a[SQL_items_epoch], atoll(PQgetvalue(servers, row, 1)));
-                snprintf(text, sizeof(text), "%016llx;%llu;%u", 0x123456789abcdefULL, (unsigned long long) round,
-                         services - 1);
-                db_array_text(&a[SQL_items_cursor], text);
+                db_array_text(&a[SQL_items_expected], CURSOR);
+                db_array_text(&a[SQL_items_cursor], CURSOR);
                 db_array_bool(&a[SQL_items_gap], false);
                 for (unsigned i = 0; i < services; i++) {
                         char name[32], message[80];
@@ -70,6 +70,7 @@ static void fill(DbArray a[static SQL_items_params], PGresult *servers, int firs
                         db_array_text(&a[SQL_items_message], message);
                         db_array_time(&a[SQL_items_status_at], usec);
                         db_array_time(&a[SQL_items_changed_at], usec);
+                        db_array_bool(&a[SQL_items_fresh], false);
                         db_array_bool(&a[SQL_items_flipped], false);
                         db_array_bool(&a[SQL_items_live], true);
                         db_array_int(&a[SQL_items_duration], 12);
@@ -79,7 +80,6 @@ static void fill(DbArray a[static SQL_items_params], PGresult *servers, int firs
                         db_array_text(&a[SQL_items_error_at], NULL);
                 }
         }
-        db_array_text(&a[SQL_items_notify], "{}");
 }
 
 int main(int argc, char *argv[])
@@ -126,6 +126,7 @@ int main(int argc, char *argv[])
         if (PQstatus(c) != CONNECTION_OK)
                 die(PQerrorMessage(c));
         servers = read_servers(c);
+        PQclear(PQexec(c, "UPDATE servers SET resume_cursor = '" CURSOR "'"));
         PQclear(PQprepare(c, "items", SQL_items, 0, NULL));
         /* Each twice, with the other status: what changes then does so with every round. */
         arrays = calloc(batches, 2 * sizeof(*arrays));
