@@ -108,9 +108,11 @@ static int to_public_json(json_object *rows)
                         if (is_time(key))
                                 name[strlen(name) - strlen("_usec")] = '\0';
                         usec = is_time(key) ? (uint64_t) json_object_get_int64(value) : 0;
-                        r = is_time(key) ? json_add_string(o, name, usec > 0 ? format_rfc3339(usec, buf) : NULL) :
-                            value        ? json_add_take(o, name, json_object_get(value)) :
-                                           json_add_string(o, name, NULL);
+                        if (is_time(key))
+                                r = json_add_string(o, name, usec > 0 ? format_rfc3339(usec, buf) : NULL);
+                        else
+                                r = value ? json_add_take(o, name, json_object_get(value)) :
+                                            json_add_string(o, name, NULL);
                         if (r < 0)
                                 return r;
                 }

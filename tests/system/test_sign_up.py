@@ -63,7 +63,7 @@ def test_before_the_setup(host):
     """First: nothing is set."""
     assert mode(host) == "" and "not set up" in ctl(host, "sign-up").stdout
     assert ctl_json(host, "sign-up") == {"sign_up": None}
-    host.run("ip link add name out type dummy && ip address add 192.0.2.77/24 dev out && ip link set out up")
+    host.run("ip link add out type veth peer name out1 && ip address add 192.0.2.77/24 dev out && ip link set out up")
     assert register_from_outside(host, "192.0.2.77") == (403, "sign-up-closed")
     Account(host).login()
 
@@ -102,8 +102,8 @@ def test_show_and_set(host):
 
 
 def test_the_configuration_overrides(host):
-    before = host.run(["cat", CONF]).stdout
-    host.write(CONF, before + "\nSSI_SIGN_UP=open\n")
+    assert host.run(["test", "-e", CONF], check=False).returncode == 1
+    host.write(CONF, "SSI_SIGN_UP=open\n")
     try:
         host.run("systemctl restart ssi-serverd.service")
         wait_until(lambda: mode(host) == "open", timeout=30)
@@ -113,7 +113,7 @@ def test_the_configuration_overrides(host):
         r = call(host, "SetSignUp", "s", "closed", check=False)
         assert "SSI_SIGN_UP=open" in r.stderr
     finally:
-        host.write(CONF, before)
+        host.run(["rm", CONF])
         host.run("systemctl restart ssi-serverd.service")
     wait_until(lambda: mode(host) == "closed", timeout=30)
 

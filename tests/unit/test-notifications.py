@@ -827,6 +827,13 @@ class Mail(Case):
         # Another inviter does not get round it.
         self.keep_sign_up("open")
         self.assertFalse(post("/invitations", {"email": email.upper()}, User().token, want=201)[1]["mailed"])
+        # Nor does an account that is deleted and made anew.
+        email = "again-" + email
+        for expected in (3, 0):
+            inviter = User()
+            made = [post("/invitations", {"email": email}, inviter.token, want=201)[1]["mailed"] for _ in range(3)]
+            self.assertEqual(sum(made), expected)
+            request("DELETE", "/api/v1/users/me", {"password": PASSWORD}, inviter.token, want=204)
         for n in range(20):
             made = post("/invitations", {"email": f"{n}-{email}"}, self.user.token, want=201)[1]
         self.assertFalse(made["mailed"])

@@ -34,18 +34,18 @@ async function logOut() {
 
 // A setting of the backend, for the time of f().
 async function configured(line, f) {
-  const had = await host.exec(['cat', CONF]);
   const restart = async () => {
     await host.exec(['systemctl', 'restart', 'ssi-serverd.service']);
     await host.exec(['bash', '-c', 'until [[ $(busctl get-property org.ssi.Server1 /org/ssi/Server1 org.ssi.Server1 DatabaseReady) == "b true" ]]; do sleep 0.1; done']);
   };
 
-  await host.write(CONF, `${had}\n${line}\n`);
+  await host.exec(['mkdir', '-p', '/etc/ssi']);
+  await host.write(CONF, `${line}\n`);
   await restart();
   try {
     await f();
   } finally {
-    await host.write(CONF, had);
+    await host.exec(['rm', CONF]);
     await restart();
   }
 }

@@ -6,20 +6,21 @@
 (SELECT count(*) FROM notification_outbox o WHERE o.payload ->> 'kind' = 'invitation'
  AND o.created_at > now() - interval '1 day' AND @of)
 
--- The INVITATION_… columns. They do not tell whether the address has an account.
+-- The INVITATION_… columns. They do not tell whether the address has an account. The mail belongs to no account: it counts
+-- towards the limits even if the account that asked for it is deleted.
 -- name: invitation_add
-WITH u AS (SELECT id, email FROM users WHERE public_id = :account),
+WITH u AS (SELECT id FROM users WHERE public_id = :account),
  i AS (INSERT INTO invitations (public_id, email, invited_by, expires_at)
   SELECT :id, :email, (SELECT id FROM u), now() + make_interval(secs => :lifetime::float8)
   WHERE :account::text IS NULL
   OR (SELECT count(*) FROM u JOIN invitations o ON o.invited_by = u.id WHERE @is_pending(o)) < @INVITATIONS_MAX
   RETURNING *),
  t AS (INSERT INTO invitation_tokens (token_hash, invitation_id, mailed) SELECT :hash::bytea, i.id, false FROM i),
- mailed AS (INSERT INTO notification_outbox (public_id, queue, user_id, payload)
-  SELECT notification_id(), 'invitation ' || i.id, i.invited_by,
-  jsonb_build_object('kind', 'invitation', 'email', i.email, 'invitation', i.public_id, 'by', (SELECT email FROM u))
+ mailed AS (INSERT INTO notification_outbox (public_id, queue, payload)
+  SELECT notification_id(), 'invitation ' || i.id,
+  jsonb_build_object('kind', 'invitation', 'email', i.email, 'invitation', i.public_id, 'account', :account::text)
   FROM i WHERE :mail::bool AND i.email IS NOT NULL
-  AND (i.invited_by IS NULL OR @mails(o.user_id = i.invited_by) < @INVITATION_MAILS_MAX)
+  AND (i.invited_by IS NULL OR @mails(o.payload ->> 'account' = :account::text) < @INVITATION_MAILS_MAX)
   AND @mails(@email_key(o.payload ->> 'email') = @email_key(i.email)) < @INVITATION_MAILS_TO_MAX
   RETURNING 1)
  SELECT i.public_id, @time(i.expires_at), @usec(i.expires_at), EXISTS (SELECT FROM mailed) FROM i

@@ -245,13 +245,18 @@ static void account_mail_send(NotifySlot *s, const char *kind)
         slot_failed(s, -EBADMSG);
 }
 
-/* The only column: the kind. */
+/* The columns: the kind and, of an invitation, who invites. */
 static void token_stored(PGresult *res, int error, void *userdata)
 {
         NotifySlot *s = userdata;
 
         if (error == -ECANCELED)
                 return;
+        if (error >= 0 && PQntuples(res) > 0 && PQnfields(res) > 1) {
+                s->by = strdup(PQgetvalue(res, 0, 1));
+                if (!s->by)
+                        error = -ENOMEM;
+        }
         if (error < 0 || PQntuples(res) == 0)
                 slot_failed(s, error < 0 ? -EIO : -ESTALE);
         else
@@ -275,15 +280,11 @@ static int account_mail_start(NotifySlot *s, const NotifyMessage *m)
         s->token = strdup(token);
         if (!s->token)
                 return -ENOMEM;
-        if (invites) {
-                s->by = strdup(json_get_string(m->payload, "by") ?: "an administrator");
-                if (!s->by)
-                        return -ENOMEM;
+        if (invites)
                 return db_query(s->notifier->db,
                                 SQL(invitation_mail_start, .hash = hash,
                                     .invitation = json_get_string(m->payload, "invitation")),
                                 token_stored, s);
-        }
         return db_query(s->notifier->db,
                         SQL(account_mail_start, .hash = hash, .user = s->user, .kind = kind, .email = s->email),
                         token_stored, s);

@@ -7,8 +7,10 @@ INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
 
 -- None when it was withdrawn or used in the meantime.
 -- name: invitation_mail_start
-INSERT INTO invitation_tokens (token_hash, invitation_id, mailed)
- SELECT :hash::bytea, i.id, true FROM invitations i WHERE i.public_id = :invitation AND @is_pending(i) RETURNING 'invitation'
+WITH i AS (SELECT i.id, u.email FROM invitations i LEFT JOIN users u ON u.id = i.invited_by
+  WHERE i.public_id = :invitation AND @is_pending(i)),
+ t AS (INSERT INTO invitation_tokens (token_hash, invitation_id, mailed) SELECT :hash::bytea, i.id, true FROM i)
+ SELECT 'invitation', coalesce(i.email, 'an administrator') FROM i
 
 -- A channel or browser that fails records since when.
 -- name: record

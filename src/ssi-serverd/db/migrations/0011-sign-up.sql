@@ -24,7 +24,7 @@ CREATE TABLE invitation_tokens (
 );
 CREATE INDEX invitation_tokens_invitation ON invitation_tokens (invitation_id);
 
--- A mail of an administrator belongs to no account.
+-- A mail with an invitation belongs to no account.
 ALTER TABLE notification_outbox ALTER COLUMN user_id DROP NOT NULL;
 CREATE INDEX notification_outbox_invitations ON notification_outbox (lower((payload ->> 'email') COLLATE "C"), created_at)
  WHERE payload ->> 'kind' = 'invitation';
