@@ -76,8 +76,8 @@ static const struct {
         { OPTION_TOKEN_FILE, "--token-file", "     --token-file=FILE", "the token is in FILE" },
         { OPTION_USER, "--user", "     --user=EMAIL", "the owner of the server" },
         { OPTION_LABEL, "--label", "     --label=LABEL", "give the server a label" },
-        { OPTION_SIGN_UP, "--sign-up", "     --sign-up=MODE", "setup: closed, invite or open" },
-        { OPTION_EXPIRES, "--expires", "     --expires=TIME", "invite: for how long, such as 12h or 7d" },
+        { OPTION_SIGN_UP, "--sign-up", "     --sign-up=MODE", "closed, invite or open, at setup" },
+        { OPTION_EXPIRES, "--expires", "     --expires=TIME", "how long an invitation is valid, such as 12h or 7d" },
 };
 
 static const char *const common_options = "  -h --help                Show this help, or that of the command\n"
