@@ -28,7 +28,7 @@ static const ServerVerb server_verbs[] = {
         { "add-user", NULL, 1, 1, server_add_user, false, false, "EMAIL", "Make an account" },
         { "passwd", NULL, 1, 1, server_passwd, false, false, "USER", "Change a password and end the user's sessions" },
         { "remove-user", NULL, 1, 1, server_remove_user, false, false, "USER", "Remove an account with its servers" },
-        { "quota", NULL, 1, 32, server_quota, false, false, "USER [NAME=VALUE...]",
+        { "quota", NULL, 1, 32, server_quota, false, false, "USER [NAME=VALUE…]",
           "Show an account's quotas, or change them" },
         { "list", "servers", 0, 0, server_list, false, false, "", "List the servers of all users" },
         { "add-server", NULL, 1, 1, server_add_server, true, true, "NAME",
@@ -50,7 +50,7 @@ void verb_server_help(void)
 
                 snprintf(left, sizeof(left), "%s %s", server_verbs[i].name, server_verbs[i].usage);
                 printf("  ");
-                text_put(left, 22);
+                text_put(left, 24);
                 printf(" %s\n", server_verbs[i].help);
         }
 }

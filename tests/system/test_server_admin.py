@@ -99,6 +99,53 @@ def test_a_changed_password_ends_sessions(backend, user):
     assert ctl(backend, "passwd", "usr-nobody", input="another horse battery\n", check=False).returncode == 4
 
 
+def test_quotas(backend, user):
+    email, password = user
+
+    def quotas():
+        return {q["name"]: q for q in ctl_json(backend, "quota", email)}
+
+    def usage():
+        tokens = backend.request("POST", "/api/v1/users/login", {"email": email, "password": password})[1]
+        answer = backend.request("GET", "/api/v1/users/me/usage", token=tokens["access_token"])[1]
+        return {q["name"]: q["limit"] for q in answer["quotas"]}
+
+    before = quotas()
+    assert before["servers"] == {"name": "servers", "used": 0, "limit": 5000, "burst": None, "own": False, "reached": None}
+    assert before["results"]["used"] is None and before["results"]["burst"] == 2000000
+    ctl(backend, "quota", email, "servers=1", "storage=2G", "results=60:600", "mails=none")
+    after = quotas()
+    assert [(after[n]["limit"], after[n]["own"]) for n in ("servers", "storage", "results", "mails", "tokens")] == [
+        (1, True), (2 << 30, True), (60, True), (None, True), (100, False)]
+    assert usage()["servers"] == 1 and usage()["mails"] is None
+    table = ctl(backend, "quota", email).stdout
+    assert "2048M" in table and "60:600" in table and "none" in table
+
+    ctl(backend, "add-server", "one", f"--user={email}")
+    r = ctl(backend, "add-server", "two", f"--user={email}", check=False)
+    assert r.returncode == 1 and "ssictl server quota USER servers=NUMBER" in r.stderr
+
+    for bad, code, words in ((["servers"], 2, "NAME=VALUE"), (["servers=many"], 1, "a number from 1"), (["speed=5"], 1, "no quota"),
+                             (["recipient=5"], 1, "no quota"), (["storage=5X"], 1, "suffix"), (["results=5:"], 1, "burst")):
+        r = ctl(backend, "quota", email, *bad, check=False)
+        assert r.returncode == code and words in r.stderr, bad
+    assert ctl(backend, "quota", "usr-nobody", check=False).returncode == 4
+    assert ctl(backend, "quota", "usr-nobody", "servers=5", check=False).returncode == 4
+
+    ctl(backend, "quota", email, *(f"{name}=default" for name in ("servers", "storage", "results", "mails")))
+    assert {n: q["limit"] for n, q in quotas().items()} == {n: q["limit"] for n, q in before.items()}
+
+
+def test_quotas_are_reloaded(backend, user):
+    email, _ = user
+    backend.run("mkdir -p /etc/ssi; echo SSI_QUOTA_TOKENS=7 >>/etc/ssi/serverd.conf; systemctl reload ssi-serverd")
+    try:
+        wait_until(lambda: {q["name"]: q["limit"] for q in ctl_json(backend, "quota", email)}["tokens"] == 7)
+    finally:
+        backend.run("sed -i /SSI_QUOTA_TOKENS/d /etc/ssi/serverd.conf; systemctl reload ssi-serverd")
+    wait_until(lambda: {q["name"]: q["limit"] for q in ctl_json(backend, "quota", email)}["tokens"] == 100)
+
+
 def test_secrets_stay_out_of_the_journal(backend, user):
     email, password = user
     token = ctl_json(backend, "add-server", "secretive", f"--user={email}")["claim_token"]
@@ -171,7 +218,7 @@ def test_wrong_usage(backend):
 
 def test_an_unprivileged_user(backend, user):
     alice = backend.add_user("alice")
-    for args in (["users"], ["list"], ["add-user", "a@example.org"], ["passwd", user[0]], ["remove-user", user[0]],
+    for args in (["users"], ["list"], ["add-user", "a@example.org"], ["passwd", user[0]], ["remove-user", user[0]], ["quota", user[0]], ["quota", user[0], "servers=9"],
                  ["add-server", "x", f"--user={user[0]}"], ["token", "x"], ["remove-server", "x"]):
         r = ctl(backend, *args, user=alice, input="some password\n", check=False)
         assert r.returncode == 5 and ACTION in r.stderr, args

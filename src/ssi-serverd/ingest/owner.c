@@ -53,7 +53,7 @@ static void forget_idle(Ingest *i, uint64_t now)
         DL_FOREACH_SAFE2(i->idle_owners, o, tmp, idle_next)
         {
                 refill(o, now);
-                if (o->credit < full(o))
+                if (o->credit < full(o) || o->queued)
                         continue;
                 DL_DELETE2(i->idle_owners, o, idle_prev, idle_next);
                 owner_free(i, o);
@@ -86,6 +86,12 @@ static IngestOwner *owner_get(Ingest *i, const char *user)
         return o;
 }
 
+static void arm(Ingest *i)
+{
+        (void) sd_event_source_set_time_relative(i->owner_timer, TICK_USEC);
+        (void) sd_event_source_set_enabled(i->owner_timer, SD_EVENT_ONESHOT);
+}
+
 static void owner_wait(IngestOwner *o, IngestSource *s)
 {
         Ingest *i = s->ingest;
@@ -95,9 +101,9 @@ static void owner_wait(IngestOwner *o, IngestSource *s)
         if (o->queued)
                 return;
         o->queued = true;
+        if (!i->limited_owners)
+                arm(i);
         DL_APPEND2(i->limited_owners, o, limited_prev, limited_next);
-        (void) sd_event_source_set_time_relative(i->owner_timer, TICK_USEC);
-        (void) sd_event_source_set_enabled(i->owner_timer, SD_EVENT_ONESHOT);
 }
 
 static void owner_resume(IngestOwner *o)
@@ -130,10 +136,9 @@ int ingest_owners_tick(sd_event_source *source, uint64_t usec, void *userdata)
                 o->queued = false;
                 DL_DELETE2(i->limited_owners, o, limited_prev, limited_next);
         }
-        if (!i->limited_owners)
-                return 0;
-        (void) sd_event_source_set_time_relative(source, TICK_USEC);
-        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        if (i->limited_owners)
+                arm(i);
+        return 0;
 }
 
 static void count(IngestOwner *o, int64_t n, uint64_t now)

@@ -51,7 +51,7 @@ SELECT quota_note(u.id, 'results'), u.public_id, quota(u.id, 'results') FROM use
 
 -- A sample of this many pages of eight kilobytes takes a fraction of a second.
 -- name: measure_history
-SELECT history_measure(10000)
+SELECT history_measure(4000)
 
 -- name: trim_history
 SELECT t.account, t.is_new, @time(t.until) FROM history_trim(268435456) t WHERE t.account IS NOT NULL
