@@ -74,6 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                 return 0;
         }
         check((m.type == AGENT_MESSAGE_AUTH) == (m.agent_id && m.api_key));
+        check(m.type == AGENT_MESSAGE_AUTH || !m.boot_id);
+        check(!m.boot_id || strlen(m.boot_id) <= 64);
         check(m.type == AGENT_MESSAGE_ITEMS || !m.items);
         DL_COUNT(m.items, item, count);
         check(count <= AGENT_BATCH_MAX);

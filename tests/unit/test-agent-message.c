@@ -28,6 +28,25 @@ static void test_auth(void **state)
         assert_string_equal(m.agent_id, "agt-1");
         assert_string_equal(m.api_key, "k");
         assert_null(m.version);
+        assert_null(m.boot_id);
+        agent_message_done(&m);
+
+        assert_return_code(
+                parse("{\"type\":\"auth\",\"payload\":{\"agent_id\":\"agt-1\",\"api_key\":\"k\",\"version\":\"1\","
+                      "\"hostname\":\"h\",\"boot_id\":\"b\"}}",
+                      &m),
+                0);
+        assert_string_equal(m.hostname, "h");
+        assert_string_equal(m.boot_id, "b");
+        agent_message_done(&m);
+}
+
+static void test_rotate_key(void **state)
+{
+        AgentMessage m;
+
+        assert_return_code(parse("{\"type\":\"rotate_key\",\"payload\":{\"later\":1}}", &m), 0);
+        assert_int_equal(m.type, AGENT_MESSAGE_ROTATE_KEY);
         agent_message_done(&m);
 }
 
@@ -258,6 +277,7 @@ static void test_refused(void **state)
                 "{\"type\":\"auth\",\"payload\":[]}",
                 "{\"type\":\"auth\",\"payload\":{\"agent_id\":\"a\"}}",
                 "{\"type\":\"auth\",\"payload\":{\"agent_id\":\"a\",\"api_key\":1}}",
+                "{\"type\":\"auth\",\"payload\":{\"agent_id\":\"a\",\"api_key\":\"k\",\"boot_id\":1}}",
                 "{\"type\":\"status_update\",\"payload\":{}}",
                 "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"status\":\"OK\"}}",
                 "{\"type\":\"status_update\",\"payload\":{" ITEM ",\"message\":\"m\"}}",
@@ -358,6 +378,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_auth),
+                cmocka_unit_test(test_rotate_key),
                 cmocka_unit_test(test_status_update),
                 cmocka_unit_test(test_batch),
                 cmocka_unit_test(test_dependencies),

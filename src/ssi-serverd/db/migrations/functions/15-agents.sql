@@ -12,12 +12,14 @@ $$;
 -- new        Accepted, and takes over: the host has rebooted, or it is the other one of two.
 -- duplicate  Refused: a boot id never comes back after a reboot, and this is the third change within five minutes.
 -- refused    Refused: this host was, or another one is connected, and the owner has not chosen yet, or not this one.
-CREATE OR REPLACE FUNCTION boot_verdict(s servers, boot text) RETURNS text LANGUAGE sql STABLE AS $$
-        SELECT CASE WHEN boot IS NULL OR s.boot_id IS NULL OR boot = s.boot_id THEN 'same'
+CREATE OR REPLACE FUNCTION boot_verdict(s servers, boot text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+        RETURN CASE WHEN boot IS NULL OR s.boot_id IS NULL OR boot = s.boot_id THEN 'same'
                WHEN boot = ANY (s.refused_boots) THEN 'refused'
                WHEN s.duplicate_since IS NOT NULL AND (boot = ANY (s.past_boots) OR (s.connected AND s.rebooting_until IS NULL))
                THEN 'refused'
                WHEN s.duplicate_since IS NULL AND boot = ANY (s.past_boots)
                 AND cardinality(recent_boot_changes(s.boot_changes)) >= 2 THEN 'duplicate'
-               ELSE 'new' END
+               ELSE 'new' END;
+END
 $$;
