@@ -56,7 +56,7 @@ def test_the_key_is_replaced(original):
     assert original.run(f"stat -c '%a %U' {CREDENTIALS}").stdout == "600 ssi-uplink\n"
     original.run("systemctl restart ssi-uplinkd")
     wait_until(lambda: uplink(original)["connected"])
-    assert json.loads(original.run(["ssictl", "--json", "rotate-key"]).stdout)["result"] == "rotated"
+    assert json.loads(original.run(["ssictl", "--json", "rotate-key"]).stdout)["action"] == "rotated"
 
 
 def test_only_who_may(original):

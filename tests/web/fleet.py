@@ -7,6 +7,7 @@ fleet.py URL ACCESS_TOKEN (plain HTTP). Each line on stdin is a JSON object, ans
   {"do": "depend", "server": NAME, "on": {NAME: [NAME…]…}}   an inventory in which services depend on others
   {"do": "storm", "count": N, "per_second": R}   changes random services of random servers
   {"do": "send", "server": NAME, "type": TYPE, "payload": {…}}  any other message
+  {"do": "share", "server": NAME}   another host takes turns with the agent, until it is refused
   {"do": "hang_up", "server": NAME}
 """
 import asyncio
@@ -62,11 +63,23 @@ class Agent:
         claim = await asyncio.to_thread(post, "/api/v1/agents/register", {"server_name": self.name, "labels": labels}, TOKEN)
         keys = await asyncio.to_thread(post, "/api/v1/agents/claim", {"claim_token": claim["claim_token"]})
         self.server_id = claim["server_id"]
-        self.ws = await websockets.connect(URL.replace("http", "ws", 1) + "/api/v1/agent/connect", max_queue=64)
-        await self.send("auth", agent_id=keys["agent_id"], api_key=keys["api_key"], hostname=self.name)
-        assert json.loads(await self.ws.recv())["type"] == "auth_ok"
-        self.reader = asyncio.create_task(self.read())
+        self.keys = {"agent_id": keys["agent_id"], "api_key": keys["api_key"]}
+        assert await self.begin(hostname=self.name) == "auth_ok"
         await self.inventory({})
+
+    async def begin(self, **auth):
+        """Another session; the type of the answer."""
+        ws = await websockets.connect(URL.replace("http", "ws", 1) + "/api/v1/agent/connect", max_queue=64)
+        await ws.send(json.dumps({"type": "auth", "payload": {**self.keys, **auth}}))
+        answer = json.loads(await ws.recv())["type"]
+        if answer == "auth_ok":
+            self.ws = ws
+            self.reader = asyncio.create_task(self.read())
+        return answer
+
+    async def share(self):
+        for host, answer in (("original", "auth_ok"), ("copy", "auth_ok"), ("original", "auth_ok"), ("copy", "error")):
+            assert await self.begin(boot_id=host, hostname=host) == answer, host
 
     async def inventory(self, on):
         await self.send("inventory", services=[{
@@ -157,6 +170,9 @@ async def main():
             answer = {}
         elif command["do"] == "depend":
             await agents[command["server"]].inventory(command["on"])
+            answer = {}
+        elif command["do"] == "share":
+            await agents[command["server"]].share()
             answer = {}
         elif command["do"] == "storm":
             answer = await storm(command)

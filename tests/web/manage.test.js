@@ -173,6 +173,27 @@ step('a public page is opened, seen without an account, and closed', async () =>
   await stranger.close();
 });
 
+step('of two hosts with one identity, one is kept', async () => {
+  await page.goto(host.url);
+  await page.waitForSelector('.row');
+  await live(page);
+  await suite.fleet.do('share', {server: 'two'});
+  await page.locator('.row', {hasText: 'two'}).locator('.twice', {hasText: 'two hosts'}).waitFor();
+  await page.locator('.row', {hasText: 'two'}).locator('.c-name a').click();
+  const notice = page.getByRole('alert').filter({hasText: 'Two hosts use the identity of this server'});
+  assert.match(await notice.innerText(), /“original” is connected, and “copy” is refused/);
+  await inspect(page, 'duplicate');
+  await button('Keep the refused one …').click();
+  assert.match(await dialog().innerText(), /“copy” reports as this server\. “original” is refused/);
+  await page.keyboard.press('Escape');
+  await closed();
+  await button('Keep the connected one …').click();
+  assert.match(await dialog().innerText(), /“original” reports as this server\. “copy” is refused/);
+  await button('Keep it').click();
+  await closed();
+  await notice.waitFor({state: 'detached'});
+});
+
 step('a server gets a new token, and is removed', async () => {
   await page.goto(`${host.url}/servers/${ids.two}`);
   await page.waitForSelector('.row');
