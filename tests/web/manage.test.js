@@ -283,6 +283,7 @@ step('a second device logs in with the code shown on the first', async () => {
   await theirs.keyboard.press('Escape');
   await ask.waitFor({state: 'hidden'});
   await theirs.getByRole('dialog', {name: 'Create an API token'}).getByRole('alert').getByText('This needs your password.').waitFor();
+  assert.equal(await theirs.evaluate(() => document.activeElement.textContent), 'Create token');
   await theirs.getByRole('button', {name: 'Create token', exact: true}).click();
   await theirs.fill('#confirm-password', 'not this one');
   await theirs.keyboard.press('Enter');

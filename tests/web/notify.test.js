@@ -94,6 +94,7 @@ step('the test button shows the result of the test', async () => {
 step('a channel with a new address asks for its secrets again', async () => {
   await addChannel('matrix', 'Room', {url: where.http, room: '!r:example.org', token: 'syt_0123456789abcdef'});
   await button('Change Room').click();
+  const save = () => page.getByRole('dialog').getByRole('button', {name: 'Save'}).click();
   const url = page.getByLabel('Homeserver'), token = page.getByLabel('Access token');
   const masked = await token.inputValue();
   assert.match(masked, /^••••/);
@@ -102,14 +103,14 @@ step('a channel with a new address asks for its secrets again', async () => {
   await url.fill(`${where.http}/other`);
   assert.equal(await token.inputValue(), '');
   await inspect(page, 'channel-moved');
-  await button('Save').click();
+  await save();
   await page.getByText('Enter this again: what is stored was for the old address.').waitFor();
   assert.equal(await page.evaluate(() => document.activeElement.id), 'config-token');
   await url.fill(where.http);
   assert.equal(await token.inputValue(), masked);
   await url.fill(`${where.http}/other`);
   await token.fill('syt_fresh_0123456789');
-  await button('Save').click();
+  await save();
   await closed();
   await button('Delete Room').click();
   await page.waitForSelector('.part:has(#channels) >> text=No channels.');

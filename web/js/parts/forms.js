@@ -73,6 +73,8 @@ export function form({fields, button, danger = false, check = () => true, submit
       setText(alert, sentence(error));
     } finally {
       go.disabled = false;
+      // While it was disabled it could not keep the focus.
+      if (!alert.hidden && !el.contains(document.activeElement)) go.focus();
     }
   });
   return el;
