@@ -36,6 +36,7 @@ struct RunFollow {
         unsigned n_runs;
         char *gap_cursor; /* a gap that the reader does not know of yet */
         uint64_t gap_from, gap_to;
+        bool paused;
         bool live;               /* the reader has to be told that it has everything so far */
         int failed;              /* the journal cannot be read: a negative errno */
         sd_bus_message *request; /* a ReadRuns call that waits */
@@ -161,7 +162,10 @@ static int try_answer(RunFollow *f)
         free(TAKE_PTR(f->gap_cursor));
         while (n-- > 0)
                 waiting_run_free(f, f->runs);
-        return f->failed == 0 && f->n_runs < RUNS_WAITING ? journal_follow_pause(f->follow, false) : 0;
+        if (!f->paused || f->n_runs >= RUNS_WAITING)
+                return 0;
+        f->paused = false;
+        return journal_follow_pause(f->follow, false);
 }
 
 static void answer(RunFollow *f)
@@ -187,6 +191,7 @@ static int on_run(RunEvent *e, void *userdata)
 {
         RunFollow *f = userdata;
         WaitingRun *w;
+        int r;
 
         w = calloc(1, sizeof(*w));
         if (!w)
@@ -194,8 +199,12 @@ static int on_run(RunEvent *e, void *userdata)
         w->event = *e;
         *e = RUN_EVENT_INIT;
         DL_APPEND(f->runs, w);
-        if (++f->n_runs >= RUNS_WAITING)
-                (void) journal_follow_pause(f->follow, true);
+        if (++f->n_runs >= RUNS_WAITING && !f->paused) {
+                f->paused = true;
+                r = journal_follow_pause(f->follow, true);
+                if (r < 0)
+                        return r;
+        }
         return try_answer(f);
 }
 
@@ -204,6 +213,8 @@ static void on_gap(const char *cursor, uint64_t from, uint64_t to, void *userdat
         RunFollow *f = userdata;
 
         f->gap_cursor = strdup(cursor);
+        if (!f->gap_cursor)
+                log_warning("Cannot report a gap in the journal: out of memory");
         f->gap_from = from;
         f->gap_to = to;
         answer(f);

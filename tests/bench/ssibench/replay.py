@@ -125,23 +125,23 @@ def replay(bench, host, b, lines, folder):
     entries = make_journal(host, template, lines, folder)
     filled = time.monotonic() - begin
     host.run("systemctl restart ssi-uplinkd.service")
-    uplink = host_pids(host, "ssi-uplinkd.service")
+    ssid, uplink = (host_pids(host, unit) for unit in ("ssid.service", "ssi-uplinkd.service"))
     b.start()
-    s = Sampler({"uplinkd": uplink, "serverd": [b.pid]})
+    s = Sampler({"ssid": ssid, "uplinkd": uplink, "serverd": [b.pid]})
     first, used = None, None
     end = time.monotonic() + 1200
     while time.monotonic() < end:
         done = b.metrics()["ssi_ingest_items_total"]
         if done > 0 and first is None:
-            first, used = time.monotonic(), (cpu_fine(uplink), cpu([b.pid]), cpu(family(b.db.pid)))
+            first, used = time.monotonic(), (cpu_fine(ssid), cpu_fine(uplink), cpu([b.pid]), cpu(family(b.db.pid)))
         if first:
             s.look(0.5 if lines > 50000 else 0.05)
         if done >= lines:
             break
         time.sleep(0.05)
     took = time.monotonic() - (first or begin)
-    now = (cpu_fine(uplink), cpu([b.pid]), cpu(family(b.db.pid)))
-    each = dict(zip(("uplinkd_cpu_us_each", "serverd_cpu_us_each", "database_cpu_us_each"),
+    now = (cpu_fine(ssid), cpu_fine(uplink), cpu([b.pid]), cpu(family(b.db.pid)))
+    each = dict(zip(("ssid_cpu_us_each", "uplinkd_cpu_us_each", "serverd_cpu_us_each", "database_cpu_us_each"),
                     (round((a - c) / lines * 1e6, 2) for a, c in zip(now, used or now))))
     rows, distinct, wrong = b.db.sql("SELECT count(*), count(DISTINCT message), count(*) FILTER (WHERE n <> before + 1) FROM (SELECT message,"
                                      " substring(message FROM '[0-9]+')::int AS n, lag(substring(message FROM '[0-9]+')::int)"
