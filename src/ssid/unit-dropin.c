@@ -80,6 +80,18 @@ static const char *const harmless[] = {
         "RandomizedDelaySec",
 };
 
+/* Protections without which the run may do no more than any local user. What is left holds for DynamicUser=yes whatever a drop-in says
+ * (systemd.exec(5)): no new privileges, its own /tmp, and nothing outside of it that it could write to; and there are no capabilities.
+ * Containers cannot have these protections, and LXC's turn them off for all services. */
+static const char *const protections[] = {
+        "NoNewPrivileges",      "PrivateDevices",        "PrivateNetwork", "PrivateTmp",
+        "ProcSubset",           "ProtectControlGroups",  "ProtectHome",    "ProtectKernelLogs",
+        "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc",    "ProtectSystem",
+};
+
+/* They give something, and take it all away when they are empty. */
+static const char *const harmless_if_empty[] = { "ImportCredential", "LoadCredential", "ReadWritePaths" };
+
 /* And all that begin so: they only keep a unit from being started; systemd ignores the last. */
 static const char *const harmless_beginnings[] = { "Condition", "Assert", "X-" };
 
@@ -88,11 +100,18 @@ static bool key_is(const char *key, size_t n, const char *name)
         return strlen(name) == n && memcmp(key, name, n) == 0;
 }
 
+static bool is_one_of(const char *const *names, size_t n_names, const char *key, size_t n)
+{
+        for (size_t i = 0; i < n_names; i++)
+                if (key_is(key, n, names[i]))
+                        return true;
+        return false;
+}
+
 static bool is_harmless(const char *key, size_t n)
 {
-        for (size_t i = 0; i < ELEMENTSOF(harmless); i++)
-                if (key_is(key, n, harmless[i]))
-                        return true;
+        if (is_one_of(harmless, ELEMENTSOF(harmless), key, n))
+                return true;
         for (size_t i = 0; i < ELEMENTSOF(harmless_beginnings); i++)
                 if (n > strlen(harmless_beginnings[i]) && startswith(key, harmless_beginnings[i]))
                         return true;
@@ -124,6 +143,8 @@ static int judge_line(const char *path, const char *line, size_t n, allow_t allo
                 line++;
                 n--;
         }
+        while (n > 0 && (line[n - 1] == ' ' || line[n - 1] == '\t'))
+                n--;
         if (n == 0 || line[0] == '#' || line[0] == ';' || line[0] == '[')
                 return 0;
         /* systemd ends lines at some of these. */
@@ -158,9 +179,16 @@ static int judge(const char *path, const char *text, size_t n, allow_t allow, vo
 
 /* ---- Drop-ins ---- */
 
+/* Of a line without blanks at its ends. */
+static bool is_empty(const char *line, size_t n_line)
+{
+        return line[n_line - 1] == '=' && memchr(line, '=', n_line) == line + n_line - 1;
+}
+
 static bool allow_harmless(const char *line, size_t n_line, size_t n_key, void *userdata)
 {
-        return is_harmless(line, n_key);
+        return is_harmless(line, n_key) || is_one_of(protections, ELEMENTSOF(protections), line, n_key) ||
+               (is_one_of(harmless_if_empty, ELEMENTSOF(harmless_if_empty), line, n_key) && is_empty(line, n_line));
 }
 
 int unit_dropin_widens(const char *path, char **ret_why)
@@ -319,10 +347,26 @@ static int find_written(const UnitSetting *s, void *userdata)
                        0;
 }
 
+/* A later line of the same setting would undo it. */
+static bool undoes_essential(const Written *w)
+{
+        for (size_t i = 0; i < ELEMENTSOF(essential); i++) {
+                const char *line = essential[i] + 1;
+                size_t n = strlen(line) - 1;
+
+                if (strncmp(line, w->line, w->n_key) != 0 || line[w->n_key] != '=')
+                        continue;
+                return w->n_line != n || memcmp(w->line, line, n) != 0;
+        }
+        return false;
+}
+
 static bool allow_written(const char *line, size_t n_line, size_t n_key, void *userdata)
 {
         const Written w = { .line = line, .n_line = n_line, .n_key = n_key };
 
+        if (undoes_essential(&w))
+                return false;
         return is_harmless(line, n_key) || unit_settings_visit(userdata, find_written, (void *) &w) == -EEXIST;
 }
 

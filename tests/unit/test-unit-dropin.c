@@ -94,7 +94,12 @@ static void test_settings(void **state)
                 { ".include /etc/x\n", "without" },
                 { "[Service]\nExecStartPre=+/bin/true\n", "sets ExecStartPre=" },
                 { "[Service]\nEnvironmentFile=/etc/secret\n", "sets EnvironmentFile=" },
-                { "[Service]\nNoNewPrivileges=no\n", "sets NoNewPrivileges=" },
+                { "[Service]\nLoadCredential=\nReadWritePaths= \t\nImportCredential =\n", NULL },
+                { "[Service]\nLoadCredential=a:/etc/shadow\n", "sets LoadCredential=" },
+                { "[Service]\nLoadCredential= =\n", "sets LoadCredential=" },
+                { "[Service]\nReadWritePaths=\\\n/etc\n", "sets ReadWritePaths=" },
+                { "[Service]\nSystemCallFilter=\n", "sets SystemCallFilter=" },
+                { "[Service]\nDynamicUser=no\n", "sets DynamicUser=" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -102,6 +107,18 @@ static void test_settings(void **state)
                 assert_widened(cases[i].part);
         }
         drop("first/ssi-a-b.service.d/x.conf");
+}
+
+/* What the generator of LXC's images writes for all services: for each container, and more for a privileged one. */
+static void test_lxc(void **state)
+{
+        put("first/service.d/zzz-lxc-service.conf",
+            "[Service]\nProcSubset=all\nProtectProc=default\nProtectControlGroups=no\nProtectKernelTunables=no\n"
+            "NoNewPrivileges=no\nLoadCredential=\nPrivateNetwork=no\nImportCredential=\nProtectHome=no\n"
+            "ProtectSystem=no\nPrivateDevices=no\nPrivateTmp=no\nProtectKernelLogs=no\nProtectKernelModules=no\n"
+            "ReadWritePaths=\n");
+        assert_widened(NULL);
+        drop("first/service.d/zzz-lxc-service.conf");
 }
 
 static void test_folders(void **state)
@@ -194,6 +211,10 @@ static void test_unit(void **state)
         assert_unit_widened(plain, "User=root\n", "sets User=");
         assert_unit_widened(plain, "ExecStart=+" SSI_SCRIPT_DIR "/a-b\n", "sets ExecStart=");
         assert_unit_widened(plain, "AmbientCapabilities=CAP_KILL\n", "sets AmbientCapabilities=");
+        assert_unit_widened(plain, "DynamicUser=no\n", "sets DynamicUser=");
+        assert_unit_widened(plain, "DynamicUser=yes\n", NULL);
+        assert_unit_widened(plain, "CapabilityBoundingSet=CAP_KILL\n", "sets CapabilityBoundingSet=");
+        assert_unit_widened(plain, "NoNewPrivileges=no\n", "sets NoNewPrivileges=");
         assert_unit_widened(root, "", "lacks DynamicUser=yes");
         assert_unit_widened(off, "", "lacks DynamicUser=yes");
 }
@@ -201,10 +222,8 @@ static void test_unit(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_settings),
-                cmocka_unit_test(test_folders),
-                cmocka_unit_test(test_override),
-                cmocka_unit_test(test_unit),
+                cmocka_unit_test(test_settings), cmocka_unit_test(test_lxc),  cmocka_unit_test(test_folders),
+                cmocka_unit_test(test_override), cmocka_unit_test(test_unit),
         };
 
         return cmocka_run_group_tests(tests, setup, teardown);
