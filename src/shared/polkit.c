@@ -21,7 +21,7 @@
 typedef struct Query {
         PolkitRegistry *registry;
         sd_bus_message *request;
-        char *action;
+        char *action, *question;
         uid_t uid;
         sd_bus_slot *slot;
         sd_event_source *expire;
@@ -51,6 +51,7 @@ static Query *query_free(Query *q)
         sd_event_source_disable_unref(q->expire);
         sd_bus_message_unref(q->request);
         free(q->action);
+        free(q->question);
         free(q);
         return NULL;
 }
@@ -139,8 +140,12 @@ static int query_send(Query *q)
                                            "org.freedesktop.PolicyKit1.Authority", "CheckAuthorization");
         if (r < 0)
                 return r;
-        r = sd_bus_message_append(m, "(sa{sv})sa{ss}us", "system-bus-name", 1, "name", "s", sender, q->action, 0,
-                                  interactive ? 1 : 0, "");
+        r = sd_bus_message_append(m, "(sa{sv})s", "system-bus-name", 1, "name", "s", sender, q->action);
+        if (r >= 0)
+                r = q->question ? sd_bus_message_append(m, "a{ss}", 1, "polkit.message", q->question) :
+                                  sd_bus_message_append(m, "a{ss}", 0);
+        if (r >= 0)
+                r = sd_bus_message_append(m, "us", interactive ? 1 : 0, "");
         if (r < 0)
                 return r;
         return sd_bus_call_async(bus, &q->slot, m, on_answer, q, ANSWER_TIMEOUT_USEC);
@@ -158,7 +163,8 @@ static int check_size(sd_bus_message *m, sd_bus_error *error)
                        r;
 }
 
-static int registry_ask(PolkitRegistry *registry, sd_bus_message *m, const char *action, uid_t uid, sd_bus_error *error)
+static int registry_ask(PolkitRegistry *registry, sd_bus_message *m, const char *action, const char *question,
+                        uid_t uid, sd_bus_error *error)
 {
         _cleanup_(query_freep) Query *q = NULL;
         unsigned all = 0, same_user = 0;
@@ -185,7 +191,7 @@ static int registry_ask(PolkitRegistry *registry, sd_bus_message *m, const char 
         q->uid = uid;
         DL_APPEND(registry->queries, q);
         q->action = strdup(action);
-        if (!q->action)
+        if (!q->action || (question && !(q->question = strdup(question))))
                 return -ENOMEM;
         r = query_send(q);
         if (r < 0)
@@ -266,7 +272,8 @@ bool polkit_has_answered(const PolkitRegistry *registry, const sd_bus_message *m
         return false;
 }
 
-int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error)
+int bus_verify_polkit_question_async(sd_bus_message *m, const char *action, const char *question,
+                                     PolkitRegistry *registry, sd_bus_error *error)
 {
         uid_t uid;
         Query *q;
@@ -277,8 +284,8 @@ int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistr
 
                 if (q->request != m || !q->answered)
                         continue;
-                /* Another action of the same message: an answer is valid for one action only. */
-                if (!streq(q->action, action))
+                /* What is asked may have changed meanwhile: an answer is valid for its question only. */
+                if (!streq(q->action, action) || !streq_ptr(q->question, question))
                         continue;
                 authorized = q->authorized;
                 challenge = q->challenge;
@@ -291,5 +298,10 @@ int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistr
                 return r;
         if (uid == 0)
                 return 1;
-        return registry_ask(registry, m, action, uid, error);
+        return registry_ask(registry, m, action, question, uid, error);
+}
+
+int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error)
+{
+        return bus_verify_polkit_question_async(m, action, NULL, registry, error);
 }

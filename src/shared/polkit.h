@@ -23,6 +23,10 @@ DEFINE_CLEANUP(PolkitRegistry *, polkit_registry_free);
  * set. root is always allowed. At most 16 questions per user and 64 in total wait at a time (beyond that,
  * LimitsExceeded, as for a message of more than 1152 KiB or a thousand values, since it is kept). */
 int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error);
+/* The same with a question of one's own for the person who is asked (NULL: the one of the action). If another question is needed when the first is
+ * answered, that one is asked, too. Only for a caller that runs as root. */
+int bus_verify_polkit_question_async(sd_bus_message *m, const char *action, const char *question,
+                                     PolkitRegistry *registry, sd_bus_error *error);
 
 /* Whether the message's question has been answered, so that it is dispatched again. */
 bool polkit_has_answered(const PolkitRegistry *r, const sd_bus_message *m);

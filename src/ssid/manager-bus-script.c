@@ -233,6 +233,7 @@ int manager_method_test_script(sd_bus_message *message, void *userdata, sd_bus_e
                 return r;
         if (r == 0)
                 return 1;
-        r = test_run_start(&m->agent, message, s.filename, s.content, TAKE_PTR(s.metadata), error);
+        r = test_run_start(&m->agent, message, s.filename, s.content, TAKE_PTR(s.metadata), s.options.privileged,
+                           error);
         return r < 0 ? r : 1;
 }

@@ -85,6 +85,7 @@ int privilege_verify(sd_bus_message *m, PolkitRegistry *polkit, const char *acti
                      bool *ret_privileged, sd_bus_error *error)
 {
         _cleanup_(sd_bus_error_free) sd_bus_error refusal = SD_BUS_ERROR_NULL;
+        _cleanup_free_ char *question = NULL;
         uid_t uid;
         int r;
 
@@ -93,7 +94,14 @@ int privilege_verify(sd_bus_message *m, PolkitRegistry *polkit, const char *acti
         r = polkit_sender_uid(polkit, m, &uid);
         if (r < 0)
                 return r;
-        r = bus_verify_polkit_async(m, needed ? ACTION_ADD_PRIVILEGED : action, polkit, &refusal);
+        if (why && asprintf(&question,
+                            "Authentication is required for a service-script that may do more than its sandbox "
+                            "allows: %s.",
+                            why) < 0) {
+                question = NULL;
+                return -ENOMEM;
+        }
+        r = bus_verify_polkit_question_async(m, needed ? ACTION_ADD_PRIVILEGED : action, question, polkit, &refusal);
         if (r > 0)
                 *ret_privileged = needed || uid == 0;
         if (r >= 0)

@@ -7,6 +7,7 @@
 #include "shared/journal/follow.h"
 #include "shared/log.h"
 #include "agent.h"
+#include "privilege.h"
 #include "systemd-client.h"
 #include "systemd-job.h"
 #include "test-run.h"
@@ -39,7 +40,8 @@ struct TestRun {
         uint64_t timeout_usec; /* the script's timeout */
         SystemdJob *job;       /* the job that runs the script */
         bool started, ended, abandoned;
-        uid_t uid; /* of the caller */
+        uid_t uid;       /* of the caller */
+        bool privileged; /* it may run with any drop-ins */
 
         JournalFollow *follow;
         sd_event_source *answer_timer;
@@ -382,6 +384,21 @@ static int start_unit(TestRun *t, const Verdict *verdict)
         return systemd_send_async(bus, call, on_started, t, &t->starting);
 }
 
+/* The check has taken its time, and systemd reads the drop-ins only now. 1 when it is refused. */
+static int check_privilege(TestRun *t, const Metadata *m)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_free_ char *why = NULL;
+        int r;
+
+        r = t->privileged ? 0 : privilege_to_test(m, &why);
+        if (r <= 0)
+                return r;
+        (void) privilege_refuse(why ?: "the script's header asks for it", &error);
+        test_run_fail(t, error.name, error.message);
+        return 1;
+}
+
 static void on_validated(int r, Verdict *verdict, void *userdata)
 {
         TestRun *t = userdata;
@@ -393,6 +410,10 @@ static void on_validated(int r, Verdict *verdict, void *userdata)
                 test_run_fail(t, AGENT_ERROR_INVALID_SCRIPT, strempty(problems));
                 return;
         }
+        if (r >= 0)
+                r = check_privilege(t, verdict->metadata);
+        if (r > 0)
+                return;
         if (r >= 0)
                 r = prepare(t, verdict->metadata->slug);
         if (r >= 0)
@@ -415,7 +436,7 @@ static void on_caller(const char *owner, void *userdata)
 }
 
 int test_run_start(Agent *a, sd_bus_message *request, const char *filename, const char *content,
-                   Metadata *metadata_taken, sd_bus_error *error)
+                   Metadata *metadata_taken, bool privileged, sd_bus_error *error)
 {
         _cleanup_(metadata_freep) Metadata *metadata = metadata_taken;
         _cleanup_(test_run_freep) TestRun *t = NULL;
@@ -433,6 +454,7 @@ int test_run_start(Agent *a, sd_bus_message *request, const char *filename, cons
                 return -ENOMEM;
         t->agent = a;
         t->uid = uid;
+        t->privileged = privileged;
         t->result = RUN_EVENT_INIT;
         t->exit_status = t->signal = -1;
         t->request = sd_bus_message_ref(request);

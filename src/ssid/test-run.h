@@ -22,9 +22,9 @@
 #define TEST_RUNS_PER_USER_MAX 2 /* of one other than root */
 
 /* Takes ownership of metadata, also on failure; copies filename and content. The caller has authorized the request,
- * which is answered later. */
+ * which is answered later. privileged: even if drop-ins let it do more than its sandbox. */
 int test_run_start(Agent *a, sd_bus_message *request, const char *filename, const char *content,
-                   Metadata *metadata_taken, sd_bus_error *error);
+                   Metadata *metadata_taken, bool privileged, sd_bus_error *error);
 
 /* JobRemoved says that systemd may have finished this job. */
 void test_runs_job_hint(Agent *a, const char *job);
