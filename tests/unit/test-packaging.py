@@ -85,6 +85,14 @@ class Container(unittest.TestCase):
                 self.assertIn(volume.split(":")[0], compose["volumes"])
         self.assertIn("--listen=0.0.0.0:8443", read("packaging/container/Containerfile"))
 
+    def test_compose_knows_no_password_and_leaves_few_rights(self):
+        services = yaml.safe_load(read("packaging/container/compose.yaml"))["services"]
+        self.assertRegex(services["postgres"]["environment"]["POSTGRES_PASSWORD"], r"^\$\{POSTGRES_PASSWORD:\?")
+        self.assertIn(":${POSTGRES_PASSWORD}@", services["server"]["environment"]["SSI_DATABASE_URL"])
+        self.assertTrue(services["server"]["read_only"])
+        self.assertEqual((services["server"]["cap_drop"], services["server"]["security_opt"]), (["ALL"], ["no-new-privileges:true"]))
+        self.assertRegex(read("packaging/container/Containerfile"), r"(?m)^USER (?!root|0)\S")
+
 
 class Chart(unittest.TestCase):
     """Without helm: the few constructs that the templates use are filled in here."""
@@ -129,6 +137,12 @@ class Chart(unittest.TestCase):
         for variable in container["env"]:
             self.assertIn(variable["name"], manual)
         self.assertEqual(container["resources"], self.values["resources"])
+        # The password is a secret of the cluster, and few rights are left.
+        database = next(v for v in container["env"] if v["name"] == "SSI_DATABASE_URL")
+        self.assertEqual(database["valueFrom"]["secretKeyRef"]["name"], self.values["database"]["secretName"])
+        self.assertTrue(spec["template"]["spec"]["securityContext"]["runAsNonRoot"])
+        self.assertEqual(container["securityContext"], {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+                                                        "capabilities": {"drop": ["ALL"]}})
 
 
 class Workflows(unittest.TestCase):
