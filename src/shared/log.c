@@ -12,7 +12,7 @@ static int max_level = LOG_INFO;
 static bool to_journal = false;
 static _Thread_local const char *const *fields = NULL;
 
-#define FIELDS_MAX 8U
+#define FIELDS_MAX 16U
 
 int log_level_from_string(const char *s)
 {

@@ -17,7 +17,7 @@ int log_level_from_string(const char *s);
 
 void log_full(int level, const char *format, ...) _printf_(2, 3);
 
-/* Adds these fields to the thread's following lines in the journal: "NAME=value", at most 8, ending with NULL;
+/* Adds these fields to the thread's following lines in the journal: "NAME=value", at most 16, ending with NULL;
  * borrowed. NULL for none. Returns the previous fields. */
 const char *const *log_set_fields(const char *const *fields);
 

@@ -12,6 +12,7 @@
 #include "core/schema.h"
 #include "http/rate-limit.h"
 #include "ingest/ingest.h"
+#include "model/audit.h"
 #include "model/quota.h"
 #include "notify/notifier.h"
 #include "shared/log.h"
@@ -122,9 +123,10 @@ static void on_partitions(PGresult *res, int error, void *userdata)
 
 static void maintain(Backend *b)
 {
-        char days[16];
+        char days[16], audit_days[16];
 
         snprintf(days, sizeof(days), "%u", b->config->history_days);
+        snprintf(audit_days, sizeof(audit_days), "%u", b->config->audit_days);
 
         (void) backend_query(b, SQL(maintain_history, .days = days), on_partitions, b);
         (void) backend_query(b, SQL(forget_transitions), NULL, NULL);
@@ -136,6 +138,7 @@ static void maintain(Backend *b)
         (void) backend_query(b, SQL(forget_claim_tokens), NULL, NULL);
         (void) backend_query(b, SQL(forget_quota_counts), NULL, NULL);
         (void) backend_query(b, SQL(forget_quota_reached), NULL, NULL);
+        (void) backend_query(b, SQL(forget_audit, .days = audit_days), NULL, NULL);
 }
 
 static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata)
@@ -312,6 +315,9 @@ int backend_new(sd_event *event, HttpServer *http, const Config *config, Backend
         r = login_throttle_new(&b->throttle);
         if (r < 0)
                 return r;
+        r = audit_refusals_new(b, &b->audit_refusals);
+        if (r < 0)
+                return r;
         if (config->rate_limit > 0) {
                 r = new_rate_limits(b, config->rate_limit);
                 if (r < 0)
@@ -364,6 +370,7 @@ Backend *backend_free(Backend *b)
         metrics_free(b->metrics);
         password_pool_free(b->passwords);
         login_throttle_free(b->throttle);
+        audit_refusals_free(b->audit_refusals);
         rate_limit_free(b->rate_limit);
         rate_limit_free(b->refusals);
         notifier_free(b->notifier);

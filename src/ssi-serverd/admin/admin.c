@@ -4,6 +4,7 @@
 #include <utlist.h>
 
 #include "admin/internal.h"
+#include "model/audit.h"
 #include "shared/log.h"
 #include "shared/time-util.h"
 #include "admin/admin.sql.h"
@@ -13,12 +14,33 @@
 
 /* ---- Calls ---- */
 
+static int describe_caller(Admin *a, sd_bus_message *m, char **ret)
+{
+        char who[32];
+        const AuditActor actor = { .who = who, .address = AUDIT_BUS, .method = AUDIT_BUS };
+        uid_t uid;
+        int r;
+
+        r = polkit_sender_uid(a->polkit, m, &uid);
+        if (r < 0)
+                return r;
+        snprintf(who, sizeof(who), "uid %u", (unsigned) uid);
+        *ret = audit_actor_text(&actor);
+        return *ret ? 0 : -ENOMEM;
+}
+
 int admin_call_new(Admin *a, sd_bus_message *m, AdminCall **ret)
 {
         AdminCall *c = calloc(1, sizeof(*c));
+        int r;
 
         if (!c)
                 return -ENOMEM;
+        r = describe_caller(a, m, &c->actor);
+        if (r < 0) {
+                free(c);
+                return r;
+        }
         c->admin = a;
         c->m = sd_bus_message_ref(m);
         DL_APPEND(a->calls, c);
@@ -34,6 +56,7 @@ AdminCall *admin_call_free(AdminCall *c)
         sd_bus_message_unref(c->m);
         for (size_t i = 0; i < ELEMENTSOF(c->text); i++)
                 free(c->text[i]);
+        free(c->actor);
         free(c);
         return NULL;
 }
@@ -89,6 +112,8 @@ void admin_act_done(PGresult *res, int error, void *userdata)
         _cleanup_(admin_call_freep) AdminCall *c = userdata;
 
         c->done(c, res, error);
+        if (error == 0)
+                audit_journal(res);
 }
 
 void admin_act_begun(AdminCall *c_taken, int r)

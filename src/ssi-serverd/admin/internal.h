@@ -42,6 +42,7 @@ struct AdminCall {
         Admin *admin;
         sd_bus_message *m;
         char *text[2]; /* for the method's own use, freed with it */
+        char *actor;   /* of audit_actor_text(): who calls */
         void (*done)(AdminCall *c, PGresult *res, int error);
         AdminCall *prev, *next;
 };

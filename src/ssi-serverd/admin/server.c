@@ -139,7 +139,7 @@ static int add_server(Admin *a, sd_bus_message *m, const char *name, const char 
         if (r < 0)
                 return r;
         admin_act_begin(c, add_done);
-        r = host_add(a->backend, user, name, labels, c->text[0], admin_act_done, c);
+        r = host_add(a->backend, user, name, labels, c->text[0], c->actor, admin_act_done, c);
         admin_act_begun(TAKE_PTR(c), r);
         return 1;
 }
@@ -198,7 +198,7 @@ int admin_method_create_claim_token(sd_bus_message *m, void *userdata, sd_bus_er
         if (r < 0)
                 return r;
         admin_act_begin(c, token_done);
-        r = host_new_claim_token(a->backend, &host, c->text[0], admin_act_done, c);
+        r = host_new_claim_token(a->backend, &host, c->text[0], c->actor, admin_act_done, c);
         admin_act_begun(TAKE_PTR(c), r);
         return 1;
 }
@@ -226,6 +226,6 @@ int admin_method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error *
         if (r != 0)
                 return r;
         admin_act_begin(c, remove_done);
-        admin_act_begun(c, host_remove(a->backend, &host, admin_act_done, c));
+        admin_act_begun(c, host_remove(a->backend, &host, c->actor, admin_act_done, c));
         return 1;
 }

@@ -81,7 +81,7 @@ static void add_hashed(int r, const char *hash, void *userdata)
                 return;
         }
         admin_act_begin(c, add_done);
-        admin_act_begun(c, account_add(c->admin->backend, c->text[0], hash, false, admin_act_done, c));
+        admin_act_begun(c, account_add(c->admin->backend, c->text[0], hash, false, c->actor, admin_act_done, c));
 }
 
 static void password_done(AdminCall *c, PGresult *res, int error)
@@ -110,7 +110,7 @@ static void password_hashed(int r, const char *hash, void *userdata)
                                            .tell = notifier_has_account_mail(c->admin->backend->notifier) };
 
         admin_act_begin(c, password_done);
-        admin_act_begun(c, account_set_password(c->admin->backend, c->text[0], &password, admin_act_done, c));
+        admin_act_begun(c, account_set_password(c->admin->backend, c->text[0], &password, c->actor, admin_act_done, c));
 }
 
 /* AddUser and SetPassword take the same arguments. */
@@ -178,6 +178,6 @@ int admin_method_remove_user(sd_bus_message *m, void *userdata, sd_bus_error *er
                 return r;
 
         admin_act_begin(c, remove_done);
-        admin_act_begun(c, account_remove(a->backend, user, admin_act_done, c));
+        admin_act_begun(c, account_remove(a->backend, user, c->actor, admin_act_done, c));
         return 1;
 }

@@ -33,7 +33,7 @@ static void register_agent(ApiCall *c)
                 return;
         }
         api_act_begin(c, register_done);
-        api_act_begun(c, host_add(c->backend, c->user, name, labels_text, c->text[0], api_act_done, c));
+        api_act_begun(c, host_add(c->backend, c->user, name, labels_text, c->text[0], api_actor(c), api_act_done, c));
 }
 
 static void claim_done(ApiCall *c, PGresult *res, int error)
@@ -45,6 +45,7 @@ static void claim_done(ApiCall *c, PGresult *res, int error)
         if (PQntuples(res) == 0) {
                 http_respond_problem(c->req, 401, "bad-claim-token",
                                      "The claim token is unknown, used or expired; create a new one.");
+                api_refused(c, "server.claim-refused", AUDIT_REFUSED, "claim token");
                 return;
         }
         /* Disconnects an agent that still uses the previous key. */
@@ -70,7 +71,10 @@ static void claim_agent(ApiCall *c)
         token_hash(key, key_hash);
 
         /* Of concurrent claims, the first to lock the row wins; the others then see a used token. */
-        api_query(c, SQL(claim_agent, .hash = hash, .key_hash = key_hash, .key = key), claim_done);
+        api_query(c,
+                  SQL(claim_agent, .hash = hash, .key_hash = key_hash, .key = key,
+                      .actor = api_actor_by(c, "claim token")),
+                  claim_done);
 }
 
 const ApiRoute api_agent_routes[] = {

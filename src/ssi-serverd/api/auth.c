@@ -48,7 +48,7 @@ static void respond_forbidden(ApiCall *c)
 
 /* ---- API tokens ---- */
 
-/* The row: the user's id, the token's expiry or null, whether the token has the scope. */
+/* The row: the user's id, the token's expiry or null, whether the token has the scope, its id and name. */
 static void api_token_found(ApiCall *c, PGresult *res, int error)
 {
         uint64_t limit = api_now() + STREAM_MAX_SEC;
@@ -59,14 +59,18 @@ static void api_token_found(ApiCall *c, PGresult *res, int error)
         }
         if (PQntuples(res) == 0) {
                 respond_unauthorized(c);
-                return;
-        }
-        if (!streq(PQgetvalue(res, 0, 2), "t")) {
-                respond_forbidden(c);
+                api_refused(c, "api-token.refused", AUDIT_REFUSED, "token");
                 return;
         }
         c->user = strdup(PQgetvalue(res, 0, 0));
-        if (!c->user) {
+        if (!streq(PQgetvalue(res, 0, 2), "t")) {
+                respond_forbidden(c);
+                api_refused(c, "api-token.no-scope", AUDIT_REFUSED, "token");
+                return;
+        }
+        c->token_id = strdup(PQgetvalue(res, 0, 3));
+        c->token_name = strdup(PQgetvalue(res, 0, 4));
+        if (!c->user || !c->token_id || !c->token_name) {
                 api_fail(c, NULL, -ENOMEM);
                 return;
         }

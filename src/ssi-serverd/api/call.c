@@ -18,6 +18,9 @@ static void call_free(void *userdata)
         login_attempt_free(c->attempt);
         free(c->user);
         free(c->session);
+        free(c->token_id);
+        free(c->token_name);
+        free(c->actor);
         json_object_put(c->page_key);
         for (size_t i = 0; i < ELEMENTSOF(c->text); i++)
                 free(c->text[i]);
@@ -81,8 +84,46 @@ void api_act_done(PGresult *res, int error, void *userdata)
         const char *const *before = http_request_log_enter(req);
 
         c->done(c, res, error);
+        if (error == 0)
+                audit_journal(res);
         log_set_fields(before);
         http_request_unref(req);
+}
+
+const char *api_actor_by(ApiCall *c, const char *method)
+{
+        const AuditActor actor = {
+                .who = c->user,
+                .address = http_request_peer(c->req),
+                .method = method,
+                .credential = c->session ?: c->token_id,
+        };
+
+        free(c->actor);
+        c->actor = audit_actor_text(&actor);
+        return c->actor;
+}
+
+const char *api_actor(ApiCall *c)
+{
+        _cleanup_free_ char *token = NULL;
+
+        if (!c->token_name)
+                return api_actor_by(c, c->session ? "session" : NULL);
+        if (asprintf(&token, "token %s", c->token_name) < 0) {
+                token = NULL;
+                return NULL;
+        }
+        return api_actor_by(c, token);
+}
+
+void api_refused(ApiCall *c, const char *event, const char *outcome, const char *method)
+{
+        audit_refused(c->backend, &(AuditRefusal){ .event = event,
+                                                   .outcome = outcome,
+                                                   .method = method,
+                                                   .network = c->network,
+                                                   .account = c->user });
 }
 
 void api_act_begin(ApiCall *c, void (*done)(ApiCall *c, PGresult *res, int error))

@@ -6,6 +6,7 @@
 #include "shared/json-util.h"
 #include "auth/throttle.h"
 #include "core/backend.h"
+#include "model/audit.h"
 #include "shared/network.h"
 
 typedef struct ApiRoute ApiRoute;
@@ -17,10 +18,12 @@ typedef struct ApiCall {
         const ApiRoute *route;
         char network[NETWORK_MAX]; /* of the client */
         LoginAttempt *attempt;
-        char *user;             /* public id of the authenticated user; NULL on open routes */
-        char *session;          /* public id of the login; NULL with an API token */
-        uint64_t token_expires; /* s since the epoch */
-        unsigned page_limit;    /* of lists: api/page.h */
+        char *user;                  /* public id of the authenticated user; NULL on open routes */
+        char *session;               /* public id of the login; NULL with an API token */
+        uint64_t token_expires;      /* s since the epoch */
+        char *token_id, *token_name; /* of the API token; NULL with a login */
+        char *actor;                 /* of api_actor() */
+        unsigned page_limit;         /* of lists: api/page.h */
         json_object *page_key;
         char *text[2]; /* for the handler's own use, freed with it */
         void (*done)(struct ApiCall *c, PGresult *res, int error);
@@ -84,3 +87,12 @@ const char *api_bearer(ApiCall *c);
 #define API_TOKEN_KIND "api"
 
 uint64_t api_now(void); /* s since the epoch */
+
+/* For the parameter actor of a statement that records an act (model/audit.h): who calls, by session or API token; or
+ * with another proof. NULL when out of memory, with which the statement fails. Lives as long as the call, or until it is
+ * asked for again. */
+const char *api_actor(ApiCall *c);
+const char *api_actor_by(ApiCall *c, const char *method);
+
+/* Records a refusal, concerning the account c->user if it is set. The texts are constants. */
+void api_refused(ApiCall *c, const char *event, const char *outcome, const char *method);

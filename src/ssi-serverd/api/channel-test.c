@@ -159,5 +159,6 @@ static void test_found(ApiCall *c, PGresult *res, int error)
 
 void channel_test(ApiCall *c)
 {
-        api_query(c, SQL(channel_test, .user = c->user, .id = http_request_param(c->req, "id")), test_found);
+        api_query(c, SQL(channel_test, .user = c->user, .id = http_request_param(c->req, "id"), .actor = api_actor(c)),
+                  test_found);
 }

@@ -87,7 +87,9 @@ static void get_channel(ApiCall *c)
 
 static void delete_channel(ApiCall *c)
 {
-        api_query(c, SQL(delete_channel, .user = c->user, .id = http_request_param(c->req, "id")), api_done_204);
+        api_query(c,
+                  SQL(delete_channel, .user = c->user, .id = http_request_param(c->req, "id"), .actor = api_actor(c)),
+                  api_done_204);
 }
 
 /* ---- What a client sends ---- */
@@ -233,7 +235,7 @@ static void create_channel(ApiCall *c)
                   SQL(create_channel, .user = c->user, .id = id, .type = type,
                       .config = json_object_to_json_string_ext(config, JSON_C_TO_STRING_PLAIN), .name = f.name,
                       .enabled = f.enabled, .min_severity = f.min_severity, .kinds = f.kinds, .servers = f.servers,
-                      .labels = f.labels, .damping = f.damping),
+                      .labels = f.labels, .damping = f.damping, .actor = api_actor(c)),
                   channel_made);
 }
 
@@ -276,7 +278,7 @@ static void change_found(ApiCall *c, PGresult *res, int error)
                       .config = merged ? json_object_to_json_string_ext(merged, JSON_C_TO_STRING_PLAIN) : NULL,
                       .name = f.name, .enabled = f.enabled, .min_severity = f.min_severity, .kinds = f.kinds,
                       .servers = f.servers, .labels = f.labels, .has_damping = sql_bool(f.has_damping),
-                      .damping = f.damping),
+                      .damping = f.damping, .actor = api_actor(c)),
                   channel_done);
 }
 

@@ -36,9 +36,11 @@ SELECT @channel FROM notification_channels c WHERE c.user_id = @user_id
 -- Locks the channel's messages first, as the statement that records a delivery does: the other order is a deadlock.
 -- name: delete_channel
 WITH messages AS (SELECT o.id FROM notification_channels c JOIN notification_outbox o ON o.channel_id = c.id
-  WHERE c.user_id = @user_id AND c.public_id = :id FOR UPDATE OF o)
-DELETE FROM notification_channels c WHERE c.user_id = @user_id AND c.public_id = :id
- AND (SELECT count(*) FROM messages) >= 0 RETURNING 1
+  WHERE c.user_id = @user_id AND c.public_id = :id FOR UPDATE OF o),
+ gone AS (DELETE FROM notification_channels c WHERE c.user_id = @user_id AND c.public_id = :id
+  AND (SELECT count(*) FROM messages) >= 0 RETURNING c.*),
+ audited AS (@audit(channel.removed, c.public_id, c.name, gone c JOIN users u ON u.id = c.user_id))
+ SELECT 1, @audited FROM gone
 
 -- name: create_channel
 WITH ch AS (INSERT INTO notification_channels (user_id, public_id, type, config, name, enabled,
@@ -51,8 +53,9 @@ WITH ch AS (INSERT INTO notification_channels (user_id, public_id, type, config,
   AND (:type <> 'push' OR NOT EXISTS (SELECT FROM notification_channels o WHERE o.user_id = u.id
    AND o.type = 'push'))
   RETURNING *),
-@ask_to_verify
- SELECT @channel FROM ch c
+@ask_to_verify,
+ audited AS (@audit(channel.made, ch.public_id, ch.name, ch JOIN users u ON u.id = ch.user_id))
+ SELECT @channel, @audited FROM ch c
 
 -- name: change_found
 WITH ch AS (UPDATE notification_channels c SET config = coalesce(:config::jsonb, c.config),
@@ -64,8 +67,9 @@ WITH ch AS (UPDATE notification_channels c SET config = coalesce(:config::jsonb,
   FROM users u WHERE u.public_id = :user AND c.user_id = u.id AND c.public_id = :id RETURNING c.*),
  again AS (UPDATE notification_outbox o SET due_at = now() FROM ch WHERE o.channel_id = ch.id
   AND o.state = 'queued' AND o.due_at > now() + interval '1 min'),
-@ask_to_verify
- SELECT @channel FROM ch c
+@ask_to_verify,
+ audited AS (@audit(channel.changed, ch.public_id, ch.name, ch JOIN users u ON u.id = ch.user_id))
+ SELECT @channel, @audited FROM ch c
 
 -- name: change_channel
 SELECT c.type, c.config FROM notification_channels c WHERE c.user_id = @user_id

@@ -85,7 +85,8 @@ s.user_id = (SELECT u.id FROM users u WHERE u.public_id = @param)
 interval '30 days'
 
 -- For api_session_start(): a login session, with any proof. authenticated_at: now() if the user has just proved who they are,
--- otherwise NULL (docs/adr/0049). who is a statement that returns the user_id of the new session, or no row.
+-- otherwise NULL (docs/adr/0049). who is a statement that returns the user_id of the new session, or no row. :actor is of
+-- api_actor_by() with the kind of proof.
 -- fragment: session(authenticated_at, who)
 WITH who AS (@who),
  l AS (INSERT INTO login_sessions (user_id, public_id, user_agent, address, expires_at, authenticated_at)
@@ -96,5 +97,6 @@ WITH who AS (@who),
  n AS (@remember_network(who)),
  told AS (@account_mail(device, who w JOIN users u ON u.id = w.user_id WHERE :tell::bool AND @may_mail(u.id, device)
   AND EXISTS (SELECT FROM account_networks n WHERE n.user_id = u.id)
-  AND NOT EXISTS (SELECT FROM account_networks n WHERE n.user_id = u.id AND n.network = nullif(:network::text, '')::cidr)))
- SELECT u.public_id FROM l JOIN users u ON u.id = l.user_id
+  AND NOT EXISTS (SELECT FROM account_networks n WHERE n.user_id = u.id AND n.network = nullif(:network::text, '')::cidr))),
+ audited AS (@audit(login, l.public_id, l.user_agent, l JOIN users u ON u.id = l.user_id))
+ SELECT u.public_id, @audited FROM l JOIN users u ON u.id = l.user_id

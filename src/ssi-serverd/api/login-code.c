@@ -41,13 +41,15 @@ static void make_code(ApiCall *c)
                 return;
         }
 
-        api_query(c, SQL(make_code, .session = c->session, .hash = hash, .lifetime = lifetime), code_made);
+        api_query(c, SQL(make_code, .session = c->session, .hash = hash, .lifetime = lifetime, .actor = api_actor(c)),
+                  code_made);
 }
 
 static void refuse_code(ApiCall *c)
 {
         login_throttle_network_failed(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
         http_respond_problem(c->req, 401, "bad-login-code", "The code is unknown, used or expired; request a new one.");
+        api_refused(c, "login.refused", AUDIT_REFUSED, "login code");
 }
 
 static void use_code(ApiCall *c)
@@ -65,10 +67,11 @@ static void use_code(ApiCall *c)
         wait = login_throttle_check_network(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
         if (wait > 0) {
                 api_respond_busy(c, wait);
+                api_refused(c, "login.refused", AUDIT_THROTTLED, "login code");
                 return;
         }
         token_hash(code, hash);
-        api_session_start(c, SQL_session_of_code, hash, NULL, refuse_code);
+        api_session_start(c, SQL_session_of_code, "login code", hash, NULL, refuse_code);
 }
 
 const ApiRoute api_login_code_routes[] = {

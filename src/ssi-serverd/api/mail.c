@@ -51,13 +51,13 @@ static void ask_for_reset(ApiCall *c)
         if (!email)
                 return;
 
-        api_query(c, SQL(ask_for_reset, .email = email), asked);
+        api_query(c, SQL(ask_for_reset, .email = email, .actor = api_actor_by(c, NULL)), asked);
 }
 
 static void ask_to_verify(ApiCall *c)
 {
         if (have_mail(c))
-                api_query(c, SQL(ask_to_verify, .user = c->user), asked);
+                api_query(c, SQL(ask_to_verify, .user = c->user, .actor = api_actor(c)), asked);
 }
 
 /* The hash of the body's token; returns false if it has answered. */
@@ -74,8 +74,10 @@ static bool may_try_token(ApiCall *c)
 {
         uint64_t wait = login_throttle_check_network(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
 
-        if (wait > 0)
+        if (wait > 0) {
                 api_respond_busy(c, wait);
+                api_refused(c, "mail-link.refused", AUDIT_THROTTLED, "mail link");
+        }
         return wait == 0;
 }
 
@@ -84,6 +86,7 @@ static void respond_bad_token(ApiCall *c)
         login_throttle_network_failed(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
         http_respond_problem(c->req, 400, "bad-mail-token",
                              "The token is unknown, used or expired; request a new mail.");
+        api_refused(c, "mail-link.refused", AUDIT_REFUSED, "mail link");
 }
 
 static void verified(ApiCall *c, PGresult *res, int error)
@@ -104,7 +107,7 @@ static void verify_email(ApiCall *c)
         if (!body || !parse_token(c, body, hash) || !may_try_token(c))
                 return;
 
-        api_query(c, SQL(verify_email, .hash = hash), verified);
+        api_query(c, SQL(verify_email, .hash = hash, .actor = api_actor_by(c, "mail link")), verified);
 }
 
 /* ---- A new password ---- */
@@ -130,7 +133,8 @@ static void reset_hashed(int r, const char *password, void *userdata)
                 api_respond_password_failure(c, r);
         else {
                 api_act_begin(c, password_reset);
-                api_act_begun(c, account_reset_password(c->backend, c->text[0], password, c->network, api_act_done, c));
+                api_act_begun(c, account_reset_password(c->backend, c->text[0], password, c->network,
+                                                        api_actor_by(c, "mail link"), api_act_done, c));
         }
         http_request_unref(req);
 }

@@ -3,8 +3,9 @@
 
 -- Queues a mail of this kind to the account selected by the condition on users u, unless too many were sent recently.
 -- fragment: ask(kind, condition)
-@account_mail(@kind, users u WHERE @condition)
- AND @may_mail(u.id, @kind)
+WITH asked AS (@account_mail(@kind, users u WHERE @condition) AND @may_mail(u.id, @kind) RETURNING user_id),
+ audited AS (@audit(mail.asked, NULL, '@kind', asked JOIN users u ON u.id = asked.user_id))
+ SELECT @audited
 
 -- name: ask_for_reset
 @ask(reset, @email_key(u.email) = @email_key(:email))
@@ -20,8 +21,9 @@ WITH t AS (DELETE FROM email_tokens WHERE token_hash = :hash::bytea AND purpose 
  a AS (UPDATE users u SET confirmed = true FROM t WHERE u.id = t.user_id AND @email_key(u.email) = t.email
   AND NOT u.confirmed),
  c AS (UPDATE notification_channels c SET verified = true FROM t WHERE c.user_id = t.user_id
-  AND c.type = 'email' AND @email_key(c.config ->> 'address') = t.email)
- SELECT 1 FROM t
+  AND c.type = 'email' AND @email_key(c.config ->> 'address') = t.email),
+ audited AS (@audit(account.confirmed, NULL, t.email, t JOIN users u ON u.id = t.user_id))
+ SELECT 1, @audited FROM t
 
 -- name: confirm_reset
 SELECT email FROM email_tokens WHERE token_hash = :hash::bytea AND purpose = 'reset' AND expires_at > now()

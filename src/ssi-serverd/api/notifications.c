@@ -92,7 +92,7 @@ static void change_settings(ApiCall *c)
         api_query(c,
                   SQL(change_settings, .user = c->user,
                       .has_quiet = sql_bool(json_object_object_get_ex(body, "quiet_from", &o)), .from = from, .to = to,
-                      .timezone = timezone, .damping = damping),
+                      .timezone = timezone, .damping = damping, .actor = api_actor(c)),
                   settings_done);
 }
 

@@ -33,5 +33,6 @@ WITH q AS (INSERT INTO notification_settings AS q (user_id, quiet_from, quiet_to
    quiet_to = CASE WHEN :has_quiet::bool THEN excluded.quiet_to ELSE q.quiet_to END,
    timezone = coalesce(:timezone, q.timezone), damping = coalesce(:damping::int, q.damping) RETURNING *),
  again AS (UPDATE notification_states n SET held_until = now() FROM notification_channels c, q
-  WHERE c.id = n.channel_id AND c.user_id = q.user_id AND n.held_reason = 'quiet')
- SELECT @settings FROM q
+  WHERE c.id = n.channel_id AND c.user_id = q.user_id AND n.held_reason = 'quiet'),
+ audited AS (@audit(notifications.changed, NULL, NULL, q JOIN users u ON u.id = q.user_id))
+ SELECT @settings, @audited FROM q

@@ -147,7 +147,8 @@ static void put_page(ApiCall *c)
         token_new("page", token);
 
         api_query(c,
-                  SQL(put_page, .user = c->user, .server_id = http_request_param(c->req, "server_id"), .token = token),
+                  SQL(put_page, .user = c->user, .server_id = http_request_param(c->req, "server_id"), .token = token,
+                      .actor = api_actor(c)),
                   page_made);
 }
 
@@ -165,7 +166,9 @@ static void page_deleted(ApiCall *c, PGresult *res, int error)
 
 static void delete_page(ApiCall *c)
 {
-        api_query(c, SQL(delete_page, .user = c->user, .server_id = http_request_param(c->req, "server_id")),
+        api_query(c,
+                  SQL(delete_page, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
+                      .actor = api_actor(c)),
                   page_deleted);
 }
 

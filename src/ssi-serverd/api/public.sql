@@ -17,10 +17,13 @@ SELECT s.name, CASE WHEN @server_state = 'online' THEN coalesce(n.worst::text, '
  ELSE @server_state END FROM servers s @server_counts WHERE s.public_token = :token
 
 -- name: put_page
-UPDATE servers s SET public_token = coalesce(s.public_token, :token) WHERE s.public_id = :server_id
- AND @owned_by(:user) RETURNING json_build_object('page', '/public/' || s.public_token,
- 'badge', '/public/' || s.public_token || '/badge.svg'), s.public_id
+WITH s AS (UPDATE servers s SET public_token = coalesce(s.public_token, :token) WHERE s.public_id = :server_id
+  AND @owned_by(:user) RETURNING s.*),
+ audited AS (@audit(public-page.made, s.public_id, s.name, s JOIN users u ON u.id = s.user_id))
+ SELECT json_build_object('page', '/public/' || s.public_token,
+ 'badge', '/public/' || s.public_token || '/badge.svg'), s.public_id, @audited FROM s
 
 -- name: delete_page
-UPDATE servers s SET public_token = NULL WHERE s.public_id = :server_id AND @owned_by(:user)
- RETURNING s.public_id
+WITH s AS (UPDATE servers s SET public_token = NULL WHERE s.public_id = :server_id AND @owned_by(:user) RETURNING s.*),
+ audited AS (@audit(public-page.removed, s.public_id, s.name, s JOIN users u ON u.id = s.user_id))
+ SELECT s.public_id, @audited FROM s

@@ -88,13 +88,14 @@ static void subscribe(ApiCall *c)
 
         api_query(c,
                   SQL(subscribe, .user = c->user, .id = id, .endpoint = endpoint, .p256dh = p256dh, .auth = auth,
-                      .key = key, .label = label, .channel = channel),
+                      .key = key, .label = label, .channel = channel, .actor = api_actor(c)),
                   subscribed);
 }
 
 static void unsubscribe(ApiCall *c)
 {
-        api_query(c, SQL(unsubscribe, .user = c->user, .id = http_request_param(c->req, "id")), api_done_204);
+        api_query(c, SQL(unsubscribe, .user = c->user, .id = http_request_param(c->req, "id"), .actor = api_actor(c)),
+                  api_done_204);
 }
 
 const ApiRoute api_push_routes[] = {

@@ -24,12 +24,15 @@ WITH u AS (SELECT id FROM users WHERE public_id = :user),
    failing_since = NULL, last_error = NULL RETURNING *),
  c AS (INSERT INTO notification_channels (user_id, public_id, type, name)
   SELECT p.user_id, :channel, 'push', 'Browser' FROM p WHERE NOT EXISTS (SELECT FROM notification_channels o
-   WHERE o.user_id = p.user_id AND o.type = 'push'))
- SELECT @subscription FROM p
+   WHERE o.user_id = p.user_id AND o.type = 'push')),
+ audited AS (@audit(push.subscribed, p.public_id, p.label, p JOIN users u ON u.id = p.user_id))
+ SELECT @subscription, @audited FROM p
 
 -- The order of locks is that of delete_channel.
 -- name: unsubscribe
 WITH messages AS (SELECT o.id FROM push_subscriptions p JOIN notification_outbox o ON o.subscription_id = p.id
-  WHERE p.user_id = @user_id AND p.public_id = :id FOR UPDATE OF o)
-DELETE FROM push_subscriptions p WHERE p.user_id = @user_id AND p.public_id = :id
- AND (SELECT count(*) FROM messages) >= 0 RETURNING 1
+  WHERE p.user_id = @user_id AND p.public_id = :id FOR UPDATE OF o),
+ gone AS (DELETE FROM push_subscriptions p WHERE p.user_id = @user_id AND p.public_id = :id
+  AND (SELECT count(*) FROM messages) >= 0 RETURNING p.*),
+ audited AS (@audit(push.unsubscribed, p.public_id, p.label, gone p JOIN users u ON u.id = p.user_id))
+ SELECT 1, @audited FROM gone

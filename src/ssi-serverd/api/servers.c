@@ -66,7 +66,7 @@ static void patch_server(ApiCall *c)
 
         api_query(c,
                   SQL(patch_server, .user = c->user, .server_id = http_request_param(c->req, "server_id"), .name = name,
-                      .labels_text = labels_text),
+                      .labels_text = labels_text, .actor = api_actor(c)),
                   server_changed);
 }
 
@@ -80,7 +80,7 @@ static void delete_server(ApiCall *c)
         const HostRef host = named_server(c);
 
         api_act_begin(c, api_done_204);
-        api_act_begun(c, host_remove(c->backend, &host, api_act_done, c));
+        api_act_begun(c, host_remove(c->backend, &host, api_actor(c), api_act_done, c));
 }
 
 /* text[0]: the token. */
@@ -111,7 +111,7 @@ static void make_claim_token(ApiCall *c)
                 return;
         }
         api_act_begin(c, api_respond_claim_token);
-        api_act_begun(c, host_new_claim_token(c->backend, &host, c->text[0], api_act_done, c));
+        api_act_begun(c, host_new_claim_token(c->backend, &host, c->text[0], api_actor(c), api_act_done, c));
 }
 
 static void host_kept(ApiCall *c, PGresult *res, int error)

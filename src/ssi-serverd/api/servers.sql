@@ -20,5 +20,6 @@ SELECT @server_json FROM servers s @server_counts
 
 -- name: patch_server
 WITH s AS (UPDATE servers s SET name = coalesce(:name, s.name), labels = coalesce(:labels_text::text[], s.labels)
-  WHERE s.public_id = :server_id AND @owned_by(:user) RETURNING s.*)
- SELECT @server_json FROM s @server_counts
+  WHERE s.public_id = :server_id AND @owned_by(:user) RETURNING s.*),
+ audited AS (@audit(server.changed, s.public_id, s.name, s JOIN users u ON u.id = s.user_id))
+ SELECT @server_json, @audited FROM s @server_counts

@@ -56,11 +56,12 @@ static void session_made(ApiCall *c, PGresult *res, int error)
         respond_tokens(c, c->text[0]);
 }
 
-void api_session_start(ApiCall *c, const char *sql, const char *proof, const char *second, void (*refuse)(ApiCall *c))
+void api_session_start(ApiCall *c, const char *sql, const char *method, const char *proof, const char *second,
+                       void (*refuse)(ApiCall *c))
 {
         _cleanup_free_ char *agent = NULL;
         char id[ID_MAX], token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
-        const char *user_agent = strempty(http_request_user_agent(c->req));
+        const char *user_agent = strempty(http_request_user_agent(c->req)), *actor = api_actor_by(c, method);
 
         id_new("ses", id);
         token_new("refresh", token);
@@ -76,10 +77,10 @@ void api_session_start(ApiCall *c, const char *sql, const char *proof, const cha
         }
 
         const char *params[] = {
-                proof, id, hash, agent, http_request_peer(c->req), c->network, sql_bool(api_has_mail(c)), second
+                proof, id, hash, agent, http_request_peer(c->req), c->network, sql_bool(api_has_mail(c)), actor, second
         };
 
-        api_query(c, sql, second ? 8 : 7, params, session_made);
+        api_query(c, sql, second ? 9 : 8, params, session_made);
 }
 
 /* ---- Refresh and log-out ---- */
@@ -115,6 +116,8 @@ static void refresh_done(ApiCall *c, PGresult *res, int error)
         }
         if (streq(verdict, "reused"))
                 backend_publish_one(c->backend, CHANGE_ACCOUNT, PQgetvalue(res, 0, 1), "-", NULL);
+        else if (streq(verdict, "unknown"))
+                api_refused(c, "session.refused", AUDIT_REFUSED, "refresh token");
         http_respond_problem(c->req, 401, "bad-refresh-token",
                              "The refresh token is unknown, used or expired; log in again.");
 }
@@ -138,10 +141,10 @@ static void refresh(ApiCall *c)
         }
 
         /* The session's row is locked, so of two concurrent uses the second sees the effect of the first. */
-        api_query(
-                c,
-                SQL(refresh, .old = old, .new_hash = new_hash, .sealed = sealed, .address = http_request_peer(c->req)),
-                refresh_done);
+        api_query(c,
+                  SQL(refresh, .old = old, .new_hash = new_hash, .sealed = sealed, .address = http_request_peer(c->req),
+                      .actor = api_actor_by(c, "refresh token")),
+                  refresh_done);
 }
 
 /* The row: the user whose sessions ended. */
@@ -165,7 +168,7 @@ static void logout(ApiCall *c)
                 return;
         token_hash(token, hash);
 
-        api_query(c, SQL(logout, .hash = hash), ended);
+        api_query(c, SQL(logout, .hash = hash, .actor = api_actor_by(c, "refresh token")), ended);
 }
 
 /* ---- The list ---- */
@@ -193,13 +196,15 @@ static void end_session_done(ApiCall *c, PGresult *res, int error)
 
 static void end_session(ApiCall *c)
 {
-        api_query(c, SQL(end_session, .user = c->user, .session_id = http_request_param(c->req, "session_id")),
+        api_query(c,
+                  SQL(end_session, .user = c->user, .session_id = http_request_param(c->req, "session_id"),
+                      .actor = api_actor(c)),
                   end_session_done);
 }
 
 static void end_all_sessions(ApiCall *c)
 {
-        api_query(c, SQL(end_all_sessions, .user = c->user), ended);
+        api_query(c, SQL(end_all_sessions, .user = c->user, .actor = api_actor(c)), ended);
 }
 
 const ApiRoute api_session_routes[] = {

@@ -18,13 +18,15 @@ WITH t AS (SELECT r.token_hash, r.session_id, l.user_id, l.public_id, l.successo
    expires_at = now() + @session_lifetime, replaced_hash = t.token_hash, replaced_at = now(),
    successor = :sealed::bytea FROM t WHERE l.id = t.session_id AND t.verdict = 'good'),
  ended AS (UPDATE login_sessions l SET revoked_at = now() FROM t
-  WHERE l.id = t.session_id AND t.verdict = 'reused')
- SELECT t.verdict, u.public_id, t.public_id, t.successor FROM t JOIN users u ON u.id = t.user_id
+  WHERE l.id = t.session_id AND t.verdict = 'reused'),
+ audited AS (@audit(session.reused, t.public_id, NULL, t JOIN users u ON u.id = t.user_id WHERE t.verdict = 'reused'))
+ SELECT t.verdict, u.public_id, t.public_id, t.successor, @audited FROM t JOIN users u ON u.id = t.user_id
 
 -- name: logout
-UPDATE login_sessions l SET revoked_at = now() FROM refresh_tokens r, users u
- WHERE r.token_hash = :hash::bytea AND l.id = r.session_id AND l.revoked_at IS NULL AND u.id = l.user_id
- RETURNING u.public_id
+WITH l AS (UPDATE login_sessions l SET revoked_at = now() FROM refresh_tokens r
+  WHERE r.token_hash = :hash::bytea AND l.id = r.session_id AND l.revoked_at IS NULL RETURNING l.*),
+ audited AS (@audit(logout, l.public_id, NULL, l JOIN users u ON u.id = l.user_id))
+ SELECT u.public_id, @audited FROM l JOIN users u ON u.id = l.user_id
 
 -- name: list_sessions
 SELECT coalesce(json_agg(json_build_object('id', l.public_id, 'created_at', @time(l.created_at),
@@ -36,11 +38,13 @@ SELECT coalesce(json_agg(json_build_object('id', l.public_id, 'created_at', @tim
   ORDER BY id DESC LIMIT :limit::int) l
 
 -- name: end_session
-UPDATE login_sessions l SET revoked_at = now() FROM users u WHERE l.public_id = :session_id
- AND u.public_id = :user AND l.user_id = u.id AND l.revoked_at IS NULL AND l.expires_at > now()
- RETURNING u.public_id
+WITH l AS (UPDATE login_sessions l SET revoked_at = now() FROM users u WHERE l.public_id = :session_id
+  AND u.public_id = :user AND l.user_id = u.id AND l.revoked_at IS NULL AND l.expires_at > now() RETURNING l.*),
+ audited AS (@audit(session.ended, l.public_id, NULL, l JOIN users u ON u.id = l.user_id))
+ SELECT u.public_id, @audited FROM l JOIN users u ON u.id = l.user_id
 
 -- name: end_all_sessions
 WITH l AS (UPDATE login_sessions l SET revoked_at = now() FROM users u WHERE u.public_id = :user
-  AND l.user_id = u.id AND l.revoked_at IS NULL)
- SELECT public_id FROM users WHERE public_id = :user
+  AND l.user_id = u.id AND l.revoked_at IS NULL),
+ audited AS (@audit(session.all-ended, NULL, NULL, users u WHERE u.public_id = :user))
+ SELECT public_id, @audited FROM users WHERE public_id = :user

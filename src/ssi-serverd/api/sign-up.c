@@ -33,6 +33,7 @@ static void respond_created(ApiCall *c, const char *id, const char *email)
 
 static void respond_taken(ApiCall *c)
 {
+        api_refused(c, "account.refused", AUDIT_REFUSED, NULL);
         http_respond_problem(c->req, 409, "email-taken", "An account with this address already exists.");
 }
 
@@ -45,6 +46,7 @@ static void respond_mail(ApiCall *c)
 
 static void respond_closed(ApiCall *c)
 {
+        api_refused(c, "account.refused", AUDIT_REFUSED, NULL);
         http_respond_problem(c->req, 403, "sign-up-closed",
                              "Sign-up is closed. Ask an administrator of this server for an account or an invitation.");
 }
@@ -57,6 +59,7 @@ static void count_guess(ApiCall *c)
 static void respond_bad_invitation(ApiCall *c)
 {
         count_guess(c);
+        api_refused(c, "account.refused", AUDIT_REFUSED, "invitation");
         http_respond_problem(
                 c->req, 400, "bad-invitation",
                 "The invitation is unknown, used or expired, or it is for another address. Ask for a new one.");
@@ -68,9 +71,11 @@ static void open_done(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0)
                 api_fail(c, res, error);
-        else if (api_has_mail(c))
+        else if (api_has_mail(c)) {
+                if (PQntuples(res) == 0)
+                        api_refused(c, "account.refused", AUDIT_REFUSED, NULL);
                 respond_mail(c);
-        else if (PQntuples(res) == 0)
+        } else if (PQntuples(res) == 0)
                 respond_taken(c);
         else
                 respond_created(c, PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1));
@@ -117,14 +122,14 @@ static void register_hashed(int r, const char *hash, void *userdata)
                 api_respond_password_failure(c, r);
         else if (!admitted_by) {
                 api_act_begin(c, open_done);
-                api_act_begun(c, account_add(c->backend, email, hash, api_has_mail(c), api_act_done, c));
+                api_act_begun(c, account_add(c->backend, email, hash, api_has_mail(c), api_actor_by(c, NULL), api_act_done, c));
         } else if (streq(admitted_by, FIRST)) {
                 api_act_begin(c, first_done);
-                api_act_begun(c, account_add_first(c->backend, email, hash, api_act_done, c));
+                api_act_begun(c, account_add_first(c->backend, email, hash, api_actor_by(c, "setup code"), api_act_done, c));
         } else {
                 api_act_begin(c, invited_done);
                 api_act_begun(
-                        c, account_add_invited(c->backend, email, hash, admitted_by, api_has_mail(c), api_act_done, c));
+                        c, account_add_invited(c->backend, email, hash, admitted_by, api_has_mail(c), api_actor_by(c, "invitation"), api_act_done, c));
         }
         http_request_unref(req);
 }
@@ -148,6 +153,7 @@ static void register_admitted(ApiCall *c, const char *admitted_by)
                 wait = login_throttle_sign_up(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
         if (wait > 0) {
                 api_respond_busy(c, wait);
+                api_refused(c, "account.refused", AUDIT_THROTTLED, NULL);
                 return;
         }
         c->text[0] = strdup(email);
@@ -262,6 +268,7 @@ static void register_user(ApiCall *c)
                 wait = login_throttle_check_network(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
         if (wait > 0) {
                 api_respond_busy(c, wait);
+                api_refused(c, "account.refused", AUDIT_THROTTLED, NULL);
                 return;
         }
         api_act_begin(c, asked);

@@ -76,7 +76,7 @@ static void create_silence(ApiCall *c)
 
         api_query(c,
                   SQL(create_silence, .user = c->user, .id = id, .server = server, .service = service, .label = label,
-                      .reason = reason, .end = end),
+                      .reason = reason, .end = end, .actor = api_actor(c)),
                   silence_made);
 }
 
@@ -88,7 +88,9 @@ static void released(ApiCall *c, PGresult *res, int error)
 
 static void delete_silence(ApiCall *c)
 {
-        api_query(c, SQL(delete_silence, .user = c->user, .id = http_request_param(c->req, "id")), released);
+        api_query(c,
+                  SQL(delete_silence, .user = c->user, .id = http_request_param(c->req, "id"), .actor = api_actor(c)),
+                  released);
 }
 
 static void change_silence(ApiCall *c)
@@ -106,7 +108,8 @@ static void change_silence(ApiCall *c)
 
         api_query(c,
                   SQL(change_silence, .user = c->user, .id = http_request_param(c->req, "id"), .reason = reason,
-                      .has_end = sql_bool(json_object_object_get_ex(body, "ends_at", &o)), .end = end),
+                      .has_end = sql_bool(json_object_object_get_ex(body, "ends_at", &o)), .end = end,
+                      .actor = api_actor(c)),
                   api_done_200);
 }
 
@@ -138,7 +141,7 @@ static void acknowledge(ApiCall *c)
         /* It covers the current problem, and nothing worse. */
         api_query(c,
                   SQL(acknowledge, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
-                      .name = http_request_param(c->req, "name"), .reason = reason),
+                      .name = http_request_param(c->req, "name"), .reason = reason, .actor = api_actor(c)),
                   acknowledged);
 }
 
@@ -154,7 +157,7 @@ static void withdraw_acknowledgement(ApiCall *c)
 {
         api_query(c,
                   SQL(withdraw_acknowledgement, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
-                      .name = http_request_param(c->req, "name")),
+                      .name = http_request_param(c->req, "name"), .actor = api_actor(c)),
                   withdrawn);
 }
 

@@ -26,18 +26,22 @@ WITH u AS (SELECT u.id, s.id AS server_id FROM users u LEFT JOIN servers s ON s.
   WHERE u.public_id = :user AND (:server::text IS NULL OR s.id IS NOT NULL)),
  m AS (INSERT INTO silences (user_id, public_id, server_id, service, label, reason, ends_at)
   SELECT u.id, :id, u.server_id, :service, :label, :reason, coalesce(:end::timestamptz, 'infinity')
-  FROM u WHERE quota_has_room(u.id, 'silences') RETURNING *)
- SELECT CASE WHEN m.id IS NOT NULL THEN @silence END FROM u LEFT JOIN m ON true LEFT JOIN servers s ON s.id = m.server_id
+  FROM u WHERE quota_has_room(u.id, 'silences') RETURNING *),
+ audited AS (@audit(silence.made, m.public_id, coalesce(m.service, m.label), m JOIN users u ON u.id = m.user_id))
+ SELECT CASE WHEN m.id IS NOT NULL THEN @silence END, @audited FROM u LEFT JOIN m ON true LEFT JOIN servers s ON s.id = m.server_id
 
 -- name: delete_silence
 WITH m AS (DELETE FROM silences m WHERE m.user_id = @user_id AND m.public_id = :id
-  RETURNING m.user_id), @release(silence) SELECT 1 FROM m
+  RETURNING m.*), @release(silence),
+ audited AS (@audit(silence.removed, m.public_id, coalesce(m.service, m.label), m JOIN users u ON u.id = m.user_id))
+ SELECT 1, @audited FROM m
 
 -- name: change_silence
 WITH m AS (UPDATE silences m SET reason = coalesce(:reason, m.reason),
    ends_at = CASE WHEN :has_end::bool THEN coalesce(:end::timestamptz, 'infinity') ELSE m.ends_at END
-  WHERE m.user_id = @user_id AND m.public_id = :id RETURNING *), @release(silence)
- SELECT @silence FROM m LEFT JOIN servers s ON s.id = m.server_id
+  WHERE m.user_id = @user_id AND m.public_id = :id RETURNING *), @release(silence),
+ audited AS (@audit(silence.changed, m.public_id, coalesce(m.service, m.label), m JOIN users u ON u.id = m.user_id))
+ SELECT @silence, @audited FROM m LEFT JOIN servers s ON s.id = m.server_id
 
 -- name: acknowledge
 WITH f AS (SELECT v.server_id, v.name, greatest(notification_severity('status', v.status::text),
@@ -46,11 +50,15 @@ WITH f AS (SELECT v.server_id, v.name, greatest(notification_severity('status', 
  a AS (INSERT INTO acknowledgements AS a (server_id, service, reason, severity)
   SELECT f.server_id, f.name, :reason, f.severity FROM f WHERE f.severity > 0
   ON CONFLICT (server_id, service) DO UPDATE SET reason = excluded.reason,
-   severity = excluded.severity, created_at = now() RETURNING *)
+   severity = excluded.severity, created_at = now() RETURNING *),
+ audited AS (@audit(acknowledgement.made, s.public_id, a.service,
+  a JOIN servers s ON s.id = a.server_id JOIN users u ON u.id = s.user_id))
  SELECT CASE WHEN a.reason IS NOT NULL THEN json_build_object('reason', a.reason, 'created_at',
-  @time(a.created_at)) END FROM f LEFT JOIN a ON true
+  @time(a.created_at)) END, @audited FROM f LEFT JOIN a ON true
 
 -- name: withdraw_acknowledgement
-WITH f AS (SELECT s.user_id, v.server_id, v.name FROM @own_service),
+WITH f AS (SELECT s.user_id, s.public_id, v.server_id, v.name FROM @own_service),
  m AS (DELETE FROM acknowledgements a USING f WHERE a.server_id = f.server_id AND a.service = f.name
-  RETURNING f.user_id), @release(acknowledged) SELECT 1 FROM m
+  RETURNING f.*), @release(acknowledged),
+ audited AS (@audit(acknowledgement.removed, m.public_id, m.name, m JOIN users u ON u.id = m.user_id))
+ SELECT 1, @audited FROM m

@@ -106,7 +106,7 @@ static void make_token(ApiCall *c)
 
         api_query(c,
                   SQL(make_token, .user = c->user, .id = id, .hash = hash, .name = name, .scopes_text = scopes_text,
-                      .lifetime = lifetime, .token = token, .tell = sql_bool(api_has_mail(c))),
+                      .lifetime = lifetime, .token = token, .tell = sql_bool(api_has_mail(c)), .actor = api_actor(c)),
                   token_made);
 }
 
@@ -124,7 +124,9 @@ static void token_deleted(ApiCall *c, PGresult *res, int error)
 
 static void delete_token(ApiCall *c)
 {
-        api_query(c, SQL(delete_token, .user = c->user, .token_id = http_request_param(c->req, "token_id")),
+        api_query(c,
+                  SQL(delete_token, .user = c->user, .token_id = http_request_param(c->req, "token_id"),
+                      .actor = api_actor(c)),
                   token_deleted);
 }
 

@@ -16,9 +16,12 @@ WITH k AS (INSERT INTO api_tokens (user_id, public_id, token_hash, name, scopes,
   SELECT u.id, :id, :hash::bytea, :name, ARRAY(SELECT DISTINCT unnest(:scopes_text::text[])),
   now() + make_interval(secs => nullif(:lifetime, '')::float8) FROM users u WHERE u.public_id = :user
   AND quota_has_room(u.id, 'tokens') RETURNING *),
- told AS (@account_mail(token, k JOIN users u ON u.id = k.user_id WHERE :tell::bool AND @may_mail(u.id, token)))
- SELECT json_build_object(@token_pairs, 'token', :token::text) FROM k
+ told AS (@account_mail(token, k JOIN users u ON u.id = k.user_id WHERE :tell::bool AND @may_mail(u.id, token))),
+ audited AS (@audit(api-token.made, k.public_id, k.name, k JOIN users u ON u.id = k.user_id))
+ SELECT json_build_object(@token_pairs, 'token', :token::text), @audited FROM k
 
 -- name: delete_token
-DELETE FROM api_tokens k USING users u WHERE k.public_id = :token_id AND u.public_id = :user
- AND k.user_id = u.id RETURNING 1
+WITH k AS (DELETE FROM api_tokens k USING users u WHERE k.public_id = :token_id AND u.public_id = :user
+  AND k.user_id = u.id RETURNING k.*),
+ audited AS (@audit(api-token.removed, k.public_id, k.name, k JOIN users u ON u.id = k.user_id))
+ SELECT 1, @audited FROM k

@@ -30,6 +30,13 @@ void api_respond_bad_credentials(ApiCall *c)
 
 /* ---- Log-in ---- */
 
+/* Of a password given at the log-in, or again. */
+static void throttle(ApiCall *c, uint64_t wait)
+{
+        api_respond_busy(c, wait);
+        api_refused(c, c->session ? "password.refused" : "login.refused", AUDIT_THROTTLED, "password");
+}
+
 /* Answers and returns false if there were too many wrong guesses. */
 static bool begin_attempt(ApiCall *c, const char *email)
 {
@@ -43,7 +50,7 @@ static bool begin_attempt(ApiCall *c, const char *email)
         email_fold(account);
         wait = login_attempt_new(c->backend->throttle, account, c->network, now_usec(CLOCK_MONOTONIC), &c->attempt);
         if (wait > 0)
-                api_respond_busy(c, wait);
+                throttle(c, wait);
         return wait == 0;
 }
 
@@ -67,7 +74,7 @@ static void verify_attempt(ApiCall *c, PasswordClass class, bool known, const ch
         wait = login_attempt_admit(c->attempt, known, now_usec(CLOCK_MONOTONIC));
         if (wait > 0) {
                 end_attempt(c, false);
-                api_respond_busy(c, wait);
+                throttle(c, wait);
                 return;
         }
         http_request_ref(c->req);
@@ -80,6 +87,12 @@ static void verify_attempt(ApiCall *c, PasswordClass class, bool known, const ch
         }
 }
 
+static void refuse_login(ApiCall *c)
+{
+        api_respond_bad_credentials(c);
+        api_refused(c, "login.refused", AUDIT_REFUSED, "password");
+}
+
 /* text[1]: the hash that the password was checked against. */
 static void login_verified(int r, const char *hash, void *userdata)
 {
@@ -88,11 +101,11 @@ static void login_verified(int r, const char *hash, void *userdata)
 
         end_attempt(c, r == -EACCES);
         if (r == -EACCES)
-                api_respond_bad_credentials(c);
+                refuse_login(c);
         else if (r < 0)
                 api_respond_password_failure(c, r);
         else
-                api_session_start(c, SQL_session_of_password, c->user, c->text[1], api_respond_bad_credentials);
+                api_session_start(c, SQL_session_of_password, "password", c->user, c->text[1], refuse_login);
         http_request_unref(req);
 }
 
@@ -139,9 +152,10 @@ static void current_password_checked(int r, void (*go_on)(ApiCall *c), ApiCall *
         HttpRequest *req = c->req;
 
         end_attempt(c, r == -EACCES);
-        if (r == -EACCES)
+        if (r == -EACCES) {
                 http_respond_problem(c->req, 403, "bad-credentials", "The password is wrong.");
-        else if (r < 0)
+                api_refused(c, "password.refused", AUDIT_REFUSED, "password");
+        } else if (r < 0)
                 api_respond_password_failure(c, r);
         else
                 go_on(c);
@@ -200,7 +214,8 @@ static void new_password_hashed(int r, const char *hash, void *userdata)
                 };
 
                 api_act_begin(c, password_changed);
-                api_act_begun(c, account_set_password(c->backend, c->user, &password, api_act_done, c));
+                api_act_begun(c, account_set_password(c->backend, c->user, &password, api_actor_by(c, "password"),
+                                                      api_act_done, c));
         }
         http_request_unref(req);
 }
@@ -247,7 +262,7 @@ static void change_password(ApiCall *c)
 static void delete_account_now(ApiCall *c)
 {
         api_act_begin(c, answer_204);
-        api_act_begun(c, account_remove(c->backend, c->user, api_act_done, c));
+        api_act_begun(c, account_remove(c->backend, c->user, api_actor_by(c, "password"), api_act_done, c));
 }
 
 static void delete_checked(int r, const char *hash, void *userdata)

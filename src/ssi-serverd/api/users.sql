@@ -18,10 +18,13 @@ SELECT json_build_object('id', public_id, 'email', email,
 SELECT u.email, u.password_hash, @is_known_in(:network) FROM users u WHERE u.public_id = :user
 
 -- The password may have changed since the hash was read.
--- name: session_of_password(proof, session, token_hash, user_agent, address, network, tell, password_hash)
+-- name: session_of_password(proof, session, token_hash, user_agent, address, network, tell, actor,
+--   password_hash)
 @session(now(), SELECT id AS user_id FROM users WHERE public_id = :proof AND password_hash = :password_hash)
 
 -- A password that has changed since its hash was read proves nothing.
 -- name: reauthenticate
-UPDATE login_sessions l SET authenticated_at = now() FROM users u WHERE l.public_id = :session
- AND u.public_id = :user AND l.user_id = u.id AND u.password_hash = :hash RETURNING 1
+WITH l AS (UPDATE login_sessions l SET authenticated_at = now() FROM users u WHERE l.public_id = :session
+ AND u.public_id = :user AND l.user_id = u.id AND u.password_hash = :hash RETURNING l.public_id, l.user_id),
+ audited AS (@audit(session.reauthenticated, l.public_id, NULL, l JOIN users u ON u.id = l.user_id))
+ SELECT 1, @audited FROM l

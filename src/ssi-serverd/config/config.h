@@ -26,6 +26,7 @@ typedef struct Config {
 
         unsigned history;             /* SSI_HISTORY, a ConfigHistory */
         unsigned history_days;        /* SSI_HISTORY_DAYS: whole days to keep */
+        unsigned audit_days;          /* SSI_AUDIT_DAYS: whole days to keep */
         unsigned stale_grace_seconds; /* SSI_STALE_GRACE: how late a result may be before its service is
                                        * stale */
         unsigned reboot_seconds;      /* SSI_REBOOT_TIME: how long a host that announced a reboot may be

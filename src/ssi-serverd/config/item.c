@@ -30,6 +30,7 @@ const ConfigItem config_items[CONFIG_ITEMS] = {
         ITEM("SSI_MIGRATIONS_DIR", CONFIG_STRING, migrations_dir, .fallback = SSI_MIGRATIONS_DIR),
         ITEM("SSI_HISTORY", CONFIG_CHOICE, history, .fallback = "all", .choices = "all\0changes\0"),
         ITEM("SSI_HISTORY_DAYS", CONFIG_NUMBER, history_days, .fallback = "7", .min = 1, .max = 3650),
+        ITEM("SSI_AUDIT_DAYS", CONFIG_NUMBER, audit_days, .fallback = "365", .min = 1, .max = 3650),
         ITEM("SSI_STALE_GRACE", CONFIG_NUMBER, stale_grace_seconds, .fallback = "120", .min = 1, .max = 86400),
         ITEM("SSI_REBOOT_TIME", CONFIG_NUMBER, reboot_seconds, .fallback = "600", .min = 1, .max = 86400),
         ITEM("SSI_RATE_LIMIT", CONFIG_NUMBER, rate_limit, .fallback = "100", .max = NUMBER_MAX),

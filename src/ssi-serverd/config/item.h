@@ -5,7 +5,7 @@
 
 #include "config/config.h"
 
-#define CONFIG_ITEMS 36
+#define CONFIG_ITEMS 37
 
 typedef enum ConfigType {
         CONFIG_STRING,

@@ -11,6 +11,7 @@
 
 typedef struct AgentSessions AgentSessions;
 typedef struct ApiRoutes ApiRoutes;
+typedef struct AuditRefusals AuditRefusals;
 typedef struct Ingest Ingest;
 typedef struct KeyRing KeyRing;
 typedef struct LoginThrottle LoginThrottle;
@@ -85,6 +86,7 @@ struct Backend {
         LoginThrottle *throttle;
         RateLimit *rate_limit; /* requests; NULL without a limit */
         RateLimit *refusals;   /* requests that failed to authenticate; NULL without a limit */
+        AuditRefusals *audit_refusals;
         ApiRoutes *routes;
         AgentSessions *sessions;
         Streams *streams;

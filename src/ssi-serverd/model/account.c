@@ -9,29 +9,32 @@ static void publish_account(Backend *b, PGresult *res)
         backend_publish_one(b, CHANGE_ACCOUNT, PQgetvalue(res, 0, 0), "-", NULL);
 }
 
-int account_add(Backend *b, const char *email, const char *hash, bool verify, db_callback_t done, void *userdata)
+int account_add(Backend *b, const char *email, const char *hash, bool verify, const char *actor, db_callback_t done,
+                void *userdata)
 {
         char id[ID_MAX];
 
         id_new("usr", id);
 
         /* Asks for the confirmation mail at once. The account does not depend on its delivery. */
-        return act_query(b, SQL(account_add, .id = id, .email = email, .hash = hash, .verify = sql_bool(verify)), NULL,
-                         done, userdata);
+        return act_query(
+                b, SQL(account_add, .id = id, .email = email, .hash = hash, .verify = sql_bool(verify), .actor = actor),
+                NULL, done, userdata);
 }
 
-int account_add_first(Backend *b, const char *email, const char *hash, db_callback_t done, void *userdata)
+int account_add_first(Backend *b, const char *email, const char *hash, const char *actor, db_callback_t done,
+                      void *userdata)
 {
         char id[ID_MAX];
 
         id_new("usr", id);
 
         /* Of two at once, only one gets to keep the setting. */
-        return act_query(b, SQL(account_add_first, .id = id, .email = email, .hash = hash), NULL, done, userdata);
+        return act_query(b, SQL(account_add_first, .id = id, .email = email, .hash = hash, .actor = actor), NULL, done, userdata);
 }
 
 int account_add_invited(Backend *b, const char *email, const char *hash, const char *invitation, bool verify,
-                        db_callback_t done, void *userdata)
+                        const char *actor, db_callback_t done, void *userdata)
 {
         char id[ID_MAX];
 
@@ -39,26 +42,28 @@ int account_add_invited(Backend *b, const char *email, const char *hash, const c
 
         return act_query(b,
                          SQL(account_add_invited, .id = id, .email = email, .hash = hash, .invitation = invitation,
-                             .verify = sql_bool(verify)),
+                             .verify = sql_bool(verify), .actor = actor),
                          NULL, done, userdata);
 }
 
-int account_set_password(Backend *b, const char *account, const AccountPassword *password, db_callback_t done,
-                         void *userdata)
+int account_set_password(Backend *b, const char *account, const AccountPassword *password, const char *actor,
+                         db_callback_t done, void *userdata)
 {
         return act_query(b,
                          SQL(account_set_password, .account = account, .keep_session = password->keep_session,
                              .hash = password->hash, .withdraw = sql_bool(password->withdraw),
-                             .tell = sql_bool(password->tell)),
+                             .tell = sql_bool(password->tell), .actor = actor),
                          publish_account, done, userdata);
 }
 
-int account_reset_password(Backend *b, const char *token_hash, const char *hash, const char *network,
+int account_reset_password(Backend *b, const char *token_hash, const char *hash, const char *network, const char *actor,
                            db_callback_t done, void *userdata)
 {
         /* Deletes all of the account's tokens for this purpose: of several mails one is enough. */
-        return act_query(b, SQL(account_reset_password, .token_hash = token_hash, .hash = hash, .network = network),
-                         publish_account, done, userdata);
+        return act_query(
+                b,
+                SQL(account_reset_password, .token_hash = token_hash, .hash = hash, .network = network, .actor = actor),
+                publish_account, done, userdata);
 }
 
 static void publish_removed(Backend *b, PGresult *res)
@@ -72,8 +77,8 @@ static void publish_removed(Backend *b, PGresult *res)
         (void) backend_query(b, SQL(forget_removed), NULL, NULL);
 }
 
-int account_remove(Backend *b, const char *account, db_callback_t done, void *userdata)
+int account_remove(Backend *b, const char *account, const char *actor, db_callback_t done, void *userdata)
 {
         /* Foreign keys delete what belongs to the user. */
-        return act_query(b, SQL(account_remove, .account = account), publish_removed, done, userdata);
+        return act_query(b, SQL(account_remove, .account = account, .actor = actor), publish_removed, done, userdata);
 }

@@ -2,17 +2,19 @@
 #pragma once
 
 /* Operations on accounts. An account is named by its public id or its e-mail address. Callbacks as for
- * backend_query(); passwords are passed as hashes (auth/password.h). */
+ * backend_query(); actor: of audit_actor_text(); passwords are passed as hashes (auth/password.h). */
 
 #include "model/act.h"
 
 /* One row with public id and address; none when the address is taken. verify: send a mail to confirm the address, before
  * which nobody can log in, or to say that it is taken. */
-int account_add(Backend *b, const char *email, const char *hash, bool verify, db_callback_t done, void *userdata);
+int account_add(Backend *b, const char *email, const char *hash, bool verify, const char *actor, db_callback_t done,
+                void *userdata);
 
 /* The first account, with the setup code: the address counts as confirmed, and sign-up is closed from now on. One row with
  * public id and address; none when there is an account, or when it was set up in another way. */
-int account_add_first(Backend *b, const char *email, const char *hash, db_callback_t done, void *userdata);
+int account_add_first(Backend *b, const char *email, const char *hash, const char *actor, db_callback_t done,
+                      void *userdata);
 
 /* Columns of account_add_invited(). The first two are null when there is no new account. */
 enum {
@@ -25,7 +27,7 @@ enum {
 /* As account_add(), with an invitation, which it uses up: invitation is the token's hash. A link of a mail confirms the
  * address. With verify, it is used up even if the address is taken, or trying again would tell. One row; none when
  * the invitation cannot be used. */
-int account_add_invited(Backend *b, const char *email, const char *hash, const char *invitation, bool verify,
+int account_add_invited(Backend *b, const char *email, const char *hash, const char *invitation, bool verify, const char *actor,
                         db_callback_t done, void *userdata);
 
 /* A new password. What somebody who had the account may have left behind ends with the old one. */
@@ -38,14 +40,14 @@ typedef struct AccountPassword {
 
 /* One row with the public id, and as JSON what was withdrawn and what else is to be reviewed; none when the account does
  * not exist. */
-int account_set_password(Backend *b, const char *account, const AccountPassword *password, db_callback_t done,
-                         void *userdata);
+int account_set_password(Backend *b, const char *account, const AccountPassword *password, const char *actor,
+                         db_callback_t done, void *userdata);
 
 /* The same by the hash of a mailed token, with everything withdrawn; no row when the token is not valid. From now on, the account is known in this
  * network. */
-int account_reset_password(Backend *b, const char *token_hash, const char *hash, const char *network,
+int account_reset_password(Backend *b, const char *token_hash, const char *hash, const char *network, const char *actor,
                            db_callback_t done, void *userdata);
 
 /* Removes the account with its servers and all else it owns. One row per server, or one row: the account's
  * public id, and the server's or null. None when the account does not exist. */
-int account_remove(Backend *b, const char *account, db_callback_t done, void *userdata);
+int account_remove(Backend *b, const char *account, const char *actor, db_callback_t done, void *userdata);

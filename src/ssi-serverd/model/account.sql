@@ -8,14 +8,16 @@
 WITH u AS (INSERT INTO users (public_id, email, password_hash, confirmed) VALUES (:id, :email, :hash, NOT :verify::bool)
   ON CONFLICT DO NOTHING RETURNING *),
  asked AS (@account_mail(verify, u WHERE :verify::bool)),
- told AS (@account_mail(taken, users u WHERE :verify::bool AND @email_key(u.email) = @email_key(:email) AND @may_mail(u.id, taken)))
- SELECT public_id, email FROM u
+ told AS (@account_mail(taken, users u WHERE :verify::bool AND @email_key(u.email) = @email_key(:email) AND @may_mail(u.id, taken))),
+ audited AS (@audit(account.made, NULL, NULL, u))
+ SELECT public_id, email, @audited FROM u
 
 -- name: account_add_first
 WITH kept AS (INSERT INTO settings (key, value) SELECT 'sign_up', 'closed'::bytea WHERE NOT EXISTS (SELECT FROM users)
   ON CONFLICT DO NOTHING RETURNING 1),
- u AS (INSERT INTO users (public_id, email, password_hash) SELECT :id, :email, :hash FROM kept RETURNING *)
- SELECT public_id, email FROM u
+ u AS (INSERT INTO users (public_id, email, password_hash) SELECT :id, :email, :hash FROM kept RETURNING *),
+ audited AS (@audit(account.made, NULL, NULL, u))
+ SELECT public_id, email, @audited FROM u
 
 -- Who waits for the invitation's row, because another one uses it, then finds that it is used.
 -- name: account_add_invited
@@ -27,8 +29,9 @@ WITH taken AS (SELECT u.id, u.email FROM users u WHERE @email_key(u.email) = @em
   SELECT :id, :email, :hash, i.mailed OR NOT :verify::bool FROM i ON CONFLICT DO NOTHING RETURNING *),
  v AS (INSERT INTO verified_emails (user_id, email) SELECT u.id, @email_key(u.email) FROM u, i WHERE i.mailed),
  asked AS (@account_mail(verify, u WHERE NOT u.confirmed)),
- told AS (@account_mail(taken, taken u WHERE :verify::bool AND EXISTS (SELECT FROM i) AND @may_mail(u.id, taken)))
- SELECT u.public_id, u.email, EXISTS (SELECT FROM taken), u.confirmed FROM (VALUES (1)) one LEFT JOIN u ON true
+ told AS (@account_mail(taken, taken u WHERE :verify::bool AND EXISTS (SELECT FROM i) AND @may_mail(u.id, taken))),
+ audited AS (@audit(account.made, NULL, NULL, u))
+ SELECT u.public_id, u.email, EXISTS (SELECT FROM taken), u.confirmed, @audited FROM (VALUES (1)) one LEFT JOIN u ON true
  WHERE EXISTS (SELECT FROM i) OR (NOT :verify::bool AND EXISTS (SELECT FROM taken))
 
 -- What else somebody may have set up in the account users u, to be reviewed; keys: the API tokens withdrawn.
@@ -48,8 +51,9 @@ WITH u AS (UPDATE users u SET password_hash = :hash, confirmed = true WHERE @acc
  keys AS (DELETE FROM api_tokens k USING u WHERE k.user_id = u.id AND :withdraw::bool RETURNING 1),
  links AS (DELETE FROM email_tokens t USING u WHERE t.user_id = u.id AND (t.purpose = 'reset' OR :withdraw::bool)),
  invitations AS (DELETE FROM invitations i USING u WHERE i.invited_by = u.id AND i.used_at IS NULL AND :withdraw::bool),
- told AS (@account_mail(password, u WHERE :tell::bool AND @may_mail(u.id, password)))
- SELECT public_id, @left_over(keys) FROM u
+ told AS (@account_mail(password, u WHERE :tell::bool AND @may_mail(u.id, password))),
+ audited AS (@audit(password.changed, NULL, NULL, u))
+ SELECT public_id, @left_over(keys), @audited FROM u
 
 -- name: account_reset_password
 WITH t AS (DELETE FROM email_tokens WHERE token_hash = :token_hash::bytea AND purpose = 'reset'
@@ -64,8 +68,9 @@ WITH t AS (DELETE FROM email_tokens WHERE token_hash = :token_hash::bytea AND pu
   ON CONFLICT DO NOTHING),
  u AS (UPDATE users u SET password_hash = :hash, confirmed = true FROM t WHERE u.id = t.user_id
   AND @email_key(u.email) = t.email RETURNING u.*),
- told AS (@account_mail(password, u WHERE @may_mail(u.id, password)))
- SELECT public_id, @left_over(keys) FROM u
+ told AS (@account_mail(password, u WHERE @may_mail(u.id, password))),
+ audited AS (@audit(password.reset, NULL, NULL, u))
+ SELECT public_id, @left_over(keys), @audited FROM u
 
 -- name: forget_removed
 DELETE FROM transitions t WHERE NOT EXISTS (SELECT FROM servers s WHERE s.id = t.server_id)
@@ -77,5 +82,6 @@ WITH s AS (SELECT s.id, s.public_id FROM servers s JOIN users u ON u.id = s.user
  told AS (DELETE FROM transitions t USING s WHERE t.server_id = s.id),
 -- Locked first, as by the statement that records a delivery: the other order is a deadlock.
  messages AS (SELECT o.id FROM users u JOIN notification_outbox o ON o.user_id = u.id WHERE @account_is(:account) FOR UPDATE OF o),
- gone AS (DELETE FROM users u WHERE @account_is(:account) AND (SELECT count(*) FROM messages) >= 0 RETURNING u.public_id)
- SELECT gone.public_id, s.public_id FROM gone LEFT JOIN s ON true
+ gone AS (DELETE FROM users u WHERE @account_is(:account) AND (SELECT count(*) FROM messages) >= 0 RETURNING u.public_id, u.email),
+ audited AS (@audit(account.removed, NULL, NULL, gone u))
+ SELECT gone.public_id, s.public_id, @audited FROM gone LEFT JOIN s ON true

@@ -41,3 +41,20 @@ INSERT INTO notification_outbox (public_id, queue, user_id, payload)
 -- Whether the invitation admits this address.
 -- fragment: admits(i, email)
 (@is_pending(@i) AND (@i.email IS NULL OR @email_key(@i.email) = @email_key(@email)))
+
+-- Records an act in the audit log, in the statement that does it, as "audited AS (@audit(…))": for the one u of a FROM
+-- list with the account's public_id and email. :actor is of audit_actor_text(); without it, the statement fails. The
+-- result then has @audited as its last column, from which audit_journal() writes the journal.
+-- fragment: audit(event, object, name, from)
+INSERT INTO audit_log AS logged (event, account, email, actor, address, method, credential, object, name, fold)
+ SELECT '@event', e.account, e.email, e.actor, e.address, e.method, e.credential,
+  CASE WHEN e.fold IS NULL THEN e.object END, CASE WHEN e.fold IS NULL THEN e.name END, e.fold
+ FROM (SELECT u.public_id AS account, u.email, coalesce(by.who, u.public_id) AS actor, by.address, by.method, by.credential,
+   (@object)::text AS object, (@name)::text AS name, audit_fold(u.public_id, '@event', by.address) AS fold
+  FROM jsonb_to_record(coalesce(:actor::jsonb, '{}')) AS by(who text, address text, method text, credential text), @from) e
+ ON CONFLICT (fold) DO UPDATE SET count = logged.count + 1, last_at = now(),
+  address = CASE WHEN logged.address = excluded.address THEN logged.address ELSE 'several' END
+ RETURNING to_json(logged) AS entry
+
+-- fragment: audited
+(SELECT json_agg(entry) FROM audited) AS audit

@@ -21,7 +21,7 @@ static void publish_added(Backend *b, PGresult *res)
 }
 
 int host_add(Backend *b, const char *account, const char *name, const char *labels, const char *token,
-             db_callback_t done, void *userdata)
+             const char *actor, db_callback_t done, void *userdata)
 {
         char server[ID_MAX], agent[ID_MAX], hash[TOKEN_HASH_MAX];
 
@@ -31,19 +31,22 @@ int host_add(Backend *b, const char *account, const char *name, const char *labe
 
         return act_query(b,
                          SQL(host_add, .account = account, .server = server, .agent = agent, .name = name,
-                             .labels = labels, .hash = hash),
+                             .labels = labels, .hash = hash, .actor = actor),
                          publish_added, done, userdata);
 }
 
-int host_new_claim_token(Backend *b, const HostRef *host, const char *token, db_callback_t done, void *userdata)
+int host_new_claim_token(Backend *b, const HostRef *host, const char *token, const char *actor, db_callback_t done,
+                         void *userdata)
 {
         char hash[TOKEN_HASH_MAX];
 
         token_hash(token, hash);
 
         /* The statement locks the server: of two concurrent calls, the later one's token is valid. */
-        return act_query(b, SQL(host_new_claim_token, .owner = host->owner, .server = host->server, .hash = hash), NULL,
-                         done, userdata);
+        return act_query(
+                b,
+                SQL(host_new_claim_token, .owner = host->owner, .server = host->server, .hash = hash, .actor = actor),
+                NULL, done, userdata);
 }
 
 static void publish_kept(Backend *b, PGresult *res)
@@ -67,8 +70,8 @@ static void publish_removed(Backend *b, PGresult *res)
         backend_publish_one(b, CHANGE_SERVER_REMOVED, PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1), NULL);
 }
 
-int host_remove(Backend *b, const HostRef *host, db_callback_t done, void *userdata)
+int host_remove(Backend *b, const HostRef *host, const char *actor, db_callback_t done, void *userdata)
 {
-        return act_query(b, SQL(host_remove, .owner = host->owner, .server = host->server), publish_removed, done,
-                         userdata);
+        return act_query(b, SQL(host_remove, .owner = host->owner, .server = host->server, .actor = actor),
+                         publish_removed, done, userdata);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Operations on a watched host, which users call a server. Callbacks as for backend_query(). */
+/* Operations on a watched host, which users call a server. Callbacks as for backend_query(). actor: of
+ * audit_actor_text(). */
 
 #include "model/act.h"
 
@@ -29,12 +30,13 @@ int host_claim_token_make(char **ret);
  * array literal (db/array.h). One row, whose server is null when the account may have no more; none
  * when the account does not exist. */
 int host_add(Backend *b, const char *account, const char *name, const char *labels, const char *token,
-             db_callback_t done, void *userdata);
+             const char *actor, db_callback_t done, void *userdata);
 
 /* Makes another token, for one that expired or a key that is lost or leaked. Unclaimed tokens become
  * invalid; the agent's key works until the new token is claimed. One row, or none when the server does not
  * exist. */
-int host_new_claim_token(Backend *b, const HostRef *host, const char *token, db_callback_t done, void *userdata);
+int host_new_claim_token(Backend *b, const HostRef *host, const char *token, const char *actor, db_callback_t done,
+                         void *userdata);
 
 /* Of two hosts that use its agent's identity, keeps one: the other stays refused until it is registered anew. refused: keeps the one
  * that is refused, and ends the session of the other. One row, with the columns below, or none when the server does not exist. */
@@ -47,4 +49,4 @@ enum {
 int host_keep(Backend *b, const HostRef *host, bool refused, db_callback_t done, void *userdata);
 
 /* Removes it with its history. One row with the public ids of account and server, or none. */
-int host_remove(Backend *b, const HostRef *host, db_callback_t done, void *userdata);
+int host_remove(Backend *b, const HostRef *host, const char *actor, db_callback_t done, void *userdata);

@@ -11,21 +11,23 @@
 s.public_id, s.agent_id, @time(t.expires_at), @usec(t.expires_at), u.public_id
 
 -- name: host_add
-WITH u AS (SELECT id, public_id FROM users WHERE public_id = :account OR @email_key(email) = @email_key(:account)),
+WITH u AS (SELECT id, public_id, email FROM users WHERE public_id = :account OR @email_key(email) = @email_key(:account)),
  s AS (INSERT INTO servers (user_id, public_id, agent_id, name, labels)
   SELECT u.id, :server, :agent, :name, :labels::text[] FROM u
   WHERE quota_has_room(u.id, 'servers')
-  RETURNING id, public_id, agent_id),
+  RETURNING id, public_id, agent_id, name),
  t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)
-  SELECT :hash::bytea, s.id, now() + interval '1 hour' FROM s RETURNING expires_at)
- SELECT @claim_columns FROM u LEFT JOIN s ON true LEFT JOIN t ON true
+  SELECT :hash::bytea, s.id, now() + interval '1 hour' FROM s RETURNING expires_at),
+ audited AS (@audit(server.registered, s.public_id, s.name, u, s))
+ SELECT @claim_columns, @audited FROM u LEFT JOIN s ON true LEFT JOIN t ON true
 
 -- name: host_new_claim_token
-WITH s AS (SELECT s.id, s.public_id, s.agent_id, s.user_id FROM servers s WHERE @host_is FOR UPDATE),
+WITH s AS (SELECT s.id, s.public_id, s.agent_id, s.user_id, s.name FROM servers s WHERE @host_is FOR UPDATE),
  old AS (DELETE FROM claim_tokens t USING s WHERE t.server_id = s.id AND t.used_at IS NULL),
  t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)
-  SELECT :hash::bytea, s.id, now() + interval '1 hour' FROM s RETURNING expires_at)
- SELECT @claim_columns FROM s JOIN users u ON u.id = s.user_id, t
+  SELECT :hash::bytea, s.id, now() + interval '1 hour' FROM s RETURNING expires_at),
+ audited AS (@audit(server.new-claim-token, s.public_id, s.name, s JOIN users u ON u.id = s.user_id))
+ SELECT @claim_columns, @audited FROM s JOIN users u ON u.id = s.user_id, t
 
 -- A new epoch ends the session of the host that was accepted until now, if the other one is kept.
 -- name: host_keep
@@ -40,6 +42,7 @@ WITH old AS (SELECT s.id FROM servers s WHERE @host_is FOR UPDATE),
  FROM old JOIN servers s ON s.id = old.id JOIN users u ON u.id = s.user_id
 
 -- name: host_remove
-WITH gone AS (DELETE FROM servers s WHERE @host_is RETURNING s.id, s.public_id, s.user_id),
- history AS (DELETE FROM events e USING gone WHERE e.server_id = gone.id)
- SELECT u.public_id, gone.public_id FROM gone JOIN users u ON u.id = gone.user_id
+WITH gone AS (DELETE FROM servers s WHERE @host_is RETURNING s.id, s.public_id, s.user_id, s.name),
+ history AS (DELETE FROM events e USING gone WHERE e.server_id = gone.id),
+ audited AS (@audit(server.removed, s.public_id, s.name, gone s JOIN users u ON u.id = s.user_id))
+ SELECT u.public_id, gone.public_id, @audited FROM gone JOIN users u ON u.id = gone.user_id
