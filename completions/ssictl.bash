@@ -18,7 +18,7 @@ _ssictl() {
         local verbs='add install remove uninstall list status show cat validate test run enable disable log history
                 watch register unregister rotate-key uplink server'
         local server_verbs='setup sign-up invite invitations withdraw-invitation stats users add-user passwd remove-user quota list servers add-server token remove-server
-                backup restore'
+                audit backup restore'
         local options='--help --version --host --machine --no-ask-password --json'
         local verb='' name='' word i n=0 where=()
 
@@ -40,7 +40,7 @@ _ssictl() {
                                 [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
                                 ((i++))
                                 where=(-M "${COMP_WORDS[i]}") ;;
-                        -n | -p | --lines | --property | --ca | --token-file | --user | --label)
+                        -n | -p | --lines | --property | --ca | --token-file | --user | --label | --since | --until | --account | --event)
                                 [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
                                 ((i++)) ;;
                         -*) ;;
@@ -66,7 +66,7 @@ _ssictl() {
                 --sign-up)
                         mapfile -t COMPREPLY < <(compgen -W 'closed invite open' -- "$cur")
                         return ;;
-                -n | --lines | --user | --label | --expires) return ;;
+                -n | --lines | --user | --label | --expires | --since | --until | --account | --event) return ;;
         esac
 
         case $verb in
@@ -76,7 +76,8 @@ _ssictl() {
                 status | history) options+=' --lines' ;;
                 show) options+=' --property --value' ;;
                 register) options+=' --ca --token-file' ;;
-                server) options+=' --user --label --sign-up --expires' ;;
+                server) options+=' --user --label --sign-up --expires'
+                        [[ $name != audit ]] || options+=' --lines --since --until --account --event' ;;
         esac
         if [[ $cur == -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

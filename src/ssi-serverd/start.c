@@ -44,6 +44,7 @@ void backend_prepare_stop(Backend *b)
 {
         b->stopping = true;
         backend_publish_now(b);
+        audit_refusals_flush(b->audit_refusals);
         notifier_stop(b->notifier);
 }
 
@@ -121,6 +122,14 @@ static void on_partitions(PGresult *res, int error, void *userdata)
         quota_check_storage(b);
 }
 
+static void on_carried(PGresult *res, int error, void *userdata)
+{
+        if (error == 0)
+                audit_journal(res);
+        else if (error != -ECANCELED)
+                log_warning("Cannot bring the audit log through the restore: %s", db_result_message(res));
+}
+
 static void maintain(Backend *b)
 {
         char days[16], audit_days[16];
@@ -138,6 +147,7 @@ static void maintain(Backend *b)
         (void) backend_query(b, SQL(forget_claim_tokens), NULL, NULL);
         (void) backend_query(b, SQL(forget_quota_counts), NULL, NULL);
         (void) backend_query(b, SQL(forget_quota_reached), NULL, NULL);
+        (void) backend_query(b, SQL(carry_audit), on_carried, NULL);
         (void) backend_query(b, SQL(forget_audit, .days = audit_days), NULL, NULL);
 }
 

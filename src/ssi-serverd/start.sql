@@ -31,5 +31,8 @@ DELETE FROM quota_counts WHERE since < now() - interval '2 days'
 -- name: forget_quota_reached
 DELETE FROM quota_reached WHERE last_at < now() - interval '30 days'
 
+-- name: carry_audit
+SELECT audit_carry() AS audit
+
 -- name: forget_audit
 DELETE FROM audit_log WHERE at < now() - make_interval(days => :days::int)

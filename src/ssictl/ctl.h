@@ -25,6 +25,7 @@ typedef struct Ctl {
         size_t n_properties;
         const char *user; /* for "server" */
         const char *sign_up, *expires;
+        const char *since, *until, *account, *event; /* for "server audit" */
         char **labels;
         size_t n_labels;
 

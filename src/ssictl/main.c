@@ -23,6 +23,10 @@ typedef enum VerbOptions {
         OPTION_LABEL = 1 << 17,
         OPTION_SIGN_UP = 1 << 18,
         OPTION_EXPIRES = 1 << 19,
+        OPTION_SINCE = 1 << 20,
+        OPTION_UNTIL = 1 << 21,
+        OPTION_ACCOUNT = 1 << 22,
+        OPTION_EVENT = 1 << 23,
 } VerbOptions;
 
 typedef struct Verb {
@@ -57,7 +61,9 @@ static const Verb verbs[] = {
         { "unregister", NULL, 0, 0, verb_unregister, 0, "", "Forget the backend" },
         { "rotate-key", NULL, 0, 0, verb_rotate_key, 0, "", "Replace the key with which this host reports" },
         { "uplink", NULL, 0, 0, verb_uplink, 0, "", "Show the connection to the backend" },
-        { "server", NULL, 1, INT_MAX, verb_server, OPTION_USER | OPTION_LABEL | OPTION_SIGN_UP | OPTION_EXPIRES,
+        { "server", NULL, 1, INT_MAX, verb_server,
+          OPTION_USER | OPTION_LABEL | OPTION_SIGN_UP | OPTION_EXPIRES | OPTION_LINES | OPTION_SINCE | OPTION_UNTIL |
+                  OPTION_ACCOUNT | OPTION_EVENT,
           "COMMAND…", "Administer the backend on this host", verb_server_help },
 };
 
@@ -78,6 +84,10 @@ static const struct {
         { OPTION_LABEL, "--label", "     --label=LABEL", "give the server a label" },
         { OPTION_SIGN_UP, "--sign-up", "     --sign-up=MODE", "closed, invite or open, at setup" },
         { OPTION_EXPIRES, "--expires", "     --expires=TIME", "how long an invitation is valid, such as 12h or 7d" },
+        { OPTION_SINCE, "--since", "     --since=TIME", "audit: from this time on (a date, or \"2h\" ago)" },
+        { OPTION_UNTIL, "--until", "     --until=TIME", "audit: before this time" },
+        { OPTION_ACCOUNT, "--account", "     --account=ACCOUNT", "audit: of this account, or by \"uid 0\"" },
+        { OPTION_EVENT, "--event", "     --event=EVENT", "audit: only these, such as \"login\"" },
 };
 
 static const char *const common_options = "  -h --help                Show this help, or that of the command\n"
@@ -189,6 +199,10 @@ enum {
         ARG_LABEL,
         ARG_SIGN_UP,
         ARG_EXPIRES,
+        ARG_SINCE,
+        ARG_UNTIL,
+        ARG_ACCOUNT,
+        ARG_EVENT,
 };
 
 static const struct option options[] = {
@@ -211,6 +225,10 @@ static const struct option options[] = {
         { "label", required_argument, NULL, ARG_LABEL },
         { "sign-up", required_argument, NULL, ARG_SIGN_UP },
         { "expires", required_argument, NULL, ARG_EXPIRES },
+        { "since", required_argument, NULL, ARG_SINCE },
+        { "until", required_argument, NULL, ARG_UNTIL },
+        { "account", required_argument, NULL, ARG_ACCOUNT },
+        { "event", required_argument, NULL, ARG_EVENT },
         {},
 };
 
@@ -293,6 +311,22 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
                         request->options |= OPTION_LABEL;
                         if (add_string(&c->labels, &c->n_labels, optarg) < 0)
                                 return -EINVAL;
+                        break;
+                case ARG_SINCE:
+                        c->since = optarg;
+                        request->options |= OPTION_SINCE;
+                        break;
+                case ARG_UNTIL:
+                        c->until = optarg;
+                        request->options |= OPTION_UNTIL;
+                        break;
+                case ARG_ACCOUNT:
+                        c->account = optarg;
+                        request->options |= OPTION_ACCOUNT;
+                        break;
+                case ARG_EVENT:
+                        c->event = optarg;
+                        request->options |= OPTION_EVENT;
                         break;
                 default:
                         return -EINVAL;

@@ -16,6 +16,7 @@ int server_add_server(Ctl *c, int argc, char *argv[]);
 int server_token(Ctl *c, int argc, char *argv[]);
 int server_remove_server(Ctl *c, int argc, char *argv[]);
 int server_stats(Ctl *c, int argc, char *argv[]);
+int server_audit(Ctl *c, int argc, char *argv[]);
 int server_backup(Ctl *c, int argc, char *argv[]);
 int server_restore(Ctl *c, int argc, char *argv[]);
 int server_setup(Ctl *c, int argc, char *argv[]);

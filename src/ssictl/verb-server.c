@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <limits.h>
+
 #include "bus-json.h"
 #include "server-call.h"
 #include "server.h"
@@ -36,6 +38,7 @@ static const ServerVerb server_verbs[] = {
         { "token", NULL, 1, 1, server_token, false, false, "SERVER", "Print again how to register a server" },
         { "remove-server", NULL, 1, 1, server_remove_server, false, false, "SERVER",
           "Remove a server with its history" },
+        { "audit", NULL, 0, 0, server_audit, false, false, "", "Show who did what, newest first" },
         { "backup", NULL, 1, 1, server_backup, false, false, "FILE",
           "Write a backup of the database (\"-\" is standard output)" },
         { "restore", NULL, 1, 1, server_restore, false, false, "FILE",
@@ -83,6 +86,15 @@ int verb_server(Ctl *c, int argc, char *argv[])
                                                        NULL;
         if (excess) {
                 ctl_say_error("\"server %s\" does not take %s; see \"ssictl server --help\".", v->name, excess);
+                return CTL_EXIT_USAGE;
+        }
+        if (v->run != server_audit && (c->since || c->until || c->account || c->event || c->lines != UINT_MAX)) {
+                ctl_say_error("\"server %s\" does not take %s; see \"ssictl server --help\".", v->name,
+                              c->since   ? "--since" :
+                              c->until   ? "--until" :
+                              c->account ? "--account" :
+                              c->event   ? "--event" :
+                                           "--lines");
                 return CTL_EXIT_USAGE;
         }
         return v->run(c, argc - 1, argv + 1);

@@ -7,15 +7,30 @@ Usage: test-audit.py SSI-SERVERD MIGRATIONS [unittest arguments]
 
 import asyncio
 import json
+import os
 import re
+import tempfile
 import time
 import unittest
 
 import serverd
 from serverd import PASSWORD, User, get, pages, post, request, sql, update, wait_until
+from sinks import Browser, MailSink
 
 ADDRESS = "203.0.113.7"
 OTHER_PASSWORD = "battery staple"
+SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/ssi-serverd/api/openapi.json")
+
+# Routes that leave no entry, and why.
+EXEMPT = {
+    "POST /qr": "it draws a picture",
+}
+
+mails = None
+
+# Which routes have left which events: what Routes looks at.
+seen = {}
+
 COLUMNS = ("id", "event", "outcome", "account", "email", "actor", "address", "method", "credential", "object", "name", "count")
 
 
@@ -28,7 +43,17 @@ def newest():
     return int(sql("SELECT coalesce(max(id), 0) FROM audit_log"))
 
 
+def operations():
+    """(a pattern of the path, "METHOD /path") of all that change something."""
+    with open(SOURCE, encoding="utf-8") as f:
+        paths = json.load(f)["paths"]
+    return [(method.upper(), re.compile("/api/v1" + re.sub(r"{\w+}", "[^/]+", path.removeprefix("/api/v1")) + "$"),
+             f"{method.upper()} {path.removeprefix('/api/v1')}")
+            for path, item in paths.items() for method in item if method in ("post", "put", "patch", "delete")]
+
+
 def ask(method, path, body=None, token=None, want=None, address=ADDRESS):
+    ask.last = next(name for m, pattern, name in operations() if m == method and pattern.match("/api/v1" + path))
     return request(method, "/api/v1" + path, body, token, want=want, fields={"X-Forwarded-For": address})[1]
 
 
@@ -40,6 +65,7 @@ class Recorded(unittest.TestCase):
         answer = act()
         entries = [e for e in rows(f"id > {before}") if e["outcome"] == outcome]
         self.assertEqual([e["event"] for e in entries], [event])
+        seen.setdefault(ask.last, set()).add(event)
         return answer, entries[0]
 
     def none(self, act):
@@ -66,9 +92,13 @@ class Recorded(unittest.TestCase):
     def test_accounts_and_sessions(self):
         email = f"audit-{time.monotonic_ns()}@example.org"
         credentials = {"email": email, "password": PASSWORD}
-        answer, entry = self.entry(lambda: ask("POST", "/users/register", credentials, want=201), "account.made")
-        account = answer["id"]
-        self.assertEqual((entry["account"], entry["email"], entry["actor"], entry["address"]), (account, email, account, ADDRESS))
+        _, entry = self.entry(lambda: ask("POST", "/users/register", credentials, want=202), "account.made")
+        account = entry["account"]
+        self.assertEqual((entry["account"], entry["email"], entry["actor"], entry["address"]), (account, email, "", ADDRESS))
+
+        token = {"token": self.mailed(email, "verify-email")}
+        _, entry = self.entry(lambda: ask("POST", "/users/verify-email", token, want=204), "account.confirmed")
+        self.assertEqual((entry["account"], entry["method"], entry["actor"]), (account, "mail link", account))
 
         answer, entry = self.entry(lambda: ask("POST", "/users/login", credentials, want=200), "login")
         self.assertEqual((entry["account"], entry["address"], entry["method"]), (account, ADDRESS, "password"))
@@ -113,6 +143,38 @@ class Recorded(unittest.TestCase):
         _, entry = self.entry(lambda: ask("DELETE", "/users/me", {"password": OTHER_PASSWORD}, token, 204), "account.removed")
         self.assertEqual((entry["account"], entry["email"], entry["method"]), (account, email, "password"))
         self.assertEqual([e["event"] for e in rows(f"account = '{account}'")], events + ["account.removed"])
+
+    def mailed(self, address, page):
+        """The token of the link to this page."""
+        def found():
+            return re.findall(rf"https://ssi\.example\.org/{page}\?token=(\S+)", "".join(
+                mail.get_body(("plain",)).get_content() for mail in mails.to(address)))
+
+        wait_until(found)
+        token = found()[-1]
+        serverd.secrets.add(token)
+        return token
+
+    def test_reset(self):
+        email = {"email": self.user.email}
+        _, entry = self.entry(lambda: ask("POST", "/users/password-reset", email, want=202), "mail.asked")
+        self.assertEqual((entry["account"], entry["actor"], entry["name"]), (self.id, "", "reset"))
+        token = self.mailed(self.user.email, "reset-password")
+        body = {"token": token, "password": OTHER_PASSWORD}
+        _, entry = self.entry(lambda: ask("POST", "/users/password-reset/confirm", body, want=200), "password.reset")
+        self.assertEqual((entry["account"], entry["address"], entry["method"]), (self.id, ADDRESS, "mail link"))
+        self.none(lambda: ask("POST", "/users/password-reset/confirm", body, want=400))
+        # Nobody learns here either whether there is such an account.
+        self.none(lambda: ask("POST", "/users/password-reset", {"email": "nobody-" + self.user.email}, want=202))
+
+    def test_confirmation_is_asked_for(self):
+        self.mine("POST", "/users/verify-email/send", "mail.asked", {}, 202, name="verify")
+
+    def test_push(self):
+        key = get("/push/key", self.user.token)["public_key"]
+        browser = Browser("https://push.example.org/secret-endpoint", key).subscription(label="Firefox")
+        made = self.mine("POST", "/push/subscriptions", "push.subscribed", browser, 201, name="Firefox")["id"]
+        self.mine("DELETE", "/push/subscriptions/" + made, "push.unsubscribed", want=204, object=made)
 
     def test_tokens(self):
         token = self.mine("POST", "/api-tokens", "api-token.made", {"name": "ci", "scopes": ["write"]}, 201, name="ci")
@@ -178,5 +240,155 @@ class Recorded(unittest.TestCase):
         self.assertEqual((entry["count"], entry["object"], entry["address"]), ("3", "", ADDRESS))
 
 
+class Readers(unittest.TestCase):
+    def test_an_account_reads_its_own(self):
+        user, other = User(), User()
+        made = post("/api-tokens", {"name": "reader", "scopes": ["read"]}, user.token, want=201)[1]
+        writer = post("/api-tokens", {"name": "writer", "scopes": ["servers:register"]}, user.token, want=201)[1]
+        entries = get("/audit", user.token)
+        self.assertEqual([e["event"] for e in entries], ["api-token.made", "api-token.made", "login", "account.made"])
+        self.assertEqual((entries[1]["name"], entries[1]["object"], entries[1]["count"], entries[1]["email"]),
+                         ("reader", made["id"], 1, user.email))
+        self.assertEqual(get("/audit", made["token"]), entries)
+        get("/audit", writer["token"], want=403)
+        self.assertEqual([e["event"] for e in get("/audit", other.token)], ["login", "account.made"])
+        # The other way round: a change made by another address of the same list.
+        self.assertEqual([e for page in pages("/audit?limit=1", user.token) for e in page], entries)
+        self.assertEqual([e["event"] for e in get("/audit?event=account", user.token)], ["account.made"])
+        self.assertEqual(get("/audit?event=acc", user.token), [])
+        self.assertEqual(get("/audit?to=2020-01-01T00:00:00Z", user.token), [])
+        self.assertEqual(get("/audit?from=2020-01-01T00:00:00Z", user.token), entries)
+        for query in ("limit=0", "after=x", "from=yesterday"):
+            get("/audit?" + query, user.token, want=400)
+
+    def test_an_account_of_the_same_address_sees_nothing_of_its_forerunner(self):
+        user = User()
+        post("/notifications/channels", {"type": "webhook", "name": "x", "config": {"url": "https://example.org/"}}, user.token, want=201)
+        request("DELETE", "/api/v1/users/me", {"password": PASSWORD}, user.token, want=204)
+        before = len(rows(f"email = '{user.email}'"))
+        self.assertEqual(before, 4)
+        post("/users/register", {"email": user.email, "password": PASSWORD}, want=202)
+        sql(f"UPDATE users SET confirmed = true WHERE email = '{user.email}'")
+        self.assertEqual([e["event"] for e in get("/audit", user.login()["access_token"])], ["login", "account.made"])
+        self.assertEqual(len(rows(f"email = '{user.email}'")), before + 2)
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, where, n=1):
+        wait_until(lambda: sum(int(e["count"]) for e in rows("outcome <> 'done' AND " + where)) >= n)
+        return rows("outcome <> 'done' AND " + where)
+
+    def login(self, email, address, password="a wrong guess"):
+        return request("POST", "/api/v1/users/login", {"email": email, "password": password}, fields={"X-Forwarded-For": address})[0]
+
+    def test_wrong_password_and_throttle(self):
+        user = User()
+        account = get("/users/me", user.token)["id"]
+        while self.login(user.email, "192.0.2.1") == 401:
+            pass
+        self.login(user.email, "192.0.2.1")
+        found = self.refused(f"account = '{account}'")
+        self.assertEqual({(e["event"], e["email"], e["actor"], e["method"], e["address"]) for e in found},
+                         {("login.refused", user.email, "", "password", "192.0.2.1/32")})
+        # It is told apart from too many: those do not look at the account any more.
+        self.refused("outcome = 'throttled' AND event = 'login.refused' AND address = '192.0.2.1/32'")
+        # The owner sees it.
+        self.assertEqual(get("/audit?event=login.refused", user.token)[0]["address"], "192.0.2.1/32")
+
+    def test_what_was_made_up(self):
+        """Each kind, with its network and without what was typed: people type passwords everywhere."""
+        typed = "hunter2-in-the-wrong-field"
+        for n, (path, body, event, method, token) in enumerate((
+                ("/users/login", {"email": typed + "@example.org", "password": "x" * 10}, "login.refused", "password", None),
+                ("/users/login-code", {"code": typed}, "login.refused", "login code", None),
+                ("/users/refresh", {"refresh_token": typed}, "session.refused", "refresh token", None),
+                ("/users/verify-email", {"token": typed}, "mail-link.refused", "mail link", None),
+                ("/users/password-reset/confirm", {"token": typed, "password": OTHER_PASSWORD}, "mail-link.refused", "mail link", None),
+                ("/agents/claim", {"claim_token": typed}, "server.claim-refused", "claim token", None),
+                ("/silences", {}, "api-token.refused", "token", "ssi_api_" + typed)), 10):
+            with self.subTest(path):
+                address = f"192.0.2.{n}"
+                status = request("POST", "/api/v1" + path, body, token, fields={"X-Forwarded-For": address})[0]
+                self.assertIn(status, (400, 401))
+                [entry] = self.refused(f"address = '{address}/32'")
+                self.assertEqual((entry["event"], entry["method"], entry["account"], entry["outcome"]), (event, method, "", "refused"))
+        self.assertNotIn(typed, serverd.backend.dump())
+
+    def test_password_asked_again(self):
+        user = User()
+        account = get("/users/me", user.token)["id"]
+        post("/users/me/password", {"current_password": "wrong", "new_password": OTHER_PASSWORD}, user.token, want=403)
+        request("DELETE", "/api/v1/users/me", {"password": "wrong"}, user.token, want=403)
+        found = self.refused(f"account = '{account}'", 2)
+        self.assertEqual({e["event"] for e in found}, {"password.refused"})
+
+    def test_scope(self):
+        user = User()
+        token = post("/api-tokens", {"name": "reader", "scopes": ["read"]}, user.token, want=201)[1]["token"]
+        post("/silences", {"service": "x", "reason": "x"}, token, want=403)
+        [entry] = self.refused(f"account = '{get('/users/me', user.token)['id']}'")
+        self.assertEqual(entry["event"], "api-token.no-scope")
+
+    def test_taken(self):
+        user = User()
+        request("POST", "/api/v1/users/register", {"email": user.email, "password": PASSWORD}, fields={"X-Forwarded-For": "192.0.2.50"}, want=202)
+        self.assertEqual(self.refused("address = '192.0.2.50/32'")[0]["event"], "account.refused")
+
+    def test_a_flood_leaves_few_rows(self):
+        before, typed = newest(), 600
+        for n in range(typed):
+            request("POST", "/api/v1/users/login-code", {"code": "made up"}, fields={"X-Forwarded-For": f"2001:db8:{n:x}::1"}, i=n % 2, want=401)
+        # One network knocks as often as it is let.
+        for n in range(60):
+            request("POST", "/api/v1/users/login-code", {"code": "made up"}, fields={"X-Forwarded-For": "192.0.2.60"})
+        # What is still only counted is written when they stop.
+        for i in (0, 1):
+            serverd.backend.servers[i].terminate()
+            self.assertEqual(serverd.backend.servers[i].wait(20), 0)
+            serverd.backend.start_server(i)
+        found = [e for e in rows(f"id > {before}") if e["method"] == "login code"]
+        self.assertEqual(sum(int(e["count"]) for e in found), typed + 60)
+        # Of 600 networks: 64 places in each instance a minute, and one row for all others.
+        self.assertLess(len(found), 2 * 2 * 70)
+        self.assertIn("several", {e["address"] for e in found})
+        # Who acts is recorded all the same.
+        user = User()
+        self.assertEqual(len(get("/audit", user.token)), 2)
+
+
+class Routes(unittest.TestCase):
+    def test_every_act_has_an_event(self):
+        """Of all routes that change something. The tests above have asked each of them."""
+        self.assertEqual({name for _, _, name in operations()} - seen.keys(), set(EXEMPT))
+
+    def test_nothing_secret_is_in_it(self):
+        dump = "\n".join(line for line in serverd.backend.dump().splitlines() if "INTO public.audit_log" in line)
+        self.assertGreater(dump.count("\n"), 100)
+        serverd.backend.log.flush()
+        with open(serverd.backend.log.name, encoding="utf-8", errors="replace") as f:
+            log = f.read()
+        self.assertIn("Audit: api-token.made (done) by usr-", log)
+        for secret in serverd.secrets | {PASSWORD, OTHER_PASSWORD, "a-secret-path", "secret-endpoint", "a wrong guess"}:
+            if isinstance(secret, str):
+                self.assertNotIn(secret, dump)
+                self.assertNotIn(secret, log)
+
+    def test_old_entries_go(self):
+        sql("INSERT INTO audit_log (event, address, at) VALUES ('ancient', '::1', now() - interval '366 days'),"
+            " ('old', '::1', now() - interval '364 days')")
+        serverd.backend.servers[0].terminate()
+        serverd.backend.servers[0].wait(20)
+        serverd.backend.start_server(0)
+        wait_until(lambda: not rows("event = 'ancient'"))
+        self.assertEqual(len(rows("event = 'old'")), 1)
+
+
 if __name__ == "__main__":
-    serverd.main()
+    with tempfile.TemporaryDirectory(prefix="ssi-test-audit-") as folder:
+        mails = MailSink(folder, "ssi", "password")
+        os.environ.update(SSI_PUBLIC_URL="https://ssi.example.org", SSI_SMTP_URL=f"smtp://ssi:password@localhost:{mails.port}",
+                          SSI_SMTP_CA=mails.ca, SSI_SMTP_FROM="SSI <ssi@example.org>", SSI_ALLOW_PRIVATE_TARGETS="yes")
+        try:
+            serverd.main()
+        finally:
+            mails.stop()

@@ -135,6 +135,8 @@ static int begin(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *t
         int r;
 
         r = bus_verify_polkit_async(m, ADMIN_ACTION, a->polkit, error);
+        if (r < 0)
+                admin_audit_refused(a, m, error);
         if (r <= 0)
                 return bus_answered_elsewhere(r);
         if (!backend_is_ready(a->backend))
@@ -240,6 +242,10 @@ void admin_ready_changed(Admin *a)
         admin_emit_changed(a);
         admin_sample(a);
         admin_job_ready_changed(a->job);
+        if (a->failed_restore_by && backend_is_ready(a->backend)) {
+                admin_audit(a, "restore.failed", "failed", a->failed_restore_by);
+                free(TAKE_PTR(a->failed_restore_by));
+        }
 }
 
 /* ---- The connection ---- */
@@ -363,6 +369,7 @@ Admin *admin_free(Admin *a)
         disconnect(a);
         free(a->ca_file);
         free(a->url);
+        free(a->failed_restore_by);
         free(a);
         return NULL;
 }

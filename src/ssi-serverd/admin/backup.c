@@ -27,6 +27,7 @@
  *    The caller gets its answer when the server is ready. */
 
 #define LINE_MAX_SIZE 1024U
+#define IN_PROGRESS   "A backup or restore is already in progress."
 
 #define RESTRICT_OPTION  "--restrict-key"
 #define RESTRICT_KEY_MAX (sizeof(RESTRICT_OPTION "=") + 32)
@@ -180,6 +181,10 @@ static void job_end(AdminJob *j_taken, bool well)
 
                 /* Without the prefix of program, file and line. */
                 text = strstr(what, "ERROR:  ");
+                if (j->restore)
+                        a->failed_restore_by = TAKE_PTR(j->call->actor);
+                else
+                        admin_audit(a, "backup.failed", "failed", j->call->actor);
                 log_warning("The %s failed: %s", j->restore ? "restore" : "backup", what);
                 admin_reply_error(j->call, j->restore ? "RestoreFailed" : "BackupFailed", "%s",
                                   text ? text + strlen("ERROR:  ") : what);
@@ -267,13 +272,15 @@ static int start_restore(AdminJob *j, int fd, int error_fd)
 {
         _cleanup_close_ int read_end = -EBADF;
         int fds[2], oldest, newest, r;
-        char known[64], restrict_key[RESTRICT_KEY_MAX];
+        char known[256], restrict_key[RESTRICT_KEY_MAX];
 
         r = schema_range(j->admin->backend, &oldest, &newest);
         if (r < 0)
                 return r;
         make_restrict_key(restrict_key);
-        snprintf(known, sizeof(known), "SET ssi.oldest = '%d'; SET ssi.newest = '%d'", oldest, newest);
+        /* The actor is JSON of ours, without a quote. */
+        snprintf(known, sizeof(known), "SET ssi.oldest = '%d'; SET ssi.newest = '%d'; SET ssi.actor = '%s'", oldest,
+                 newest, j->call->actor);
 
         const char *restore_args[] = { "--no-owner", "--no-privileges", "--verbose", "--file=-", restrict_key, NULL };
         const char *psql_args[] = { "--no-psqlrc",
@@ -353,8 +360,42 @@ static bool is_usable(int fd, bool restore)
                fstat(fd, &st) >= 0 && !S_ISDIR(st.st_mode);
 }
 
+static void start(AdminCall *c, bool restore, int fd)
+{
+        Admin *a = c->admin;
+        int r;
+
+        r = job_new(a, c->m, restore, fd, &a->job);
+        if (r == -ENOENT)
+                admin_reply_error(c, restore ? "RestoreFailed" : "BackupFailed",
+                                  "PostgreSQL's client programs (pg_dump, pg_restore, psql) are not installed.");
+        else if (r < 0)
+                admin_reply_error(c, restore ? "RestoreFailed" : "BackupFailed", "Cannot start it: %s", strerror(-r));
+        else {
+                log_notice(restore ? "Restoring a backup." : "Writing a backup.");
+                if (restore)
+                        schema_begin_restore(a->backend);
+        }
+}
+
+/* What leaves the database is recorded first: there is no way back. A restore is recorded by its own transaction. */
+static void backup_recorded(AdminCall *c, PGresult *res, int error)
+{
+        int fd;
+
+        if (error < 0)
+                admin_reply_failure(c, res, error);
+        else if (c->admin->job)
+                admin_reply_error(c, "InProgress", IN_PROGRESS);
+        else if (sd_bus_message_rewind(c->m, true) < 0 || sd_bus_message_read(c->m, "h", &fd) < 0)
+                admin_reply_error(c, "BackupFailed", "Cannot read the file descriptor again.");
+        else
+                start(c, false, fd);
+}
+
 static int method_start(sd_bus_message *m, Admin *a, bool restore, sd_bus_error *error)
 {
+        AdminCall *c;
         int fd, r;
 
         r = admin_method_begin(a, m, error, "h", &fd);
@@ -364,21 +405,18 @@ static int method_start(sd_bus_message *m, Admin *a, bool restore, sd_bus_error 
         if (r < 0)
                 return r;
         if (a->job)
-                return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InProgress",
-                                        "A backup or restore is already in progress.");
+                return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InProgress", IN_PROGRESS);
         if (!is_usable(fd, restore))
                 return sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidFile", "The file is not open for %s.",
                                          restore ? "reading" : "writing");
-        r = job_new(a, m, restore, fd, &a->job);
-        if (r == -ENOENT)
-                return sd_bus_error_set(
-                        error, restore ? SERVER_ERROR_PREFIX "RestoreFailed" : SERVER_ERROR_PREFIX "BackupFailed",
-                        "PostgreSQL's client programs (pg_dump, pg_restore, psql) are not installed.");
+        r = admin_call_new(a, m, &c);
         if (r < 0)
                 return r;
-        log_notice(restore ? "Restoring a backup." : "Writing a backup.");
-        if (restore)
-                schema_begin_restore(a->backend);
+        if (restore) {
+                start(c, true, fd);
+                admin_call_free(c);
+        } else
+                admin_audit_before(c, "backup.started", backup_recorded);
         return 1;
 }
 

@@ -101,6 +101,8 @@ static const sd_bus_vtable server_vtable[] = {
                                 ASKS | SD_BUS_VTABLE_SENSITIVE),
         SD_BUS_METHOD_WITH_ARGS("RemoveServer", SD_BUS_ARGS("s", server, "a{sv}", options), SD_BUS_NO_RESULT,
                                 admin_method_remove_server, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("ListAudit", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("aa{sv}", entries, "t", next),
+                                admin_method_list_audit, ASKS),
         SD_BUS_METHOD_WITH_ARGS("Backup", SD_BUS_ARGS("h", file, "a{sv}", options), SD_BUS_NO_RESULT,
                                 admin_method_backup, ASKS),
         SD_BUS_METHOD_WITH_ARGS("Restore", SD_BUS_ARGS("h", file, "a{sv}", options), SD_BUS_NO_RESULT,

@@ -34,7 +34,8 @@ struct Admin {
         AdminStats stats;
         bool sampling;
         AdminCall *calls;
-        AdminJob *job; /* the backup or restore under way */
+        AdminJob *job;           /* the backup or restore under way */
+        char *failed_restore_by; /* an actor: recorded when the database is back */
 };
 
 /* A method call that is answered later. */
@@ -101,6 +102,15 @@ int admin_method_remove_invitation(sd_bus_message *m, void *userdata, sd_bus_err
 /* quota.c */
 int admin_method_list_quotas(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_set_quota(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* audit.c */
+int admin_method_list_audit(sd_bus_message *m, void *userdata, sd_bus_error *error);
+/* Records what concerns no account; at best. */
+void admin_audit(Admin *a, const char *event, const char *outcome, const char *actor);
+/* The same before the act begins: done begins it, unless there is an error. Takes ownership of the call. */
+void admin_audit_before(AdminCall *c_taken, const char *event, void (*done)(AdminCall *c, PGresult *res, int error));
+/* Counts a call that polkit has refused, if that is the error. */
+void admin_audit_refused(Admin *a, sd_bus_message *m, const sd_bus_error *error);
 
 /* backup.c */
 int admin_method_backup(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -93,7 +93,7 @@ void api_act_done(PGresult *res, int error, void *userdata)
 const char *api_actor_by(ApiCall *c, const char *method)
 {
         const AuditActor actor = {
-                .who = c->user,
+                .who = c->user ?: (method ? NULL : AUDIT_STRANGER),
                 .address = http_request_peer(c->req),
                 .method = method,
                 .credential = c->session ?: c->token_id,

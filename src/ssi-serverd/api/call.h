@@ -89,7 +89,7 @@ const char *api_bearer(ApiCall *c);
 uint64_t api_now(void); /* s since the epoch */
 
 /* For the parameter actor of a statement that records an act (model/audit.h): who calls, by session or API token; or
- * with another proof. NULL when out of memory, with which the statement fails. Lives as long as the call, or until it is
+ * with another proof (method; NULL: none, a stranger asks). NULL when out of memory, with which the statement fails. Lives as long as the call, or until it is
  * asked for again. */
 const char *api_actor(ApiCall *c);
 const char *api_actor_by(ApiCall *c, const char *method);

@@ -14,13 +14,15 @@
 
 /* Who acts. Never contains a secret. */
 typedef struct AuditActor {
-        const char *who;        /* an account's public id, or "uid 0"; NULL: the account that the statement finds */
+        const char
+                *who; /* an account's public id, "uid 0", AUDIT_STRANGER; NULL: the account that the statement finds */
         const char *address;    /* of the client, or AUDIT_BUS */
         const char *method;     /* "password", "session", "token NAME", "mail link", … */
         const char *credential; /* the public id of the session or token; NULL if there is none */
 } AuditActor;
 
-#define AUDIT_BUS "bus"
+#define AUDIT_BUS      "bus"
+#define AUDIT_STRANGER ""
 
 /* For the parameter actor of a statement; the caller frees it. NULL when out of memory, with which the statement fails. */
 char *audit_actor_text(const AuditActor *a);
@@ -30,12 +32,13 @@ void audit_journal(PGresult *res);
 
 /* ---- Refusals ---- */
 
-/* What was refused: constants, except network and account. */
+/* What was refused: constants, except network, actor and account. */
 typedef struct AuditRefusal {
         const char *event;   /* "login.refused" */
         const char *outcome; /* AUDIT_REFUSED or AUDIT_THROTTLED */
         const char *method;
-        const char *network; /* of network_of() */
+        const char *network; /* of network_of(), or AUDIT_BUS */
+        const char *actor;   /* a local user, "uid 1000"; NULL: a stranger */
         const char *account; /* the public id of the account concerned, if there is one: never what a stranger typed */
 } AuditRefusal;
 
@@ -44,6 +47,9 @@ typedef struct AuditRefusal {
 
 int audit_refusals_new(Backend *b, AuditRefusals **ret);
 AuditRefusals *audit_refusals_free(AuditRefusals *r);
+
+/* Writes what has been counted, before the end. */
+void audit_refusals_flush(AuditRefusals *r);
 
 /* Counts it. Written a second later, and at the end of the minute if there were more. */
 void audit_refused(Backend *b, const AuditRefusal *what);

@@ -49,7 +49,7 @@ INSERT INTO notification_outbox (public_id, queue, user_id, payload)
 INSERT INTO audit_log AS logged (event, account, email, actor, address, method, credential, object, name, fold)
  SELECT '@event', e.account, e.email, e.actor, e.address, e.method, e.credential,
   CASE WHEN e.fold IS NULL THEN e.object END, CASE WHEN e.fold IS NULL THEN e.name END, e.fold
- FROM (SELECT u.public_id AS account, u.email, coalesce(by.who, u.public_id) AS actor, by.address, by.method, by.credential,
+ FROM (SELECT u.public_id AS account, u.email, nullif(coalesce(by.who, u.public_id), '') AS actor, by.address, by.method, by.credential,
    (@object)::text AS object, (@name)::text AS name, audit_fold(u.public_id, '@event', by.address) AS fold
   FROM jsonb_to_record(coalesce(:actor::jsonb, '{}')) AS by(who text, address text, method text, credential text), @from) e
  ON CONFLICT (fold) DO UPDATE SET count = logged.count + 1, last_at = now(),
@@ -58,3 +58,9 @@ INSERT INTO audit_log AS logged (event, account, email, actor, address, method, 
 
 -- fragment: audited
 (SELECT json_agg(entry) FROM audited) AS audit
+
+-- The newest entries l of the audit log that fit, before the one with the id :before.
+-- fragment: audit_entries(condition)
+(SELECT * FROM audit_log l WHERE @condition AND l.id < coalesce(:before::bigint, 9223372036854775807)
+ AND (:since::timestamptz IS NULL OR l.last_at >= :since::timestamptz) AND (:until::timestamptz IS NULL OR l.at < :until::timestamptz)
+ AND (:event::text IS NULL OR l.event = :event OR starts_with(l.event, :event || '.')) ORDER BY l.id DESC LIMIT :limit::int) l

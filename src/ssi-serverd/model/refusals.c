@@ -8,7 +8,7 @@
 #include "shared/log.h"
 #include "shared/network.h"
 
-/* Refusals of a minute, counted by what, whose account and from where. Memory, rows and lines are bounded: each class has
+/* Refusals of a minute, counted by what, who, whose account and from where. Memory, rows and lines are bounded: each class has
  * its places for a minute and its rows for a day, and what finds none is counted without account and network. So a flood
  * of made-up log-ins does not hide the guesses at an account. */
 
@@ -30,7 +30,7 @@ enum {
 
 typedef struct Entry {
         const char *event, *outcome, *method; /* constants */
-        char network[NETWORK_MAX], account[ID_MAX];
+        char network[NETWORK_MAX], actor[ID_MAX], account[ID_MAX];
         uint64_t minute;
         uint64_t pending; /* not written yet */
         bool written;
@@ -60,6 +60,7 @@ static int entry_object(const Entry *e, json_object **ret)
 
         if (!o || json_add_string(o, "event", e->event) < 0 || json_add_string(o, "outcome", e->outcome) < 0 ||
             json_add_string(o, "method", e->method) < 0 || json_add_string(o, "network", e->network) < 0 ||
+            json_add_string(o, "actor", e->actor[0] ? e->actor : NULL) < 0 ||
             json_add_string(o, "account", e->account[0] ? e->account : NULL) < 0 ||
             json_add_int64(o, "count", (int64_t) e->pending) < 0 ||
             json_add_int64(o, "minute", (int64_t) e->minute) < 0)
@@ -118,6 +119,11 @@ static void flush(AuditRefusals *r, uint64_t minute)
                         on_written, NULL);
 }
 
+void audit_refusals_flush(AuditRefusals *r)
+{
+        flush(r, UINT64_MAX);
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
         AuditRefusals *r = userdata;
@@ -170,7 +176,7 @@ static Entry *find(Class *c, const Entry *wanted, bool limited)
 
                 if (streq(e->event, wanted->event) && streq(e->outcome, wanted->outcome) &&
                     streq_ptr(e->method, wanted->method) && streq(e->network, wanted->network) &&
-                    streq(e->account, wanted->account) && e->minute == wanted->minute)
+                    streq(e->actor, wanted->actor) && streq(e->account, wanted->account) && e->minute == wanted->minute)
                         return e;
                 of_network += streq(e->network, wanted->network);
         }
@@ -195,11 +201,12 @@ void audit_refused(Backend *b, const AuditRefusal *what)
         AuditRefusals *r = b->audit_refusals;
 
         snprintf(wanted.network, sizeof(wanted.network), "%s", isempty(what->network) ? "local" : what->network);
+        snprintf(wanted.actor, sizeof(wanted.actor), "%s", strempty(what->actor));
         snprintf(wanted.account, sizeof(wanted.account), "%s", strempty(what->account));
         e = find(r->classes + (wanted.account[0] ? CLASS_ACCOUNT : CLASS_NETWORK), &wanted, true);
         if (!e) {
                 snprintf(wanted.network, sizeof(wanted.network), SEVERAL);
-                wanted.account[0] = '\0';
+                wanted.actor[0] = wanted.account[0] = '\0';
                 e = find(r->classes + CLASS_KIND, &wanted, false);
         }
         if (!e)
