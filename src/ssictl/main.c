@@ -232,6 +232,29 @@ static const struct option options[] = {
         {},
 };
 
+/* Options that take any text. */
+static bool take_text(Ctl *c, Request *request, int o)
+{
+        const struct {
+                int arg;
+                unsigned option;
+                const char **value;
+        } texts[] = {
+                { ARG_USER, OPTION_USER, &c->user },    { ARG_SINCE, OPTION_SINCE, &c->since },
+                { ARG_UNTIL, OPTION_UNTIL, &c->until }, { ARG_ACCOUNT, OPTION_ACCOUNT, &c->account },
+                { ARG_EVENT, OPTION_EVENT, &c->event }, { ARG_SIGN_UP, OPTION_SIGN_UP, &c->sign_up },
+                { ARG_EXPIRES, OPTION_EXPIRES, &c->expires },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(texts); i++)
+                if (texts[i].arg == o) {
+                        *texts[i].value = optarg;
+                        request->options |= texts[i].option;
+                        return true;
+                }
+        return false;
+}
+
 /* Returns -EINVAL if something is wrong, and has printed it then. */
 static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
 {
@@ -295,41 +318,14 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
                         c->value = true;
                         request->options |= OPTION_VALUE;
                         break;
-                case ARG_USER:
-                        c->user = optarg;
-                        request->options |= OPTION_USER;
-                        break;
-                case ARG_SIGN_UP:
-                        c->sign_up = optarg;
-                        request->options |= OPTION_SIGN_UP;
-                        break;
-                case ARG_EXPIRES:
-                        c->expires = optarg;
-                        request->options |= OPTION_EXPIRES;
-                        break;
                 case ARG_LABEL:
                         request->options |= OPTION_LABEL;
                         if (add_string(&c->labels, &c->n_labels, optarg) < 0)
                                 return -EINVAL;
                         break;
-                case ARG_SINCE:
-                        c->since = optarg;
-                        request->options |= OPTION_SINCE;
-                        break;
-                case ARG_UNTIL:
-                        c->until = optarg;
-                        request->options |= OPTION_UNTIL;
-                        break;
-                case ARG_ACCOUNT:
-                        c->account = optarg;
-                        request->options |= OPTION_ACCOUNT;
-                        break;
-                case ARG_EVENT:
-                        c->event = optarg;
-                        request->options |= OPTION_EVENT;
-                        break;
                 default:
-                        return -EINVAL;
+                        if (!take_text(c, request, o))
+                                return -EINVAL;
                 }
         return 0;
 }
