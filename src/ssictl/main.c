@@ -240,9 +240,9 @@ static bool take_text(Ctl *c, Request *request, int o)
                 unsigned option;
                 const char **value;
         } texts[] = {
-                { ARG_USER, OPTION_USER, &c->user },    { ARG_SINCE, OPTION_SINCE, &c->since },
-                { ARG_UNTIL, OPTION_UNTIL, &c->until }, { ARG_ACCOUNT, OPTION_ACCOUNT, &c->account },
-                { ARG_EVENT, OPTION_EVENT, &c->event }, { ARG_SIGN_UP, OPTION_SIGN_UP, &c->sign_up },
+                { ARG_USER, OPTION_USER, &c->user },          { ARG_SINCE, OPTION_SINCE, &c->since },
+                { ARG_UNTIL, OPTION_UNTIL, &c->until },       { ARG_ACCOUNT, OPTION_ACCOUNT, &c->account },
+                { ARG_EVENT, OPTION_EVENT, &c->event },       { ARG_SIGN_UP, OPTION_SIGN_UP, &c->sign_up },
                 { ARG_EXPIRES, OPTION_EXPIRES, &c->expires },
         };
 

@@ -122,14 +122,16 @@ static void register_hashed(int r, const char *hash, void *userdata)
                 api_respond_password_failure(c, r);
         else if (!admitted_by) {
                 api_act_begin(c, open_done);
-                api_act_begun(c, account_add(c->backend, email, hash, api_has_mail(c), api_actor_by(c, NULL), api_act_done, c));
+                api_act_begun(c, account_add(c->backend, email, hash, api_has_mail(c), api_actor_by(c, NULL),
+                                             api_act_done, c));
         } else if (streq(admitted_by, FIRST)) {
                 api_act_begin(c, first_done);
-                api_act_begun(c, account_add_first(c->backend, email, hash, api_actor_by(c, "setup code"), api_act_done, c));
+                api_act_begun(
+                        c, account_add_first(c->backend, email, hash, api_actor_by(c, "setup code"), api_act_done, c));
         } else {
                 api_act_begin(c, invited_done);
-                api_act_begun(
-                        c, account_add_invited(c->backend, email, hash, admitted_by, api_has_mail(c), api_actor_by(c, "invitation"), api_act_done, c));
+                api_act_begun(c, account_add_invited(c->backend, email, hash, admitted_by, api_has_mail(c),
+                                                     api_actor_by(c, "invitation"), api_act_done, c));
         }
         http_request_unref(req);
 }

@@ -30,7 +30,8 @@ int account_add_first(Backend *b, const char *email, const char *hash, const cha
         id_new("usr", id);
 
         /* Of two at once, only one gets to keep the setting. */
-        return act_query(b, SQL(account_add_first, .id = id, .email = email, .hash = hash, .actor = actor), NULL, done, userdata);
+        return act_query(b, SQL(account_add_first, .id = id, .email = email, .hash = hash, .actor = actor), NULL, done,
+                         userdata);
 }
 
 int account_add_invited(Backend *b, const char *email, const char *hash, const char *invitation, bool verify,
