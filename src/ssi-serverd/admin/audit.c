@@ -115,9 +115,9 @@ int admin_method_list_audit(sd_bus_message *m, void *userdata, sd_bus_error *err
         AdminCall *c;
         int r;
 
-        r = admin_method_begin(a, m, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
+        r = admin_method_begin(a, m, error, "");
+        if (r != 0)
+                return r;
         r = bus_read_options(m, read_option, &f, SERVER_ERROR_PREFIX "InvalidOption", error);
         if (r < 0)
                 return r;

@@ -99,6 +99,6 @@ int admin_method_set_quota(sd_bus_message *m, void *userdata, sd_bus_error *erro
         if (r < 0)
                 return r;
         admin_act_begin(c, set_done);
-        admin_act_begun(c, quota_set(a->backend, user, kind, reset ? NULL : &quota, admin_act_done, c));
+        admin_act_begun(c, quota_set(a->backend, user, kind, reset ? NULL : &quota, c->actor, admin_act_done, c));
         return 1;
 }

@@ -50,7 +50,7 @@ int admin_method_set_sign_up(sd_bus_message *m, void *userdata, sd_bus_error *er
         if (r < 0)
                 return r;
         admin_act_begin(c, set_done);
-        admin_act_begun(c, sign_up_set(a->backend, s, admin_act_done, c));
+        admin_act_begun(c, sign_up_set(a->backend, s, c->actor, admin_act_done, c));
         return 1;
 }
 
@@ -86,7 +86,7 @@ static int create_invitation(Admin *a, sd_bus_message *m, const InvitationNew *n
         if (r < 0)
                 return r;
         admin_act_begin(c, created);
-        r = invitation_add(a->backend, new, c->text[0], admin_act_done, c);
+        r = invitation_add(a->backend, new, c->text[0], c->actor, admin_act_done, c);
         admin_act_begun(TAKE_PTR(c), r);
         return 1;
 }
@@ -185,6 +185,6 @@ int admin_method_remove_invitation(sd_bus_message *m, void *userdata, sd_bus_err
         if (r != 0)
                 return r;
         admin_act_begin(c, remove_done);
-        admin_act_begun(c, invitation_remove(a->backend, NULL, id, admin_act_done, c));
+        admin_act_begun(c, invitation_remove(a->backend, NULL, id, c->actor, admin_act_done, c));
         return 1;
 }

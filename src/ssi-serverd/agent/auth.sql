@@ -1,4 +1,5 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
+-- include model/fragments.sql
 
 -- Whether servers s accepts the session a. Of columns of s and a alone, so that of two statements at once, the second decides by
 -- what the first has written.
@@ -43,4 +44,6 @@ WITH me AS (INSERT INTO instances (id) VALUES (:instance) ON CONFLICT DO NOTHING
 
 -- The key before stays valid until the agent authenticates with this one.
 -- name: rotate_key
-UPDATE servers SET next_key_hash = :hash::bytea WHERE id = :id::bigint AND session_epoch = :epoch::bigint RETURNING 1
+WITH s AS (UPDATE servers SET next_key_hash = :hash::bytea WHERE id = :id::bigint AND session_epoch = :epoch::bigint RETURNING *),
+ audited AS (@audit(server.new-key, s.public_id, s.name, s JOIN users u ON u.id = s.user_id))
+ SELECT 1, @audited FROM s

@@ -4,6 +4,7 @@
 #include "agent/session-internal.h"
 #include "agent/auth.sql.h"
 #include "auth/token.h"
+#include "model/audit.h"
 #include "shared/json-util.h"
 
 /* A new key for an agent, at its request. It is stored beside the key that is valid, which ends only when the agent has
@@ -30,6 +31,8 @@ static void rotated(PGresult *res, int error, void *userdata)
         AgentSession *s = r->session;
 
         s->querying = false;
+        if (error == 0)
+                audit_journal(res);
         if (error == 0 && PQntuples(res) > 0 && s->state == SESSION_READY)
                 send_key(s, r->key);
         else if (error < 0)
@@ -41,7 +44,9 @@ static void rotated(PGresult *res, int error, void *userdata)
 
 void agent_session_rotate_key(AgentSession *s)
 {
+        const AuditActor by = { .who = s->server, .address = s->network, .method = "agent key" };
         char hash[TOKEN_HASH_MAX], id[32], epoch[32];
+        _cleanup_free_ char *actor = NULL;
         Rotation *r;
 
         /* One at a time: asking costs a statement. */
@@ -57,7 +62,9 @@ void agent_session_rotate_key(AgentSession *s)
         token_hash(r->key, hash);
         snprintf(id, sizeof(id), "%lld", (long long) s->id);
         snprintf(epoch, sizeof(epoch), "%lld", (long long) s->epoch);
+        actor = audit_actor_text(&by);
         s->querying = true;
-        if (backend_query(s->owner->backend, SQL(rotate_key, .id = id, .epoch = epoch, .hash = hash), rotated, r) < 0)
+        if (backend_query(s->owner->backend, SQL(rotate_key, .id = id, .epoch = epoch, .hash = hash, .actor = actor),
+                          rotated, r) < 0)
                 rotated(NULL, -ENOTCONN, r);
 }

@@ -101,7 +101,7 @@ static void asked(ApiCall *c, PGresult *res, int error)
                 return;
         }
         api_act_begin(c, made);
-        api_act_begun(c, invitation_add(c->backend, &new, c->text[0], api_act_done, c));
+        api_act_begun(c, invitation_add(c->backend, &new, c->text[0], api_actor(c), api_act_done, c));
 }
 
 static void make_invitation(ApiCall *c)
@@ -116,7 +116,7 @@ static void delete_invitation(ApiCall *c)
 {
         api_act_begin(c, api_done_204);
         api_act_begun(c, invitation_remove(c->backend, c->user, http_request_param(c->req, "invitation_id"),
-                                           api_act_done, c));
+                                           api_actor(c), api_act_done, c));
 }
 
 const ApiRoute api_invitation_routes[] = {

@@ -136,7 +136,7 @@ static void keep_host(ApiCall *c)
                 return;
         }
         api_act_begin(c, host_kept);
-        api_act_begun(c, host_keep(c->backend, &host, streq(keep, "refused"), api_act_done, c));
+        api_act_begun(c, host_keep(c->backend, &host, streq(keep, "refused"), api_actor(c), api_act_done, c));
 }
 
 const ApiRoute api_server_routes[] = {

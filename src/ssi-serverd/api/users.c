@@ -297,7 +297,10 @@ static void reauthenticated(ApiCall *c, PGresult *res, int error)
 /* text[0]: the hash that the password was checked against. */
 static void mark_session(ApiCall *c)
 {
-        api_query(c, SQL(reauthenticate, .session = c->session, .user = c->user, .hash = c->text[0]), reauthenticated);
+        api_query(c,
+                  SQL(reauthenticate, .session = c->session, .user = c->user, .hash = c->text[0],
+                      .actor = api_actor_by(c, "password")),
+                  reauthenticated);
 }
 
 static void reauthenticate_checked(int r, const char *hash, void *userdata)

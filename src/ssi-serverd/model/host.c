@@ -59,9 +59,11 @@ static void publish_kept(Backend *b, PGresult *res)
         backend_publish_one(b, CHANGE_SERVER, owner, server, NULL);
 }
 
-int host_keep(Backend *b, const HostRef *host, bool refused, db_callback_t done, void *userdata)
+int host_keep(Backend *b, const HostRef *host, bool refused, const char *actor, db_callback_t done, void *userdata)
 {
-        return act_query(b, SQL(host_keep, .owner = host->owner, .server = host->server, .refused = sql_bool(refused)),
+        return act_query(b,
+                         SQL(host_keep, .owner = host->owner, .server = host->server, .refused = sql_bool(refused),
+                             .actor = actor),
                          publish_kept, done, userdata);
 }
 

@@ -46,7 +46,7 @@ enum {
         HOST_KEEP_EPOCH,
         HOST_KEEP_DONE, /* "t" if there were two */
 };
-int host_keep(Backend *b, const HostRef *host, bool refused, db_callback_t done, void *userdata);
+int host_keep(Backend *b, const HostRef *host, bool refused, const char *actor, db_callback_t done, void *userdata);
 
 /* Removes it with its history. One row with the public ids of account and server, or none. */
 int host_remove(Backend *b, const HostRef *host, const char *actor, db_callback_t done, void *userdata);

@@ -37,8 +37,9 @@ WITH old AS (SELECT s.id FROM servers s WHERE @host_is FOR UPDATE),
   refused_boots = (array_remove(s.duplicate_boot_id || (s.boot_id || array_remove(s.past_boots, s.duplicate_boot_id)),
    CASE WHEN :refused::bool THEN s.duplicate_boot_id ELSE s.boot_id END) || s.refused_boots)[1:8],
   past_boots = '{}', boot_changes = '{}', duplicate_since = NULL, duplicate_boot_id = NULL, duplicate_hostname = NULL
-  FROM old WHERE s.id = old.id AND s.duplicate_since IS NOT NULL RETURNING s.id)
- SELECT u.public_id, s.public_id, s.session_epoch + (:refused::bool)::int, EXISTS (TABLE kept)
+  FROM old WHERE s.id = old.id AND s.duplicate_since IS NOT NULL RETURNING s.*),
+ audited AS (@audit(server.host-kept, s.public_id, s.name, kept s JOIN users u ON u.id = s.user_id))
+ SELECT u.public_id, s.public_id, s.session_epoch + (:refused::bool)::int, EXISTS (SELECT FROM kept), @audited
  FROM old JOIN servers s ON s.id = old.id JOIN users u ON u.id = s.user_id
 
 -- name: host_remove

@@ -12,7 +12,8 @@ int invitation_token_make(char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
-int invitation_add(Backend *b, const InvitationNew *new, const char *token, db_callback_t done, void *userdata)
+int invitation_add(Backend *b, const InvitationNew *new, const char *token, const char *actor, db_callback_t done,
+                   void *userdata)
 {
         char id[ID_MAX], hash[TOKEN_HASH_MAX], lifetime[16];
 
@@ -22,11 +23,12 @@ int invitation_add(Backend *b, const InvitationNew *new, const char *token, db_c
 
         return act_query(b,
                          SQL(invitation_add, .account = new->account, .id = id, .hash = hash, .email = new->email,
-                             .lifetime = lifetime, .mail = sql_bool(new->mail)),
+                             .lifetime = lifetime, .mail = sql_bool(new->mail), .actor = actor),
                          NULL, done, userdata);
 }
 
-int invitation_remove(Backend *b, const char *account, const char *id, db_callback_t done, void *userdata)
+int invitation_remove(Backend *b, const char *account, const char *id, const char *actor, db_callback_t done,
+                      void *userdata)
 {
-        return act_query(b, SQL(invitation_remove, .account = account, .id = id), NULL, done, userdata);
+        return act_query(b, SQL(invitation_remove, .account = account, .id = id, .actor = actor), NULL, done, userdata);
 }

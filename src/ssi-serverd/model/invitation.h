@@ -30,7 +30,9 @@ typedef struct InvitationNew {
 int invitation_token_make(char **ret);
 
 /* One row; none when the account has INVITATIONS_MAX. */
-int invitation_add(Backend *b, const InvitationNew *new, const char *token, db_callback_t done, void *userdata);
+int invitation_add(Backend *b, const InvitationNew *new, const char *token, const char *actor, db_callback_t done,
+                   void *userdata);
 
 /* Withdraws a pending one. One row, or none. account: NULL for an administrator, who may withdraw everybody's. */
-int invitation_remove(Backend *b, const char *account, const char *id, db_callback_t done, void *userdata);
+int invitation_remove(Backend *b, const char *account, const char *id, const char *actor, db_callback_t done,
+                      void *userdata);

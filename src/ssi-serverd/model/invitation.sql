@@ -22,9 +22,14 @@ WITH u AS (SELECT id FROM users WHERE public_id = :account),
   FROM i WHERE :mail::bool AND i.email IS NOT NULL
   AND (i.invited_by IS NULL OR @mails(o.payload ->> 'account' = :account::text) < @INVITATION_MAILS_MAX)
   AND @mails(@email_key(o.payload ->> 'email') = @email_key(i.email)) < @INVITATION_MAILS_TO_MAX
-  RETURNING 1)
- SELECT i.public_id, @time(i.expires_at), @usec(i.expires_at), EXISTS (SELECT FROM mailed) FROM i
+  RETURNING 1),
+ audited AS (@audit(invitation.made, i.public_id, i.email,
+  i CROSS JOIN LATERAL (SELECT (SELECT u.public_id FROM users u WHERE u.id = i.invited_by), (SELECT u.email FROM users u WHERE u.id = i.invited_by)) u(public_id, email)))
+ SELECT i.public_id, @time(i.expires_at), @usec(i.expires_at), EXISTS (SELECT FROM mailed), @audited FROM i
 
 -- name: invitation_remove
-DELETE FROM invitations i WHERE i.public_id = :id AND i.used_at IS NULL
- AND (:account::text IS NULL OR i.invited_by = (SELECT u.id FROM users u WHERE u.public_id = :account)) RETURNING 1
+WITH i AS (DELETE FROM invitations i WHERE i.public_id = :id AND i.used_at IS NULL
+  AND (:account::text IS NULL OR i.invited_by = (SELECT u.id FROM users u WHERE u.public_id = :account)) RETURNING i.*),
+ audited AS (@audit(invitation.withdrawn, i.public_id, i.email,
+  i CROSS JOIN LATERAL (SELECT (SELECT u.public_id FROM users u WHERE u.id = i.invited_by), (SELECT u.email FROM users u WHERE u.id = i.invited_by)) u(public_id, email)))
+ SELECT 1, @audited FROM i

@@ -52,19 +52,20 @@ static void publish_quota(Backend *b, PGresult *res)
         backend_publish_one(b, CHANGE_QUOTA, PQgetvalue(res, 0, 0), "-", NULL);
 }
 
-int quota_set(Backend *b, const char *account, QuotaKind kind, const Quota *quota, db_callback_t done, void *userdata)
+int quota_set(Backend *b, const char *account, QuotaKind kind, const Quota *quota, const char *actor,
+              db_callback_t done, void *userdata)
 {
         char value[32], burst[32];
 
         if (!quota)
-                return act_query(b, SQL(quota_reset, .account = account, .name = quota_name(kind)), publish_quota, done,
-                                 userdata);
+                return act_query(b, SQL(quota_reset, .account = account, .name = quota_name(kind), .actor = actor),
+                                 publish_quota, done, userdata);
         snprintf(value, sizeof(value), "%" PRIu64, quota->value);
         snprintf(burst, sizeof(burst), "%" PRIu64, quota->burst);
         return act_query(b,
                          SQL(quota_set, .account = account, .name = quota_name(kind),
                              .value = quota->value == QUOTA_NONE ? NULL : value,
-                             .burst = quota->burst == 0 ? NULL : burst),
+                             .burst = quota->burst == 0 ? NULL : burst, .actor = actor),
                          publish_quota, done, userdata);
 }
 

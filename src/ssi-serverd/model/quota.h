@@ -12,7 +12,8 @@ void quota_write_defaults(Backend *b);
 
 /* Sets the quota of an account (named by id or address); NULL: the default again. Messages that wait for it are tried again.
  * One row with the account's public id, or none. */
-int quota_set(Backend *b, const char *account, QuotaKind kind, const Quota *quota, db_callback_t done, void *userdata);
+int quota_set(Backend *b, const char *account, QuotaKind kind, const Quota *quota, const char *actor,
+              db_callback_t done, void *userdata);
 
 /* A row per quota of an account, with these columns; no row when there is no such account. */
 enum {

@@ -15,18 +15,20 @@ again AS (UPDATE notification_outbox o SET due_at = now() FROM u WHERE o.user_id
   AND o.due_at > now() + interval '1 min' AND :name::text IN ('mails', 'requests'))
 
 -- name: quota_set
-WITH u AS (SELECT u.id, u.public_id FROM users u WHERE @account_is(:account)),
+WITH u AS (SELECT u.id, u.public_id, u.email FROM users u WHERE @account_is(:account)),
  q AS (INSERT INTO account_quotas (user_id, name, value, burst)
   SELECT u.id, :name::text, :value::bigint, :burst::bigint FROM u
   ON CONFLICT (user_id, name) DO UPDATE SET value = excluded.value, burst = excluded.burst),
  @try_again
- SELECT public_id FROM u
+ audited AS (@audit(quota.changed, :name::text, coalesce(:value::text, 'none'), u))
+ SELECT public_id, @audited FROM u
 
 -- name: quota_reset
-WITH u AS (SELECT u.id, u.public_id FROM users u WHERE @account_is(:account)),
+WITH u AS (SELECT u.id, u.public_id, u.email FROM users u WHERE @account_is(:account)),
  q AS (DELETE FROM account_quotas q USING u WHERE q.user_id = u.id AND q.name = :name::text),
  @try_again
- SELECT public_id FROM u
+ audited AS (@audit(quota.changed, :name::text, 'default', u))
+ SELECT public_id, @audited FROM u
 
 -- Quotas n of users u.
 -- fragment: quotas

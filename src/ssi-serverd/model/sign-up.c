@@ -39,9 +39,9 @@ bool sign_up_is_configured(const Backend *b)
         return b->config->sign_up != CONFIG_SIGN_UP_UNSET;
 }
 
-int sign_up_set(Backend *b, SignUp s, db_callback_t done, void *userdata)
+int sign_up_set(Backend *b, SignUp s, const char *actor, db_callback_t done, void *userdata)
 {
-        return act_query(b, SQL(sign_up_set, .value = names[s]), NULL, done, userdata);
+        return act_query(b, SQL(sign_up_set, .value = names[s], .actor = actor), NULL, done, userdata);
 }
 
 int sign_up_ask(Backend *b, const Newcomer *n, db_callback_t done, void *userdata)

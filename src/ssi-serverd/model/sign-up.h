@@ -22,7 +22,7 @@ int sign_up_from_string(const char *s, SignUp *ret);
 bool sign_up_is_configured(const Backend *b);
 
 /* Keeps it in the database. Not when sign_up_is_configured(). */
-int sign_up_set(Backend *b, SignUp s, db_callback_t done, void *userdata);
+int sign_up_set(Backend *b, SignUp s, const char *actor, db_callback_t done, void *userdata);
 
 /* Who wants an account. */
 typedef struct Newcomer {

@@ -2,8 +2,10 @@
 -- include model/fragments.sql
 
 -- name: sign_up_set
-INSERT INTO settings (key, value) VALUES ('sign_up', convert_to(:value, 'UTF8'))
- ON CONFLICT (key) DO UPDATE SET value = excluded.value
+WITH k AS (INSERT INTO settings (key, value) VALUES ('sign_up', convert_to(:value, 'UTF8'))
+  ON CONFLICT (key) DO UPDATE SET value = excluded.value RETURNING convert_from(value, 'UTF8') AS value),
+ audited AS (@audit(sign-up.changed, NULL, k.value, k, (SELECT NULL::text AS public_id, NULL::text AS email) u))
+ SELECT 1, @audited FROM k
 
 -- What is kept, whether there are accounts, whether there is such an invitation, and whether an account made it.
 -- name: sign_up_ask
