@@ -19,14 +19,14 @@ WITH u AS (SELECT u.id, u.public_id, u.email FROM users u WHERE @account_is(:acc
  q AS (INSERT INTO account_quotas (user_id, name, value, burst)
   SELECT u.id, :name::text, :value::bigint, :burst::bigint FROM u
   ON CONFLICT (user_id, name) DO UPDATE SET value = excluded.value, burst = excluded.burst),
- @try_again
+ @try_again,
  audited AS (@audit(quota.changed, :name::text, coalesce(:value::text, 'none'), u))
  SELECT public_id, @audited FROM u
 
 -- name: quota_reset
 WITH u AS (SELECT u.id, u.public_id, u.email FROM users u WHERE @account_is(:account)),
  q AS (DELETE FROM account_quotas q USING u WHERE q.user_id = u.id AND q.name = :name::text),
- @try_again
+ @try_again,
  audited AS (@audit(quota.changed, :name::text, 'default', u))
  SELECT public_id, @audited FROM u
 
