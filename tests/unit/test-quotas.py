@@ -434,6 +434,8 @@ class Registration(Case):
         sent, failed, error = self.outbox(address)
         self.assertEqual((int(sent), int(failed)), (ACCOUNT_MAILS, 6 - ACCOUNT_MAILS))
         self.assertIn("this address has had as many such mails today", error)
+        # Also at the channels that wait for it.
+        self.assertEqual({c["last_error"] for c in get("/notifications/channels", user.token)}, {error})
         self.assertEqual(len(mails.to(address)), ACCOUNT_MAILS)
 
     def test_they_do_not_use_up_notifications(self):

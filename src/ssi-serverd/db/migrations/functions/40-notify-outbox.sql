@@ -209,6 +209,10 @@ BEGIN
         WHERE p.id = o.subscription_id;
         UPDATE notification_channels c SET last_error = held.reason, failing_since = coalesce(c.failing_since, now())
         WHERE c.id = o.channel_id AND o.subscription_id IS NULL;
+        -- The channels that wait for this confirmation.
+        UPDATE notification_channels c SET last_error = held.reason
+        WHERE o.channel_id IS NULL AND o.payload ->> 'kind' = 'verify' AND c.user_id = o.user_id AND c.type = 'email'
+        AND NOT c.verified AND lower(c.config ->> 'address' COLLATE "C") = lower(o.payload ->> 'email' COLLATE "C");
 END
 $$;
 
