@@ -61,6 +61,6 @@ INSERT INTO audit_log AS logged (event, account, email, actor, address, method, 
 
 -- The newest entries l of the audit log that fit, before the one with the id :before.
 -- fragment: audit_entries(condition)
-(SELECT * FROM audit_log l WHERE @condition AND l.id < coalesce(:before::bigint, 9223372036854775807)
+(SELECT * FROM audit_log l WHERE (@condition) AND l.id < coalesce(:before::bigint, 9223372036854775807)
  AND (:since::timestamptz IS NULL OR l.last_at >= :since::timestamptz) AND (:until::timestamptz IS NULL OR l.at < :until::timestamptz)
  AND (:event::text IS NULL OR l.event = :event OR starts_with(l.event, :event || '.')) ORDER BY l.id DESC LIMIT :limit::int) l
