@@ -105,6 +105,7 @@ static int read_all(Ctl *c, Query *q, unsigned n, json_object *rows)
 {
         do {
                 _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+                uint64_t before = q->before;
                 int r;
 
                 q->limit = MIN(PAGE_MAX, n - (unsigned) json_object_array_length(rows));
@@ -112,6 +113,8 @@ static int read_all(Ctl *c, Query *q, unsigned n, json_object *rows)
                 if (r < 0)
                         return r;
                 r = read_page(reply, rows, &q->before);
+                if (r >= 0 && before > 0 && q->before >= before)
+                        r = -EBADMSG;
                 if (r < 0) {
                         ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
                         return -CTL_EXIT_FAILURE;
@@ -147,7 +150,8 @@ static void print_entry(Ctl *c, json_object *o)
         if (actor && !streq_ptr(actor, account))
                 put(" by ", actor, "");
         put(" from ", json_get_string(o, "address"), "");
-        put(", ", json_get_string(o, "method"), "");
+        if (!streq_ptr(json_get_string(o, "method"), json_get_string(o, "address"))) /* "bus" */
+                put(", ", json_get_string(o, "method"), "");
         if (!streq_ptr(outcome, "done"))
                 put(" (", outcome, ")");
         put(": ", json_get_string(o, "object"), "");

@@ -54,7 +54,8 @@ static char *describe(json_object *o)
         put(f, " for ", json_get_string(o, "account"), "");
         put(f, " <", json_get_string(o, "email"), ">");
         put(f, " from ", json_get_string(o, "address"), "");
-        put(f, " with ", json_get_string(o, "method"), "");
+        if (!streq_ptr(json_get_string(o, "method"), json_get_string(o, "address"))) /* "bus" */
+                put(f, " with ", json_get_string(o, "method"), "");
         put(f, " ", json_get_string(o, "credential"), "");
         put(f, ": ", json_get_string(o, "object"), "");
         put(f, " \"", json_get_string(o, "name"), "\"");
