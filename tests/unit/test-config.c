@@ -124,6 +124,8 @@ static void test_values(void **state)
                 { "SSI_HISTORY", "changes", 0 },
                 { "SSI_HISTORY", "", 0 },
                 { "SSI_HISTORY", "some", -EINVAL },
+                { "SSI_AUDIT_DAYS", "3650", 0 },
+                { "SSI_AUDIT_DAYS", "0", -EINVAL },
                 { "SSI_HISTORY_DAYS", "3650", 0 },
                 { "SSI_HISTORY_DAYS", "3651", -EINVAL },
                 { "SSI_HISTORY_DAYS", "0", -EINVAL },
