@@ -5,6 +5,7 @@
 #include "agent/session-internal.h"
 #include "agent/auth.sql.h"
 #include "shared/json-util.h"
+#include "shared/log.h"
 #include "auth/token.h"
 #include "ingest/ingest.h"
 
@@ -94,8 +95,11 @@ static void session_accept(AgentSession *s, PGresult *res, int row, Changes *cha
 
 static void session_refuse_duplicate(AgentSession *s, PGresult *res, int row, Changes *changes)
 {
-        if (*PQgetvalue(res, row, AUTH_TOLD) == 't')
+        if (*PQgetvalue(res, row, AUTH_TOLD) == 't') {
+                log_notice("Two hosts use the identity of %s: one is refused until the owner chooses",
+                           PQgetvalue(res, row, 2));
                 (void) changes_add(changes, CHANGE_SERVER, PQgetvalue(res, row, 3), PQgetvalue(res, row, 2), NULL);
+        }
         agent_session_refuse(
                 s, CLOSE_DUPLICATE, "duplicate",
                 "Another host uses this agent's identity. Register this host anew, with a token of its own, or "

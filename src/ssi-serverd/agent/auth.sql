@@ -2,15 +2,15 @@
 -- include model/fragments.sql
 
 -- Whether servers s accepts the session a. Of columns of s and a alone, so that of two statements at once, the second decides by
--- what the first has written.
+-- what the first has written. Most sessions are of the same boot as before, or have no boot id: for them, nothing is called.
 -- fragment: admitted
-(boot_verdict(s, a.boot_id) IN ('same', 'new'))
+(coalesce(a.boot_id = s.boot_id, true) OR boot_verdict(s, a.boot_id) = 'new')
 
 -- fragment: taken_over
-(boot_verdict(s, a.boot_id) = 'new')
+(a.boot_id <> s.boot_id AND boot_verdict(s, a.boot_id) = 'new')
 
 -- fragment: is_duplicate
-(boot_verdict(s, a.boot_id) = 'duplicate')
+(a.boot_id <> s.boot_id AND boot_verdict(s, a.boot_id) = 'duplicate')
 
 -- One row per session whose key is right, with its data, whether it is accepted, and whether the owner has to be told of two
 -- hosts. The first session with the agent's next key ends the one before. Results that were due while the agent was away get
