@@ -17,7 +17,6 @@
 #define UPLINK_STRINGS 3
 #define UPLINK_FIGURES 5
 
-
 typedef struct Manager {
         sd_event *event;
         sd_bus *bus;
