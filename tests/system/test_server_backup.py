@@ -116,7 +116,7 @@ def refused(host, path, *words):
     wait_until(lambda: host.request("GET", "/readyz")[0] == 200, timeout=30)
 
 
-@pytest.mark.expect_error(r"ERROR: .*(permission denied to COPY|must be superuser to COPY|what no backup of ssi-serverd does)")
+@pytest.mark.expect_error(r"ERROR: .*COPY to or from an external program")
 def test_a_doctored_backup_runs_no_program(flow):
     """Neither on the backend, by psql's own commands, nor by the database."""
     mark = "/var/lib/ssi-server/owned"
