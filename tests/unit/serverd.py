@@ -229,7 +229,7 @@ class Stream:
                                    headers={"Authorization": "Bearer " + token})
         self.response = urllib.request.urlopen(r, timeout=30)
         threading.Thread(target=self.read, daemon=True).start()
-        assert self.events.get(timeout=5)[0] == "ready"
+        assert self.events.get(timeout=60)[0] == "ready"
 
     def read(self):
         event = None
@@ -244,7 +244,7 @@ class Stream:
             pass
         self.events.put(("end", None, time.monotonic()))
 
-    def wait(self, event, condition=lambda data: True, seconds=5):
+    def wait(self, event, condition=lambda data: True, seconds=60):
         while True:
             kind, data, at = self.events.get(timeout=seconds)
             if kind == event and condition(data):
