@@ -66,6 +66,22 @@ static int read_email(char **ret)
         return 0;
 }
 
+/* The property that counts them may be ten seconds old. */
+static int has_users(Ctl *c, bool *ret)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        r = server_call_strings(c, "ListUsers", 0, NULL, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'a', "(sstu)");
+        if (r < 0)
+                return -CTL_EXIT_FAILURE;
+        *ret = sd_bus_message_at_end(reply, false) == 0;
+        return 0;
+}
+
 static int make_first_user(Ctl *c, const char *email)
 {
         _cleanup_free_ char *typed = NULL, *id = NULL;
@@ -115,7 +131,9 @@ int server_setup(Ctl *c, int argc, char *argv[])
         r = wait_ready(c, &all);
         if (r < 0)
                 return r;
-        had_users = figure(all, "Users") > 0;
+        r = has_users(c, &had_users);
+        if (r < 0)
+                return r;
         if (!had_users) {
                 r = make_first_user(c, argc > 0 ? argv[0] : NULL);
                 if (r < 0)
