@@ -17,7 +17,8 @@ DELETE FROM refresh_tokens WHERE expires_at < now()
 DELETE FROM account_networks WHERE seen_at < now() - interval '1 year'
 
 -- name: forget_unconfirmed
-DELETE FROM users u WHERE NOT u.confirmed AND u.created_at < now() - interval '7 days'
+WITH gone AS (DELETE FROM users u WHERE NOT u.confirmed AND u.created_at < now() - interval '7 days' RETURNING u.*)
+ INSERT INTO audit_log (event, account, email, address) SELECT 'account.expired', public_id, email, 'local' FROM gone
 
 -- name: forget_invitations
 DELETE FROM invitations WHERE coalesce(used_at, expires_at) < now() - interval '7 days'

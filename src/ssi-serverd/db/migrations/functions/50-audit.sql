@@ -3,10 +3,14 @@
 
 -- Whether an account's act gets an entry of its own (null), or is counted in one for the hour: an account that makes
 -- entries without end would fill the disk. What an administrator does is never counted together.
-CREATE OR REPLACE FUNCTION audit_fold(of_account text, event text, address text) RETURNS text LANGUAGE sql STABLE AS $$
- SELECT 'act ' || of_account || ' ' || event || to_char(now() AT TIME ZONE 'UTC', ' YYYY-MM-DD HH24')
- WHERE address <> 'bus' AND EXISTS (SELECT FROM audit_log l WHERE l.account = of_account AND l.outcome = 'done'
-  AND l.fold IS NULL AND l.at > now() - interval '1 day' OFFSET 999)
+CREATE OR REPLACE FUNCTION audit_fold(of_account text, event text, address text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+        IF address <> 'bus' AND EXISTS (SELECT FROM audit_log l WHERE l.account = of_account AND l.outcome = 'done'
+          AND l.fold IS NULL AND l.at > now() - interval '1 day' OFFSET 999) THEN
+                RETURN 'act ' || of_account || ' ' || event || to_char(now() AT TIME ZONE 'UTC', ' YYYY-MM-DD HH24');
+        END IF;
+        RETURN NULL;
+END
 $$;
 
 -- After a restore: adds what the audit log held before to that of the backup, which may be of an older version. Returns the
@@ -22,8 +26,8 @@ BEGIN
         WITH carried AS (INSERT INTO audit_log (at, last_at, count, event, outcome, account, email, actor, address, method, credential, object,
           name, fold) SELECT e.at, e.last_at, e.count, e.event, e.outcome, e.account, e.email, e.actor, e.address, e.method, e.credential,
           e.object, e.name, e.fold FROM audit_carried c CROSS JOIN jsonb_populate_record(NULL::audit_log, c.entry) e
-          WHERE NOT EXISTS (SELECT FROM audit_log l WHERE l.at = e.at AND l.event = e.event AND l.account IS NOT DISTINCT FROM e.account
-           AND l.object IS NOT DISTINCT FROM e.object AND l.fold IS NOT DISTINCT FROM e.fold)
+          WHERE e.fold IS NOT NULL OR NOT EXISTS (SELECT FROM audit_log l WHERE l.at = e.at AND l.event = e.event
+           AND l.account IS NOT DISTINCT FROM e.account AND l.object IS NOT DISTINCT FROM e.object)
           ORDER BY e.id NULLS LAST ON CONFLICT (fold) DO UPDATE SET count = greatest(audit_log.count, excluded.count),
           last_at = greatest(audit_log.last_at, excluded.last_at) RETURNING *)
          SELECT json_agg(n) INTO result FROM (SELECT * FROM carried WHERE event = 'restore.done' ORDER BY at DESC LIMIT 1) n;
