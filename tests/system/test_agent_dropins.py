@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What drop-ins let a service do, somebody who may only manage and run services cannot have done by a script of theirs."""
+import contextlib
+import re
+import subprocess
+
 import pytest
 
 from hosts import prints, script, wait_until
+from rawbus import MEMBER, Bus
 
 pytestmark = pytest.mark.essential
 
@@ -17,11 +22,11 @@ WIDER = "[Service]\nSupplementaryGroups=adm\n"
 MANAGE, RUN, PRIVILEGED = (f"org.ssi.agent1.{a}" for a in ("manage-services", "run-service", "add-privileged-service"))
 
 
-def allow(host, **actions):
-    """allow(host, delegate=(MANAGE, RUN), …)"""
+def allow(host, first="", **actions):
+    """allow(host, delegate=(MANAGE, RUN), …); first: what the rule does before."""
     rules = "".join(f'if (subject.user == "{user}" && {list(names)}.indexOf(action.id) >= 0) return polkit.Result.YES;\n'
                     for user, names in actions.items())
-    host.write(RULES, f"polkit.addRule(function(action, subject) {{\n{rules}}});\n")
+    host.write(RULES, f"polkit.addRule(function(action, subject) {{\n{first}{rules}}});\n")
 
 
 def text(n, header=""):
@@ -194,3 +199,159 @@ def test_tests_get_the_drop_ins_of_all_services(host):
     host.run(["ssictl", "test", path], user="delegate")
     host.write(f"/run/systemd/system/{NAMES[4]}/x.conf", WIDER)
     denied(host.run(["ssictl", "test", path], user="delegate", check=False), "SupplementaryGroups")
+
+
+# What LXC's images write for all services, in a privileged container, too.
+LXC = """[Service]
+ProcSubset=all
+ProtectProc=default
+ProtectControlGroups=no
+ProtectKernelTunables=no
+NoNewPrivileges=no
+LoadCredential=
+ProtectHome=no
+ProtectSystem=no
+PrivateDevices=no
+PrivateTmp=no
+ProtectKernelLogs=no
+ProtectKernelModules=no
+ReadWritePaths=
+"""
+
+
+def test_protections_that_a_container_cannot_have(host):
+    """Without them the run may do no more than any local user, which is why they need no more than manage-services."""
+    path = host.write(f"/run/systemd/system/{NAMES[4]}/zzz-lxc-service.conf", LXC)
+    holds = "$(sed -n 's/^NoNewPrivs:.//p; s/^CapBnd:.//p; s/^CapEff:.//p' /proc/self/status | xargs)"
+    writes = "$(touch /var/tmp/theirs /etc/theirs /usr/local/theirs 2>/dev/null; ls /etc/theirs /usr/local/theirs 2>/dev/null)"
+    body = prints("OK", f"user $(id -u), $(id -G | wc -w) group, {holds}, wrote {writes}.")
+    host.run(["ssictl", "add", "--replace", host.write("/tmp/dropins-lxc.bash", script("Of a delegate", body))], user="delegate")
+    host.run(["ssictl", "run", SLUG], user="delegate")
+    assert path in host.show(UNIT, "DropInPaths")["DropInPaths"]
+    said = re.search(r"user (\d+), (.*)", message(host))
+    zero = "0" * 16
+    assert 61184 <= int(said[1]) <= 65519 and said[2] == f"1 group, {zero} {zero} 1, wrote .", said
+    assert host.run("ls /var/tmp/theirs", check=False).returncode != 0
+    # One that gives something beside them is named.
+    host.write(path, LXC + "LoadCredential=shadow:/etc/shadow\n")
+    denied(add(host, "1"), f"{path} sets LoadCredential=")
+
+
+# ---- While polkit waits for an answer ----------------------------------------------------------------------------------
+
+THINK, GO = "/usr/local/bin/dropins-think", "/run/dropins-go"
+
+
+def is_thinking(host):
+    return host.run(["pgrep", "-f", THINK], check=False).returncode == 0
+
+
+@pytest.fixture
+def thinking(host):
+    """polkit takes its time to answer the delegate and the chief."""
+    host.write(THINK, f"#!/bin/sh\nfor i in $(seq 80); do [ -e {GO} ] && exit; sleep 0.1; done\n", mode="0755")
+    allow(host, first=f'if (["delegate", "chief"].indexOf(subject.user) >= 0) try {{ polkit.spawn(["{THINK}"]); }} catch (e) {{}}\n',
+          delegate=(MANAGE, RUN), chief=(MANAGE, RUN, PRIVILEGED))
+    path = host.write("/tmp/dropins-0.bash", text("0"))
+
+    def is_read():
+        host.run(f"rm -f {GO}")
+        process = host.start(["ssictl", "add", "--replace", path], user="delegate", stdout=-1, stderr=-1)
+        wait_until(lambda: is_thinking(host) or process.poll() is not None)
+        thought = process.poll() is None
+        host.write(GO, "")
+        process.communicate(timeout=60)
+        return thought
+
+    wait_until(is_read, timeout=30, what="polkit has read the rule")
+    yield host
+    allow(host, delegate=(MANAGE, RUN), chief=(MANAGE, RUN, PRIVILEGED))
+
+
+class Questions:
+    """What polkit is asked: (action, its own question or None) of each."""
+
+    def __init__(self, host):
+        self.bus = Bus(host)
+        self.bus.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus.Monitoring", "BecomeMonitor", "asu",
+                      ["type='method_call',member='CheckAuthorization'"], 0)
+
+    def so_far(self):
+        """The last question was asked long before."""
+        found = []
+        self.bus.socket.settimeout(2)
+        with self.bus, contextlib.suppress(TimeoutError):
+            while True:
+                _, fields, values = self.bus.message()
+                if fields.get(MEMBER) == "CheckAuthorization":
+                    found.append((values[1], values[2].get("polkit.message")))
+        return found
+
+
+def meanwhile(host, command, user, change):
+    """Has it asked, changes something before the answer, and gives what came of it."""
+    host.run(f"rm -f {GO}")
+    process = host.start(command, user=user, stdout=-1, stderr=-1)
+    wait_until(lambda: is_thinking(host))
+    change()
+    host.write(GO, "")
+    out, err = process.communicate(timeout=120)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+@pytest.mark.parametrize("reload", [True, False])
+@pytest.mark.parametrize("verb", ["add", "run", "enable", "test"])
+def test_a_drop_in_that_comes_while_polkit_waits(thinking, verb, reload):
+    host = thinking
+    path = host.write("/tmp/dropins-wait.bash", text("wait"))
+    command = {"add": ["ssictl", "add", "--replace", "--run", path], "run": ["ssictl", "run", SLUG], "enable": ["ssictl", "enable", SLUG],
+               "test": ["ssictl", "test", path]}[verb]
+    if verb == "enable":
+        host.run(["ssictl", "disable", SLUG])
+    before, lines = files(host), host.lines(SLUG)
+    # For all services, as a test's unit has a name of its own.
+    dropin = f"{ETC}/{NAMES[4]}/x.conf"
+
+    def change():
+        host.write(dropin, WIDER)
+        if reload:
+            host.run("systemctl daemon-reload")
+
+    denied(meanwhile(host, command, "delegate", change), f"{dropin} sets SupplementaryGroups=")
+    host.run(f"rm -r {ETC}/{NAMES[4]}")
+    assert files(host) == before and host.lines(SLUG) == lines
+
+
+def test_what_is_asked_instead(thinking):
+    """Somebody who may is asked for that, too, and told why; again when the reason changes."""
+    host = thinking
+    path = host.write("/tmp/dropins-wait.bash", text("asked"))
+    dropin, questions = f"{ETC}/{NAMES[0]}/x.conf", Questions(host)
+    r = meanwhile(host, ["ssictl", "add", "--replace", path], "chief", lambda: host.write(dropin, WIDER))
+    assert r.returncode == 0, r
+    (first, nothing), (second, why) = questions.so_far()
+    assert (first, second, nothing) == (MANAGE, PRIVILEGED, None) and f"{dropin} sets SupplementaryGroups=" in why, why
+    assert "adm" in message(host)
+    questions = Questions(host)
+    r = meanwhile(host, ["ssictl", "run", SLUG], "chief", lambda: host.write(dropin, "[Service]\nGroup=adm\n"))
+    assert r.returncode == 0, r
+    asked = questions.so_far()
+    assert [a for a, _ in asked] == [PRIVILEGED, PRIVILEGED], asked
+    assert ["SupplementaryGroups=" in asked[0][1], f"{dropin} sets Group=" in asked[1][1]] == [True, True], asked
+
+
+def test_a_drop_in_that_comes_while_a_script_is_checked(host):
+    """The right to have it tested has been granted by then, and systemd reads drop-ins when the unit is made."""
+    path, program, hold = host.write("/tmp/dropins-checked.bash", text("checked")), "/usr/bin/systemd-analyze", "/run/dropins-hold"
+    dropin = f"/run/systemd/system/{NAMES[4]}/x.conf"
+    host.run(f"mv {program} {program}.own; touch {hold}")
+    try:
+        host.write(program, f'#!/bin/sh\nwhile [ -e {hold} ]; do sleep 0.1; done\nexec {program}.own "$@"\n', mode="0755")
+        process = host.start(["ssictl", "test", path], user="delegate", stdout=-1, stderr=-1)
+        wait_until(lambda: host.run(["pgrep", "-f", f"sh {program}"], check=False).returncode == 0)
+        host.write(dropin, WIDER)
+        host.run(f"rm {hold}")
+        out, err = process.communicate(timeout=120)
+    finally:
+        host.run(f"rm -f {hold}; mv {program}.own {program}")
+    denied(subprocess.CompletedProcess("test", process.returncode, out, err), f"{dropin} sets SupplementaryGroups=")
