@@ -155,7 +155,7 @@ static int print_link(Ctl *c, const char *email, sd_bus_message *reply)
         r = server_get_properties(c, &all);
         if (r < 0)
                 return r;
-        if (asprintf(&link, "%s/signup?invitation=%s", strempty(json_get_string(all, "URL")), token) < 0) {
+        if (asprintf(&link, "%s/signup#invitation=%s", strempty(json_get_string(all, "URL")), token) < 0) {
                 link = NULL;
                 return -CTL_EXIT_FAILURE;
         }

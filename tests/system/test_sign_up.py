@@ -51,7 +51,7 @@ def register_from_outside(host, address):
 
 
 def token_of(link):
-    return link.partition("/signup?invitation=")[2]
+    return link.partition("/signup#invitation=")[2]
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_invitations(host):
     ctl(host, "sign-up", "closed")
     r = ctl(host, "invite", "--expires=12h")
     link = r.stdout.strip()
-    assert link.startswith("https://") and "/signup?invitation=ssi_invite_" in link and "Anyone" in r.stderr
+    assert link.startswith("https://") and "/signup#invitation=ssi_invite_" in link and "Anyone" in r.stderr
     bound = ctl_json(host, "invite", "bob@example.org")
     assert bound["mailed"] is False
     assert "No mail was sent" in ctl(host, "invite", "carol@example.org").stderr

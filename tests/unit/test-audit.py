@@ -147,7 +147,7 @@ class Recorded(unittest.TestCase):
     def mailed(self, address, page):
         """The token of the link to this page."""
         def found():
-            return re.findall(rf"https://ssi\.example\.org/{page}\?token=(\S+)", "".join(
+            return re.findall(rf"https://ssi\.example\.org/{page}#token=(\S+)", "".join(
                 mail.get_body(("plain",)).get_content() for mail in mails.to(address)))
 
         wait_until(found)

@@ -771,7 +771,7 @@ class Mail(Case):
         mail = text_of(mails.wait(email))
         self.assertNotIn(made["token"], mail)
         self.assertIn(self.user.email, mail)
-        return made, re.search(r"signup\?invitation=(\S+)", mail).group(1)
+        return made, re.search(r"signup#invitation=(\S+)", mail).group(1)
 
     def test_a_mailed_invitation_confirms_the_address(self):
         self.keep_sign_up("invite")
@@ -795,7 +795,7 @@ class Mail(Case):
         post("/users/login", credentials, want=401)
         mail = mails.wait(email, 2)
         self.assertEqual(mail["Subject"], "Confirm your e-mail address")
-        token = re.search(r"verify-email\?token=(\S+)", text_of(mail)).group(1)
+        token = re.search(r"verify-email#token=(\S+)", text_of(mail)).group(1)
         post("/users/verify-email", {"token": token}, want=204)
         post("/users/login", credentials, want=200)
 

@@ -84,7 +84,7 @@ step('by invitation: only its link has the form', async () => {
   assert.match(await notice(), /need an invitation/);
   const link = new URL((await server('invite', suite.email)).trim());
 
-  await page.goto(host.url + link.pathname + link.search);
+  await page.goto(host.url + link.pathname + link.hash);
   await page.waitForSelector('#email');
   assert.match(await page.textContent('main .description'), /You are invited/);
   assert.equal(await page.isVisible('#setup-code'), false);

@@ -209,7 +209,7 @@ static const struct {
           "new password at\n\n%s/forgotten\n" },
         { "invitation", "You are invited",
           "To make your account at Service Status Indicator, which watches servers and their services, open\n\n"
-          "%s/signup?invitation=%s\n\n"
+          "%s/signup#invitation=%s\n\n"
           "The link works once. The invitation comes from %s. If you did not expect it, ignore this mail.\n" },
 };
 

@@ -57,7 +57,7 @@ export function inviteSomebody(api, done) {
     },
     submit: async () => {
       const made = await api.invitations.create(email.value);
-      const link = `${location.origin}/signup?invitation=${made.token}`;
+      const link = `${location.origin}/signup#invitation=${made.token}`;
 
       done();
       dialog({

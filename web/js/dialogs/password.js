@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 // The password again, for what outlives the session or widens it.
 
-import {h} from '../base/dom.js';
 import {dialog} from '../parts/dialog.js';
-import {field} from '../parts/forms.js';
+import {passwordField} from '../parts/forms.js';
 
 // Returns what action() returns. If the server wants the password first, asks for it and tries again.
 export async function withPassword(api, action) {
@@ -17,7 +16,7 @@ export async function withPassword(api, action) {
 }
 
 function askPassword(api) {
-  const secret = field('confirm-password', 'Password', h('input', {type: 'password', autocomplete: 'current-password', autofocus: true}));
+  const secret = passwordField('confirm-password', 'Password', {autocomplete: 'current-password', autofocus: true});
 
   return new Promise((resolve, reject) => {
     const el = dialog({

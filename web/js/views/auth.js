@@ -25,8 +25,9 @@ const NO_FORM = {
   'not-set-up': () => ['This server is not set up yet. To create the first account, run ', h('code', {}, 'sudo ssictl server setup'), ' on its host.'],
 };
 
-export function signUpView({session}) {
-  const invitation = new URLSearchParams(location.search).get('invitation');
+export function signUpView({session, router}) {
+  const invitation = new URLSearchParams(location.hash.slice(1)).get('invitation'); // after #, as in all links with tokens
+  const opened = () => router.reload();
   const code = field('setup-code', 'Setup code', h('input', {type: 'password', name: 'setup-code', ...AS_TYPED, maxlength: '256'}),
                      'SSI_SETUP_CODE of the server’s configuration. It is needed for the first account only.');
   let needsCode = false;
@@ -50,6 +51,8 @@ export function signUpView({session}) {
     if (view.el.isConnected) view.form.elements.email.focus();
   }
 
+  addEventListener('hashchange', opened);
+  view.destroy = () => removeEventListener('hashchange', opened);
   setHidden(view.form, true);
   guest.features().then(({sign_up: signUp}) => {
     needsCode = signUp === 'setup-code' && !invitation;
