@@ -10,7 +10,9 @@ from test_introspection import live
 
 # The methods of org.ssi.Server1 that change something, and the event of each.
 METHODS = {"AddUser": "account.made", "SetPassword": "password.changed", "RemoveUser": "account.removed", "AddServer": "server.registered",
-           "CreateClaimToken": "server.new-claim-token", "RemoveServer": "server.removed", "Backup": "backup.started", "Restore": "restore.done"}
+           "CreateClaimToken": "server.new-claim-token", "RemoveServer": "server.removed", "Backup": "backup.started", "Restore": "restore.done",
+           "SetSignUp": "sign-up.changed", "SetQuota": "quota.changed", "CreateInvitation": "invitation.made",
+           "RemoveInvitation": "invitation.withdrawn"}
 FILE = "/root/audit.backup"
 PASSWORD, OTHER = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
 
@@ -61,6 +63,11 @@ def test_every_method_that_changes_something(backend):
     assert (server["account"], server["name"]) == (made["account"], "web")
     assert entry("server.new-claim-token", "token", "web")[0]["object"] == server["object"]
     assert entry("server.removed", "remove-server", "web")[0]["object"] == server["object"]
+    assert entry("quota.changed", "quota", email, "servers=7")[0]["name"] == "7"
+    assert entry("quota.changed", "quota", email, "servers=default")[0]["account"] == made["account"]
+    assert entry("sign-up.changed", "sign-up", "invite")[0]["name"] == "invite"
+    invitation, _ = entry("invitation.made", "invite", "other@example.org")
+    assert entry("invitation.withdrawn", "withdraw-invitation", invitation["object"])[0]["name"] == "other@example.org"
     entry("backup.started", "backup", FILE)
     assert entry("account.removed", "remove-user", email)[0]["account"] == made["account"]
 

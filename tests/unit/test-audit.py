@@ -14,7 +14,7 @@ import time
 import unittest
 
 import serverd
-from serverd import PASSWORD, User, get, pages, post, request, sql, update, wait_until
+from serverd import PASSWORD, User, get, message, pages, post, request, sql, update, wait_until
 from sinks import Browser, MailSink
 
 ADDRESS = "203.0.113.7"
@@ -207,7 +207,36 @@ class Recorded(unittest.TestCase):
         self.mine("POST", path + "/services/disk/acknowledgement", "acknowledgement.made", {"reason": "known"}, 200, object=server, name="disk")
         self.mine("DELETE", path + "/services/disk/acknowledgement", "acknowledgement.removed", want=204, object=server, name="disk")
         self.none(lambda: ask("DELETE", path + "/services/disk/acknowledgement", None, self.user.token, 404))
+        sql(f"UPDATE servers SET duplicate_since = now(), boot_id = 'one', duplicate_boot_id = 'two' WHERE public_id = '{server}'")
+        self.mine("POST", path + "/duplicate", "server.host-kept", {"keep": "accepted"}, 204, object=server, name="web-2")
+        self.none(lambda: ask("POST", path + "/duplicate", {"keep": "accepted"}, self.user.token, 409))
+
+        async def new_key():
+            async with agent.connect() as ws:
+                await agent.start(ws)
+                await ws.send(message("rotate_key"))
+                while json.loads(await ws.recv())["type"] != "new_key":
+                    pass
+
+        _, entry = self.entry(lambda: asyncio.run(new_key()), "server.new-key")
+        self.by_session(entry, actor=server, address="127.0.0.1/32", method="agent key", credential="", object=server, name="web-2")
         self.mine("DELETE", path, "server.removed", want=204, object=server, name="web-2")
+
+    def test_invitations(self):
+        email = f"invited-{time.monotonic_ns()}@example.org"
+        made = self.mine("POST", "/invitations", "invitation.made", {"email": email}, 201, name=email)
+        body = {"email": email, "password": PASSWORD, "invitation": made["token"]}
+        _, entry = self.entry(lambda: ask("POST", "/users/register", body, want=202), "account.made")
+        self.assertEqual((entry["email"], entry["actor"], entry["method"]), (email, entry["account"], "invitation"))
+        made = self.mine("POST", "/invitations", "invitation.made", {}, 201, name="")
+        self.mine("DELETE", "/invitations/" + made["id"], "invitation.withdrawn", want=204, object=made["id"])
+        self.none(lambda: ask("DELETE", "/invitations/" + made["id"], None, self.user.token, 404))
+
+    def test_step_up(self):
+        _, entry = self.entry(lambda: ask("POST", "/users/me/reauthenticate", {"password": PASSWORD}, self.user.token, 204),
+                              "session.reauthenticated")
+        self.by_session(entry, method="password", object=self.session)
+        self.none(lambda: ask("POST", "/users/me/reauthenticate", {"password": "a wrong guess"}, self.user.token, 403))
 
     def test_notifications(self):
         url = "https://example.org/a-secret-path"
@@ -409,7 +438,8 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="ssi-test-audit-") as folder:
         mails = MailSink(folder, "ssi", "password")
         os.environ.update(SSI_PUBLIC_URL="https://ssi.example.org", SSI_SMTP_URL=f"smtp://ssi:password@localhost:{mails.port}",
-                          SSI_SMTP_CA=mails.ca, SSI_SMTP_FROM="SSI <ssi@example.org>", SSI_ALLOW_PRIVATE_TARGETS="yes")
+                          SSI_SMTP_CA=mails.ca, SSI_SMTP_FROM="SSI <ssi@example.org>", SSI_ALLOW_PRIVATE_TARGETS="yes",
+                          SSI_SIGN_UP="open")
         try:
             serverd.main()
         finally:
