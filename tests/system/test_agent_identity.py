@@ -86,7 +86,7 @@ def test_a_key_that_cannot_be_saved(original):
 def test_killed_meanwhile(original, victim):
     """A valid key is left at any moment: the host is online again by itself."""
     seen = set()
-    for n in range(10):
+    for n in range(6):
         wait_until(lambda: uplink(original)["connected"], timeout=60)
         pid = original.pid(f"{victim}.service")
         process = original.start(f"ssictl rotate-key & sleep 0.{n:02}5; kill -KILL {pid}; wait", stdout=-1, stderr=-1)

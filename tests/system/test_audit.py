@@ -65,7 +65,7 @@ def test_every_method_that_changes_something(backend):
     assert entry("server.removed", "remove-server", "web")[0]["object"] == server["object"]
     assert entry("quota.changed", "quota", email, "servers=7")[0]["name"] == "7"
     assert entry("quota.changed", "quota", email, "servers=default")[0]["account"] == made["account"]
-    assert entry("sign-up.changed", "sign-up", "invite")[0]["name"] == "invite"
+    assert entry("sign-up.changed", "sign-up", "open")[0]["name"] == "open"
     invitation, _ = entry("invitation.made", "invite", "other@example.org")
     assert entry("invitation.withdrawn", "withdraw-invitation", invitation["object"])[0]["name"] == "other@example.org"
     entry("backup.started", "backup", FILE)

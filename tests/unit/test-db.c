@@ -406,7 +406,7 @@ static void test_changes(void **state)
         assert_null(decoded.items[decoded.n - 1].arg);
         assert_string_equal(decoded.items[0].user, "usr-1");
         assert_int_equal(changes_decode("", instance, &decoded), -EBADMSG);
-        assert_int_equal(changes_decode("me\nq a b c\n", instance, &decoded), -EBADMSG);
+        assert_int_equal(changes_decode("me\nx a b c\n", instance, &decoded), -EBADMSG);
         assert_int_equal(changes_decode("me\ns a\n", instance, &decoded), -EBADMSG);
         payloads_free(payloads, n);
         changes_clear(&c);

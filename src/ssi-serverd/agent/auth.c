@@ -33,8 +33,8 @@ static int session_take_row(AgentSession *s, PGresult *res, int row)
         if (!s->server || !s->user)
                 return -ENOMEM;
         r = ingest_source_new(s->owner->backend->ingest, s->id, s->epoch, s->server, s->user,
-                              PQgetisnull(res, row, 4) ? NULL : PQgetvalue(res, row, 4),
-                              &agent_session_source_handler, s, &s->source);
+                              PQgetisnull(res, row, 4) ? NULL : PQgetvalue(res, row, 4), &agent_session_source_handler,
+                              s, &s->source);
         return r < 0 ? r : ingest_source_set_rate(s->source, &rate);
 }
 

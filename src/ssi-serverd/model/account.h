@@ -27,8 +27,8 @@ enum {
 /* As account_add(), with an invitation, which it uses up: invitation is the token's hash. A link of a mail confirms the
  * address. With verify, it is used up even if the address is taken, or trying again would tell. One row; none when
  * the invitation cannot be used. */
-int account_add_invited(Backend *b, const char *email, const char *hash, const char *invitation, bool verify, const char *actor,
-                        db_callback_t done, void *userdata);
+int account_add_invited(Backend *b, const char *email, const char *hash, const char *invitation, bool verify,
+                        const char *actor, db_callback_t done, void *userdata);
 
 /* A new password. What somebody who had the account may have left behind ends with the old one. */
 typedef struct AccountPassword {
