@@ -212,8 +212,7 @@ static void on_gap(const char *cursor, uint64_t from, uint64_t to, void *userdat
 {
         RunFollow *f = userdata;
 
-        f->gap_cursor = strdup(cursor);
-        if (!f->gap_cursor)
+        if (free_and_strdup(&f->gap_cursor, cursor) < 0)
                 log_warning("Cannot report a gap in the journal: out of memory");
         f->gap_from = from;
         f->gap_to = to;
