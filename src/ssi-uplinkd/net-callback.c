@@ -142,11 +142,18 @@ static int dispatch(NetConn *c, struct lws *wsi, enum lws_callback_reasons reaso
         }
 }
 
+static bool is_unknown_authority(int error)
+{
+        return error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY || error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+               error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT || error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE;
+}
+
 /* Checks more than OpenSSL (ok: its result so far): if the server is named by its address, its certificate must
  * contain the address. Keeps the reason for a refusal, which lws would only log. */
 static int verify_certificate(NetConn *c, X509_STORE_CTX *x, bool ok)
 {
         bool wrong_address = false;
+        int error;
 
         if (ok && c->is_address && X509_STORE_CTX_get_error_depth(x) == 0)
                 wrong_address = X509_check_ip_asc(X509_STORE_CTX_get_current_cert(x), c->host, 0) != 1;
@@ -154,8 +161,10 @@ static int verify_certificate(NetConn *c, X509_STORE_CTX *x, bool ok)
                 X509_STORE_CTX_set_error(x, X509_V_ERR_IP_ADDRESS_MISMATCH);
         if (ok && !wrong_address)
                 return 0;
-        snprintf(c->close_reason, sizeof(c->close_reason), "its certificate is not accepted: %s",
-                 X509_verify_cert_error_string(X509_STORE_CTX_get_error(x)));
+        error = X509_STORE_CTX_get_error(x);
+        snprintf(c->close_reason, sizeof(c->close_reason), "its certificate is not accepted: %s%s",
+                 X509_verify_cert_error_string(error),
+                 is_unknown_authority(error) ? "; to trust the backend's own authority, register with --ca=FILE" : "");
         return -1;
 }
 

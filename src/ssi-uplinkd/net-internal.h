@@ -39,7 +39,7 @@ struct NetConn {
         bool over;                       /* closed() was called */
         unsigned status;
         unsigned close_code;
-        char close_reason[128];
+        char close_reason[192];
         char *rx;
         size_t rx_length;
 };

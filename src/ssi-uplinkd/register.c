@@ -94,8 +94,8 @@ static void on_refused(Registration *r, unsigned status, const char *text, size_
 
         if (status == 401)
                 finish(r, UPLINK_ERROR("BadClaimToken"),
-                       "The server does not accept this claim token: it is wrong, used or expired. Register the server "
-                       "again in the dashboard for a new one.");
+                       "The server does not accept this claim token: it is wrong, used or expired. For a new one, use the "
+                       "server's page in the dashboard, or \"ssictl server token SERVER\" on the backend.");
         else
                 finish(r, UPLINK_ERROR("ServerRefused"), "The server refused with status %u%s%s", status,
                        detail ? ": " : "", strempty(detail));

@@ -65,8 +65,15 @@ static int backup_to_file(Ctl *c, const char *path)
 {
         _cleanup_free_ char *temporary = NULL;
         _cleanup_close_ int fd = -EBADF;
+        struct stat st;
         int r;
 
+        /* It is replaced, which a device or a FIFO would not survive. */
+        if (lstat(path, &st) >= 0 && !S_ISREG(st.st_mode)) {
+                ctl_say_error("%s is not a regular file. To write to it all the same: ssictl server backup - > %s",
+                              path, path);
+                return -CTL_EXIT_FAILURE;
+        }
         if (asprintf(&temporary, "%s.partial", path) < 0) {
                 temporary = NULL;
                 return -CTL_EXIT_FAILURE;

@@ -86,18 +86,24 @@ static int show(Ctl *c, const char *user)
         return server_print_table(c, TAKE_PTR(rows), columns, ELEMENTSOF(columns), "The backend has no quotas.");
 }
 
+static int check(const char *assignment)
+{
+        const char *value = strchr(assignment, '=');
+
+        if (value && value != assignment && value[1] != '\0')
+                return 0;
+        ctl_say_error(
+                "\"%s\" is not NAME=VALUE, for example servers=100, storage=2G, results=6000:60000, mails=none or "
+                "mails=default.",
+                assignment);
+        return -CTL_EXIT_USAGE;
+}
+
 static int change(Ctl *c, const char *user, const char *assignment)
 {
         const char *value = strchr(assignment, '=');
         _cleanup_free_ char *name = NULL;
 
-        if (!value || value == assignment || value[1] == '\0') {
-                ctl_say_error(
-                        "\"%s\" is not NAME=VALUE, for example servers=100, storage=2G, results=6000:60000, mails=none or "
-                        "mails=default.",
-                        assignment);
-                return -CTL_EXIT_USAGE;
-        }
         name = strndup(assignment, (size_t) (value - assignment));
         if (!name)
                 return -CTL_EXIT_FAILURE;
@@ -112,7 +118,14 @@ int server_quota(Ctl *c, int argc, char *argv[])
         int r;
 
         for (int i = 1; i < argc; i++) {
+                r = check(argv[i]);
+                if (r < 0)
+                        return r;
+        }
+        for (int i = 1; i < argc; i++) {
                 r = change(c, argv[0], argv[i]);
+                if (r < 0 && i > 1)
+                        ctl_say_error("What comes before \"%s\" was changed.", argv[i]);
                 if (r < 0)
                         return r;
         }

@@ -66,9 +66,10 @@ static int read_email(char **ret)
         return 0;
 }
 
-/* The property that counts them may be ten seconds old. */
-static int has_users(Ctl *c, bool *ret)
+/* The property that counts them may be ten seconds old. ret_known: whether the address is among them. */
+static int has_users(Ctl *c, const char *email, bool *ret, bool *ret_known)
 {
+        const char *address;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         int r;
 
@@ -78,8 +79,12 @@ static int has_users(Ctl *c, bool *ret)
         r = sd_bus_message_enter_container(reply, 'a', "(sstu)");
         if (r < 0)
                 return -CTL_EXIT_FAILURE;
-        *ret = sd_bus_message_at_end(reply, false) == 0;
-        return 0;
+        *ret = *ret_known = false;
+        while ((r = sd_bus_message_read(reply, "(sstu)", NULL, &address, NULL, NULL)) > 0) {
+                *ret = true;
+                *ret_known |= email && strcasecmp(address, email) == 0;
+        }
+        return r < 0 ? -CTL_EXIT_FAILURE : 0;
 }
 
 static int make_first_user(Ctl *c, const char *email)
@@ -122,7 +127,7 @@ int server_setup(Ctl *c, int argc, char *argv[])
         _cleanup_json_ json_object *all = NULL;
         _cleanup_free_ char *sentence = NULL, *sign_up = NULL;
         const char *url;
-        bool had_users;
+        bool had_users, known;
         int r;
 
         r = c->sign_up ? server_check_sign_up(c->sign_up) : 0;
@@ -131,9 +136,14 @@ int server_setup(Ctl *c, int argc, char *argv[])
         r = wait_ready(c, &all);
         if (r < 0)
                 return r;
-        r = has_users(c, &had_users);
+        r = has_users(c, argc > 0 ? argv[0] : NULL, &had_users, &known);
         if (r < 0)
                 return r;
+        if (had_users && argc > 0 && !known) {
+                ctl_say_error("The backend is set up already. To add another account: ssictl server add-user %s",
+                              argv[0]);
+                return -CTL_EXIT_FAILURE;
+        }
         if (!had_users) {
                 r = make_first_user(c, argc > 0 ? argv[0] : NULL);
                 if (r < 0)

@@ -75,7 +75,7 @@ static int show(Ctl *c)
         }
         puts(sentence_of(mode) ?:
                                  "The backend is not set up: run \"ssictl server setup\". Until then, only this host can "
-                                 "create accounts.");
+                                 "create accounts; or, if SSI_SETUP_CODE is set, whoever has the code, once.");
         return CTL_EXIT_OK;
 }
 

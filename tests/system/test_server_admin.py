@@ -58,6 +58,9 @@ def test_setup_on_a_terminal(backend):
         assert "https://" in t.text and "ssictl server add-server" in t.text
     assert login(backend, "first@example.org", "correct horse") == 200
     assert "set up already" in ctl(backend, "setup").stdout
+    assert "set up already" in ctl(backend, "setup", "First@example.org").stdout
+    r = ctl(backend, "setup", "second@example.org", input="correct horse\n", check=False)
+    assert r.returncode == 1 and "ssictl server add-user second@example.org" in r.stderr
     ctl(backend, "remove-user", "first@example.org")
 
 
@@ -129,6 +132,8 @@ def test_quotas(backend, user):
                              (["recipient=5"], 1, "no quota"), (["storage=5X"], 1, "suffix"), (["results=5:"], 1, "burst")):
         r = ctl(backend, "quota", email, *bad, check=False)
         assert r.returncode == code and words in r.stderr, bad
+    r = ctl(backend, "quota", email, "servers=2", "speed=5", check=False)
+    assert r.returncode == 1 and 'What comes before "speed=5" was changed.' in r.stderr
     assert ctl(backend, "quota", "usr-nobody", check=False).returncode == 4
     assert ctl(backend, "quota", "usr-nobody", "servers=5", check=False).returncode == 4
 

@@ -178,6 +178,15 @@ def test_no_code_of_a_backup_stays(flow):
     has_caught_up(flow)
 
 
+def test_a_device_is_not_replaced(flow):
+    for path in ("/dev/null", "/root/fifo", "/root/link"):
+        flow.run("[ -p /root/fifo ] || mkfifo /root/fifo; ln -sf /dev/null /root/link")
+        before = flow.run(["stat", "-c", "%F %i", path]).stdout
+        r = ctl(flow, "backup", path, check=False)
+        assert r.returncode == 1 and f"{path} is not a regular file" in r.stderr
+        assert flow.run(["stat", "-c", "%F %i", path]).stdout == before
+
+
 def test_through_pipes(flow):
     out = flow.run("ssictl server backup - | pg_restore --list | grep -c TABLE").stdout
     assert int(out) > 10

@@ -13,7 +13,7 @@ import os
 import unittest
 
 import serverd
-from serverd import PASSWORD, User, get, post, request, sql
+from serverd import PASSWORD, User, get, post, request, sql, wait_until
 
 CODE = "c0de-of-the-setup"
 numbers = itertools.count(1)
@@ -282,6 +282,9 @@ class SetupCode(unittest.TestCase):
                 register(i=1, fields=address, setup_code="wrong", want=(403, "bad-setup-code"))
             register(i=1, fields=address, setup_code=CODE, want=(429, "too-many-requests"))
             register(i=1, setup_code=CODE, want=201)
+            network = address["X-Forwarded-For"] + "/32"
+            wait_until(lambda: sql("SELECT count(*) FROM audit_log WHERE event = 'account.refused' AND method = 'setup code'"
+                                   f" AND address = '{network}'") == "1")
 
 
 class Upgrade(unittest.TestCase):

@@ -206,6 +206,7 @@ static bool parse_newcomer(ApiCall *c, json_object *body, char hash[static TOKEN
 
 static void respond_not_set_up(ApiCall *c)
 {
+        api_refused(c, "account.refused", AUDIT_REFUSED, NULL);
         http_respond_problem(c->req, 403, "sign-up-closed",
                              c->backend->config->setup_code ?
                                      "This server is not set up yet. The first account needs the setup code, which is "
@@ -241,10 +242,12 @@ static void asked(ApiCall *c, PGresult *res, int error)
                 break;
         case ADMISSION_BAD_SETUP_CODE:
                 count_guess(c);
+                api_refused(c, "account.refused", AUDIT_REFUSED, "setup code");
                 http_respond_problem(c->req, 403, "bad-setup-code",
                                      "The setup code is wrong; it is SSI_SETUP_CODE in the server's configuration.");
                 break;
         case ADMISSION_INVITATION_NEEDED:
+                api_refused(c, "account.refused", AUDIT_REFUSED, NULL);
                 http_respond_problem(
                         c->req, 403, "invitation-needed",
                         "A new account needs an invitation. Ask somebody who has an account on this server.");
