@@ -244,6 +244,18 @@ static int on_read(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
+/* What the backend has kept is no cursor of this journal. What lies before now cannot be told from what it has. */
+static int begin_anew(RunSource *s)
+{
+        _cleanup_free_ char *cursor = TAKE_PTR(s->cursor);
+        unsigned generation = s->generation;
+
+        log_warning("The backend names a place that this journal does not have; going on from now.");
+        s->since = USEC_INFINITY;
+        s->ops->gap(cursor, 0, now_usec(CLOCK_REALTIME), s->userdata);
+        return s->generation == generation ? follow(s) : 0;
+}
+
 static int on_followed(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
         const sd_bus_error *e = sd_bus_message_get_error(m);
@@ -251,7 +263,9 @@ static int on_followed(sd_bus_message *m, void *userdata, sd_bus_error *error)
         int r;
 
         s->call = sd_bus_slot_unref(s->call);
-        if (e) {
+        if (e && s->cursor && sd_bus_error_has_name(e, AGENT_ERROR_INVALID_OPTION))
+                r = begin_anew(s);
+        else if (e) {
                 r = final_error(e);
                 if (r == 0)
                         r = start_over(s, e);

@@ -7,6 +7,7 @@
 #include "shared/bus-util.h"
 #include "shared/journal/follow.h"
 #include "shared/log.h"
+#include "shared/time-util.h"
 
 /* The reader sees the runs in the order of the journal. Reading pauses while RUNS_WAITING wait for the next ReadRuns call, so
  * a reader that does not ask costs nothing but this memory. */
@@ -16,8 +17,12 @@
 #define RUN_FOLLOWS_MAX          8U
 #define RUN_FOLLOWS_PER_USER_MAX 2U /* except for root */
 
-#define RUNS_WAITING    128U
-#define CURSOR_MAX      512U
+#define RUNS_WAITING 128U
+#define CURSOR_MAX   512U
+
+/* No journal is rotated away in this time. */
+#define PAUSE_SHORT_USEC USEC_PER_SEC
+
 #define RUN_TYPE        "ssayssssttttbb"
 #define RUNS_ANSWER_MAX (64U * 1024U) /* bytes of text, about */
 
@@ -37,6 +42,8 @@ struct RunFollow {
         char *gap_cursor; /* a gap that the reader does not know of yet */
         uint64_t gap_from, gap_to;
         bool paused;
+        uint64_t paused_at;      /* CLOCK_MONOTONIC, usec */
+        char *paused_after;      /* the cursor of the last run before the pause */
         bool live;               /* the reader has to be told that it has everything so far */
         int failed;              /* the journal cannot be read: a negative errno */
         sd_bus_message *request; /* a ReadRuns call that waits */
@@ -61,6 +68,7 @@ static RunFollow *run_follow_free(RunFollow *f)
         sd_bus_message_unref(f->request);
         bus_owner_free(f->caller);
         free(f->gap_cursor);
+        free(f->paused_after);
         free(f);
         return NULL;
 }
@@ -68,6 +76,9 @@ DEFINE_CLEANUP(RunFollow *, run_follow_free);
 
 static void drop(RunFollow *f)
 {
+        if (f->request)
+                (void) sd_bus_reply_method_errorf(f->request, SD_BUS_ERROR_FAILED,
+                                                  "You are not following runs any more.");
         DL_DELETE(f->agent->run_follows, f);
         run_follow_free(f);
 }
@@ -139,6 +150,20 @@ static int send_answer(RunFollow *f, unsigned *ret_n)
         return r;
 }
 
+/* After a long pause, the journal may no longer have what comes next; then the reader is told of a gap. */
+static int go_on(RunFollow *f)
+{
+        bool long_pause = now_usec(CLOCK_MONOTONIC) - f->paused_at >= PAUSE_SHORT_USEC;
+        int r;
+
+        f->paused = false;
+        r = journal_follow_pause(f->follow, false);
+        if (r < 0 || !long_pause)
+                return r;
+        r = journal_follow_has(f->follow, f->paused_after);
+        return r == 0 ? journal_follow_start(f->follow, f->paused_after, 0) : MIN(r, 0);
+}
+
 /* Answers if there is a request, and something to say. */
 static int try_answer(RunFollow *f)
 {
@@ -162,10 +187,7 @@ static int try_answer(RunFollow *f)
         free(TAKE_PTR(f->gap_cursor));
         while (n-- > 0)
                 waiting_run_free(f, f->runs);
-        if (!f->paused || f->n_runs >= RUNS_WAITING)
-                return 0;
-        f->paused = false;
-        return journal_follow_pause(f->follow, false);
+        return f->paused && f->n_runs < RUNS_WAITING ? go_on(f) : 0;
 }
 
 static void answer(RunFollow *f)
@@ -201,6 +223,10 @@ static int on_run(RunEvent *e, void *userdata)
         DL_APPEND(f->runs, w);
         if (++f->n_runs >= RUNS_WAITING && !f->paused) {
                 f->paused = true;
+                f->paused_at = now_usec(CLOCK_MONOTONIC);
+                r = free_and_strdup(&f->paused_after, w->event.cursor);
+                if (r < 0)
+                        return r;
                 r = journal_follow_pause(f->follow, true);
                 if (r < 0)
                         return r;

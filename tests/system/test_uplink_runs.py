@@ -5,6 +5,7 @@ import pytest
 
 from conftest import register
 from hosts import NOW, script, wait_until
+from rawbus import Bus, Variant
 
 AGENT = "org.ssi.Agent1 /org/ssi/Agent1 org.ssi.Agent1.Manager"
 
@@ -76,3 +77,33 @@ def test_ssid_is_away(flow):
     assert flow.run("systemctl is-active ssid.service", check=False).stdout.strip() == "inactive"
     flow.run("systemctl start ssid.service")
     has_caught_up(flow)
+
+
+def test_what_is_rotated_away_during_a_pause_is_a_gap(flow):
+    """A reader that does not ask for long: what it has missed meanwhile is told."""
+    with Bus(flow) as bus:
+        number = bus.manager("FollowRuns", "a{sv}", {"since": Variant("t", 2 ** 64 - 1)})[0]
+        wait_until(lambda: bus.manager("ReadRuns", "u", number)[1].get("live"))
+        seen = len(flow.lines("tick"))
+        # More than wait for it.
+        wait_until(lambda: len(flow.lines("tick")) > seen + 150, timeout=120)
+        flow.run("journalctl --rotate; sleep 1; journalctl --rotate; journalctl -q --vacuum-files=1")
+        seen = len(flow.lines("tick"))
+        wait_until(lambda: len(flow.lines("tick")) > seen + 3, timeout=30)
+        gaps = []
+        for _ in range(20):
+            gaps += [notes["gap"] for _, notes in [bus.manager("ReadRuns", "u", number)] if "gap" in notes]
+        assert len(gaps) == 1, gaps
+        bus.manager("UnfollowRuns", "u", number)
+
+
+def test_a_place_that_is_not_in_this_journal(flow):
+    """Of a stranger who had the agent's key: the host goes on from now, and says that something is missing."""
+    has_caught_up(flow)
+    flow.run("systemctl stop ssi-uplinkd.service")
+    flow.sql(f"UPDATE servers SET resume_cursor = 'c9' WHERE public_id = '{flow.server_id}'")
+    seen = len(flow.events("tick"))
+    flow.run("systemctl start ssi-uplinkd.service")
+    wait_until(lambda: len(flow.events("tick")) > seen + 5, timeout=60)
+    assert flow.sql(f"SELECT count(*) FROM events e JOIN servers s ON s.id = e.server_id"
+                    f" WHERE s.public_id = '{flow.server_id}' AND e.kind = 'gap' AND e.gap_from IS NULL")[0][0] == "1"

@@ -262,7 +262,12 @@ class Recorded(unittest.TestCase):
         self.assertEqual(get("/servers", self.user.token), [])
 
     def test_many_acts_are_counted_together(self):
-        sql(f"INSERT INTO audit_log (event, account, address) SELECT 'made-up', '{self.id}', '::1' FROM generate_series(1, 1000)")
+        made_up = f"INSERT INTO audit_log (event, account, actor, address) SELECT 'made-up', '{self.id}', '%s', '::1' FROM generate_series(1, 1000)"
+        sql(made_up % "srv-somebody")
+        # What another did does not count.
+        self.mine("POST", "/silences", "silence.made", {"service": "disk", "reason": "alone"}, 201)
+        sql(f"DELETE FROM audit_log WHERE event = 'silence.made' AND account = '{self.id}'")
+        sql(made_up % self.id)
         for reason in "abc":
             ask("POST", "/silences", {"service": "disk", "reason": reason}, self.user.token, 201)
         [entry] = rows(f"account = '{self.id}' AND event = 'silence.made'")

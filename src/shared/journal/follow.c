@@ -452,6 +452,19 @@ int journal_follow_pause(JournalFollow *f, bool pause)
         return wake(f);
 }
 
+int journal_follow_has(JournalFollow *f, const char *cursor)
+{
+        _cleanup_(sd_journal_closep) sd_journal *j = NULL;
+        int r;
+
+        r = open_journal(&j);
+        if (r >= 0)
+                r = sd_journal_seek_cursor(j, cursor);
+        if (r >= 0)
+                r = sd_journal_next(j);
+        return r > 0 ? sd_journal_test_cursor(j, cursor) : r;
+}
+
 /* --- the object --- */
 
 int journal_follow_new(sd_event *event, const JournalFollowOps *ops, void *userdata, JournalFollow **ret)

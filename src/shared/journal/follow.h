@@ -49,6 +49,9 @@ void journal_follow_stop(JournalFollow *f);
 
 /* While paused, reads nothing and reports no events. */
 int journal_follow_pause(JournalFollow *f, bool pause);
+/* Whether the journal still has this entry. What is rotated away during a long pause is missed without a gap: whoever pauses
+ * for long asks, and starts anew after the cursor if not. */
+int journal_follow_has(JournalFollow *f, const char *cursor);
 
 /* A run has just ended: its entries are in the journal, or will be in a moment. journald notifies readers of new
  * entries only after 250 ms, so this looks now and a few more times until then, or until an event has been reported. */

@@ -28,7 +28,8 @@ WITH me AS (INSERT INTO instances (id) VALUES (:instance) ON CONFLICT DO NOTHING
   boot_id = CASE WHEN @admitted THEN coalesce(a.boot_id, s.boot_id) ELSE s.boot_id END,
   past_boots = CASE WHEN @taken_over THEN (s.boot_id || array_remove(s.past_boots, a.boot_id))[1:8] ELSE s.past_boots END,
   boot_changes = CASE WHEN @taken_over THEN now() || recent_boot_changes(s.boot_changes) ELSE s.boot_changes END,
-  contested_until = CASE WHEN @taken_over THEN now() + interval '5 minutes' ELSE s.contested_until END,
+  contested_until = CASE WHEN @taken_over THEN now() + CASE WHEN a.boot_id = ANY (s.past_boots) THEN interval '1 day'
+    ELSE interval '5 minutes' END ELSE s.contested_until END,
   duplicate_since = CASE WHEN @is_duplicate THEN now() ELSE s.duplicate_since END,
   duplicate_boot_id = CASE WHEN @is_duplicate THEN a.boot_id ELSE s.duplicate_boot_id END,
   duplicate_hostname = CASE WHEN @is_duplicate THEN a.hostname ELSE s.duplicate_hostname END

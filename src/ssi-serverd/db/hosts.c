@@ -7,6 +7,7 @@
 #define TIMEOUT_ONE_USEC  (10 * USEC_PER_SEC)
 #define TIMEOUT_EACH_USEC (3 * USEC_PER_SEC)
 #define TIMEOUT_MIN_USEC  (2 * USEC_PER_SEC) /* as libpq */
+#define TIMEOUT_MAX_SEC   3600L
 #define LOG_AGAIN_USEC    (60 * USEC_PER_SEC)
 
 typedef struct DbHost {
@@ -95,6 +96,7 @@ int db_hosts_new(const char *conninfo, DbHosts **ret)
 {
         _cleanup_(db_hosts_unrefp) DbHosts *h = NULL;
         const char *timeout;
+        long seconds;
         int r;
 
         h = calloc(1, sizeof(*h));
@@ -110,7 +112,9 @@ int db_hosts_new(const char *conninfo, DbHosts **ret)
         if (r < 0)
                 return r;
         timeout = option(h, "connect_timeout");
-        h->timeout = timeout ? strtoul(timeout, NULL, 10) * USEC_PER_SEC : 0;
+        /* Without end (0, or negative), the other hosts would never be tried. */
+        seconds = timeout ? strtol(timeout, NULL, 10) : 0;
+        h->timeout = seconds > 0 ? (uint64_t) MIN(seconds, TIMEOUT_MAX_SEC) * USEC_PER_SEC : 0;
         if (h->timeout == 0)
                 h->timeout = h->n > 1 ? TIMEOUT_EACH_USEC : TIMEOUT_ONE_USEC;
         h->timeout = MAX(h->timeout, TIMEOUT_MIN_USEC);

@@ -5,6 +5,7 @@
 
 #include <libpq-fe.h>
 
+#include "db/hosts.h"
 #include "db/migrate.h"
 #include "shared/io-util.h"
 
@@ -272,7 +273,8 @@ static void drop_notice(void *arg, const char *message)
 int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_message)
 {
         const char *const keys[] = { "fallback_application_name", "connect_timeout", "dbname", NULL };
-        const char *const values[] = { "ssi-serverd-migrate", "10", conninfo, NULL };
+        const char *values[] = { "ssi-serverd-migrate", "10", conninfo, NULL };
+        _cleanup_(db_hosts_unrefp) DbHosts *hosts = NULL;
         _cleanup_(strv_freep) char **names = NULL;
         _cleanup_(PQfinishp) PGconn *pg = NULL;
         int version, newest = 0, r, n = 0;
@@ -292,6 +294,9 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
                 return -ENOENT;
         }
 
+        /* Of several hosts, each has its own time here, too. */
+        if (db_hosts_new(conninfo, &hosts) >= 0 && db_hosts_count(hosts) > 1)
+                values[1] = "3";
         pg = PQconnectdbParams(keys, values, 1);
         if (PQstatus(pg) != CONNECTION_OK)
                 return fail(pg, -ENOTCONN, "Cannot connect to the database", ret_message);

@@ -50,7 +50,7 @@ INSERT INTO audit_log AS logged (event, account, email, actor, address, method, 
  SELECT '@event', e.account, e.email, e.actor, e.address, e.method, e.credential,
   CASE WHEN e.fold IS NULL THEN e.object END, CASE WHEN e.fold IS NULL THEN e.name END, e.fold
  FROM (SELECT u.public_id AS account, u.email, nullif(coalesce(by.who, u.public_id), '') AS actor, by.address, by.method, by.credential,
-   (@object)::text AS object, (@name)::text AS name, audit_fold(u.public_id, '@event', by.address) AS fold
+   (@object)::text AS object, (@name)::text AS name, audit_fold(u.public_id, '@event', by.address, coalesce(by.who, u.public_id)) AS fold
   FROM jsonb_to_record(coalesce(:actor::jsonb, '{}')) AS by(who text, address text, method text, credential text), @from) e
  ON CONFLICT (fold) DO UPDATE SET count = logged.count + 1, last_at = now(),
   address = CASE WHEN logged.address = excluded.address THEN logged.address ELSE 'several' END

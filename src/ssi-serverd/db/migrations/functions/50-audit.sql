@@ -2,12 +2,14 @@
 -- The audit log.
 
 -- Whether an account's act gets an entry of its own (null), or is counted in one for the hour: an account that makes
--- entries without end would fill the disk. What an administrator does is never counted together.
-CREATE OR REPLACE FUNCTION audit_fold(of_account text, event text, address text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+-- entries without end would fill the disk. Each actor counts by itself, so that one agent's key hides nothing that a session does.
+-- What an administrator does is never counted together.
+DROP FUNCTION IF EXISTS audit_fold(text, text, text);
+CREATE OR REPLACE FUNCTION audit_fold(of_account text, event text, address text, by_actor text) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
-        IF address <> 'bus' AND EXISTS (SELECT FROM audit_log l WHERE l.account = of_account AND l.outcome = 'done'
+        IF address <> 'bus' AND EXISTS (SELECT FROM audit_log l WHERE l.account = of_account AND l.actor = by_actor AND l.outcome = 'done'
           AND l.fold IS NULL AND l.at > now() - interval '1 day' OFFSET 999) THEN
-                RETURN 'act ' || of_account || ' ' || event || to_char(now() AT TIME ZONE 'UTC', ' YYYY-MM-DD HH24');
+                RETURN 'act ' || of_account || ' ' || by_actor || ' ' || event || to_char(now() AT TIME ZONE 'UTC', ' YYYY-MM-DD HH24');
         END IF;
         RETURN NULL;
 END
