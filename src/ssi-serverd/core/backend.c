@@ -4,8 +4,9 @@
 #include "shared/log.h"
 #include "shared/time-util.h"
 
-#define HEARING_USEC   (5 * USEC_PER_SEC)
-#define LOG_AGAIN_USEC (60 * USEC_PER_SEC)
+#define HEARING_RETRY_USEC (200 * USEC_PER_MSEC)
+#define HEARING_USEC       (5 * USEC_PER_SEC)
+#define LOG_AGAIN_USEC     (60 * USEC_PER_SEC)
 #define DEAF                                                                                                \
         "The database's notifications do not arrive. Connect to PostgreSQL itself, or through a pooler in " \
         "session mode."
@@ -73,14 +74,24 @@ static void hears(Backend *b)
         backend_available(b);
 }
 
+static void proof_sent(PGresult *res, int error, void *userdata)
+{
+        Backend *b = userdata;
+
+        b->proof_sent = error == 0;
+}
+
 /* A notification without changes, by another connection than the one that listens. */
 static void prove_hearing(Backend *b)
 {
         char payload[INSTANCE_ID_MAX + 1];
+        int r;
 
         snprintf(payload, sizeof(payload), "%s\n", b->instance);
-        (void) backend_query(b, SQL(prove_hearing, .channel = CHANGES_CHANNEL, .payload = payload), NULL, NULL);
-        (void) sd_event_source_set_time_relative(b->hearing_timer, HEARING_USEC);
+        b->proof_sent = false;
+        r = backend_query(b, SQL(prove_hearing, .channel = CHANGES_CHANNEL, .payload = payload), proof_sent, b);
+        /* The connections that send may still be on their way. */
+        (void) sd_event_source_set_time_relative(b->hearing_timer, r < 0 ? HEARING_RETRY_USEC : HEARING_USEC);
         (void) sd_event_source_set_enabled(b->hearing_timer, SD_EVENT_ONESHOT);
 }
 
@@ -89,7 +100,7 @@ static int on_hearing_timer(sd_event_source *source, uint64_t usec, void *userda
         Backend *b = userdata;
         uint64_t now = now_usec(CLOCK_MONOTONIC);
 
-        if (db_is_ready(b->db) && !b->restoring) {
+        if (b->proof_sent && db_is_ready(b->db) && !b->restoring) {
                 b->hears = false;
                 if (b->deaf_logged == 0 || now - b->deaf_logged >= LOG_AGAIN_USEC) {
                         b->deaf_logged = now;

@@ -58,6 +58,7 @@ struct Backend {
         bool has_key;    /* the public key of the access tokens is published */
         bool maintained; /* there is a partition for new events */
         bool hears;      /* notifications arrive */
+        bool proof_sent; /* one that is to show it was committed */
         bool restoring;
         bool stopping;
         bool database_lost; /* its loss was logged */
