@@ -139,11 +139,9 @@ int server_setup(Ctl *c, int argc, char *argv[])
         r = has_users(c, argc > 0 ? argv[0] : NULL, &had_users, &known);
         if (r < 0)
                 return r;
-        if (had_users && argc > 0 && !known) {
-                ctl_say_error("The backend is set up already. To add another account: ssictl server add-user %s",
-                              argv[0]);
-                return -CTL_EXIT_FAILURE;
-        }
+        if (had_users && argc > 0 && !known)
+                fprintf(stderr, "No account was made for %s. To make one: ssictl server add-user %s\n", argv[0],
+                        argv[0]);
         if (!had_users) {
                 r = make_first_user(c, argc > 0 ? argv[0] : NULL);
                 if (r < 0)

@@ -223,5 +223,5 @@ def test_an_account_goes_with_all_that_it_has(backend, account, face):
 
 def test_an_account_holds_so_many_servers(backend, account, face):
     backend.sql(f"INSERT INTO servers (user_id, public_id, agent_id, name) SELECT u.id, 'srv-{account.email[5:13]}-' || i, 'agt-{account.email[5:13]}-' || i,"
-                f" 'n' || i FROM users u, generate_series(1, 1000) i WHERE u.email = '{account.email}'")
+                f" 'n' || i FROM users u, generate_series(1, 5000) i WHERE u.email = '{account.email}'")
     assert face.add_server(LINE) is None
