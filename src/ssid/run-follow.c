@@ -389,6 +389,7 @@ void run_follows_expect(Agent *a)
 /* Once, as looking up a user may have to wait for the network. */
 void run_follows_init(Agent *a)
 {
+        /* cppcheck-suppress getpwnamCalled ; no threads yet */
         const struct passwd *p = getpwnam(UPLINK_USER);
 
         a->uplink_uid = p ? p->pw_uid : 0;

@@ -63,9 +63,10 @@ static int element(const char *list, unsigned n, char **ret)
 static int read_hosts(DbHosts *h)
 {
         const char *host = option(h, "host"), *hostaddr = option(h, "hostaddr"), *port = option(h, "port");
+        const char *list = hostaddr ?: host;
         int r = 0;
 
-        h->n = hostaddr || host ? count_elements(hostaddr ?: host) : 1;
+        h->n = list ? count_elements(list) : 1;
         /* libpq says what is wrong with lists that do not match. */
         if ((host && count_elements(host) != h->n) ||
             (port && count_elements(port) != 1 && count_elements(port) != h->n))
