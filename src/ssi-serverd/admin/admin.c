@@ -102,6 +102,29 @@ void admin_reply(AdminCall *c, const char *types, ...)
                 log_debug_errno(r, "Cannot answer on the bus");
 }
 
+void admin_reply_list(AdminCall *c, PGresult *res, int error, const char *type,
+                      int (*append)(sd_bus_message *reply, PGresult *res, int row), const char *what)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        int r;
+
+        if (error < 0) {
+                admin_reply_failure(c, res, error);
+                return;
+        }
+        r = sd_bus_message_new_method_return(c->m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', type);
+        for (int i = 0; i < PQntuples(res) && r >= 0; i++)
+                r = append(reply, res, i);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        if (r < 0)
+                admin_reply_error(c, "Failed", "Cannot list the %s: %s", what, strerror(-r));
+}
+
 void admin_act_begin(AdminCall *c, void (*done)(AdminCall *c, PGresult *res, int error))
 {
         c->done = done;

@@ -76,6 +76,9 @@ void admin_reply_error(AdminCall *c, const char *name, const char *format, ...) 
 void admin_reply_failure(AdminCall *c, PGresult *res, int error);
 /* Answers with values; empty if types is "". */
 void admin_reply(AdminCall *c, const char *types, ...);
+/* Answers with an array of this element type, one element per row; or with the error. what: "users". */
+void admin_reply_list(AdminCall *c, PGresult *res, int error, const char *type,
+                      int (*append)(sd_bus_message *reply, PGresult *res, int row), const char *what);
 
 /* bus.c */
 int admin_add_object(Admin *a);

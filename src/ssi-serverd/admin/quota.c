@@ -22,28 +22,10 @@ static void reply_no_user(AdminCall *c)
 
 static void list_done(AdminCall *c, PGresult *res, int error)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        int r;
-
-        if (error < 0) {
-                admin_reply_failure(c, res, error);
-                return;
-        }
-        if (PQntuples(res) == 0) {
+        if (error == 0 && PQntuples(res) == 0)
                 reply_no_user(c);
-                return;
-        }
-        r = sd_bus_message_new_method_return(c->m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(stttbt)");
-        for (int i = 0; i < PQntuples(res) && r >= 0; i++)
-                r = append_quota(reply, res, i);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        if (r < 0)
-                admin_reply_error(c, "Failed", "Cannot list the quotas: %s", strerror(-r));
+        else
+                admin_reply_list(c, res, error, "(stttbt)", append_quota, "quotas");
 }
 
 int admin_method_list_quotas(sd_bus_message *m, void *userdata, sd_bus_error *error)

@@ -129,24 +129,7 @@ static int append_invitation(sd_bus_message *reply, PGresult *res, int row)
 
 static void list_done(AdminCall *c, PGresult *res, int error)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        int r;
-
-        if (error < 0) {
-                admin_reply_failure(c, res, error);
-                return;
-        }
-        r = sd_bus_message_new_method_return(c->m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(ssstt)");
-        for (int i = 0; i < PQntuples(res) && r >= 0; i++)
-                r = append_invitation(reply, res, i);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        if (r >= 0)
-                r = sd_bus_send(NULL, reply, NULL);
-        if (r < 0)
-                admin_reply_error(c, "Failed", "Cannot list the invitations: %s", strerror(-r));
+        admin_reply_list(c, res, error, "(ssstt)", append_invitation, "invitations");
 }
 
 int admin_method_list_invitations(sd_bus_message *m, void *userdata, sd_bus_error *error)
