@@ -10,39 +10,33 @@ typedef struct ServerVerb {
         const char *name, *alias;
         int min_args, max_args;
         int (*run)(Ctl *c, int argc, char *argv[]);
-        bool takes_user, takes_labels;
         const char *usage, *help;
-        bool takes_sign_up, takes_expires;
+        bool takes_user, takes_labels, takes_sign_up, takes_expires;
 } ServerVerb;
 
 static const ServerVerb server_verbs[] = {
-        { "setup", NULL, 0, 1, server_setup, false, false, "[EMAIL]", "Make the first account and show the next steps",
+        { "setup", NULL, 0, 1, server_setup, "[EMAIL]", "Make the first account and show the next steps",
           .takes_sign_up = true },
-        { "sign-up", NULL, 0, 1, server_sign_up, false, false, "[MODE]",
+        { "sign-up", NULL, 0, 1, server_sign_up, "[MODE]",
           "Show or set who may make an account: closed, invite or open" },
-        { "invite", NULL, 0, 1, server_invite, false, false, "[EMAIL]",
-          "Print a link with which somebody can make an account", .takes_expires = true },
-        { "invitations", NULL, 0, 0, server_invitations, false, false, "",
-          "List the invitations that are not used yet" },
-        { "withdraw-invitation", NULL, 1, 1, server_withdraw_invitation, false, false, "ID", "Withdraw an invitation" },
-        { "stats", NULL, 0, 0, server_stats, false, false, "", "Show how much the backend holds and does" },
-        { "users", NULL, 0, 0, server_users, false, false, "", "List the accounts" },
-        { "add-user", NULL, 1, 1, server_add_user, false, false, "EMAIL", "Make an account" },
-        { "passwd", NULL, 1, 1, server_passwd, false, false, "USER", "Change a password and end the user's sessions" },
-        { "remove-user", NULL, 1, 1, server_remove_user, false, false, "USER", "Remove an account with its servers" },
-        { "quota", NULL, 1, 32, server_quota, false, false, "USER [NAME=VALUE…]",
-          "Show an account's quotas, or change them" },
-        { "list", "servers", 0, 0, server_list, false, false, "", "List the servers of all users" },
-        { "add-server", NULL, 1, 1, server_add_server, true, true, "NAME",
-          "Add a server, and print how to register it" },
-        { "token", NULL, 1, 1, server_token, false, false, "SERVER", "Print again how to register a server" },
-        { "remove-server", NULL, 1, 1, server_remove_server, false, false, "SERVER",
-          "Remove a server with its history" },
-        { "audit", NULL, 0, 0, server_audit, false, false, "", "Show who did what, newest first" },
-        { "backup", NULL, 1, 1, server_backup, false, false, "FILE",
-          "Write a backup of the database (\"-\" is standard output)" },
-        { "restore", NULL, 1, 1, server_restore, false, false, "FILE",
-          "Replace the database by a backup (\"-\" is standard input)" },
+        { "invite", NULL, 0, 1, server_invite, "[EMAIL]", "Print a link with which somebody can make an account",
+          .takes_expires = true },
+        { "invitations", NULL, 0, 0, server_invitations, "", "List the invitations that are not used yet" },
+        { "withdraw-invitation", NULL, 1, 1, server_withdraw_invitation, "ID", "Withdraw an invitation" },
+        { "stats", NULL, 0, 0, server_stats, "", "Show how much the backend holds and does" },
+        { "users", NULL, 0, 0, server_users, "", "List the accounts" },
+        { "add-user", NULL, 1, 1, server_add_user, "EMAIL", "Make an account" },
+        { "passwd", NULL, 1, 1, server_passwd, "USER", "Change a password and end the user's sessions" },
+        { "remove-user", NULL, 1, 1, server_remove_user, "USER", "Remove an account with its servers" },
+        { "quota", NULL, 1, 32, server_quota, "USER [NAME=VALUE…]", "Show an account's quotas, or change them" },
+        { "list", "servers", 0, 0, server_list, "", "List the servers of all users" },
+        { "add-server", NULL, 1, 1, server_add_server, "NAME", "Add a server, and print how to register it",
+          .takes_user = true, .takes_labels = true },
+        { "token", NULL, 1, 1, server_token, "SERVER", "Print again how to register a server" },
+        { "remove-server", NULL, 1, 1, server_remove_server, "SERVER", "Remove a server with its history" },
+        { "audit", NULL, 0, 0, server_audit, "", "Show who did what, newest first" },
+        { "backup", NULL, 1, 1, server_backup, "FILE", "Write a backup of the database (\"-\" is standard output)" },
+        { "restore", NULL, 1, 1, server_restore, "FILE", "Replace the database by a backup (\"-\" is standard input)" },
 };
 
 void verb_server_help(void)

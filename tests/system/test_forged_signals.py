@@ -43,7 +43,8 @@ def host(boot_for_module):
                  script("Slow", f'sleep {SECONDS - 3}; echo "{NOW}, OK, slow"', timeout="60")):
         host.run(["ssictl", "add", host.write("/tmp/script.bash", text)])
     host.run(["ssictl", "run", "steady", "watcher", "slow"])
-    wait_until(lambda: {s["status"] for s in host.account.services(host.server_id).values()} == {"OK"})
+    # The time of the next run comes with the inventory, which is later than the results.
+    wait_until(lambda: all(s["status"] == "OK" and s["next_run"] for s in host.account.services(host.server_id).values()))
     return host
 
 

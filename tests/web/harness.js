@@ -113,7 +113,8 @@ export async function inspect(page, name) {
 // What can be pressed or filled in but is not reached with the Tab key, or does not show that it is.
 async function unreached(page) {
   const n = await page.evaluate(() => {
-    const within = document.querySelector('dialog[open]') ?? document;
+    // Of several, the one that lies over the others has the focus.
+    const within = document.activeElement.closest('dialog[open]') ?? document.querySelector('dialog[open]') ?? document;
     const controls = [...within.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
       .filter((el) => !el.disabled && el.checkVisibility({visibilityProperty: true, opacityProperty: true}));
     const seen = new Map(controls.map((el) => [el, false]));

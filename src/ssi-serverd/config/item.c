@@ -13,7 +13,7 @@
         }
 
 #define QUOTA(kind, fallback_) \
-        ITEM("SSI_QUOTA_" #kind, CONFIG_QUOTA, quotas[QUOTA_##kind], .fallback = fallback_, .reloadable = true)
+        ITEM("SSI_QUOTA_" #kind, CONFIG_QUOTA, quotas[QUOTA_##kind], .fallback = (fallback_), .reloadable = true)
 
 const ConfigItem config_items[CONFIG_ITEMS] = {
         ITEM("SSI_DATABASE_URL", CONFIG_STRING, database_url,
