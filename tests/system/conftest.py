@@ -47,6 +47,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="needs systemd-nspawn"))
 
 
+def pytest_runtest_logreport(report):
+    """Names what fails at once; what is said of it comes when all have ended."""
+    if report.failed and not os.environ.get("PYTEST_XDIST_WORKER"):
+        print(f"\n{report.nodeid} failed ({report.when})", flush=True)
+
+
 @pytest.fixture(scope="session")
 def _boot():
     """Boots hosts and ends those that are left at the end of the session."""

@@ -109,7 +109,10 @@ Admission sign_up_admit(const Backend *b, PGresult *res, const Newcomer *n)
                 return ADMISSION_INVITATION_NEEDED;
         case SIGN_UP_UNSET:
                 /* Where there is a code, what comes over the loopback may come from a proxy beside us. */
-                return n->local && !b->config->setup_code ? ADMISSION_OPEN : ADMISSION_NOT_SET_UP;
+                if (n->local && !b->config->setup_code)
+                        return ADMISSION_OPEN;
+                /* The next account is not the first. */
+                return has_accounts(res) ? ADMISSION_CLOSED : ADMISSION_NOT_SET_UP;
         default:
                 return sign_up_wants_setup_code(b, res) ? ADMISSION_NOT_SET_UP : ADMISSION_CLOSED;
         }
