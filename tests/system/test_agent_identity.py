@@ -272,7 +272,7 @@ def test_a_copy_is_told_and_refused(original, copy):
     accepted, refused = sorted(hosts, key=lambda h: hosts[h] == told["refused"])
     # One is connected and the other says what to do.
     wait_until(lambda: uplink(accepted)["connected"], timeout=60)
-    wait_until(lambda: "another host uses" in uplink(refused)["last_error"], timeout=60)
+    wait_until(lambda: "another host uses" in (uplink(refused)["last_error"] or ""), timeout=60)
     for command in ("status", "uplink"):
         assert "ssictl register" in refused.run(["ssictl", command], check=False).stdout
     assert "another host uses this agent's identity; register this host anew (ssictl register)" in log(refused)
@@ -292,7 +292,7 @@ def test_a_copy_is_told_and_refused(original, copy):
     original.run("systemctl restart ssi-uplinkd")
     wait_until(lambda: uplink(original)["connected"], timeout=30)
     copy.run("systemctl restart ssi-uplinkd")
-    wait_until(lambda: "another host uses" in uplink(copy)["last_error"], timeout=60)
+    wait_until(lambda: "another host uses" in (uplink(copy)["last_error"] or ""), timeout=60)
     assert uplink(original)["connected"]
 
     # And the copy becomes a host of its own, without being unregistered first.
