@@ -14,6 +14,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const {SSI_URL: elsewhere, SSI_JUNIT: report, SSI_WEB_SCALE: measured, SSI_WEB_PICTURES: drawn} = process.env;
 const jobs = elsewhere ? 1 : Number(process.env.SSI_WEB_JOBS ?? (measured || drawn ? 1 : 2));
 const tmp = mkdtempSync(`${tmpdir()}/ssi-web.`);
+const FILE_MAX_MS = 15 * 60 * 1000;
 const children = new Set();
 const reports = [];
 let failed = false, stopped = false;
@@ -46,8 +47,11 @@ async function test(file, inside, env) {
   }
   const {child, ended} = start([...inside, process.execPath, ...args, file], {env, stdio: ['ignore', 'pipe', 'pipe']});
   const said = [];
+  // What a file's tests have left open would keep it for ever.
+  const late = setTimeout(() => child.kill('SIGTERM'), FILE_MAX_MS);
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => said.push(data));
   if (await ended !== 0) failed = true;
+  clearTimeout(late);
   process.stdout.write(`${file}\n${Buffer.concat(said)}`); // in one piece
 }
 
