@@ -5,6 +5,7 @@
 #include "test.h"
 #include "shared/journal/follow-internal.h"
 #include "shared/journal/entry.h"
+#include "shared/time-util.h"
 
 /* Where reading goes on when the entry of the cursor is gone, in files that systemd-journal-remote(8) has
  * written. */
@@ -23,6 +24,7 @@ typedef struct Entry {
 typedef struct Files {
         char folder[32], path[64];
         JournalFollow follow;
+        unsigned slices; /* of one entry, that the last search took */
 } Files;
 
 static int setup(void **state)
@@ -44,6 +46,7 @@ static int teardown(void **state)
         sd_journal_close(f->follow.journal);
         run_tracker_free(f->follow.tracker);
         free(f->follow.gap_cursor);
+        free(f->follow.seek.cursor);
         (void) unlink(f->path);
         (void) rmdir(f->folder);
         free(f);
@@ -68,6 +71,18 @@ static void write_journal(Files *f, const Entry *entries, size_t n)
         assert_int_equal(sd_journal_open_files(&f->follow.journal, paths, 0), 0);
 }
 
+/* Searches to the end, and returns in how many slices. */
+static unsigned go_on(Files *f, unsigned entries)
+{
+        unsigned n = 1;
+        int r;
+
+        while ((r = journal_follow_seek_go_on(&f->follow, entries)) == 0)
+                n++;
+        assert_int_equal(r, 1);
+        return n;
+}
+
 /* The number of the entry that is read first, after an entry of that number and moment; 0 for none. */
 static int first_after(Files *f, unsigned number, const char *boot, unsigned monotonic, unsigned realtime)
 {
@@ -83,6 +98,7 @@ static int first_after(Files *f, unsigned number, const char *boot, unsigned mon
         snprintf(cursor, sizeof(cursor), "%.34s;i=%x;b=%s;m=%x;t=%x;x=123", real, number, boot, monotonic, realtime);
         assert_int_equal(journal_follow_add_matches(&f->follow), 0);
         assert_int_equal(journal_follow_seek_after(&f->follow, cursor), 0);
+        f->slices = go_on(f, 1);
         assert_string_equal(f->follow.gap_cursor, cursor);
         assert_int_equal(f->follow.gap_from, realtime);
         if (sd_journal_next(f->follow.journal) == 0)
@@ -154,6 +170,35 @@ static void test_rotated_away(void **state)
         assert_int_equal(f->follow.gap_to, 10000);
 }
 
+/* A cursor that somebody made up: the search goes over everything, but not in one go. */
+static void test_made_up(void **state)
+{
+        Entry entries[1000];
+        Files *f = *state;
+
+        for (unsigned i = 0; i < ELEMENTSOF(entries); i++)
+                entries[i] = (Entry){ PRESENT, 100 + i, 30000 + i, i % 2 == 0 };
+        write_journal(f, entries, ELEMENTSOF(entries));
+        assert_int_equal(first_after(f, 0xffffffff, CUT, 1, 1), 1);
+        assert_in_range(f->slices, ELEMENTSOF(entries), ELEMENTSOF(entries) + 2);
+        assert_int_equal(f->follow.gap_to, 30000);
+}
+
+/* As many runs as the limit allows may have been under way: going back over their entries takes slices, too. */
+static void test_warm_up(void **state)
+{
+        Entry entries[1000];
+        Files *f = *state;
+
+        for (unsigned i = 0; i < ELEMENTSOF(entries); i++)
+                entries[i] = (Entry){ PRESENT, 100 + i, 30000 + i, true };
+        write_journal(f, entries, ELEMENTSOF(entries));
+        assert_int_equal(journal_follow_seek_since(&f->follow, USEC_INFINITY), 0);
+        assert_int_equal(go_on(f, 10), ELEMENTSOF(entries) / 10);
+        assert_int_equal(f->follow.muted_left, ELEMENTSOF(entries));
+        assert_int_equal(sd_journal_next(f->follow.journal), 1);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -163,6 +208,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_power_cut_of_a_short_boot, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_nothing_came_since, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_rotated_away, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_made_up, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_warm_up, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

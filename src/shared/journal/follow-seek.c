@@ -8,12 +8,6 @@
 #define WARM_UP_USEC        (10 * USEC_PER_SEC)
 #define WARM_UP_ENTRIES_MAX 50000U
 
-/* What a cursor tells about the time of its entry. */
-typedef struct Moment {
-        sd_id128_t boot_id;
-        uint64_t monotonic, realtime; /* 0 if not given */
-} Moment;
-
 static uint64_t cursor_number(const char *cursor, const char *field)
 {
         const char *p = strstr(cursor, field);
@@ -34,10 +28,10 @@ static int get_monotonic(sd_journal *j, uint64_t *ret, sd_id128_t *ret_boot)
         return 0;
 }
 
-static Moment cursor_moment(const char *cursor)
+static SeekMoment cursor_moment(const char *cursor)
 {
         const char *boot = strstr(cursor, ";b=");
-        Moment m = {
+        SeekMoment m = {
                 .monotonic = cursor_number(cursor, ";m="),
                 .realtime = cursor_number(cursor, ";t="),
         };
@@ -51,18 +45,31 @@ static Moment cursor_moment(const char *cursor)
         return m;
 }
 
-/* The journal is at the cursor's entry. Goes back until that entry is number muted_left from the new position. */
+/* The journal is at the cursor's entry. */
 static int begin_before(JournalFollow *f)
 {
-        uint64_t at, t = 0;
-        sd_id128_t boot, b = SD_ID128_NULL;
-        size_t n = 1;
+        FollowSeek *s = &f->seek;
         int r;
 
-        r = get_monotonic(f->journal, &at, &boot);
+        r = get_monotonic(f->journal, &s->at, &s->boot_id);
         if (r < 0)
                 return r;
-        for (; n < WARM_UP_ENTRIES_MAX; n++) {
+        s->phase = SEEK_WARM_UP;
+        s->reached_at = 0;
+        s->reached_boot_id = SD_ID128_NULL;
+        s->n = 1;
+        return 0;
+}
+
+/* Goes back until the cursor's entry is number muted_left from the new position. */
+static int warm_up(JournalFollow *f, unsigned entries)
+{
+        FollowSeek *s = &f->seek;
+        int r;
+
+        for (; s->n < WARM_UP_ENTRIES_MAX; s->n++) {
+                if (entries-- == 0)
+                        return 0;
                 r = sd_journal_previous(f->journal);
                 if (r < 0)
                         return r;
@@ -70,19 +77,19 @@ static int begin_before(JournalFollow *f)
                         r = sd_journal_seek_head(f->journal);
                         if (r < 0)
                                 return r;
-                        f->muted_left = n;
-                        return 0;
+                        f->muted_left = s->n;
+                        return 1;
                 }
-                r = get_monotonic(f->journal, &t, &b);
+                r = get_monotonic(f->journal, &s->reached_at, &s->reached_boot_id);
                 if (r < 0)
                         return r;
-                if (!sd_id128_equal(boot, b) || t + WARM_UP_USEC < at)
+                if (!sd_id128_equal(s->boot_id, s->reached_boot_id) || s->reached_at + WARM_UP_USEC < s->at)
                         break;
         }
         /* The position is before the first wanted entry, or at it if the limit was reached. */
-        run_tracker_begin_midway(f->tracker, b, t);
-        f->muted_left = n < WARM_UP_ENTRIES_MAX ? n : n - 1;
-        return 0;
+        run_tracker_begin_midway(f->tracker, s->reached_boot_id, s->reached_at);
+        f->muted_left = s->n < WARM_UP_ENTRIES_MAX ? s->n : s->n - 1;
+        return 1;
 }
 
 /* Returns 1 if the journal is at its newest entry, 0 if it has none. */
@@ -95,7 +102,7 @@ static int seek_newest(sd_journal *j)
 }
 
 /* Whether the journal's current entry came after the moment. */
-static int came_after(sd_journal *j, const Moment *m, sd_id128_t newest_boot)
+static int came_after(sd_journal *j, const SeekMoment *m, sd_id128_t newest_boot)
 {
         uint64_t monotonic, realtime;
         sd_id128_t boot;
@@ -113,36 +120,68 @@ static int came_after(sd_journal *j, const Moment *m, sd_id128_t newest_boot)
         return sd_id128_equal(boot, newest_boot) || realtime > m->realtime;
 }
 
-/* Goes back from the current entry to before the first one that came after the moment. */
-static int go_back(sd_journal *j, const Moment *m, sd_id128_t newest_boot, uint64_t *to)
+/* Looks at the current entry. Returns 0 if it did not come after the lost one, so reading begins after it. */
+static int look_back(JournalFollow *f)
+{
+        int r = came_after(f->journal, &f->seek.moment, f->seek.newest_boot_id);
+
+        if (r > 0)
+                (void) sd_journal_get_realtime_usec(f->journal, &f->seek.to);
+        return r;
+}
+
+static int found_after_lost(JournalFollow *f)
+{
+        int r;
+
+        r = journal_follow_add_matches(f);
+        if (r < 0)
+                return r;
+        f->gap_cursor = TAKE_PTR(f->seek.cursor);
+        f->gap_from = f->seek.moment.realtime;
+        f->gap_to = f->seek.to;
+        run_tracker_begin_midway(f->tracker, SD_ID128_NULL, 0);
+        return 1;
+}
+
+/* Goes back to before the first entry that came after the lost one. */
+static int go_back(JournalFollow *f, unsigned entries)
 {
         int r;
 
         do {
-                r = came_after(j, m, newest_boot);
-                if (r <= 0)
-                        return r;
-                (void) sd_journal_get_realtime_usec(j, to);
-                r = sd_journal_previous(j);
+                if (entries-- == 0)
+                        return 0;
+                /* Between two slices, the file of the current entry may have been deleted: move before looking. */
+                r = sd_journal_previous(f->journal);
+                if (r == 0)
+                        r = sd_journal_seek_head(f->journal);
+                else if (r > 0)
+                        r = look_back(f);
         } while (r > 0);
-        return r < 0 ? r : sd_journal_seek_head(j);
+        return r < 0 ? r : found_after_lost(f);
 }
 
 /* Seeks to before the first entry that came after the cursor's entry, which no longer exists. A search by its number
  * may end far too late: after a power cut, journald (but not that of systemd 252) continues numbering from the last
  * entry on disk, so it reuses the numbers of lost entries. So goes back from there, over as many entries as were
- * lost. Sets *to to the time of that first entry, if there is one. */
-static int seek_after_lost(JournalFollow *f, const char *cursor, const Moment *m, uint64_t *to)
+ * lost, or over all if the cursor is made up. */
+static int begin_after_lost(JournalFollow *f, const char *cursor)
 {
-        sd_id128_t newest_boot;
+        FollowSeek *s = &f->seek;
         uint64_t usec;
         int r;
 
+        s->moment = cursor_moment(cursor);
+        s->to = now_usec(CLOCK_REALTIME);
+        r = free_and_strdup(&s->cursor, cursor);
+        if (r < 0)
+                return r;
         /* Compare with every entry, not only with the matching ones. */
         sd_journal_flush_matches(f->journal);
         r = seek_newest(f->journal);
         if (r > 0) {
-                r = get_monotonic(f->journal, &usec, &newest_boot);
+                r = get_monotonic(f->journal, &usec, &s->newest_boot_id);
                 if (r >= 0)
                         r = sd_journal_seek_cursor(f->journal, cursor);
                 if (r >= 0)
@@ -150,15 +189,30 @@ static int seek_after_lost(JournalFollow *f, const char *cursor, const Moment *m
                 if (r == 0)
                         r = seek_newest(f->journal);
                 if (r > 0)
-                        r = go_back(f->journal, m, newest_boot, to);
+                        r = look_back(f);
         }
-        return r < 0 ? r : journal_follow_add_matches(f);
+        if (r > 0) {
+                s->phase = SEEK_LOST;
+                return 0;
+        }
+        return r < 0 ? r : MIN(found_after_lost(f), 0);
+}
+
+int journal_follow_seek_go_on(JournalFollow *f, unsigned entries)
+{
+        int r = 1;
+
+        if (f->seek.phase == SEEK_WARM_UP)
+                r = warm_up(f, entries);
+        else if (f->seek.phase == SEEK_LOST)
+                r = go_back(f, entries);
+        if (r > 0)
+                f->seek.phase = SEEK_DONE;
+        return r;
 }
 
 int journal_follow_seek_after(JournalFollow *f, const char *cursor)
 {
-        uint64_t to = now_usec(CLOCK_REALTIME);
-        Moment m;
         int r;
 
         r = sd_journal_seek_cursor(f->journal, cursor);
@@ -166,20 +220,9 @@ int journal_follow_seek_after(JournalFollow *f, const char *cursor)
                 r = sd_journal_next(f->journal);
         if (r > 0)
                 r = sd_journal_test_cursor(f->journal, cursor);
-        if (r != 0)
-                return r < 0 ? r : begin_before(f);
-
-        m = cursor_moment(cursor);
-        r = seek_after_lost(f, cursor, &m, &to);
         if (r < 0)
                 return r;
-        f->gap_cursor = strdup(cursor);
-        if (!f->gap_cursor)
-                return -ENOMEM;
-        f->gap_from = m.realtime;
-        f->gap_to = to;
-        run_tracker_begin_midway(f->tracker, SD_ID128_NULL, 0);
-        return 0;
+        return r > 0 ? begin_before(f) : begin_after_lost(f, cursor);
 }
 
 int journal_follow_seek_since(JournalFollow *f, uint64_t since)

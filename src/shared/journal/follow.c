@@ -178,6 +178,9 @@ static int work(JournalFollow *f)
 {
         int r;
 
+        r = journal_follow_seek_go_on(f, ENTRIES_PER_TURN);
+        if (r <= 0)
+                return r < 0 ? r : sd_event_source_set_enabled(f->work, SD_EVENT_ONESHOT);
         if (f->gap_cursor) {
                 _cleanup_free_ char *cursor = TAKE_PTR(f->gap_cursor);
 
@@ -439,6 +442,8 @@ void journal_follow_stop(JournalFollow *f)
         sd_journal_close(f->lookup);
         f->lookup = NULL;
         free(TAKE_PTR(f->gap_cursor));
+        free(TAKE_PTR(f->seek.cursor));
+        f->seek.phase = SEEK_DONE;
         f->muted_left = 0;
 }
 
