@@ -18,9 +18,9 @@ _ssictl() {
         local verbs='add install remove uninstall list status show cat validate test run enable disable log history
                 watch register unregister rotate-key uplink server'
         local server_verbs='setup sign-up invite invitations withdraw-invitation stats users add-user passwd remove-user quota list servers add-server token remove-server
-                audit backup restore'
+                duplicates keep-host audit backup restore'
         local options='--help --version --host --machine --no-ask-password --json'
-        local verb='' name='' word i n=0 where=()
+        local verb='' name='' word i n=0 where=() words=()
 
         # "--option=value" arrives as three words.
         if [[ $cur == = ]]; then
@@ -40,11 +40,11 @@ _ssictl() {
                                 [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
                                 ((i++))
                                 where=(-M "${COMP_WORDS[i]}") ;;
-                        -n | -p | --lines | --property | --ca | --token-file | --user | --label | --since | --until | --account | --event)
+                        -n | -p | --lines | --property | --ca | --token-file | --user | --label | --sign-up | --expires | --since | --until | --account | --event)
                                 [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
                                 ((i++)) ;;
                         -*) ;;
-                        *) if [[ $verb ]]; then name=$word; ((n++)); else verb=$word; fi ;;
+                        *) if [[ $verb ]]; then name=$word words+=("$word"); ((n++)); else verb=$word; fi ;;
                 esac
         done
 
@@ -76,8 +76,14 @@ _ssictl() {
                 status | history) options+=' --lines' ;;
                 show) options+=' --property --value' ;;
                 register) options+=' --ca --token-file' ;;
-                server) options+=' --user --label --sign-up --expires'
-                        [[ $name != audit ]] || options+=' --lines --since --until --account --event' ;;
+                server)
+                        case ${words[0]} in
+                                setup) options+=' --sign-up' ;;
+                                invite) options+=' --expires' ;;
+                                add-server) options+=' --user --label' ;;
+                                audit) options+=' --lines --since --until --account --event' ;;
+                                remove-user | remove-server | restore) options+=' --yes' ;;
+                        esac ;;
         esac
         if [[ $cur == -* ]]; then
                 mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
@@ -89,9 +95,11 @@ _ssictl() {
                 server)
                         if ((n == 0)); then
                                 mapfile -t COMPREPLY < <(compgen -W "$server_verbs" -- "$cur")
-                        elif [[ $name == sign-up ]]; then
-                                mapfile -t COMPREPLY < <(compgen -W 'closed invite open' -- "$cur")
-                        elif [[ $name == backup || $name == restore ]]; then
+                        elif [[ ${words[0]} == sign-up ]]; then
+                                ((n == 1)) && mapfile -t COMPREPLY < <(compgen -W 'closed invite open' -- "$cur")
+                        elif [[ ${words[0]} == keep-host ]]; then
+                                ((n == 2)) && mapfile -t COMPREPLY < <(compgen -W 'accepted refused' -- "$cur")
+                        elif [[ ${words[0]} == backup || ${words[0]} == restore ]]; then
                                 compopt -o filenames 2>/dev/null
                                 mapfile -t COMPREPLY < <(compgen -f -- "$cur")
                         fi ;;

@@ -126,3 +126,13 @@ bool bus_change_names(sd_bus_message *m, const char *interface, bool (*wanted)(c
         }
         return false;
 }
+
+int bus_answer(sd_bus_message *m, const char *name, const char *format, va_list ap)
+{
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        if (!name)
+                return sd_bus_reply_method_return(m, NULL);
+        (void) sd_bus_error_setfv(&error, name, format, ap);
+        return sd_bus_reply_method_error(m, &error);
+}

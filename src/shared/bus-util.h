@@ -60,6 +60,9 @@ static inline int bus_answered_elsewhere(int r)
         return r < 0 ? r : 1;
 }
 
+/* Answers a call with the error of this name, or without name and result. */
+int bus_answer(sd_bus_message *m, const char *name, const char *format, va_list ap) _printf_(3, 0);
+
 /* The head of a property's getter. */
 #define BUS_GETTER(name)                                                                            \
         static int name(sd_bus *bus, const char *path, const char *interface, const char *property, \

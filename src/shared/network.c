@@ -26,6 +26,18 @@ void address_format(const struct in6_addr *a, char ret[static INET6_ADDRSTRLEN])
                 (void) inet_ntop(AF_INET6, a, ret, INET6_ADDRSTRLEN);
 }
 
+bool address_is_loopback(const struct in6_addr *a)
+{
+        return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
+}
+
+bool host_is_loopback(const char *host)
+{
+        struct in6_addr a;
+
+        return address_parse(host, &a) >= 0 ? address_is_loopback(&a) : strcasecmp(host, "localhost") == 0;
+}
+
 static int network_parse(const char *s, size_t n, Network *ret)
 {
         char text[NETWORK_MAX], *slash;

@@ -25,10 +25,16 @@ int address_parse(const char *s, struct in6_addr *ret);
 /* An IPv4 address in its own form. */
 void address_format(const struct in6_addr *a, char ret[static INET6_ADDRSTRLEN]);
 
+bool address_is_loopback(const struct in6_addr *a);
+
 /* "192.0.2.1", "10.0.0.0/8", "2001:db8::/32", separated by blanks or commas; "none" is the empty list. -EINVAL when it is
  * something else, -E2BIG when there are too many. */
 int networks_parse(const char *s, Networks *ret);
 bool networks_contain(const Networks *n, const struct in6_addr *a);
+
+/* Whether the host of a URL, without brackets, is this machine's loopback: "localhost" or an address, not a name that begins like
+ * one. */
+bool host_is_loopback(const char *host);
 
 #define NETWORK_MAX 64
 

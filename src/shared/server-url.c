@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <arpa/inet.h>
 
-#include "server-url.h"
+#include "shared/network.h"
+#include "shared/server-url.h"
 
 #define HOST_MAX 253
 
@@ -24,18 +25,6 @@ static bool host_is_valid(const char *s)
                       strchr("-._", *s)))
                         return false;
         return true;
-}
-
-static bool is_loopback(const char *host)
-{
-        struct in6_addr a6;
-        struct in_addr a4;
-
-        if (inet_pton(AF_INET, host, &a4) == 1)
-                return ntohl(a4.s_addr) >> 24 == 127;
-        if (inet_pton(AF_INET6, host, &a6) == 1)
-                return IN6_IS_ADDR_LOOPBACK(&a6);
-        return strcasecmp(host, "localhost") == 0;
 }
 
 /* Splits "host", "host:port", "[address]" or "[address]:port". *ret_port is the text after the colon, or NULL. */
@@ -117,7 +106,7 @@ int server_url_parse(const char *s, ServerUrl *ret)
                 if (r < 0)
                         return r;
         }
-        if (!u.tls && !is_loopback(host))
+        if (!u.tls && !host_is_loopback(host))
                 return -EPERM;
         u.is_address = inet_pton(AF_INET, host, buffer) == 1 || inet_pton(AF_INET6, host, buffer) == 1;
         u.host = strdup(host);
@@ -135,4 +124,16 @@ void server_url_done(ServerUrl *u)
         free(u->host);
         free(u->authority);
         *u = (ServerUrl){};
+}
+
+const char *server_url_fault(int error)
+{
+        switch (error) {
+        case -EPERM:
+                return "A remote server requires https://: results and keys must be encrypted.";
+        case -EINVAL:
+                return "The server's address looks like https://host or https://host:port.";
+        default:
+                return NULL;
+        }
 }

@@ -17,4 +17,6 @@ typedef struct ServerUrl {
 /* -EINVAL if it is not a server URL (or has a path, a query or a user); -EPERM if it is unencrypted and not for the
  * loopback; -ENOMEM. */
 int server_url_parse(const char *s, ServerUrl *ret);
+/* What is wrong, as a sentence; NULL if the error is not the URL's. */
+const char *server_url_fault(int error);
 void server_url_done(ServerUrl *u);

@@ -162,3 +162,12 @@ char *utf8_sanitize(const char *s, size_t n, size_t max, bool *ret_cut)
                 *ret_cut = cut;
         return out;
 }
+
+bool text_is_line(const char *s)
+{
+        for (const unsigned char *p = (const unsigned char *) s; *p; p++)
+                if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) ||
+                    (p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)))
+                        return false;
+        return true;
+}

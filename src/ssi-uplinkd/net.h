@@ -6,7 +6,7 @@
 
 #include <systemd/sd-event.h>
 
-#include "server-url.h"
+#include "shared/server-url.h"
 
 /* The largest message or answer that a peer may send. */
 #define NET_MESSAGE_MAX (64U * 1024)

@@ -41,16 +41,11 @@ Registration *registration_free(Registration *r)
 
 static _printf_(3, 4) void finish(Registration *r, const char *name, const char *format, ...)
 {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         va_list ap;
         int k;
 
         va_start(ap, format);
-        if (name) {
-                (void) sd_bus_error_setfv(&error, name, format, ap);
-                k = sd_bus_reply_method_error(r->message, &error);
-        } else
-                k = sd_bus_reply_method_return(r->message, NULL);
+        k = bus_answer(r->message, name, format, ap);
         va_end(ap);
         if (k < 0)
                 log_debug_errno(k, "Cannot answer the registration");
@@ -157,16 +152,10 @@ void registration_disconnected(Registration *r, const char *reason, bool final)
 
 static int check_url(const char *s, ServerUrl *ret, sd_bus_error *error)
 {
-        int k;
+        int k = server_url_parse(s, ret);
+        const char *fault = server_url_fault(k);
 
-        k = server_url_parse(s, ret);
-        if (k == -EPERM)
-                return sd_bus_error_set(error, UPLINK_ERROR("InvalidURL"),
-                                        "A remote server requires https://: results and keys must be encrypted.");
-        if (k == -EINVAL)
-                return sd_bus_error_set(error, UPLINK_ERROR("InvalidURL"),
-                                        "The server's address looks like https://host or https://host:port.");
-        return k;
+        return fault ? sd_bus_error_set(error, UPLINK_ERROR("InvalidURL"), fault) : k;
 }
 
 static int begin(Registration *r, const char *claim_token, const char *ca, sd_bus_error *error)

@@ -35,16 +35,11 @@ Rotation *rotation_free(Rotation *r)
 
 static _printf_(3, 4) void finish(Rotation *r, const char *name, const char *format, ...)
 {
-        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         va_list ap;
         int k;
 
         va_start(ap, format);
-        if (name) {
-                (void) sd_bus_error_setfv(&error, name, format, ap);
-                k = sd_bus_reply_method_error(r->message, &error);
-        } else
-                k = sd_bus_reply_method_return(r->message, NULL);
+        k = bus_answer(r->message, name, format, ap);
         va_end(ap);
         if (k < 0)
                 log_debug_errno(k, "Cannot answer the change of the key");

@@ -243,6 +243,27 @@ int ctl_print_done(Ctl *c, const char *action, const char *what, const char *sen
         return ctl_print_json(TAKE_PTR(o));
 }
 
+int ctl_confirm(const Ctl *c, const char *format, ...)
+{
+        _cleanup_free_ char *line = NULL;
+        size_t n = 0;
+        va_list ap;
+
+        if (c->yes || !isatty(STDIN_FILENO))
+                return 0;
+        va_start(ap, format);
+        vfprintf(stderr, format, ap);
+        va_end(ap);
+        fputs(" [y/N] ", stderr);
+        if (getline(&line, &n, stdin) > 0) {
+                line[strcspn(line, "\r\n")] = '\0';
+                if (strcasecmp(line, "y") == 0 || strcasecmp(line, "yes") == 0)
+                        return 0;
+        }
+        ctl_say_error("Nothing was changed.");
+        return -CTL_EXIT_FAILURE;
+}
+
 static void format_span(uint64_t seconds, char *buf, size_t n)
 {
         if (seconds < 60)

@@ -25,6 +25,7 @@ typedef struct Ctl {
         size_t n_properties;
         const char *user; /* for "server" */
         const char *sign_up, *expires;
+        bool yes;
         const char *since, *until, *account, *event; /* for "server audit" */
         char **labels;
         size_t n_labels;
@@ -106,6 +107,10 @@ int ctl_print_json(json_object *o_taken);
 
 /* Reports that something is done: prints the sentence, or an object with --json. Returns an exit code. */
 int ctl_print_done(Ctl *c, const char *action, const char *what, const char *sentence);
+
+/* Before what cannot be undone: asks on the terminal, unless --yes was given. Without a terminal, a script has decided. Returns a
+ * negative exit code if the answer is no. */
+int ctl_confirm(const Ctl *c, const char *format, ...) _printf_(2, 3);
 
 /* Since the epoch. */
 uint64_t ctl_now(void);

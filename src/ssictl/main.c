@@ -27,6 +27,7 @@ typedef enum VerbOptions {
         OPTION_UNTIL = 1 << 21,
         OPTION_ACCOUNT = 1 << 22,
         OPTION_EVENT = 1 << 23,
+        OPTION_YES = 1 << 24,
 } VerbOptions;
 
 typedef struct Verb {
@@ -63,7 +64,7 @@ static const Verb verbs[] = {
         { "uplink", NULL, 0, 0, verb_uplink, 0, "", "Show the connection to the backend" },
         { "server", NULL, 1, INT_MAX, verb_server,
           OPTION_USER | OPTION_LABEL | OPTION_SIGN_UP | OPTION_EXPIRES | OPTION_LINES | OPTION_SINCE | OPTION_UNTIL |
-                  OPTION_ACCOUNT | OPTION_EVENT,
+                  OPTION_ACCOUNT | OPTION_EVENT | OPTION_YES,
           "COMMAND…", "Administer the backend on this host", verb_server_help },
 };
 
@@ -83,10 +84,11 @@ static const struct {
         { OPTION_USER, "--user", "     --user=EMAIL", "the owner of the server" },
         { OPTION_LABEL, "--label", "     --label=LABEL", "give the server a label" },
         { OPTION_SIGN_UP, "--sign-up", "     --sign-up=MODE", "closed, invite or open, at setup" },
-        { OPTION_EXPIRES, "--expires", "     --expires=TIME", "how long an invitation is valid (12h, 7d)" },
-        { OPTION_SINCE, "--since", "     --since=TIME", "audit: from this time on (date, or \"2h\")" },
+        { OPTION_EXPIRES, "--expires", "     --expires=TIME", "how long an invitation is valid (12h, 2w)" },
+        { OPTION_SINCE, "--since", "     --since=TIME", "audit: from this time on (date, or 12h ago)" },
         { OPTION_UNTIL, "--until", "     --until=TIME", "audit: before this time" },
         { OPTION_ACCOUNT, "--account", "     --account=ACCOUNT", "audit: of this account, or by \"uid 0\"" },
+        { OPTION_YES, "--yes", "  -y --yes", "do not ask whether to remove or restore" },
         { OPTION_EVENT, "--event", "     --event=EVENT", "audit: only these, such as \"login\"" },
 };
 
@@ -229,6 +231,7 @@ static const struct option options[] = {
         { "until", required_argument, NULL, ARG_UNTIL },
         { "account", required_argument, NULL, ARG_ACCOUNT },
         { "event", required_argument, NULL, ARG_EVENT },
+        { "yes", no_argument, NULL, 'y' },
         {},
 };
 
@@ -260,7 +263,7 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
 {
         int o;
 
-        while ((o = getopt_long(argc, argv, "hH:M:n:fp:", options, NULL)) >= 0)
+        while ((o = getopt_long(argc, argv, "hH:M:n:fp:y", options, NULL)) >= 0)
                 switch (o) {
                 case 'h':
                         request->help = true;
@@ -300,6 +303,10 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
                 case 'f':
                         c->follow = true;
                         request->options |= OPTION_FOLLOW;
+                        break;
+                case 'y':
+                        c->yes = true;
+                        request->options |= OPTION_YES;
                         break;
                 case ARG_CA:
                         c->ca_file = optarg;

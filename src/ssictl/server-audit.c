@@ -5,6 +5,7 @@
 #include "server-call.h"
 #include "server.h"
 #include "shared/status-line.h"
+#include "shared/time-span.h"
 #include "shared/time-util.h"
 #include "text.h"
 
@@ -17,19 +18,17 @@ static const char *const members[] = {
         "email", "actor",   "address",      "method", "credential", "object",  "name",
 };
 
-/* "2026-03-01T10:00:00Z", "2026-03-01" (local time), or "90s", "30m", "12h", "7d" (ago). */
+/* "2026-03-01T10:00:00Z", "2026-03-01" (local time), or how long ago: "12h", "1d 6h". */
 static int parse_time(const char *option, const char *s, uint64_t *ret)
 {
-        static const char units[] = "smhd";
-        static const unsigned seconds[] = { 1, 60, 3600, 86400 };
-        size_t digits = strspn(s, "0123456789");
-        const char *unit = s[digits] != '\0' ? strchr(units, s[digits]) : NULL, *end;
+        uint64_t span, now = now_usec(CLOCK_REALTIME);
         struct tm tm = { .tm_isdst = -1 };
+        const char *end;
 
         if (parse_rfc3339(s, ret) >= 0)
                 return 0;
-        if (digits > 0 && digits <= 6 && unit && s[digits + 1] == '\0') {
-                *ret = now_usec(CLOCK_REALTIME) - strtoul(s, NULL, 10) * seconds[unit - units] * USEC_PER_SEC;
+        if (parse_time_span(s, &span) >= 0 && span < now) {
+                *ret = now - span;
                 return 0;
         }
         end = strptime(s, "%Y-%m-%d", &tm);
@@ -37,8 +36,8 @@ static int parse_time(const char *option, const char *s, uint64_t *ret)
                 *ret = (uint64_t) mktime(&tm) * USEC_PER_SEC;
                 return 0;
         }
-        ctl_say_error("--%s takes a time such as 2026-03-01T10:00:00Z, a day such as 2026-03-01, or how long ago: 30m, "
-                      "12h, 7d.",
+        ctl_say_error("--%s takes a time such as 2026-03-01T10:00:00Z, a day such as 2026-03-01, or how long ago, such "
+                      "as 30min, 12h or 7d.",
                       option);
         return -CTL_EXIT_USAGE;
 }

@@ -131,7 +131,9 @@ int server_restore(Ctl *c, int argc, char *argv[])
                 ctl_say_error("Cannot open %s: %s", argv[0], strerror(errno));
                 return -CTL_EXIT_FAILURE;
         }
-        r = transfer(c, "Restore", fd);
+        r = ctl_confirm(c, "Replace everything in the backend's database by the backup %s?", argv[0]);
+        if (r >= 0)
+                r = transfer(c, "Restore", fd);
         if (r < 0)
                 return r;
         return ctl_print_done(c, "restored", argv[0], "Restored. Agents resend what the backup lacks.");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server-call.h"
 #include "server.h"
+#include "shared/status-line.h"
 
 int server_list(Ctl *c, int argc, char *argv[])
 {
@@ -91,7 +92,7 @@ static int print_registration(Ctl *c, const char *server, const char *token, uin
 {
         _cleanup_json_ json_object *all = NULL, *o = NULL;
         _cleanup_free_ char *line = NULL;
-        char buf[64];
+        char buf[64], when[RFC3339_MAX];
         bool own_ca;
         int r;
 
@@ -107,7 +108,8 @@ static int print_registration(Ctl *c, const char *server, const char *token, uin
         if (c->json) {
                 o = json_object_new_object();
                 if (!o || json_add_string(o, "server", server) < 0 || json_add_string(o, "claim_token", token) < 0 ||
-                    json_add_string(o, "command", line) < 0)
+                    json_add_string(o, "command", line) < 0 ||
+                    json_add_string(o, "expires", format_rfc3339(expires, when)) < 0)
                         return ctl_print_json(NULL);
                 return ctl_print_json(TAKE_PTR(o));
         }
@@ -187,8 +189,63 @@ int server_remove_server(Ctl *c, int argc, char *argv[])
         const char *args[] = { argv[0] };
         int r;
 
-        r = server_call_strings(c, "RemoveServer", 1, args, NULL);
+        r = ctl_confirm(c, "Remove the server %s and its history?", argv[0]);
+        if (r >= 0)
+                r = server_call_strings(c, "RemoveServer", 1, args, NULL);
         if (r < 0)
                 return r;
         return ctl_print_done(c, "server-removed", argv[0], "Removed the server and its history.");
+}
+
+/* ---- Two hosts with one identity ---- */
+
+int server_duplicates(Ctl *c, int argc, char *argv[])
+{
+        static const ServerColumn columns[] = {
+                { "name", "NAME" },
+                { "since_usec", "SINCE" },
+                { "accepted", "ACCEPTED" },
+                { "refused", "REFUSED" },
+                { "user", "USER" },
+                { "id", "ID" },
+        };
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_json_ json_object *rows = json_object_new_array();
+        const char *id, *name, *user, *accepted, *refused;
+        uint64_t since;
+        int r;
+
+        r = server_call_strings(c, "ListDuplicates", 0, NULL, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'a', "(ssstss)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(ssstss)", &id, &name, &user, &since, &accepted, &refused)) > 0) {
+                json_object *o = json_object_new_object();
+
+                if (!rows || !o || json_object_array_add(rows, o) < 0 || json_add_string(o, "id", id) < 0 ||
+                    json_add_string(o, "name", name) < 0 || json_add_string(o, "user", user) < 0 ||
+                    json_add_int64(o, "since_usec", (int64_t) since) < 0 ||
+                    json_add_string(o, "accepted", accepted) < 0 || json_add_string(o, "refused", refused) < 0)
+                        return ctl_print_json(NULL);
+        }
+        if (r < 0) {
+                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
+                return -CTL_EXIT_FAILURE;
+        }
+        return server_print_table(c, TAKE_PTR(rows), columns, ELEMENTSOF(columns), "No two hosts use one identity.");
+}
+
+int server_keep_host(Ctl *c, int argc, char *argv[])
+{
+        const char *args[] = { argv[0], argv[1] };
+        int r;
+
+        if (!streq(argv[1], "accepted") && !streq(argv[1], "refused")) {
+                ctl_say_error("Keep the host that is accepted or the one that is refused, not \"%s\".", argv[1]);
+                return -CTL_EXIT_USAGE;
+        }
+        r = server_call_strings(c, "KeepHost", ELEMENTSOF(args), args, NULL);
+        return r < 0 ? r :
+                       ctl_print_done(c, "host-kept", argv[0],
+                                      "Kept this host. The other one is refused until it is registered anew.");
 }

@@ -12,7 +12,7 @@ static int add_number(json_object *o, const char *key, uint64_t v)
         return v == NO_NUMBER ? json_add_string(o, key, NULL) : json_add_int64(o, key, (int64_t) v);
 }
 
-/* For people: bytes with a suffix, a burst behind its rate, "none". */
+/* For people: bytes with a suffix, a burst behind its rate, "unlimited". */
 static int add_text(json_object *o, const char *name, const char *key, uint64_t v, uint64_t burst)
 {
         static const char suffixes[] = "\0KMGTPE";
@@ -24,7 +24,7 @@ static int add_text(json_object *o, const char *name, const char *key, uint64_t 
                 suffix++;
         }
         if (v == NO_NUMBER)
-                snprintf(text, sizeof(text), "%s", streq(key, "limit") ? "none" : "");
+                snprintf(text, sizeof(text), "%s", streq(key, "limit") ? "unlimited" : "");
         else if (burst > 0)
                 snprintf(text, sizeof(text), "%" PRIu64 ":%" PRIu64, v, burst);
         else
@@ -93,8 +93,8 @@ static int check(const char *assignment)
         if (value && value != assignment && value[1] != '\0')
                 return 0;
         ctl_say_error(
-                "\"%s\" is not NAME=VALUE, for example servers=100, storage=2G, results=6000:60000, mails=none or "
-                "mails=default.",
+                "\"%s\" is not NAME=VALUE, for example servers=100, storage=2G, results=6000:60000, mails=unlimited "
+                "or mails=default.",
                 assignment);
         return -CTL_EXIT_USAGE;
 }

@@ -66,27 +66,6 @@ static int read_email(char **ret)
         return 0;
 }
 
-/* The property that counts them may be ten seconds old. ret_known: whether the address is among them. */
-static int has_users(Ctl *c, const char *email, bool *ret, bool *ret_known)
-{
-        const char *address;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        int r;
-
-        r = server_call_strings(c, "ListUsers", 0, NULL, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(sstu)");
-        if (r < 0)
-                return -CTL_EXIT_FAILURE;
-        *ret = *ret_known = false;
-        while ((r = sd_bus_message_read(reply, "(sstu)", NULL, &address, NULL, NULL)) > 0) {
-                *ret = true;
-                *ret_known |= email && strcasecmp(address, email) == 0;
-        }
-        return r < 0 ? -CTL_EXIT_FAILURE : 0;
-}
-
 static int make_first_user(Ctl *c, const char *email)
 {
         _cleanup_free_ char *typed = NULL, *id = NULL;
@@ -136,7 +115,8 @@ int server_setup(Ctl *c, int argc, char *argv[])
         r = wait_ready(c, &all);
         if (r < 0)
                 return r;
-        r = has_users(c, argc > 0 ? argv[0] : NULL, &had_users, &known);
+        /* The property that counts them may be ten seconds old. */
+        r = server_find_user(c, argc > 0 ? argv[0] : NULL, &had_users, &known);
         if (r < 0)
                 return r;
         if (had_users && argc > 0 && !known)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "server-call.h"
 #include "server.h"
+#include "shared/status-line.h"
+#include "shared/time-span.h"
 
 /* Who may make an account, and invitations. */
 
@@ -93,26 +95,11 @@ int server_sign_up(Ctl *c, int argc, char *argv[])
 
 /* ---- Invitations ---- */
 
-/* "30min", "12h", "7d" or "2w". */
 static int parse_lifetime(const char *s, uint64_t *ret)
 {
-        static const struct {
-                const char *unit;
-                uint64_t seconds;
-        } units[] = { { "min", 60 }, { "h", 3600 }, { "d", 86400 }, { "w", 7 * 86400 } };
-        char number[8] = "";
-        size_t n = strspn(s, "0123456789");
-        unsigned v;
-
-        if (n > 0 && n < sizeof(number))
-                memcpy(number, s, n);
-        if (parse_unsigned(number, 1000000, &v) >= 0 && v > 0)
-                for (size_t i = 0; i < ELEMENTSOF(units); i++)
-                        if (streq(s + n, units[i].unit)) {
-                                *ret = v * units[i].seconds * USEC_PER_SEC;
-                                return 0;
-                        }
-        ctl_say_error("--expires takes a time such as 12h or 7d, not \"%s\".", s);
+        if (parse_time_span(s, ret) >= 0 && *ret >= USEC_PER_SEC)
+                return 0;
+        ctl_say_error("--expires takes a time span such as 12h, 7d or \"1d 12h\", not \"%s\".", s);
         return -CTL_EXIT_USAGE;
 }
 
@@ -146,8 +133,8 @@ static int print_link(Ctl *c, const char *email, sd_bus_message *reply)
         _cleanup_json_ json_object *all = NULL, *o = NULL;
         _cleanup_free_ char *link = NULL;
         const char *id, *token;
+        char buf[64], when[RFC3339_MAX];
         uint64_t expires;
-        char buf[64];
         int r, mailed;
 
         if (sd_bus_message_read(reply, "sstb", &id, &token, &expires, &mailed) < 0)
@@ -161,7 +148,10 @@ static int print_link(Ctl *c, const char *email, sd_bus_message *reply)
         }
         if (c->json) {
                 o = json_object_new_object();
-                if (!o || json_add_string(o, "id", id) < 0 || json_add_string(o, "link", link) < 0 ||
+                if (!o || json_add_string(o, "id", id) < 0 ||
+                    json_add_string(o, "email", or_else(c, email, NULL)) < 0 ||
+                    json_add_string(o, "token", token) < 0 || json_add_string(o, "link", link) < 0 ||
+                    json_add_string(o, "expires", format_rfc3339(expires, when)) < 0 ||
                     json_add_bool(o, "mailed", mailed) < 0)
                         return ctl_print_json(NULL);
                 return ctl_print_json(TAKE_PTR(o));

@@ -2,6 +2,7 @@
 #include "secret.h"
 #include "server-call.h"
 #include "server.h"
+#include "shared/email.h"
 
 /* Reads a password twice from the terminal, without echo, or else a line of standard input. Never from an argument,
  * which others can see. */
@@ -61,6 +62,52 @@ int server_users(Ctl *c, int argc, char *argv[])
                                   "There are no accounts yet. Make one: ssictl server add-user EMAIL");
 }
 
+int server_find_user(Ctl *c, const char *user, bool *ret_any, bool *ret_found)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const char *id, *email;
+        int r;
+
+        r = server_call_strings(c, "ListUsers", 0, NULL, &reply);
+        if (r < 0)
+                return r;
+        *ret_any = *ret_found = false;
+        r = sd_bus_message_enter_container(reply, 'a', "(sstu)");
+        while (r >= 0 && (r = sd_bus_message_read(reply, "(sstu)", &id, &email, NULL, NULL)) > 0) {
+                *ret_any = true;
+                *ret_found |= user && (streq(id, user) || strcasecmp(email, user) == 0);
+        }
+        return r < 0 ? -CTL_EXIT_FAILURE : 0;
+}
+
+/* Before somebody types a password twice for nothing. The backend judges again. */
+static int check_address(const char *email)
+{
+        if (email_is_acceptable(email))
+                return 0;
+        ctl_say_error("That is not a valid e-mail address of ASCII characters.");
+        return -CTL_EXIT_FAILURE;
+}
+
+/* The same, on a terminal only: whether there is such an account. */
+static int check_user(Ctl *c, const char *user, bool wanted)
+{
+        bool any, found;
+        int r;
+
+        if (!isatty(STDIN_FILENO))
+                return 0;
+        r = server_find_user(c, user, &any, &found);
+        if (r < 0 || found == wanted)
+                return r;
+        if (wanted) {
+                ctl_say_error("The user does not exist; \"ssictl server users\" lists all users.");
+                return -CTL_EXIT_NO_SERVICE;
+        }
+        ctl_say_error("An account with this address already exists.");
+        return -CTL_EXIT_FAILURE;
+}
+
 int server_make_user(Ctl *c, const char *email, char **ret_id)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -68,7 +115,9 @@ int server_make_user(Ctl *c, const char *email, char **ret_id)
         const char *id;
         int r;
 
-        r = read_password(&password);
+        r = check_address(email);
+        if (r >= 0)
+                r = read_password(&password);
         if (r < 0)
                 return r;
 
@@ -87,7 +136,9 @@ int server_add_user(Ctl *c, int argc, char *argv[])
         _cleanup_free_ char *id = NULL, *sentence = NULL;
         int r;
 
-        r = server_make_user(c, argv[0], &id);
+        r = check_user(c, argv[0], false);
+        if (r >= 0)
+                r = server_make_user(c, argv[0], &id);
         if (r < 0)
                 return r;
         if (asprintf(&sentence, "Added %s (%s).", argv[0], id) < 0)
@@ -100,7 +151,9 @@ int server_passwd(Ctl *c, int argc, char *argv[])
         _cleanup_secret_ char *password = NULL;
         int r;
 
-        r = read_password(&password);
+        r = check_user(c, argv[0], true);
+        if (r >= 0)
+                r = read_password(&password);
         if (r < 0)
                 return r;
 
@@ -120,7 +173,9 @@ int server_remove_user(Ctl *c, int argc, char *argv[])
         const char *args[] = { argv[0] };
         int r;
 
-        r = server_call_strings(c, "RemoveUser", 1, args, NULL);
+        r = ctl_confirm(c, "Remove the account %s, its servers and their history?", argv[0]);
+        if (r >= 0)
+                r = server_call_strings(c, "RemoveUser", 1, args, NULL);
         if (r < 0)
                 return r;
         return ctl_print_done(c, "user-removed", argv[0], "Removed the account, its servers and their history.");

@@ -15,6 +15,8 @@ int server_list(Ctl *c, int argc, char *argv[]);
 int server_add_server(Ctl *c, int argc, char *argv[]);
 int server_token(Ctl *c, int argc, char *argv[]);
 int server_remove_server(Ctl *c, int argc, char *argv[]);
+int server_duplicates(Ctl *c, int argc, char *argv[]);
+int server_keep_host(Ctl *c, int argc, char *argv[]);
 int server_stats(Ctl *c, int argc, char *argv[]);
 int server_audit(Ctl *c, int argc, char *argv[]);
 int server_backup(Ctl *c, int argc, char *argv[]);
@@ -25,6 +27,8 @@ int server_invite(Ctl *c, int argc, char *argv[]);
 int server_invitations(Ctl *c, int argc, char *argv[]);
 int server_withdraw_invitation(Ctl *c, int argc, char *argv[]);
 
+/* Whether there is an account with this ID or address, or any at all. */
+int server_find_user(Ctl *c, const char *user, bool *ret_any, bool *ret_found);
 /* Creates the account and asks for its password. */
 int server_make_user(Ctl *c, const char *email, char **ret_id);
 

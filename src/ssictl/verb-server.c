@@ -11,7 +11,7 @@ typedef struct ServerVerb {
         int min_args, max_args;
         int (*run)(Ctl *c, int argc, char *argv[]);
         const char *usage, *help;
-        bool takes_user, takes_labels, takes_sign_up, takes_expires;
+        bool takes_user, takes_labels, takes_sign_up, takes_expires, takes_yes;
 } ServerVerb;
 
 static const ServerVerb server_verbs[] = {
@@ -27,16 +27,22 @@ static const ServerVerb server_verbs[] = {
         { "users", NULL, 0, 0, server_users, "", "List the accounts" },
         { "add-user", NULL, 1, 1, server_add_user, "EMAIL", "Make an account" },
         { "passwd", NULL, 1, 1, server_passwd, "USER", "Change a password and end the user's sessions" },
-        { "remove-user", NULL, 1, 1, server_remove_user, "USER", "Remove an account with its servers" },
+        { "remove-user", NULL, 1, 1, server_remove_user, "USER", "Remove an account with its servers",
+          .takes_yes = true },
         { "quota", NULL, 1, 32, server_quota, "USER [NAME=VALUE…]", "Show an account's quotas, or change them" },
         { "list", "servers", 0, 0, server_list, "", "List the servers of all users" },
         { "add-server", NULL, 1, 1, server_add_server, "NAME", "Add a server, and print how to register it",
           .takes_user = true, .takes_labels = true },
         { "token", NULL, 1, 1, server_token, "SERVER", "Print again how to register a server" },
-        { "remove-server", NULL, 1, 1, server_remove_server, "SERVER", "Remove a server with its history" },
+        { "remove-server", NULL, 1, 1, server_remove_server, "SERVER", "Remove a server with its history",
+          .takes_yes = true },
+        { "duplicates", NULL, 0, 0, server_duplicates, "", "List servers whose identity two hosts use" },
+        { "keep-host", NULL, 2, 2, server_keep_host, "SERVER WHICH",
+          "Of the two, keep the accepted or the refused host" },
         { "audit", NULL, 0, 0, server_audit, "", "Show who did what, newest first" },
         { "backup", NULL, 1, 1, server_backup, "FILE", "Write a backup of the database (\"-\" is standard output)" },
-        { "restore", NULL, 1, 1, server_restore, "FILE", "Replace the database by a backup (\"-\" is standard input)" },
+        { "restore", NULL, 1, 1, server_restore, "FILE", "Replace the database by a backup (\"-\" is standard input)",
+          .takes_yes = true },
 };
 
 void verb_server_help(void)
@@ -77,6 +83,7 @@ int verb_server(Ctl *c, int argc, char *argv[])
                  c->n_labels > 0 && !v->takes_labels ? "--label" :
                  c->sign_up && !v->takes_sign_up     ? "--sign-up" :
                  c->expires && !v->takes_expires     ? "--expires" :
+                 c->yes && !v->takes_yes             ? "--yes" :
                                                        NULL;
         if (excess) {
                 ctl_say_error("\"server %s\" does not take %s; see \"ssictl server --help\".", v->name, excess);

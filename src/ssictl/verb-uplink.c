@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "secret.h"
+#include "shared/server-url.h"
 #include "shared/status-line.h"
 #include "uplink-info.h"
 
@@ -86,6 +87,21 @@ static int print_registered(Ctl *c, const char *url, const char *id_before)
         return ctl_print_done(c, unchanged ? "unchanged" : "registered", url, sentence);
 }
 
+/* Before it is asked for a secret that is of no use then. */
+static int check_url(const char *s)
+{
+        ServerUrl url = {};
+        const char *fault;
+        int r;
+
+        r = server_url_parse(s, &url);
+        server_url_done(&url);
+        fault = server_url_fault(r);
+        if (r < 0)
+                ctl_say_error("%s", fault ?: strerror(-r));
+        return r < 0 ? -CTL_EXIT_FAILURE : 0;
+}
+
 int verb_register(Ctl *c, int argc, char *argv[])
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
@@ -93,14 +109,13 @@ int verb_register(Ctl *c, int argc, char *argv[])
         _cleanup_secret_ char *token = NULL;
         int r;
 
-        r = read_token(c, argc > 1 ? argv[1] : NULL, &token);
+        r = check_url(argv[0]);
+        if (r >= 0 && c->ca_file)
+                r = ctl_read_file(c->ca_file, CA_SIZE_MAX, &ca);
+        if (r >= 0)
+                r = read_token(c, argc > 1 ? argv[1] : NULL, &token);
         if (r < 0)
                 return r;
-        if (c->ca_file) {
-                r = ctl_read_file(c->ca_file, CA_SIZE_MAX, &ca);
-                if (r < 0)
-                        return r;
-        }
         r = ctl_new_call(c, &m, UPLINK_BUS_NAME, UPLINK_PATH, UPLINK_INTERFACE, "Register");
         if (r < 0)
                 return r;

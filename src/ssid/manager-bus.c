@@ -175,29 +175,37 @@ static int method_follow_log(sd_bus_message *message, void *userdata, sd_bus_err
         return sd_bus_reply_method_return(message, "u", id);
 }
 
-static int method_read_log(sd_bus_message *message, void *userdata, sd_bus_error *error)
+/* A function of log-follow.h or run-follow.h for what the caller follows. */
+typedef int (*followed_t)(Agent *a, sd_bus_message *request, uint32_t id, sd_bus_error *error);
+
+static int read_followed(sd_bus_message *message, Manager *m, followed_t read, sd_bus_error *error)
 {
-        Manager *m = userdata;
         uint32_t id;
         int r;
 
         r = sd_bus_message_read(message, "u", &id);
-        if (r < 0)
-                return r;
-        return bus_answered_elsewhere(log_follow_read(&m->agent, message, id, error));
+        return r < 0 ? r : bus_answered_elsewhere(read(&m->agent, message, id, error));
+}
+
+static int end_followed(sd_bus_message *message, Manager *m, followed_t end, sd_bus_error *error)
+{
+        uint32_t id;
+        int r;
+
+        r = sd_bus_message_read(message, "u", &id);
+        if (r >= 0)
+                r = end(&m->agent, message, id, error);
+        return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
+}
+
+static int method_read_log(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        return read_followed(message, userdata, log_follow_read, error);
 }
 
 static int method_unfollow_log(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        Manager *m = userdata;
-        uint32_t id;
-        int r;
-
-        r = sd_bus_message_read(message, "u", &id);
-        if (r < 0)
-                return r;
-        r = log_follow_end(&m->agent, message, id, error);
-        return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
+        return end_followed(message, userdata, log_follow_end, error);
 }
 
 static int read_run_option(sd_bus_message *m, const char *name, void *userdata)
@@ -227,27 +235,12 @@ static int method_follow_runs(sd_bus_message *message, void *userdata, sd_bus_er
 
 static int method_read_runs(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        Manager *m = userdata;
-        uint32_t id;
-        int r;
-
-        r = sd_bus_message_read(message, "u", &id);
-        if (r < 0)
-                return r;
-        return bus_answered_elsewhere(run_follow_read(&m->agent, message, id, error));
+        return read_followed(message, userdata, run_follow_read, error);
 }
 
 static int method_unfollow_runs(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
-        Manager *m = userdata;
-        uint32_t id;
-        int r;
-
-        r = sd_bus_message_read(message, "u", &id);
-        if (r < 0)
-                return r;
-        r = run_follow_end(&m->agent, message, id, error);
-        return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
+        return end_followed(message, userdata, run_follow_end, error);
 }
 
 static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)

@@ -111,6 +111,14 @@ def test_bash_completes(agent, helps, add):
     assert complete(agent, "ssictl log -n 5 completed-o") == ["completed-one"]
     assert complete(agent, "ssictl log --lines=5 completed-o") == ["completed-one"]
     assert complete(agent, "ssictl -H elsewhere status comp") == []
+    assert complete(agent, "ssictl server audit --") == ["--help", "--version", "--host", "--machine", "--no-ask-password", "--json", "--lines",
+                                                          "--since", "--until", "--account", "--event"]
+    assert complete(agent, "ssictl server audit --since 1d --ev") == ["--event"]
+    assert complete(agent, "ssictl server invite --expires=1d --us") == []
+    assert complete(agent, "ssictl server invite someone@example.org --ex") == ["--expires"]
+    assert complete(agent, "ssictl server remove-user someone --y") == ["--yes"]
+    assert complete(agent, "ssictl server users --yes") == []
+    assert complete(agent, "ssictl server setup --sign-up=o") == ["open"]
     assert complete(agent, "ssictl add --re") == ["--replace"]
     assert complete(agent, "ssictl list --re") == []
     assert "/etc/hostname" in complete(agent, "ssictl add /etc/hostn")

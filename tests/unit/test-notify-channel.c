@@ -44,6 +44,11 @@ static void test_texts(void **state)
                   "OFFLINE: s",
                   "The host was last seen at T. The state of its 7 services is unknown until it returns.\n"
                   "https://ssi.example.org/servers/srv-a" },
+                { "{\"kind\":\"hosts\",\"server\":\"s\",\"server_id\":\"srv-a\",\"old\":\"one\",\"new\":\"duplicate\",\"at\":\"T\","
+                  "\"message\":\"Two hosts.\"}",
+                  "TWO HOSTS: s", "Two hosts.\nhttps://ssi.example.org/servers/srv-a" },
+                { "{\"kind\":\"hosts\",\"server\":\"s\",\"old\":\"one\",\"new\":\"returned\",\"at\":\"T\",\"message\":\"Back.\"}",
+                  "BACK AGAIN: s", "Back.\nhttps://ssi.example.org/" },
                 { "{\"kind\":\"digest\",\"recovered\":2,\"items\":[{\"kind\":\"status\",\"server\":\"s\",\"service\":\"d\","
                   "\"title\":\"D\",\"old\":\"OK\",\"new\":\"WARNING\",\"message\":\"m\"}]}",
                   "1 change during quiet hours",

@@ -48,6 +48,24 @@ static void test_config(void **state)
                 .smtp_from = (char *) "SSI <ssi@example.org>",
                 .public_url = (char *) "https://ssi.example.org",
         };
+        static const struct {
+                const char *url;
+                bool local;
+        } urls[] = {
+                { "smtp://localhost", true },
+                { "smtp://LocalHost:25", true },
+                { "smtp://127.0.0.1", true },
+                { "smtp://127.5.5.5:25", true },
+                { "smtp://[::1]:25", true },
+                { "smtp://user:secret@localhost", true },
+                { "smtp://localhost.example.org", false },
+                { "smtp://localhosts", false },
+                { "smtp://127.example.org", false },
+                { "smtp://127.0.0.1.example.org", false },
+                { "smtp://localhost@mail.example.org", false },
+                { "smtp://[::2]", false },
+                { "smtp://mail.example.org", false },
+        };
         DeliveryConfig c = {};
 
         assert_int_equal(delivery_config_load(&config, &c), 0);
@@ -58,6 +76,15 @@ static void test_config(void **state)
         assert_false(c.allow_private);
         assert_true(delivery_has_mail(&c));
         delivery_config_done(&c);
+
+        /* Without TLS to this machine only, and not to a host whose name begins like it. */
+        for (size_t i = 0; i < ELEMENTSOF(urls); i++) {
+                config.smtp_url = (char *) urls[i].url;
+                assert_int_equal(delivery_config_load(&config, &c), 0);
+                if (c.smtp_local != urls[i].local)
+                        fail_msg("%s", urls[i].url);
+                delivery_config_done(&c);
+        }
 
         config.smtp_url = (char *) "smtp://[";
         assert_int_equal(delivery_config_load(&config, &c), -EINVAL);

@@ -137,8 +137,11 @@ class Metrics(unittest.TestCase):
             expires = datetime.datetime.fromisoformat(fields["Expires"].replace("Z", "+00:00"))
             days = (expires - datetime.datetime.now(datetime.timezone.utc)).days
             self.assertTrue(30 < days < 365, days)
-            # Nobody is believed here, so a client stays what it is: this machine, which may read this.
-            self.assertEqual(look("/metrics", 1, **{"X-Forwarded-For": "192.0.2.7"})[0], 200)
+            # Nobody is believed here, so the client is this machine; but what a proxy passes on is not from here.
+            self.assertEqual(look("/metrics", 1, **{"X-Forwarded-For": "192.0.2.7"})[0], 404)
+            self.assertEqual(look("/metrics", 1, Host="ssi.example.org")[0], 404)
+            self.assertEqual(look("/metrics", 1, Host="localhost.example.org")[0], 404)
+            self.assertEqual(look("/metrics", 1, Host="localhost:8080")[0], 200)
             # An address without TLS is no canonical one.
             self.restart(SSI_SECURITY_CONTACT="https://example.org/report", SSI_PUBLIC_URL="http://localhost")
             names = [line.split(": ")[0] for line in look("/.well-known/security.txt", 1)[1].splitlines()]

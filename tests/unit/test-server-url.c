@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "test.h"
-#include "server-url.h"
+#include "shared/server-url.h"
 
 static void test_good(void **state)
 {

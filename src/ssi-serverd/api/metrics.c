@@ -185,11 +185,11 @@ static void stray_done(PGresult *res, int error, void *userdata)
 
 static bool is_allowed(const Backend *s, HttpRequest *req)
 {
-        const char *peer = strempty(http_request_peer(req)), *header = http_request_authorization(req);
+        const char *header = http_request_authorization(req);
         const char *token = header ? startswith(header, "Bearer ") : NULL;
 
-        /* Peers on a Unix socket have no address. */
-        if (startswith(peer, "127.") || startswith(peer, "::ffff:127.") || streq(peer, "::1") || !strpbrk(peer, ".:"))
+        /* What a proxy passes on is not from here, even if the proxy is. */
+        if (http_request_is_from_here(req))
                 return true;
         return s->config->metrics_token && token && strlen(token) == strlen(s->config->metrics_token) &&
                sodium_memcmp(token, s->config->metrics_token, strlen(token)) == 0;

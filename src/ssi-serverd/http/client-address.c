@@ -19,9 +19,7 @@ bool peer_is_loopback(const char *peer)
 {
         struct in6_addr a;
 
-        if (address_parse(peer, &a) < 0)
-                return false;
-        return IN6_IS_ADDR_LOOPBACK(&a) || (IN6_IS_ADDR_V4MAPPED(&a) && a.s6_addr[12] == 127);
+        return address_parse(peer, &a) >= 0 && address_is_loopback(&a);
 }
 
 /* Cuts the last element off the list, or returns false when there is none or it is not an address. */

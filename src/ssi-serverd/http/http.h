@@ -101,8 +101,10 @@ const char *http_request_path(HttpRequest *req);
 /* The client's address, behind the trusted proxies: numeric, an IPv4 address in its own form; "local" on a Unix socket.
  * The one to use for limits, logs and sessions. */
 const char *http_request_peer(HttpRequest *req);
-/* Whether it comes from this machine, over the loopback, and no proxy says that it passed it on. */
+/* Whether it comes from this machine, over the loopback, asks for it by a name of the loopback, and no proxy says that it passed it on. */
 bool http_request_is_local(HttpRequest *req);
+/* The same, also over a Unix socket. */
+bool http_request_is_from_here(HttpRequest *req);
 /* The body as a JSON object. On failure it has answered 400 (bad-json) or 415 (not application/json) and
  * returns NULL. Borrowed. */
 json_object *http_request_json(HttpRequest *req);

@@ -165,7 +165,7 @@ struct HttpRequest {
         bool head;
         bool close; /* the answer is the connection's last */
         bool embeddable;
-        bool local;
+        bool from_here, local; /* as http_request_is_from_here(), http_request_is_local() */
         char *path;
         char *authorization, *content_type, *if_none_match, *user_agent;
         char *peer;
@@ -229,8 +229,8 @@ bool peer_is_loopback(const char *peer);
 /* message-check.c */
 /* Whether the head that lws has parsed can be understood in one way only. */
 bool message_is_valid(struct lws *wsi);
-/* Whether a proxy says that it has passed it on. */
-bool message_is_forwarded(struct lws *wsi);
+/* Whether it asks for this machine itself, and no proxy says that it has passed it on. */
+bool message_is_direct(struct lws *wsi);
 
 /* request.c */
 /* A copy of the header's value; NULL if there is none. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "http/internal.h"
+#include "shared/network.h"
 
 /* What RFC 9112 forbids and libwebsockets passes on. Two readers of one message, a proxy and we, must not understand it
  * differently: so what is ambiguous is refused.
@@ -75,42 +76,118 @@ bool message_is_valid(struct lws *wsi)
         return true;
 }
 
-/* libwebsockets 4.1 does not list the headers that it does not know, so this asks for those that proxies send. An empty one
- * counts, too. */
-bool message_is_forwarded(struct lws *wsi)
-{
-        static const char *const names[] = {
-                "forwarded",
-                "x-forwarded",
-                "x-forwarded-by",
-                "x-forwarded-client-cert",
-                "x-forwarded-email",
-                "x-forwarded-groups",
-                "x-forwarded-host",
-                "x-forwarded-method",
-                "x-forwarded-path",
-                "x-forwarded-port",
-                "x-forwarded-prefix",
-                "x-forwarded-proto",
-                "x-forwarded-protocol",
-                "x-forwarded-scheme",
-                "x-forwarded-server",
-                "x-forwarded-ssl",
-                "x-forwarded-uri",
-                "x-forwarded-user",
-                "x-original-forwarded-for",
-                "x-real-ip",
-        };
+/* Headers that proxies, load balancers and networks of caches add. */
+static const char *const proxy_headers[] = {
+        "cdn-loop:",
+        "cf-connecting-ip:",
+        "cf-connecting-ipv6:",
+        "cf-ray:",
+        "cf-visitor:",
+        "client-ip:",
+        "fastly-client-ip:",
+        "fastly-ff:",
+        "fly-client-ip:",
+        "forwarded:",
+        "forwarded-for:",
+        "front-end-https:",
+        "proxy-client-ip:",
+        "true-client-ip:",
+        "wl-proxy-client-ip:",
+        "x-appengine-user-ip:",
+        "x-arr-log-id:",
+        "x-arr-ssl:",
+        "x-azure-clientip:",
+        "x-azure-socketip:",
+        "x-client-ip:",
+        "x-cluster-client-ip:",
+        "x-coming-from:",
+        "x-envoy-external-address:",
+        "x-envoy-internal:",
+        "x-forward-for:",
+        "x-forwarded:",
+        "x-forwarded-access-token:",
+        "x-forwarded-by:",
+        "x-forwarded-client-cert:",
+        "x-forwarded-client-ip:",
+        "x-forwarded-context:",
+        "x-forwarded-email:",
+        "x-forwarded-for-original:",
+        "x-forwarded-groups:",
+        "x-forwarded-host:",
+        "x-forwarded-https:",
+        "x-forwarded-ip:",
+        "x-forwarded-method:",
+        "x-forwarded-path:",
+        "x-forwarded-port:",
+        "x-forwarded-prefer:",
+        "x-forwarded-preferred-username:",
+        "x-forwarded-prefix:",
+        "x-forwarded-proto:",
+        "x-forwarded-protocol:",
+        "x-forwarded-roles:",
+        "x-forwarded-scheme:",
+        "x-forwarded-server:",
+        "x-forwarded-ssl:",
+        "x-forwarded-tls-client-cert:",
+        "x-forwarded-tls-client-cert-info:",
+        "x-forwarded-uri:",
+        "x-forwarded-url:",
+        "x-forwarded-user:",
+        "x-haproxy-server-state:",
+        "x-http-via:",
+        "x-original-forwarded-for:",
+        "x-original-host:",
+        "x-original-remote-addr:",
+        "x-original-uri:",
+        "x-original-url:",
+        "x-originating-ip:",
+        "x-proxyuser-ip:",
+        "x-real-ip:",
+        "x-real-port:",
+        "x-remote-addr:",
+        "x-remote-ip:",
+        "x-rewrite-url:",
+        "x-scheme:",
+        "x-ssl:",
+        "x-true-client-ip:",
+        "x-url-scheme:",
+        "x-varnish:",
+};
 
+/* An empty one counts, too. */
+static bool is_forwarded(struct lws *wsi)
+{
         if (has_line(wsi, WSI_TOKEN_X_FORWARDED_FOR, 0) || has_line(wsi, WSI_TOKEN_HTTP_VIA, 0) ||
             has_line(wsi, WSI_TOKEN_HTTP_X_REAL_IP, 0))
                 return true;
-        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
-                char header[64];
-                int n = snprintf(header, sizeof(header), "%s:", names[i]);
-
-                if (lws_hdr_custom_length(wsi, header, n) >= 0)
+        for (size_t i = 0; i < ELEMENTSOF(proxy_headers); i++)
+                if (lws_hdr_custom_length(wsi, proxy_headers[i], (int) strlen(proxy_headers[i])) >= 0)
                         return true;
-        }
         return false;
+}
+
+/* A proxy asks for the site that it stands for, unless it replaces the name; so does a browser that somebody's page has led here by
+ * giving its own name the address 127.0.0.1. */
+static bool asks_for_loopback(struct lws *wsi)
+{
+        char host[512], *end;
+
+        if (lws_hdr_copy(wsi, host, sizeof(host), WSI_TOKEN_HOST) <= 0)
+                return false;
+        if (*host == '[') {
+                end = strchr(host, ']');
+                if (!end)
+                        return false;
+                *end = '\0';
+                return host_is_loopback(host + 1);
+        }
+        host[strcspn(host, ":")] = '\0';
+        return host_is_loopback(host);
+}
+
+/* libwebsockets 4.1 does not list the headers that it does not know, and finds them by their whole names only. So the list cannot
+ * be complete, and the Host has to fit, too. */
+bool message_is_direct(struct lws *wsi)
+{
+        return asks_for_loopback(wsi) && !is_forwarded(wsi);
 }

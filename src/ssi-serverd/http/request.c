@@ -106,6 +106,11 @@ bool http_request_is_local(HttpRequest *req)
         return req->local;
 }
 
+bool http_request_is_from_here(HttpRequest *req)
+{
+        return req->from_here;
+}
+
 void http_request_set_userdata(HttpRequest *req, void *userdata, void (*destroy)(void *))
 {
         if (req->destroy)
@@ -222,7 +227,8 @@ static int request_new(HttpConn *c, int method, HttpRequest **ret)
         req->conn = c;
         req->close = c->server->shutting_down;
         req->head = method == LWSHUMETH_HEAD;
-        req->local = peer_is_loopback(c->peer) && !message_is_forwarded(c->wsi);
+        req->from_here = (peer_is_loopback(c->peer) || streq(c->peer, "local")) && message_is_direct(c->wsi);
+        req->local = req->from_here && peer_is_loopback(c->peer);
         req->method = req->head ? LWSHUMETH_GET : method;
         *ret = req;
         return 0;

@@ -4,53 +4,11 @@
 #include "model/rules.h"
 #include "shared/util.h"
 
-bool text_is_line(const char *s)
-{
-        for (const unsigned char *p = (const unsigned char *) s; *p; p++)
-                if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) ||
-                    (p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)))
-                        return false;
-        return true;
-}
-
 static bool has_length(const char *s, size_t min, size_t max)
 {
         size_t n = strlen(s);
 
         return n >= min && n <= max;
-}
-
-void email_fold(char *s)
-{
-        for (; *s; s++)
-                if (*s >= 'A' && *s <= 'Z')
-                        *s = (char) (*s - 'A' + 'a');
-}
-
-static bool is_ascii(const char *s)
-{
-        for (; *s; s++)
-                if ((unsigned char) *s >= 0x80)
-                        return false;
-        return true;
-}
-
-bool email_is_plausible(const char *s)
-{
-        const char *at = strchr(s, '@');
-
-        return has_length(s, 1, EMAIL_MAX) && at && at != s && at[1] != '\0' && !strchr(at + 1, '@') &&
-               !strchr(s, ' ') && text_is_line(s);
-}
-
-bool email_is_mailbox(const char *s)
-{
-        return email_is_plausible(s) && utf8_is_valid(s, strlen(s)) && !strpbrk(s, "<>()[],:;\\\"");
-}
-
-bool email_is_acceptable(const char *s)
-{
-        return email_is_mailbox(s) && is_ascii(s);
 }
 
 /* The longer the password, the longer zxcvbn takes: for 40 bytes, at most 2 ms. A longer password is as good as its

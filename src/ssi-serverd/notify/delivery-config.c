@@ -3,8 +3,9 @@
 #include <sodium.h>
 
 #include "notify/delivery.h"
-#include "shared/log.h"
 #include "shared/io-util.h"
+#include "shared/log.h"
+#include "shared/network.h"
 
 #define SECRET_MAX 1024
 
@@ -65,7 +66,7 @@ static int take_part(CURLU *u, CURLUPart part, char **ret)
 static int parse_smtp_url(const char *text, DeliveryConfig *c)
 {
         _cleanup_(curl_url_cleanupp) CURLU *u = curl_url();
-        char *url;
+        char *host, *url;
         int r;
 
         if (!u)
@@ -80,6 +81,12 @@ static int parse_smtp_url(const char *text, DeliveryConfig *c)
                 r = load_password(&c->smtp_password);
         if (r < 0)
                 return r;
+        if (curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+                return -EINVAL;
+        if (*host == '[')
+                host[strlen(host) - 1] = '\0';
+        c->smtp_local = host_is_loopback(*host == '[' ? host + 1 : host);
+        curl_free(host);
         if (curl_url_get(u, CURLUPART_URL, &url, 0) != CURLUE_OK)
                 return -EINVAL;
         c->smtp_url = strdup(url);

@@ -288,22 +288,12 @@ static int add_mail_body(Delivery *d, const MailMessage *m)
         return curl_easy_setopt(d->easy, CURLOPT_MIMEPOST, d->mime) == CURLE_OK ? 0 : -ENOMEM;
 }
 
-/* Without TLS, the password and mails would be readable: TLS is optional only to this machine. */
-static long tls_level(const char *url)
-{
-        const char *host = strstr(url, "://");
-
-        host = host ? host + 3 : url;
-        return startswith(host, "localhost") || startswith(host, "127.") || startswith(host, "[::1]") ?
-                       (long) CURLUSESSL_TRY :
-                       (long) CURLUSESSL_ALL;
-}
-
 static int set_mail_server(CURL *easy, const DeliveryConfig *c)
 {
         if (curl_easy_setopt(easy, CURLOPT_URL, c->smtp_url) != CURLE_OK ||
             curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps") != CURLE_OK ||
-            curl_easy_setopt(easy, CURLOPT_USE_SSL, tls_level(c->smtp_url)) != CURLE_OK)
+            curl_easy_setopt(easy, CURLOPT_USE_SSL, (long) (c->smtp_local ? CURLUSESSL_TRY : CURLUSESSL_ALL)) !=
+                    CURLE_OK)
                 return -EINVAL;
         if (c->smtp_user && (curl_easy_setopt(easy, CURLOPT_USERNAME, c->smtp_user) != CURLE_OK ||
                              curl_easy_setopt(easy, CURLOPT_PASSWORD, strempty(c->smtp_password)) != CURLE_OK))

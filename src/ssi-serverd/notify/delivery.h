@@ -9,6 +9,7 @@
 
 typedef struct DeliveryConfig {
         char *smtp_url; /* smtp:// or smtps://, without user and password; NULL: no mail */
+        bool smtp_local; /* this machine: TLS is optional. To others, the password and mails would be readable without it */
         char *smtp_user, *smtp_password;
         char *smtp_from;    /* "ssi@example.org" or "SSI <ssi@example.org>" */
         char *smtp_ca;      /* PEM file; NULL: the system's */

@@ -28,7 +28,9 @@ static char *title_of(json_object *change)
         char *s;
         int r;
 
-        if (streq(kind, "state"))
+        if (streq(kind, "hosts"))
+                r = asprintf(&s, "%s: %s", streq(value, "duplicate") ? "TWO HOSTS" : "BACK AGAIN", server);
+        else if (streq(kind, "state"))
                 r = asprintf(&s, "%s: %s", streq(value, "offline") ? "OFFLINE" : "ONLINE", server);
         else {
                 for (size_t i = 0; i < ELEMENTSOF(wordings) && !format; i++)

@@ -23,7 +23,7 @@ void notify_message_done(NotifyMessage *m);
 
 /* 0 (no problem) to 3, as for statuses. */
 int notify_message_severity(const NotifyMessage *m);
-/* "status", "error", "stale", "state", "digest", "test", or one of an account's mails. */
+/* "status", "error", "stale", "state", "hosts", "digest", "test", or one of an account's mails. */
 const char *notify_message_kind(const NotifyMessage *m);
 /* Whether it is a mail to an account about itself: "verify" and "reset" carry a link with a token, the others do not. */
 bool notify_is_account_mail(const char *kind);
