@@ -124,7 +124,11 @@ def test_invitations(host):
     link = r.stdout.strip()
     assert link.startswith("https://") and "/signup#invitation=ssi_invite_" in link and "Anyone" in r.stderr
     bound = ctl_json(host, "invite", "bob@example.org")
-    assert bound["mailed"] is False
+    assert bound["mailed"] is False and bound["email"] == "bob@example.org" and bound["link"].endswith(bound["token"])
+    short = ctl_json(host, "invite", "--expires=1h 30min")
+    assert short["email"] is None and short["expires"] < bound["expires"]
+    assert next(i for i in ctl_json(host, "invitations") if i["id"] == short["id"])["expires"][:19] == short["expires"][:19]
+    ctl(host, "withdraw-invitation", short["id"])
     assert "No mail was sent" in ctl(host, "invite", "carol@example.org").stderr
     rows = ctl_json(host, "invitations")
     assert [row["email"] for row in rows] == [None, "bob@example.org", "carol@example.org"]
@@ -142,7 +146,7 @@ def test_invitations(host):
     assert r.returncode == 4 and "ssictl server invitations" in r.stderr
     assert "no invitations" in ctl(host, "invitations").stdout
 
-    for args, word in ((["--expires=soon"], "12h or 7d"), (["--expires=31d"], "30 days"), (["--expires=0h"], "12h or 7d"),
+    for args, word in ((["--expires=soon"], "time span"), (["--expires=31d"], "30 days"), (["--expires=0h"], "time span"),
                        (["nobody"], "e-mail address")):
         r = ctl(host, "invite", *args, check=False)
         assert r.returncode != 0 and word in r.stderr, args

@@ -14,7 +14,7 @@ import os
 import unittest
 
 import serverd
-from serverd import PASSWORD, User, closed_with, get, pages, post, request
+from serverd import PASSWORD, User, closed_with, get, pages, post, request, sql, wait_until
 
 OTHER_PASSWORD = "battery staple"
 
@@ -304,7 +304,7 @@ class LoginCodes(unittest.TestCase):
     def test_who_may(self):
         for scope in ("read", "write"):
             token = post("/api-tokens", {"name": scope, "scopes": [scope]}, self.user.token, want=201)[1]["token"]
-            self.assertEqual(problem(post("/users/login-codes", {}, token, want=403)), "insufficient-scope")
+            self.assertEqual(problem(post("/users/login-codes", {}, token, want=403)), "session-required")
         make_code(None, 401)
         for body in ({}, {"code": ""}, {"code": 5}, {"code": None}, {"code": "x" * 257}, {"code": ["x"]}):
             self.assertEqual(problem(post("/users/login-code", body, want=400)), "invalid-request")
@@ -338,6 +338,20 @@ class Account(unittest.TestCase):
         refresh(other["refresh_token"], 401)
         post("/users/login", {"email": user.email, "password": PASSWORD}, want=401)
         post("/users/login", {"email": user.email, "password": OTHER_PASSWORD}, want=200)
+
+    def test_changed_elsewhere_meanwhile(self):
+        """While the new password is hashed, a reset makes the one that was given worthless."""
+        user = User()
+        change = {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            sql(f"BEGIN; UPDATE users SET password_hash = 'reset' WHERE email = '{user.email}'")
+            try:
+                answer = pool.submit(post, "/users/me/password", change, user.token)
+                wait_until(lambda: sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'") == "1")
+            finally:
+                sql("COMMIT")
+            self.assertEqual((answer.result()[0], problem(answer.result())), (403, "bad-credentials"))
+        self.assertEqual(sql(f"SELECT password_hash FROM users WHERE email = '{user.email}'"), "reset")
 
     def test_delete(self):
         user, bystander = User(), User()

@@ -62,8 +62,12 @@ static void test_quotas(void **state)
                 uint64_t value, burst; /* 0: invalid */
         } cases[] = {
                 { QUOTA_SERVERS, "20", 20, 0 },
-                { QUOTA_SERVERS, "none", QUOTA_NONE, 0 },
-                { QUOTA_SERVERS, "0", QUOTA_NONE, 0 },
+                { QUOTA_SERVERS, "unlimited", QUOTA_NONE, 0 },
+                { QUOTA_RESULTS, "unlimited", QUOTA_NONE, 0 },
+                { QUOTA_STORAGE, "unlimited", QUOTA_NONE, 0 },
+                { QUOTA_SERVERS, "none", QUOTA_NONE, 0 }, /* of earlier versions */
+                { QUOTA_SERVERS, "0", 0, 0 },             /* neither none at all nor no limit */
+                { QUOTA_STORAGE, "0", 0, 0 },
                 { QUOTA_SERVERS, "00", 0, 0 },
                 { QUOTA_SERVERS, "1000000000", 1000000000, 0 },
                 { QUOTA_SERVERS, "1000000001", 0, 0 },

@@ -235,7 +235,8 @@ class Walk(unittest.TestCase):
                 if scope not in allowed[op.access]:
                     answer = request(op.method, self.url(op), body, token["token"])
                     self.assertEqual((self.check(op, answer), answer[1]["type"]),
-                                     (403, "urn:ssi:problem:insufficient-scope"), (str(op), scope))
+                                     (403, "urn:ssi:problem:" + ("insufficient-scope" if allowed[op.access] else "session-required")),
+                                     (str(op), scope))
             if op.in_path and not op.elsewhere:
                 mine = request(op.method, self.url(op, server_id="srv-unknown", token_id="tok-unknown",
                                                             invitation_id="inv-unknown"), body, self.other.token)

@@ -6,6 +6,7 @@ Usage: test-quotas.py SSI-SERVERD MIGRATIONS [unittest arguments]
 """
 
 import asyncio
+import concurrent.futures
 import json
 import os
 import re
@@ -60,12 +61,23 @@ class Case(unittest.TestCase):
 class Counts(Case):
     """What is counted when something is added."""
 
+    # What another request has added.
+    ROWS = {
+        "servers": "INSERT INTO servers (user_id, public_id, agent_id, name) VALUES ({}, 'first', 'first', 'first')",
+        "channels": "INSERT INTO notification_channels (user_id, public_id, type, name, config) VALUES ({}, 'first', 'webhook', 'first',"
+                    " '{{\"url\": \"https://example.org/\"}}')",
+        "silences": "INSERT INTO silences (user_id, public_id, label, reason, ends_at) VALUES ({}, 'first', 'web', 'first', 'infinity')",
+        "tokens": "INSERT INTO api_tokens (user_id, public_id, token_hash, name, scopes) VALUES ({}, 'first', '\\x00', 'first', '{{read}}')",
+    }
+
     def fill(self, what, limit, add, name):
         for _ in range(limit):
             self.assertIn(add()[0], (200, 201))
         self.assertEqual(self.usage()[what]["used"], limit)
         self.assertEqual(self.usage()[what]["limit"], limit)
+        self.assertIsNone(self.usage()[what]["reached_at"])
         answer = add()
+        self.assertIsNotNone(self.usage()[what]["reached_at"])
         self.assertEqual(problem(answer), (409, name))
         self.assertIn("quota", answer[1]["detail"])
         self.assertIn("/users/me/usage", answer[1]["detail"])
@@ -73,8 +85,24 @@ class Counts(Case):
         # Another account has its own.
         self.assertEqual(self.usage(User())[what]["used"], 0)
         self.own(**{what: limit + 1})
+        self.two_at_once(what, add, name)
         self.assertIn(add()[0], (200, 201))
         self.assertEqual(problem(add()), (409, name))
+
+    def two_at_once(self, what, add, name):
+        """The second waits for the first, and finds that there is no room."""
+        key = sql(f"SELECT id FROM users WHERE email = '{self.user.email}'")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            self.assertEqual(sql(f"BEGIN; SELECT quota_take_room({key}, '{what}')"), "t")
+            try:
+                answer = pool.submit(add)
+                wait_until(lambda: sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'") == "1",
+                           "the second waits")
+                sql(self.ROWS[what].format(key))
+            finally:
+                sql("COMMIT")
+            self.assertEqual(problem(answer.result()), (409, name))
+        sql(self.ROWS[what].split(" (")[0].replace("INSERT INTO", "DELETE FROM") + f" WHERE user_id = {key} AND public_id = 'first'")
 
     def test_servers(self):
         self.fill("servers", SERVERS, lambda: post("/agents/register", {"server_name": "web"}, self.user.token), "too-many-servers")
@@ -87,6 +115,10 @@ class Counts(Case):
         self.fill("silences", SILENCES, lambda: post("/silences", {"reason": "work", "label": "web"}, self.user.token),
                   "too-many-silences")
         self.assertEqual(problem(post("/silences", {"reason": "work", "server_id": "srv-none"}, self.user.token)), (404, "not-found"))
+        # One that has ended is not counted any more, so it cannot come back.
+        m = get("/silences", self.user.token)[0]
+        sql(f"UPDATE silences SET ends_at = now() WHERE public_id = '{m['id']}'")
+        self.assertEqual(request("PATCH", f"/api/v1/silences/{m['id']}", {"ends_at": None}, self.user.token)[0], 404)
 
     def test_tokens(self):
         self.fill("tokens", TOKENS, lambda: post("/api-tokens", {"name": "ci", "scopes": ["read"]}, self.user.token),

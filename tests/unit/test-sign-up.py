@@ -87,7 +87,13 @@ def invited_user(case):
 
 FORWARDED = ({"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "127.0.0.1"}, {"X-Forwarded-Proto": "https"},
              {"x-forwarded-host": "ssi.example.org"}, {"Forwarded": "for=192.0.2.1"}, {"Via": "1.1 proxy"},
-             {"X-Real-IP": "192.0.2.1"}, {"X-Forwarded-For": ""}, {"Forwarded": ""}, {"X-Forwarded-Port": "443"})
+             {"X-Real-IP": "192.0.2.1"}, {"X-Forwarded-For": ""}, {"Forwarded": ""}, {"X-Forwarded-Port": "443"},
+             {"X-Forwarded-Preferred-Username": "alice"}, {"X-Forwarded-TLS-Client-Cert": "x"}, {"CF-Connecting-IP": "192.0.2.1"},
+             {"X-Envoy-External-Address": "192.0.2.1"}, {"True-Client-IP": "192.0.2.1"},
+             # A proxy that says nothing, or something that nobody knows, but asks for its site; a page whose name leads here.
+             {"Host": "ssi.example.org"}, {"Host": "localhost.example.org:8080"}, {"Host": "127.0.0.1.example.org"},
+             {"Host": "ssi.example.org", "X-Forwarded-By-Moonlight": "1"}, {"Host": "192.0.2.1"}, {"Host": "[::2]"})
+HERE = ({"Host": "localhost"}, {"Host": "LOCALHOST:8080"}, {"Host": "127.3.2.1:443"}, {"Host": "[::1]:8443"}, {"Host": "[::1]"})
 
 
 class BeforeSetup(Case):
@@ -101,6 +107,12 @@ class BeforeSetup(Case):
                 # Log-ins through a proxy go on.
                 request("POST", "/api/v1/users/login", {"email": self.user.email, "password": PASSWORD}, want=200,
                         fields=fields)
+
+    def test_names_of_this_machine(self):
+        for fields in HERE:
+            with self.subTest(fields):
+                register(fields=fields, want=201)
+                self.assertEqual(features(fields), "open")
 
     def test_refused_before_anything_is_told(self):
         for email in (self.user.email, "not an address"):
@@ -128,6 +140,26 @@ class Closed(Case):
         with configured(SSI_SIGN_UP="closed"):
             register(i=1, want=(403, "sign-up-closed"))
             register(fields=FORWARDED[0], want=201)
+
+    def test_closed_while_the_password_is_hashed(self):
+        """The mode is asked again by what makes the account."""
+        for before, after, invitation in (("open", "closed", False), ("open", "invite", False), ("invite", "closed", True)):
+            with self.subTest(before):
+                keep(before)
+                admission = {"invitation": self.invite()["token"]} if invitation else {}
+                email = fresh()
+                with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                    sql("BEGIN")
+                    # Reading goes on; what would make an account waits before it looks at anything.
+                    sql("LOCK TABLE users IN SHARE MODE")
+                    try:
+                        answer = pool.submit(register, email, **admission)
+                        wait_until(lambda: sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass") == "1")
+                        keep(after)
+                    finally:
+                        sql("COMMIT")
+                    self.assertEqual(answer.result(), (400, "bad-invitation") if invitation else (403, "sign-up-closed"))
+                self.assertEqual(sql(f"SELECT count(*) FROM users WHERE email = '{email}'"), "0")
 
     def test_an_unknown_value_closes(self):
         keep("by-moonlight")
@@ -218,9 +250,23 @@ class Invite(Case):
                 register(want=(400, "invalid-request"), **body)
         self.invite(email=None)
 
+    def test_two_at_once_with_room_for_one(self):
+        for _ in range(19):
+            self.invite()
+        key = sql(f"SELECT id FROM users WHERE email = '{self.user.email}'")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            sql(f"BEGIN; SELECT invitation_take_room({key}, 20)")
+            try:
+                answer = pool.submit(self.invite, None)
+                wait_until(lambda: sql("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'") == "1")
+                sql(f"INSERT INTO invitations (public_id, invited_by, expires_at) VALUES ('inv-first', {key}, now() + interval '1 h')")
+            finally:
+                sql("COMMIT")
+            self.assertEqual(answer.result()["type"], "urn:ssi:problem:too-many-invitations")
+
     def test_not_with_an_api_token(self):
         token = post("/api-tokens", {"name": "t", "scopes": ["write"]}, self.user.token, want=201)[1]["token"]
-        post("/invitations", {}, token, want=403)
+        self.assertEqual(post("/invitations", {}, token, want=403)[1]["type"], "urn:ssi:problem:session-required")
 
     def test_a_new_password_withdraws_them(self):
         token = self.invite()["token"]

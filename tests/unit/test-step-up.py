@@ -11,7 +11,7 @@ import serverd
 from serverd import PASSWORD, User, get, post, request, sql
 
 # Each makes something that still works when the session has ended.
-GUARDED = (("/api-tokens", {"name": "x", "scopes": ["read"]}), ("/users/login-codes", {}))
+GUARDED = (("/api-tokens", {"name": "x", "scopes": ["read"]}), ("/users/login-codes", {}), ("/invitations", {}))
 
 
 def problem(answer):
@@ -25,6 +25,11 @@ def age(user, seconds):
 
 
 class StepUp(unittest.TestCase):
+    def setUp(self):
+        # Accounts may invite.
+        sql("INSERT INTO settings VALUES ('sign_up', 'open') ON CONFLICT (key) DO UPDATE SET value = excluded.value")
+        self.addCleanup(sql, "DELETE FROM settings WHERE key = 'sign_up'")
+
     def refused(self, token):
         for path, body in GUARDED:
             answer = post(path, body, token, want=403)
@@ -104,7 +109,12 @@ class StepUp(unittest.TestCase):
     def test_api_tokens_cannot(self):
         user = User()
         token = post("/api-tokens", {"name": "x", "scopes": ["write"]}, user.token, want=201)[1]["token"]
-        self.assertEqual(problem(self.confirm(token, want=403)), "insufficient-scope")
+        for path, body in (*GUARDED, ("/users/me/reauthenticate", {"password": PASSWORD})):
+            answer = post(path, body, token, want=403)
+            # Another scope would not help.
+            self.assertEqual(problem(answer), "session-required", path)
+            self.assertIn("log in", answer[1]["detail"])
+            self.assertIsNone(answer[2]["WWW-Authenticate"])
 
 
 if __name__ == "__main__":

@@ -76,6 +76,11 @@ void admin_reply_error(AdminCall *c, const char *name, const char *format, ...)
                 log_debug_errno(r, "Cannot answer on the bus");
 }
 
+void admin_reply_no_user(AdminCall *c)
+{
+        admin_reply_error(c, "NoSuchUser", "The user does not exist; \"ssictl server users\" lists all users.");
+}
+
 void admin_reply_failure(AdminCall *c, PGresult *res, int error)
 {
         if (error == -ENOTCONN || error == -ECONNRESET || error == -ECANCELED || error == -EBUSY)

@@ -72,6 +72,8 @@ void admin_act_begun(AdminCall *c_taken, int r);
 
 /* Answers with an error: name is the last part of org.ssi.Server1.Error.<name>. */
 void admin_reply_error(AdminCall *c, const char *name, const char *format, ...) _printf_(3, 4);
+/* Answers that there is no such user. */
+void admin_reply_no_user(AdminCall *c);
 /* Answers with the database's error. */
 void admin_reply_failure(AdminCall *c, PGresult *res, int error);
 /* Answers with values; empty if types is "". */
@@ -96,6 +98,8 @@ int admin_method_list_servers(sd_bus_message *m, void *userdata, sd_bus_error *e
 int admin_method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_create_claim_token(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_list_duplicates(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_keep_host(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* sign-up.c */
 int admin_method_set_sign_up(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -15,15 +15,10 @@ static int append_quota(sd_bus_message *reply, PGresult *res, int row)
                 (int) (*PQgetvalue(res, row, QUOTA_ROW_OWN) == 't'), number(res, row, QUOTA_ROW_REACHED_USEC, 0));
 }
 
-static void reply_no_user(AdminCall *c)
-{
-        admin_reply_error(c, "NoSuchUser", "The user does not exist; \"ssictl server users\" lists all users.");
-}
-
 static void list_done(AdminCall *c, PGresult *res, int error)
 {
         if (error == 0 && PQntuples(res) == 0)
-                reply_no_user(c);
+                admin_reply_no_user(c);
         else
                 admin_reply_list(c, res, error, "(stttbt)", append_quota, "quotas");
 }
@@ -48,7 +43,7 @@ static void set_done(AdminCall *c, PGresult *res, int error)
         if (error < 0)
                 admin_reply_failure(c, res, error);
         else if (PQntuples(res) == 0)
-                reply_no_user(c);
+                admin_reply_no_user(c);
         else
                 admin_reply(c, "");
 }

@@ -6,11 +6,6 @@
 #include "model/rules.h"
 #include "notify/notifier.h"
 
-static void reply_no_user(AdminCall *c)
-{
-        admin_reply_error(c, "NoSuchUser", "The user does not exist; \"ssictl server users\" lists all users.");
-}
-
 static int append_user(sd_bus_message *reply, PGresult *res, int row)
 {
         return sd_bus_message_append(reply, "(sstu)", PQgetvalue(res, row, 0), PQgetvalue(res, row, 1),
@@ -41,7 +36,7 @@ static void add_done(AdminCall *c, PGresult *res, int error)
 {
         if (error < 0)
                 admin_reply_failure(c, res, error);
-        else if (PQntuples(res) == 0)
+        else if (PQntuples(res) == 0 || PQgetisnull(res, 0, 0))
                 admin_reply_error(c, "AlreadyExists", "An account with this address already exists.");
         else {
                 admin_reply(c, "s", PQgetvalue(res, 0, 0));
@@ -64,7 +59,7 @@ static void add_hashed(int r, const char *hash, void *userdata)
                 return;
         }
         admin_act_begin(c, add_done);
-        admin_act_begun(c, account_add(c->admin->backend, c->text[0], hash, false, c->actor, admin_act_done, c));
+        admin_act_begun(c, account_add(c->admin->backend, c->text[0], hash, false, NULL, c->actor, admin_act_done, c));
 }
 
 static void password_done(AdminCall *c, PGresult *res, int error)
@@ -74,7 +69,7 @@ static void password_done(AdminCall *c, PGresult *res, int error)
         if (error < 0)
                 admin_reply_failure(c, res, error);
         else if (PQntuples(res) == 0)
-                reply_no_user(c);
+                admin_reply_no_user(c);
         else
                 admin_reply(c, "");
 }
@@ -142,7 +137,7 @@ static void remove_done(AdminCall *c, PGresult *res, int error)
         if (error < 0)
                 admin_reply_failure(c, res, error);
         else if (PQntuples(res) == 0)
-                reply_no_user(c);
+                admin_reply_no_user(c);
         else {
                 admin_reply(c, "");
                 admin_sample(c->admin);

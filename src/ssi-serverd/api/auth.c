@@ -42,6 +42,12 @@ static void respond_unauthorized(ApiCall *c)
 
 static void respond_forbidden(ApiCall *c)
 {
+        if (c->route->access == API_ACCOUNT || c->route->access == API_RECENT) {
+                http_respond_problem(c->req, 403, "session-required",
+                                     "No API token can do this, whatever its scopes: log in, and send the access token "
+                                     "that you get.");
+                return;
+        }
         (void) http_respond_add_header(c->req, "WWW-Authenticate", "Bearer error=\"insufficient_scope\"");
         http_respond_problem(c->req, 403, "insufficient-scope", "The API token lacks the scope for this request.");
 }

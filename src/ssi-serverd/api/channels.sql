@@ -49,9 +49,8 @@ WITH ch AS (INSERT INTO notification_channels (user_id, public_id, type, config,
    coalesce(:min_severity::service_status, 'UPDATE'), coalesce(:kinds::text[], '{status,error,stale,state}'),
    coalesce(:servers::text[], '{}'), coalesce(:labels::text[], '{}'), :damping::int, @is_verified(:type, :config::jsonb)
   FROM users u WHERE u.public_id = :user
-  AND quota_has_room(u.id, 'channels')
-  AND (:type <> 'push' OR NOT EXISTS (SELECT FROM notification_channels o WHERE o.user_id = u.id
-   AND o.type = 'push'))
+  AND CASE WHEN :type = 'push' AND EXISTS (SELECT FROM notification_channels o WHERE o.user_id = u.id
+   AND o.type = 'push') THEN false ELSE quota_take_room(u.id, 'channels') END
   RETURNING *),
 @ask_to_verify,
  audited AS (@audit(channel.made, ch.public_id, ch.name, ch JOIN users u ON u.id = ch.user_id))

@@ -121,7 +121,7 @@ static void delete_invitation(ApiCall *c)
 
 const ApiRoute api_invitation_routes[] = {
         { "GET", "/api/v1/invitations", API_ACCOUNT, list_invitations },
-        { "POST", "/api/v1/invitations", API_ACCOUNT, make_invitation },
+        { "POST", "/api/v1/invitations", API_RECENT, make_invitation },
         { "DELETE", "/api/v1/invitations/:invitation_id", API_ACCOUNT, delete_invitation },
         {},
 };

@@ -15,10 +15,10 @@ SELECT coalesce(json_agg(@subscription ORDER BY p.id), '[]') FROM push_subscript
 -- name: subscribe
 WITH u AS (SELECT id FROM users WHERE public_id = :user),
  p AS (INSERT INTO push_subscriptions AS p (user_id, public_id, endpoint, p256dh, auth, public_key, label)
-  SELECT u.id, :id, :endpoint, :p256dh, :auth, :key, :label FROM u WHERE EXISTS (SELECT FROM push_keys k
-   WHERE k.public_key = :key AND k.seen_at > now() - interval '1 day')
-  AND (quota_has_room(u.id, 'browsers')
-   OR EXISTS (SELECT FROM push_subscriptions o WHERE o.user_id = u.id AND o.endpoint = :endpoint))
+  SELECT u.id, :id, :endpoint, :p256dh, :auth, :key, :label FROM u WHERE CASE
+   WHEN NOT EXISTS (SELECT FROM push_keys k WHERE k.public_key = :key AND k.seen_at > now() - interval '1 day') THEN false
+   WHEN EXISTS (SELECT FROM push_subscriptions o WHERE o.user_id = u.id AND o.endpoint = :endpoint) THEN true
+   ELSE quota_take_room(u.id, 'browsers') END
   ON CONFLICT (endpoint) DO UPDATE SET user_id = excluded.user_id, p256dh = excluded.p256dh,
    auth = excluded.auth, public_key = excluded.public_key, label = excluded.label,
    failing_since = NULL, last_error = NULL RETURNING *),

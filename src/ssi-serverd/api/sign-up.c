@@ -14,7 +14,7 @@
  * 1. who may make one is asked (model/sign-up.h), before anything that costs;
  * 2. address and password are checked, and registrations of the network counted;
  * 3. the password is hashed;
- * 4. the account is made, together with using up what admitted it. */
+ * 4. the account is made, together with using up what admitted it, unless sign-up was closed meanwhile. */
 
 #define CODE_BYTES 256
 
@@ -71,11 +71,13 @@ static void open_done(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0)
                 api_fail(c, res, error);
+        else if (PQntuples(res) == 0)
+                respond_closed(c);
         else if (api_has_mail(c)) {
-                if (PQntuples(res) == 0)
+                if (PQgetisnull(res, 0, 0))
                         api_refused(c, "account.refused", AUDIT_REFUSED, NULL);
                 respond_mail(c);
-        } else if (PQntuples(res) == 0)
+        } else if (PQgetisnull(res, 0, 0))
                 respond_taken(c);
         else
                 respond_created(c, PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1));
@@ -122,8 +124,9 @@ static void register_hashed(int r, const char *hash, void *userdata)
                 api_respond_password_failure(c, r);
         else if (!admitted_by) {
                 api_act_begin(c, open_done);
-                api_act_begun(c, account_add(c->backend, email, hash, api_has_mail(c), api_actor_by(c, NULL),
-                                             api_act_done, c));
+                api_act_begun(c, account_add(c->backend, email, hash, api_has_mail(c),
+                                             sign_up_modes_open(c->backend, http_request_is_local(c->req)),
+                                             api_actor_by(c, NULL), api_act_done, c));
         } else if (streq(admitted_by, FIRST)) {
                 api_act_begin(c, first_done);
                 api_act_begun(
@@ -131,7 +134,8 @@ static void register_hashed(int r, const char *hash, void *userdata)
         } else {
                 api_act_begin(c, invited_done);
                 api_act_begun(c, account_add_invited(c->backend, email, hash, admitted_by, api_has_mail(c),
-                                                     api_actor_by(c, "invitation"), api_act_done, c));
+                                                     sign_up_modes_inviting(c->backend), api_actor_by(c, "invitation"),
+                                                     api_act_done, c));
         }
         http_request_unref(req);
 }

@@ -26,7 +26,7 @@ WITH u AS (SELECT u.id, s.id AS server_id FROM users u LEFT JOIN servers s ON s.
   WHERE u.public_id = :user AND (:server::text IS NULL OR s.id IS NOT NULL)),
  m AS (INSERT INTO silences (user_id, public_id, server_id, service, label, reason, ends_at)
   SELECT u.id, :id, u.server_id, :service, :label, :reason, coalesce(:end::timestamptz, 'infinity')
-  FROM u WHERE quota_has_room(u.id, 'silences') RETURNING *),
+  FROM u WHERE quota_take_room(u.id, 'silences') RETURNING *),
  audited AS (@audit(silence.made, m.public_id, coalesce(m.service, m.label), m JOIN users u ON u.id = m.user_id))
  SELECT CASE WHEN m.id IS NOT NULL THEN @silence END, @audited FROM u LEFT JOIN m ON true LEFT JOIN servers s ON s.id = m.server_id
 
@@ -36,10 +36,11 @@ WITH m AS (DELETE FROM silences m WHERE m.user_id = @user_id AND m.public_id = :
  audited AS (@audit(silence.removed, m.public_id, coalesce(m.service, m.label), m JOIN users u ON u.id = m.user_id))
  SELECT 1, @audited FROM m
 
+-- One that has ended stays ended: it no longer counts towards the quota.
 -- name: change_silence
 WITH m AS (UPDATE silences m SET reason = coalesce(:reason, m.reason),
    ends_at = CASE WHEN :has_end::bool THEN coalesce(:end::timestamptz, 'infinity') ELSE m.ends_at END
-  WHERE m.user_id = @user_id AND m.public_id = :id RETURNING *), @release(silence),
+  WHERE m.user_id = @user_id AND m.public_id = :id AND m.ends_at > now() RETURNING *), @release(silence),
  audited AS (@audit(silence.changed, m.public_id, coalesce(m.service, m.label), m JOIN users u ON u.id = m.user_id))
  SELECT @silence, @audited FROM m LEFT JOIN servers s ON s.id = m.server_id
 

@@ -15,7 +15,7 @@ SELECT coalesce(json_agg(json_build_object(@token_pairs) ORDER BY k.id DESC), '[
 WITH k AS (INSERT INTO api_tokens (user_id, public_id, token_hash, name, scopes, expires_at)
   SELECT u.id, :id, :hash::bytea, :name, ARRAY(SELECT DISTINCT unnest(:scopes_text::text[])),
   now() + make_interval(secs => nullif(:lifetime, '')::float8) FROM users u WHERE u.public_id = :user
-  AND quota_has_room(u.id, 'tokens') RETURNING *),
+  AND quota_take_room(u.id, 'tokens') RETURNING *),
  told AS (@account_mail(token, k JOIN users u ON u.id = k.user_id WHERE :tell::bool AND @may_mail(u.id, token))),
  audited AS (@audit(api-token.made, k.public_id, k.name, k JOIN users u ON u.id = k.user_id))
  SELECT json_build_object(@token_pairs, 'token', :token::text), @audited FROM k

@@ -162,15 +162,20 @@ static void current_password_checked(int r, void (*go_on)(ApiCall *c), ApiCall *
         http_request_unref(req);
 }
 
+/* Then text[0] is the hash that the password is checked against. */
 static void check_current_password(ApiCall *c, PGresult *res, int error, const char *key, password_callback_t checked)
 {
         if (error < 0 || PQntuples(res) == 0) {
                 api_fail(c, res, error < 0 ? error : -ENOTCONN);
                 return;
         }
+        c->text[0] = strdup(PQgetvalue(res, 0, 1));
+        if (!c->text[0]) {
+                api_fail(c, NULL, -ENOMEM);
+                return;
+        }
         if (begin_attempt(c, PQgetvalue(res, 0, 0)))
-                verify_attempt(c, PASSWORD_ACCOUNT, streq(PQgetvalue(res, 0, 2), "t"), PQgetvalue(res, 0, 1), key,
-                               checked);
+                verify_attempt(c, PASSWORD_ACCOUNT, streq(PQgetvalue(res, 0, 2), "t"), c->text[0], key, checked);
 }
 
 static void answer_204(ApiCall *c, PGresult *res, int error)
@@ -179,6 +184,15 @@ static void answer_204(ApiCall *c, PGresult *res, int error)
                 api_fail(c, res, error);
         else
                 http_respond_empty(c->req, 204);
+}
+
+/* No row: the password has changed since it was checked. */
+static void answer_if_proved(ApiCall *c, PGresult *res, int error)
+{
+        if (error == 0 && PQntuples(res) == 0)
+                http_respond_problem(c->req, 403, "bad-credentials", "The password is wrong.");
+        else
+                answer_204(c, res, error);
 }
 
 /* Optional. False: it has answered. */
@@ -197,7 +211,7 @@ static void password_changed(ApiCall *c, PGresult *res, int error)
 {
         if (error >= 0)
                 notifier_kick(c->backend->notifier);
-        answer_204(c, res, error);
+        answer_if_proved(c, res, error);
 }
 
 static void new_password_hashed(int r, const char *hash, void *userdata)
@@ -209,9 +223,11 @@ static void new_password_hashed(int r, const char *hash, void *userdata)
         if (r < 0)
                 api_respond_password_failure(c, r);
         else if (parse_withdraw(c, http_request_json(c->req), &withdraw)) {
-                const AccountPassword password = {
-                        .hash = hash, .keep_session = c->session, .withdraw = withdraw, .tell = api_has_mail(c)
-                };
+                const AccountPassword password = { .hash = hash,
+                                                   .was = c->text[0],
+                                                   .keep_session = c->session,
+                                                   .withdraw = withdraw,
+                                                   .tell = api_has_mail(c) };
 
                 api_act_begin(c, password_changed);
                 api_act_begun(c, account_set_password(c->backend, c->user, &password, api_actor_by(c, "password"),
@@ -286,21 +302,12 @@ static void delete_account(ApiCall *c)
 
 /* ---- Step-up: the password again, for the routes of API_RECENT ---- */
 
-static void reauthenticated(ApiCall *c, PGresult *res, int error)
-{
-        if (error == 0 && PQntuples(res) == 0)
-                http_respond_problem(c->req, 403, "bad-credentials", "The password is wrong.");
-        else
-                answer_204(c, res, error);
-}
-
-/* text[0]: the hash that the password was checked against. */
 static void mark_session(ApiCall *c)
 {
         api_query(c,
                   SQL(reauthenticate, .session = c->session, .user = c->user, .hash = c->text[0],
                       .actor = api_actor_by(c, "password")),
-                  reauthenticated);
+                  answer_if_proved);
 }
 
 static void reauthenticate_checked(int r, const char *hash, void *userdata)
@@ -310,13 +317,6 @@ static void reauthenticate_checked(int r, const char *hash, void *userdata)
 
 static void reauthenticate_found(ApiCall *c, PGresult *res, int error)
 {
-        if (error >= 0 && PQntuples(res) > 0) {
-                c->text[0] = strdup(PQgetvalue(res, 0, 1));
-                if (!c->text[0]) {
-                        api_fail(c, NULL, -ENOMEM);
-                        return;
-                }
-        }
         check_current_password(c, res, error, "password", reauthenticate_checked);
 }
 

@@ -35,11 +35,11 @@ const char *quota_format(QuotaKind kind)
 {
         switch (kind) {
         case QUOTA_RESULTS:
-                return "a number of results per minute from 1 to 1000000000, perhaps with a burst (60000:1000000), or \"none\"";
+                return "a number of results per minute from 1 to 1000000000, perhaps with a burst (60000:1000000), or \"unlimited\"";
         case QUOTA_STORAGE:
-                return "a number of bytes, perhaps with a suffix (500M, 50G), or \"none\"";
+                return "a number of bytes, perhaps with a suffix (500M, 50G), or \"unlimited\"";
         default:
-                return "a number from 1 to 1000000000, or \"none\"";
+                return "a number from 1 to 1000000000, or \"unlimited\"";
         }
 }
 
@@ -87,7 +87,8 @@ int quota_parse(QuotaKind kind, const char *text, Quota *ret)
         const char *rest;
         int r;
 
-        if (streq(text, "none") || streq(text, "0")) {
+        /* Not "0", which others take for the opposite. "none" is what earlier versions said. */
+        if (streq(text, "unlimited") || streq(text, "none")) {
                 *ret = (Quota){ .value = QUOTA_NONE };
                 return 0;
         }

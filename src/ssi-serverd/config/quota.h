@@ -22,7 +22,7 @@ typedef enum QuotaKind {
         _QUOTA_KINDS,
 } QuotaKind;
 
-#define QUOTA_NONE UINT64_MAX
+#define QUOTA_NONE UINT64_MAX /* unlimited */
 
 typedef struct Quota {
         uint64_t value; /* QUOTA_NONE: no limit */
@@ -36,5 +36,5 @@ int quota_of_account(const char *name, QuotaKind *ret);
 /* A sentence about the values that fit: "NAME must be …". */
 const char *quota_format(QuotaKind kind);
 
-/* "none" or "0", a number, and for some kinds a suffix (K, M, G, T) or a burst (RATE:BURST). -EINVAL. */
+/* "unlimited", a number from 1, and for some kinds a suffix (K, M, G, T) or a burst (RATE:BURST). -EINVAL. */
 int quota_parse(QuotaKind kind, const char *text, Quota *ret);

@@ -24,7 +24,8 @@ unseen AS (SELECT g.part, g.server_id, g.name, s.user_id,
    row_number() OVER (PARTITION BY s.user_id ORDER BY g.server_id, g.name) AS n
   FROM @given g JOIN servers s ON s.id = g.server_id
   WHERE g.fresh AND NOT EXISTS (SELECT FROM services x WHERE x.server_id = g.server_id AND x.name = g.name)),
- room AS (SELECT u.user_id, quota_room(u.user_id, 'services') AS n FROM (SELECT DISTINCT user_id FROM unseen) u),
+ room AS (SELECT u.user_id, quota_lock_room(u.user_id, 'services') AS n
+  FROM (SELECT DISTINCT user_id FROM unseen ORDER BY user_id) u),
  refused AS (SELECT u.part, u.server_id, u.name, u.user_id FROM unseen u JOIN room r ON r.user_id = u.user_id WHERE u.n > r.n)
 
 -- fragment: is_refused(server_id, name)

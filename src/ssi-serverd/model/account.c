@@ -9,17 +9,18 @@ static void publish_account(Backend *b, PGresult *res)
         backend_publish_one(b, CHANGE_ACCOUNT, PQgetvalue(res, 0, 0), "-", NULL);
 }
 
-int account_add(Backend *b, const char *email, const char *hash, bool verify, const char *actor, db_callback_t done,
-                void *userdata)
+int account_add(Backend *b, const char *email, const char *hash, bool verify, const char *modes, const char *actor,
+                db_callback_t done, void *userdata)
 {
         char id[ID_MAX];
 
         id_new("usr", id);
 
         /* Asks for the confirmation mail at once. The account does not depend on its delivery. */
-        return act_query(
-                b, SQL(account_add, .id = id, .email = email, .hash = hash, .verify = sql_bool(verify), .actor = actor),
-                NULL, done, userdata);
+        return act_query(b,
+                         SQL(account_add, .id = id, .email = email, .hash = hash, .verify = sql_bool(verify),
+                             .modes = modes, .actor = actor),
+                         NULL, done, userdata);
 }
 
 int account_add_first(Backend *b, const char *email, const char *hash, const char *actor, db_callback_t done,
@@ -35,7 +36,7 @@ int account_add_first(Backend *b, const char *email, const char *hash, const cha
 }
 
 int account_add_invited(Backend *b, const char *email, const char *hash, const char *invitation, bool verify,
-                        const char *actor, db_callback_t done, void *userdata)
+                        const char *modes, const char *actor, db_callback_t done, void *userdata)
 {
         char id[ID_MAX];
 
@@ -43,7 +44,7 @@ int account_add_invited(Backend *b, const char *email, const char *hash, const c
 
         return act_query(b,
                          SQL(account_add_invited, .id = id, .email = email, .hash = hash, .invitation = invitation,
-                             .verify = sql_bool(verify), .actor = actor),
+                             .verify = sql_bool(verify), .modes = modes, .actor = actor),
                          NULL, done, userdata);
 }
 
@@ -52,7 +53,7 @@ int account_set_password(Backend *b, const char *account, const AccountPassword 
 {
         return act_query(b,
                          SQL(account_set_password, .account = account, .keep_session = password->keep_session,
-                             .hash = password->hash, .withdraw = sql_bool(password->withdraw),
+                             .hash = password->hash, .was = password->was, .withdraw = sql_bool(password->withdraw),
                              .tell = sql_bool(password->tell), .actor = actor),
                          publish_account, done, userdata);
 }

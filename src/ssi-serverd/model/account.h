@@ -6,10 +6,11 @@
 
 #include "model/act.h"
 
-/* One row with public id and address; none when the address is taken. verify: send a mail to confirm the address, before
- * which nobody can log in, or to say that it is taken. */
-int account_add(Backend *b, const char *email, const char *hash, bool verify, const char *actor, db_callback_t done,
-                void *userdata);
+/* One row with public id and address, both null when the address is taken. verify: send a mail to confirm the address, before
+ * which nobody can log in, or to say that it is taken. modes: NULL, or of sign_up_modes_open(); no row when sign-up is in none of
+ * them. */
+int account_add(Backend *b, const char *email, const char *hash, bool verify, const char *modes, const char *actor,
+                db_callback_t done, void *userdata);
 
 /* The first account, with the setup code: the address counts as confirmed, and sign-up is closed from now on. One row with
  * public id and address; none when there is an account, or when it was set up in another way. */
@@ -26,20 +27,21 @@ enum {
 
 /* As account_add(), with an invitation, which it uses up: invitation is the token's hash. A link of a mail confirms the
  * address. With verify, it is used up even if the address is taken, or trying again would tell. One row; none when
- * the invitation cannot be used. */
+ * the invitation cannot be used. modes: of sign_up_modes_inviting(), for an invitation of an account. */
 int account_add_invited(Backend *b, const char *email, const char *hash, const char *invitation, bool verify,
-                        const char *actor, db_callback_t done, void *userdata);
+                        const char *modes, const char *actor, db_callback_t done, void *userdata);
 
 /* A new password. What somebody who had the account may have left behind ends with the old one. */
 typedef struct AccountPassword {
         const char *hash;
+        const char *was;          /* the hash that the user's password was checked against; NULL: it was not */
         const char *keep_session; /* its public id; NULL: ends all. Login codes end, too */
         bool withdraw;            /* API tokens and all pending links; otherwise only links to reset the password */
         bool tell;                /* send a mail */
 } AccountPassword;
 
 /* One row with the public id, and as JSON what was withdrawn and what else is to be reviewed; none when the account does
- * not exist. */
+ * not exist, or has another password than it was. */
 int account_set_password(Backend *b, const char *account, const AccountPassword *password, const char *actor,
                          db_callback_t done, void *userdata);
 

@@ -5,12 +5,13 @@
 (u.public_id = @param OR @email_key(u.email) = @email_key(@param))
 
 -- name: account_add
-WITH u AS (INSERT INTO users (public_id, email, password_hash, confirmed) VALUES (:id, :email, :hash, NOT :verify::bool)
+WITH admitted AS (SELECT WHERE @sign_up_is_in(:modes)),
+ u AS (INSERT INTO users (public_id, email, password_hash, confirmed) SELECT :id, :email, :hash, NOT :verify::bool FROM admitted
   ON CONFLICT DO NOTHING RETURNING *),
  asked AS (@account_mail(verify, u WHERE :verify::bool)),
- told AS (@account_mail(taken, users u WHERE :verify::bool AND @email_key(u.email) = @email_key(:email) AND @may_mail(u.id, taken))),
+ told AS (@account_mail(taken, users u WHERE :verify::bool AND EXISTS (SELECT FROM admitted) AND @email_key(u.email) = @email_key(:email) AND @may_mail(u.id, taken))),
  audited AS (@audit(account.made, NULL, NULL, u))
- SELECT public_id, email, @audited FROM u
+ SELECT u.public_id, u.email, @audited FROM admitted LEFT JOIN u ON true
 
 -- name: account_add_first
 WITH kept AS (INSERT INTO settings (key, value) SELECT 'sign_up', 'closed'::bytea WHERE NOT EXISTS (SELECT FROM users)
@@ -23,7 +24,7 @@ WITH kept AS (INSERT INTO settings (key, value) SELECT 'sign_up', 'closed'::byte
 -- name: account_add_invited
 WITH taken AS (SELECT u.id, u.email FROM users u WHERE @email_key(u.email) = @email_key(:email)),
  i AS (UPDATE invitations i SET used_at = now() FROM invitation_tokens t WHERE t.token_hash = :invitation::bytea
-  AND i.id = t.invitation_id AND @admits(i, :email) AND (:verify::bool OR NOT EXISTS (SELECT FROM taken))
+  AND i.id = t.invitation_id AND @admits(i, :email) AND (i.invited_by IS NULL OR @sign_up_is_in(:modes)) AND (:verify::bool OR NOT EXISTS (SELECT FROM taken))
   RETURNING t.mailed),
  u AS (INSERT INTO users (public_id, email, password_hash, confirmed)
   SELECT :id, :email, :hash, i.mailed OR NOT :verify::bool FROM i ON CONFLICT DO NOTHING RETURNING *),
@@ -43,7 +44,8 @@ json_build_object('withdrawn', json_build_object('api_tokens', (SELECT count(*) 
 
 -- Login codes end with their sessions; that of the session kept ends, too.
 -- name: account_set_password
-WITH u AS (UPDATE users u SET password_hash = :hash, confirmed = true WHERE @account_is(:account) RETURNING u.*),
+WITH u AS (UPDATE users u SET password_hash = :hash, confirmed = true WHERE @account_is(:account) AND (:was::text IS NULL OR u.password_hash = :was)
+  RETURNING u.*),
  ended AS (UPDATE login_sessions l SET revoked_at = now() FROM u WHERE l.user_id = u.id
   AND l.revoked_at IS NULL AND l.public_id IS DISTINCT FROM :keep_session::text),
  code AS (UPDATE login_sessions l SET login_code_hash = NULL, login_code_expires_at = NULL FROM u

@@ -34,6 +34,11 @@ INSERT INTO notification_outbox (public_id, queue, user_id, payload)
 -- fragment: kept_sign_up
 (SELECT convert_from(value, 'UTF8') FROM settings WHERE key = 'sign_up')
 
+-- Whether sign-up is kept in one of these modes ('': in none), or no modes are given. Asked again in the statement that makes
+-- the account, because hashing the password takes time.
+-- fragment: sign_up_is_in(modes)
+(@modes::text[] IS NULL OR coalesce(@kept_sign_up, '') = ANY (@modes::text[]))
+
 -- Whether the invitation can still be used.
 -- fragment: is_pending(i)
 (@i.used_at IS NULL AND @i.expires_at > now())

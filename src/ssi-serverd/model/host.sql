@@ -14,7 +14,7 @@ s.public_id, s.agent_id, @time(t.expires_at), @usec(t.expires_at), u.public_id
 WITH u AS (SELECT id, public_id, email FROM users WHERE public_id = :account OR @email_key(email) = @email_key(:account)),
  s AS (INSERT INTO servers (user_id, public_id, agent_id, name, labels)
   SELECT u.id, :server, :agent, :name, :labels::text[] FROM u
-  WHERE quota_has_room(u.id, 'servers')
+  WHERE quota_take_room(u.id, 'servers')
   RETURNING id, public_id, agent_id, name),
  t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)
   SELECT :hash::bytea, s.id, now() + interval '1 hour' FROM s RETURNING expires_at),

@@ -13,7 +13,7 @@ WITH u AS (SELECT id FROM users WHERE public_id = :account),
  i AS (INSERT INTO invitations (public_id, email, invited_by, expires_at)
   SELECT :id, :email, (SELECT id FROM u), now() + make_interval(secs => :lifetime::float8)
   WHERE :account::text IS NULL
-  OR (SELECT count(*) FROM u JOIN invitations o ON o.invited_by = u.id WHERE @is_pending(o)) < @INVITATIONS_MAX
+  OR (SELECT invitation_take_room(u.id, @INVITATIONS_MAX) FROM u)
   RETURNING *),
  t AS (INSERT INTO invitation_tokens (token_hash, invitation_id, mailed) SELECT :hash::bytea, i.id, false FROM i),
  mailed AS (INSERT INTO notification_outbox (public_id, queue, payload)

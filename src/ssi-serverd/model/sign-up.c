@@ -117,3 +117,18 @@ Admission sign_up_admit(const Backend *b, PGresult *res, const Newcomer *n)
                 return sign_up_wants_setup_code(b, res) ? ADMISSION_NOT_SET_UP : ADMISSION_CLOSED;
         }
 }
+
+const char *sign_up_modes_open(const Backend *b, bool local)
+{
+        if (sign_up_is_configured(b))
+                return b->config->sign_up == CONFIG_SIGN_UP_OPEN ? NULL : "{}";
+        return local && !b->config->setup_code ? "{open,\"\"}" : "{open}";
+}
+
+const char *sign_up_modes_inviting(const Backend *b)
+{
+        if (sign_up_is_configured(b))
+                return b->config->sign_up == CONFIG_SIGN_UP_INVITE || b->config->sign_up == CONFIG_SIGN_UP_OPEN ? NULL :
+                                                                                                                  "{}";
+        return "{invite,open}";
+}

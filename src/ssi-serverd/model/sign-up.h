@@ -52,3 +52,8 @@ SignUp sign_up_of(const Backend *b, const char *kept);
 /* Whether the setup code admits. */
 bool sign_up_wants_setup_code(const Backend *b, PGresult *res);
 Admission sign_up_admit(const Backend *b, PGresult *res, const Newcomer *n);
+
+/* The kept modes that still allow the account when its password has been hashed: of somebody admitted as ADMISSION_OPEN, and by
+ * an account's invitation. NULL: any. */
+const char *sign_up_modes_open(const Backend *b, bool local);
+const char *sign_up_modes_inviting(const Backend *b);

@@ -65,8 +65,8 @@ class Backend:
     def start(self):
         tls_dir = os.path.join(self.db.dir, "tls")
         os.makedirs(tls_dir, exist_ok=True)
-        env = dict(os.environ, SSI_DATABASE_URL=self.db.conninfo(), SSI_RATE_LIMIT="0", SSI_QUOTA_RESULTS="none",
-                   SSI_QUOTA_SERVERS="none", SSI_QUOTA_SERVICES="none", SSI_QUOTA_STORAGE="none",
+        env = dict(os.environ, SSI_DATABASE_URL=self.db.conninfo(), SSI_RATE_LIMIT="0", SSI_QUOTA_RESULTS="unlimited",
+                   SSI_QUOTA_SERVERS="unlimited", SSI_QUOTA_SERVICES="unlimited", SSI_QUOTA_STORAGE="unlimited",
                    SSI_MIGRATIONS_DIR=str(TOP / "src/ssi-serverd/db/migrations"))
         argv = [str(self.bench.build / "src/ssi-serverd/ssi-serverd"), f"--tls-dir={tls_dir}", f"--key-dir={self.db.dir}/keys",
                 f"--web-dir={self.db.dir}"]

@@ -56,7 +56,7 @@ export function inviteSomebody(api, done) {
       return !email.input.validity.typeMismatch;
     },
     submit: async () => {
-      const made = await api.invitations.create(email.value);
+      const made = await withPassword(api, () => api.invitations.create(email.value));
       const link = `${location.origin}/signup#invitation=${made.token}`;
 
       done();

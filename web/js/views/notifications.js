@@ -10,7 +10,8 @@ import {plainTable, section} from '../parts/section.js';
 import {SEVERITIES, TYPES, editChannel} from '../dialogs/channel.js';
 
 // The words for a change that is not one of status or connection.
-const VALUES = {error: {error: 'Execution error', none: 'Running again'}, stale: {stale: 'Overdue', fresh: 'Reporting again'}};
+const VALUES = {error: {error: 'Execution error', none: 'Running again'}, stale: {stale: 'Overdue', fresh: 'Reporting again'},
+                hosts: {duplicate: 'Two hosts', returned: 'Back again'}};
 
 const RECENT_MAX = 30;
 

@@ -56,10 +56,6 @@ CREATE OR REPLACE FUNCTION quota_room(p_user bigint, p_name text) RETURNS bigint
         SELECT q.n - quota_used(p_user, p_name) FROM (SELECT quota(p_user, p_name) AS n OFFSET 0) q WHERE q.n IS NOT NULL
 $$;
 
-CREATE OR REPLACE FUNCTION quota_has_room(p_user bigint, p_name text) RETURNS boolean LANGUAGE sql STABLE AS $$
-        SELECT coalesce(quota_room(p_user, p_name) > 0, true)
-$$;
-
 -- Notes that the quota has stopped something. True if it had not in the last hour.
 CREATE OR REPLACE FUNCTION quota_note(p_user bigint, p_name text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -70,6 +66,38 @@ BEGIN
                 since = CASE WHEN r.last_at < now() - interval '1 hour' THEN now() ELSE r.since END
         RETURNING since = now() INTO is_new;
         RETURN is_new;
+END
+$$;
+
+-- For a statement that adds something: how many more there is room for; null: no limit. Until its transaction ends, others that
+-- ask for the same wait, and then count what it has added. (VOLATILE: a snapshot taken after the lock.) Who asks for several
+-- accounts does so in the order of their ids.
+CREATE OR REPLACE FUNCTION quota_lock_room(p_user bigint, p_name text) RETURNS bigint LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+        IF quota(p_user, p_name) IS NULL THEN
+                RETURN NULL;
+        END IF;
+        PERFORM pg_advisory_xact_lock(5461839, hashtext(p_name || p_user));
+        RETURN quota_room(p_user, p_name);
+END
+$$;
+
+-- Whether the statement may add one. Notes it if not.
+CREATE OR REPLACE FUNCTION quota_take_room(p_user bigint, p_name text) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+        IF coalesce(quota_lock_room(p_user, p_name) > 0, true) THEN
+                RETURN true;
+        END IF;
+        PERFORM quota_note(p_user, p_name);
+        RETURN false;
+END
+$$;
+
+-- The same for the invitations of an account that can still be used, whose limit is the program's.
+CREATE OR REPLACE FUNCTION invitation_take_room(p_user bigint, p_limit bigint) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+        PERFORM pg_advisory_xact_lock(5461839, hashtext('invitations' || p_user));
+        RETURN (SELECT count(*) FROM invitations i WHERE i.invited_by = p_user AND i.used_at IS NULL AND i.expires_at > now()) < p_limit;
 END
 $$;
 
