@@ -12,7 +12,7 @@ from test_introspection import live
 METHODS = {"AddUser": "account.made", "SetPassword": "password.changed", "RemoveUser": "account.removed", "AddServer": "server.registered",
            "CreateClaimToken": "server.new-claim-token", "RemoveServer": "server.removed", "Backup": "backup.started", "Restore": "restore.done",
            "SetSignUp": "sign-up.changed", "SetQuota": "quota.changed", "CreateInvitation": "invitation.made",
-           "RemoveInvitation": "invitation.withdrawn"}
+           "RemoveInvitation": "invitation.withdrawn", "KeepHost": "server.host-kept"}
 FILE = "/root/audit.backup"
 PASSWORD, OTHER = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
 
@@ -62,6 +62,16 @@ def test_every_method_that_changes_something(backend):
     server, _ = entry("server.registered", "add-server", "web", f"--user={email}")
     assert (server["account"], server["name"]) == (made["account"], "web")
     assert entry("server.new-claim-token", "token", "web")[0]["object"] == server["object"]
+    assert backend.sql("UPDATE servers SET duplicate_since = now(), duplicate_boot_id = 'b', boot_id = 'a', hostname = 'web-1',"
+                       f" duplicate_hostname = 'web-2' WHERE public_id = '{server['object']}' RETURNING 1")
+    [row] = json.loads(backend.run(["ssictl", "--json", "server", "duplicates"]).stdout)
+    assert (row["id"], row["name"], row["user"], row["accepted"], row["refused"]) == (server["object"], "web", email, "web-1", "web-2")
+    assert row["since"].endswith("Z") and "web-2" in ctl(backend, "duplicates").stdout
+    assert ctl(backend, "keep-host", "web", "both", check=False).returncode == 2
+    assert entry("server.host-kept", "keep-host", "web", "accepted")[0]["object"] == server["object"]
+    r = ctl(backend, "keep-host", "web", "accepted", check=False)
+    assert r.returncode == 1 and "No two hosts" in r.stderr
+    assert "No two hosts" in ctl(backend, "duplicates").stdout
     assert entry("server.removed", "remove-server", "web")[0]["object"] == server["object"]
     assert entry("quota.changed", "quota", email, "servers=7")[0]["name"] == "7"
     assert entry("quota.changed", "quota", email, "servers=default")[0]["account"] == made["account"]
@@ -122,6 +132,8 @@ def test_filters(backend):
     assert [e["event"] for e in found] == ["account.made"]
     assert audit(backend, f"--account={found[0]['account']}", "--event=account.made") == found
     assert audit(backend, f"--account={account.email}", "--until=1d") == []
+    for span in ("2h 30min", "1w", "1M", "7200"):
+        assert audit(backend, f"--account={account.email}", f"--since={span}", "--event=account") == found
     assert audit(backend, f"--account={account.email}", "--since=2001-02-03", "--event=account") == found
     assert audit(backend, f"--account={account.email}", f"--since={found[0]['at']}", "--event=account") == found
     assert len(audit(backend, "-n", "2")) == 2

@@ -75,6 +75,55 @@ def test_two_passwords_that_differ(backend):
     assert all(u["email"] != "typo@example.org" for u in ctl_json(backend, "users"))
 
 
+@pytest.mark.parametrize("verb, who, code, words", [
+    ("add-user", "nobody", 1, "valid e-mail address"), ("add-user", "TAKEN", 1, "already exists"), ("passwd", "nobody@example.org", 4, "does not exist"),
+])
+def test_no_password_is_asked_for_in_vain(backend, user, verb, who, code, words):
+    with backend.terminal(["ssictl", "server", verb, user[0].upper() if who == "TAKEN" else who]) as t:
+        assert t.finish() == code
+        assert words in t.text and "Password" not in t.text
+
+
+@pytest.mark.parametrize("url, ca, words", [
+    ("http://backend.example.org", None, "requires https://"), ("ssi.example.org", None, "looks like https://"),
+    ("https://ssi.example.org", "/nowhere", "Cannot open /nowhere"),
+])
+def test_no_token_is_asked_for_in_vain(backend, url, ca, words):
+    with backend.terminal(["ssictl", "register", url, *([f"--ca={ca}"] if ca else [])]) as t:
+        assert t.finish() == 1
+        assert words in t.text and "Token" not in t.text
+
+
+def test_what_cannot_be_undone_is_confirmed(backend, user):
+    email = user[0]
+    backend.run("touch /tmp/empty.backup")
+
+    def there():
+        return any(u["email"] == email for u in ctl_json(backend, "users")), any(s["name"] == "kept" for s in ctl_json(backend, "list"))
+
+    ctl(backend, "add-server", "kept", f"--user={email}")
+    for args, question in ((["remove-user", email], f"Remove the account {email}"), (["remove-server", "kept"], "Remove the server kept"),
+                           (["restore", "/tmp/empty.backup"], "Replace everything")):
+        for answer in ("n\n", "\n", "nonsense\n"):
+            with backend.terminal(["ssictl", "server", *args]) as t:
+                t.expect("[y/N] ")
+                t.send(answer)
+                assert t.finish() == 1
+                assert question in t.text and "Nothing was changed" in t.text
+    assert there() == (True, True)
+    with backend.terminal(["ssictl", "server", "remove-server", "kept"]) as t:
+        t.expect("[y/N] ")
+        t.send("y\n")
+        assert t.finish() == 0
+    assert there() == (True, False)
+    with backend.terminal(["ssictl", "server", "remove-user", "-y", email]) as t:
+        assert t.finish() == 0
+        assert "[y/N]" not in t.text
+    assert there() == (False, False)
+    r = ctl(backend, "users", "--yes", check=False)
+    assert r.returncode == 2 and "--yes" in r.stderr
+
+
 def test_users(backend, user):
     email, password = user
     assert login(backend, email, password) == 200
@@ -116,19 +165,20 @@ def test_quotas(backend, user):
     before = quotas()
     assert before["servers"] == {"name": "servers", "used": 0, "limit": 5000, "burst": None, "own": False, "reached": None}
     assert before["results"]["used"] is None and before["results"]["burst"] == 2000000
-    ctl(backend, "quota", email, "servers=1", "storage=2G", "results=60:600", "mails=none")
+    ctl(backend, "quota", email, "servers=1", "storage=2G", "results=60:600", "mails=unlimited")
     after = quotas()
     assert [(after[n]["limit"], after[n]["own"]) for n in ("servers", "storage", "results", "mails", "tokens")] == [
         (1, True), (2 << 30, True), (60, True), (None, True), (100, False)]
     assert usage()["servers"] == 1 and usage()["mails"] is None
     table = ctl(backend, "quota", email).stdout
-    assert "2048M" in table and "60:600" in table and "none" in table
+    assert "2048M" in table and "60:600" in table and "unlimited" in table
 
     ctl(backend, "add-server", "one", f"--user={email}")
     r = ctl(backend, "add-server", "two", f"--user={email}", check=False)
     assert r.returncode == 1 and "ssictl server quota USER servers=NUMBER" in r.stderr
+    assert quotas()["servers"]["reached"] is not None and quotas()["tokens"]["reached"] is None
 
-    for bad, code, words in ((["servers"], 2, "NAME=VALUE"), (["servers=many"], 1, "a number from 1"), (["speed=5"], 1, "no quota"),
+    for bad, code, words in ((["servers"], 2, "NAME=VALUE"), (["servers=many"], 1, "a number from 1"), (["servers=0"], 1, 'or "unlimited"'), (["speed=5"], 1, "no quota"),
                              (["recipient=5"], 1, "no quota"), (["storage=5X"], 1, "suffix"), (["results=5:"], 1, "burst")):
         r = ctl(backend, "quota", email, *bad, check=False)
         assert r.returncode == code and words in r.stderr, bad
@@ -165,6 +215,7 @@ def test_servers(backend, user):
     added = ctl_json(backend, "add-server", "db-01", f"--user={email}", "--label=prod", "--label=with space")
     assert added["command"].startswith("ssictl register --ca=ca.pem https://")
     assert added["command"].endswith(" - <<<" + added["claim_token"])
+    assert added["expires"].endswith("Z")
     row = next(s for s in ctl_json(backend, "list") if s["id"] == added["server"])
     assert row == {"id": added["server"], "name": "db-01", "user": email, "state": "pending", "last_seen": None,
                    "services": 0, "labels": ["prod", "with space"]}

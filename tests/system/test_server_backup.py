@@ -145,6 +145,27 @@ exec {real}/psql "$@" < <(sed -u 's/^\\\\restrict.*/\\\\restrict_is_not_known/')
     assert "Restored" in ctl(flow, "restore", FILE).stdout
 
 
+def test_a_doctored_backup_does_not_change_the_audit_log(flow):
+    """Neither an altered entry, nor entries where a restore keeps those of the present log."""
+    query = "SELECT at, event, outcome, account, email, actor, address, method, credential, object, name FROM audit_log ORDER BY at, id"
+    before = flow.sql(query)
+    [[newest]] = flow.sql("SELECT max(id) FROM audit_log")
+    columns = ("outcome", "actor", "address", "name")
+    flow.sql(f"UPDATE audit_log SET {', '.join(c + ' = $$x$$ || ' + c for c in columns)} WHERE id <= {newest}")
+    flow.sql("CREATE TABLE audit_carried AS SELECT to_jsonb(l) || '{\"event\": \"forged\", \"object\": \"forged\"}' AS entry FROM audit_log l")
+    flow.sql("ALTER TABLE audit_carried OWNER TO \"ssi-server\"")
+    ctl(flow, "backup", "/tmp/altered")
+    flow.sql("DROP TABLE audit_carried")
+    flow.sql(f"UPDATE audit_log SET {', '.join(c + ' = substr(' + c + ', 2)' for c in columns)} WHERE id <= {newest}")
+    assert flow.sql(query)[:len(before)] == before
+    assert "Restored" in ctl(flow, "restore", "/tmp/altered").stdout
+    wait_until(lambda: flow.sql("SELECT to_regclass('audit_carried')") == [[""]])
+    after = flow.sql(query)
+    assert [e for e in after if e in before] == before
+    assert [(e[1], e[10]) for e in after if e not in before] == [("backup.started", ""), ("restore.done", "")]
+    has_caught_up(flow)
+
+
 @pytest.mark.expect_error(r"ERROR: .*what no backup of ssi-serverd does")
 def test_no_code_of_a_backup_stays(flow):
     flow.sql("CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'")

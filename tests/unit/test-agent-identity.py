@@ -213,12 +213,65 @@ class Duplicates(IdentityTest):
         self.assertEqual(set(asyncio.run(self.alternate(*(b for n in range(8) for b in [f"boot-{n}"] * 3)))), {"ok"})
         self.assertIsNone(self.server()["duplicate"])
 
-    def test_slow_changes_are_no_duplicates(self):
-        for boot in "abababab":
-            self.assertEqual(asyncio.run(self.alternate(boot)), ["ok"])
-            sql("UPDATE servers SET boot_changes = ARRAY(SELECT t - interval '3 minutes' FROM unnest(boot_changes) t)"
-                f" WHERE public_id = '{self.agent.server}'")
+    def pass_by(self, span):
+        """As if the last changes had been so long ago."""
+        sql(f"UPDATE servers SET contested_until = contested_until - interval '{span}',"
+            f" boot_changes = ARRAY(SELECT t - interval '{span}' FROM unnest(boot_changes) t) WHERE public_id = '{self.agent.server}'")
+
+    def hook(self):
+        """What channels are told of the hosts."""
+        post("/notifications/channels", {"type": "webhook", "name": "hook", "config": {"url": "https://example.org/"}}, self.user.token, want=201)
+
+    def told(self):
+        wait_until(lambda: sql("SELECT count(*) FROM transitions WHERE NOT taken") == "0")
+        return sql("SELECT o.payload ->> 'new', o.payload ->> 'severity', o.payload ->> 'message' FROM notification_outbox o JOIN users u ON"
+                   f" u.id = o.user_id WHERE u.email = '{self.user.email}' AND o.payload ->> 'kind' = 'hosts' ORDER BY o.id").splitlines()
+
+    def test_slow_alternation_is_noticed(self):
+        """Nobody waits for five minutes: both have come back, so there are two."""
+        self.hook()
+        got = []
+        for boot in "abab":
+            got += asyncio.run(self.alternate(boot))
+            self.pass_by("3 hours")
+        self.assertEqual(got, ["ok", "ok", "ok", "duplicate"])
+        self.assertEqual(self.server()["duplicate"]["refused"], "host-b")
+        wait_until(lambda: len(self.told()) == 2)
+        returned, duplicate = self.told()
+        self.assertTrue(returned.startswith("returned|2|The host host-a"), returned)
+        self.assertTrue(duplicate.startswith("duplicate|3|Two hosts report as this server: host-a, which is accepted, and host-b,"), duplicate)
+
+    def test_a_copy_that_comes_once_in_days(self):
+        """Each return is told, though the days between leave it open whether it is a copy."""
+        self.hook()
+        got = []
+        for boot in "ababa":
+            got += asyncio.run(self.alternate(boot))
+            self.pass_by("25 hours")
+        self.assertEqual(got, ["ok"] * 5)
         self.assertIsNone(self.server()["duplicate"])
+        wait_until(lambda: [t.split("|")[0] for t in self.told()] == ["returned"] * 3)
+
+    def test_a_machine_set_back_to_a_snapshot(self):
+        """Its own boot ids come after that of the snapshot, and never again: it is told, and not refused."""
+        self.hook()
+        got = []
+        for boot in ("snapshot", "1", "snapshot", "2", "snapshot", "3"):
+            got += asyncio.run(self.alternate(boot))
+            self.pass_by("1 hour")
+        self.assertEqual(got, ["ok"] * 6)
+        self.assertIsNone(self.server()["duplicate"])
+        wait_until(lambda: [t.split("|")[0] for t in self.told()] == ["returned"] * 2)
+
+    def test_reboots_and_the_owners_choice_are_not_told(self):
+        self.hook()
+        asyncio.run(self.alternate("1", "2", "3", "4"))
+        self.assertEqual(self.told(), [])
+        self.agent = self.user.server()
+        self.make_duplicate()
+        wait_until(lambda: [t.split("|")[0] for t in self.told()] == ["returned", "duplicate"])
+        self.keep("refused")
+        self.assertEqual(len(self.told()), 2)
 
     def test_without_boot_ids_each_takes_over(self):
         self.assertEqual(asyncio.run(self.alternate(*[None] * 8)), ["ok"] * 8)

@@ -323,6 +323,23 @@ class Readers(unittest.TestCase):
         self.assertEqual(sql("SELECT count(*) FROM audit_log"), total)
         self.assertEqual(sql("SELECT to_regclass('audit_carried')"), "")
 
+    def test_a_restore_alters_nothing(self):
+        """Where the file says something else of an entry, the log as it was before is right; what the file adds is counted."""
+        user = User()
+        where = f"email = '{user.email}'"
+        sql("INSERT INTO audit_log (event, outcome, email, address, count, fold)"
+            f" VALUES ('login.refused', 'refused', '{user.email}', '192.0.2.0/32', 7, 'refusal 2 {user.email}')")
+        before = [{k: v for k, v in e.items() if k != "id"} for e in rows(where)]
+        sql("CREATE TABLE audit_carried AS SELECT to_jsonb(l) AS entry FROM audit_log l ORDER BY id")
+        sql("""INSERT INTO audit_carried VALUES ('{"at": "2026-01-01T00:00:00Z", "last_at": "2026-01-01T00:00:00Z", "count": 1, "event":
+            "restore.done", "outcome": "done", "actor": "uid 0", "address": "bus", "method": "bus"}')""")
+        sql(f"UPDATE audit_log SET actor = 'usr-other', address = '192.0.2.66', method = 'token x', name = 'altered', credential = NULL WHERE {where}")
+        sql("INSERT INTO audit_log (event, account, address) VALUES ('login', 'usr-forged', '192.0.2.66')")
+        sql("SELECT audit_carry()")
+        self.assertEqual(sorted(map(str, before)), sorted(str({k: v for k, v in e.items() if k != "id"}) for e in rows(where)))
+        self.assertEqual([e["name"] for e in rows("event = 'restore.done'")], ["from the backup alone: 1 entries"])
+        sql("DELETE FROM audit_log WHERE event = 'restore.done' OR account = 'usr-forged'")
+
 
 class Refusals(unittest.TestCase):
     def refused(self, where):

@@ -28,7 +28,8 @@ SELECT t.tgname, t.tgrelid, concat_ws(' ', t.tgrelid::regclass, t.tgname, t.tgco
  WHERE c.relnamespace = 'public'::regnamespace AND NOT t.tgisinternal AND t.tgparentid = 0
 
 -- A statement still under way, of this or another instance, could deadlock with the DROPs: its session is terminated.
--- Keeps the audit log, which a restore must not rewrite: audit_carry() adds it to that of the backup.
+-- Keeps the audit log, which a restore must not rewrite, also what the last restore has not added yet: audit_carry() adds it to that
+-- of the backup.
 -- Remembers the current epochs of the agents' sessions, to fence them. Then drops everything that this server has in
 -- the database; objects of extensions stay. All names are collected before anything is dropped, while public is in the
 -- search path: an object whose type is gone has no name any more.
@@ -37,6 +38,8 @@ SET LOCAL client_min_messages = error;
  DO $$ BEGIN PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid(); END $$;
  CREATE TEMP TABLE ssi_audit AS SELECT to_jsonb(l) AS entry FROM public.audit_log l;
+ DO $$ BEGIN IF to_regclass('public.audit_carried') IS NOT NULL THEN
+  EXECUTE 'INSERT INTO pg_temp.ssi_audit SELECT entry FROM public.audit_carried'; END IF; END $$;
  CREATE TEMP TABLE ssi_epochs AS SELECT public_id, session_epoch FROM public.servers;
  CREATE TEMP TABLE ssi_foreign AS @foreign_objects;
  CREATE TEMP TABLE ssi_code AS SELECT x.name FROM (@routines) x UNION ALL SELECT x.name FROM (@triggers) x;
@@ -61,6 +64,7 @@ SET LOCAL client_min_messages = error;
 -- name: restore_complete
 SET ssi.complete = 'yes';
 
+-- What the backup may have for audit_carry() is not ours.
 -- The backup left the search path empty, but our triggers need it. An agent whose session is newer than the backup must
 -- not continue in the restored past as if nothing had happened: it reconnects and learns the cursor after which results
 -- are missing.
@@ -82,7 +86,8 @@ SET LOCAL search_path = public;
  UPDATE public.servers s SET connected = false,
   session_epoch = greatest(s.session_epoch, e.session_epoch) + 1
   FROM pg_temp.ssi_epochs e WHERE e.public_id = s.public_id;
- CREATE TABLE IF NOT EXISTS public.audit_carried (entry jsonb NOT NULL);
+ DROP TABLE IF EXISTS public.audit_carried;
+ CREATE TABLE public.audit_carried (entry jsonb NOT NULL);
  INSERT INTO public.audit_carried SELECT entry FROM pg_temp.ssi_audit UNION ALL SELECT to_jsonb(r) FROM (SELECT now() AS at,
   now() AS last_at, 1 AS count, 'restore.done' AS event, 'done' AS outcome, by.who AS actor, by.address, by.method
   FROM jsonb_to_record(current_setting('ssi.actor')::jsonb) AS by(who text, address text, method text)) r

@@ -70,7 +70,7 @@ static void add_done(AdminCall *c, PGresult *res, int error)
         if (error < 0)
                 admin_reply_failure(c, res, error);
         else if (PQntuples(res) == 0)
-                admin_reply_error(c, "NoSuchUser", "The user does not exist; \"ssictl server users\" lists all users.");
+                admin_reply_no_user(c);
         else if (PQgetisnull(res, 0, HOST_CLAIM_SERVER))
                 admin_reply_error(c, "TooMany",
                                   "The account has as many servers as its quota allows: remove one, or raise "
@@ -210,5 +210,69 @@ int admin_method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error *
                 return r;
         admin_act_begin(c, remove_done);
         admin_act_begun(c, host_remove(a->backend, &host, c->actor, admin_act_done, c));
+        return 1;
+}
+
+/* ---- Two hosts with one identity ---- */
+
+static int append_duplicate(sd_bus_message *reply, PGresult *res, int row)
+{
+        return sd_bus_message_append(reply, "(ssstss)", PQgetvalue(res, row, 0), PQgetvalue(res, row, 1),
+                                     PQgetvalue(res, row, 2), number(res, row, 3), PQgetvalue(res, row, 4),
+                                     PQgetvalue(res, row, 5));
+}
+
+static void duplicates_done(AdminCall *c, PGresult *res, int error)
+{
+        admin_reply_list(c, res, error, "(ssstss)", append_duplicate, "duplicates");
+}
+
+int admin_method_list_duplicates(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Admin *a = userdata;
+        AdminCall *c;
+        int r;
+
+        r = admin_call_begin(a, m, &c, error, "");
+        if (r != 0)
+                return r;
+        admin_query(c, SQL(admin_list_duplicates), duplicates_done);
+        return 1;
+}
+
+static void keep_done(AdminCall *c, PGresult *res, int error)
+{
+        if (error < 0)
+                admin_reply_failure(c, res, error);
+        else if (PQntuples(res) == 0)
+                reply_no_server(c);
+        else if (*PQgetvalue(res, 0, HOST_KEEP_DONE) != 't')
+                admin_reply_error(c, "NoDuplicate", "No two hosts use this server's identity.");
+        else
+                admin_reply(c, "");
+}
+
+int admin_method_keep_host(sd_bus_message *m, void *userdata, sd_bus_error *error)
+{
+        Admin *a = userdata;
+        HostRef host = {};
+        const char *keep;
+        bool refused;
+        AdminCall *c;
+        int r;
+
+        r = admin_method_begin(a, m, error, "ss", &host.server, &keep);
+        if (r != 0)
+                return r;
+        r = admin_read_no_options(m, error);
+        if (r < 0)
+                return r;
+        if (host_keep_parse(keep, &refused) < 0)
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, HOST_KEEP_FAULT);
+        r = admin_call_new(a, m, &c);
+        if (r < 0)
+                return r;
+        admin_act_begin(c, keep_done);
+        admin_act_begun(c, host_keep(a->backend, &host, refused, c->actor, admin_act_done, c));
         return 1;
 }

@@ -126,17 +126,16 @@ static void keep_host(ApiCall *c)
 {
         const HostRef host = named_server(c);
         json_object *body = http_request_json(c->req);
-        const char *keep;
+        bool refused;
 
         if (!body)
                 return;
-        keep = json_get_string(body, "keep");
-        if (!keep || (!streq(keep, "accepted") && !streq(keep, "refused"))) {
-                api_invalid(c, "keep must be \"accepted\" or \"refused\".");
+        if (host_keep_parse(json_get_string(body, "keep"), &refused) < 0) {
+                api_invalid(c, HOST_KEEP_FAULT);
                 return;
         }
         api_act_begin(c, host_kept);
-        api_act_begun(c, host_keep(c->backend, &host, streq(keep, "refused"), api_actor(c), api_act_done, c));
+        api_act_begun(c, host_keep(c->backend, &host, refused, api_actor(c), api_act_done, c));
 }
 
 const ApiRoute api_server_routes[] = {

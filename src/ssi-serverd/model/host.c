@@ -59,6 +59,16 @@ static void publish_kept(Backend *b, PGresult *res)
         backend_publish_one(b, CHANGE_SERVER, owner, server, NULL);
 }
 
+int host_keep_parse(const char *keep, bool *ret_refused)
+{
+        bool refused = streq_ptr(keep, "refused");
+
+        if (!refused && !streq_ptr(keep, "accepted"))
+                return -EINVAL;
+        *ret_refused = refused;
+        return 0;
+}
+
 int host_keep(Backend *b, const HostRef *host, bool refused, const char *actor, db_callback_t done, void *userdata)
 {
         return act_query(b,

@@ -46,6 +46,9 @@ enum {
         HOST_KEEP_EPOCH,
         HOST_KEEP_DONE, /* "t" if there were two */
 };
+/* "accepted" or "refused". -EINVAL if it is neither. */
+int host_keep_parse(const char *keep, bool *ret_refused);
+#define HOST_KEEP_FAULT "keep must be \"accepted\" or \"refused\"."
 int host_keep(Backend *b, const HostRef *host, bool refused, const char *actor, db_callback_t done, void *userdata);
 
 /* Removes it with its history. One row with the public ids of account and server, or none. */

@@ -2,8 +2,8 @@
 -- What a channel is notified of, and what is held back from it until when.
 
 CREATE OR REPLACE FUNCTION notification_severity(kind text, value text) RETURNS int LANGUAGE sql IMMUTABLE AS $$
-        SELECT CASE WHEN value = 'FAILURE' OR value = 'offline' THEN 3
-               WHEN value = 'WARNING' OR value = 'error' OR value = 'stale' THEN 2
+        SELECT CASE WHEN value = 'FAILURE' OR value = 'offline' OR value = 'duplicate' THEN 3
+               WHEN value = 'WARNING' OR value = 'error' OR value = 'stale' OR value = 'returned' THEN 2
                WHEN value = 'UPDATE' THEN 1 ELSE 0 END
 $$;
 

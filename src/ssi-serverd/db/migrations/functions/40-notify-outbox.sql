@@ -112,6 +112,22 @@ CREATE OR REPLACE FUNCTION notification_heads(p_key text) RETURNS TABLE (id bigi
         WHERE p.id IS NULL OR p.public_key = p_key
 $$;
 
+-- Two hosts with one identity: told to the channels that want the server's state, at once, since neither silences nor quiet hours are
+-- meant for this.
+CREATE OR REPLACE FUNCTION notification_tell_hosts(s servers, t transitions) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+        c notification_channels;
+BEGIN
+        FOR c IN SELECT * FROM notification_channels x WHERE x.user_id = s.user_id LOOP
+                IF notification_wanted(c, s, 'state') AND notification_severity('hosts', t.after) >=
+                   array_position(enum_range(NULL::service_status), c.min_severity) - 1 THEN
+                        PERFORM notification_tell(c, s.id || '  hosts',
+                                                  notification_payload(s, '', 'hosts', t.before, t.after, t.since, t.message));
+                END IF;
+        END LOOP;
+END
+$$;
+
 -- Takes the pending transitions in order and puts the resulting messages into the outbox. One instance at a time: the
 -- lock is taken before anything is read. more: there may be more; wait_ms: time until something held back or queued is
 -- due, null if there is nothing. p_history: what the history holds, "all" or "changes".
@@ -138,6 +154,10 @@ BEGIN
                 END IF;
                 SELECT * INTO s FROM servers x WHERE x.id = t.server_id;
                 CONTINUE WHEN NOT FOUND;
+                IF t.what = 'hosts' THEN
+                        PERFORM notification_tell_hosts(s, t);
+                        CONTINUE;
+                END IF;
                 new_value := notification_value(t.what, t.after);
                 IF t.service IS NOT NULL AND notification_severity(t.what, new_value) = 0 THEN
                         -- Later changes have their own transitions, so check the service only for what is not t's
