@@ -2,6 +2,7 @@
 #include "config/quota.h"
 #include "fuzz.h"
 #include "shared/network.h"
+#include "shared/time-span.h"
 
 static void networks(const char *text)
 {
@@ -36,6 +37,15 @@ static void address(const char *text)
         check(networks_contain(&n, &a) || streq(network, "127.0.0.1/32"));
 }
 
+static void span(const char *text)
+{
+        uint64_t usec = UINT64_MAX;
+        int r = parse_time_span(text, &usec);
+
+        /* A thousand years at most, and untouched on failure. */
+        check(r == 0 ? usec <= UINT64_C(31557600000) * USEC_PER_SEC : usec == UINT64_MAX);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
         _cleanup_free_ char *text = memdup_string((const char *) data, n);
@@ -49,5 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                 if (quota_parse(k, text, &q) == 0)
                         check(q.value > 0 && (k != QUOTA_RESULTS || q.value == QUOTA_NONE || q.burst > 0));
         }
+        span(text);
+        (void) host_is_loopback(text);
         return 0;
 }
