@@ -202,12 +202,8 @@ int server_remove_server(Ctl *c, int argc, char *argv[])
 int server_duplicates(Ctl *c, int argc, char *argv[])
 {
         static const ServerColumn columns[] = {
-                { "name", "NAME" },
-                { "since_usec", "SINCE" },
-                { "accepted", "ACCEPTED" },
-                { "refused", "REFUSED" },
-                { "user", "USER" },
-                { "id", "ID" },
+                { "name", "NAME" },       { "since_usec", "SINCE" }, { "accepted", "ACCEPTED" },
+                { "refused", "REFUSED" }, { "user", "USER" },        { "id", "ID" },
         };
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_json_ json_object *rows = json_object_new_array();
@@ -219,7 +215,8 @@ int server_duplicates(Ctl *c, int argc, char *argv[])
         if (r < 0)
                 return r;
         r = sd_bus_message_enter_container(reply, 'a', "(ssstss)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(ssstss)", &id, &name, &user, &since, &accepted, &refused)) > 0) {
+        while (r >= 0 &&
+               (r = sd_bus_message_read(reply, "(ssstss)", &id, &name, &user, &since, &accepted, &refused)) > 0) {
                 json_object *o = json_object_new_object();
 
                 if (!rows || !o || json_object_array_add(rows, o) < 0 || json_add_string(o, "id", id) < 0 ||

@@ -26,6 +26,8 @@ BEGIN
 END
 $$;
 
+-- The trigger is that of migration 0017, whose columns older databases lack.
+--
 -- Tells the owner's channels: of two hosts, one of which is refused; or that a host is back that was replaced before.
 CREATE OR REPLACE FUNCTION server_hosts_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -42,9 +44,3 @@ BEGIN
         RETURN NULL;
 END
 $$;
-
--- The owner's choice moves the boot ids, too, but not into past_boots.
-CREATE OR REPLACE TRIGGER server_hosts AFTER UPDATE OF duplicate_since, boot_id ON servers FOR EACH ROW
-WHEN ((NEW.duplicate_since IS NOT NULL AND OLD.duplicate_since IS NULL)
-      OR (NEW.boot_id <> OLD.boot_id AND NEW.past_boots[1] = OLD.boot_id AND NEW.boot_id = ANY (OLD.past_boots)))
-EXECUTE FUNCTION server_hosts_changed();
