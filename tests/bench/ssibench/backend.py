@@ -32,10 +32,12 @@ def free_port(below=None):
 
 class Backend:
     """`with Backend(bench, db) as b`. With a host (tests/system/hosts.py), server and load run in its network, which is
-    how an agent in it reaches them; the database stays on this machine's disk."""
+    how an agent in it reaches them; the database stays on this machine's disk. Several on one database have a name each; build:
+    of another version, in a folder of its sources."""
 
-    def __init__(self, bench, db, tls=False, host=None):
+    def __init__(self, bench, db, tls=False, host=None, name="", build=None):
         self.bench, self.db, self.tls, self.host = bench, db, tls, host
+        self.name, self.build, self.sources = name, build or bench.build, build.parent if build else TOP
         self.port = free_port() if not host else 8443 if tls else 8080
         # Its processes are nsenter's own: it executes what follows.
         self.prefix = ["nsenter", f"--net=/proc/{host.leader}/ns/net", "--"] if host else []
@@ -65,10 +67,10 @@ class Backend:
     def start(self):
         tls_dir = os.path.join(self.db.dir, "tls")
         os.makedirs(tls_dir, exist_ok=True)
-        env = dict(os.environ, SSI_DATABASE_URL=self.db.conninfo(), SSI_RATE_LIMIT="0", SSI_QUOTA_RESULTS="unlimited",
+        env = dict(os.environ, SSI_DATABASE_URL=self.db.conninfo(), SSI_RATE_LIMIT="0", SSI_SIGN_UP="open", SSI_QUOTA_RESULTS="unlimited",
                    SSI_QUOTA_SERVERS="unlimited", SSI_QUOTA_SERVICES="unlimited", SSI_QUOTA_STORAGE="unlimited",
-                   SSI_MIGRATIONS_DIR=str(TOP / "src/ssi-serverd/db/migrations"))
-        argv = [str(self.bench.build / "src/ssi-serverd/ssi-serverd"), f"--tls-dir={tls_dir}", f"--key-dir={self.db.dir}/keys",
+                   SSI_MIGRATIONS_DIR=str(self.sources / "src/ssi-serverd/db/migrations"))
+        argv = [str(self.build / "src/ssi-serverd/ssi-serverd"), f"--tls-dir={tls_dir}", f"--key-dir={self.db.dir}/keys{self.name}",
                 f"--web-dir={self.db.dir}"]
         # Only a loopback address may be plain.
         address = "0.0.0.0" if self.tls else "127.0.0.1"
@@ -78,7 +80,8 @@ class Backend:
             # The socket outlives the server, as ssi-serverd.socket does (sd_listen_fds(3)).
             if not self.socket:
                 self.socket = socket.create_server((address, self.port), backlog=4096)
-            argv = ["/bin/sh", "-c", f'exec 3<&{self.socket.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", *argv]
+            # Unlike sh, bash takes descriptors above 9.
+            argv = ["/bin/bash", "-c", f'exec 3<&{self.socket.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "bash", *argv]
         self.process = subprocess.Popen(argv, env=env, stdout=self.db.log, stderr=self.db.log, start_new_session=True,
                                         pass_fds=[self.socket.fileno()] if self.socket else [])
         end = time.monotonic() + 60
@@ -156,7 +159,7 @@ class Backend:
 
     def load(self, *options, background=False):
         argv = [*self.prefix, str(self.bench.build / "tests/bench/load"), f"--port={self.port}",
-                *(["--tls"] if self.tls else []), *options, os.path.join(self.db.dir, "agents")]
+                *(["--tls"] if self.tls else []), *options, os.path.join(self.db.dir, "agents" + self.name)]
         p = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True)
         self.loads.append(p)
         return p if background else self.finish(p)

@@ -11,15 +11,19 @@ import time
 
 
 class Database:
-    """`with Database() as db`: a cluster in a temporary folder, db.dir, that is gone afterwards."""
+    """`with Database() as db`: a cluster in a temporary folder, db.dir, that is gone afterwards; or in a given one, that stays."""
 
-    def __init__(self, *settings):
-        self.settings = settings
+    def __init__(self, *settings, folder=None):
+        self.settings, self.folder = settings, folder
         self.programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
         self.process = None
 
     def __enter__(self):
-        self.dir = tempfile.mkdtemp(prefix="ssi-bench-", dir="/var/tmp")
+        if self.folder:
+            self.dir = os.path.abspath(self.folder)
+            os.makedirs(self.dir, exist_ok=True)
+        else:
+            self.dir = tempfile.mkdtemp(prefix="ssi-bench-", dir="/var/tmp")
         self.user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
         if self.user:
             os.chown(self.dir, self.user.pw_uid, self.user.pw_gid)
@@ -37,25 +41,31 @@ class Database:
         if self.process:
             self.process.send_signal(signal.SIGINT)
             try:
-                self.process.wait(60)
+                # A large one has much to write.
+                self.process.wait(900 if self.folder else 60)
             except subprocess.TimeoutExpired:
                 self.process.send_signal(signal.SIGQUIT)
                 self.process.wait()
         self.log.close()
-        shutil.rmtree(self.dir, ignore_errors=True)
+        if not self.folder:
+            shutil.rmtree(self.dir, ignore_errors=True)
 
     def as_user(self):
         return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": [], "cwd": "/"} if self.user else {}
 
     def start(self):
         data = self.dir + "/data"
-        subprocess.run([self.programs + "/initdb", "-D", data, "-A", "trust", "-U", "ssi", "-E", "UTF8", "--locale", "C.UTF-8"],
-                       check=True, stdout=self.log, stderr=self.log, **self.as_user())
+        if not os.path.exists(data + "/PG_VERSION"):
+            subprocess.run([self.programs + "/initdb", "-D", data, "-A", "trust", "-U", "ssi", "-E", "UTF8", "--locale", "C.UTF-8"],
+                           check=True, stdout=self.log, stderr=self.log, **self.as_user())
         settings = ["listen_addresses=", "fsync=on", "synchronous_commit=on", "jit=off", *self.settings]
         self.process = subprocess.Popen([self.programs + "/postgres", "-D", data, "-k", self.dir,
                                          *(a for s in settings for a in ("-c", s))],
                                         stdout=self.log, stderr=self.log, start_new_session=True, **self.as_user())
-        for _ in range(300):
+        # It may have to recover first.
+        for _ in range(9000 if self.folder else 300):
+            if self.process.poll() is not None:
+                break
             if subprocess.run([self.programs + "/pg_isready", "-q", "-h", self.dir], check=False).returncode == 0:
                 return
             time.sleep(0.1)
