@@ -25,6 +25,11 @@
 #define SERVER_INTERFACE    "org.ssi.Server1"
 #define SERVER_ERROR_PREFIX "org.ssi.Server1.Error."
 
+#define SERVER_CA_BUS_NAME    "org.ssi.ServerCA1"
+#define SERVER_CA_PATH        "/org/ssi/ServerCA1"
+#define SERVER_CA_INTERFACE   "org.ssi.ServerCA1"
+#define SERVER_CA_ERROR(name) "org.ssi.ServerCA1.Error." name
+
 #define AGENT_ERROR_INVALID_SCRIPT    "org.ssi.Agent1.Error.InvalidScript"
 #define AGENT_ERROR_INVALID_NAME      "org.ssi.Agent1.Error.InvalidName"
 #define AGENT_ERROR_NO_SUCH_SERVICE   "org.ssi.Agent1.Error.NoSuchService"

@@ -15,6 +15,7 @@ static int help(void)
                "     --listen=ADDRESS    Listen on ADDRESS:PORT or /PATH, besides the inherited sockets;\n"
                "                         with TLS if other machines can reach it. May be repeated\n"
                "     --tls-dir=DIR       Keep the private CA and the certificate in DIR\n"
+               "     --ca-helper         Leave the private CA's key to ssi-server-ca(8)\n"
                "     --key-dir=DIR       Keep the private key for access tokens in DIR\n"
                "     --web-dir=DIR       Read the dashboard's files from DIR\n"
                "     --check-config[=FILE]\n"
@@ -70,6 +71,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 ARG_VERSION = 0x100,
                 ARG_LISTEN,
                 ARG_TLS_DIR,
+                ARG_CA_HELPER,
                 ARG_KEY_DIR,
                 ARG_WEB_DIR,
                 ARG_CHECK_CONFIG,
@@ -82,6 +84,7 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                 { "version", no_argument, NULL, ARG_VERSION },
                 { "listen", required_argument, NULL, ARG_LISTEN },
                 { "tls-dir", required_argument, NULL, ARG_TLS_DIR },
+                { "ca-helper", no_argument, NULL, ARG_CA_HELPER },
                 { "key-dir", required_argument, NULL, ARG_KEY_DIR },
                 { "web-dir", required_argument, NULL, ARG_WEB_DIR },
                 { "check-config", optional_argument, NULL, ARG_CHECK_CONFIG },
@@ -108,6 +111,9 @@ static int parse_argv(int argc, char *argv[], ManagerConfig *config)
                         break;
                 case ARG_TLS_DIR:
                         config->tls_dir = optarg;
+                        break;
+                case ARG_CA_HELPER:
+                        config->ca_helper = true;
                         break;
                 case ARG_KEY_DIR:
                         config->key_dir = optarg;

@@ -16,6 +16,7 @@
 typedef struct RenewJob {
         Manager *manager;
         char *dir;
+        bool helper;
         TlsFiles files;
         int r;
 } RenewJob;
@@ -24,7 +25,7 @@ static void renew_work(void *userdata)
 {
         RenewJob *j = userdata;
 
-        j->r = tls_files_ensure(j->dir, &j->files);
+        j->r = tls_files_ensure(j->dir, j->helper, &j->files);
 }
 
 static void renew_done(void *userdata)
@@ -51,6 +52,7 @@ static void renew(Manager *m)
         if (!j)
                 return;
         j->manager = m;
+        j->helper = m->tls_helper;
         j->dir = strdup(m->tls_dir);
         if (!j->dir || worker_run(http_server_uv(m->http), renew_work, renew_done, j) < 0) {
                 free(j->dir);
@@ -65,7 +67,7 @@ static int on_renew(sd_event_source *source, uint64_t usec, void *userdata)
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-int manager_setup_tls(Manager *m, const char *dir)
+int manager_setup_tls(Manager *m, const char *dir, bool helper)
 {
         int r;
 
@@ -78,7 +80,10 @@ int manager_setup_tls(Manager *m, const char *dir)
         m->tls_dir = strdup(dir);
         if (!m->tls_dir)
                 return log_oom();
-        r = tls_files_ensure(dir, &m->tls);
+        m->tls_helper = helper;
+        r = tls_files_ensure(dir, helper, &m->tls);
+        if (r == -ENOTCONN)
+                return log_error_errno(r, "The certificate in %s cannot be renewed without ssi-server-ca.service", dir);
         if (r < 0)
                 return log_error_errno(r, "Cannot make a certificate in %s", dir);
         if (r > 0)

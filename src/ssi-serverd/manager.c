@@ -271,7 +271,7 @@ int manager_new(const ManagerConfig *config, Manager **ret)
         r = setup_event(m);
         if (r < 0)
                 return r;
-        r = manager_setup_tls(m, config->tls_dir);
+        r = manager_setup_tls(m, config->tls_dir, config->ca_helper);
         if (r < 0)
                 return r;
         r = setup_http(m, config);

@@ -20,6 +20,7 @@ typedef struct ManagerConfig {
         const char *web_dir;
         const char *tls_dir;
         const char *key_dir;
+        bool ca_helper; /* the certificate authority's key is with ssi-server-ca */
         BackendRole role;
         bool debug;
 } ManagerConfig;
@@ -34,6 +35,7 @@ typedef struct Manager {
         bool debug; /* --debug: overrides the settings */
 
         char *tls_dir; /* NULL if the administrator provided a certificate */
+        bool tls_helper;
         TlsFiles tls;
         AccessKey access_key;
         sd_event_source *renew_timer;
@@ -48,7 +50,7 @@ typedef struct Manager {
 
 /* manager-tls.c: finds or makes the certificate; later, with an HTTP server, keeps it up to date. Both
  * log. */
-int manager_setup_tls(Manager *m, const char *dir);
+int manager_setup_tls(Manager *m, const char *dir, bool helper);
 int manager_watch_tls(Manager *m);
 void manager_reload_tls(Manager *m);
 void manager_tls_done(Manager *m);

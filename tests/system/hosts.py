@@ -25,7 +25,8 @@ BUILD = Path(os.environ.get("SSI_BUILD_DIR", str(TOP / "build")) + (f"-{RELEASE}
 STATE = Path(os.environ.get("SSI_TESTHOST_DIR", "/run/ssi-testhost"))
 
 DAEMONS = ("ssid.service", "ssi-uplinkd.service", "ssi-serverd.service", "ssi-serverd.socket", "ssi-postgres.service",
-           "ssi-serverd@2.service", "ssi-serverd-api.service", "ssi-serverd-ingest.service")
+           "ssi-serverd@2.service", "ssi-serverd-api.service", "ssi-serverd-ingest.service",
+           "ssi-server-ca.service")
 SANITIZER = re.compile(r"(Address|Leak|UndefinedBehavior|Thread)Sanitizer|: runtime error: ")
 POSTGRES_ERROR = re.compile(r"\b(ERROR|FATAL|PANIC):")
 # What the running test's markers declare, for every host.

@@ -28,6 +28,7 @@ def plain(agent):
 
 @pytest.mark.parametrize("unit, most", [
     ("ssid.service", 2.0), ("ssi-uplinkd.service", 2.0), ("ssi-serverd.service", 2.0), ("ssi-postgres.service", 2.0),
+    ("ssi-server-ca.service", 2.0),
 ])
 def test_daemons(plain, unit, most):
     assert exposure(plain, unit) <= most

@@ -16,6 +16,8 @@ MAY = {
     "ssi-uplinkd.service": {"inet", "inet6", "read_uplink_key"},
     "ssi-serverd.service": {"inet", "inet6", "read_server_key"},
     "ssi-postgres.service": {"read_database"},
+    # It is root without capabilities.
+    "ssi-server-ca.service": set(),
 }
 
 

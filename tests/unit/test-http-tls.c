@@ -4,7 +4,7 @@
 
 #include "test.h"
 #include "tls/tls.h"
-#include "tls/issue.h"
+#include "shared/tls/issue.h"
 
 static char dir[] = "/tmp/test-http-tls-XXXXXX";
 
@@ -53,7 +53,7 @@ static int ensure(void)
 
         path_of("", path);
         path[strlen(path) - 1] = '\0';
-        r = tls_files_ensure(path, &f);
+        r = tls_files_ensure(path, false, &f);
         if (r >= 0) {
                 path_of("server.pem", path);
                 assert_string_equal(f.cert, path);

@@ -7,8 +7,8 @@
 #include <time.h>
 
 #include "auth/access-key.h"
-#include "tls/pem-file.h"
-#include "tls/issue.h"
+#include "shared/tls/pem-file.h"
+#include "shared/tls/issue.h"
 #include "shared/io-util.h"
 
 #define KEY_FILE       "access-token.pem"

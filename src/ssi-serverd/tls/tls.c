@@ -3,9 +3,9 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "tls/pem-file.h"
+#include "shared/tls/issue.h"
+#include "tls/authority.h"
 #include "tls/tls.h"
-#include "tls/issue.h"
 #include "shared/io-util.h"
 
 #define RENEW_SEC (30L * 86400)
@@ -117,41 +117,115 @@ static int ensure_ca(int dir, X509 **ret_cert, EVP_PKEY **ret_key)
         return 0;
 }
 
-static bool server_is_good(int dir, X509 *ca, EVP_PKEY *ca_key)
+static bool server_is_good(int dir, X509 *ca)
 {
         _cleanup_(tls_names_done) TlsNames names = {};
         _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
         _cleanup_(x509_freep) X509 *cert = NULL;
 
         return pem_file_read(dir, "server.pem", &cert, &key) >= 0 && X509_check_private_key(cert, key) == 1 &&
-               X509_verify(cert, ca_key) == 1 && !ends_soon(cert) && tls_names_of_host(false, &names) >= 0 &&
-               tls_names_covered_by(&names, cert);
+               X509_verify(cert, X509_get0_pubkey(ca)) == 1 && !ends_soon(cert) &&
+               tls_names_of_host(false, &names) >= 0 && tls_names_covered_by(&names, cert);
 }
 
-static int make_server(int dir, X509 *ca, EVP_PKEY *ca_key)
+/* Both in one file, so that they always match. */
+static int write_server(int dir, X509 *cert, EVP_PKEY *key)
+{
+        return pem_file_write(dir, "server.pem", 0600, cert, key);
+}
+
+/* ---- With the key here ---- */
+
+static int ensure_alone(int dir)
+{
+        _cleanup_(tls_names_done) TlsNames names = {};
+        _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL, *ca_key = NULL;
+        _cleanup_(x509_freep) X509 *cert = NULL, *ca = NULL;
+        int r;
+
+        r = ensure_ca(dir, &ca, &ca_key);
+        if (r < 0)
+                return r;
+        if (server_is_good(dir, ca))
+                return 0;
+        r = tls_names_of_host(true, &names);
+        if (r >= 0)
+                r = tls_key_new(&key);
+        if (r >= 0)
+                r = tls_server_new(&names, key, ca, ca_key, &cert);
+        if (r >= 0)
+                r = write_server(dir, cert, key);
+        return r < 0 ? r : 1;
+}
+
+/* ---- With a helper ---- */
+
+/* Of a version without it. 0 also when nothing is here. */
+static int hand_over(int dir)
+{
+        _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
+        _cleanup_(x509_freep) X509 *cert = NULL;
+        int r;
+
+        r = pem_file_read(dir, "ca.key", NULL, &key);
+        if (r == -ENOENT)
+                return 0;
+        if (r >= 0)
+                r = pem_file_read(dir, "ca.pem", &cert, NULL);
+        /* Half an authority is none. */
+        if (r >= 0 && X509_check_private_key(cert, key) != 1)
+                r = -EBADMSG;
+        if (r >= 0)
+                r = authority_adopt(cert, key);
+        if (r < 0 && r != -EBADMSG && r != -ENOENT)
+                return r;
+        return unlinkat(dir, "ca.key", 0) < 0 ? -errno : 0;
+}
+
+static int ask_helper(int dir)
 {
         _cleanup_(tls_names_done) TlsNames names = {};
         _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
-        _cleanup_(x509_freep) X509 *cert = NULL;
+        _cleanup_(x509_freep) X509 *cert = NULL, *ca = NULL;
         int r;
 
         r = tls_names_of_host(true, &names);
         if (r >= 0)
                 r = tls_key_new(&key);
         if (r >= 0)
-                r = tls_server_new(&names, key, ca, ca_key, &cert);
-        /* Both in one file, so that they always match. */
-        return r < 0 ? r : pem_file_write(dir, "server.pem", 0600, cert, key);
+                r = authority_certificate(key, &names, &cert, &ca);
+        if (r >= 0)
+                r = pem_file_write(dir, "ca.pem", 0644, ca, NULL);
+        if (r >= 0)
+                r = write_server(dir, cert, key);
+        return r < 0 ? r : 1;
 }
 
-int tls_files_ensure(const char *path, TlsFiles *ret)
+static int ensure_with_helper(int dir)
 {
-        _cleanup_(evp_pkey_freep) EVP_PKEY *ca_key = NULL;
         _cleanup_(x509_freep) X509 *ca = NULL;
+        int r;
+
+        r = hand_over(dir);
+        if (r < 0)
+                return r;
+        if (pem_file_read(dir, "ca.pem", &ca, NULL) >= 0 && !ends_soon(ca) && server_is_good(dir, ca))
+                return 0;
+        return ask_helper(dir);
+}
+
+/* Whether this process may go on without a helper: with the key that is here, or with a new one where there is none that
+ * agents trust already. */
+static bool may_be_alone(int dir)
+{
+        return faccessat(dir, "ca.key", F_OK, 0) >= 0 || faccessat(dir, "ca.pem", F_OK, 0) < 0;
+}
+
+int tls_files_ensure(const char *path, bool helper, TlsFiles *ret)
+{
         _cleanup_free_ char *server = NULL;
         _cleanup_close_ int dir = -EBADF;
-        bool made = false;
-        int r;
+        int made, r;
 
         if (mkdir(path, 0755) < 0 && errno != EEXIST)
                 return -errno;
@@ -163,15 +237,11 @@ int tls_files_ensure(const char *path, TlsFiles *ret)
                 return -errno;
         if (flock(dir, LOCK_EX) < 0)
                 return -errno;
-        r = ensure_ca(dir, &ca, &ca_key);
-        if (r < 0)
-                return r;
-        if (!server_is_good(dir, ca, ca_key)) {
-                r = make_server(dir, ca, ca_key);
-                if (r < 0)
-                        return r;
-                made = true;
-        }
+        made = helper ? ensure_with_helper(dir) : ensure_alone(dir);
+        if (made == -ENOTCONN && helper && may_be_alone(dir))
+                made = ensure_alone(dir);
+        if (made < 0)
+                return made;
         if (asprintf(&server, "%s/server.pem", path) < 0) {
                 server = NULL;
                 return -ENOMEM;

@@ -21,9 +21,11 @@ int tls_files_find(const char *cert, const char *key, TlsFiles *ret);
  * them. */
 int tls_files_check(const TlsFiles *f);
 
-/* Makes sure that dir holds ca.pem (readable by all), ca.key and server.pem, a certificate with its key for
- * the names and addresses of this host. Makes what is missing, and renews the certificate when it expires
- * within 30 days or a name or address was added. Replaces each file atomically. Returns 1 when server.pem is
- * new, 0 when nothing was to do; ret names the files in both cases. Concurrent instances wait for each
- * other. */
-int tls_files_ensure(const char *dir, TlsFiles *ret);
+/* Makes sure that dir holds ca.pem (readable by all) and server.pem, a certificate with its key for the names and addresses of
+ * this host. Makes what is missing, and renews the certificate when it expires within 30 days or a name or address was added.
+ * Replaces each file atomically. Returns 1 when server.pem is new, 0 when nothing was to do; ret names the files in both cases.
+ * Concurrent instances wait for each other.
+ *
+ * helper: the authority's key is with a helper (tls/authority.h), which also takes over one that is here. Where no helper
+ * answers, as in a container, ca.key is here, beside ca.pem; it is made only where there is no authority at all. */
+int tls_files_ensure(const char *dir, bool helper, TlsFiles *ret);

@@ -3,7 +3,7 @@
 #include <openssl/pem.h>
 #include <sys/stat.h>
 
-#include "tls/pem-file.h"
+#include "shared/tls/pem-file.h"
 #include "shared/io-util.h"
 
 int pem_file_read(int dir, const char *name, X509 **ret_cert, EVP_PKEY **ret_key)

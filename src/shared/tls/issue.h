@@ -3,7 +3,7 @@
 
 /* Issues X.509 certificates for one private CA and one server, with OpenSSL. */
 
-#include "tls/pem-file.h"
+#include "shared/tls/pem-file.h"
 
 #define TLS_NAMES_MAX 64
 
@@ -18,8 +18,13 @@ void tls_names_done(TlsNames *n);
 /* localhost, the host name, the loopback addresses and those of the interfaces. with_fqdn adds the full name
  * from the resolver, which may take a while. */
 int tls_names_of_host(bool with_fqdn, TlsNames *ret);
+/* A DNS name without wildcards, or a numeric address. -EINVAL for anything else, -E2BIG for too many; 0 also for one that is
+ * there already. */
+int tls_names_add(TlsNames *n, const char *name);
+bool tls_names_contain(const TlsNames *n, const char *name);
 bool tls_names_covered_by(const TlsNames *n, X509 *cert);
 
 int tls_key_new(EVP_PKEY **ret);
 int tls_ca_new(EVP_PKEY *key, X509 **ret);
+/* key: its public half is enough. */
 int tls_server_new(const TlsNames *names, EVP_PKEY *key, X509 *ca, EVP_PKEY *ca_key, X509 **ret);

@@ -9,7 +9,7 @@
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
-#include "tls/issue.h"
+#include "shared/tls/issue.h"
 
 #define DAY_SEC     86400L
 #define CA_DAYS     3650
@@ -44,6 +44,24 @@ static bool is_dns_name(const char *s)
 
         return n > 0 && n <= 253 && s[0] != '-' && s[0] != '.' &&
                strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-") == n;
+}
+
+int tls_names_add(TlsNames *n, const char *name)
+{
+        unsigned char address[sizeof(struct in6_addr)];
+        bool is_address = inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
+
+        if (!is_address && !is_dns_name(name))
+                return -EINVAL;
+        return n->n >= TLS_NAMES_MAX && !tls_names_contain(n, name) ? -E2BIG : names_add(n, name, is_address);
+}
+
+bool tls_names_contain(const TlsNames *n, const char *name)
+{
+        for (size_t i = 0; i < n->n; i++)
+                if (strcasecmp(n->names[i], name) == 0)
+                        return true;
+        return false;
 }
 
 static int add_interfaces(TlsNames *names)
