@@ -17,8 +17,9 @@ _ssictl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local verbs='add install remove uninstall list status show cat validate test run enable disable log history
                 watch register unregister rotate-key uplink server'
-        local server_verbs='setup sign-up invite invitations withdraw-invitation stats users add-user passwd remove-user quota list servers add-server token remove-server
-                duplicates keep-host audit backup restore'
+        local server_verbs='setup sign-up invite invitations withdraw-invitation stats instances join-token join-tokens
+                withdraw-join-token join leave users add-user passwd remove-user quota list servers add-server token
+                remove-server duplicates keep-host audit backup restore'
         local options='--help --version --host --machine --no-ask-password --json'
         local verb='' name='' word i n=0 where=() words=()
 
@@ -40,7 +41,7 @@ _ssictl() {
                                 [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
                                 ((i++))
                                 where=(-M "${COMP_WORDS[i]}") ;;
-                        -n | -p | --lines | --property | --ca | --token-file | --user | --label | --sign-up | --expires | --since | --until | --account | --event)
+                        -n | -p | --lines | --property | --ca | --token-file | --user | --label | --sign-up | --expires | --pin | --since | --until | --account | --event)
                                 [[ ${COMP_WORDS[i + 1]} == = ]] && ((i++))
                                 ((i++)) ;;
                         -*) ;;
@@ -66,7 +67,7 @@ _ssictl() {
                 --sign-up)
                         mapfile -t COMPREPLY < <(compgen -W 'closed invite open' -- "$cur")
                         return ;;
-                -n | --lines | --user | --label | --expires | --since | --until | --account | --event) return ;;
+                -n | --lines | --user | --label | --pin | --expires | --since | --until | --account | --event) return ;;
         esac
 
         case $verb in
@@ -79,7 +80,8 @@ _ssictl() {
                 server)
                         case ${words[0]} in
                                 setup) options+=' --sign-up' ;;
-                                invite) options+=' --expires' ;;
+                                invite | join-token) options+=' --expires' ;;
+                                join) options+=' --pin --token-file' ;;
                                 add-server) options+=' --user --label' ;;
                                 audit) options+=' --lines --since --until --account --event' ;;
                                 remove-user | remove-server | restore) options+=' --yes' ;;

@@ -182,5 +182,5 @@ int main(int argc, char *argv[])
         r = parse_argv(argc, argv, &config);
         if (r > 0)
                 r = run(&config);
-        return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return r < 0 ? EXIT_FAILURE : r;
 }

@@ -67,6 +67,26 @@ static int on_renew(sd_event_source *source, uint64_t usec, void *userdata)
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
+/* Of a host that has joined: only the first host's authority can renew it. */
+static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        Manager *m = userdata;
+
+        if (tls_file_ends_soon(m->tls.cert))
+                log_warning(
+                        "The certificate of this host expires within 30 days. To renew it, join again: \"ssictl server "
+                        "join-token\" on the first host.");
+        (void) sd_event_source_set_time_relative(source, RENEW_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+static int watch_end(Manager *m)
+{
+        if (!startswith(m->tls.cert, SSI_SERVER_JOIN_DIR "/"))
+                return 0;
+        return sd_event_add_time_relative(m->event, &m->renew_timer, CLOCK_BOOTTIME, 0, USEC_PER_SEC, on_look, m);
+}
+
 int manager_setup_tls(Manager *m, const char *dir, bool helper)
 {
         int r;
@@ -76,7 +96,7 @@ int manager_setup_tls(Manager *m, const char *dir, bool helper)
                 return log_error_errno(r, "SSI_TLS_CERT and SSI_TLS_KEY, or the credentials tls.cert and tls.key, "
                                           "must be given together");
         if (r > 0)
-                return 0;
+                return watch_end(m);
         m->tls_dir = strdup(dir);
         if (!m->tls_dir)
                 return log_oom();

@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "admin/join-files.h"
 #include "http/listen.h"
 #include "shared/log.h"
 #include "manager.h"
@@ -34,6 +35,7 @@ Manager *manager_free(Manager *m)
         tls_files_done(&m->tls);
         config_done(&m->config);
         free(m->tls_dir);
+        free(m->joined);
         sd_event_unref(m->event);
         free(m);
         return NULL;
@@ -122,7 +124,7 @@ static int on_drain(sd_event_source *source, uint64_t usec, void *userdata)
         if (usec >= m->drain_until || backend_is_idle(m->backend) ||
             sd_event_source_set_time_relative(source, DRAIN_LOOK_USEC) < 0 ||
             sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
-                return sd_event_exit(m->event, 0);
+                return sd_event_exit(m->event, m->exit_status);
         return 0;
 }
 
@@ -133,10 +135,19 @@ static void on_shutdown_done(void *userdata)
 
         if (sd_event_now(m->event, CLOCK_MONOTONIC, &now) < 0 ||
             sd_event_add_time(m->event, &m->drain_timer, CLOCK_MONOTONIC, now, 1, on_drain, m) < 0) {
-                (void) sd_event_exit(m->event, 0);
+                (void) sd_event_exit(m->event, m->exit_status);
                 return;
         }
         m->drain_until = now + DRAIN_USEC;
+}
+
+static void stop(Manager *m)
+{
+        m->stopping = true;
+        (void) sd_notify(false, "STOPPING=1\nSTATUS=Shutting down.");
+        backend_prepare_stop(m->backend);
+        if (http_server_shutdown(m->http, SHUTDOWN_USEC, on_shutdown_done, m) < 0)
+                (void) sd_event_exit(m->event, m->exit_status);
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
@@ -146,12 +157,18 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         /* On a second signal, stop at once. */
         if (m->stopping)
                 return sd_event_exit(m->event, 0);
-        m->stopping = true;
-        (void) sd_notify(false, "STOPPING=1\nSTATUS=Shutting down.");
-        backend_prepare_stop(m->backend);
-        if (http_server_shutdown(m->http, SHUTDOWN_USEC, on_shutdown_done, m) < 0)
-                return sd_event_exit(m->event, 0);
+        stop(m);
         return 0;
+}
+
+static void restart(void *userdata)
+{
+        Manager *m = userdata;
+
+        if (m->stopping)
+                return;
+        m->exit_status = EXIT_RESTART;
+        stop(m);
 }
 
 /* Without the query and the body, which may contain secrets. */
@@ -246,13 +263,25 @@ static int setup_http(Manager *m, const ManagerConfig *config)
 
 static int setup_admin(Manager *m)
 {
+        const char *dir = m->tls_dir ?:
+                                  m->joined && m->tls.cert && startswith(m->tls.cert, SSI_SERVER_JOIN_DIR "/") ?
+                                  SSI_SERVER_JOIN_DIR :
+                                  NULL;
         _cleanup_free_ char *ca = NULL;
+        AdminConfig config = {
+                .cert_file = m->tls.cert,
+                .joined = m->joined,
+                .signs = m->tls_helper,
+                .restart = restart,
+                .restart_userdata = m,
+        };
 
-        if (m->tls_dir && asprintf(&ca, "%s/ca.pem", m->tls_dir) < 0) {
+        if (dir && asprintf(&ca, "%s/ca.pem", dir) < 0) {
                 ca = NULL;
                 return -ENOMEM;
         }
-        return admin_new(m->backend, ca, &m->admin);
+        config.ca_file = ca;
+        return admin_new(m->backend, &config, &m->admin);
 }
 
 int manager_new(const ManagerConfig *config, Manager **ret)
@@ -278,10 +307,14 @@ int manager_new(const ManagerConfig *config, Manager **ret)
         if (r < 0)
                 return r;
         apply_settings(m);
+        r = join_read_address(SSI_SERVER_JOIN_DIR, &m->joined);
+        if (r < 0)
+                log_warning_errno(r, "Cannot read " SSI_SERVER_JOIN_DIR);
         r = access_key_load(m->config.access_token_key, config->key_dir, &m->access_key);
         if (r < 0)
                 return log_error_errno(r, "Cannot load the private key of the access tokens");
-        r = backend_new(m->event, m->http, &m->config, config->role, &m->access_key, &m->backend);
+        r = backend_new(m->event, m->http, &m->config, config->role, &m->access_key, join_has_left(SSI_SERVER_JOIN_DIR),
+                        &m->backend);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the server");
         r = setup_admin(m);
@@ -293,6 +326,11 @@ int manager_new(const ManagerConfig *config, Manager **ret)
         r = add_listeners(m, config);
         if (r < 0)
                 return r;
+        if (m->backend->has_left) {
+                log_notice("This host was taken out of service with \"ssictl server leave\". To serve without joining "
+                           "again, remove " SSI_SERVER_JOIN_DIR "/" JOIN_LEFT " and restart ssi-serverd.");
+                (void) sd_notify(false, "READY=1\nSTATUS=Taken out of service.");
+        }
         *ret = TAKE_PTR(m);
         return 0;
 }

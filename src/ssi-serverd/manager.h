@@ -14,6 +14,9 @@
 
 #define LISTEN_MAX 16
 
+/* The unit starts it again after this one (EX_TEMPFAIL), with settings that have changed. */
+#define EXIT_RESTART 75
+
 typedef struct ManagerConfig {
         const char *listen[LISTEN_MAX]; /* addresses besides the inherited sockets */
         size_t n_listen;
@@ -44,8 +47,10 @@ typedef struct Manager {
         sd_event_source *drain_timer;
         uint64_t drain_until; /* CLOCK_MONOTONIC, usec */
 
+        char *joined;   /* see AdminConfig */
         bool announced; /* READY=1 was sent */
         bool stopping;
+        int exit_status;
 } Manager;
 
 /* manager-tls.c: finds or makes the certificate; later, with an HTTP server, keeps it up to date. Both

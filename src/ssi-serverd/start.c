@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <sodium.h>
+#include <systemd/sd-id128.h>
 
 #include "agent/session.h"
 #include "api/api.h"
@@ -16,6 +17,7 @@
 #include "model/quota.h"
 #include "notify/notifier.h"
 #include "shared/log.h"
+#include "shared/time-util.h"
 #include "start.h"
 #include "start.sql.h"
 
@@ -145,6 +147,7 @@ static void maintain(Backend *b)
         (void) backend_query(b, SQL(forget_unconfirmed), NULL, NULL);
         (void) backend_query(b, SQL(forget_invitations), NULL, NULL);
         (void) backend_query(b, SQL(forget_claim_tokens), NULL, NULL);
+        (void) backend_query(b, SQL(forget_join_tokens), NULL, NULL);
         (void) backend_query(b, SQL(forget_quota_counts), NULL, NULL);
         (void) backend_query(b, SQL(forget_quota_reached), NULL, NULL);
         (void) backend_query(b, SQL(carry_audit), on_carried, NULL);
@@ -297,8 +300,24 @@ static int new_rate_limits(Backend *b, unsigned per_second)
         return rate_limit_new(per_second, USEC_PER_SEC * RATE_BURST_SEC / per_second, &b->refusals);
 }
 
+/* Not the machine's own ID, which is confidential (machine-id(5)). */
+static void describe_host(Backend *b)
+{
+        static const sd_id128_t application =
+                SD_ID128_MAKE(3f, 62, 0a, 5d, 2c, 1e, 4b, 8b, 9a, 60, 7d, 1f, 94, 0e, 55, d2);
+        sd_id128_t id;
+
+        if (gethostname(b->hostname, sizeof(b->hostname) - 1) < 0 || isempty(b->hostname))
+                snprintf(b->hostname, sizeof(b->hostname), "localhost");
+        if (sd_id128_get_machine_app_specific(application, &id) >= 0)
+                snprintf(b->host, sizeof(b->host), SD_ID128_FORMAT_STR, SD_ID128_FORMAT_VAL(id));
+        else
+                snprintf(b->host, sizeof(b->host), "%s", b->hostname);
+        format_rfc3339(now_usec(CLOCK_REALTIME), b->started);
+}
+
 int backend_new(sd_event *event, HttpServer *http, const Config *config, BackendRole role, const AccessKey *key,
-                Backend **ret)
+                bool has_left, Backend **ret)
 {
         _cleanup_(backend_freep) Backend *b = NULL;
         int r;
@@ -315,7 +334,9 @@ int backend_new(sd_event *event, HttpServer *http, const Config *config, Backend
                 .config = config,
                 .events = &events,
         };
+        b->has_left = has_left;
         id_new("ins", b->instance);
+        describe_host(b);
         r = notifier_new(event, config, &b->notifier);
         if (r < 0)
                 return r;
@@ -352,7 +373,7 @@ int backend_new(sd_event *event, HttpServer *http, const Config *config, Backend
         r = backend_publish_start(b);
         if (r < 0)
                 return r;
-        r = schema_start(b);
+        r = has_left ? 0 : schema_start(b);
         if (r < 0)
                 return r;
         backend_update_availability(b);

@@ -10,9 +10,9 @@
 /* Registers the routes and the WebSocket handler, then in the background connects to the database, brings
  * its schema up to date and starts serving; until then the API answers 503. Everything borrowed must outlive
  * the backend, except http, which must be freed first: streams, sessions and worker threads end through
- * it. */
+ * it. has_left: see Backend. */
 int backend_new(sd_event *event, HttpServer *http, const Config *config, BackendRole role, const AccessKey *key,
-                Backend **ret);
+                bool has_left, Backend **ret);
 Backend *backend_free(Backend *b);
 DEFINE_CLEANUP(Backend *, backend_free);
 

@@ -23,6 +23,9 @@ WITH gone AS (DELETE FROM users u WHERE NOT u.confirmed AND u.created_at < now()
 -- name: forget_invitations
 DELETE FROM invitations WHERE coalesce(used_at, expires_at) < now() - interval '7 days'
 
+-- name: forget_join_tokens
+DELETE FROM join_tokens WHERE coalesce(used_at, expires_at) < now() - interval '1 day'
+
 -- name: forget_claim_tokens
 DELETE FROM claim_tokens WHERE expires_at < now() - interval '1 day'
 

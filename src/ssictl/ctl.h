@@ -24,7 +24,7 @@ typedef struct Ctl {
         char **properties; /* as given: each may contain several names, separated by commas */
         size_t n_properties;
         const char *user; /* for "server" */
-        const char *sign_up, *expires;
+        const char *sign_up, *expires, *pin;
         bool yes;
         const char *since, *until, *account, *event; /* for "server audit" */
         char **labels;

@@ -28,6 +28,7 @@ typedef enum VerbOptions {
         OPTION_ACCOUNT = 1 << 22,
         OPTION_EVENT = 1 << 23,
         OPTION_YES = 1 << 24,
+        OPTION_PIN = 1 << 25,
 } VerbOptions;
 
 typedef struct Verb {
@@ -64,7 +65,7 @@ static const Verb verbs[] = {
         { "uplink", NULL, 0, 0, verb_uplink, 0, "", "Show the connection to the backend" },
         { "server", NULL, 1, INT_MAX, verb_server,
           OPTION_USER | OPTION_LABEL | OPTION_SIGN_UP | OPTION_EXPIRES | OPTION_LINES | OPTION_SINCE | OPTION_UNTIL |
-                  OPTION_ACCOUNT | OPTION_EVENT | OPTION_YES,
+                  OPTION_ACCOUNT | OPTION_EVENT | OPTION_YES | OPTION_PIN | OPTION_TOKEN_FILE,
           "COMMAND…", "Administer the backend on this host", verb_server_help },
 };
 
@@ -84,7 +85,8 @@ static const struct {
         { OPTION_USER, "--user", "     --user=EMAIL", "the owner of the server" },
         { OPTION_LABEL, "--label", "     --label=LABEL", "give the server a label" },
         { OPTION_SIGN_UP, "--sign-up", "     --sign-up=MODE", "closed, invite or open, at setup" },
-        { OPTION_EXPIRES, "--expires", "     --expires=TIME", "how long an invitation is valid (12h, 2w)" },
+        { OPTION_EXPIRES, "--expires", "     --expires=TIME", "how long it is valid (30min, 12h, 2w)" },
+        { OPTION_PIN, "--pin", "     --pin=KEY", "join: the key of the first host" },
         { OPTION_SINCE, "--since", "     --since=TIME", "audit: from this time on (date, or 12h ago)" },
         { OPTION_UNTIL, "--until", "     --until=TIME", "audit: before this time" },
         { OPTION_ACCOUNT, "--account", "     --account=ACCOUNT", "audit: of this account, or by \"uid 0\"" },
@@ -205,6 +207,7 @@ enum {
         ARG_UNTIL,
         ARG_ACCOUNT,
         ARG_EVENT,
+        ARG_PIN,
 };
 
 static const struct option options[] = {
@@ -232,6 +235,7 @@ static const struct option options[] = {
         { "account", required_argument, NULL, ARG_ACCOUNT },
         { "event", required_argument, NULL, ARG_EVENT },
         { "yes", no_argument, NULL, 'y' },
+        { "pin", required_argument, NULL, ARG_PIN },
         {},
 };
 
@@ -246,7 +250,7 @@ static bool take_text(Ctl *c, Request *request, int o)
                 { ARG_USER, OPTION_USER, &c->user },          { ARG_SINCE, OPTION_SINCE, &c->since },
                 { ARG_UNTIL, OPTION_UNTIL, &c->until },       { ARG_ACCOUNT, OPTION_ACCOUNT, &c->account },
                 { ARG_EVENT, OPTION_EVENT, &c->event },       { ARG_SIGN_UP, OPTION_SIGN_UP, &c->sign_up },
-                { ARG_EXPIRES, OPTION_EXPIRES, &c->expires },
+                { ARG_EXPIRES, OPTION_EXPIRES, &c->expires }, { ARG_PIN, OPTION_PIN, &c->pin },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(texts); i++)

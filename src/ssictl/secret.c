@@ -78,3 +78,41 @@ int secret_read(const char *path, char **ret)
                 (*ret)[strcspn(*ret, "\r\n")] = '\0';
         return r;
 }
+
+/* Other users can see an argument in the process list, at least until it is overwritten here. */
+static int take_argument(char *arg, char **ret)
+{
+        *ret = strdup(arg);
+        if (!*ret)
+                return -CTL_EXIT_FAILURE;
+        memset(arg, 'x', strlen(arg));
+        return 0;
+}
+
+/* arg is NULL when none is given. */
+int secret_take(const Ctl *c, char *arg, const char *missing, char **ret)
+{
+        _cleanup_secret_ char *token = NULL;
+        int r;
+
+        if (arg && c->token_file) {
+                ctl_say_error("Give the token or --token-file, not both.");
+                return -CTL_EXIT_USAGE;
+        }
+        if (c->token_file)
+                r = secret_read(c->token_file, &token);
+        else if (arg && !streq(arg, "-"))
+                r = take_argument(arg, &token);
+        else if (!arg && isatty(STDIN_FILENO))
+                r = secret_ask("Token: ", &token);
+        else
+                r = secret_read("-", &token);
+        if (r < 0)
+                return r;
+        if (isempty(token)) {
+                ctl_say_error("%s", missing);
+                return -CTL_EXIT_USAGE;
+        }
+        *ret = TAKE_PTR(token);
+        return 0;
+}

@@ -11,6 +11,9 @@
 int secret_ask(const char *prompt, char **ret);
 /* The first line of a file; "-" is standard input. The same. */
 int secret_read(const char *path, char **ret);
+/* A token: the argument (which is hidden from other users from then on; "-" is standard input), the file of --token-file, or without either
+ * what is typed or piped in. missing: what to say if it is empty. The same. */
+int secret_take(const Ctl *c, char *arg, const char *missing, char **ret);
 /* Erases and frees. NULL is fine. */
 void secret_freep(char **secret);
 #define _cleanup_secret_ _cleanup_(secret_freep)

@@ -95,7 +95,7 @@ int server_sign_up(Ctl *c, int argc, char *argv[])
 
 /* ---- Invitations ---- */
 
-static int parse_lifetime(const char *s, uint64_t *ret)
+int server_parse_lifetime(const char *s, uint64_t *ret)
 {
         if (parse_time_span(s, ret) >= 0 && *ret >= USEC_PER_SEC)
                 return 0;
@@ -176,7 +176,7 @@ int server_invite(Ctl *c, int argc, char *argv[])
         int r = 0;
 
         if (c->expires)
-                r = parse_lifetime(c->expires, &lifetime);
+                r = server_parse_lifetime(c->expires, &lifetime);
         if (r >= 0)
                 r = call_create(c, email, lifetime, &reply);
         return r < 0 ? r : print_link(c, email, reply);

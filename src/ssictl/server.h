@@ -26,6 +26,15 @@ int server_sign_up(Ctl *c, int argc, char *argv[]);
 int server_invite(Ctl *c, int argc, char *argv[]);
 int server_invitations(Ctl *c, int argc, char *argv[]);
 int server_withdraw_invitation(Ctl *c, int argc, char *argv[]);
+int server_instances(Ctl *c, int argc, char *argv[]);
+int server_join_token(Ctl *c, int argc, char *argv[]);
+int server_join_tokens(Ctl *c, int argc, char *argv[]);
+int server_withdraw_join_token(Ctl *c, int argc, char *argv[]);
+int server_join(Ctl *c, int argc, char *argv[]);
+int server_leave(Ctl *c, int argc, char *argv[]);
+
+/* Of --expires: "30min", "12h", "7d" or "2w". */
+int server_parse_lifetime(const char *s, uint64_t *ret);
 
 /* Whether there is an account with this ID or address, or any at all. */
 int server_find_user(Ctl *c, const char *user, bool *ret_any, bool *ret_found);

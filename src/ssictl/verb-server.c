@@ -11,7 +11,7 @@ typedef struct ServerVerb {
         int min_args, max_args;
         int (*run)(Ctl *c, int argc, char *argv[]);
         const char *usage, *help;
-        bool takes_user, takes_labels, takes_sign_up, takes_expires, takes_yes;
+        bool takes_user, takes_labels, takes_sign_up, takes_expires, takes_yes, takes_pin;
 } ServerVerb;
 
 static const ServerVerb server_verbs[] = {
@@ -24,6 +24,14 @@ static const ServerVerb server_verbs[] = {
         { "invitations", NULL, 0, 0, server_invitations, "", "List the invitations that are not used yet" },
         { "withdraw-invitation", NULL, 1, 1, server_withdraw_invitation, "ID", "Withdraw an invitation" },
         { "stats", NULL, 0, 0, server_stats, "", "Show how much the backend holds and does" },
+        { "instances", NULL, 0, 0, server_instances, "", "List the instances of the backend, on all hosts" },
+        { "join-token", NULL, 0, 0, server_join_token, "", "Print the command with which another host joins",
+          .takes_expires = true },
+        { "join-tokens", NULL, 0, 0, server_join_tokens, "", "List the join tokens that are not used yet" },
+        { "withdraw-join-token", NULL, 1, 1, server_withdraw_join_token, "ID", "Withdraw a join token" },
+        { "join", NULL, 1, 2, server_join, "URL [TOKEN]", "Put this host into service beside another",
+          .takes_pin = true },
+        { "leave", NULL, 0, 1, server_leave, "[HOST]", "Take this host, or one that is down, out of service" },
         { "users", NULL, 0, 0, server_users, "", "List the accounts" },
         { "add-user", NULL, 1, 1, server_add_user, "EMAIL", "Make an account" },
         { "passwd", NULL, 1, 1, server_passwd, "USER", "Change a password and end the user's sessions" },
@@ -84,6 +92,8 @@ int verb_server(Ctl *c, int argc, char *argv[])
                  c->sign_up && !v->takes_sign_up     ? "--sign-up" :
                  c->expires && !v->takes_expires     ? "--expires" :
                  c->yes && !v->takes_yes             ? "--yes" :
+                 c->pin && !v->takes_pin             ? "--pin" :
+                 c->token_file && !v->takes_pin      ? "--token-file" :
                                                        NULL;
         if (excess) {
                 ctl_say_error("\"server %s\" does not take %s; see \"ssictl server --help\".", v->name, excess);

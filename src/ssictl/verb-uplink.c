@@ -23,44 +23,6 @@ static int append_options(sd_bus_message *m, const char *ca)
         return sd_bus_message_close_container(m);
 }
 
-/* Other users can see an argument in the process list, at least until it is overwritten here. */
-static int take_argument(char *arg, char **ret)
-{
-        *ret = strdup(arg);
-        if (!*ret)
-                return -CTL_EXIT_FAILURE;
-        memset(arg, 'x', strlen(arg));
-        return 0;
-}
-
-/* arg is NULL when none is given. */
-static int read_token(const Ctl *c, char *arg, char **ret)
-{
-        _cleanup_secret_ char *token = NULL;
-        int r;
-
-        if (arg && c->token_file) {
-                ctl_say_error("Give the token or --token-file, not both.");
-                return -CTL_EXIT_USAGE;
-        }
-        if (c->token_file)
-                r = secret_read(c->token_file, &token);
-        else if (arg && !streq(arg, "-"))
-                r = take_argument(arg, &token);
-        else if (!arg && isatty(STDIN_FILENO))
-                r = secret_ask("Token: ", &token);
-        else
-                r = secret_read("-", &token);
-        if (r < 0)
-                return r;
-        if (isempty(token)) {
-                ctl_say_error("There is no token; the dashboard shows one when it registers a server.");
-                return -CTL_EXIT_USAGE;
-        }
-        *ret = TAKE_PTR(token);
-        return 0;
-}
-
 /* A changed agent ID shows that the host was registered again. Empty if unknown. */
 static char *get_agent_id(Ctl *c)
 {
@@ -113,7 +75,8 @@ int verb_register(Ctl *c, int argc, char *argv[])
         if (r >= 0 && c->ca_file)
                 r = ctl_read_file(c->ca_file, CA_SIZE_MAX, &ca);
         if (r >= 0)
-                r = read_token(c, argc > 1 ? argv[1] : NULL, &token);
+                r = secret_take(c, argc > 1 ? argv[1] : NULL,
+                                "There is no token; the dashboard shows one when it registers a server.", &token);
         if (r < 0)
                 return r;
         r = ctl_new_call(c, &m, UPLINK_BUS_NAME, UPLINK_PATH, UPLINK_INTERFACE, "Register");

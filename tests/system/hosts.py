@@ -76,7 +76,8 @@ class Host:
 
     def stop_daemons(self):
         """Ends the daemons in order, which is when the leak check runs. `down` kills."""
-        self.run("systemctl stop ssid.service ssi-uplinkd.service 'ssi-serverd*.socket' 'ssi-serverd*.service'", check=False)
+        self.run("systemctl stop ssid.service ssi-uplinkd.service 'ssi-serverd*.socket' 'ssi-serverd*.service' "
+                 "ssi-server-ca.service", check=False)
 
     def __enter__(self):
         return self.up()

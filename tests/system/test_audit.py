@@ -8,11 +8,12 @@ import pytest
 from hosts import Account, wait_until
 from test_introspection import live
 
-# The methods of org.ssi.Server1 that change something, and the event of each.
+# The methods of org.ssi.Server1 that change something, and the event of each. Those of hosts that join are tried in test_server_join.py.
 METHODS = {"AddUser": "account.made", "SetPassword": "password.changed", "RemoveUser": "account.removed", "AddServer": "server.registered",
            "CreateClaimToken": "server.new-claim-token", "RemoveServer": "server.removed", "Backup": "backup.started", "Restore": "restore.done",
            "SetSignUp": "sign-up.changed", "SetQuota": "quota.changed", "CreateInvitation": "invitation.made",
-           "RemoveInvitation": "invitation.withdrawn", "KeepHost": "server.host-kept"}
+           "RemoveInvitation": "invitation.withdrawn", "KeepHost": "server.host-kept", "CreateJoinToken": "instance.token-made",
+           "RemoveJoinToken": "instance.token-withdrawn", "Join": "instance.joined", "Leave": "instance.left", "RemoveHost": "instance.removed"}
 FILE = "/root/audit.backup"
 PASSWORD, OTHER = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
 

@@ -28,6 +28,7 @@ ELSEWHERE = {
     r"systemd-sysusers$|systemctl (daemon-reload|reload dbus)$": "tests/testhost does as much before the boot",
     r"mail -s ": "there is no mail on this host",
     r"logger ": "does not end",
+    r"ssictl server (join-token$|withdraw-join-token|leave)": "needs a second host: test_server_join.py",
 }
 # These say with 3 that something needs attention, and that is all right.
 ATTENTION = re.compile(r"ssictl (status|run|test|uplink|add --run)\b")

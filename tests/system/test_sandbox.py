@@ -17,7 +17,7 @@ MAY = {
     "ssi-serverd.service": {"inet", "inet6", "read_server_key"},
     "ssi-postgres.service": {"read_database"},
     # It is root without capabilities.
-    "ssi-server-ca.service": set(),
+    "ssi-server-ca.service": {"read_shadow", "run_setuid", "signal_init", "see_others"},
 }
 
 

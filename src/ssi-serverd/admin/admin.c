@@ -158,7 +158,7 @@ void admin_query(AdminCall *c_taken, const char *sql, unsigned n_params, const c
                         backend_query(c_taken->admin->backend, sql, n_params, params, admin_act_done, c_taken));
 }
 
-static int begin(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *types, va_list ap)
+static int begin(Admin *a, sd_bus_message *m, bool offline, sd_bus_error *error, const char *types, va_list ap)
 {
         int r;
 
@@ -167,7 +167,7 @@ static int begin(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *t
                 admin_audit_refused(a, m, error);
         if (r <= 0)
                 return bus_answered_elsewhere(r);
-        if (!backend_is_ready(a->backend))
+        if (!offline && !backend_is_ready(a->backend))
                 return sd_bus_error_set(error, SERVER_ERROR_PREFIX "NotReady",
                                         "The database is not available; see the journal of ssi-serverd.");
         r = isempty(types) ? 0 : sd_bus_message_readv(m, types, ap);
@@ -180,7 +180,18 @@ int admin_method_begin(Admin *a, sd_bus_message *m, sd_bus_error *error, const c
         int r;
 
         va_start(ap, types);
-        r = begin(a, m, error, types, ap);
+        r = begin(a, m, false, error, types, ap);
+        va_end(ap);
+        return r;
+}
+
+int admin_method_begin_offline(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *types, ...)
+{
+        va_list ap;
+        int r;
+
+        va_start(ap, types);
+        r = begin(a, m, true, error, types, ap);
         va_end(ap);
         return r;
 }
@@ -201,7 +212,7 @@ int admin_call_begin(Admin *a, sd_bus_message *m, AdminCall **ret, sd_bus_error 
         int r;
 
         va_start(ap, types);
-        r = begin(a, m, error, types, ap);
+        r = begin(a, m, false, error, types, ap);
         va_end(ap);
         if (r != 0)
                 return r;
@@ -357,7 +368,7 @@ static int make_url(const Config *config, char **ret)
         return 0;
 }
 
-int admin_new(Backend *backend, const char *ca_file, Admin **ret)
+int admin_new(Backend *backend, const AdminConfig *config, Admin **ret)
 {
         _cleanup_(admin_freep) Admin *a = NULL;
         int r;
@@ -366,7 +377,14 @@ int admin_new(Backend *backend, const char *ca_file, Admin **ret)
         if (!a)
                 return -ENOMEM;
         a->backend = backend;
-        r = free_and_strdup(&a->ca_file, ca_file);
+        a->signs = config->signs;
+        a->restart = config->restart;
+        a->restart_userdata = config->restart_userdata;
+        r = free_and_strdup(&a->ca_file, config->ca_file);
+        if (r >= 0)
+                r = free_and_strdup(&a->cert_file, config->cert_file);
+        if (r >= 0)
+                r = free_and_strdup(&a->joined, config->joined);
         if (r < 0)
                 return r;
         r = make_url(backend->config, &a->url);
@@ -396,6 +414,8 @@ Admin *admin_free(Admin *a)
                 (void) sd_bus_flush(a->bus);
         disconnect(a);
         free(a->ca_file);
+        free(a->cert_file);
+        free(a->joined);
         free(a->url);
         free(a->failed_restore_by);
         free(a);

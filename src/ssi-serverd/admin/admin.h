@@ -9,8 +9,18 @@
 
 typedef struct Admin Admin;
 
-/* backend: borrowed; free it before the Admin. ca_file: the private CA that clients must trust, or NULL; copied. */
-int admin_new(Backend *backend, const char *ca_file, Admin **ret);
+typedef struct AdminConfig {
+        const char *ca_file;   /* the private CA that clients must trust, or NULL */
+        const char *cert_file; /* of this host's certificate */
+        const char *joined;    /* the address of the first host, if this one has joined; or NULL */
+        bool signs;            /* the helper signs certificates for hosts that join */
+        /* The settings have changed: ends this process, so that systemd starts it again. */
+        void (*restart)(void *userdata);
+        void *restart_userdata;
+} AdminConfig;
+
+/* backend: borrowed; free it before the Admin. The texts are copied. */
+int admin_new(Backend *backend, const AdminConfig *config, Admin **ret);
 Admin *admin_free(Admin *a);
 DEFINE_CLEANUP(Admin *, admin_free);
 

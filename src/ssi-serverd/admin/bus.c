@@ -13,7 +13,10 @@ static int get_string(sd_bus *bus, const char *path, const char *interface, cons
 {
         Admin *a = userdata;
 
-        return sd_bus_message_append(reply, "s", strempty(streq(property, "URL") ? a->url : a->ca_file));
+        return sd_bus_message_append(reply, "s",
+                                     strempty(streq(property, "URL")    ? a->url :
+                                              streq(property, "Joined") ? a->joined :
+                                                                          a->ca_file));
 }
 
 static int get_ready(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
@@ -62,6 +65,7 @@ static const sd_bus_vtable server_vtable[] = {
         SD_BUS_PROPERTY("Version", "s", get_version, 0, CONST),
         SD_BUS_PROPERTY("URL", "s", get_string, 0, CONST),
         SD_BUS_PROPERTY("CAFile", "s", get_string, 0, CONST),
+        SD_BUS_PROPERTY("Joined", "s", get_string, 0, CONST),
         SD_BUS_PROPERTY("DatabaseReady", "b", get_ready, 0, EMITS),
         SD_BUS_PROPERTY("SchemaVersion", "t", get_figure, 0, EMITS),
         SD_BUS_PROPERTY("Users", "t", get_figure, 0, EMITS),
@@ -105,6 +109,21 @@ static const sd_bus_vtable server_vtable[] = {
                                 admin_method_list_duplicates, ASKS),
         SD_BUS_METHOD_WITH_ARGS("KeepHost", SD_BUS_ARGS("s", server, "s", keep, "a{sv}", options), SD_BUS_NO_RESULT,
                                 admin_method_keep_host, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("ListInstances", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(ssstttsb)", instances),
+                                admin_method_list_instances, ASKS),
+        SD_BUS_METHOD_WITH_ARGS(
+                "CreateJoinToken", SD_BUS_ARGS("a{sv}", options),
+                SD_BUS_RESULT("s", id, "s", token, "t", expires_usec, "s", address, "s", pin, "b", signs),
+                admin_method_create_join_token, ASKS | SD_BUS_VTABLE_SENSITIVE),
+        SD_BUS_METHOD_WITH_ARGS("ListJoinTokens", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(stt)", tokens),
+                                admin_method_list_join_tokens, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("RemoveJoinToken", SD_BUS_ARGS("s", id, "a{sv}", options), SD_BUS_NO_RESULT,
+                                admin_method_remove_join_token, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("Join", SD_BUS_ARGS("s", address, "s", token, "s", pin, "a{sv}", options),
+                                SD_BUS_RESULT("as", credentials), admin_method_join, ASKS | SD_BUS_VTABLE_SENSITIVE),
+        SD_BUS_METHOD_WITH_ARGS("Leave", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT, admin_method_leave, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("RemoveHost", SD_BUS_ARGS("s", host, "a{sv}", options), SD_BUS_NO_RESULT,
+                                admin_method_remove_host, ASKS),
         SD_BUS_METHOD_WITH_ARGS("ListAudit", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("aa{sv}", entries, "t", next),
                                 admin_method_list_audit, ASKS),
         SD_BUS_METHOD_WITH_ARGS("Backup", SD_BUS_ARGS("h", file, "a{sv}", options), SD_BUS_NO_RESULT,

@@ -30,7 +30,12 @@ struct Admin {
         PolkitRegistry *polkit;
         BusTurns *turns;
         sd_event_source *retry_timer, *stats_timer;
-        char *ca_file, *url;
+        char *ca_file, *cert_file, *url;
+        char *joined; /* the address of the first host; NULL if this one has not joined */
+        bool signs;   /* certificates for hosts that join, with the helper */
+        bool joining;
+        void (*restart)(void *userdata);
+        void *restart_userdata;
         AdminStats stats;
         bool sampling;
         AdminCall *calls;
@@ -51,6 +56,8 @@ struct AdminCall {
 /* Begins a method's handler: asks polkit, checks that the database is available, and reads arguments as sd_bus_message_read(3) does (types:
  * "" for none). 0: go on. Otherwise the handler returns the result at once; if the call was refused, error is set. */
 int admin_method_begin(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *types, ...);
+/* The same without a database. */
+int admin_method_begin_offline(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *types, ...);
 /* For methods without any options yet. */
 int admin_read_no_options(sd_bus_message *m, sd_bus_error *error);
 /* All of this, for a method that is answered later: *ret is set when the result is 0. */
@@ -118,6 +125,17 @@ void admin_audit(Admin *a, const char *event, const char *outcome, const char *a
 void admin_audit_before(AdminCall *c_taken, const char *event, void (*done)(AdminCall *c, PGresult *res, int error));
 /* Counts a call that polkit has refused, if that is the error. */
 void admin_audit_refused(Admin *a, sd_bus_message *m, const sd_bus_error *error);
+
+/* instance.c */
+int admin_method_list_instances(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_remove_host(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_create_join_token(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_list_join_tokens(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_remove_join_token(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* join.c */
+int admin_method_join(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_leave(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* backup.c */
 int admin_method_backup(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -87,7 +87,9 @@ static void beat(AgentSessions *a)
         snprintf(limit, sizeof(limit), "%d", LATE_MAX);
 
         if (backend_query(a->backend,
-                          SQL(beat, .instance = a->backend->instance, .viewed = sql_bool(a->backend->n_viewers > 0),
+                          SQL(beat, .instance = a->backend->instance, .host = a->backend->host,
+                              .hostname = a->backend->hostname, .version = SSI_VERSION, .started = a->backend->started,
+                              .viewed = sql_bool(a->backend->n_viewers > 0),
                               .steady = sql_bool(lasted >= CONTINUITY_USEC),
                               .judge = sql_bool(a->beats_since > 0 && lasted >= grace), .limit = limit),
                           beat_done, a) >= 0)

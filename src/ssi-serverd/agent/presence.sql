@@ -4,9 +4,10 @@
 -- stale. Rows of kind, user, server, argument: 'n' if this instance had been declared dead, 'm' for each that is: it may have
 -- committed something without a notification.
 -- name: beat
-WITH me AS (INSERT INTO instances AS i (id, viewed_until)
-  VALUES (:instance, CASE WHEN :viewed::bool THEN now() + interval '60 s' ELSE '-infinity' END)
-  ON CONFLICT (id) DO UPDATE SET seen_at = now(), viewed_until = greatest(i.viewed_until, excluded.viewed_until)
+WITH me AS (INSERT INTO instances AS i (id, viewed_until, host, hostname, version, started_at)
+  VALUES (:instance, CASE WHEN :viewed::bool THEN now() + interval '60 s' ELSE '-infinity' END, :host, :hostname, :version, :started::timestamptz)
+  ON CONFLICT (id) DO UPDATE SET seen_at = now(), viewed_until = greatest(i.viewed_until, excluded.viewed_until), host = excluded.host,
+  hostname = excluded.hostname, version = excluded.version, started_at = excluded.started_at
   RETURNING xmax = 0 AS new),
  gone AS (DELETE FROM instances WHERE :steady::bool AND seen_at < now() - interval '40 s' AND id <> :instance
   RETURNING id, seen_at),

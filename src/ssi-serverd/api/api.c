@@ -41,7 +41,12 @@ static void dispatch(HttpRequest *req, void *userdata)
 
 static void get_healthz(ApiCall *c)
 {
-        http_respond_data(c->req, 200, "application/json", "{\"status\":\"ok\"}", strlen("{\"status\":\"ok\"}"));
+        /* Not for a balancer. */
+        if (c->backend->has_left)
+                http_respond_problem(c->req, 503, "unavailable", backend_unavailable(c->backend));
+        else
+                http_respond_data(c->req, 200, "application/json", "{\"status\":\"ok\"}",
+                                  strlen("{\"status\":\"ok\"}"));
 }
 
 static void answer_readyz(ApiCall *c, PGresult *res, int error)
@@ -128,7 +133,7 @@ static const ApiRoute *const tables[] = {
         api_event_routes,      api_public_routes,     api_qr_routes,           api_timeline_routes,
         api_mail_routes,       api_channel_routes,    api_notification_routes, api_push_routes,
         api_silence_routes,    api_login_code_routes, api_well_known_routes,   api_sign_up_routes,
-        api_invitation_routes, api_usage_routes,      api_audit_routes,
+        api_invitation_routes, api_usage_routes,      api_audit_routes,        api_instance_routes,
 };
 
 void api_list_routes(FILE *f)

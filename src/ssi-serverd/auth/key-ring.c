@@ -153,7 +153,8 @@ static void on_published(PGresult *res, int error, void *userdata)
 void key_ring_refresh(KeyRing *ring)
 {
         (void) backend_query(ring->backend,
-                             SQL(key_ring_refresh, .id = ring->own->id, .public_pem = ring->own->public_pem),
+                             SQL(key_ring_refresh, .id = ring->own->id, .public_pem = ring->own->public_pem,
+                                 .host = ring->backend->host),
                              on_published, ring);
 }
 

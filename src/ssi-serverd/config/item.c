@@ -12,33 +12,38 @@
                 .name = name_, .type = type_, .offset = offsetof(Config, member), __VA_ARGS__ \
         }
 
-#define QUOTA(kind, fallback_) \
-        ITEM("SSI_QUOTA_" #kind, CONFIG_QUOTA, quotas[QUOTA_##kind], .fallback = (fallback_), .reloadable = true)
+#define QUOTA(kind, fallback_)                                                                                  \
+        ITEM("SSI_QUOTA_" #kind, CONFIG_QUOTA, quotas[QUOTA_##kind], .fallback = (fallback_), .reloadable = true, \
+             .shared = true)
 
 const ConfigItem config_items[CONFIG_ITEMS] = {
         ITEM("SSI_DATABASE_URL", CONFIG_STRING, database_url,
-             .fallback = "host=/run/ssi-postgres dbname=ssi user=ssi-server"),
-        ITEM("SSI_PUBLIC_URL", CONFIG_URL, public_url),
+             .fallback = "host=/run/ssi-postgres dbname=ssi user=ssi-server", .shared = true),
+        ITEM("SSI_PUBLIC_URL", CONFIG_URL, public_url, .shared = true),
         ITEM("SSI_TLS_CERT", CONFIG_FILE, tls_cert),
         ITEM("SSI_TLS_KEY", CONFIG_FILE, tls_key),
         ITEM("SSI_ACCESS_TOKEN_KEY", CONFIG_FILE, access_token_key),
         ITEM("SSI_PUSH_KEY", CONFIG_STRING, push_key),
-        ITEM("SSI_METRICS_TOKEN", CONFIG_STRING, metrics_token),
-        ITEM("SSI_SMTP_URL", CONFIG_SMTP, smtp_url),
-        ITEM("SSI_SMTP_FROM", CONFIG_MAIL, smtp_from),
-        ITEM("SSI_SMTP_CA", CONFIG_FILE, smtp_ca),
+        ITEM("SSI_METRICS_TOKEN", CONFIG_STRING, metrics_token, .shared = true),
+        ITEM("SSI_SMTP_URL", CONFIG_SMTP, smtp_url, .shared = true),
+        ITEM("SSI_SMTP_FROM", CONFIG_MAIL, smtp_from, .shared = true),
+        ITEM("SSI_SMTP_CA", CONFIG_FILE, smtp_ca, .shared = true),
         ITEM("SSI_MIGRATIONS_DIR", CONFIG_STRING, migrations_dir, .fallback = SSI_MIGRATIONS_DIR),
-        ITEM("SSI_HISTORY", CONFIG_CHOICE, history, .fallback = "all", .choices = "all\0changes\0"),
-        ITEM("SSI_HISTORY_DAYS", CONFIG_NUMBER, history_days, .fallback = "7", .min = 1, .max = 3650),
-        ITEM("SSI_AUDIT_DAYS", CONFIG_NUMBER, audit_days, .fallback = "365", .min = 1, .max = 3650),
-        ITEM("SSI_STALE_GRACE", CONFIG_NUMBER, stale_grace_seconds, .fallback = "120", .min = 1, .max = 86400),
-        ITEM("SSI_REBOOT_TIME", CONFIG_NUMBER, reboot_seconds, .fallback = "600", .min = 1, .max = 86400),
-        ITEM("SSI_RATE_LIMIT", CONFIG_NUMBER, rate_limit, .fallback = "100", .max = NUMBER_MAX),
-        ITEM("SSI_NOTIFY_TIMEOUT", CONFIG_NUMBER, notify_timeout, .fallback = "20", .min = 1, .max = 300),
-        ITEM("SSI_ALLOW_PRIVATE_TARGETS", CONFIG_BOOLEAN, allow_private_targets, .fallback = "no"),
+        ITEM("SSI_HISTORY", CONFIG_CHOICE, history, .fallback = "all", .choices = "all\0changes\0", .shared = true),
+        ITEM("SSI_HISTORY_DAYS", CONFIG_NUMBER, history_days, .fallback = "7", .min = 1, .max = 3650, .shared = true),
+        ITEM("SSI_AUDIT_DAYS", CONFIG_NUMBER, audit_days, .fallback = "365", .min = 1, .max = 3650, .shared = true),
+        ITEM("SSI_STALE_GRACE", CONFIG_NUMBER, stale_grace_seconds, .fallback = "120", .min = 1, .max = 86400,
+             .shared = true),
+        ITEM("SSI_REBOOT_TIME", CONFIG_NUMBER, reboot_seconds, .fallback = "600", .min = 1, .max = 86400,
+             .shared = true),
+        ITEM("SSI_RATE_LIMIT", CONFIG_NUMBER, rate_limit, .fallback = "100", .max = NUMBER_MAX, .shared = true),
+        ITEM("SSI_NOTIFY_TIMEOUT", CONFIG_NUMBER, notify_timeout, .fallback = "20", .min = 1, .max = 300,
+             .shared = true),
+        ITEM("SSI_ALLOW_PRIVATE_TARGETS", CONFIG_BOOLEAN, allow_private_targets, .fallback = "no", .shared = true),
         ITEM("SSI_SETUP_CODE", CONFIG_CODE, setup_code, .min = 16),
-        ITEM("SSI_SIGN_UP", CONFIG_CHOICE, sign_up, .fallback = "unset", .choices = "unset\0closed\0invite\0open\0"),
-        ITEM("SSI_SECURITY_CONTACT", CONFIG_CONTACT, security_contact, .reloadable = true),
+        ITEM("SSI_SIGN_UP", CONFIG_CHOICE, sign_up, .fallback = "unset", .choices = "unset\0closed\0invite\0open\0",
+             .shared = true),
+        ITEM("SSI_SECURITY_CONTACT", CONFIG_CONTACT, security_contact, .reloadable = true, .shared = true),
         ITEM("SSI_TRUSTED_PROXIES", CONFIG_NETWORKS, trusted_proxies, .fallback = "127.0.0.0/8 ::1",
              .reloadable = true),
         ITEM("SSI_LOG_LEVEL", CONFIG_LEVEL, log_level, .fallback = "info", .reloadable = true),

@@ -32,6 +32,7 @@ typedef struct ConfigItem {
         const char *choices;  /* of a choice: "a" or "b"… in the order of their numbers, NUL-separated,
                                * ending with an empty one */
         bool reloadable;
+        bool shared; /* all instances must have the same value */
 } ConfigItem;
 
 extern const ConfigItem config_items[CONFIG_ITEMS];

@@ -23,6 +23,8 @@ const char *backend_unavailable(const Backend *b)
 {
         if (backend_is_ready(b))
                 return NULL;
+        if (b->has_left)
+                return "This host was taken out of service.";
         if (b->restoring)
                 return "A backup is being restored.";
         return b->deaf_logged > 0 && db_is_ready(b->db) ? DEAF : "The database is not available.";

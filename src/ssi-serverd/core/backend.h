@@ -8,6 +8,10 @@
 #include "config/config.h"
 #include "db/db.h"
 #include "http/http.h"
+#include "shared/status-line.h"
+
+#define HOST_ID_MAX  65
+#define HOSTNAME_MAX 65
 
 typedef struct AgentSessions AgentSessions;
 typedef struct ApiRoutes ApiRoutes;
@@ -50,8 +54,11 @@ struct Backend {
         sd_event *event;
         HttpServer *http; /* borrowed */
         BackendRole role;
-        char instance[INSTANCE_ID_MAX]; /* in notifications, to recognise our own */
-        const Config *config;           /* borrowed */
+        char instance[INSTANCE_ID_MAX];                 /* in notifications, to recognise our own */
+        char host[HOST_ID_MAX], hostname[HOSTNAME_MAX]; /* where it runs: an ID of the machine, and its name */
+        char started[RFC3339_MAX];
+        bool has_left;        /* the host was taken out of service: nothing is served */
+        const Config *config; /* borrowed */
 
         Db *db;          /* NULL until the schema is up to date */
         Db *ingest_db;   /* one connection, for ingestion alone, so that its batches stay in order */

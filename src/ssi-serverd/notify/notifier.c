@@ -249,6 +249,11 @@ const char *notifier_push_key(Notifier *n)
         return n->have_key ? n->key.public : NULL;
 }
 
+const char *notifier_push_key_private(Notifier *n)
+{
+        return n->have_key ? n->key.pem : NULL;
+}
+
 /* ---- Startup and shutdown ---- */
 
 /* The credential is for instances on several machines that share a key. */

@@ -35,6 +35,8 @@ void notifier_kick(Notifier *n);
 const DeliveryConfig *notifier_config(Notifier *n);
 /* Whether accounts get mails about themselves; their links need the public address. */
 bool notifier_has_account_mail(Notifier *n);
+/* The private half as PEM text, for a host that joins (docs/adr/0054). NULL if there is none. */
+const char *notifier_push_key_private(Notifier *n);
 const char *notifier_push_key(Notifier *n); /* the public half; NULL if there is none */
 
 /* The destination of one message. All borrowed. */

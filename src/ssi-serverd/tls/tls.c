@@ -84,6 +84,13 @@ static bool ends_soon(X509 *cert)
         return X509_cmp_time(X509_get0_notAfter(cert), &limit) < 0;
 }
 
+bool tls_file_ends_soon(const char *path)
+{
+        _cleanup_(x509_freep) X509 *cert = NULL;
+
+        return read_linked(path, &cert, NULL) >= 0 && ends_soon(cert);
+}
+
 /* Loads the CA, or makes one if it is missing, damaged or about to expire. */
 static int ensure_ca(int dir, X509 **ret_cert, EVP_PKEY **ret_key)
 {

@@ -21,6 +21,9 @@ int tls_files_find(const char *cert, const char *key, TlsFiles *ret);
  * them. */
 int tls_files_check(const TlsFiles *f);
 
+/* Whether the certificate expires within 30 days. */
+bool tls_file_ends_soon(const char *cert);
+
 /* Makes sure that dir holds ca.pem (readable by all) and server.pem, a certificate with its key for the names and addresses of
  * this host. Makes what is missing, and renews the certificate when it expires within 30 days or a name or address was added.
  * Replaces each file atomically. Returns 1 when server.pem is new, 0 when nothing was to do; ret names the files in both cases.
