@@ -30,6 +30,7 @@
 #define MAINTENANCE_USEC       (3600 * USEC_PER_SEC)
 #define STORAGE_USEC           (600 * USEC_PER_SEC)
 #define MAINTENANCE_RETRY_USEC (30 * USEC_PER_SEC)
+#define MAINTENANCE_NEXT_USEC  (200 * USEC_PER_MSEC) /* each step has a transaction of its own */
 
 void backend_reloaded(Backend *b)
 {
@@ -93,35 +94,56 @@ static void on_key_published(void *userdata)
         backend_available(b);
 }
 
-static void maintain_again(Backend *b, uint64_t usec)
+static void maintain_history_again(Backend *b, uint64_t usec)
 {
-        (void) sd_event_source_set_time_relative(b->maintenance_timer, usec);
-        (void) sd_event_source_set_enabled(b->maintenance_timer, SD_EVENT_ONESHOT);
+        (void) sd_event_source_set_time_relative(b->history_timer, usec);
+        (void) sd_event_source_set_enabled(b->history_timer, SD_EVENT_ONESHOT);
 }
 
-/* One row: partitions created, dropped, and skipped because they are being read. */
+/* One row: partitions created, dropped, and left over because they are being read, or for the next step. */
 static void on_partitions(PGresult *res, int error, void *userdata)
 {
         Backend *b = userdata;
+        unsigned made, dropped, left_over;
 
         if (error == -ECANCELED)
                 return;
         if (error < 0) {
                 log_warning("Cannot maintain the partitions of the history, retrying: %s", db_result_message(res));
-                maintain_again(b, MAINTENANCE_RETRY_USEC);
+                maintain_history_again(b, MAINTENANCE_RETRY_USEC);
                 return;
         }
-        if (!streq(PQgetvalue(res, 0, 1), "0"))
-                log_info("Dropped %s days of history.", PQgetvalue(res, 0, 1));
-        if (!streq(PQgetvalue(res, 0, 2), "0")) {
-                log_debug("%s partitions of the history are in use, trying again", PQgetvalue(res, 0, 2));
-                maintain_again(b, MAINTENANCE_RETRY_USEC);
+        made = (unsigned) atoi(PQgetvalue(res, 0, 0));
+        dropped = (unsigned) atoi(PQgetvalue(res, 0, 1));
+        left_over = (unsigned) atoi(PQgetvalue(res, 0, 2));
+        b->days_dropped += dropped;
+        if (b->days_dropped > 0 && (dropped == 0 || left_over == 0)) {
+                log_info("Dropped %u %s of history.", b->days_dropped, b->days_dropped == 1 ? "day" : "days");
+                b->days_dropped = 0;
+        }
+        if (left_over > 0) {
+                log_debug("%u partitions of the history are left for later", left_over);
+                maintain_history_again(b, made + dropped > 0 ? MAINTENANCE_NEXT_USEC : MAINTENANCE_RETRY_USEC);
         }
         if (b->maintained)
                 return;
         b->maintained = true;
         backend_available(b);
         quota_check_storage(b);
+}
+
+static void maintain_history(Backend *b)
+{
+        char days[16];
+
+        snprintf(days, sizeof(days), "%u", b->config->history_days);
+        (void) backend_query(b, SQL(maintain_history, .days = days), on_partitions, b);
+}
+
+static int on_history_maintenance(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        maintain_history(userdata);
+        return 0;
 }
 
 static void on_carried(PGresult *res, int error, void *userdata)
@@ -134,12 +156,11 @@ static void on_carried(PGresult *res, int error, void *userdata)
 
 static void maintain(Backend *b)
 {
-        char days[16], audit_days[16];
+        char audit_days[16];
 
-        snprintf(days, sizeof(days), "%u", b->config->history_days);
         snprintf(audit_days, sizeof(audit_days), "%u", b->config->audit_days);
 
-        (void) backend_query(b, SQL(maintain_history, .days = days), on_partitions, b);
+        maintain_history(b);
         (void) backend_query(b, SQL(forget_transitions), NULL, NULL);
         (void) backend_query(b, SQL(forget_sessions), NULL, NULL);
         (void) backend_query(b, SQL(forget_refresh_tokens), NULL, NULL);
@@ -158,9 +179,9 @@ static int on_maintenance(sd_event_source *source, uint64_t usec, void *userdata
 {
         Backend *b = userdata;
 
-        maintain_again(b, MAINTENANCE_USEC);
         maintain(b);
-        return 0;
+        (void) sd_event_source_set_time_relative(source, MAINTENANCE_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static int on_storage(sd_event_source *source, uint64_t usec, void *userdata)
@@ -241,6 +262,13 @@ static int on_connect(Backend *b)
                 return r;
         r = sd_event_add_time_relative(b->event, &b->storage_timer, CLOCK_MONOTONIC, STORAGE_USEC, USEC_PER_SEC,
                                        on_storage, b);
+        if (r < 0)
+                return r;
+        r = sd_event_add_time_relative(b->event, &b->history_timer, CLOCK_MONOTONIC, 0, USEC_PER_MSEC,
+                                       on_history_maintenance, b);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(b->history_timer, SD_EVENT_OFF);
         if (r < 0)
                 return r;
         return sd_event_add_time_relative(b->event, &b->maintenance_timer, CLOCK_MONOTONIC, MAINTENANCE_USEC,
@@ -387,6 +415,7 @@ Backend *backend_free(Backend *b)
                 return NULL;
         schema_stop(b);
         sd_event_source_disable_unref(b->maintenance_timer);
+        sd_event_source_disable_unref(b->history_timer);
         backend_listen_stop(b);
         backend_publish_stop(b);
         sd_event_source_disable_unref(b->storage_timer);

@@ -6,16 +6,18 @@ Usage: test-operation.py SSI-SERVERD MIGRATIONS [unittest arguments]
 """
 
 import asyncio
+import contextlib
 import datetime
 import http.client
 import json
 import os
 import re
-import subprocess
+import threading
 import unittest
 import urllib.error
 import urllib.request
 
+import pq
 import serverd
 from serverd import User, message, request, sql, update, wait_until
 
@@ -226,17 +228,97 @@ class History(unittest.TestCase):
         self.assertEqual(sql("SELECT count(*) FROM events WHERE service = 'old'"), "2")
         sql("DELETE FROM events WHERE service = 'old'")
 
-    def test_nobody_waits_for_a_reader(self):
+    @contextlib.contextmanager
+    def reader(self):
+        """A transaction that has read the history and goes on; it ends at the end, or when the given function is called."""
+        connection = pq.Connection(serverd.backend.sql.conninfo.decode() + " application_name=reader")
+        connection.rows("BEGIN")
+        connection.rows("SELECT count(*) FROM events")
+        # It is no short one.
+        wait_until(lambda: sql("SELECT clock_timestamp() - xact_start > interval '300 ms' FROM pg_stat_activity"
+                               " WHERE application_name = 'reader'") == "t")
+        try:
+            yield connection.close
+        finally:
+            connection.close()
+
+    def maintain(self):
+        return sql("SELECT made, dropped, left_over FROM events_maintain(7, 7)")
+
+    def test_ingestion_waits_for_no_reader(self):
+        """Who drops an old day waits for nobody who reads the history for long, so nobody waits behind it."""
         make_day(-12)
-        reader = subprocess.Popen([serverd.backend.programs + "/psql", "-h", serverd.backend.dir, "-U", "ssi", "-d",
-                                   "postgres", "-XqAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        reader.stdin.write("BEGIN; SELECT count(*) FROM events;\n")
-        reader.stdin.flush()
-        reader.stdout.readline()
-        # It is answered, although the reader goes on.
-        self.assertEqual(sql("SELECT dropped, left_over FROM events_maintain(7, 7)"), "0|1")
-        reader.communicate("COMMIT;\n")
-        self.assertEqual(sql("SELECT dropped, left_over FROM events_maintain(7, 7)"), "1|0")
+        stop, answers, waited = threading.Event(), set(), set()
+
+        def maintain():
+            connection = pq.Connection(serverd.backend.sql.conninfo.decode())
+            for _ in range(20):
+                answers.add(tuple(connection.rows("SELECT made, dropped, left_over FROM events_maintain(7, 7)")[0]))
+            connection.close()
+            stop.set()
+
+        with self.reader() as end:
+            thread = threading.Thread(target=maintain)
+            thread.start()
+            while not stop.is_set():
+                waited |= set(sql("SELECT query FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND locktype = 'relation'").splitlines())
+                # As ingestion does.
+                sql("BEGIN; SET LOCAL lock_timeout = '200ms';"
+                    " INSERT INTO events (server_id, service, kind, at) VALUES (0, 'old', 'result', now()); COMMIT")
+            thread.join()
+            self.assertEqual((answers, waited), ({("0", "0", "1")}, set()))
+            end()
+        wait_until(lambda: self.maintain() == "0|0|0")
+        self.assertNotIn(day(-12), partitions())
+        sql("DELETE FROM events WHERE service = 'old'")
+
+    def test_a_missing_day_waits_for_no_reader_either(self):
+        with self.reader() as end:
+            self.assertEqual(sql("SELECT made, left_over FROM events_maintain(8, 7)"), "0|1")
+            self.assertNotIn(day(8), partitions())
+            end()
+        wait_until(lambda: sql("SELECT made, left_over FROM events_maintain(8, 7)") == "1|0")
+        sql(f"DROP TABLE {day(8)}")
+
+    def test_ingestion_leaves_room_for_it(self):
+        """With results all the time, an old day goes all the same: one for each call."""
+        user = User()
+        agents, stop = [user.server(f"busy{n}") for n in range(2)], threading.Event()
+
+        async def report(n):
+            async with agents[n].connect(n) as ws:
+                await agents[n].start(ws)
+                k = 0
+                while not stop.is_set():
+                    k += 1
+                    await ws.send(update("busy", "OK", f"n{k}", cursor=f"c{k}"))
+                    if k % 20 == 0:
+                        while json.loads(await ws.recv()).get("payload", {}).get("cursor") != f"c{k}":
+                            pass
+
+        async def report_all():
+            await asyncio.gather(report(0), report(1))
+
+        thread = threading.Thread(target=lambda: asyncio.run(report_all()))
+        thread.start()
+        try:
+            for n in (-12, -13, -14):
+                make_day(n)
+            wait_until(lambda: self.maintain().startswith("0|1|"))
+            self.assertNotIn(day(-14), partitions())
+            self.assertIn(day(-12), partitions())
+            wait_until(lambda: self.maintain() == "0|0|0")
+            self.assertNotIn(day(-12), partitions())
+        finally:
+            stop.set()
+            thread.join()
+
+    def test_the_backend_goes_on_until_all_are_gone(self):
+        for n in range(-40, -30):
+            make_day(n)
+        serverd.backend.stop_server(1)
+        serverd.backend.start_server(1)
+        wait_until(lambda: not {day(n) for n in range(-40, -30)} & partitions())
 
 
 class Idle(unittest.TestCase):

@@ -105,7 +105,8 @@ struct Backend {
         sd_event_source *start_timer;
         uint64_t start_retry_usec;
         uint64_t start_logged; /* when it was said why it does not start; CLOCK_MONOTONIC, usec */
-        sd_event_source *maintenance_timer;
+        sd_event_source *maintenance_timer, *history_timer;
+        unsigned days_dropped; /* of the history, not yet logged */
         /* Used by backend.c */
         sd_event_source *hearing_timer;
         uint64_t deaf_logged; /* CLOCK_MONOTONIC, usec */
