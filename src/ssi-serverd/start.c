@@ -10,6 +10,7 @@
 #include "auth/password.h"
 #include "auth/throttle.h"
 #include "auth/token.h"
+#include "core/replica.h"
 #include "core/schema.h"
 #include "http/rate-limit.h"
 #include "ingest/ingest.h"
@@ -40,7 +41,8 @@ void backend_reloaded(Backend *b)
 bool backend_is_idle(Backend *b)
 {
         return (!b->db || db_in_flight(b->db) == 0) && (!b->ingest_db || db_in_flight(b->ingest_db) == 0) &&
-               notifier_is_idle(b->notifier) && backend_has_published(b);
+               (!b->replica || replica_in_flight(b->replica) == 0) && notifier_is_idle(b->notifier) &&
+               backend_has_published(b);
 }
 
 void backend_prepare_stop(Backend *b)
@@ -260,6 +262,11 @@ static int on_connect(Backend *b)
         r = backend_listen(b);
         if (r < 0)
                 return r;
+        if (b->config->database_read_url && (b->role & BACKEND_ROLE_API)) {
+                r = replica_new(b, b->config->database_read_url, &b->replica);
+                if (r < 0)
+                        return r;
+        }
         r = sd_event_add_time_relative(b->event, &b->storage_timer, CLOCK_MONOTONIC, STORAGE_USEC, USEC_PER_SEC,
                                        on_storage, b);
         if (r < 0)
@@ -423,6 +430,7 @@ Backend *backend_free(Backend *b)
         /* This calls back for unfinished statements, so their owners are freed later. */
         b->ingest_db = db_free(b->ingest_db);
         b->db = db_free(b->db);
+        b->replica = replica_free(b->replica);
         key_ring_free(b->keys);
         agent_sessions_free(b->sessions);
         ingest_free(b->ingest);

@@ -51,7 +51,7 @@ class Backend:
             os.chown(self.dir, self.user.pw_uid, self.user.pw_gid)
         self.programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
         self.log = open(os.path.join(self.dir, "log"), "a+")
-        self.servers = [None, None]
+        self.servers, self.settings = [None, None], {}
         self.sql = pq.Connection(f"host={self.dir} user=ssi dbname=postgres")
         self.ports = [free_port(), free_port()]
         subprocess.run([os.path.join(os.path.dirname(os.path.abspath(__file__)), "postgres-cluster"), self.dir], check=True, stdout=self.log,
@@ -119,6 +119,7 @@ class Backend:
         os.makedirs(tls, exist_ok=True)
         env = dict({"SSI_RATE_LIMIT": "0"}, **os.environ, SSI_DATABASE_URL=url or f"host={self.dir} user=ssi dbname=postgres",
                    SSI_MIGRATIONS_DIR=self.migrations)
+        env.update(self.settings)
         env.setdefault("SSI_PUSH_KEY", os.path.join(self.dir, "vapid.pem"))
         self.servers[i] = subprocess.Popen([*self.command, f"--listen=127.0.0.1:{self.ports[i]}", f"--tls-dir={tls}",
                                             f"--key-dir={self.dir}/keys{i}",
@@ -293,10 +294,11 @@ async def closed_with(ws):
         return last, e.code
 
 
-def main():
-    """Usage: SSI-SERVERD MIGRATIONS [unittest arguments]"""
+def main(settings=None):
+    """Usage: SSI-SERVERD MIGRATIONS [unittest arguments]. settings: a function of the backend that gives more of them."""
     global backend
     backend = Backend(os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]))
+    backend.settings = settings(backend) if settings else {}
     try:
         backend.start()
         result = unittest.main(argv=[sys.argv[0]] + sys.argv[3:], exit=False, verbosity=2).result

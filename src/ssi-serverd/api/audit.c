@@ -24,6 +24,6 @@ static void list_audit(ApiCall *c)
 }
 
 const ApiRoute api_audit_routes[] = {
-        { "GET", "/api/v1/audit", API_READ, list_audit },
+        { "GET", "/api/v1/audit", API_READ, list_audit, .from_replica = true },
         {},
 };

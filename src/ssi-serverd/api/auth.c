@@ -52,9 +52,19 @@ static void respond_forbidden(ApiCall *c)
         http_respond_problem(c->req, 403, "insufficient-scope", "The API token lacks the scope for this request.");
 }
 
+static bool may_use_replica(const ApiCall *c)
+{
+        return c->backend->replica && c->route->from_replica;
+}
+
+static void keep_position(ApiCall *c, PGresult *res, int column)
+{
+        snprintf(c->position, sizeof(c->position), "%s", PQgetvalue(res, 0, column));
+}
+
 /* ---- API tokens ---- */
 
-/* The row: the user's id, the token's expiry or null, whether the token has the scope, its id and name. */
+/* The row: the user's id, the token's expiry or null, whether the token has the scope, its id and name, the position. */
 static void api_token_found(ApiCall *c, PGresult *res, int error)
 {
         uint64_t limit = api_now() + STREAM_MAX_SEC;
@@ -80,6 +90,7 @@ static void api_token_found(ApiCall *c, PGresult *res, int error)
                 api_fail(c, NULL, -ENOMEM);
                 return;
         }
+        keep_position(c, res, 5);
         c->token_expires = PQgetisnull(res, 0, 1) ? limit : MIN(limit, strtoull(PQgetvalue(res, 0, 1), NULL, 10));
         api_run(c);
 }
@@ -96,7 +107,10 @@ static void authenticate_api_token(ApiCall *c, const char *token)
                 return;
         token_hash(token, hash);
 
-        api_query(c, SQL(authenticate_api_token, .hash = hash, .scopes = scopes[c->route->access]), api_token_found);
+        api_query(c,
+                  SQL(authenticate_api_token, .hash = hash, .scopes = scopes[c->route->access],
+                      .replica = sql_bool(may_use_replica(c))),
+                  api_token_found);
 }
 
 /* ---- Access tokens ---- */
@@ -107,7 +121,7 @@ static void respond_reauthenticate(ApiCall *c)
                              "This needs your password again: send it to POST /api/v1/users/me/reauthenticate first.");
 }
 
-/* The row: whether the user has authenticated recently. */
+/* The row: whether the user has authenticated recently, the position. */
 static void session_found(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0)
@@ -116,13 +130,17 @@ static void session_found(ApiCall *c, PGresult *res, int error)
                 respond_unauthorized(c);
         else if (c->route->access == API_RECENT && !streq(PQgetvalue(res, 0, 0), "t"))
                 respond_reauthenticate(c);
-        else
+        else {
+                keep_position(c, res, 1);
                 api_run(c);
+        }
 }
 
 static void look_up_session(ApiCall *c)
 {
-        api_query(c, SQL(look_up_session, .session = c->session, .user = c->user, .recent = STRINGIFY(RECENT_SEC)),
+        api_query(c,
+                  SQL(look_up_session, .session = c->session, .user = c->user, .recent = STRINGIFY(RECENT_SEC),
+                      .replica = sql_bool(may_use_replica(c))),
                   session_found);
 }
 

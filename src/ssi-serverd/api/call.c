@@ -60,6 +60,7 @@ void api_run(ApiCall *c)
                         return;
                 }
         }
+        c->running = true;
         c->route->handler(c);
 }
 
@@ -143,8 +144,11 @@ void api_act_begun(ApiCall *c, int r)
 void api_query(ApiCall *c, const char *sql, unsigned n_params, const char *const *params,
                void (*done)(ApiCall *c, PGresult *res, int error))
 {
+        Replica *replica = c->running && c->route->from_replica && c->position[0] ? c->backend->replica : NULL;
+
         api_act_begin(c, done);
-        api_act_begun(c, backend_query(c->backend, sql, n_params, params, api_act_done, c));
+        api_act_begun(c, replica ? replica_query(replica, c->position, sql, n_params, params, api_act_done, c) :
+                                   backend_query(c->backend, sql, n_params, params, api_act_done, c));
 }
 
 void api_fail(ApiCall *c, PGresult *res, int error)

@@ -5,7 +5,7 @@
 
 #include "shared/json-util.h"
 #include "auth/throttle.h"
-#include "core/backend.h"
+#include "core/replica.h"
 #include "model/audit.h"
 #include "shared/network.h"
 
@@ -18,13 +18,15 @@ typedef struct ApiCall {
         const ApiRoute *route;
         char network[NETWORK_MAX]; /* of the client */
         LoginAttempt *attempt;
-        char *user;                  /* public id of the authenticated user; NULL on open routes */
-        char *session;               /* public id of the login; NULL with an API token */
-        uint64_t token_expires;      /* s since the epoch */
-        char *token_id, *token_name; /* of the API token; NULL with a login */
-        char *actor;                 /* of api_actor() */
-        unsigned page_limit;         /* of lists: api/page.h */
+        char *user;                          /* public id of the authenticated user; NULL on open routes */
+        char *session;                       /* public id of the login; NULL with an API token */
+        uint64_t token_expires;              /* s since the epoch */
+        char *token_id, *token_name;         /* of the API token; NULL with a login */
+        char *actor;                         /* of api_actor() */
+        char position[REPLICA_POSITION_MAX]; /* of the database when the call was authenticated; "": not known */
+        unsigned page_limit;                 /* of lists: api/page.h */
         json_object *page_key;
+        bool running;  /* its handler: it is authenticated */
         char *text[2]; /* for the handler's own use, freed with it */
         void (*done)(struct ApiCall *c, PGresult *res, int error);
         void (*refuse)(struct ApiCall *c); /* of api_session_start() */
@@ -45,6 +47,7 @@ struct ApiRoute {
         const char *method, *pattern;
         ApiAccess access;
         void (*handler)(ApiCall *c);
+        bool from_replica; /* the handler only reads, and a read replica may answer its statements */
 };
 
 /* The last one has only NULLs. One table per file. */

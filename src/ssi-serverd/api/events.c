@@ -51,7 +51,8 @@ static void list_server_events(ApiCall *c)
 }
 
 const ApiRoute api_event_routes[] = {
-        { "GET", "/api/v1/servers/:server_id/events", API_READ, list_server_events },
-        { "GET", "/api/v1/servers/:server_id/services/:name/events", API_READ, list_service_events },
+        { "GET", "/api/v1/servers/:server_id/events", API_READ, list_server_events, .from_replica = true },
+        { "GET", "/api/v1/servers/:server_id/services/:name/events", API_READ, list_service_events,
+          .from_replica = true },
         {},
 };

@@ -4,6 +4,7 @@
 
 #include "api/metrics.h"
 #include "api/stream.h"
+#include "core/replica.h"
 #include "ingest/ingest.h"
 #include "api/metrics.sql.h"
 
@@ -99,6 +100,25 @@ static void put_ingestion(FILE *f, Ingest *i)
         put_histogram(f, "ssi_ingest_commit_seconds", "From sending a batch to its commit.", &s->commit);
 }
 
+static void put_replica(FILE *f, Replica *r)
+{
+        const ReplicaStats *s = replica_stats(r);
+
+        put(f, "ssi_read_replica_used", "gauge", "Whether the read replica answers.", s->state == REPLICA_USED);
+        put(f, "ssi_read_replica_reads_total", "counter", "Statements that the read replica answered.", s->reads);
+        put_head(f, "ssi_read_replica_fallbacks_total", "counter",
+                 "Statements that the primary answered instead, and why.");
+        for (ReplicaState i = 0; i < _REPLICA_STATES; i++)
+                if (i != REPLICA_USED)
+                        fprintf(f, "ssi_read_replica_fallbacks_total{reason=\"%s\"} %llu\n", replica_state_name(i),
+                                (unsigned long long) s->fallbacks[i]);
+        if (!s->has_lag)
+                return;
+        put_head(f, "ssi_read_replica_lag_seconds", "gauge", "How old the oldest change is that it has not replayed.");
+        fprintf(f, "ssi_read_replica_lag_seconds %.3f\n", (double) s->lag_usec / USEC_PER_SEC);
+        put(f, "ssi_read_replica_lag_bytes", "gauge", "Write-ahead log that it has not replayed.", s->lag_bytes);
+}
+
 static void put_all(FILE *f, const Scrape *c)
 {
         const Metrics *m = c->metrics;
@@ -119,6 +139,8 @@ static void put_all(FILE *f, const Scrape *c)
         put(f, "ssi_database_up", "gauge", "Whether the database is connected.", backend_is_ready(s));
         put(f, "ssi_database_writable", "gauge", "Whether the database accepted the last write.",
             backend_is_ready(s) && !s->trouble);
+        if (s->replica)
+                put_replica(f, s->replica);
         if (c->stray_events) {
                 put_head(f, "ssi_history_stray_events", "gauge",
                          "Events outside the daily partitions, up to 1000; they are moved within the hour.");

@@ -97,7 +97,7 @@ static void change_settings(ApiCall *c)
 }
 
 const ApiRoute api_notification_routes[] = {
-        { "GET", "/api/v1/notifications", API_READ, list_notifications },
+        { "GET", "/api/v1/notifications", API_READ, list_notifications, .from_replica = true },
         { "GET", "/api/v1/notifications/settings", API_READ, get_settings },
         { "PATCH", "/api/v1/notifications/settings", API_WRITE, change_settings },
         {},

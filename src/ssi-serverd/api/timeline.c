@@ -25,6 +25,6 @@ static void get_timeline(ApiCall *c)
 }
 
 const ApiRoute api_timeline_routes[] = {
-        { "GET", "/api/v1/servers/:server_id/services/:name/timeline", API_READ, get_timeline },
+        { "GET", "/api/v1/servers/:server_id/services/:name/timeline", API_READ, get_timeline, .from_replica = true },
         {},
 };

@@ -14,6 +14,7 @@
 /* Strings are NULL when they are not set. */
 typedef struct Config {
         char *database_url;        /* SSI_DATABASE_URL */
+        char *database_read_url;   /* SSI_DATABASE_READ_URL */
         char *public_url;          /* SSI_PUBLIC_URL, without trailing slashes */
         char *tls_cert, *tls_key;  /* SSI_TLS_CERT, SSI_TLS_KEY */
         char *access_token_key;    /* SSI_ACCESS_TOKEN_KEY */

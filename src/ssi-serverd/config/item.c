@@ -19,6 +19,7 @@
 const ConfigItem config_items[CONFIG_ITEMS] = {
         ITEM("SSI_DATABASE_URL", CONFIG_STRING, database_url,
              .fallback = "host=/run/ssi-postgres dbname=ssi user=ssi-server", .shared = true),
+        ITEM("SSI_DATABASE_READ_URL", CONFIG_STRING, database_read_url),
         ITEM("SSI_PUBLIC_URL", CONFIG_URL, public_url, .shared = true),
         ITEM("SSI_TLS_CERT", CONFIG_FILE, tls_cert),
         ITEM("SSI_TLS_KEY", CONFIG_FILE, tls_key),

@@ -5,7 +5,7 @@
 
 #include "config/config.h"
 
-#define CONFIG_ITEMS 37
+#define CONFIG_ITEMS 38
 
 typedef enum ConfigType {
         CONFIG_STRING,

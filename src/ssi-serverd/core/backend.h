@@ -23,6 +23,7 @@ typedef struct Metrics Metrics;
 typedef struct Notifier Notifier;
 typedef struct PasswordPool PasswordPool;
 typedef struct RateLimit RateLimit;
+typedef struct Replica Replica;
 typedef struct Streams Streams;
 
 /* The kinds of work an instance does. */
@@ -60,12 +61,13 @@ struct Backend {
         bool has_left;        /* the host was taken out of service: nothing is served */
         const Config *config; /* borrowed */
 
-        Db *db;          /* NULL until the schema is up to date */
-        Db *ingest_db;   /* one connection, for ingestion alone, so that its batches stay in order */
-        bool has_key;    /* the public key of the access tokens is published */
-        bool maintained; /* there is a partition for new events */
-        bool hears;      /* notifications arrive */
-        bool proof_sent; /* one that is to show it was committed */
+        Db *db;           /* NULL until the schema is up to date */
+        Db *ingest_db;    /* one connection, for ingestion alone, so that its batches stay in order */
+        Replica *replica; /* NULL without SSI_DATABASE_READ_URL */
+        bool has_key;     /* the public key of the access tokens is published */
+        bool maintained;  /* there is a partition for new events */
+        bool hears;       /* notifications arrive */
+        bool proof_sent;  /* one that is to show it was committed */
         bool restoring;
         bool stopping;
         bool database_lost; /* its loss was logged */

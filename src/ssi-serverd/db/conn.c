@@ -199,9 +199,12 @@ static int db_conn_flush(DbConn *c)
 static void db_conn_set_up(DbConn *c)
 {
         static const char sql[] =
-                "SELECT set_config('max_parallel_workers_per_gather', '0', false), set_config('jit', 'off', false)";
+                "SELECT set_config('max_parallel_workers_per_gather', '0', false), set_config('jit', 'off', false),"
+                " CASE WHEN $1 <> '0' THEN set_config('statement_timeout', $1, false) END";
+        char timeout[16];
 
-        if (db_conn_query(c, NULL, sql, 0, NULL, NULL, NULL) < 0)
+        snprintf(timeout, sizeof(timeout), "%u", db_hosts_statement_timeout(c->hosts));
+        if (db_conn_query(c, NULL, sql, 1, (const char *const[]){ timeout }, NULL, NULL) < 0)
                 return;
         /* It does not take a caller's place in the pipeline. */
         c->queries->own = true;

@@ -23,6 +23,9 @@ struct DbHosts {
         DbHost *items;
         unsigned n, first;
         uint64_t timeout;
+        bool optional;
+        unsigned statement_timeout;
+        char *trouble;
 };
 
 static const char *option(const DbHosts *h, const char *name)
@@ -139,6 +142,7 @@ DbHosts *db_hosts_unref(DbHosts *h)
                 free(h->items[i].port);
         }
         free(h->items);
+        free(h->trouble);
         PQconninfoFree(h->options);
         free(h);
         return NULL;
@@ -157,6 +161,22 @@ unsigned db_hosts_first(const DbHosts *h)
 uint64_t db_hosts_timeout_usec(const DbHosts *h)
 {
         return h->timeout;
+}
+
+void db_hosts_set_optional(DbHosts *h, unsigned statement_timeout_ms)
+{
+        h->optional = true;
+        h->statement_timeout = statement_timeout_ms;
+}
+
+const char *db_hosts_trouble(const DbHosts *h)
+{
+        return h->trouble;
+}
+
+unsigned db_hosts_statement_timeout(const DbHosts *h)
+{
+        return h->statement_timeout;
 }
 
 static const char *value_of(const DbHost *host, const PQconninfoOption *o)
@@ -211,6 +231,7 @@ void db_hosts_answered(DbHosts *h, unsigned host)
         DbHost *i = &h->items[host];
 
         h->first = host;
+        free(TAKE_PTR(h->trouble));
         if (i->silent)
                 log_info("The database host %s%s%s answers again.", name_of(i), i->port ? ":" : "", strempty(i->port));
         i->silent = false;
@@ -221,7 +242,8 @@ void db_hosts_failed(DbHosts *h, unsigned host, const char *reason, bool refused
         uint64_t now = now_usec(CLOCK_MONOTONIC);
         DbHost *i = &h->items[host];
 
-        if (refused || (i->silent && now - i->logged < LOG_AGAIN_USEC)) {
+        (void) free_and_strdup(&h->trouble, reason);
+        if (h->optional || refused || (i->silent && now - i->logged < LOG_AGAIN_USEC)) {
                 log_debug("Database host %s: %s", name_of(i), reason);
                 return;
         }

@@ -24,6 +24,12 @@ unsigned db_hosts_first(const DbHosts *h);
 /* How long to wait for one of them: connect_timeout of the connection string, or a default. */
 uint64_t db_hosts_timeout_usec(const DbHosts *h);
 
+/* They may be missing: what fails is not logged, but kept (db_hosts_trouble()). No statement on them takes longer than that. */
+void db_hosts_set_optional(DbHosts *h, unsigned statement_timeout_ms);
+/* Why the last attempt failed; NULL if it did not. Borrowed, until the next attempt. */
+const char *db_hosts_trouble(const DbHosts *h);
+unsigned db_hosts_statement_timeout(const DbHosts *h); /* ms; 0: the database's own */
+
 /* Begins to connect to one of them, as PQconnectStart(). */
 PGconn *db_hosts_connect(const DbHosts *h, unsigned host);
 
