@@ -3,13 +3,14 @@
 
 # name: SSI Backend
 # description: Whether this host's SSI backend stores results and sends notifications in time
-# version: 1.0
+# version: 1.1
 # schedule: *:0/1
 # timeout: 30s
 
 # FAILURE if the backend does not respond, is not ready (its database is unreachable), or cannot store results (its database
 # rejects writes). Otherwise the status depends on its /metrics: how long results wait for their commit, how many are waiting,
-# and how long the oldest notification has been waiting. The dashboard cannot show that its own backend is down: use ssictl
+# how long the oldest notification has been waiting, the free space on the database's disk (if it is on this host), the age of its
+# transactions, and whether the read replica is used. "ssictl server check" looks closer. The dashboard cannot show that its own backend is down: use ssictl
 # on this host, or the check "endpoint" on a host that reports to another backend.
 
 # --- Configuration ---
@@ -20,6 +21,8 @@ FAILURE_LAG_SECONDS=30
 WARNING_QUEUE=10000             # results; reading from agents pauses at 20,000
 WARNING_OUTBOX_SECONDS=300
 FAILURE_OUTBOX_SECONDS=3600
+WARNING_FREE_PERCENT=10
+FAILURE_FREE_PERCENT=2
 
 # --- Check ---
 set -uo pipefail
@@ -87,6 +90,19 @@ outbox=$(metric ssi_notification_outbox_items)
 age=$(metric ssi_notification_outbox_age_seconds)
 age=${age%%.*}
 judge "${age:-0}" "$WARNING_OUTBOX_SECONDS" "$FAILURE_OUTBOX_SECONDS" "${outbox:-0} notifications are waiting, the oldest for ${age:-0} s"
+free=$(metric ssi_database_disk_free_bytes)
+size=$(metric ssi_database_disk_bytes)
+if [[ $free && $size ]] && ((size > 0)); then
+        percent=$((free * 100 / size))
+        judge "$((100 - percent))" "$((100 - WARNING_FREE_PERCENT + 1))" "$((100 - FAILURE_FREE_PERCENT + 1))" \
+                "only $percent % of the database's disk are free"
+fi
+age=$(metric ssi_database_transaction_age)
+limit=$(metric ssi_database_transaction_age_limit)
+if [[ $age && $limit ]]; then
+        judge "$age" "$((limit * 3 / 2))" 1500000000 "the oldest row is $age transactions old: VACUUM does not keep up"
+fi
+[[ $(metric ssi_read_replica_used) == 0 ]] && problem WARNING "the read replica is not used"
 
 if [[ $status != OK ]]; then
         message=$(printf '%s; ' "${bad[@]}")

@@ -10,6 +10,7 @@
 #include "auth/password.h"
 #include "auth/throttle.h"
 #include "auth/token.h"
+#include "core/figures.h"
 #include "core/replica.h"
 #include "core/schema.h"
 #include "http/rate-limit.h"
@@ -262,6 +263,9 @@ static int on_connect(Backend *b)
         r = backend_listen(b);
         if (r < 0)
                 return r;
+        r = figures_new(b, &b->figures);
+        if (r < 0)
+                return r;
         if (b->config->database_read_url && (b->role & BACKEND_ROLE_API)) {
                 r = replica_new(b, b->config->database_read_url, &b->replica);
                 if (r < 0)
@@ -431,6 +435,7 @@ Backend *backend_free(Backend *b)
         b->ingest_db = db_free(b->ingest_db);
         b->db = db_free(b->db);
         b->replica = replica_free(b->replica);
+        b->figures = figures_free(b->figures);
         key_ring_free(b->keys);
         agent_sessions_free(b->sessions);
         ingest_free(b->ingest);

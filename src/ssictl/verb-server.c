@@ -113,6 +113,38 @@ int verb_server(Ctl *c, int argc, char *argv[])
 
 /* ---- Statistics ---- */
 
+static bool is_size(const char *key)
+{
+        return endswith(key, "Bytes") != NULL;
+}
+
+/* "1.2 GB"; the caller frees it. */
+static char *size_text(uint64_t bytes)
+{
+        static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+        double value = (double) bytes;
+        size_t unit = 0;
+        char *text;
+
+        if (bytes == UINT64_MAX)
+                return strdup("unknown");
+        for (; value >= 10000 && unit + 1 < ELEMENTSOF(units); unit++)
+                value /= 1000;
+        return asprintf(&text, "%.0f %s", value, units[unit]) < 0 ? NULL : text;
+}
+
+/* What is not known is null. */
+static int to_known(json_object *all)
+{
+        json_object_object_foreach(all, key, value)
+        {
+                if (is_size(key) && json_object_get_uint64(value) == UINT64_MAX &&
+                    json_object_object_add(all, key, NULL) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 int server_stats(Ctl *c, int argc, char *argv[])
 {
         _cleanup_json_ json_object *all = NULL, *ready = NULL;
@@ -125,13 +157,14 @@ int server_stats(Ctl *c, int argc, char *argv[])
         is_ready = json_object_object_get_ex(all, "DatabaseReady", &ready) && json_object_get_boolean(ready);
         ready = NULL;
         if (c->json)
-                r = ctl_print_json(TAKE_PTR(all));
+                r = ctl_print_json(to_known(all) < 0 ? NULL : TAKE_PTR(all));
         else {
                 json_object_object_foreach(all, key, value)
                 {
-                        _cleanup_free_ char *text = json_to_plain_text(value);
+                        _cleanup_free_ char *text =
+                                is_size(key) ? size_text(json_object_get_uint64(value)) : json_to_plain_text(value);
 
-                        printf("%15s: %s\n", key, strempty(text));
+                        printf("%16s: %s\n", key, strempty(text));
                 }
         }
         return r < 0 || is_ready ? r : CTL_EXIT_NOT_OK;

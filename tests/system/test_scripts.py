@@ -468,6 +468,13 @@ def test_a_real_postgresql(host, fake):
     ("ssi_ingest_lag_seconds 31\nssi_ingest_queue_items 20000", "FAILURE", "A result has waited 31 s for its commit; 20000 results are waiting"),
     ("ssi_notification_outbox_items 4\nssi_notification_outbox_age_seconds 400.7", "WARNING", "4 notifications are waiting, the oldest for 400 s"),
     ("ssi_notification_outbox_items 4\nssi_notification_outbox_age_seconds 4000", "FAILURE", "the oldest for 4000 s"),
+    ("ssi_database_disk_bytes 1000000000000\nssi_database_disk_free_bytes 100000000000", "OK", "7 agents"),
+    ("ssi_database_disk_bytes 1000000000000\nssi_database_disk_free_bytes 99000000000", "WARNING", "only 9 % of the database's disk are free"),
+    ("ssi_database_disk_bytes 1000000000000\nssi_database_disk_free_bytes 19000000000", "FAILURE", "only 1 % of the database's disk are free"),
+    ("ssi_database_transaction_age 200000000\nssi_database_transaction_age_limit 200000000", "OK", "7 agents"),
+    ("ssi_database_transaction_age 300000000\nssi_database_transaction_age_limit 200000000", "WARNING", "VACUUM does not keep up"),
+    ("ssi_read_replica_used 0", "WARNING", "The read replica is not used"),
+    ("ssi_read_replica_used 1", "OK", "7 agents"),
 ])
 def test_ssi_backend(host, fake, metrics, status, message):
     fake("curl", f"#!/bin/sh\ncase $* in\n*/readyz*) echo 200 ;;\n*) cat <<'E'\nssi_database_up 1\nssi_agent_sessions 7\n{metrics}\n200\nE\n;; esac\n")

@@ -259,7 +259,12 @@ def test_stats(backend, user):
     assert stats["DatabaseReady"] is True and stats["Users"] >= 1 and stats["SchemaVersion"] >= 1
     assert stats["Sessions"] == 0 and stats["EventsPerSecond"] == 0
     assert stats["CAFile"] == "/var/lib/ssi-server/tls/ca.pem"
+    wait_until(lambda: ctl_json(backend, "stats")["DatabaseBytes"] > 1000000)
+    stats = ctl_json(backend, "stats")
+    assert stats["HistoryBytes"] > 0 and stats["DiskFreeBytes"] > 1000000 and stats["TransactionAge"] > 0
+    assert stats["ReadReplica"] == "" and stats["DeadRows"] >= 0 and stats["VacuumWaiting"] >= 0
     text = ctl(backend, "stats").stdout
+    assert "DatabaseBytes: " in text and "B\n" in text
     assert "Version: " in text and "Users: " in text
 
 

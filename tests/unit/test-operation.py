@@ -97,6 +97,45 @@ class Metrics(unittest.TestCase):
         self.assertEqual((after["ssi_ingest_queue_items", ""], after["ssi_history_stray_events", ""]), (0, 0))
         del stream
 
+    def test_what_the_database_keeps(self):
+        sql("CREATE TABLE kept (x int) WITH (autovacuum_enabled = off); INSERT INTO kept SELECT generate_series(1, 5000); DELETE FROM kept WHERE x > 1000;"
+            " CREATE INDEX kept_x ON kept (x)")
+        serverd.backend.sql.close()  # which counts the rows
+        wait_until(lambda: sql("SELECT dead FROM database_tables() WHERE name = 'kept'") == "4000")
+        serverd.backend.stop_server(1)
+        serverd.backend.start_server(1)
+        wait_until(lambda: ("ssi_database_bytes", "") in parse(scrape(i=1)))
+        seen = parse(scrape(i=1))
+        self.assertEqual((seen["ssi_database_live_rows", 'table="kept"'], seen["ssi_database_dead_rows", 'table="kept"']), (1000, 4000))
+        self.assertEqual((seen["ssi_database_vacuum_waiting", 'table="kept"'], seen["ssi_database_vacuumed_timestamp_seconds", 'table="kept"']), (1, 0))
+        self.assertEqual(str(int(seen["ssi_database_table_bytes", 'table="kept"'])), sql("SELECT pg_table_size('kept')"))
+        self.assertEqual(str(int(seen["ssi_database_index_bytes", 'table="kept"'])), sql("SELECT pg_indexes_size('kept')"))
+        self.assertGreater(seen["ssi_database_index_bytes", 'table="events"'], 8 * 8192)  # of all days together
+        self.assertGreater(seen["ssi_database_bytes", ""], 1000000)
+        self.assertGreater(seen["ssi_database_transaction_age", ""], 0)
+        self.assertEqual(seen["ssi_database_transaction_age_limit", ""], 200000000)
+        disk = os.statvfs(serverd.backend.dir)
+        self.assertEqual(seen["ssi_database_disk_bytes", ""], disk.f_blocks * disk.f_frsize)
+        self.assertLess(seen["ssi_database_disk_free_bytes", ""], seen["ssi_database_disk_bytes", ""])
+
+        # A scrape shows what was read last; it reads nothing.
+        with serverd.backend.explained() as plans:
+            for _ in range(10):
+                scrape(i=1)
+        self.assertLessEqual(sum("database_figures()" in plan for plan in plans), 2)  # of both instances' timers
+
+        # It does not wait for whoever rewrites a table.
+        locker = pq.Connection(serverd.backend.sql.conninfo.decode())
+        locker.rows("BEGIN")
+        locker.rows("LOCK TABLE kept IN ACCESS EXCLUSIVE MODE")
+        try:
+            self.assertEqual(sql("SELECT count(*) FILTER (WHERE name = 'kept'), count(*) > 5 FROM database_tables()"), "0|t")
+        finally:
+            locker.close()
+        sql("VACUUM kept")
+        self.assertEqual(sql("SELECT dead, waiting, vacuumed_at FROM database_tables() WHERE name = 'kept'"), "0|0|")
+        sql("DROP TABLE kept")
+
     def test_for_this_machine_only(self):
         outside = {"X-Forwarded-For": "192.0.2.7"}
         for headers in (outside, {**outside, "Authorization": "Bearer wrong"}):

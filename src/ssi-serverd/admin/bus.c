@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "admin/internal.h"
+#include "core/figures.h"
+#include "core/replica.h"
 #include "shared/log.h"
 
 static int get_version(sd_bus *bus, const char *path, const char *interface, const char *property,
@@ -56,6 +58,40 @@ static int get_sign_up(sd_bus *bus, const char *path, const char *interface, con
         return sd_bus_message_append(reply, "s", sign_up_to_string(a->stats.sign_up));
 }
 
+static uint64_t sum(const DatabaseFigures *d, size_t member)
+{
+        uint64_t n = 0, value;
+
+        for (size_t i = 0; i < d->n_tables; i++) {
+                memcpy(&value, (const char *) &d->tables[i] + member, sizeof(value));
+                n += value;
+        }
+        return n;
+}
+
+static int get_database_figure(sd_bus *bus, const char *path, const char *interface, const char *property,
+                               sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        const DatabaseFigures *d = figures_get(((Admin *) userdata)->backend->figures);
+        const TableFigures *history = figures_table(d, "events");
+        uint64_t v = streq(property, "DatabaseBytes")  ? d->bytes :
+                     streq(property, "HistoryBytes")   ? (history ? history->table_bytes + history->index_bytes : 0) :
+                     streq(property, "DiskFreeBytes")  ? (d->known ? d->free_bytes : FIGURE_UNKNOWN) :
+                     streq(property, "DeadRows")       ? sum(d, offsetof(TableFigures, dead)) :
+                     streq(property, "TransactionAge") ? d->age :
+                                                         sum(d, offsetof(TableFigures, waiting));
+
+        return sd_bus_message_append(reply, "t", v);
+}
+
+static int get_replica(sd_bus *bus, const char *path, const char *interface, const char *property,
+                       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+{
+        Replica *r = ((Admin *) userdata)->backend->replica;
+
+        return sd_bus_message_append(reply, "s", r ? replica_state_name(replica_stats(r)->state) : "");
+}
+
 #define CONST SD_BUS_VTABLE_PROPERTY_CONST
 #define EMITS SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE
 #define ASKS  SD_BUS_VTABLE_UNPRIVILEGED /* polkit decides */
@@ -74,6 +110,13 @@ static const sd_bus_vtable server_vtable[] = {
         SD_BUS_PROPERTY("Sessions", "t", get_figure, 0, EMITS),
         SD_BUS_PROPERTY("EventsPerSecond", "d", get_rate, 0, EMITS),
         SD_BUS_PROPERTY("SignUp", "s", get_sign_up, 0, EMITS),
+        SD_BUS_PROPERTY("DatabaseBytes", "t", get_database_figure, 0, EMITS),
+        SD_BUS_PROPERTY("HistoryBytes", "t", get_database_figure, 0, EMITS),
+        SD_BUS_PROPERTY("DiskFreeBytes", "t", get_database_figure, 0, EMITS),
+        SD_BUS_PROPERTY("DeadRows", "t", get_database_figure, 0, EMITS),
+        SD_BUS_PROPERTY("VacuumWaiting", "t", get_database_figure, 0, EMITS),
+        SD_BUS_PROPERTY("TransactionAge", "t", get_database_figure, 0, EMITS),
+        SD_BUS_PROPERTY("ReadReplica", "s", get_replica, 0, EMITS),
         SD_BUS_METHOD_WITH_ARGS("ListUsers", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(sstu)", users),
                                 admin_method_list_users, ASKS),
         SD_BUS_METHOD_WITH_ARGS("AddUser", SD_BUS_ARGS("s", email, "s", password, "a{sv}", options),
@@ -147,7 +190,8 @@ void admin_emit_changed(Admin *a)
                 return;
         r = sd_bus_emit_properties_changed(a->bus, SERVER_PATH, SERVER_INTERFACE, "DatabaseReady", "SchemaVersion",
                                            "Users", "Servers", "Services", "Sessions", "EventsPerSecond", "SignUp",
-                                           NULL);
+                                           "DatabaseBytes", "HistoryBytes", "DiskFreeBytes", "DeadRows",
+                                           "VacuumWaiting", "TransactionAge", "ReadReplica", NULL);
         if (r < 0)
                 log_debug_errno(r, "Cannot announce changed properties");
 }

@@ -4,6 +4,7 @@
 
 #include "api/metrics.h"
 #include "api/stream.h"
+#include "core/figures.h"
 #include "core/replica.h"
 #include "ingest/ingest.h"
 #include "api/metrics.sql.h"
@@ -100,6 +101,51 @@ static void put_ingestion(FILE *f, Ingest *i)
         put_histogram(f, "ssi_ingest_commit_seconds", "From sending a batch to its commit.", &s->commit);
 }
 
+static void put_tables(FILE *f, const DatabaseFigures *d, const char *name, const char *help, size_t member)
+{
+        put_head(f, name, "gauge", help);
+        for (size_t i = 0; i < d->n_tables; i++) {
+                uint64_t value;
+
+                memcpy(&value, (const char *) &d->tables[i] + member, sizeof(value));
+                fprintf(f, "%s{table=\"%s\"} %llu\n", name, d->tables[i].name, (unsigned long long) value);
+        }
+}
+
+static void put_figures(FILE *f, const DatabaseFigures *d)
+{
+        static const struct {
+                const char *name, *help;
+                size_t member;
+        } tables[] = {
+                { "ssi_database_table_bytes", "Size of a table without indexes; events is the history.",
+                  offsetof(TableFigures, table_bytes) },
+                { "ssi_database_index_bytes", "Size of its indexes.", offsetof(TableFigures, index_bytes) },
+                { "ssi_database_live_rows", "Its rows, as PostgreSQL estimates.", offsetof(TableFigures, live) },
+                { "ssi_database_dead_rows", "Rows that VACUUM has not removed yet.", offsetof(TableFigures, dead) },
+                { "ssi_database_vacuum_waiting", "Its parts with so many of them that autovacuum is due.",
+                  offsetof(TableFigures, waiting) },
+                { "ssi_database_vacuumed_timestamp_seconds",
+                  "When the part with dead rows that has waited longest was vacuumed; 0: none has, or never.",
+                  offsetof(TableFigures, vacuumed) },
+        };
+
+        put(f, "ssi_database_bytes", "gauge", "Size of the database.", d->bytes);
+        put(f, "ssi_database_transaction_age", "gauge", "Age in transactions of the oldest row that is not frozen.",
+            d->age);
+        put(f, "ssi_database_transaction_age_limit", "gauge", "Age at which autovacuum freezes rows in any case.",
+            d->age_limit);
+        put(f, "ssi_database_oldest_transaction_seconds", "gauge",
+            "Duration of the longest transaction that can be seen.", d->oldest_transaction);
+        put(f, "ssi_database_slot_wal_bytes", "gauge", "Write-ahead log that a replication slot keeps.", d->kept_wal);
+        if (d->free_bytes != FIGURE_UNKNOWN) {
+                put(f, "ssi_database_disk_bytes", "gauge", "Size of the database's file system.", d->disk_bytes);
+                put(f, "ssi_database_disk_free_bytes", "gauge", "Free space on it.", d->free_bytes);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(tables); i++)
+                put_tables(f, d, tables[i].name, tables[i].help, tables[i].member);
+}
+
 static void put_replica(FILE *f, Replica *r)
 {
         const ReplicaStats *s = replica_stats(r);
@@ -139,6 +185,8 @@ static void put_all(FILE *f, const Scrape *c)
         put(f, "ssi_database_up", "gauge", "Whether the database is connected.", backend_is_ready(s));
         put(f, "ssi_database_writable", "gauge", "Whether the database accepted the last write.",
             backend_is_ready(s) && !s->trouble);
+        if (figures_get(s->figures)->known)
+                put_figures(f, figures_get(s->figures));
         if (s->replica)
                 put_replica(f, s->replica);
         if (c->stray_events) {

@@ -16,6 +16,7 @@
 typedef struct AgentSessions AgentSessions;
 typedef struct ApiRoutes ApiRoutes;
 typedef struct AuditRefusals AuditRefusals;
+typedef struct Figures Figures;
 typedef struct Ingest Ingest;
 typedef struct KeyRing KeyRing;
 typedef struct LoginThrottle LoginThrottle;
@@ -63,6 +64,7 @@ struct Backend {
 
         Db *db;           /* NULL until the schema is up to date */
         Db *ingest_db;    /* one connection, for ingestion alone, so that its batches stay in order */
+        Figures *figures; /* NULL until there is a database */
         Replica *replica; /* NULL without SSI_DATABASE_READ_URL */
         bool has_key;     /* the public key of the access tokens is published */
         bool maintained;  /* there is a partition for new events */
