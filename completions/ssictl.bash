@@ -17,7 +17,7 @@ _ssictl() {
         local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
         local verbs='add install remove uninstall list status show cat validate test run enable disable log history
                 watch register unregister rotate-key uplink server'
-        local server_verbs='setup sign-up invite invitations withdraw-invitation stats instances join-token join-tokens
+        local server_verbs='setup sign-up invite invitations withdraw-invitation check stats instances join-token join-tokens
                 withdraw-join-token join leave users add-user passwd remove-user quota list servers add-server token
                 remove-server duplicates keep-host audit backup restore'
         local options='--help --version --host --machine --no-ask-password --json'
@@ -82,6 +82,7 @@ _ssictl() {
                                 setup) options+=' --sign-up' ;;
                                 invite | join-token) options+=' --expires' ;;
                                 join) options+=' --pin --token-file' ;;
+                                check) options+=' --deep' ;;
                                 add-server) options+=' --user --label' ;;
                                 audit) options+=' --lines --since --until --account --event' ;;
                                 remove-user | remove-server | restore) options+=' --yes' ;;

@@ -29,6 +29,7 @@ typedef enum VerbOptions {
         OPTION_EVENT = 1 << 23,
         OPTION_YES = 1 << 24,
         OPTION_PIN = 1 << 25,
+        OPTION_DEEP = 1 << 26,
 } VerbOptions;
 
 typedef struct Verb {
@@ -65,7 +66,7 @@ static const Verb verbs[] = {
         { "uplink", NULL, 0, 0, verb_uplink, 0, "", "Show the connection to the backend" },
         { "server", NULL, 1, INT_MAX, verb_server,
           OPTION_USER | OPTION_LABEL | OPTION_SIGN_UP | OPTION_EXPIRES | OPTION_LINES | OPTION_SINCE | OPTION_UNTIL |
-                  OPTION_ACCOUNT | OPTION_EVENT | OPTION_YES | OPTION_PIN | OPTION_TOKEN_FILE,
+                  OPTION_ACCOUNT | OPTION_EVENT | OPTION_YES | OPTION_PIN | OPTION_TOKEN_FILE | OPTION_DEEP,
           "COMMAND…", "Administer the backend on this host", verb_server_help },
 };
 
@@ -92,6 +93,7 @@ static const struct {
         { OPTION_ACCOUNT, "--account", "     --account=ACCOUNT", "audit: of this account, or by \"uid 0\"" },
         { OPTION_YES, "--yes", "  -y --yes", "do not ask whether to remove or restore" },
         { OPTION_EVENT, "--event", "     --event=EVENT", "audit: only these, such as \"login\"" },
+        { OPTION_DEEP, "--deep", "     --deep", "check: look into every index (reads all)" },
 };
 
 static const char *const common_options = "  -h --help                Show this help, or that of the command\n"
@@ -208,6 +210,7 @@ enum {
         ARG_ACCOUNT,
         ARG_EVENT,
         ARG_PIN,
+        ARG_DEEP,
 };
 
 static const struct option options[] = {
@@ -236,6 +239,7 @@ static const struct option options[] = {
         { "event", required_argument, NULL, ARG_EVENT },
         { "yes", no_argument, NULL, 'y' },
         { "pin", required_argument, NULL, ARG_PIN },
+        { "deep", no_argument, NULL, ARG_DEEP },
         {},
 };
 
@@ -328,6 +332,10 @@ static int parse_argv(Ctl *c, Request *request, int argc, char *argv[])
                 case ARG_VALUE:
                         c->value = true;
                         request->options |= OPTION_VALUE;
+                        break;
+                case ARG_DEEP:
+                        c->deep = true;
+                        request->options |= OPTION_DEEP;
                         break;
                 case ARG_LABEL:
                         request->options |= OPTION_LABEL;

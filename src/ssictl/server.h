@@ -17,6 +17,7 @@ int server_token(Ctl *c, int argc, char *argv[]);
 int server_remove_server(Ctl *c, int argc, char *argv[]);
 int server_duplicates(Ctl *c, int argc, char *argv[]);
 int server_keep_host(Ctl *c, int argc, char *argv[]);
+int server_check(Ctl *c, int argc, char *argv[]);
 int server_stats(Ctl *c, int argc, char *argv[]);
 int server_audit(Ctl *c, int argc, char *argv[]);
 int server_backup(Ctl *c, int argc, char *argv[]);

@@ -11,7 +11,7 @@ typedef struct ServerVerb {
         int min_args, max_args;
         int (*run)(Ctl *c, int argc, char *argv[]);
         const char *usage, *help;
-        bool takes_user, takes_labels, takes_sign_up, takes_expires, takes_yes, takes_pin;
+        bool takes_user, takes_labels, takes_sign_up, takes_expires, takes_yes, takes_pin, takes_deep;
 } ServerVerb;
 
 static const ServerVerb server_verbs[] = {
@@ -24,6 +24,7 @@ static const ServerVerb server_verbs[] = {
         { "invitations", NULL, 0, 0, server_invitations, "", "List the invitations that are not used yet" },
         { "withdraw-invitation", NULL, 1, 1, server_withdraw_invitation, "ID", "Withdraw an invitation" },
         { "stats", NULL, 0, 0, server_stats, "", "Show how much the backend holds and does" },
+        { "check", NULL, 0, 0, server_check, "", "Check the backend and its database", .takes_deep = true },
         { "instances", NULL, 0, 0, server_instances, "", "List the instances of the backend, on all hosts" },
         { "join-token", NULL, 0, 0, server_join_token, "", "Print the command with which another host joins",
           .takes_expires = true },
@@ -94,6 +95,7 @@ int verb_server(Ctl *c, int argc, char *argv[])
                  c->yes && !v->takes_yes             ? "--yes" :
                  c->pin && !v->takes_pin             ? "--pin" :
                  c->token_file && !v->takes_pin      ? "--token-file" :
+                 c->deep && !v->takes_deep           ? "--deep" :
                                                        NULL;
         if (excess) {
                 ctl_say_error("\"server %s\" does not take %s; see \"ssictl server --help\".", v->name, excess);

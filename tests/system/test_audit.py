@@ -47,7 +47,7 @@ def journal(host, **fields):
 @pytest.mark.expect_error(r"FATAL: .*(connection to client lost|terminating connection)")
 def test_every_method_that_changes_something(backend):
     methods = {name for kind, name in ((key[0], key[1]) for key in members(backend)) if kind == "method"}
-    assert {m for m in methods if not m.startswith("List")} == METHODS.keys()
+    assert {m for m in methods if not m.startswith("List") and m != "Check"} == METHODS.keys()
 
     def entry(event, *args, **kwargs):
         before = newest(backend)

@@ -270,7 +270,8 @@ def test_stats(backend, user):
 
 def test_wrong_usage(backend):
     for args, word in ((["nothing"], "Unknown command"), (["add-user"], "Usage: ssictl server add-user EMAIL"),
-                       (["users", "--label=x"], "--label"), (["list", "--user=x"], "--user")):
+                       (["users", "--label=x"], "--label"), (["stats", "--deep"], "--deep"),
+                       (["list", "--user=x"], "--user")):
         r = ctl(backend, *args, check=False)
         assert r.returncode == 2 and word in r.stderr, args
     out = backend.run(["ssictl", "server", "--help"]).stdout
@@ -280,7 +281,8 @@ def test_wrong_usage(backend):
 def test_an_unprivileged_user(backend, user):
     alice = backend.add_user("alice")
     for args in (["users"], ["list"], ["add-user", "a@example.org"], ["passwd", user[0]], ["remove-user", user[0]], ["quota", user[0]], ["quota", user[0], "servers=9"],
-                 ["add-server", "x", f"--user={user[0]}"], ["token", "x"], ["remove-server", "x"]):
+                 ["add-server", "x", f"--user={user[0]}"], ["token", "x"], ["remove-server", "x"],
+                 ["check"]):
         r = ctl(backend, *args, user=alice, input="some password\n", check=False)
         assert r.returncode == 5 and ACTION in r.stderr, args
         assert r.stdout == ""

@@ -158,15 +158,23 @@ void admin_query(AdminCall *c_taken, const char *sql, unsigned n_params, const c
                         backend_query(c_taken->admin->backend, sql, n_params, params, admin_act_done, c_taken));
 }
 
-static int begin(Admin *a, sd_bus_message *m, bool offline, sd_bus_error *error, const char *types, va_list ap)
+int admin_authorize(Admin *a, sd_bus_message *m, sd_bus_error *error)
 {
         int r;
 
         r = bus_verify_polkit_async(m, ADMIN_ACTION, a->polkit, error);
         if (r < 0)
                 admin_audit_refused(a, m, error);
-        if (r <= 0)
-                return bus_answered_elsewhere(r);
+        return r > 0 ? 0 : bus_answered_elsewhere(r);
+}
+
+static int begin(Admin *a, sd_bus_message *m, bool offline, sd_bus_error *error, const char *types, va_list ap)
+{
+        int r;
+
+        r = admin_authorize(a, m, error);
+        if (r != 0)
+                return r;
         if (!offline && !backend_is_ready(a->backend))
                 return sd_bus_error_set(error, SERVER_ERROR_PREFIX "NotReady",
                                         "The database is not available; see the journal of ssi-serverd.");
@@ -291,6 +299,7 @@ void admin_ready_changed(Admin *a)
 
 static void disconnect(Admin *a)
 {
+        a->check = check_free(a->check);
         admin_job_abandon(a->job);
         a->turns = bus_turns_free(a->turns);
         a->polkit = polkit_registry_free(a->polkit);

@@ -169,6 +169,8 @@ static const sd_bus_vtable server_vtable[] = {
                                 admin_method_remove_host, ASKS),
         SD_BUS_METHOD_WITH_ARGS("ListAudit", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("aa{sv}", entries, "t", next),
                                 admin_method_list_audit, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("Check", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(ssss)", lines),
+                                admin_method_check, ASKS),
         SD_BUS_METHOD_WITH_ARGS("Backup", SD_BUS_ARGS("h", file, "a{sv}", options), SD_BUS_NO_RESULT,
                                 admin_method_backup, ASKS),
         SD_BUS_METHOD_WITH_ARGS("Restore", SD_BUS_ARGS("h", file, "a{sv}", options), SD_BUS_NO_RESULT,

@@ -8,6 +8,7 @@
 #include "shared/bus-util.h"
 #include "shared/polkit.h"
 #include "core/backend.h"
+#include "model/check.h"
 #include "model/sign-up.h"
 
 #define ADMIN_ACTION "org.ssi.server1.administer"
@@ -39,6 +40,7 @@ struct Admin {
         AdminStats stats;
         bool sampling;
         AdminCall *calls;
+        Check *check;            /* under way */
         AdminJob *job;           /* the backup or restore under way */
         char *failed_restore_by; /* an actor: recorded when the database is back */
 };
@@ -53,6 +55,8 @@ struct AdminCall {
         AdminCall *prev, *next;
 };
 
+/* Asks polkit. 0: go on. Otherwise the handler returns the result at once; if the call was refused, error is set. */
+int admin_authorize(Admin *a, sd_bus_message *m, sd_bus_error *error);
 /* Begins a method's handler: asks polkit, checks that the database is available, and reads arguments as sd_bus_message_read(3) does (types:
  * "" for none). 0: go on. Otherwise the handler returns the result at once; if the call was refused, error is set. */
 int admin_method_begin(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *types, ...);
@@ -116,6 +120,9 @@ int admin_method_remove_invitation(sd_bus_message *m, void *userdata, sd_bus_err
 /* quota.c */
 int admin_method_list_quotas(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_set_quota(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* check.c */
+int admin_method_check(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* audit.c */
 int admin_method_list_audit(sd_bus_message *m, void *userdata, sd_bus_error *error);

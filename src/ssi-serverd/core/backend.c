@@ -70,6 +70,7 @@ static void hears(Backend *b)
         if (b->deaf_logged > 0)
                 log_info("The database's notifications arrive.");
         b->deaf_logged = 0;
+        b->heard = now_usec(CLOCK_MONOTONIC);
         if (b->hears)
                 return;
         b->hears = true;
@@ -84,7 +85,7 @@ static void proof_sent(PGresult *res, int error, void *userdata)
 }
 
 /* A notification without changes, by another connection than the one that listens. */
-static void prove_hearing(Backend *b)
+void backend_prove_hearing(Backend *b)
 {
         char payload[INSTANCE_ID_MAX + 1];
         int r;
@@ -110,7 +111,7 @@ static int on_hearing_timer(sd_event_source *source, uint64_t usec, void *userda
                 }
                 backend_update_availability(b);
         }
-        prove_hearing(b);
+        backend_prove_hearing(b);
         return 0;
 }
 
@@ -143,7 +144,7 @@ static void on_relisten(void *userdata)
         Backend *b = userdata;
 
         b->events->missed(b);
-        prove_hearing(b);
+        backend_prove_hearing(b);
 }
 
 void backend_listen_stop(Backend *b)

@@ -113,6 +113,7 @@ struct Backend {
         unsigned days_dropped; /* of the history, not yet logged */
         /* Used by backend.c */
         sd_event_source *hearing_timer;
+        uint64_t heard;       /* the last notification of our own; CLOCK_MONOTONIC, usec */
         uint64_t deaf_logged; /* CLOCK_MONOTONIC, usec */
         sd_event_source *storage_timer;
 };
@@ -148,3 +149,5 @@ bool backend_has_published(const Backend *b);
  * The database must be there. */
 int backend_listen(Backend *b);
 void backend_listen_stop(Backend *b);
+/* Proves it again: Backend.heard then changes. */
+void backend_prove_hearing(Backend *b);

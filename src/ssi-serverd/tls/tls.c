@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
+#include <openssl/pem.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "shared/tls/issue.h"
 #include "tls/authority.h"
 #include "tls/tls.h"
 #include "shared/io-util.h"
+#include "shared/time-util.h"
 
 #define RENEW_SEC (30L * 86400)
 
@@ -26,6 +29,21 @@ static int files_set(const char *cert, const char *key, TlsFiles *ret)
                 return -ENOMEM;
         }
         *ret = f;
+        return 0;
+}
+
+int tls_certificate_end(const char *file, uint64_t *ret)
+{
+        _cleanup_(bio_freep) BIO *b = BIO_new_file(file, "r");
+        _cleanup_(x509_freep) X509 *cert = NULL;
+        struct tm tm;
+
+        if (!b)
+                return access(file, R_OK) < 0 ? -errno : -EIO;
+        cert = PEM_read_bio_X509(b, NULL, NULL, NULL);
+        if (!cert || ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+                return -EBADMSG;
+        *ret = (uint64_t) timegm(&tm) * USEC_PER_SEC;
         return 0;
 }
 

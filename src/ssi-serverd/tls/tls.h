@@ -21,6 +21,9 @@ int tls_files_find(const char *cert, const char *key, TlsFiles *ret);
  * them. */
 int tls_files_check(const TlsFiles *f);
 
+/* When the first certificate in the file ends, usec since the epoch. -EBADMSG when there is none. */
+int tls_certificate_end(const char *file, uint64_t *ret);
+
 /* Whether the certificate expires within 30 days. */
 bool tls_file_ends_soon(const char *cert);
 
