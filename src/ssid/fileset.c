@@ -253,13 +253,13 @@ int fileset_put_aside(Fileset *f)
         return sync_dirs(f);
 }
 
-int fileset_replace_timer(const char *unit_dir, const char *slug, const char *data, size_t size)
+int fileset_replace_unit(const char *unit_dir, const char *unit, const char *data, size_t size)
 {
-        _cleanup_free_ char *name = slug_to_unit(slug, ".timer"), *new_name = NULL;
+        _cleanup_free_ char *new_name = NULL;
         _cleanup_close_ int fd = -EBADF;
         int r;
 
-        if (!name || asprintf(&new_name, ".%s" SUFFIX_NEW, name) < 0)
+        if (asprintf(&new_name, ".%s" SUFFIX_NEW, unit) < 0)
                 return -ENOMEM;
         fd = open_dir(unit_dir, false);
         if (fd < 0)
@@ -267,7 +267,7 @@ int fileset_replace_timer(const char *unit_dir, const char *slug, const char *da
         r = write_file_at(fd, new_name, 0644, data, size);
         if (r < 0)
                 return r;
-        if (renameat(fd, new_name, fd, name) < 0) {
+        if (renameat(fd, new_name, fd, unit) < 0) {
                 r = -errno;
                 (void) unlink_if_there(fd, new_name);
                 return r;

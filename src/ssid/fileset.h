@@ -39,8 +39,8 @@ int fileset_begin_removal(const char *script_dir, const char *unit_dir, const ch
  * failure, the caller rolls back. */
 int fileset_put_aside(Fileset *f);
 
-/* Replaces the timer of an installed service atomically. */
-int fileset_replace_timer(const char *unit_dir, const char *slug, const char *data, size_t size);
+/* Replaces a unit of an installed service atomically. */
+int fileset_replace_unit(const char *unit_dir, const char *unit, const char *data, size_t size);
 
 int fileset_commit(Fileset *f);
 int fileset_rollback(Fileset *f);

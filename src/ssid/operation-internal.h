@@ -63,11 +63,11 @@ struct Operation {
         RunStart *run_start;
         char invocation_id[SD_ID128_STRING_MAX]; /* of the run; "" if there is none or its ID is unknown */
 
-        /* For a check of the timers: */
+        /* For a check of the units: */
         Subprocess *process;
         char *asked; /* the slug of the service that it is about */
         uint64_t zone_minutes;
-        size_t n_changed;
+        size_t n_changed, n_rewritten; /* timers; service units */
 
         Operation *prev, *next;
 };

@@ -29,12 +29,34 @@ static int update_timer(Operation *o, Service *s, const char *normalized, char *
                 *ret_schedule = TAKE_PTR(result);
         if (update != TIMER_UPDATE_TEXT)
                 return update;
-        r = fileset_replace_timer(SSI_UNIT_DIR, s->slug, result, strlen(result));
+        r = fileset_replace_unit(SSI_UNIT_DIR, s->timer, result, strlen(result));
         if (r < 0)
                 return r;
         s->zone_changed = true;
         o->n_changed++;
         return update;
+}
+
+/* One that cannot be read or does not parse any more stays as it is. */
+static int update_service(Operation *o, const Service *s)
+{
+        _cleanup_free_ char *script = NULL, *text = NULL, *result = NULL;
+        _cleanup_(metadata_freep) Metadata *metadata = NULL;
+        size_t n;
+        int r;
+
+        if (service_read_script(s->slug, &script, &n) < 0 || unit_file_read(s->unit, UNIT_FILE_SIZE_MAX, &text) < 0)
+                return 0;
+        r = metadata_parse(script, n, &metadata);
+        if (r < 0 || metadata->n_errors > 0)
+                return MIN(r, 0);
+        r = unit_file_service_update(text, metadata, &result);
+        if (r > 0)
+                r = fileset_replace_unit(SSI_UNIT_DIR, s->unit, result, strlen(result));
+        else
+                return r;
+        o->n_rewritten += r >= 0;
+        return r;
 }
 
 /* Timers written so far are applied; the rest must wait for the next check. */
@@ -106,6 +128,9 @@ static int step_look_at_timers(Operation *o)
                         return 0;
                 }
                 s->zone_checked = true;
+                r = update_service(o, s);
+                if (r < 0)
+                        log_warning_errno(r, "Cannot bring the unit of service %s up to date", s->slug);
                 r = update_timer(o, s, NULL, &schedule);
                 if (r == TIMER_UPDATE_UNKNOWN) {
                         r = ask(o, s, schedule);
@@ -127,14 +152,16 @@ static int on_reloaded(sd_bus_message *reply, void *userdata, sd_bus_error *ret_
 
         o->slot = sd_bus_slot_unref(o->slot);
         if (e)
-                log_warning("systemd did not reload the timers written for this host's time zone: %s", e->message);
+                log_warning("systemd did not reload the units that were written: %s", e->message);
         operation_continue(o);
         return 0;
 }
 
 static int step_reload_timers(Operation *o)
 {
-        return o->n_changed == 0 ? 1 : systemd_call_async(o->agent->bus, "Reload", on_reloaded, o, &o->slot, NULL);
+        return o->n_changed + o->n_rewritten == 0 ?
+                       1 :
+                       systemd_call_async(o->agent->bus, "Reload", on_reloaded, o, &o->slot, NULL);
 }
 
 /* A timer keeps its schedule until it is restarted. A stopped timer stays stopped. */
@@ -150,6 +177,8 @@ static int step_restart_timers(Operation *o)
                 log_warning_errno(r, "Cannot restart the timers written for this host's time zone");
         if (o->n_changed > 0)
                 log_info("Wrote the timers of %zu services for this host's time zone.", o->n_changed);
+        if (o->n_rewritten > 0)
+                log_info("Brought the units of %zu services up to date.", o->n_rewritten);
         operation_finish(o);
         return 0;
 }

@@ -10,7 +10,8 @@
  *   remove:  StopUnit timer, CleanUnit timer, put files aside, DisableUnitFiles, StopUnit service, Reload, commit
  *   enable:  EnableUnitFiles, Reload, [look], start the timer
  *   disable: DisableUnitFiles, Reload, StopUnit timer
- *   zone:    rewrite the timers that are wrong for the host's zone, Reload, restart them; without a request
+ *   zone:    rewrite the timers that are wrong for the host's zone, and the service units that another version wrote, Reload,
+ *            restart the timers; without a request
  *
  * A look finds what systemd has loaded besides what ssid writes (loaded-unit.h), for a request that was authorized without it.
  * A Reload follows each change of what is enabled: until then, systemd 254 and later reports for every unit that a

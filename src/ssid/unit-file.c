@@ -77,6 +77,63 @@ char *unit_file_service(const UnitSpec *spec)
         return TAKE_PTR(text);
 }
 
+/* The lines in which versions differ. A new version adds those that it writes for the first time, or no longer. */
+static const char *const lines_of_versions[] = {
+        "AmbientCapabilities=CAP_SETUID",
+        "CPUAccounting=yes",
+};
+
+static bool is_line_of_versions(const char *line, size_t n)
+{
+        for (size_t i = 0; i < ELEMENTSOF(lines_of_versions); i++)
+                if (strlen(lines_of_versions[i]) == n && memcmp(lines_of_versions[i], line, n) == 0)
+                        return true;
+        return false;
+}
+
+/* The next line that all versions write. */
+static const char *next_common_line(const char **s, size_t *ret_n)
+{
+        const char *line;
+
+        do {
+                line = *s;
+                *ret_n = strcspn(line, "\n");
+                *s = line + *ret_n + (line[*ret_n] == '\n');
+        } while (is_line_of_versions(line, *ret_n));
+        return line;
+}
+
+static bool differs_by_version(const char *a, const char *b)
+{
+        while (*a || *b) {
+                size_t n, m;
+                const char *x = next_common_line(&a, &n), *y = next_common_line(&b, &m);
+
+                if (n != m || memcmp(x, y, n) != 0)
+                        return false;
+        }
+        return true;
+}
+
+int unit_file_service_update(const char *text, const Metadata *metadata, char **ret)
+{
+        static const char key[] = "\nTimeoutStartSec=";
+        const char *timeout = strstr(text, key);
+        UnitSpec spec = { .metadata = metadata };
+        _cleanup_free_ char *wanted = NULL;
+
+        if (!timeout || sscanf(timeout + strlen(key), "%" SCNu64 "us", &spec.timeout_usec) != 1)
+                return 0;
+        wanted = unit_file_service(&spec);
+        if (!wanted)
+                return -ENOMEM;
+        if (streq(text, wanted) || !differs_by_version(text, wanted))
+                return 0;
+        *ret = TAKE_PTR(wanted);
+        return 1;
+}
+
 /* ---- Properties on D-Bus ---- */
 
 static int append_words(sd_bus_message *m, const char *text, const char *type)

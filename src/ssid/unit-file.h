@@ -17,6 +17,10 @@
 char *unit_file_service(const UnitSpec *spec);
 char *unit_file_timer(const UnitSpec *spec);
 
+/* Brings the text of an installed service unit that another version wrote for this script up to date. Returns 1 if *ret is the new
+ * text, 0 if there is nothing to change or the unit was edited by hand, -ENOMEM. */
+int unit_file_service_update(const char *text, const Metadata *metadata, char **ret);
+
 typedef enum TimerUpdate {
         TIMER_UPDATE_NONE,    /* nothing to change: it is right already, or it was edited by hand */
         TIMER_UPDATE_TEXT,    /* *ret is the new text */

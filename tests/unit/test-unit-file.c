@@ -190,6 +190,49 @@ static char *replaced(const char *text, const char *old, const char *new)
         return result;
 }
 
+/* What commit 9b3e215 wrote. */
+static void test_service_of_old(void **state)
+{
+        static const char *const headers[] = { "", "# user: root\n", "# sandbox: off\n" };
+
+        for (size_t i = 0; i < ELEMENTSOF(headers); i++) {
+                _cleanup_(metadata_freep) Metadata *m = header(headers[i]);
+                _cleanup_free_ char *text = service(headers[i]);
+                _cleanup_free_ char *accounted =
+                        replaced(text, "MemoryAccounting=yes\n", "CPUAccounting=yes\nMemoryAccounting=yes\n");
+                bool root = strstr(text, "AmbientCapabilities=CAP_SETUID\n");
+                _cleanup_free_ char *old =
+                        replaced(accounted, root ? "AmbientCapabilities=CAP_SETUID\n" : "CPUAccounting",
+                                 root ? "" : "CPUAccounting");
+                _cleanup_free_ char *edited = replaced(old, "MemoryAccounting=yes", "MemoryAccounting=no");
+                _cleanup_free_ char *added = replaced(old, "MemoryAccounting=yes\n", "MemoryAccounting=yes\nNice=5\n");
+                _cleanup_free_ char *removed = replaced(old, "MemoryAccounting=yes\n", "");
+                _cleanup_free_ char *untimed = replaced(old, "TimeoutStartSec=", "TimeoutStopSec=");
+                _cleanup_free_ char *result = NULL;
+
+                assert_int_equal(root, i == 1);
+                assert_int_equal(unit_file_service_update(old, m, &result), 1);
+                assert_string_equal(result, text);
+                free(TAKE_PTR(result));
+                assert_int_equal(unit_file_service_update(text, m, &result), 0);
+                assert_int_equal(unit_file_service_update(edited, m, &result), 0);
+                assert_int_equal(unit_file_service_update(added, m, &result), 0);
+                assert_int_equal(unit_file_service_update(removed, m, &result), 0);
+                assert_int_equal(unit_file_service_update(untimed, m, &result), 0);
+                assert_int_equal(unit_file_service_update("", m, &result), 0);
+                assert_null(result);
+        }
+}
+
+/* The script's header was changed by hand: its unit stays what it was installed as. */
+static void test_service_of_another_header(void **state)
+{
+        _cleanup_(metadata_freep) Metadata *m = header("# user: root\n");
+        _cleanup_free_ char *text = service(""), *result = NULL;
+
+        assert_int_equal(unit_file_service_update(text, m, &result), 0);
+}
+
 static void test_timer_by_hand(void **state)
 {
         _cleanup_free_ char *text = timer(HOURLY, ATHENS);
@@ -213,11 +256,17 @@ static void test_timer_by_hand(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_default),      cmocka_unit_test(test_user),
-                cmocka_unit_test(test_no_sandbox),   cmocka_unit_test(test_timer),
-                cmocka_unit_test(test_timer_in_utc), cmocka_unit_test(test_timer_moves),
-                cmocka_unit_test(test_timer_of_old), cmocka_unit_test(test_timer_by_hand),
+                cmocka_unit_test(test_default),
+                cmocka_unit_test(test_user),
+                cmocka_unit_test(test_no_sandbox),
+                cmocka_unit_test(test_timer),
+                cmocka_unit_test(test_timer_in_utc),
+                cmocka_unit_test(test_timer_moves),
+                cmocka_unit_test(test_timer_of_old),
+                cmocka_unit_test(test_timer_by_hand),
                 cmocka_unit_test(test_tried),
+                cmocka_unit_test(test_service_of_old),
+                cmocka_unit_test(test_service_of_another_header),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
