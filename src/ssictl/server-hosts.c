@@ -3,16 +3,26 @@
 #include "server.h"
 #include "shared/status-line.h"
 
+/* In the table, one column; in JSON, two members. */
+static int add_agent(const Ctl *c, json_object *server, const char *version, bool outdated)
+{
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        if (!c->json) {
+                if (asprintf(&text, "%s%s", version, outdated ? " (outdated)" : "") < 0)
+                        return -ENOMEM;
+                return json_add_string(server, "agent", text);
+        }
+        r = json_add_string(server, "agent_version", isempty(version) ? NULL : version);
+        return r < 0 ? r : json_add_bool(server, "agent_outdated", outdated);
+}
+
 int server_list(Ctl *c, int argc, char *argv[])
 {
         static const ServerColumn columns[] = {
-                { "name", "NAME" },
-                { "state", "STATE" },
-                { "last_seen_usec", "SEEN" },
-                { "services", "SERVICES" },
-                { "user", "USER" },
-                { "labels", "LABELS" },
-                { "id", "ID" },
+                { "name", "NAME" }, { "state", "STATE" }, { "last_seen_usec", "SEEN" }, { "services", "SERVICES" },
+                { "user", "USER" }, { "agent", "AGENT" }, { "labels", "LABELS" },       { "id", "ID" },
         };
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_json_ json_object *rows = json_object_new_array();
@@ -21,11 +31,12 @@ int server_list(Ctl *c, int argc, char *argv[])
         r = server_call_strings(c, "ListServers", 0, NULL, &reply);
         if (r < 0)
                 return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(sssstuas)");
-        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'r', "sssstuas")) > 0) {
+        r = sd_bus_message_enter_container(reply, 'a', "(sssstuassb)");
+        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'r', "sssstuassb")) > 0) {
                 json_object *o = json_object_new_object(), *labels = json_object_new_array();
-                const char *id, *name, *user, *state, *label;
+                const char *id, *name, *user, *state, *label, *version;
                 unsigned services;
+                int outdated;
                 uint64_t seen;
 
                 if (!rows || !o || json_object_array_add(rows, o) < 0 || json_add_take(o, "labels", labels) < 0)
@@ -39,9 +50,12 @@ int server_list(Ctl *c, int argc, char *argv[])
                 if (r >= 0)
                         r = sd_bus_message_exit_container(reply);
                 if (r >= 0)
+                        r = sd_bus_message_read(reply, "sb", &version, &outdated);
+                if (r >= 0)
                         r = sd_bus_message_exit_container(reply);
-                if (r >= 0 && (json_add_string(o, "id", id) < 0 || json_add_string(o, "name", name) < 0 ||
-                               json_add_string(o, "user", user) < 0 || json_add_string(o, "state", state) < 0 ||
+                if (r >= 0 && (add_agent(c, o, version, outdated) < 0 || json_add_string(o, "id", id) < 0 ||
+                               json_add_string(o, "name", name) < 0 || json_add_string(o, "user", user) < 0 ||
+                               json_add_string(o, "state", state) < 0 ||
                                json_add_int64(o, "last_seen_usec", (int64_t) seen) < 0 ||
                                json_add_int64(o, "services", services) < 0))
                         return ctl_print_json(NULL);

@@ -218,7 +218,14 @@ def test_servers(backend, user):
     assert added["expires"].endswith("Z")
     row = next(s for s in ctl_json(backend, "list") if s["id"] == added["server"])
     assert row == {"id": added["server"], "name": "db-01", "user": email, "state": "pending", "last_seen": None,
-                   "services": 0, "labels": ["prod", "with space"]}
+                   "services": 0, "labels": ["prod", "with space"], "agent_version": None, "agent_outdated": False}
+    # What the agent would say.
+    for version, shown in (("0.0.9", "0.0.9 (outdated)"), ("99.0.0", "99.0.0")):
+        backend.sql(f"UPDATE servers SET agent_version = '{version}' WHERE public_id = '{added['server']}'")
+        row = next(s for s in ctl_json(backend, "list") if s["id"] == added["server"])
+        assert (row["agent_version"], row["agent_outdated"]) == (version, "outdated" in shown)
+        line = next(line for line in ctl(backend, "list").stdout.splitlines() if added["server"] in line)
+        assert f" {shown} " in line and ("outdated" in line) == row["agent_outdated"]
 
     status, claim = backend.request("POST", "/api/v1/agents/claim", {"claim_token": added["claim_token"]})
     assert status == 200 and claim["server_name"] == "db-01"

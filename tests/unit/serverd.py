@@ -259,11 +259,11 @@ class Agent:
     def connect(self, i=0):
         return websockets.connect(f"ws://127.0.0.1:{backend.ports[i]}/api/v1/agent/connect", ping_interval=None)
 
-    def auth(self):
-        return message("auth", agent_id=self.id, api_key=self.key)
+    def auth(self, version=None):
+        return message("auth", agent_id=self.id, api_key=self.key, **({"version": version} if version else {}))
 
-    async def start(self, ws):
-        await ws.send(self.auth())
+    async def start(self, ws, version=None):
+        await ws.send(self.auth(version))
         answer = json.loads(await asyncio.wait_for(ws.recv(), 20))
         assert answer["type"] == "auth_ok", answer
         return answer["payload"]["resume_after"]
@@ -294,10 +294,11 @@ async def closed_with(ws):
         return last, e.code
 
 
-def main(settings=None):
-    """Usage: SSI-SERVERD MIGRATIONS [unittest arguments]. settings: a function of the backend that gives more of them."""
+def main(settings=None, make=Backend):
+    """Usage: SSI-SERVERD MIGRATIONS [unittest arguments]. settings: a function of the backend that gives more of them. make: makes
+    the backend."""
     global backend
-    backend = Backend(os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]))
+    backend = make(os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]))
     backend.settings = settings(backend) if settings else {}
     try:
         backend.start()

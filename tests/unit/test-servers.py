@@ -8,6 +8,7 @@ Usage: test-servers.py SSI-SERVERD MIGRATIONS [unittest arguments]
 import asyncio
 import concurrent.futures
 import json
+import subprocess
 import time
 import unittest
 import urllib.request
@@ -97,6 +98,34 @@ class Registration(unittest.TestCase):
                 self.assertEqual(await agent.start(ws), "1")
 
         asyncio.run(run())
+
+
+class Versions(unittest.TestCase):
+    def test_outdated_agents_are_marked(self):
+        """And none is refused for its version."""
+        user = User()
+        agent, stream = user.server(), user.stream(1)
+        own = subprocess.run([*serverd.backend.command, "--version"], check=True, capture_output=True, text=True).stdout.split()[1]
+
+        async def report(version):
+            async with agent.connect() as ws:
+                await agent.start(ws, version)
+                await ws.send(update("disk", cursor="c"))
+                self.assertEqual(json.loads(await ws.recv())["type"], "ack")
+            return get(f"/servers/{agent.server}", user.token)
+
+        major, minor, patch = (int(n) for n in own.split("."))
+        self.assertGreater(major + minor + patch, 0)
+        older = (f"{major}.{minor}.{patch - 1}" if patch else f"{major}.{minor - 1}.999" if minor else f"{major - 1}.999.999")
+        for version, outdated in ((older, True), ("0.0", True), (older + "-dev", True), (own, False), (own + "~rc1", False),
+                                  (f"{major}.{minor}", patch > 0), (f"{major}.{minor}.{patch + 1}", False), (f"{major}.{minor + 1}.0", False),
+                                  ("99.0.0", False), (None, False), ("unknown", False), ("1", False), ("0.1234.0", False)):
+            with self.subTest(version):
+                shown = asyncio.run(report(version))
+                self.assertEqual((shown["agent_version"], shown["agent_outdated"]), (version, outdated))
+        asyncio.run(report(older))
+        stream.wait("server", lambda d: d["agent_version"] == older and d["agent_outdated"])
+        self.assertTrue(get("/servers", user.token)[0]["agent_outdated"])
 
 
 class Ownership(unittest.TestCase):

@@ -194,6 +194,22 @@ step('of two hosts with one identity, one is kept', async () => {
   await notice.waitFor({state: 'detached'});
 });
 
+step('an agent that is older than the backend is marked', async () => {
+  await page.goto(host.url);
+  await page.waitForSelector('.row');
+  await live(page);
+  const row = page.locator('.row', {hasText: 'two'});
+  await suite.fleet.do('version', {server: 'two', version: '0.0.9'});
+  await row.locator('.old-agent', {hasText: 'agent outdated'}).waitFor();
+  await inspect(page, 'outdated');
+  await row.locator('.c-name a').click();
+  await page.locator('.facts', {hasText: 'Agent 0.0.9, older than the backend: upgrade it'}).waitFor();
+  await suite.fleet.do('version', {server: 'two', version: '99.0.0'});
+  await page.locator('.facts', {hasText: /Agent 99\.0\.0$/}).waitFor();
+  await page.goto(host.url);
+  await row.locator('.old-agent', {hasText: /^$/}).waitFor({state: 'attached'});
+});
+
 step('a server gets a new token, and is removed', async () => {
   await page.goto(`${host.url}/servers/${ids.two}`);
   await page.waitForSelector('.row');

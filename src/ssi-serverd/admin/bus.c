@@ -138,7 +138,7 @@ static const sd_bus_vtable server_vtable[] = {
                                 SD_BUS_RESULT("a(stttbt)", quotas), admin_method_list_quotas, ASKS),
         SD_BUS_METHOD_WITH_ARGS("SetQuota", SD_BUS_ARGS("s", user, "s", name, "s", value, "a{sv}", options),
                                 SD_BUS_NO_RESULT, admin_method_set_quota, ASKS),
-        SD_BUS_METHOD_WITH_ARGS("ListServers", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(sssstuas)", servers),
+        SD_BUS_METHOD_WITH_ARGS("ListServers", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("a(sssstuassb)", servers),
                                 admin_method_list_servers, ASKS),
         SD_BUS_METHOD_WITH_ARGS("AddServer", SD_BUS_ARGS("s", name, "s", user, "a{sv}", options),
                                 SD_BUS_RESULT("s", server, "s", claim_token, "t", expires_usec),

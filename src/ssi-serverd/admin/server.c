@@ -36,19 +36,21 @@ static int append_server(sd_bus_message *reply, PGresult *res, int row)
 
         if (!labels)
                 return -ENOMEM;
-        r = sd_bus_message_open_container(reply, 'r', "sssstuas");
+        r = sd_bus_message_open_container(reply, 'r', "sssstuassb");
         if (r >= 0)
                 r = sd_bus_message_append(reply, "sssstu", PQgetvalue(res, row, 0), PQgetvalue(res, row, 1),
                                           PQgetvalue(res, row, 2), PQgetvalue(res, row, 3), number(res, row, 4),
                                           (unsigned) number(res, row, 5));
         if (r >= 0)
                 r = append_labels(reply, labels);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "sb", PQgetvalue(res, row, 7), *PQgetvalue(res, row, 8) == 't');
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 static void list_done(AdminCall *c, PGresult *res, int error)
 {
-        admin_reply_list(c, res, error, "(sssstuas)", append_server, "servers");
+        admin_reply_list(c, res, error, "(sssstuassb)", append_server, "servers");
 }
 
 int admin_method_list_servers(sd_bus_message *m, void *userdata, sd_bus_error *error)

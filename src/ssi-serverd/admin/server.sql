@@ -4,7 +4,8 @@
 -- name: admin_list_servers
 SELECT s.public_id, s.name, u.email, server_state(s.claimed_at, s.connected, s.rebooting_until),
  coalesce(@usec(s.last_seen), 0),
- (SELECT count(*) FROM services v WHERE v.server_id = s.id), array_to_string(s.labels, E'\x1f')
+ (SELECT count(*) FROM services v WHERE v.server_id = s.id), array_to_string(s.labels, E'\x1f'),
+ coalesce(s.agent_version, ''), @agent_is_outdated
  FROM servers s JOIN users u ON u.id = s.user_id ORDER BY s.name, s.id
 
 -- name: admin_list_duplicates

@@ -59,6 +59,7 @@ json_build_object('id', s.public_id, 'agent_id', s.agent_id, 'name', s.name,
  'labels', to_json(s.labels), 'public_page', '/public/' || s.public_token,
  'state', @server_state,
  'last_seen', @time(@last_seen), 'created_at', @time(s.created_at),
+ 'agent_version', s.agent_version, 'agent_outdated', @agent_is_outdated,
  'duplicate', CASE WHEN s.duplicate_since IS NOT NULL THEN json_build_object('since', @time(s.duplicate_since),
   'accepted', s.hostname, 'refused', s.duplicate_hostname) END,
  'worst_status', n.worst, 'worst_service', CASE WHEN n.worst > 'OK' OR n.errors > 0 OR n.stale > 0

@@ -30,6 +30,11 @@ INSERT INTO notification_outbox (public_id, queue, user_id, payload)
  SELECT notification_id(), 'account ' || u.id, u.id, jsonb_build_object('kind', '@kind', 'email', u.email)
  FROM @from
 
+-- Whether the agent of servers s is older than this backend. Of its version only the numbers count (1.2 or 1.2.3); without them, it is not.
+-- fragment: agent_is_outdated
+coalesce((SELECT (v[1]::bigint * 1000 + v[2]::bigint) * 1000 + coalesce(v[3]::bigint, 0)
+ FROM regexp_match(s.agent_version, '^(\d{1,6})\.(\d{1,3})(?:\.(\d{1,3}))?(?!\d)') v) < @SSI_VERSION_NUMBER, false)
+
 -- closed, invite, open, or null.
 -- fragment: kept_sign_up
 (SELECT convert_from(value, 'UTF8') FROM settings WHERE key = 'sign_up')

@@ -112,12 +112,13 @@ function serverRow(server, router) {
   const seen = timeElement('ago', '');
   const late = h('span', {class: 'late'});
   const twice = h('span', {class: 'late twice'});
+  const old = h('span', {class: 'more old-agent'});
   const counts = COLUMNS.map((key) => [key, count(key)]);
   const problem = problemCell(server.id);
   const el = h('tr', {role: 'row', class: 'row'},
                h('td', {role: 'cell', class: 'c-status'}, status.el),
                h('th', {role: 'rowheader', scope: 'row', class: 'c-name'}, h('div', {class: 'name-line'}, link, labels)),
-               h('td', {role: 'cell', class: 'c-conn'}, conn.el, ' ', seen.el, late, twice),
+               h('td', {role: 'cell', class: 'c-conn'}, conn.el, ' ', seen.el, late, twice, old),
                counts.map(([, c]) => c.el), problem.el);
   let before = null;
 
@@ -133,6 +134,7 @@ function serverRow(server, router) {
       seen.set(s.state === 'offline' ? s.last_seen : null);
       setText(late, s.stale ? ` ${s.stale} overdue` : '');
       setText(twice, s.duplicate ? ' two hosts' : '');
+      setText(old, s.agent_outdated ? ' agent outdated' : '');
       for (const [key, c] of counts) c.set(key === 'errors' ? s.errors : s.counts[key] ?? 0);
       problem.set(s.worst_service ?? null);
       setAttribute(el, 'data-status', s.worst_status ?? 'none');

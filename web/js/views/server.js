@@ -31,6 +31,7 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
   const menu = serverMenu({api, store, router, announcer}, id);
   const notice = h('div', {class: 'state'});
   const duplicate = h('div', {class: 'state'});
+  const agent = foreign('span', {class: 'more'});
   const state = h('div', {class: 'state'});
   const body = h('tbody', {role: 'rowgroup'});
   let causes = new Map(); // by the name of the service in trouble because of them
@@ -45,7 +46,7 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
                   body);
   const whole = [
     h('nav', {class: 'crumbs', 'aria-label': 'Breadcrumb'}, h('a', {href: '/'}, 'Servers')),
-    h('div', {class: 'page-head'}, name, h('p', {class: 'facts'}, conn.el, seen.el), labels, menu),
+    h('div', {class: 'page-head'}, name, h('p', {class: 'facts'}, conn.el, seen.el, agent), labels, menu),
     duplicate, notice, counts.el, bar.el, state, none, table,
   ];
 
@@ -73,6 +74,7 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
         setText(name, server.name);
         conn.set(server.state);
         seen.set(server.state === 'offline' ? server.last_seen : null);
+        setText(agent, agentText(server));
         setLabels(labels, server.labels);
         showNotice(notice, server);
         showDuplicate(duplicate, api, server);
@@ -89,6 +91,10 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
       list.sync(behindCauses(shown.sort(compareServices), causes), (service) => service.name);
     },
   };
+}
+
+function agentText({agent_version: version, agent_outdated: outdated}) {
+  return outdated ? `Agent ${version}, older than the backend: upgrade it` : version ? `Agent ${version}` : '';
 }
 
 // Replaces the children only when the text changes: a screen reader reads a replaced alert again.
