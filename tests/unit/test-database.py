@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Between the backend and PostgreSQL: a pooler in each of its modes, a database that hangs, what instances tell each other by it.
+"""Between the backend and PostgreSQL: a pooler in each of its modes, a database that hangs, what instances tell each other by it,
+and what the last release can do with its schema.
 
 Usage: test-database.py SSI-SERVERD MIGRATIONS [unittest arguments]
 """
@@ -119,6 +120,76 @@ class Silence(unittest.TestCase):
             for pid in children:
                 os.kill(int(pid), signal.SIGCONT)
         wait_until(lambda: request("GET", "/readyz")[0] == 200)
+
+
+# What a program can use, and what it must give. Functions that only triggers call are no program's business.
+OFFERS = """
+SELECT 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+ FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped
+UNION ALL SELECT 'value ' || t.typname || ' ' || e.enumlabel FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid
+UNION ALL SELECT 'function ' || p.oid::regprocedure || ' ' || pg_get_function_result(p.oid) FROM pg_proc p
+ WHERE p.pronamespace = 'public'::regnamespace AND p.prorettype <> 'trigger'::regtype"""
+DEMANDS = """
+SELECT 'required ' || c.relname || '.' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped
+  AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
+UNION ALL SELECT 'constraint ' || conrelid::regclass || ': ' || pg_get_constraintdef(oid) FROM pg_constraint
+ WHERE connamespace = 'public'::regnamespace AND conparentid = 0 AND conrelid <> 0
+UNION ALL SELECT 'unique ' || i.indrelid::regclass || ': ' || regexp_replace(pg_get_indexdef(i.indexrelid), '.* USING ', '') FROM pg_index i
+ JOIN pg_class c ON c.oid = i.indrelid WHERE i.indisunique AND c.relnamespace = 'public'::regnamespace AND NOT c.relispartition"""
+RELEASED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "fixtures/schema/released")
+
+
+def table_of(line):
+    return line.split()[1].split(".")[0].rstrip(":")
+
+
+class Schema(unittest.TestCase):
+    """The last release goes on working with this schema (docs/adr/0056)."""
+
+    def compare(self, released):
+        """What is wrong."""
+        offers, demands = ({row[0] for row in serverd.backend.sql.rows(query)} for query in (OFFERS, DEMANDS))
+        known = {table_of(line) for line in released if line.startswith("column ")}
+        return ([f"gone: {line}" for line in sorted(released) if line.startswith(("column ", "value ", "function ")) and line not in offers] +
+                [f"new: {line}" for line in sorted(demands - released) if table_of(line) in known])
+
+    def test_what_the_last_release_can_use(self):
+        if os.environ.get("SSI_WRITE_RELEASED"):
+            with open(RELEASED, "w", encoding="utf-8") as f:
+                f.write("".join(sorted(row[0] + "\n" for query in (OFFERS, DEMANDS) for row in serverd.backend.sql.rows(query))))
+        with open(RELEASED, encoding="utf-8") as f:
+            released = set(f.read().splitlines())
+        self.assertGreater(len(released), 300)
+        self.assertEqual(self.compare(released), [])
+        # And so the comparison finds what migration 9 did, and its kin.
+        for statement, found in (("ALTER TABLE services DROP COLUMN title", "gone: column services.title text"),
+                                 ("ALTER TABLE services ALTER title TYPE varchar(9)", "gone: column services.title text"),
+                                 ("ALTER TABLE services RENAME title TO name_shown", "gone: column services.title text"),
+                                 ("DROP TABLE push_keys", "gone: column push_keys.public_key text"),
+                                 ("ALTER TYPE service_status RENAME VALUE 'OK' TO 'FINE'", "gone: value service_status OK"),
+                                 ("DROP FUNCTION notification_id", "gone: function notification_id() text"),
+                                 ("ALTER TABLE services ADD owner text NOT NULL DEFAULT ''; ALTER TABLE services ALTER owner DROP DEFAULT",
+                                  "new: required services.owner"),
+                                 ("ALTER TABLE services ALTER title SET NOT NULL", "new: required services.title"),
+                                 ("ALTER TABLE services ADD CHECK (title <> '-')", "new: constraint services: CHECK ((title <> '-'::text))"),
+                                 ("CREATE UNIQUE INDEX ON servers (user_id, name, id)", "new: unique servers: btree (user_id, name, id)")):
+            with self.subTest(statement):
+                # In a transaction that is not committed: the connection runs one at a time.
+                rows = serverd.backend.sql.rows
+                rows("BEGIN")
+                try:
+                    rows(statement)
+                    self.assertIn(found, self.compare(released))
+                finally:
+                    rows("ROLLBACK")
+        # What is added harms nobody.
+        rows("BEGIN; CREATE TABLE later (id bigint PRIMARY KEY, name text NOT NULL UNIQUE CHECK (name <> ''));"
+             " ALTER TABLE services ADD owner text, ADD n int NOT NULL DEFAULT 0; CREATE INDEX ON services (title);"
+             " ALTER TYPE service_status ADD VALUE 'UNKNOWN'")
+        self.assertEqual(self.compare(released), [])
+        rows("ROLLBACK")
 
 
 if __name__ == "__main__":

@@ -19,16 +19,37 @@ BEGIN
 END
 $$;
 
+-- The id of a message about one change, for one receiver: it follows from the change. If the database is set back (a standby
+-- that lagged became the primary, a snapshot was restored), an agent sends the result again, and the message that was sent
+-- once comes with the same id: whoever heeds it takes it once. One that is there already belongs to an equal change of the
+-- same second.
+CREATE OR REPLACE FUNCTION notification_id_of(p_queue text, p_payload jsonb) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+        digest bytea;
+        derived text := 'ntf-';
+        i int;
+BEGIN
+        IF p_payload ->> 'kind' = 'digest' THEN
+                RETURN notification_id();
+        END IF;
+        digest := sha256(convert_to(concat_ws(E'\n', p_queue, p_payload ->> 'kind', p_payload ->> 'server_id', p_payload ->> 'service',
+                                              p_payload ->> 'old', p_payload ->> 'new', p_payload ->> 'at'), 'UTF8'));
+        FOR i IN 0..15 LOOP
+                derived := derived || substr('abcdefghijklmnopqrstuvwxyz234567', (get_byte(digest, i) & 31) + 1, 1);
+        END LOOP;
+        RETURN CASE WHEN EXISTS (SELECT FROM notification_outbox o WHERE o.public_id = derived) THEN notification_id() ELSE derived END;
+END
+$$;
+
 -- Puts a message into the outbox; for a push channel, once per browser of the user. (In PL/pgSQL, as everything called
 -- for each message: it keeps its plans.)
 CREATE OR REPLACE FUNCTION notification_tell(c notification_channels, p_subject text, p_payload jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
         INSERT INTO notification_outbox (public_id, queue, user_id, channel_id, subscription_id, subject, payload)
-        SELECT notification_id(), CASE WHEN p.id IS NULL THEN 'channel ' || c.id ELSE 'subscription ' || p.id END,
-               c.user_id, c.id, p.id, p_subject, p_payload
-        FROM (SELECT NULL::bigint AS id WHERE c.type <> 'push'
-              UNION ALL SELECT b.id FROM push_subscriptions b WHERE c.type = 'push' AND b.user_id = c.user_id) p;
+        SELECT notification_id_of(p.queue, p_payload), p.queue, c.user_id, c.id, p.id, p_subject, p_payload
+        FROM (SELECT 'channel ' || c.id AS queue, NULL::bigint AS id WHERE c.type <> 'push'
+              UNION ALL SELECT 'subscription ' || b.id, b.id FROM push_subscriptions b WHERE c.type = 'push' AND b.user_id = c.user_id) p;
 END
 $$;
 
