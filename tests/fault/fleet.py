@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A backend and agents, each in a throwaway host of its own, services that never stop running, and what all of them must
 agree on in the end."""
-import math
 import re
 import struct
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "system"))
 
+from check import compare  # noqa: E402
 from hosts import BUILD, Account, Host, script, wait_until  # noqa: E402
 from wire import PORT, Wire  # noqa: E402
 
@@ -63,17 +63,20 @@ class Agent:
     def up(self):
         self.host.up()
         self.host.take_clock("systemd-journald", "ssid", "ssi-uplinkd")
+        self.register()
+
+    def register(self):
         self.wire = Wire(self.host, self.fleet.server)
         created = self.fleet.account.new_server(self.host.name)
         self.server_id = created["server_id"]
         self.host.write(CA, self.fleet.ca)
         self.host.run(["ssictl", "register", f"https://localhost:{PORT}", created["claim_token"], "--ca", CA])
 
-    def begin(self):
+    def begin(self, body=BODY):
         for slug in SERVICES:
             self.host.run(f"echo 0 >/run/{slug}.n")
             self.host.run(["ssictl", "add", self.host.write(f"/tmp/{slug}.bash",
-                                                            script(slug.title(), BODY.format(slug=slug)))])
+                                                            script(slug.title(), body.format(slug=slug)))])
             self.drivers.append(self.host.start(DRIVER.format(slug=slug)))
 
     def end(self):
@@ -104,30 +107,18 @@ class Agent:
             f" WHERE s.public_id = '{self.server_id}' AND e.kind = 'error' AND e.error_kind = 'no-status-line'")}
 
     def check(self):
-        """What is wrong, as text; and counts. A line that is missing must lie where the agent has told of a gap: by the order
-        of what came before and after, since the clock that times lines and gaps steps about."""
+        """What is wrong, as text; and counts. A line that is missing must lie where the agent has told of a gap."""
         self.note_kept()
         wrong, counts, stored = [], dict.fromkeys(("kept", "stored", "in_gaps"), 0), self.stored()
         counts["gaps"] = stored.count(None)
         wrong += [f"{self.host.name}: the run {i} is an error, and its line was in the journal" for i in self.silent() & self.heard]
         for slug in SERVICES:
-            numbers = [e[1] for e in stored if e and e[0] == slug]
-            missing, last, gap = self.kept[slug] - set(numbers), 0, False
+            history = [e and e[1] for e in stored if e is None or e[0] == slug]
+            faults, in_gaps = compare(self.kept[slug], history)
+            wrong += [f"{self.host.name} {slug}: {fault}" for fault in faults]
             counts["kept"] += len(self.kept[slug])
-            counts["stored"] += len(numbers)
-            for entry in [*stored, (slug, math.inf)]:
-                if entry is None:
-                    gap = True
-                elif entry[0] == slug:
-                    n = entry[1]
-                    if n <= last:
-                        wrong.append(f"{self.host.name} {slug}: {n} comes after {last}: {'twice' if n == last else 'out of order or twice'}")
-                    lost = {m for m in missing if last < m < n}
-                    if gap:
-                        counts["in_gaps"] += len(lost)
-                    else:
-                        wrong += [f"{self.host.name} {slug}: {m} was in the journal and is not in the database" for m in sorted(lost)]
-                    last, gap = max(n, last), False
+            counts["stored"] += sum(n is not None for n in history)
+            counts["in_gaps"] += in_gaps
         return wrong, counts
 
     def settled(self):
