@@ -22,6 +22,7 @@ ELSEWHERE = {
     r"tests/run\b": "runs this",
     r"tests/(fault/run|attack/)": "test_faults.py",
     r"tests/(packages/check-|container/run)": "run by hand: they build for minutes",
+    r"tests/versions/run": "builds two versions, for minutes",
     r"tests/machine/run": "emulates a whole machine, for a quarter of an hour",
     r"tools/install-deps": "installs packages by APT on the machine itself: tests/run begins with it",
     r"meson (setup|install) |ninja -C ": "this host has what they made: tests/testhost",
