@@ -98,7 +98,7 @@ class Agent:
         """What the database has, in the order of the commits: (slug, number) of a result, None for a gap."""
         return [(slug, int(message.split()[1])) if kind == "result" else None for kind, slug, message in self.fleet.server.sql(
             "SELECT e.kind, e.service, e.message FROM events e JOIN servers s ON s.id = e.server_id"
-            f" WHERE s.public_id = '{self.server_id}' AND e.kind IN ('result', 'gap') ORDER BY e.id")]
+            f" WHERE s.public_id = '{self.server_id}' AND (e.kind = 'gap' OR (e.kind = 'result' AND e.service IN {SERVICES})) ORDER BY e.id")]
 
     def silent(self):
         """The runs that are errors since no line of theirs was seen, by invocation id."""

@@ -138,7 +138,6 @@ def is_good(one, secrets):
         assert status == 200, answer
     status, session = host.request("POST", "/api/v1/users/refresh", {"refresh_token": secrets["session"]["refresh_token"]})
     assert status == 200, session
-    secrets["session"] = session
     assert host.request("POST", "/api/v1/users/login", {"email": "short@example.org", "password": PASSWORD})[0] == 200
     assert host.request("GET", secrets["page"])[0] == 200
 
