@@ -336,4 +336,4 @@ if __name__ == "__main__":
         if ctypes.CDLL(None, use_errno=True).unshare(0x40000000) < 0:
             raise OSError(ctypes.get_errno(), "unshare")
         ip("link", "set", "lo", "up")
-    serverd.main(Backend)
+    serverd.main(make=Backend)
