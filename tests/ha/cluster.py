@@ -3,7 +3,6 @@
 keepalived, and agents, joined by one switch. The files are rendered from the templates that the playbook uses, and put where
 packaging/ha/layout.yml says; the units are Debian's and the suite's own."""
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -326,8 +325,3 @@ class Cluster:
     def sql(self, query):
         """On the primary, whichever it is."""
         return wait_until(self.primary, timeout=120, what="there is a primary").sql(query)
-
-
-def missing_programs():
-    """What the packages of tools/install-deps --ha would bring."""
-    return [p for p in ("patroni", "etcd", "haproxy", "keepalived", "pgbouncer") if not shutil.which(p, path="/usr/sbin:/usr/bin")]

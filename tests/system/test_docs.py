@@ -21,6 +21,8 @@ ELSEWHERE = {
     r"tools/dev$": "tests/packages/test_dev.py",
     r"tests/run\b": "runs this",
     r"tests/(fault/run|attack/)": "test_faults.py",
+    r"tests/ha/run": "boots a cluster of ten hosts",
+    r"(ansible-playbook|ansible-vault|patronictl) |SSI_BUILD_DIR=": "needs a cluster: tests/ha/run",
     r"tests/(packages/check-|container/run)": "run by hand: they build for minutes",
     r"tests/versions/run": "builds two versions, for minutes",
     r"tests/machine/run": "emulates a whole machine, for a quarter of an hour",

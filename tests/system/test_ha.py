@@ -27,7 +27,7 @@ def test_each_template_has_its_place():
     placed = [f["template"] for files in cluster_.layout().values() for f in files]
     assert sorted(placed) == sorted(p.name for p in (cluster_.FILES / "templates").iterdir())
     for template in placed:
-        assert "SPDX-License-Identifier" in render(template) or template == "userlist.txt.j2"
+        assert render(template)
 
 
 def test_balancers_keep_agents():
