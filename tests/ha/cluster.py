@@ -105,11 +105,13 @@ class Database(Node):
         version = postgresql_version()
         self.write(fleet.CLOCK, (fleet.BUILD / "tests/fault/clock.so").read_bytes(), "0755")
         self.write(fleet.CLOCK_FILE, bytes(8))
-        # A disk of its own, which can be filled; and a clock of its own for PostgreSQL alone: Patroni measures leases with its.
+        # Disks of their own, which can be filled; and a clock of its own for PostgreSQL alone: Patroni measures leases with its.
         self.run(f"""
 set -e
 mount -t tmpfs -o size=1G,mode=0755 tmpfs /var/lib/postgresql
+mount -t tmpfs -o size=256M,mode=0755 tmpfs /var/lib/etcd
 chown postgres:postgres /var/lib/postgresql
+chown etcd:etcd /var/lib/etcd
 cd /usr/lib/postgresql/{version}/bin
 mv postgres {REAL_POSTGRES}
 printf '#!/bin/sh\\nexport LD_PRELOAD={fleet.CLOCK}\\nexec %s "$@"\\n' "$PWD/{REAL_POSTGRES}" >postgres

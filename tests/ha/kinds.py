@@ -144,11 +144,10 @@ def stop_etcd_majority(cluster, random):
 
 
 def fill_etcd(cluster, random):
-    """The file system of one member takes no more."""
+    """The disk of one member takes no more. It has its log's next part already, so it starts anew to feel it."""
     host = random.choice(cluster.databases)
-    host.run("mount -t tmpfs -o size=4k tmpfs /var/lib/etcd/ssi/member/wal && systemctl restart --no-block etcd.service", check=False)
-    return host, (lambda: host.run("systemctl stop etcd.service; umount /var/lib/etcd/ssi/member/wal; systemctl start --no-block etcd.service"),
-                  random.uniform(5, 20))
+    host.run("dd if=/dev/zero of=/var/lib/etcd/full bs=1M; systemctl restart --no-block etcd.service", check=False)
+    return host, (lambda: host.run("rm -f /var/lib/etcd/full; systemctl restart --no-block etcd.service"), random.uniform(5, 20))
 
 
 # ---- balancers ----
