@@ -18,8 +18,9 @@ EXPECTED = ("is not reachable'", "bootstrap.pg_hba  is not defined.")
 
 def run(wrong, what, *argv, **kwargs):
     r = subprocess.run([*ALONE, *map(str, argv)], capture_output=True, text=True, stdin=subprocess.DEVNULL, **kwargs)
-    lines = [line for line in (r.stdout + r.stderr).splitlines() if line and not line.endswith(EXPECTED)]
-    if r.returncode and lines:
+    said = (r.stdout + r.stderr).splitlines()
+    lines = [line for line in said if line and not line.endswith(EXPECTED)]
+    if r.returncode and (lines or not said):
         wrong.append("\n".join([f"{what}: {' '.join(map(str, argv))}", *lines]))
 
 
@@ -34,7 +35,7 @@ def check_variant(wrong, what, folder, variables):
             text = inventory.render(file["template"], "beta")
             # Those that the playbook copies.
             (folder / Path(file["path"]).name).write_text(text.replace("/etc/haproxy/", f"{folder}/"))
-    run(wrong, what, "haproxy", "-c", "-q", "-f", folder / "haproxy.cfg")
+    run(wrong, what, "haproxy", "-c", "-f", folder / "haproxy.cfg")
     run(wrong, what, "patroni", "--validate-config", folder / "config.yml")
     run(wrong, what, "keepalived", "--config-test", f"--use-file={folder / 'keepalived.conf'}")
     run(wrong, what, "sh", "-n", folder / "post-bootstrap")

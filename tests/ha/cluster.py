@@ -38,8 +38,8 @@ SETTINGS = {
 }
 
 
-def settings(**more):
-    return {**yaml.safe_load((FILES / "group_vars/all.yml").read_text()), **SETTINGS, **more}
+def settings(root=Path("/"), **more):
+    return {"postgresql_version": postgresql_version(root), **yaml.safe_load((FILES / "group_vars/all.yml").read_text()), **SETTINGS, **more}
 
 
 def layout():
@@ -63,7 +63,7 @@ class Inventory:
     def render(self, template, host):
         return self.templates.get_template(template).render(
             **self.variables, groups=self.groups, inventory_hostname=host, address=self.addresses[host],
-            postgresql_version=postgresql_version(), hostvars={h: {"address": a} for h, a in self.addresses.items()})
+            hostvars={h: {"address": a} for h, a in self.addresses.items()})
 
     def place(self, host, name, unit):
         """Writes the files of a unit, as tasks/place.yml does."""
@@ -98,11 +98,11 @@ class Node(fleet.SteppingHost):
 class Database(Node):
     def __init__(self, cluster, short):
         # Without the suite: it is no part of it.
-        super().__init__(cluster, short, "--root=/")
+        super().__init__(cluster, short, f"--root={cluster.database_root}")
 
     def up(self):
         super().up()
-        version = postgresql_version()
+        version = self.cluster.variables["postgresql_version"]
         self.write(fleet.CLOCK, (fleet.BUILD / "tests/fault/clock.so").read_bytes(), "0755")
         self.write(fleet.CLOCK_FILE, bytes(8))
         # Disks of their own, which can be filled; and a clock of its own for PostgreSQL alone: Patroni measures leases with its.
@@ -134,7 +134,7 @@ chmod 755 postgres
 
     def postmaster(self):
         """Its process id in the host, 0 if there is none."""
-        out = self.run(f"head -n 1 /var/lib/postgresql/{postgresql_version()}/ssi/postmaster.pid", check=False).stdout
+        out = self.run(f"head -n 1 /var/lib/postgresql/{self.cluster.variables['postgresql_version']}/ssi/postmaster.pid", check=False).stdout
         return int(out) if out.strip().isdecimal() else 0
 
 
@@ -185,10 +185,12 @@ class ClusterAgent(fleet.Agent):
 class Cluster:
     """`with Cluster("synchronous") as c:` brings all of it up. `server` is where fleet.Agent asks the database."""
 
-    def __init__(self, mode, name="ha", agents=5, services=0, lay_out=None, **variables):
-        """lay_out: what puts the files in place and starts the units of all databases and backends, instead of this file."""
+    def __init__(self, mode, name="ha", agents=5, services=0, lay_out=None, database_root=Path("/"), **variables):
+        """lay_out: what puts the files in place and starts the units of all databases and backends, instead of this file.
+        database_root: the Debian of the databases."""
         self.name, self.mode, self.services, self.lay_out = name, mode, services, lay_out
-        self.variables = settings(ssi_mode=mode, **variables)
+        self.database_root = database_root
+        self.variables = settings(database_root, ssi_mode=mode, **variables)
         self.certificates, self.push_key = make_certificates(NAME), make_push_key()
         self.switch = Switch()
         databases, backends = ["db1", "db2", "db3"], ["be1", "be2"]
