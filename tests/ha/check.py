@@ -20,7 +20,8 @@ def run(wrong, what, *argv, **kwargs):
     r = subprocess.run([*ALONE, *map(str, argv)], capture_output=True, text=True, stdin=subprocess.DEVNULL, **kwargs)
     said = (r.stdout + r.stderr).splitlines()
     lines = [line for line in said if line and not line.endswith(EXPECTED)]
-    if r.returncode and (lines or not said):
+    # keepalived 2.2 ends a test of a file with a script by SIGTERM, whatever it found.
+    if r.returncode and (lines or not (said or argv[0] == "keepalived")):
         wrong.append("\n".join([f"{what}: {' '.join(map(str, argv))}", *lines]))
 
 
@@ -35,7 +36,7 @@ def check_variant(wrong, what, folder, variables):
             text = inventory.render(file["template"], "beta")
             # Those that the playbook copies.
             (folder / Path(file["path"]).name).write_text(text.replace("/etc/haproxy/", f"{folder}/"))
-    run(wrong, what, "haproxy", "-c", "-f", folder / "haproxy.cfg")
+    run(wrong, what, "haproxy", "-c", "-dW", "-f", folder / "haproxy.cfg")
     run(wrong, what, "patroni", "--validate-config", folder / "config.yml")
     run(wrong, what, "keepalived", "--config-test", f"--use-file={folder / 'keepalived.conf'}")
     run(wrong, what, "sh", "-n", folder / "post-bootstrap")
