@@ -216,13 +216,13 @@ class Cluster:
                 for host in hosts:
                     host.lay_out()
                     host.start_units()
-                wait_until(self.settled_database, timeout=240, what="the database has a primary and two standbys")
-        wait_until(lambda: all(b.ready() for b in self.backends), timeout=120, what="the backends are ready")
+                wait_until(self.settled_database, timeout=900, what="the database has a primary and two standbys")
+        wait_until(lambda: all(b.ready() for b in self.backends), timeout=300, what="the backends are ready")
         for host in self.backends:
             host.take_clock("ssi-serverd")
-        wait_until(lambda: all(b.ready() for b in self.backends), timeout=120, what="the backends are ready")
+        wait_until(lambda: all(b.ready() for b in self.backends), timeout=300, what="the backends are ready")
         self.account = Account(self.backends[0])
-        wait_until(lambda: any(b.has_address() for b in self.backends), timeout=60, what="a balancer has the address")
+        wait_until(lambda: any(b.has_address() for b in self.backends), timeout=300, what="a balancer has the address")
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda a: a.up(), self.agents))
         self.switch.introduce()
