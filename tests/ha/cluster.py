@@ -327,5 +327,8 @@ class Cluster:
     # -- the database --------------------------------------------------------------------------------------------
 
     def sql(self, query):
-        """On the primary, whichever it is."""
-        return wait_until(self.primary, timeout=120, what="there is a primary").sql(query)
+        """On the primary, whichever it is. It may die meanwhile: once more, then."""
+        def ask():
+            primary = self.primary()
+            return primary and [primary.sql(query)]
+        return wait_until(ask, timeout=120, what="a primary answers")[0]
