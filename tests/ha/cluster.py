@@ -24,7 +24,7 @@ FILES = TOP / "packaging" / "ha"
 NAME = "ssi.example.org"
 PEOPLE_PORT, AGENTS_PORT = 443, 9443
 REAL_POSTGRES = "postgres.real"
-# What differs from group_vars/all.yml, and why.
+# What differs from roles/settings/defaults/main.yml, and why.
 SETTINGS = {
     "ssi_name": NAME, "ssi_address": ADDRESS.format(100) + "/24", "ssi_interface": "eth0",
     **{f"ssi_{name}_password": f"{name}-secret" for name in ("database", "superuser", "replication", "rewind", "patroni")},
@@ -39,7 +39,7 @@ SETTINGS = {
 
 
 def settings(root=Path("/"), **more):
-    return {"postgresql_version": postgresql_version(root), **yaml.safe_load((FILES / "group_vars/all.yml").read_text()), **SETTINGS, **more}
+    return {"postgresql_version": postgresql_version(root), **yaml.safe_load((FILES / "roles/settings/defaults/main.yml").read_text()), **SETTINGS, **more}
 
 
 def layout():
@@ -282,12 +282,17 @@ class Cluster:
         return sorted(found, key=lambda h: roles[h.short] != "sync_standby")
 
     def settled_database(self):
-        members = self.members()
-        roles = [m.get("role") for m in members]
-        return len(members) == 3 and roles.count("leader") == 1 and self.primary() is not None and \
-            all(m.get("state") in ("running", "streaming") for m in members) and \
-            all(m.get("lag") in (0, None) or int(m["lag"]) < 1 << 20 for m in members if str(m.get("lag", 0)).isdecimal()) and \
-            (self.mode != "synchronous" or "sync_standby" in roles)
+        """One primary, from which both standbys stream, one of them synchronously if that is the mode. A standby that Patroni calls
+        running may not have reached it yet."""
+        primary = self.primary()
+        if not primary:
+            return False
+        try:
+            streams = json.loads(self.switch.get(primary.address, 8008, "/patroni")[1]).get("replication", [])
+        except (OSError, ValueError):
+            return False
+        return [s["state"] for s in streams] == ["streaming"] * 2 and len(self.members()) == 3 and \
+            (self.mode != "synchronous" or any(s["sync_state"] in ("sync", "quorum") for s in streams))
 
     def settled_etcd(self):
         return all(b"true" in self.health(h) for h in self.databases)
