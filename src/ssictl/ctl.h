@@ -26,7 +26,7 @@ typedef struct Ctl {
         const char *user; /* for "server" */
         const char *sign_up, *expires, *pin;
         bool yes;
-        bool deep; /* for "server check" */
+        bool deep;                                   /* for "server check" */
         const char *since, *until, *account, *event; /* for "server audit" */
         char **labels;
         size_t n_labels;

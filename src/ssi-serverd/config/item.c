@@ -12,7 +12,7 @@
                 .name = name_, .type = type_, .offset = offsetof(Config, member), __VA_ARGS__ \
         }
 
-#define QUOTA(kind, fallback_)                                                                                  \
+#define QUOTA(kind, fallback_)                                                                                    \
         ITEM("SSI_QUOTA_" #kind, CONFIG_QUOTA, quotas[QUOTA_##kind], .fallback = (fallback_), .reloadable = true, \
              .shared = true)
 
