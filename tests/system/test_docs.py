@@ -240,7 +240,7 @@ def test_the_tests_that_security_names_are_there():
 def test_the_manual_has_every_setting():
     code = (TOP / "src/ssi-serverd/config/item.c").read_text()
     code = re.sub(r"#define.*?[^\\]\n", "", code, flags=re.DOTALL)
-    table = re.findall(r'\bITEM\("(SSI_\w+)".*?(\.reloadable = true)?\),\n', code, re.DOTALL)
+    table = re.findall(r'\bITEM\("(SSI_\w+)".*?(\.reloadable = true)?(?:, \.shared = true)?\),\n', code, re.DOTALL)
     table += [(f"SSI_QUOTA_{name}", True) for name in re.findall(r"\bQUOTA\((\w+),", code)]
     page = (TOP / "man/ssi-serverd.8").read_text().split(".SH ENVIRONMENT")[1].split(".SH ")[0]
     entries = re.findall(r"^\.(?:B|BR) (SSI_.*)$", page, re.MULTILINE)

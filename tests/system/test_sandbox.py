@@ -43,7 +43,7 @@ def probe(host, unit):
     # The agent's connection, which a probe does not accept, would have the socket start it again while its output is read.
     host.run(f"systemctl stop ssi-uplinkd ssi-serverd.socket {unit} && if [ -e {relaxed} ]; then mv {relaxed} /tmp/relaxed; fi")
     host.run(f"mkdir -p /run/systemd/system/{unit}.d && printf '[Service]\\nType=oneshot\\nExecStart=\\n"
-             f"ExecStart=/usr/local/bin/sandbox-probe\\nRestart=no\\nWatchdogSec=0\\nStandardOutput=truncate:/run/probe\\n'"
+             f"ExecStart=/usr/local/bin/sandbox-probe\\nRestart=no\\nRestartForceExitStatus=\\nWatchdogSec=0\\nStandardOutput=truncate:/run/probe\\n'"
              f" >/run/systemd/system/{unit}.d/probe.conf && systemctl daemon-reload")
     try:
         host.run(["systemctl", "start", unit])

@@ -37,6 +37,7 @@ def only(host, *args):
 
 
 def test_nothing_is_wrong(backend):
+    wait_until(lambda: "disk are free" in backend.run(["ssictl", "server", "check"]).stdout, timeout=70)
     code, lines = check(backend)
     assert (code, {line["check"] for line in lines}, {line["status"] for line in lines}) == (0, SUBJECTS, {"OK"}), lines
     assert {line["advice"] for line in lines} == {None}

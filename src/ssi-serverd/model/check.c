@@ -123,8 +123,10 @@ static void check_disk(Check *c)
                 "Make room, or keep less history: SSI_HISTORY_DAYS, SSI_HISTORY, SSI_QUOTA_STORAGE.";
         unsigned percent;
 
-        if (!d->known)
+        if (!d->known) {
+                add(c, "disk", CHECK_OK, NULL, "The disk is looked at within a minute of the start.");
                 return;
+        }
         if (d->free_bytes == FIGURE_UNKNOWN || d->disk_bytes == 0) {
                 add(c, "disk", CHECK_OK, NULL,
                     "The disk of the database cannot be seen from here: watch it on its own host.");
