@@ -112,7 +112,7 @@ function serverRow(server, router) {
   const seen = timeElement('ago', '');
   const late = h('span', {class: 'late'});
   const twice = h('span', {class: 'late twice'});
-  const old = h('span', {class: 'more old-agent'});
+  const old = h('span', {class: 'agent-version old-agent'});
   const counts = COLUMNS.map((key) => [key, count(key)]);
   const problem = problemCell(server.id);
   const el = h('tr', {role: 'row', class: 'row'},

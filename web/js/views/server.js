@@ -31,7 +31,7 @@ export function serverView({api, store, router, announcer, redraw}, {id}) {
   const menu = serverMenu({api, store, router, announcer}, id);
   const notice = h('div', {class: 'state'});
   const duplicate = h('div', {class: 'state'});
-  const agent = foreign('span', {class: 'more'});
+  const agent = foreign('span', {class: 'agent-version'});
   const state = h('div', {class: 'state'});
   const body = h('tbody', {role: 'rowgroup'});
   let causes = new Map(); // by the name of the service in trouble because of them
