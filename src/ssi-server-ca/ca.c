@@ -222,7 +222,7 @@ static int count_admitted(Ca *c)
         }
         while ((e = readdir(d))) {
                 char secret[JOIN_SECRET_MAX] = "";
-                uint64_t until;
+                uint64_t until = 0;
 
                 if (!startswith(e->d_name, PREFIX))
                         continue;
@@ -275,7 +275,7 @@ int ca_withdraw(Ca *c, const char *token)
 int ca_use(Ca *c, const char *token, const char *public_key, const TlsNames *names, const char *proof)
 {
         char file[sizeof(PREFIX) + TOKEN_ID_MAX], secret[JOIN_SECRET_MAX] = "";
-        uint64_t until;
+        uint64_t until = 0;
         int r;
 
         r = file_of(token, file);

@@ -10,7 +10,8 @@
 
 static int find_backend(uid_t *ret)
 {
-        struct passwd *p = getpwnam(BACKEND_USER);
+        /* cppcheck-suppress getpwnamCalled ; no threads */
+        const struct passwd *p = getpwnam(BACKEND_USER);
 
         if (!p)
                 return log_error_errno(ENOENT, "There is no user " BACKEND_USER);

@@ -141,9 +141,7 @@ static void on_looked(PGresult *res, int error, void *userdata)
         r->stats.has_lag = replica_parse_lsn(PQgetvalue(res, 0, 3), &r->replayed);
         forget_reached_samples(r);
         state = judge(r, res, now);
-        if (state != REPLICA_USED)
-                set_state(r, state);
-        else if (++r->good_looks >= LOOKS_TO_RETURN || r->stats.state == REPLICA_STARTING)
+        if (state != REPLICA_USED || ++r->good_looks >= LOOKS_TO_RETURN || r->stats.state == REPLICA_STARTING)
                 set_state(r, state);
         replica_advance(r, now);
 }
