@@ -6,10 +6,13 @@
 #include "shared/bus-util.h"
 #include "shared/journal/history.h"
 #include "shared/log.h"
+#include "shared/time-util.h"
 
 /* A deferred source that turns itself on again would come before everything else of its priority, each time; a timer does not. */
 #define SLICE_USEC (3 * USEC_PER_MSEC)
 #define PAUSE_USEC (1 * USEC_PER_MSEC)
+/* How many times as long as its slice a user other than root rests, as for other calls (docs/adr/0051). */
+#define REST 3U
 
 struct RunHistory {
         Agent *agent;
@@ -135,6 +138,7 @@ static int queue_turn(Agent *a, uint64_t usec);
 static int on_turn(sd_event_source *source, uint64_t now, void *userdata)
 {
         Agent *a = userdata;
+        uint64_t begun = now_usec(CLOCK_MONOTONIC), took;
         RunHistory *h = a->run_histories;
         uid_t uid;
         int r;
@@ -143,12 +147,13 @@ static int on_turn(sd_event_source *source, uint64_t now, void *userdata)
                 return 0;
         uid = h->uid;
         r = read_slice(h);
+        took = now_usec(CLOCK_MONOTONIC) - begun;
         if (r < 0)
                 refuse(h, r);
         if (r != 0)
                 drop(h);
         end_turn(a, uid);
-        return a->run_histories ? queue_turn(a, PAUSE_USEC) : 0;
+        return a->run_histories ? queue_turn(a, uid == 0 ? PAUSE_USEC : MAX(PAUSE_USEC, REST * took)) : 0;
 }
 
 static int queue_turn(Agent *a, uint64_t usec)

@@ -382,6 +382,8 @@ class Idle(unittest.TestCase):
             async with agent.connect() as ws:
                 await agent.start(ws)
                 await ws.send(message("inventory", services=[]))
+                # An instance that an earlier test has ended takes a while to be told from one that is slow.
+                await asyncio.to_thread(wait_until, lambda: sql("SELECT count(*) FROM servers WHERE connected") == "1", 60)
                 # The statistics of what has been until now come late.
                 before = None
                 while before != (before := scans()):
