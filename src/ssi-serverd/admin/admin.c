@@ -228,6 +228,19 @@ int admin_call_begin(Admin *a, sd_bus_message *m, AdminCall **ret, sd_bus_error 
         return r < 0 ? r : admin_call_new(a, m, ret);
 }
 
+int admin_method_list(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *sql, unsigned n_params,
+                      const char *const *params, void (*done)(AdminCall *c, PGresult *res, int error))
+{
+        AdminCall *c;
+        int r;
+
+        r = admin_call_begin(a, m, &c, error, "");
+        if (r != 0)
+                return r;
+        admin_query(c, sql, n_params, params, done);
+        return 1;
+}
+
 /* ---- Statistics ---- */
 
 static uint64_t figure(PGresult *res, int column)

@@ -74,6 +74,9 @@ DEFINE_CLEANUP(AdminCall *, admin_call_free);
 /* Runs a statement, then done, which answers; then frees the call. Takes ownership of c in any case. */
 void admin_query(AdminCall *c_taken, const char *sql, unsigned n_params, const char *const *params,
                  void (*done)(AdminCall *c, PGresult *res, int error));
+/* All of a method that has no arguments, and whose answer is what a statement gives. */
+int admin_method_list(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *sql, unsigned n_params,
+                      const char *const *params, void (*done)(AdminCall *c, PGresult *res, int error));
 
 /* The same for an operation of model/: admin_act_done is its callback, with the call as userdata. r: the
  * operation's return value. */

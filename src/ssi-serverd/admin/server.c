@@ -55,15 +55,7 @@ static void list_done(AdminCall *c, PGresult *res, int error)
 
 int admin_method_list_servers(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        Admin *a = userdata;
-        AdminCall *c;
-        int r;
-
-        r = admin_call_begin(a, m, &c, error, "");
-        if (r != 0)
-                return r;
-        admin_query(c, SQL(admin_list_servers), list_done);
-        return 1;
+        return admin_method_list(userdata, m, error, SQL(admin_list_servers), list_done);
 }
 
 /* text[0]: the token. */
@@ -231,15 +223,7 @@ static void duplicates_done(AdminCall *c, PGresult *res, int error)
 
 int admin_method_list_duplicates(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        Admin *a = userdata;
-        AdminCall *c;
-        int r;
-
-        r = admin_call_begin(a, m, &c, error, "");
-        if (r != 0)
-                return r;
-        admin_query(c, SQL(admin_list_duplicates), duplicates_done);
-        return 1;
+        return admin_method_list(userdata, m, error, SQL(admin_list_duplicates), duplicates_done);
 }
 
 static void keep_done(AdminCall *c, PGresult *res, int error)

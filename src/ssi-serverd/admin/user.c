@@ -20,15 +20,7 @@ static void list_done(AdminCall *c, PGresult *res, int error)
 
 int admin_method_list_users(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        Admin *a = userdata;
-        AdminCall *c;
-        int r;
-
-        r = admin_call_begin(a, m, &c, error, "");
-        if (r != 0)
-                return r;
-        admin_query(c, SQL(admin_list_users), list_done);
-        return 1;
+        return admin_method_list(userdata, m, error, SQL(admin_list_users), list_done);
 }
 
 /* text[0]: the address. */

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
-#include <openssl/pem.h>
 #include <openssl/sha.h>
 #include <sodium.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "auth/access-key.h"
-#include "shared/tls/pem-file.h"
-#include "shared/tls/issue.h"
 #include "shared/io-util.h"
+#include "shared/tls/issue.h"
+#include "shared/tls/pem-text.h"
 
 #define KEY_FILE       "access-token.pem"
 #define KEY_CREDENTIAL "access-token.key"
@@ -21,34 +20,6 @@ void access_key_done(AccessKey *k)
         free(k->private_pem);
         free(k->public_pem);
         *k = (AccessKey){};
-}
-
-static bool is_p256(EVP_PKEY *key)
-{
-        char group[32];
-        size_t n;
-
-        return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
-               EVP_PKEY_get_group_name(key, group, sizeof(group), &n) == 1 && streq(group, SN_X9_62_prime256v1);
-}
-
-static int pem_text(EVP_PKEY *key, bool private, char **ret)
-{
-        _cleanup_(bio_freep) BIO *b = BIO_new(BIO_s_secmem());
-        char *data, *copy;
-        long n;
-
-        if (!b ||
-            (private ? PEM_write_bio_PrivateKey(b, key, NULL, NULL, 0, NULL, NULL) : PEM_write_bio_PUBKEY(b, key)) != 1)
-                return -EIO;
-        n = BIO_get_mem_data(b, &data);
-        if (n <= 0)
-                return -EIO;
-        copy = memdup_string(data, (size_t) n);
-        if (!copy)
-                return -ENOMEM;
-        *ret = copy;
-        return 0;
 }
 
 static int key_id(EVP_PKEY *key, char ret[static ACCESS_KEY_ID_LENGTH + 1])
@@ -70,11 +41,11 @@ static int access_key_set(EVP_PKEY *key, AccessKey *ret)
         AccessKey k = {};
         int r;
 
-        r = is_p256(key) ? key_id(key, k.id) : -EBADMSG;
+        r = pem_key_is_p256(key) ? key_id(key, k.id) : -EBADMSG;
         if (r >= 0)
-                r = pem_text(key, true, &k.private_pem);
+                r = pem_text_of_private(key, &k.private_pem);
         if (r >= 0)
-                r = pem_text(key, false, &k.public_pem);
+                r = pem_text_of_public(key, &k.public_pem);
         if (r < 0) {
                 access_key_done(&k);
                 return r;
@@ -130,7 +101,7 @@ int access_key_load(const char *given, const char *path, AccessKey *ret)
         if (dir < 0)
                 return -errno;
         r = pem_file_read(dir, KEY_FILE, NULL, &key);
-        if (r >= 0 && !is_old(dir) && is_p256(key))
+        if (r >= 0 && !is_old(dir) && pem_key_is_p256(key))
                 return access_key_set(key, ret);
         if (r < 0 && r != -ENOENT && r != -EBADMSG)
                 return r;

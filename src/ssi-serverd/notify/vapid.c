@@ -10,12 +10,11 @@
 #include <sys/stat.h>
 
 #include "notify/web-push.h"
+#include "shared/tls/pem-text.h"
 
 #define PEM_MAX        4096
 #define VAPID_LIFETIME (12 * 3600) /* s; push services refuse more than a day */
 
-DEFINE_CLEANUP(BIO *, BIO_free_all);
-DEFINE_CLEANUP(EVP_PKEY *, EVP_PKEY_free);
 DEFINE_CLEANUP(jwt_t *, jwt_free);
 DEFINE_CLEANUP(CURLU *, curl_url_cleanup);
 
@@ -34,15 +33,16 @@ void vapid_key_done(VapidKey *k)
 
 int vapid_key_parse(const char *pem, VapidKey *ret)
 {
-        _cleanup_(BIO_free_allp) BIO *bio = BIO_new_mem_buf(pem, -1);
-        _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+        _cleanup_(evp_pkey_freep) EVP_PKEY *key = NULL;
         _cleanup_free_ char *public = NULL;
         uint8_t point[WEB_PUSH_POINT_SIZE];
-        char group[32];
         size_t n;
+        int r;
 
-        if (!key || EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) != 1 || !streq(group, "prime256v1") ||
-            EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, point, sizeof(point), &n) != 1 ||
+        r = pem_text_to_private(pem, &key);
+        if (r < 0)
+                return r;
+        if (EVP_PKEY_get_octet_string_param(key, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, point, sizeof(point), &n) != 1 ||
             n != sizeof(point)) {
                 ERR_clear_error();
                 return -EBADMSG;
@@ -77,7 +77,7 @@ static int read_key(const char *path, VapidKey *ret)
 
 static int write_key(FILE *f)
 {
-        _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = EVP_EC_gen("prime256v1");
+        _cleanup_(evp_pkey_freep) EVP_PKEY *key = EVP_EC_gen("prime256v1");
 
         if (!key || PEM_write_PKCS8PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) != 1)
                 return -EIO;
