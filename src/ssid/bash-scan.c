@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bash-char.h"
 #include "bash-scan.h"
 
 #define DEPTH_MAX    64U
@@ -31,7 +32,7 @@ typedef struct Heredoc {
         bool tabs;
 } Heredoc;
 
-typedef struct Scan {
+struct BashScan {
         const char *begin, *s, *end;
         unsigned line;
         bool start; /* a command may begin here */
@@ -43,14 +44,14 @@ typedef struct Scan {
         bool confused;
         bash_scan_visit_t visit;
         void *userdata;
-} Scan;
+};
 
-static Level *top(Scan *c)
+static Level *top(BashScan *c)
 {
         return c->levels + c->depth;
 }
 
-static void push(Scan *c, Inside inside, bool start)
+static void push(BashScan *c, Inside inside, bool start)
 {
         if (c->depth + 1 == DEPTH_MAX) {
                 c->confused = true;
@@ -60,7 +61,7 @@ static void push(Scan *c, Inside inside, bool start)
         c->start = start;
 }
 
-static void pop(Scan *c)
+static void pop(BashScan *c)
 {
         if (c->depth == 0) {
                 c->confused = true;
@@ -70,29 +71,19 @@ static void pop(Scan *c)
         c->depth--;
 }
 
-static void set_start(Scan *c, bool start)
+static void set_start(BashScan *c, bool start)
 {
         c->start = start && !top(c)->pattern && !top(c)->test;
 }
 
-static bool looking_at(const Scan *c, const char *what)
+static bool looking_at(const BashScan *c, const char *what)
 {
         size_t n = strlen(what);
 
         return (size_t) (c->end - c->s) >= n && memcmp(c->s, what, n) == 0;
 }
 
-static bool is_name(char ch)
-{
-        return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_';
-}
-
-static bool is_word(char ch)
-{
-        return is_name(ch) || (ch && strchr("-./+=!{}[],:%@~", ch));
-}
-
-static void skip_single_quotes(Scan *c)
+static void skip_single_quotes(BashScan *c)
 {
         for (c->s++; c->s < c->end && *c->s != '\''; c->s++)
                 c->line += *c->s == '\n';
@@ -100,7 +91,7 @@ static void skip_single_quotes(Scan *c)
 }
 
 /* Skips $'…', where a backslash escapes the next character. */
-static void skip_ansi_quotes(Scan *c)
+static void skip_ansi_quotes(BashScan *c)
 {
         for (c->s += 2; c->s < c->end && *c->s != '\''; c->s++) {
                 if (*c->s == '\\' && c->s + 1 < c->end)
@@ -112,7 +103,7 @@ static void skip_ansi_quotes(Scan *c)
 
 /* ---- Here-documents ---- */
 
-static void note_heredoc(Scan *c)
+static void note_heredoc(BashScan *c)
 {
         Heredoc h = {};
         char quote = 0;
@@ -131,7 +122,7 @@ static void note_heredoc(Scan *c)
         if (c->s < c->end && strchr("'\"\\", *c->s))
                 quote = *c->s++;
         h.word = c->s;
-        while (c->s < c->end && is_word(*c->s))
+        while (c->s < c->end && is(*c->s, WORD))
                 c->s++;
         h.n = (size_t) (c->s - h.word);
         if (quote && quote != '\\') {
@@ -147,7 +138,7 @@ static void note_heredoc(Scan *c)
 }
 
 /* At the beginning of a line: skips the bodies of the here-documents that the previous line announced. */
-static void skip_heredocs(Scan *c)
+static void skip_heredocs(BashScan *c)
 {
         for (size_t i = 0; i < c->n_heredocs; i++) {
                 const Heredoc *h = c->heredocs + i;
@@ -181,8 +172,10 @@ static bool is_prefix(const char *s, size_t n)
                 "!",  "{",    "time", "exec", "command", "nohup", "ssi_nagios",
         };
 
+        if (n > strlen("ssi_nagios"))
+                return false;
         for (size_t i = 0; i < ELEMENTSOF(words); i++)
-                if (equals(s, n, words[i]))
+                if (s[0] == words[i][0] && equals(s, n, words[i]))
                         return true;
         return false;
 }
@@ -195,7 +188,7 @@ static bool is_assignment(const char *s, size_t n)
         return equal && equal > s && ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || *s == '_');
 }
 
-static bool is_followed_by_parens(const Scan *c)
+static bool is_followed_by_parens(const BashScan *c)
 {
         const char *s = c->s;
 
@@ -204,13 +197,13 @@ static bool is_followed_by_parens(const Scan *c)
         return s < c->end && *s == '(';
 }
 
-/* Whether a command's name may end here. Not before ")" or "|", which end a pattern. */
-static bool is_ended(Scan *c)
+/* Whether a command's name may end here. */
+static bool is_ended(BashScan *c)
 {
-        return c->s == c->end || strchr(" \t\n;&<>`", *c->s) || (*c->s == ')' && top(c)->inside == INSIDE_SUBSTITUTE);
+        return c->s == c->end || is(*c->s, ENDS_CMD) || (*c->s == ')' && top(c)->inside == INSIDE_SUBSTITUTE);
 }
 
-static void tell(Scan *c, const char *s, size_t n)
+static void tell(BashScan *c, const char *s, size_t n)
 {
         const BashWord word = { .s = s, .n = n, .line = c->line, .function = c->function || is_followed_by_parens(c) };
 
@@ -219,7 +212,7 @@ static void tell(Scan *c, const char *s, size_t n)
 }
 
 /* Handles case WORD in PATTERN) … ;; esac, and [[ … ]]. */
-static void take_keyword(Scan *c, const char *s, size_t n)
+static void take_keyword(BashScan *c, const char *s, size_t n)
 {
         Level *l = top(c);
 
@@ -238,12 +231,12 @@ static void take_keyword(Scan *c, const char *s, size_t n)
                 l->test = false;
 }
 
-static void read_word(Scan *c)
+static void read_word(BashScan *c)
 {
         const char *s = c->s;
         size_t n;
 
-        while (c->s < c->end && is_word(*c->s))
+        while (c->s < c->end && is(*c->s, WORD))
                 c->s++;
         n = (size_t) (c->s - s);
         if (is_assignment(s, n)) {
@@ -262,7 +255,7 @@ static void read_word(Scan *c)
 
 /* ---- The scan ---- */
 
-static void close_paren(Scan *c)
+static void close_paren(BashScan *c)
 {
         Level *l = top(c);
 
@@ -276,7 +269,7 @@ static void close_paren(Scan *c)
                 c->confused = true;
 }
 
-static void open_paren(Scan *c)
+static void open_paren(BashScan *c)
 {
         bool test = top(c)->test;
 
@@ -298,7 +291,7 @@ static void open_paren(Scan *c)
         }
 }
 
-static void step_arithmetic(Scan *c)
+static void step_arithmetic(BashScan *c)
 {
         Level *l = top(c);
 
@@ -316,7 +309,7 @@ static void step_arithmetic(Scan *c)
 
 /* Skips "$…", inside or outside quotes. A command may begin after the value of an assignment, but not after any
  * other word. */
-static void dollar(Scan *c, bool word_goes_on)
+static void dollar(BashScan *c, bool word_goes_on)
 {
         c->start = c->start && word_goes_on;
         if (looking_at(c, "$((")) {
@@ -333,11 +326,11 @@ static void dollar(Scan *c, bool word_goes_on)
         else if (looking_at(c, "$#") || looking_at(c, "$$"))
                 c->s += 2; /* neither a comment nor another variable */
         else
-                for (c->s++; c->s < c->end && is_name(*c->s);)
+                for (c->s++; c->s < c->end && is(*c->s, NAME);)
                         c->s++;
 }
 
-static void backtick(Scan *c, bool word_goes_on)
+static void backtick(BashScan *c, bool word_goes_on)
 {
         c->s++;
         for (size_t i = c->depth + 1; i-- > 0;)
@@ -350,7 +343,7 @@ static void backtick(Scan *c, bool word_goes_on)
         push(c, INSIDE_BACKTICKS, true);
 }
 
-static void newline(Scan *c)
+static void newline(BashScan *c)
 {
         Inside inside = top(c)->inside;
 
@@ -364,7 +357,7 @@ static void newline(Scan *c)
 }
 
 /* Inside double quotes, or inside "${…}", which may itself be quoted. */
-static void step_quoted(Scan *c)
+static void step_quoted(BashScan *c)
 {
         Inside inside = top(c)->inside;
 
@@ -384,7 +377,7 @@ static void step_quoted(Scan *c)
 }
 
 /* ";", "|", "&" */
-static void operator(Scan *c)
+static void operator(BashScan *c)
 {
         if (looking_at(c, ";;") || looking_at(c, ";&")) {
                 top(c)->pattern = top(c)->n_cases > 0;
@@ -395,7 +388,7 @@ static void operator(Scan *c)
         c->s++;
 }
 
-static void step_code(Scan *c, bool word_goes_on)
+static void step_code(BashScan *c, bool word_goes_on)
 {
         switch (*c->s) {
         case '\n':
@@ -434,11 +427,11 @@ static void step_code(Scan *c, bool word_goes_on)
                 operator(c);
                 return;
         default:
-                if (is_word(*c->s) && !word_goes_on)
+                if (is(*c->s, WORD) && !word_goes_on)
                         read_word(c);
                 else {
                         /* This word is not just a name. */
-                        if (is_word(*c->s))
+                        if (is(*c->s, WORD))
                                 c->start = false;
                         c->s++;
                 }
@@ -446,43 +439,57 @@ static void step_code(Scan *c, bool word_goes_on)
         }
 }
 
-static void scan(Scan *c)
+static void step(BashScan *c)
 {
-        while (c->s < c->end && !c->confused) {
-                /* Whether the next character continues the previous word. */
-                bool word_goes_on = c->s > c->begin && !strchr(" \t\n;|&()<>`", c->s[-1]);
-                Inside inside = top(c)->inside;
+        /* Whether the next character continues the previous word. */
+        bool word_goes_on = c->s > c->begin && !is(c->s[-1], ENDS);
+        Inside inside = top(c)->inside;
 
-                if (*c->s == '\\') {
-                        bool continued = looking_at(c, "\\\n");
+        if (*c->s == '\\') {
+                bool continued = looking_at(c, "\\\n");
 
-                        c->line += continued;
-                        c->start = c->start && continued;
-                        c->s += c->end - c->s > 1 ? 2 : 1;
-                } else if (inside == INSIDE_ARITHMETIC)
-                        step_arithmetic(c);
-                else if (*c->s == '$')
-                        dollar(c, word_goes_on);
-                else if (*c->s == '`')
-                        backtick(c, word_goes_on);
-                else if (inside == INSIDE_DOUBLE_QUOTES || inside == INSIDE_BRACES)
-                        step_quoted(c);
-                else
-                        step_code(c, word_goes_on);
-        }
+                c->line += continued;
+                c->start = c->start && continued;
+                c->s += c->end - c->s > 1 ? 2 : 1;
+        } else if (inside == INSIDE_ARITHMETIC)
+                step_arithmetic(c);
+        else if (*c->s == '$')
+                dollar(c, word_goes_on);
+        else if (*c->s == '`')
+                backtick(c, word_goes_on);
+        else if (inside == INSIDE_DOUBLE_QUOTES || inside == INSIDE_BRACES)
+                step_quoted(c);
+        else
+                step_code(c, word_goes_on);
 }
 
-void bash_scan(const char *content, size_t n, bash_scan_visit_t visit, void *userdata)
+int bash_scan_new(const char *content, size_t n, bash_scan_visit_t visit, void *userdata, BashScan **ret)
 {
-        Scan c = {
-                .begin = content,
-                .s = content,
-                .end = content + n,
-                .line = 1,
-                .start = true,
-                .visit = visit,
-                .userdata = userdata,
-        };
+        BashScan *c = calloc(1, sizeof(*c));
 
-        scan(&c);
+        if (!c)
+                return -ENOMEM;
+        c->begin = c->s = content;
+        c->end = content + n;
+        c->line = 1;
+        c->start = true;
+        c->visit = visit;
+        c->userdata = userdata;
+        *ret = c;
+        return 0;
+}
+
+BashScan *bash_scan_free(BashScan *c)
+{
+        free(c);
+        return NULL;
+}
+
+bool bash_scan_read(BashScan *c, size_t n)
+{
+        const char *until = c->s + MIN(n, (size_t) (c->end - c->s));
+
+        while (c->s < until && !c->confused)
+                step(c);
+        return c->s == c->end || c->confused;
 }

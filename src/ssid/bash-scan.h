@@ -16,4 +16,12 @@ typedef struct BashWord {
 
 typedef void (*bash_scan_visit_t)(const BashWord *word, void *userdata);
 
-void bash_scan(const char *content, size_t n, bash_scan_visit_t visit, void *userdata);
+typedef struct BashScan BashScan;
+
+/* Borrows the n bytes of content. */
+int bash_scan_new(const char *content, size_t n, bash_scan_visit_t visit, void *userdata, BashScan **ret);
+BashScan *bash_scan_free(BashScan *c);
+DEFINE_CLEANUP(BashScan *, bash_scan_free);
+
+/* Reads about n bytes more: a text in quotes, a comment or a here-document is read to its end. Whether that was the last. */
+bool bash_scan_read(BashScan *c, size_t n);

@@ -2,7 +2,8 @@
 #include "bash-scan.h"
 #include "command-check.h"
 
-#define FOUND_MAX 100U
+#define FOUND_MAX  100U
+#define SLICE_SIZE ((size_t) 64 * 1024)
 
 typedef enum Need {
         NEED_BUS,
@@ -88,41 +89,66 @@ static int find_command(const char *s, size_t n)
         return -1;
 }
 
-typedef struct Found {
+struct CommandCheck {
+        BashScan *scan;
         struct {
                 unsigned line;
                 int command;
         } calls[FOUND_MAX];
         size_t n_calls;
         bool own[ELEMENTSOF(commands)]; /* the script defines a function of this name */
-} Found;
+};
 
 static void on_word(const BashWord *word, void *userdata)
 {
         int i = find_command(word->s, word->n);
-        Found *f = userdata;
+        CommandCheck *c = userdata;
 
         if (i < 0)
                 return;
         if (word->function)
-                f->own[i] = true;
-        else if (f->n_calls < FOUND_MAX) {
-                f->calls[f->n_calls].line = word->line;
-                f->calls[f->n_calls++].command = i;
+                c->own[i] = true;
+        else if (c->n_calls < FOUND_MAX) {
+                c->calls[c->n_calls].line = word->line;
+                c->calls[c->n_calls++].command = i;
         }
 }
 
-int commands_check(Metadata *m, const char *content, size_t n)
+CommandCheck *command_check_free(CommandCheck *c)
 {
-        Found f = {};
+        if (!c)
+                return NULL;
+        bash_scan_free(c->scan);
+        free(c);
+        return NULL;
+}
+
+int command_check_new(const char *content, size_t n, CommandCheck **ret)
+{
+        _cleanup_(command_check_freep) CommandCheck *c = NULL;
+        int r;
+
+        c = calloc(1, sizeof(*c));
+        if (!c)
+                return -ENOMEM;
+        r = bash_scan_new(content, n, on_word, c, &c->scan);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+int command_check_read(CommandCheck *c, Metadata *m)
+{
         int r = 0;
 
-        bash_scan(content, n, on_word, &f);
-        for (size_t i = 0; i < f.n_calls && r >= 0; i++) {
-                int k = f.calls[i].command;
+        if (!bash_scan_read(c->scan, SLICE_SIZE))
+                return 0;
+        for (size_t i = 0; i < c->n_calls && r >= 0; i++) {
+                int k = c->calls[i].command;
 
-                if (!f.own[k] && !works(m, commands[k].need))
-                        r = warn(m, f.calls[i].line, commands[k].name, commands[k].need);
+                if (!c->own[k] && !works(m, commands[k].need))
+                        r = warn(m, c->calls[i].line, commands[k].name, commands[k].need);
         }
-        return r;
+        return r < 0 ? r : 1;
 }

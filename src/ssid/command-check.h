@@ -6,5 +6,13 @@
 
 #include "shared/metadata.h"
 
-/* Adds a warning for each such command in the n bytes, with its line. -ENOMEM. */
-int commands_check(Metadata *m, const char *content, size_t n);
+typedef struct CommandCheck CommandCheck;
+
+/* Borrows the n bytes of content. */
+int command_check_new(const char *content, size_t n, CommandCheck **ret);
+CommandCheck *command_check_free(CommandCheck *c);
+DEFINE_CLEANUP(CommandCheck *, command_check_free);
+
+/* Looks at one slice of the script, which takes a millisecond or two at most. When that was the last (1; otherwise 0), has added a
+ * warning for each such command, with its line. -ENOMEM. */
+int command_check_read(CommandCheck *c, Metadata *m);

@@ -4,6 +4,7 @@
 
 #include "command-check.h"
 #include "schedule.h"
+#include "shared/time-util.h"
 #include "validate.h"
 
 #define BASH   "/bin/bash"
@@ -16,7 +17,12 @@
 #define RANDOM_DELAY_MAX_USEC (30 * USEC_PER_SEC)
 #define RANDOM_DELAY_DIVISOR  20
 
+/* Between two slices of the commands' check. A user other than root rests as after other calls (docs/adr/0051). */
+#define PAUSE_USEC (1 * USEC_PER_MSEC)
+#define REST       3U
+
 typedef enum Step {
+        STEP_COMMANDS,
         STEP_SCHEDULE,
         STEP_TIMEOUT,
         STEP_USER,
@@ -32,8 +38,9 @@ struct Validation {
         bool runs_here;
         Step step;
         Verdict verdict;
+        CommandCheck *commands;
         Subprocess *process;
-        sd_event_source *defer;
+        sd_event_source *pause, *defer;
         int result;
         validation_done_t done;
         void *userdata;
@@ -45,7 +52,9 @@ Validation *validation_free(Validation *v)
 {
         if (!v)
                 return NULL;
+        command_check_free(v->commands);
         subprocess_free(v->process);
+        sd_event_source_disable_unref(v->pause);
         sd_event_source_disable_unref(v->defer);
         metadata_free(v->verdict.metadata);
         free(v->verdict.normalized);
@@ -174,6 +183,29 @@ static void on_helper(int status, const char *output, void *userdata)
         next_step(v);
 }
 
+static int on_pause(sd_event_source *s, uint64_t usec, void *userdata)
+{
+        Validation *v = userdata;
+
+        v->pause = sd_event_source_disable_unref(v->pause);
+        next_step(v);
+        return 0;
+}
+
+/* 1 when they have been checked. */
+static int check_commands(Validation *v)
+{
+        uint64_t begun = now_usec(CLOCK_MONOTONIC), pause = PAUSE_USEC;
+        int r;
+
+        r = command_check_read(v->commands, v->verdict.metadata);
+        if (r != 0)
+                return r;
+        if (v->uid != 0)
+                pause = MAX(pause, REST * (now_usec(CLOCK_MONOTONIC) - begun));
+        return sd_event_add_time_relative(helpers_event(v->helpers), &v->pause, CLOCK_MONOTONIC, pause, 1, on_pause, v);
+}
+
 static void next_step(Validation *v)
 {
         Metadata *m = v->verdict.metadata;
@@ -183,8 +215,10 @@ static void next_step(Validation *v)
         const char *timeout[] = { SYSTEMD_ANALYZE, "timespan", "--", m->value[METADATA_TIMEOUT], NULL };
         const char *user[] = { GETENT, "passwd", "--", m->value[METADATA_USER], NULL };
         static const char *const syntax[] = { BASH, "--norc", "--noprofile", "-n", NULL };
-        int r;
+        int r = 0;
 
+        if (v->step == STEP_COMMANDS && (r = check_commands(v)) > 0)
+                v->step++;
         if (v->step == STEP_SCHEDULE && !m->value[METADATA_SCHEDULE])
                 v->step++;
         if (v->step == STEP_TIMEOUT && !m->value[METADATA_TIMEOUT])
@@ -192,6 +226,8 @@ static void next_step(Validation *v)
         if (v->step == STEP_USER && !m->value[METADATA_USER])
                 v->step++;
         switch (v->step) {
+        case STEP_COMMANDS:
+                break;
         case STEP_SCHEDULE:
                 r = subprocess_start(v->helpers, v->uid, schedule, NULL, 0, on_helper, v, &v->process);
                 break;
@@ -233,7 +269,7 @@ int validation_start(Helpers *helpers, uid_t uid, Metadata *metadata_taken, cons
         v->runs_here = runs_here;
         v->done = done;
         v->userdata = userdata;
-        r = commands_check(metadata, content, n);
+        r = command_check_new(v->content, n, &v->commands);
         if (r < 0)
                 return r;
         v->verdict.metadata = TAKE_PTR(metadata);

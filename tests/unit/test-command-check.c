@@ -1,8 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bash-scan.h"
 #include "command-check.h"
 #include "test.h"
 
 #define HEADER "#!/bin/bash\n# name: X\n# description: d\n# version: 1\n# schedule: hourly\n# timeout: 20\n"
+
+/* How often it was called until it was done. */
+static unsigned read_all(Metadata *m, const char *text, size_t n)
+{
+        _cleanup_(command_check_freep) CommandCheck *c = NULL;
+        unsigned calls = 1;
+        int r;
+
+        assert_int_equal(command_check_new(text, n, &c), 0);
+        while ((r = command_check_read(c, m)) == 0)
+                calls++;
+        assert_int_equal(r, 1);
+        return calls;
+}
 
 /* The lines of the body, from 1, that are warned of, as "1 systemctl 3 ping". */
 static char *check(const char *more, const char *body)
@@ -16,7 +31,7 @@ static char *check(const char *more, const char *body)
         assert_true(asprintf(&text, HEADER "%s%s", more, body) >= 0);
         assert_int_equal(metadata_parse(text, strlen(text), &m), 0);
         assert_int_equal(m->n_problems, 0);
-        assert_int_equal(commands_check(m, text, strlen(text)), 0);
+        read_all(m, text, strlen(text));
         assert_int_equal(m->n_errors, 0);
         for (size_t i = 0; i < m->n_problems; i++) {
                 const char *name = m->problems[i].text + 1;
@@ -32,12 +47,46 @@ static char *check(const char *more, const char *body)
         return TAKE_PTR(result);
 }
 
+static void add_word(const BashWord *word, void *userdata)
+{
+        fprintf(userdata, "%u%s %.*s\n", word->line, word->function ? "()" : "", (int) word->n, word->s);
+}
+
+static char *words(const char *text, size_t at_once)
+{
+        _cleanup_(bash_scan_freep) BashScan *scan = NULL;
+        _cleanup_free_ char *found = NULL;
+        size_t n;
+        FILE *f;
+
+        f = open_memstream(&found, &n);
+        assert_non_null(f);
+        assert_int_equal(bash_scan_new(text, strlen(text), add_word, f, &scan), 0);
+        while (!bash_scan_read(scan, at_once))
+                ;
+        assert_int_equal(fclose(f), 0);
+        return TAKE_PTR(found);
+}
+
+/* Wherever a slice ends. */
+static void assert_same_in_slices(const char *text)
+{
+        _cleanup_free_ char *whole = words(text, SIZE_MAX);
+
+        for (size_t at_once = 1; at_once <= strlen(text); at_once++) {
+                _cleanup_free_ char *found = words(text, at_once);
+
+                assert_string_equal(found, whole);
+        }
+}
+
 static void assert_found(const char *body, const char *expected)
 {
         _cleanup_free_ char *found = check("", body);
 
         if (!streq(found, expected))
                 fail_msg("\"%s\", not \"%s\", in:\n%s", found, expected, body);
+        assert_same_in_slices(body);
 }
 
 static void test_found(void **state)
@@ -166,6 +215,19 @@ static void test_limits(void **state)
         free(check("", body));
 }
 
+/* So that others come in between. */
+static void test_a_large_script_is_not_read_at_once(void **state)
+{
+        static char text[SCRIPT_SIZE_MAX];
+        Metadata *m = NULL;
+
+        for (size_t at = 0; at < sizeof(text); at++)
+                text[at] = "a;"[at % 2];
+        assert_int_equal(metadata_parse(text, sizeof(text), &m), 0);
+        assert_in_range(read_all(m, text, sizeof(text)), 10, 100);
+        metadata_free(m);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -173,6 +235,7 @@ int main(void)
                 cmocka_unit_test(test_not_found),
                 cmocka_unit_test(test_users),
                 cmocka_unit_test(test_limits),
+                cmocka_unit_test(test_a_large_script_is_not_read_at_once),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

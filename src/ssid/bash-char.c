@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bash-char.h"
+
+const uint8_t bash_char_classes[UINT8_MAX + 1] = {
+        ['a' ... 'z'] = NAME | WORD,
+        ['A' ... 'Z'] = NAME | WORD,
+        ['0' ... '9'] = NAME | WORD,
+        ['_'] = NAME | WORD,
+        ['-'] = WORD,
+        ['.'] = WORD,
+        ['/'] = WORD,
+        ['+'] = WORD,
+        ['='] = WORD,
+        ['!'] = WORD,
+        ['{'] = WORD,
+        ['}'] = WORD,
+        ['['] = WORD,
+        [']'] = WORD,
+        [','] = WORD,
+        [':'] = WORD,
+        ['%'] = WORD,
+        ['@'] = WORD,
+        ['~'] = WORD,
+        [' '] = ENDS | ENDS_CMD,
+        ['\t'] = ENDS | ENDS_CMD,
+        ['\n'] = ENDS | ENDS_CMD,
+        [';'] = ENDS | ENDS_CMD,
+        ['&'] = ENDS | ENDS_CMD,
+        ['<'] = ENDS | ENDS_CMD,
+        ['>'] = ENDS | ENDS_CMD,
+        ['`'] = ENDS | ENDS_CMD,
+        ['|'] = ENDS,
+        ['('] = ENDS,
+        [')'] = ENDS,
+        /* A NUL byte, as strchr(3) has it. */
+        ['\0'] = ENDS | ENDS_CMD,
+};
