@@ -2,15 +2,11 @@
 #include <systemd/sd-event.h>
 #include <utlist.h>
 
-#include "shared/bus-message.h"
 #include "shared/polkit.h"
 
 /* Less than the 128 unanswered calls that the bus allows a connection by default. */
 #define QUERIES_MAX          64
 #define QUERIES_PER_USER_MAX 16
-
-/* A waiting message is kept: a script of a megabyte, and some more. The bus lets through messages of many megabytes. */
-#define WAITING_SIZE_MAX ((1024U + 128U) * 1024U)
 
 /* Connections whose user is known. */
 #define SENDERS_MAX 256U
@@ -151,18 +147,6 @@ static int query_send(Query *q)
         return sd_bus_call_async(bus, &q->slot, m, on_answer, q, ANSWER_TIMEOUT_USEC);
 }
 
-static int check_size(sd_bus_message *m, sd_bus_error *error)
-{
-        size_t size;
-        int r;
-
-        r = bus_message_size(m, WAITING_SIZE_MAX, &size);
-        return r == -EMSGSIZE ?
-                       sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED,
-                                         "The request has more than %u bytes, or too many values.", WAITING_SIZE_MAX) :
-                       r;
-}
-
 static int registry_ask(PolkitRegistry *registry, sd_bus_message *m, const char *action, const char *question,
                         uid_t uid, sd_bus_error *error)
 {
@@ -180,9 +164,6 @@ static int registry_ask(PolkitRegistry *registry, sd_bus_message *m, const char 
                         error, SD_BUS_ERROR_LIMITS_EXCEEDED,
                         "Too many requests are waiting for authorization; try again when some are answered.");
 
-        r = check_size(m, error);
-        if (r < 0)
-                return r;
         q = calloc(1, sizeof(*q));
         if (!q)
                 return -ENOMEM;

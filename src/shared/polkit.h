@@ -21,7 +21,7 @@ DEFINE_CLEANUP(PolkitRegistry *, polkit_registry_free);
 
 /* 1: go on. 0: polkit was asked; the handler returns 1 at once and is called again. Negative: refused, and error is
  * set. root is always allowed. At most 16 questions per user and 64 in total wait at a time (beyond that,
- * LimitsExceeded, as for a message of more than 1152 KiB or a thousand values, since it is kept). */
+ * LimitsExceeded). The message is kept meanwhile: it has come through BusTurns, which limits its size. */
 int bus_verify_polkit_async(sd_bus_message *m, const char *action, PolkitRegistry *registry, sd_bus_error *error);
 /* The same with a question of one's own for the person who is asked (NULL: the one of the action). If another question is needed when the first is
  * answered, that one is asked, too. Only for a caller that runs as root. */

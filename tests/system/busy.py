@@ -11,6 +11,7 @@ import time
 
 from rawbus import ERROR, ERROR_NAME, REPLY_SERIAL, Bus, Variant
 
+UPLINK, SERVER = "org.ssi.Uplink1", "org.ssi.Server1"
 AGENT, PATH = "org.ssi.Agent1", "/org/ssi/Agent1"
 HEADER = "#!/bin/bash\n# name: Busy\n# description: d\n# version: 1\n# schedule: hourly\n# timeout: 5\n"
 # Of a function, Bash keeps everything.
@@ -24,7 +25,6 @@ class Pairs(list):
         return self
 
 
-UPLINK, SERVER = "org.ssi.Uplink1", "org.ssi.Server1"
 PROPERTIES, INTROSPECT = ("org.freedesktop.DBus.Properties", "GetAll", "s"), ("org.freedesktop.DBus.Introspectable", "Introspect")
 
 CALLS = {
@@ -36,6 +36,10 @@ CALLS = {
     "introspect": (f"{PATH}/service", *INTROSPECT),
     "properties": (PATH, *PROPERTIES, f"{AGENT}.Manager"),
     "long-name": (PATH, f"{AGENT}.Manager", "RemoveService", "s", "x" * (4 << 20)),
+    "add": (PATH, f"{AGENT}.Manager", "AddService", "ssa{sv}", "busy.bash", COSTLY, {}),
+    "test": (PATH, f"{AGENT}.Manager", "TestScript", "ss", "busy.bash", COSTLY),
+    "unknown": (PATH, f"{AGENT}.Manager", "NoSuchMethod", "s", "x" * (1 << 20)),
+    "uplink-register": ("/org/ssi/Uplink1", UPLINK, "Register", "ssa{sv}", "https://example.org/" + "x" * (1 << 20), "x", {}),
     "many-options": (PATH, f"{AGENT}.Manager", "FollowLog", "sa{sv}", "busy", Pairs([("lines", Variant("u", 1))] * 100_000)),
     "uplink-properties": ("/org/ssi/Uplink1", *PROPERTIES, UPLINK),
     "uplink-introspect": ("/org/ssi/Uplink1", *INTROSPECT),
@@ -45,7 +49,8 @@ CALLS = {
 
 
 # Several of them in turn.
-MIXED = {"reads": ("objects", "list", "introspect", "properties", "uplink-properties", "uplink-introspect", "server-properties", "server-introspect")}
+MIXED = {"large": ("add", "test", "unknown", "uplink-register"),
+         "reads": ("objects", "list", "introspect", "properties", "uplink-properties", "uplink-introspect", "server-properties", "server-introspect")}
 
 
 def whose(kind):

@@ -83,7 +83,7 @@ def test_scripts_that_are_too_large_and_file_names(bus):
         assert error.name == OWN + "TooLarge" and "1048576" in error.message
         # What no method takes does not get that far.
         error = refused(with_script, bus, member, "x", SCRIPT + "#" * (10 * 1024 * 1024))
-        assert error.name == LIMITS and "4194304 bytes" in error.message
+        assert error.name == LIMITS and "1179648 bytes" in error.message
         for name in ("x" * 10_000, "a\nb:1: error: forged", "\x1b[2J"):
             error = refused(with_script, bus, member, name, SCRIPT)
             assert error.name == OWN + "InvalidName" and "base name" in error.message
@@ -137,7 +137,7 @@ def test_options(bus):
         assert error.name == OWN + "InvalidOption" and text in error.message, what
     for what, options in MORE_THAN_ANY_METHOD_TAKES.items():
         error = refused(bus.manager, "AddService", "ssa{sv}", "x", SCRIPT, options)
-        assert error.name == LIMITS and "4194304 bytes, or too many values" in error.message, what
+        assert error.name == LIMITS and "1179648 bytes, or too many values" in error.message, what
     # Repeating one is none.
     with pytest.raises(BusError) as e:
         bus.manager("AddService", "ssa{sv}", "x", "", [("run", Variant("b", True))] * 200)

@@ -149,6 +149,19 @@ def test_a_flood_of_each_kind(host, kind):
     assert set(counts) == {LIMITS, ""} and counts[""] >= 128, counts
 
 
+@pytest.mark.parametrize("kind", ["validate", "add", "test", "unknown", "uplink-register"])
+def test_a_flood_of_large_calls(host, kind):
+    """Each is answered; so are the small ones of others meanwhile."""
+    process = busy(host, kind, 4, 8, 2)
+    while process.poll() is None:
+        assert outcome(busy(host, "properties", 1, 1, who=OTHER)) == {"": 1}
+        assert outcome(busy(host, "uplink-properties", 1, 1, who=OTHER)) == {"": 1}
+    counts = outcome(process)
+    other = {"validate": "", "unknown": "org.freedesktop.DBus.Error.UnknownMethod"}.get(
+        kind, "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired")
+    assert counts[other] >= 2 and set(counts) <= {LIMITS, other} and sum(counts.values()) % 32 == 0, counts
+
+
 def test_one_connection_is_not_refused(host):
     """It may have as many calls under way as the bus allows it."""
     assert outcome(busy(host, "list", 1, 128)) == {"": 128}
