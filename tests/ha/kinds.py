@@ -263,14 +263,20 @@ KINDS = (kill_postgres, kill_patroni, stop_primary, lose_primary, lose_lagging_p
 EACH = 3
 
 
-def plan(random, n):
-    """n kinds in random order, by name: each EACH times if n allows it, each once if n allows that."""
+MODES = ("synchronous", "asynchronous")
+
+
+def plan(random, n, mode):
+    """n kinds in random order, by name: each EACH times if n allows it, each once if n allows that. With one seed, the plans of both modes
+    complement each other: together they have each kind EACH times if 2 n allows it."""
     names = [k.__name__ for k in KINDS]
-    if n >= EACH * len(names):
-        chosen = names * EACH + random.choices(names, k=n - EACH * len(names))
-    elif n >= len(names):
-        chosen = names + random.choices(names, k=n - len(names))
-    else:
-        chosen = random.sample(names, n)
+    if n < len(names):
+        return random.sample(names, n)
+    own = names * (EACH if n >= EACH * len(names) else 1)
+    free = n - len(own)
+    further = names if 2 * free >= len(names) else []
+    further = further + random.choices(names, k=2 * free - len(further))
+    random.shuffle(further)
+    chosen = own + further[MODES.index(mode)::2]
     random.shuffle(chosen)
     return chosen

@@ -59,11 +59,15 @@ def test_patroni(mode, strict):
     assert 2 * cluster_.settings()["ssi_etcd_election"] < 1000 * dcs["retry_timeout"]
 
 
-def test_a_hundred_faults_have_each_kind_three_times():
+@pytest.mark.parametrize("each", [50, 100])
+def test_both_modes_together_have_each_kind_three_times(each):
     for seed in range(20):
-        chosen = kinds.plan(random.Random(seed), 100)
-        assert len(chosen) == 100 and min(chosen.count(k.__name__) for k in kinds.KINDS) >= 3
-        assert chosen == kinds.plan(random.Random(seed), 100)
+        plans = {mode: kinds.plan(random.Random(seed), each, mode) for mode in kinds.MODES}
+        for mode, chosen in plans.items():
+            assert len(chosen) == each and chosen == kinds.plan(random.Random(seed), each, mode)
+            assert min(chosen.count(k.__name__) for k in kinds.KINDS) >= each // len(kinds.KINDS)
+        together = plans["synchronous"] + plans["asynchronous"]
+        assert min(together.count(k.__name__) for k in kinds.KINDS) >= 3
 
 
 class Rows:
