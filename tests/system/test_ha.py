@@ -55,6 +55,8 @@ def test_patroni(mode, strict):
     assert (dcs["synchronous_mode"], dcs["synchronous_mode_strict"]) == (mode == "synchronous", strict)
     assert dcs["ttl"] >= dcs["loop_wait"] + 2 * dcs["retry_timeout"] and dcs["postgresql"]["use_pg_rewind"]
     assert patroni["watchdog"]["mode"] == "off"
+    # Its own etcd is the one that knows nothing newer when the host is cut off.
+    assert patroni["etcd3"] == {"use_proxies": True, "hosts": [f"{HOSTS[h]}:2379" for h in ("alpha", "gamma")]}
     # Two elections of etcd pass before a primary gives up.
     assert 2 * cluster_.settings()["ssi_etcd_election"] < 1000 * dcs["retry_timeout"]
 
