@@ -28,6 +28,7 @@ struct IngestSource {
         int64_t id, epoch;
         char *server, *user;
         char *cursor;                       /* the last that was committed, or NULL */
+        uint64_t n_commits;
         const IngestSourceHandler *handler; /* NULL once the owner has freed it */
         void *userdata;
         IngestItem *items;
