@@ -18,6 +18,7 @@ import unittest
 
 import pq
 import serverd
+from pooler import pooler
 from reporter import SERVICES, Reporter
 from serverd import User, post, request, wait_until
 from sinks import HttpSink
@@ -292,6 +293,27 @@ class Failover(Case):
             self.assertEqual(backend.sql.rows("SELECT v.status, coalesce(n.told, '') FROM services v JOIN servers s ON s.id = v.server_id"
                                               " LEFT JOIN notification_states n ON n.server_id = s.id AND n.service = v.name"
                                               f" WHERE s.public_id = '{host.agent.server}'"), [[status, "" if status == "OK" else status]])
+
+    def test_poolers_between(self):
+        """A pooler goes on saying that its PostgreSQL writes, once that has become a standby."""
+        backend = self.backend
+        backend.add_standby(synchronous=True)
+        old, new = backend.primary, backend.standby
+        with pooler(backend, "session", old.dir) as first, pooler(backend, "session", new.dir) as second:
+            url = (f"host=127.0.0.1,127.0.0.1 port={first},{second} user=ssi dbname=postgres connect_timeout=5"
+                   " target_session_attrs=read-write")
+            for i in (0, 1):
+                backend.restart_server(i, url)
+            self.report()
+            old.kill()
+            backend.promote()
+            self.go_on()
+            old.follow(new)
+            backend.restart_server(1, url)
+            self.go_on()
+            self.check()
+            for i in (0, 1):
+                backend.restart_server(i)
 
     def messages(self):
         return [(m["url"].split("/")[4], m["old"], m["new"]) for m in (taken.json for taken in list(self.sink.taken))]

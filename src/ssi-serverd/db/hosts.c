@@ -174,6 +174,13 @@ const char *db_hosts_trouble(const DbHosts *h)
         return h->trouble;
 }
 
+bool db_hosts_want_writes(const DbHosts *h)
+{
+        const char *attrs = option(h, "target_session_attrs");
+
+        return streq_ptr(attrs, "read-write") || streq_ptr(attrs, "primary");
+}
+
 unsigned db_hosts_statement_timeout(const DbHosts *h)
 {
         return h->statement_timeout;
