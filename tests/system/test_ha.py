@@ -57,6 +57,9 @@ def test_patroni(mode, strict):
     assert patroni["watchdog"]["mode"] == "off"
     # Its own etcd is the one that knows nothing newer when the host is cut off.
     assert patroni["etcd3"] == {"use_proxies": True, "hosts": [f"{HOSTS[h]}:2379" for h in ("alpha", "gamma")]}
+    scope = {}
+    exec(compile(render("choose-etcd.j2").split("while not")[0], "choose-etcd", "exec"), scope)
+    assert scope["HOSTS"] == patroni["etcd3"]["hosts"]
     # Two elections of etcd pass before a primary gives up.
     assert 2 * cluster_.settings()["ssi_etcd_election"] < 1000 * dcs["retry_timeout"]
 

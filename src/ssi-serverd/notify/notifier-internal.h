@@ -13,14 +13,14 @@ typedef struct NotifySlot {
         char *id, *public_id, *payload;
         char *type, *config;
         char *endpoint, *p256dh, *auth;
-        char *email;       /* of an account's mail */
-        char *user;        /* the account's key in the database */
-        char *created;     /* when, as the database writes it */
+        char *email;                          /* of an account's mail */
+        char *user;                           /* the account's key in the database */
+        char *created;                        /* when, as the database writes it */
         char *queue, *channel, *subscription; /* keys in the database; the last two or NULL */
-        char *token;       /* of an account's mail, made for this delivery */
-        char *by;          /* who invites */
-        unsigned attempts; /* including this one */
-        bool unrecorded;   /* the result could not be recorded yet */
+        char *token;                          /* of an account's mail, made for this delivery */
+        char *by;                             /* who invites */
+        unsigned attempts;                    /* including this one */
+        bool unrecorded;                      /* the result could not be recorded yet */
         DeliveryResult result;
         struct NotifySlot *prev, *next;
 } NotifySlot;
@@ -49,7 +49,7 @@ struct Notifier {
         bool evaluating, claiming, stopped;
         bool was_connected;
         uint64_t quiet_until; /* CLOCK_MONOTONIC, usec: the other instances may not have put back theirs */
-        bool kicked; /* while evaluating */
+        bool kicked;          /* while evaluating */
 
         NotifySlot *slots;
         unsigned n_slots;

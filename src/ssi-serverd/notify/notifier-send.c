@@ -88,7 +88,8 @@ static void slot_record(NotifySlot *s)
 
         snprintf(delay, sizeof(delay), "%u", result->ok ? 0 : retry_delay(s));
         if (gone)
-                r = db_query(s->notifier->db, SQL(forget_subscription, .id = s->id, .public = s->public_id), recorded, s);
+                r = db_query(s->notifier->db, SQL(forget_subscription, .id = s->id, .public = s->public_id), recorded,
+                             s);
         else
                 r = db_query(s->notifier->db,
                              SQL(record, .id = s->id, .public = s->public_id, .ok = sql_bool(result->ok),
