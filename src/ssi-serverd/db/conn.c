@@ -46,8 +46,8 @@ struct DbConn {
         sd_event_source *io;
         sd_event_source *timer;
         uint64_t retry_usec;
-        bool broken;  /* found while sending; closed from the loop */
-        bool refused; /* it is not what it said: the next host, from the loop */
+        bool broken;         /* found while sending; closed from the loop */
+        const char *refused; /* why this is not the right one: the next host, from the loop */
         DbQuery *queries;
         unsigned n_queries;
         const char *prepared[DB_PREPARED_MAX]; /* names */
@@ -122,7 +122,8 @@ static void db_conn_close(DbConn *c)
                 PQfinish(c->pg);
                 c->pg = NULL;
         }
-        c->broken = c->refused = false;
+        c->broken = false;
+        c->refused = NULL;
         c->n_prepared = 0;
 }
 
@@ -204,7 +205,11 @@ static void db_conn_is_set_up(PGresult *res, int error, void *userdata)
 
         if (c->state != DB_CONN_SETTING_UP)
                 return;
-        c->refused = error < 0 || (*PQgetvalue(res, 0, 0) == 't' && db_hosts_want_writes(c->hosts));
+        if (error < 0) {
+                log_debug("Database connection: %s", db_result_message(res));
+                c->refused = "it refuses a first statement";
+        } else if (db_hosts_refuse(c->hosts, *PQgetvalue(res, 0, 0) == 't', *PQgetvalue(res, 0, 1) == 't'))
+                c->refused = "session is read-only";
         if (c->refused)
                 return;
         c->state = DB_CONN_READY;
@@ -221,7 +226,7 @@ static void db_conn_is_set_up(PGresult *res, int error, void *userdata)
 static void db_conn_set_up(DbConn *c)
 {
         static const char sql[] =
-                "SELECT pg_is_in_recovery(), set_config('max_parallel_workers_per_gather', '0', false),"
+                "SELECT current_setting('transaction_read_only')::bool, pg_is_in_recovery(), set_config('max_parallel_workers_per_gather', '0', false),"
                 " set_config('jit', 'off', false), CASE WHEN $1 <> '0' THEN set_config('statement_timeout', $1, false) END";
         char timeout[16];
 
@@ -366,7 +371,7 @@ static int db_conn_on_io(sd_event_source *s, int fd, uint32_t revents, void *use
         int ok = PQconsumeInput(c->pg);
         db_conn_read(c);
         if (c->refused)
-                db_conn_host_failed(c, "it is a standby, or cannot be set up");
+                db_conn_host_failed(c, c->refused);
         else if (!ok || PQstatus(c->pg) == CONNECTION_BAD || c->broken || db_conn_flush(c) < 0)
                 db_conn_fail(c);
         return 0;

@@ -174,11 +174,14 @@ const char *db_hosts_trouble(const DbHosts *h)
         return h->trouble;
 }
 
-bool db_hosts_want_writes(const DbHosts *h)
+static bool wants(const DbHosts *h, const char *attrs)
 {
-        const char *attrs = option(h, "target_session_attrs");
+        return streq_ptr(option(h, "target_session_attrs"), attrs);
+}
 
-        return streq_ptr(attrs, "read-write") || streq_ptr(attrs, "primary");
+bool db_hosts_refuse(const DbHosts *h, bool read_only, bool standby)
+{
+        return (read_only && wants(h, "read-write")) || (standby && wants(h, "primary"));
 }
 
 unsigned db_hosts_statement_timeout(const DbHosts *h)
@@ -194,6 +197,9 @@ static const char *value_of(const DbHost *host, const PQconninfoOption *o)
                 return host->hostaddr;
         if (streq(o->keyword, "port"))
                 return host->port;
+        if (streq(o->keyword, "target_session_attrs") && o->val &&
+            (streq(o->val, "read-write") || streq(o->val, "primary")))
+                return NULL; /* db_hosts_refuse() */
         return o->val;
 }
 
