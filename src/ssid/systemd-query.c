@@ -17,13 +17,14 @@ struct SystemdQuery {
         sd_bus_slot *slot;
         sd_bus_message_handler_t callback;
         void *userdata;
-        SystemdQuery *prev, *next; /* for the queue of waiting queries */
+        SystemdQuery *prev, *next; /* for the list of those that wait, or that of the abandoned ones */
 };
 
 struct SystemdQueries {
         sd_bus *bus;
         SystemdQuery *waiting;
-        unsigned n_in_flight;
+        SystemdQuery *abandoned; /* freed by their owners, but systemd will still answer */
+        unsigned n_in_flight;    /* with those */
 };
 
 int systemd_queries_new(sd_bus *bus, SystemdQueries **ret)
@@ -37,10 +38,19 @@ int systemd_queries_new(sd_bus *bus, SystemdQueries **ret)
         return 0;
 }
 
+static void abandoned_free(SystemdQuery *query)
+{
+        DL_DELETE(query->queries->abandoned, query);
+        sd_bus_slot_unref(query->slot);
+        free(query);
+}
+
 SystemdQueries *systemd_queries_free(SystemdQueries *q)
 {
         if (!q)
                 return NULL;
+        while (q->abandoned)
+                abandoned_free(q->abandoned);
         sd_bus_unref(q->bus);
         free(q);
         return NULL;
@@ -51,11 +61,15 @@ static void send_waiting(SystemdQueries *q);
 static int on_reply(sd_bus_message *reply, void *userdata, sd_bus_error *error)
 {
         SystemdQuery *query = userdata;
+        SystemdQueries *q = query->queries;
 
-        query->slot = sd_bus_slot_unref(query->slot);
-        query->queries->n_in_flight--;
-        send_waiting(query->queries);
-        return query->callback(reply, query->userdata, error);
+        q->n_in_flight--;
+        if (query->callback)
+                query->slot = sd_bus_slot_unref(query->slot);
+        else
+                abandoned_free(TAKE_PTR(query));
+        send_waiting(q);
+        return query ? query->callback(reply, query->userdata, error) : 0;
 }
 
 static int make_call(SystemdQuery *query)
@@ -123,11 +137,15 @@ SystemdQuery *systemd_query_free(SystemdQuery *query)
         if (query->waits)
                 DL_DELETE(query->queries->waiting, query);
         sd_bus_message_unref(query->call);
-        if (query->slot) {
-                sd_bus_slot_unref(query->slot);
-                query->queries->n_in_flight--;
-        }
         free(query->path);
+        if (query->slot) {
+                /* The bus counts it until it is answered. */
+                query->callback = NULL;
+                query->call = NULL;
+                query->path = NULL;
+                DL_APPEND(query->queries->abandoned, query);
+                return NULL;
+        }
         free(query);
         return NULL;
 }

@@ -23,6 +23,18 @@ def signal_postgres(host, name):
     host.run(f"pkill -{name} -u postgres -x postgres\\|postgres.real", check=False)
 
 
+def silence(cluster, host, seconds):
+    """Nothing passes, and nobody is told."""
+    cluster.switch.black_hole(host)
+    return host, (lambda: cluster.switch.mend(host), seconds)
+
+
+def unplug(cluster, host, seconds):
+    """The host notices."""
+    cluster.switch.cut(host)
+    return host, (lambda: cluster.switch.mend(host), seconds)
+
+
 # ---- databases ----
 
 def kill_postgres(cluster, random):
@@ -97,21 +109,15 @@ def freeze_patroni(cluster, random):
 
 
 def black_hole_primary(cluster, random):
-    host = primary(cluster)
-    cluster.switch.black_hole(host)
-    return host, (lambda: cluster.switch.mend(host), random.uniform(5, LEASE + 25))
+    return silence(cluster, primary(cluster), random.uniform(5, LEASE + 25))
 
 
 def black_hole_standby(cluster, random):
-    host = standby(cluster)
-    cluster.switch.black_hole(host)
-    return host, (lambda: cluster.switch.mend(host), random.uniform(5, 30))
+    return silence(cluster, standby(cluster), random.uniform(5, 30))
 
 
 def cut_primary(cluster, random):
-    host = primary(cluster)
-    cluster.switch.cut(host)
-    return host, (lambda: cluster.switch.mend(host), random.uniform(5, LEASE + 25))
+    return unplug(cluster, primary(cluster), random.uniform(5, LEASE + 25))
 
 
 def fill_primary(cluster, random):
@@ -203,15 +209,11 @@ def freeze_backend(cluster, random):
 
 def black_hole_backend(cluster, random):
     """With its balancer."""
-    host = random.choice(cluster.backends)
-    cluster.switch.black_hole(host)
-    return host, (lambda: cluster.switch.mend(host), random.uniform(5, 60))
+    return silence(cluster, random.choice(cluster.backends), random.uniform(5, 60))
 
 
 def cut_backend(cluster, random):
-    host = random.choice(cluster.backends)
-    cluster.switch.cut(host)
-    return host, (lambda: cluster.switch.mend(host), random.uniform(5, 30))
+    return unplug(cluster, random.choice(cluster.backends), random.uniform(5, 30))
 
 
 # ---- agents ----
@@ -223,15 +225,11 @@ def kill_agent_daemon(cluster, random):
 
 
 def cut_agent(cluster, random):
-    host = random.choice(cluster.agents).host
-    cluster.switch.cut(host)
-    return host, (lambda: cluster.switch.mend(host), random.uniform(2, 20))
+    return unplug(cluster, random.choice(cluster.agents).host, random.uniform(2, 20))
 
 
 def black_hole_agent(cluster, random):
-    host = random.choice(cluster.agents).host
-    cluster.switch.black_hole(host)
-    return host, (lambda: cluster.switch.mend(host), random.uniform(2, 60))
+    return silence(cluster, random.choice(cluster.agents).host, random.uniform(2, 60))
 
 
 # ---- clocks ----
@@ -263,14 +261,20 @@ KINDS = (kill_postgres, kill_patroni, stop_primary, lose_primary, lose_lagging_p
 EACH = 3
 
 
-def plan(random, n):
-    """n kinds in random order, by name: each EACH times if n allows it, each once if n allows that."""
+MODES = ("synchronous", "asynchronous")
+
+
+def plan(random, n, mode):
+    """n kinds in random order, by name: each EACH times if n allows it, each once if n allows that. With one seed, the plans of both modes
+    complement each other: together they have each kind EACH times if 2 n allows it."""
     names = [k.__name__ for k in KINDS]
-    if n >= EACH * len(names):
-        chosen = names * EACH + random.choices(names, k=n - EACH * len(names))
-    elif n >= len(names):
-        chosen = names + random.choices(names, k=n - len(names))
-    else:
-        chosen = random.sample(names, n)
+    if n < len(names):
+        return random.sample(names, n)
+    own = names * (EACH if n >= EACH * len(names) else 1)
+    free = n - len(own)
+    further = names if 2 * free >= len(names) else []
+    further = further + random.choices(names, k=2 * free - len(further))
+    random.shuffle(further)
+    chosen = own + further[MODES.index(mode)::2]
     random.shuffle(chosen)
     return chosen

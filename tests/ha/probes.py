@@ -69,7 +69,8 @@ class Probes:
     def write(self, address):
         import psycopg2  # of --ha; tests of the checks do without
         target = (f"host={address} dbname=ssi user=ssi password={self.cluster.variables['ssi_database_password']}"
-                  " connect_timeout=2 tcp_user_timeout=1500")
+                  # Also while an answer is awaited: the host may be gone for good.
+                  " connect_timeout=2 tcp_user_timeout=1500 keepalives_idle=1 keepalives_interval=1 keepalives_count=1")
         while not self.ended.wait(0.2):
             try:
                 connection = psycopg2.connect(target)

@@ -55,15 +55,24 @@ def test_patroni(mode, strict):
     assert (dcs["synchronous_mode"], dcs["synchronous_mode_strict"]) == (mode == "synchronous", strict)
     assert dcs["ttl"] >= dcs["loop_wait"] + 2 * dcs["retry_timeout"] and dcs["postgresql"]["use_pg_rewind"]
     assert patroni["watchdog"]["mode"] == "off"
+    # Its own etcd is the one that knows nothing newer when the host is cut off.
+    assert patroni["etcd3"] == {"use_proxies": True, "hosts": [f"{HOSTS[h]}:2379" for h in ("alpha", "gamma")]}
+    scope = {}
+    exec(compile(render("choose-etcd.j2").split("while not")[0], "choose-etcd", "exec"), scope)
+    assert scope["HOSTS"] == patroni["etcd3"]["hosts"]
     # Two elections of etcd pass before a primary gives up.
     assert 2 * cluster_.settings()["ssi_etcd_election"] < 1000 * dcs["retry_timeout"]
 
 
-def test_a_hundred_faults_have_each_kind_three_times():
+@pytest.mark.parametrize("each", [50, 100])
+def test_both_modes_together_have_each_kind_three_times(each):
     for seed in range(20):
-        chosen = kinds.plan(random.Random(seed), 100)
-        assert len(chosen) == 100 and min(chosen.count(k.__name__) for k in kinds.KINDS) >= 3
-        assert chosen == kinds.plan(random.Random(seed), 100)
+        plans = {mode: kinds.plan(random.Random(seed), each, mode) for mode in kinds.MODES}
+        for mode, chosen in plans.items():
+            assert len(chosen) == each and chosen == kinds.plan(random.Random(seed), each, mode)
+            assert min(chosen.count(k.__name__) for k in kinds.KINDS) >= each // len(kinds.KINDS)
+        together = plans["synchronous"] + plans["asynchronous"]
+        assert min(together.count(k.__name__) for k in kinds.KINDS) >= 3
 
 
 class Rows:

@@ -22,6 +22,7 @@ SERVICES = ("tick", "tock")
 class Reporter:
     """A host: what it has printed stays in its journal, and it sends what follows the cursor that the backend names. A cursor is the
     number of entries before it."""
+    services = SERVICES
 
     def __init__(self, agent, i, version=None):
         self.agent, self.i, self.version = agent, i, version
@@ -57,7 +58,7 @@ class Reporter:
         async with self.agent.connect(self.i) as ws:
             sent = int(await self.agent.start(ws, self.version) or 0)
             await ws.send(message("inventory", services=[{"service_name": slug, "title": slug.title(), "enabled": True,
-                                                          "metadata": {"description": "Counts"}} for slug in SERVICES]))
+                                                          "metadata": {"description": "Counts"}} for slug in self.services]))
             self.again += max(0, self.acknowledged - sent)
             reader = asyncio.create_task(self.read(ws))
             try:

@@ -16,27 +16,10 @@ import time
 import unittest
 
 import serverd
-from ports import free_port
+from pooler import pooler
 from serverd import User, get, request, update, wait_until
 
-PGBOUNCER = "/usr/sbin/pgbouncer"
-
-
-@contextlib.contextmanager
-def pooler(mode):
-    """PgBouncer in front of the test's database; gives the connection string."""
-    backend, port = serverd.backend, free_port()
-    path = os.path.join(backend.dir, f"pgbouncer-{mode}.ini")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(f"[databases]\npostgres = host={backend.dir} user=ssi\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
-                f"unix_socket_dir =\nauth_type = any\npool_mode = {mode}\nignore_startup_parameters = extra_float_digits\n")
-    process = subprocess.Popen([PGBOUNCER, "-q", path], stdout=backend.log, stderr=backend.log, **backend.as_user())
-    try:
-        yield f"host=127.0.0.1 port={port} user=ssi dbname=postgres"
-    finally:
-        process.terminate()
-        process.wait(20)
-
+URL = "host=127.0.0.1 port={} user=ssi dbname=postgres"
 
 @contextlib.contextmanager
 def server(url, want):
@@ -54,11 +37,11 @@ def server(url, want):
 class Poolers(unittest.TestCase):
     def test_session_mode(self):
         user = User()
-        with pooler("session") as url, server(url, 200):
+        with pooler(serverd.backend, "session") as port, server(URL.format(port), 200):
             self.assertEqual(get("/users/me", user.token, i=1)["email"], user.email)
 
     def test_transaction_mode(self):
-        with pooler("transaction") as url, server(url, 503):
+        with pooler(serverd.backend, "transaction") as port, server(URL.format(port), 503):
             def refused():
                 return request("GET", "/readyz", i=1)[1]["detail"].startswith("The database's notifications do not arrive.")
 

@@ -18,6 +18,7 @@ import unittest
 
 import pq
 import serverd
+from pooler import pooler
 from reporter import SERVICES, Reporter
 from serverd import User, post, request, wait_until
 from sinks import HttpSink
@@ -212,6 +213,25 @@ class Case(unittest.TestCase):
         print(f"{len(self.sink.taken)} messages with {len(keys)} keys", file=sys.stderr)
 
 
+class Teller(Reporter):
+    """A host with one service, which prints what it is told to."""
+    services = ("disk",)
+
+    async def print(self):
+        pass
+
+    def say(self, *statuses):
+        self.journal += [(status, len(self.journal) + k) for k, status in enumerate(statuses)]
+
+    def say_and_wait(self, *statuses):
+        self.say(*statuses)
+        self.settle()
+
+    def entry(self, k):
+        status, n = self.journal[k]
+        return {"service_name": "disk", "timestamp": f"2025-01-01T00:{n:02}:00Z", "status": status, "message": "", "cursor": str(k + 1)}
+
+
 class Failover(Case):
     def test_synchronous(self):
         self.backend.add_standby(synchronous=True)
@@ -234,6 +254,69 @@ class Failover(Case):
         self.assertTrue(all(r.again >= 100 for r in self.reporters), [r.again for r in self.reporters])
         self.check()
         self.check_notifications_after_a_loss()
+
+    def test_what_was_told_and_lost(self):
+        """Messages of what the next primary lacks are not sent again, and what they said ends with a message, however it comes again.
+        The hosts print nothing more by themselves, so it must be noticed without them."""
+        backend = self.backend
+        backend.add_standby(synchronous=False)
+        ended, remains, worse, over = hosts = [Teller(self.user.server(f"host-{k}"), k % 2) for k in range(4)]
+        for host in hosts:
+            self.addCleanup(host.end)
+            host.say_and_wait("OK")
+        now, = backend.primary.sql.rows("SELECT pg_current_wal_lsn()")
+        wait_until(lambda: backend.standby.sql.rows(f"SELECT pg_last_wal_replay_lsn() >= '{now[0]}'") == [["t"]])
+        backend.fall_behind()
+        want = []
+
+        def tell(host, old, new):
+            host.say_and_wait(new)
+            want.append((host.agent.server, old, new))
+            wait_until(lambda: self.messages() == want)
+
+        for host in hosts:
+            tell(host, "OK", "WARNING")
+        tell(worse, "WARNING", "FAILURE")
+        tell(over, "WARNING", "OK")
+
+        backend.primary.kill()
+        ended.say("OK")
+        backend.promote()
+        wait_until(lambda: len(self.messages()) > len(want), 120)
+        want.append((ended.agent.server, "WARNING", "OK"))
+        # Nothing is held back any more.
+        wait_until(lambda: backend.sql.rows("SELECT count(*) FROM notification_states n JOIN notification_channels c ON c.id = n.channel_id"
+                                            f" JOIN users u ON u.id = c.user_id WHERE u.email = '{self.user.email}'"
+                                            " AND n.held_until IS NOT NULL") == [["0"]], 120)
+        self.assertEqual(self.messages(), want)
+        for host, status in ((ended, "OK"), (remains, "WARNING"), (worse, "FAILURE"), (over, "OK")):
+            self.assertEqual(backend.sql.rows("SELECT v.status, coalesce(n.told, '') FROM services v JOIN servers s ON s.id = v.server_id"
+                                              " LEFT JOIN notification_states n ON n.server_id = s.id AND n.service = v.name"
+                                              f" WHERE s.public_id = '{host.agent.server}'"), [[status, "" if status == "OK" else status]])
+
+    def test_poolers_between(self):
+        """A pooler goes on saying that its PostgreSQL writes, once that has become a standby."""
+        backend = self.backend
+        backend.add_standby(synchronous=True)
+        old, new = backend.primary, backend.standby
+        with pooler(backend, "session", old.dir) as first, pooler(backend, "session", new.dir) as second:
+            url = (f"host=127.0.0.1,127.0.0.1 port={first},{second} user=ssi dbname=postgres connect_timeout=5"
+                   " target_session_attrs=read-write")
+            for i in (0, 1):
+                backend.restart_server(i, url)
+            self.report()
+            old.kill()
+            backend.promote()
+            self.go_on()
+            old.follow(new)
+            backend.restart_server(1, url)
+            self.go_on()
+            self.check()
+            for i in (0, 1):
+                backend.restart_server(i)
+
+    def messages(self):
+        return [(m["url"].split("/")[4], m["old"], m["new"]) for m in (taken.json for taken in list(self.sink.taken))]
 
     def test_the_old_primary_returns(self):
         """First read-only with what it had, and then as a standby, which becomes the primary. It is the first in the connection string."""

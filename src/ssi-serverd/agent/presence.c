@@ -128,14 +128,17 @@ static void check_done(PGresult *res, int error, void *userdata)
                 if (!s->checked)
                         continue;
                 s->checked = false;
-                agent_session_supersede(s);
+                /* Its cursor may have moved meanwhile. */
+                a->recheck = true;
+                if (ingest_source_pending(s->source) == 0 && ingest_source_commits(s->source) == s->commits)
+                        agent_session_supersede(s);
         }
 }
 
 void agent_sessions_check(AgentSessions *a)
 {
-        _cleanup_(db_array_free) DbArray ids = {}, epochs = {};
-        const char *held, *held_epochs;
+        _cleanup_(db_array_free) DbArray ids = {}, epochs = {}, quiet = {}, cursors = {};
+        const char *held, *held_epochs, *held_quiet, *held_cursors;
         AgentSession *s, *tmp;
 
         if (a->checking || !backend_is_ready(a->backend))
@@ -146,15 +149,20 @@ void agent_sessions_check(AgentSessions *a)
                         continue;
                 db_array_int(&ids, s->id);
                 db_array_int(&epochs, s->epoch);
+                db_array_bool(&quiet, ingest_source_pending(s->source) == 0);
+                db_array_text(&cursors, ingest_source_cursor(s->source));
+                s->commits = ingest_source_commits(s->source);
         }
 
         held = db_array_done(&ids);
         held_epochs = db_array_done(&epochs);
-        a->checking =
-                held && held_epochs &&
-                backend_query(a->backend,
-                              SQL(check_sessions, .instance = a->backend->instance, .ids = held, .epochs = held_epochs),
-                              check_done, a) >= 0;
+        held_quiet = db_array_done(&quiet);
+        held_cursors = db_array_done(&cursors);
+        a->checking = held && held_epochs && held_quiet && held_cursors &&
+                      backend_query(a->backend,
+                                    SQL(check_sessions, .instance = a->backend->instance, .ids = held,
+                                        .epochs = held_epochs, .quiet = held_quiet, .cursors = held_cursors),
+                                    check_done, a) >= 0;
         a->recheck = !a->checking;
 }
 

@@ -28,11 +28,13 @@ WITH me AS (INSERT INTO instances AS i (id, viewed_until, host, hostname, versio
 
 -- Finds which of the sessions held here are still current, and which sessions the database still assigns to this
 -- instance although it no longer holds them, because their end could not be written. One with a recent sign of life may
--- just be connecting: it is checked again later. Rows of kind, user, server, argument: 'h' is a held session, 'r' one
--- to check again.
+-- just be connecting: it is checked again later. A session without anything under way (quiet) whose cursor is not the database's has
+-- ended, too: the database was set back, and lacks what the agent must send again. Rows of kind, user, server, argument: 'h' is a held
+-- session, 'r' one to check again.
 -- name: check_sessions
-WITH held AS (SELECT s.id, s.public_id FROM unnest(:ids::bigint[], :epochs::bigint[]) b(id, epoch)
-  JOIN servers s ON s.id = b.id AND s.session_epoch = b.epoch),
+WITH held AS (SELECT s.id, s.public_id FROM unnest(:ids::bigint[], :epochs::bigint[], :quiet::bool[], :cursors::text[])
+   b(id, epoch, quiet, cursor)
+  JOIN servers s ON s.id = b.id AND s.session_epoch = b.epoch AND (NOT b.quiet OR s.resume_cursor IS NOT DISTINCT FROM b.cursor)),
  back AS (UPDATE servers s SET connected = true, instance = :instance FROM held h
   WHERE s.id = h.id AND (NOT s.connected OR s.instance IS DISTINCT FROM :instance) RETURNING s.id),
  ended AS (UPDATE servers s SET connected = false, last_seen = now()

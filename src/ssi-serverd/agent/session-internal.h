@@ -49,6 +49,7 @@ typedef struct AgentSession {
         IngestSource *source;
         bool told_refused; /* that it has a service too many */
         bool checked;      /* part of the check under way, not answered yet */
+        uint64_t commits;  /* of its source, when the check began */
         UT_hash_handle hh, hh_server;
         struct AgentSession *prev, *next, *auth_prev, *auth_next;
 } AgentSession;

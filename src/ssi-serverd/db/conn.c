@@ -20,6 +20,7 @@
 typedef enum DbConnState {
         DB_CONN_WAITING,
         DB_CONN_CONNECTING,
+        DB_CONN_SETTING_UP,
         DB_CONN_READY,
 } DbConnState;
 
@@ -45,7 +46,8 @@ struct DbConn {
         sd_event_source *io;
         sd_event_source *timer;
         uint64_t retry_usec;
-        bool broken; /* found while sending; closed from the loop */
+        bool broken;         /* found while sending; closed from the loop */
+        const char *refused; /* why this is not the right one: the next host, from the loop */
         DbQuery *queries;
         unsigned n_queries;
         const char *prepared[DB_PREPARED_MAX]; /* names */
@@ -54,6 +56,8 @@ struct DbConn {
 
 static void db_conn_connect(DbConn *c);
 static int db_conn_on_io(sd_event_source *s, int fd, uint32_t revents, void *userdata);
+static int db_conn_push(DbConn *c, const char *name, const char *sql, unsigned n_params, const char *const *params,
+                        db_callback_t callback, void *userdata);
 
 static void db_query_free(DbQuery *q)
 {
@@ -119,6 +123,7 @@ static void db_conn_close(DbConn *c)
                 c->pg = NULL;
         }
         c->broken = false;
+        c->refused = NULL;
         c->n_prepared = 0;
 }
 
@@ -194,18 +199,43 @@ static int db_conn_flush(DbConn *c)
         return db_conn_watch(c, EPOLLIN | (r > 0 ? EPOLLOUT : 0));
 }
 
+static void db_conn_is_set_up(PGresult *res, int error, void *userdata)
+{
+        DbConn *c = userdata;
+
+        if (c->state != DB_CONN_SETTING_UP)
+                return;
+        if (error < 0) {
+                log_debug("Database connection: %s", db_result_message(res));
+                c->refused = "it refuses a first statement";
+        } else if (db_hosts_refuse(c->hosts, *PQgetvalue(res, 0, 0) == 't', *PQgetvalue(res, 0, 1) == 't'))
+                c->refused = "session is read-only";
+        if (c->refused)
+                return;
+        c->state = DB_CONN_READY;
+        c->retry_usec = RETRY_MIN_USEC;
+        c->tried = 0;
+        db_hosts_answered(c->hosts, c->host);
+        (void) sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
+        c->handler->state_changed(c, true, c->userdata);
+}
+
 /* Our statements are many and short: parallel workers and JIT would cost each more than they save. Not set
- * by the connection's "options", which poolers refuse. */
+ * by the connection's "options", which poolers refuse. A pooler also tells everybody what PostgreSQL told it when it
+ * connected first, so libpq takes a primary that has become a standby for one that writes. */
 static void db_conn_set_up(DbConn *c)
 {
         static const char sql[] =
-                "SELECT set_config('max_parallel_workers_per_gather', '0', false), set_config('jit', 'off', false),"
-                " CASE WHEN $1 <> '0' THEN set_config('statement_timeout', $1, false) END";
+                "SELECT current_setting('transaction_read_only')::bool, pg_is_in_recovery(), set_config('max_parallel_workers_per_gather', '0', false),"
+                " set_config('jit', 'off', false), CASE WHEN $1 <> '0' THEN set_config('statement_timeout', $1, false) END";
         char timeout[16];
 
         snprintf(timeout, sizeof(timeout), "%u", db_hosts_statement_timeout(c->hosts));
-        if (db_conn_query(c, NULL, sql, 1, (const char *const[]){ timeout }, NULL, NULL) < 0)
+        if (db_conn_push(c, NULL, sql, 1, (const char *const[]){ timeout }, db_conn_is_set_up, c) < 0) {
+                c->broken = true;
+                db_conn_arm(c, 0);
                 return;
+        }
         /* It does not take a caller's place in the pipeline. */
         c->queries->own = true;
         c->n_queries = 0;
@@ -220,13 +250,8 @@ static void db_conn_established(DbConn *c)
         PQsetNoticeProcessor(c->pg, ignore_notice, NULL);
         /* The kernel buffers a whole batch, so the database can read it while this process is busy. */
         (void) setsockopt(PQsocket(c->pg), SOL_SOCKET, SO_SNDBUF, &(int){ SEND_BUFFER_SIZE }, sizeof(int));
-        c->state = DB_CONN_READY;
-        c->retry_usec = RETRY_MIN_USEC;
-        c->tried = 0;
-        db_hosts_answered(c->hosts, c->host);
-        (void) sd_event_source_set_enabled(c->timer, SD_EVENT_OFF);
+        c->state = DB_CONN_SETTING_UP;
         db_conn_set_up(c);
-        c->handler->state_changed(c, true, c->userdata);
 }
 
 static void db_conn_poll(DbConn *c)
@@ -345,7 +370,9 @@ static int db_conn_on_io(sd_event_source *s, int fd, uint32_t revents, void *use
         /* Deliver what arrived before the connection broke: a result in hand is not an unknown outcome. */
         int ok = PQconsumeInput(c->pg);
         db_conn_read(c);
-        if (!ok || PQstatus(c->pg) == CONNECTION_BAD || c->broken || db_conn_flush(c) < 0)
+        if (c->refused)
+                db_conn_host_failed(c, c->refused);
+        else if (!ok || PQstatus(c->pg) == CONNECTION_BAD || c->broken || db_conn_flush(c) < 0)
                 db_conn_fail(c);
         return 0;
 }
@@ -356,10 +383,10 @@ static int db_conn_on_timer(sd_event_source *s, uint64_t usec, void *userdata)
 
         if (c->state == DB_CONN_WAITING)
                 db_conn_connect(c);
-        else if (c->state == DB_CONN_CONNECTING)
-                db_conn_host_failed(c, "it takes too long");
         else if (c->broken)
                 db_conn_fail(c);
+        else if (c->state != DB_CONN_READY)
+                db_conn_host_failed(c, "it takes too long");
         return 0;
 }
 
@@ -427,13 +454,11 @@ static bool db_conn_send(DbConn *c, DbQuery *q, const char *name, const char *sq
                       PQsendQueryParams(c->pg, sql, (int) n_params, NULL, params, NULL, NULL, 0);
 }
 
-int db_conn_query(DbConn *c, const char *name, const char *sql, unsigned n_params, const char *const *params,
-                  db_callback_t callback, void *userdata)
+static int db_conn_push(DbConn *c, const char *name, const char *sql, unsigned n_params, const char *const *params,
+                        db_callback_t callback, void *userdata)
 {
         DbQuery *q;
 
-        if (!db_conn_is_ready(c))
-                return -ENOTCONN;
         if (c->n_queries >= DB_PIPELINE_MAX)
                 return -EBUSY;
         q = calloc(1, sizeof(*q));
@@ -457,6 +482,12 @@ int db_conn_query(DbConn *c, const char *name, const char *sql, unsigned n_param
                 db_conn_arm(c, 0);
         }
         return 0;
+}
+
+int db_conn_query(DbConn *c, const char *name, const char *sql, unsigned n_params, const char *const *params,
+                  db_callback_t callback, void *userdata)
+{
+        return db_conn_is_ready(c) ? db_conn_push(c, name, sql, n_params, params, callback, userdata) : -ENOTCONN;
 }
 
 char *db_conn_quote_identifier(DbConn *c, const char *s)

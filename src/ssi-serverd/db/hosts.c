@@ -174,6 +174,16 @@ const char *db_hosts_trouble(const DbHosts *h)
         return h->trouble;
 }
 
+static bool wants(const DbHosts *h, const char *attrs)
+{
+        return streq_ptr(option(h, "target_session_attrs"), attrs);
+}
+
+bool db_hosts_refuse(const DbHosts *h, bool read_only, bool standby)
+{
+        return (read_only && wants(h, "read-write")) || (standby && wants(h, "primary"));
+}
+
 unsigned db_hosts_statement_timeout(const DbHosts *h)
 {
         return h->statement_timeout;
@@ -187,6 +197,9 @@ static const char *value_of(const DbHost *host, const PQconninfoOption *o)
                 return host->hostaddr;
         if (streq(o->keyword, "port"))
                 return host->port;
+        if (streq(o->keyword, "target_session_attrs") && o->val &&
+            (streq(o->val, "read-write") || streq(o->val, "primary")))
+                return NULL; /* db_hosts_refuse() */
         return o->val;
 }
 

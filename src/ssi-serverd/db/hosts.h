@@ -28,6 +28,9 @@ uint64_t db_hosts_timeout_usec(const DbHosts *h);
 void db_hosts_set_optional(DbHosts *h, unsigned statement_timeout_ms);
 /* Why the last attempt failed; NULL if it did not. Borrowed, until the next attempt. */
 const char *db_hosts_trouble(const DbHosts *h);
+/* Whether the connection string wants another session than one that is read-only, or on a standby. libpq is not asked to find that
+ * out: it believes what a pooler says, which is how it was when the pooler connected first. */
+bool db_hosts_refuse(const DbHosts *h, bool read_only, bool standby);
 unsigned db_hosts_statement_timeout(const DbHosts *h); /* ms; 0: the database's own */
 
 /* Begins to connect to one of them, as PQconnectStart(). */

@@ -167,6 +167,7 @@ static void batch_committed(Ingest *i, Batch *b, PGresult *res)
         for (size_t k = 0; k < b->n_parts; k++) {
                 BatchPart *p = &b->parts[k];
 
+                p->source->n_commits++;
                 if (!p->accepted)
                         ingest_source_end(p->source, -ESTALE);
                 else if (p->cursor && free_and_strdup(&p->source->cursor, p->cursor) < 0)

@@ -113,6 +113,9 @@ uint64_t ingest_owner_rate(Ingest *i, const char *user);
  * stop reading. */
 void ingest_source_push(IngestSource *s, IngestItem *items_taken);
 size_t ingest_source_pending(IngestSource *s);
+/* The cursor of its last commit, or the one that it began with; borrowed, or NULL. And how many commits there were. */
+const char *ingest_source_cursor(const IngestSource *s);
+uint64_t ingest_source_commits(const IngestSource *s);
 
 /* Acts as if another session had taken over, without calling ended(). */
 void ingest_source_fence(IngestSource *s);

@@ -27,7 +27,8 @@ struct IngestSource {
         unsigned n_ref; /* the owner's, and the batch's while items are under way */
         int64_t id, epoch;
         char *server, *user;
-        char *cursor;                       /* the last that was committed, or NULL */
+        char *cursor; /* the last that was committed, or NULL */
+        uint64_t n_commits;
         const IngestSourceHandler *handler; /* NULL once the owner has freed it */
         void *userdata;
         IngestItem *items;

@@ -193,6 +193,16 @@ size_t ingest_source_pending(IngestSource *s)
         return s->n_items + s->n_in_flight;
 }
 
+const char *ingest_source_cursor(const IngestSource *s)
+{
+        return s->cursor;
+}
+
+uint64_t ingest_source_commits(const IngestSource *s)
+{
+        return s->n_commits;
+}
+
 void ingest_source_fence(IngestSource *s)
 {
         s->ended = true;

@@ -30,6 +30,10 @@ NotifySlot *notify_slot_free(NotifySlot *s)
         free(s->auth);
         free(s->email);
         free(s->user);
+        free(s->created);
+        free(s->queue);
+        free(s->channel);
+        free(s->subscription);
         free(s->token);
         free(s->by);
         free(s);
@@ -68,6 +72,8 @@ static void recorded(PGresult *res, int error, void *userdata)
         }
         if (error < 0)
                 log_warning("Cannot record the delivery of %s: %s", s->public_id, db_result_message(res));
+        else if (s->result.ok && PQntuples(res) == 0)
+                notify_sent_put_back(n);
         notify_slot_free(s);
         if (!n->stopped)
                 notifier_kick(n);
@@ -82,10 +88,11 @@ static void slot_record(NotifySlot *s)
 
         snprintf(delay, sizeof(delay), "%u", result->ok ? 0 : retry_delay(s));
         if (gone)
-                r = db_query(s->notifier->db, SQL(forget_subscription, .id = s->id), recorded, s);
+                r = db_query(s->notifier->db, SQL(forget_subscription, .id = s->id, .public = s->public_id), recorded,
+                             s);
         else
                 r = db_query(s->notifier->db,
-                             SQL(record, .id = s->id, .ok = sql_bool(result->ok),
+                             SQL(record, .id = s->id, .public = s->public_id, .ok = sql_bool(result->ok),
                                  .permanent = sql_bool(result->permanent), .delay_ms = delay,
                                  .error = result->ok ? NULL : result->detail),
                              recorded, s);
@@ -115,6 +122,8 @@ static void slot_ended(const DeliveryResult *result, void *userdata)
         if (!result->ok)
                 log_info("Notification %s by %s was not delivered (attempt %u): %s", s->public_id, s->type, s->attempts,
                          result->detail);
+        else
+                notify_sent_remember(s);
         slot_record(s);
 }
 
@@ -304,7 +313,7 @@ void notify_slot_start(NotifySlot *s)
         const char *kind;
         int r = -ENOMEM;
 
-        if (s->id && s->public_id && s->payload && s->type)
+        if (s->id && s->public_id && s->payload && s->type && s->created && s->queue)
                 r = notify_message_new(s->public_id, s->payload, s->notifier->config.public_url, &m);
         if (r >= 0) {
                 kind = notify_message_kind(&m);

@@ -12,26 +12,28 @@ WITH i AS (SELECT i.id, u.email FROM invitations i LEFT JOIN users u ON u.id = i
  t AS (INSERT INTO invitation_tokens (token_hash, invitation_id, mailed) SELECT :hash::bytea, i.id, true FROM i)
  SELECT 'invitation', coalesce(i.email, 'an administrator') FROM i
 
--- A channel or browser that fails records since when.
+-- A channel or browser that fails records since when. No row if there is no such message: id alone may be another's by now, if the
+-- database was set back.
 -- name: record
 WITH o AS (UPDATE notification_outbox SET
   state = CASE WHEN :ok::bool THEN 'sent' WHEN :permanent::bool OR created_at < now() - interval '1 day' THEN 'failed'
    ELSE 'queued' END,
   done_at = CASE WHEN :ok::bool OR :permanent::bool OR created_at < now() - interval '1 day' THEN now() END,
   due_at = now() + :delay_ms::int * interval '1 ms', error = :error
-  WHERE id = :id::bigint AND state = 'queued' RETURNING channel_id, subscription_id),
+  WHERE id = :id::bigint AND public_id = :public AND state = 'queued' RETURNING channel_id, subscription_id),
  c AS (UPDATE notification_channels c SET
   last_success_at = CASE WHEN :ok::bool THEN now() ELSE c.last_success_at END, last_error = :error,
   failing_since = CASE WHEN :ok::bool THEN NULL ELSE coalesce(c.failing_since, now()) END
-  FROM o WHERE c.id = o.channel_id AND o.subscription_id IS NULL)
- UPDATE push_subscriptions p SET
+  FROM o WHERE c.id = o.channel_id AND o.subscription_id IS NULL),
+ p AS (UPDATE push_subscriptions p SET
   last_success_at = CASE WHEN :ok::bool THEN now() ELSE p.last_success_at END, last_error = :error,
   failing_since = CASE WHEN :ok::bool THEN NULL ELSE coalesce(p.failing_since, now()) END
-  FROM o WHERE p.id = o.subscription_id
+  FROM o WHERE p.id = o.subscription_id)
+ SELECT 1 FROM o
 
 -- Removes an unsubscribed browser together with its messages, which are locked first, as by "record".
 -- name: forget_subscription
 WITH messages AS (SELECT m.id FROM notification_outbox o JOIN notification_outbox m ON m.subscription_id = o.subscription_id
-  WHERE o.id = :id::bigint FOR UPDATE OF m)
-DELETE FROM push_subscriptions p USING notification_outbox o WHERE o.id = :id::bigint
+  WHERE o.id = :id::bigint AND o.public_id = :public FOR UPDATE OF m)
+DELETE FROM push_subscriptions p USING notification_outbox o WHERE o.id = :id::bigint AND o.public_id = :public
  AND p.id = o.subscription_id AND (SELECT count(*) FROM messages) >= 0

@@ -16,6 +16,8 @@
 #define WAKE_MAX_USEC     (60 * USEC_PER_SEC)
 #define TIDY_USEC         (60 * USEC_PER_SEC)
 #define AGAIN_USEC        USEC_PER_SEC
+/* After a return of the database, in which all instances put back what they have sent. */
+#define QUIET_USEC (5 * USEC_PER_SEC)
 
 static void evaluate(Notifier *n);
 
@@ -77,6 +79,10 @@ static NotifySlot *slot_new(Notifier *n, PGresult *res, int row)
         s->auth = column(res, row, 8);
         s->email = column(res, row, 9);
         s->user = column(res, row, 10);
+        s->created = column(res, row, 11);
+        s->queue = column(res, row, 12);
+        s->channel = column(res, row, 13);
+        s->subscription = column(res, row, 14);
         DL_APPEND(n->slots, s);
         n->n_slots++;
         return s;
@@ -157,6 +163,10 @@ static void evaluate(Notifier *n)
         if (n->evaluating || n->claiming || n->stopped || !n->db)
                 return;
         n->kicked = false;
+        if (monotonic_usec(n) < n->quiet_until) {
+                wake_at(n, n->quiet_until);
+                return;
+        }
         if (db_query(n->db, SQL(evaluate, .public = n->key.public, .history = n->full_history ? "all" : "changes"),
                      evaluated, n) >= 0)
                 n->evaluating = true;
@@ -195,6 +205,10 @@ static void on_state(bool ready, void *userdata)
 
         if (!ready)
                 return;
+        if (n->was_connected)
+                n->quiet_until = monotonic_usec(n) + QUIET_USEC;
+        n->was_connected = true;
+        notify_sent_put_back(n);
         tidy(n);
         notify_slots_record(n);
         notifier_kick(n);
@@ -322,6 +336,7 @@ Notifier *notifier_free(Notifier *n)
         n->curl = curl_loop_free(n->curl);
         DL_FOREACH_SAFE(n->slots, s, tmp)
                 notify_slot_free(s);
+        notify_sent_free(n);
         sd_event_source_disable_unref(n->wake);
         sd_event_source_disable_unref(n->tidy);
         sd_event_source_disable_unref(n->again);

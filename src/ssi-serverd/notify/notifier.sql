@@ -2,7 +2,8 @@
 
 -- name: claim
 SELECT o.id, o.public_id, o.payload, o.attempts, coalesce(c.type, 'email'), c.config,
- p.endpoint, p.p256dh, p.auth, coalesce(o.payload ->> 'email', u.email), o.user_id
+ p.endpoint, p.p256dh, p.auth, coalesce(o.payload ->> 'email', u.email), o.user_id, o.created_at, o.queue, o.channel_id,
+ o.subscription_id
  FROM notifications_claim(:limit::int, :lease::interval, :public) o LEFT JOIN users u ON u.id = o.user_id
  LEFT JOIN notification_channels c ON c.id = o.channel_id
  LEFT JOIN push_subscriptions p ON p.id = o.subscription_id

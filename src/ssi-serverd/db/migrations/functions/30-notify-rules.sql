@@ -139,6 +139,15 @@ BEGIN
 END
 $$;
 
+-- Messages with the same subject supersede each other.
+CREATE OR REPLACE FUNCTION notification_subject(p_server bigint, p_service text, p_kind text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+        SELECT p_server || ' ' || p_service || ' ' || p_kind
+$$;
+
+CREATE OR REPLACE FUNCTION notification_time(p_since timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
+        SELECT to_char(coalesce(p_since, now()) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+$$;
+
 -- The payload for one change: a message in the outbox, or an item of a digest.
 CREATE OR REPLACE FUNCTION notification_payload(s servers, p_service text, p_kind text, p_old text, p_new text,
                                      p_since timestamptz, p_message text) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
@@ -147,7 +156,7 @@ BEGIN
                 'service', nullif(p_service, ''), 'title', (SELECT coalesce(v.title, v.name) FROM services v
                  WHERE v.server_id = s.id AND v.name = p_service),
                 'old', p_old, 'new', p_new, 'severity', notification_severity(p_kind, p_new), 'message', p_message,
-                'at', to_char(coalesce(p_since, now()) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                'at', notification_time(p_since),
                 'services', CASE WHEN p_kind = 'state' THEN (SELECT count(*) FROM services v WHERE v.server_id = s.id) END);
 END
 $$;
@@ -181,12 +190,23 @@ DECLARE
         told text;
         changes int;
         threshold int;
+        newest text;
 BEGIN
         SELECT * INTO n FROM notification_states x WHERE x.channel_id = c.id AND x.server_id = s.id
         AND x.service = p_service AND x.kind = p_kind;
         told := coalesce(n.told, notification_baseline(p_kind));
         changes := coalesce(n.held_changes, 0) + (p_old IS NOT NULL)::int;
         threshold := greatest(array_position(enum_range(NULL::service_status), c.min_severity) - 1, 1);
+        -- The database was set back, and this comes again, or for the first time. What is not newer than the last message was told, or
+        -- left out, before it.
+        IF n.held_reason = 'lost' AND p_old IS NOT NULL THEN
+                SELECT o.payload ->> 'at' INTO newest FROM notification_outbox o
+                WHERE o.channel_id = c.id AND o.subject = notification_subject(s.id, p_service, p_kind)
+                ORDER BY o.created_at DESC, o.id DESC LIMIT 1;
+                IF p_value = told OR notification_time(p_since) <= newest THEN
+                        RETURN;
+                END IF;
+        END IF;
         IF p_value = told THEN
                 -- What failed and recovered in quiet hours is counted in the digest.
                 IF n.held_reason = 'quiet' AND p_old IS NOT NULL THEN
@@ -206,7 +226,7 @@ BEGIN
                 PERFORM notification_remember(c, s.id, p_service, p_kind, told, hold.reason, hold.until, changes);
                 RETURN;
         END IF;
-        PERFORM notification_tell(c, s.id || ' ' || p_service || ' ' || p_kind,
+        PERFORM notification_tell(c, notification_subject(s.id, p_service, p_kind),
                                   notification_payload(s, p_service, p_kind, told, p_value, p_since, p_message) ||
                                   CASE WHEN changes > 1 THEN jsonb_build_object('merged', changes) ELSE '{}' END);
         PERFORM notification_remember(c, s.id, p_service, p_kind, p_value, NULL, NULL, 0);

@@ -111,6 +111,9 @@ BEGIN
                 SELECT * INTO now_is FROM notification_current(n.server_id, n.service, n.kind);
                 IF now_is.value IS NULL OR NOT notification_wanted(c, s, n.kind) THEN
                         PERFORM notification_remember(c, n.server_id, n.service, n.kind, n.told, NULL, NULL, 0);
+                ELSIF n.held_reason = 'lost' AND n.kind <> 'state' AND
+                      server_state(s.claimed_at, s.connected, s.rebooting_until) <> 'online' THEN
+                        PERFORM notification_remember(c, n.server_id, n.service, n.kind, n.told, 'lost', 'infinity', n.held_changes);
                 ELSE
                         PERFORM notification_consider(c, s, n.service, n.kind, NULL, now_is.value, now_is.since,
                                                       now_is.message);
@@ -191,8 +194,9 @@ BEGIN
                 END IF;
                 -- Its services have two minutes to report before remaining problems are notified.
                 IF t.what = 'state' AND t.after = 'online' THEN
-                        UPDATE notification_states x SET held_until = now() + interval '2 min'
-                        WHERE x.server_id = t.server_id AND x.held_reason = 'host';
+                        UPDATE notification_states x SET held_until = now() + CASE x.held_reason WHEN 'host' THEN interval '2 min'
+                                ELSE interval '30 s' END
+                        WHERE x.server_id = t.server_id AND x.held_reason IN ('host', 'lost');
                 END IF;
                 FOR c IN SELECT * FROM notification_channels x WHERE x.user_id = s.user_id LOOP
                         CONTINUE WHEN NOT notification_wanted(c, s, t.what);
@@ -208,6 +212,46 @@ BEGIN
                 WHERE held_until IS NOT NULL AND held_until <> 'infinity'
                 UNION ALL
                 SELECT min(due_at) FROM notification_heads(p_key)) d;
+END
+$$;
+
+-- Puts back what an instance has sent and the database does not know of, because it was set back: a standby that lagged became the
+-- primary. What a channel was told then counts again. Half a minute passes before anything else is concluded from it, in which the
+-- agents send again what was lost. A message that is there and still waits is sent. Returns the number of those put back.
+CREATE OR REPLACE FUNCTION notifications_put_back(p_ids text[], p_created timestamptz[], p_queues text[], p_users bigint[],
+                                                  p_channels bigint[], p_subscriptions bigint[], p_payloads jsonb[]) RETURNS int
+LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+        m record;
+        n int := 0;
+BEGIN
+        PERFORM pg_advisory_xact_lock(5461835);
+        UPDATE notification_outbox o SET state = 'sent', done_at = now(), error = NULL
+        WHERE o.public_id = ANY (p_ids) AND o.state = 'queued';
+        -- The keys of rows that were lost may belong to others by now.
+        FOR m IN SELECT i.*, s.id AS server_id, coalesce(i.payload ->> 'service', '') AS service, i.payload ->> 'kind' AS kind,
+                 notification_subject(s.id, coalesce(i.payload ->> 'service', ''), i.payload ->> 'kind') AS subject
+                 FROM unnest(p_ids, p_created, p_queues, p_users, p_channels, p_subscriptions, p_payloads)
+                 i(public_id, created_at, queue, user_id, channel_id, subscription_id, payload)
+                 JOIN servers s ON s.public_id = i.payload ->> 'server_id' AND s.user_id = i.user_id
+                 JOIN notification_channels c ON c.id = i.channel_id AND c.user_id = i.user_id
+                 LEFT JOIN push_subscriptions p ON p.id = i.subscription_id AND p.user_id = i.user_id
+                 WHERE i.payload ->> 'kind' IN ('status', 'error', 'stale', 'state')
+                 AND (i.subscription_id IS NULL OR p.id IS NOT NULL)
+                 AND NOT EXISTS (SELECT FROM notification_outbox o WHERE o.public_id = i.public_id)
+                 ORDER BY i.created_at LOOP
+                n := n + 1;
+                INSERT INTO notification_outbox (public_id, queue, user_id, channel_id, subscription_id, subject, payload, state,
+                        created_at, done_at)
+                VALUES (m.public_id, m.queue, m.user_id, m.channel_id, m.subscription_id, m.subject, m.payload, 'sent', m.created_at, now());
+                CONTINUE WHEN EXISTS (SELECT FROM notification_outbox o WHERE o.channel_id = m.channel_id AND o.subject = m.subject
+                                      AND o.created_at > m.created_at);
+                INSERT INTO notification_states (channel_id, server_id, service, kind, told, held_reason, held_until)
+                VALUES (m.channel_id, m.server_id, m.service, m.kind, m.payload ->> 'new', 'lost', now() + interval '30 s')
+                ON CONFLICT (channel_id, server_id, service, kind) DO UPDATE SET told = excluded.told,
+                        held_reason = excluded.held_reason, held_until = excluded.held_until, held_changes = 0;
+        END LOOP;
+        RETURN n;
 END
 $$;
 
