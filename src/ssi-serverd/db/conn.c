@@ -157,12 +157,11 @@ static void db_conn_fail(DbConn *c)
 }
 
 /* The next host is tried at once; after the last one there is a wait. */
-static void db_conn_host_failed(DbConn *c, const char *reason)
+static void db_conn_host_failed(DbConn *c, const char *reason, DbHostFault fault)
 {
         unsigned n = db_hosts_count(c->hosts);
 
-        /* Whoever has told its version has answered. */
-        db_hosts_failed(c->hosts, c->host, reason, c->pg && PQserverVersion(c->pg) > 0);
+        db_hosts_failed(c->hosts, c->host, reason, fault);
         db_conn_suspend(c);
         c->host = (c->host + 1) % n;
         c->tried = (c->tried + 1) % n;
@@ -229,8 +228,26 @@ static void db_conn_established(DbConn *c)
         c->handler->state_changed(c, true, c->userdata);
 }
 
+static bool is_on(PGconn *pg, const char *parameter)
+{
+        const char *value = PQparameterStatus(pg, parameter);
+
+        return value && streq(value, "on");
+}
+
+/* before: the state in which the attempt failed. What the database has told of itself can still be asked then. */
+static DbHostFault db_conn_fault(DbConn *c, ConnStatusType before)
+{
+        if (is_on(c->pg, "in_hot_standby"))
+                return DB_HOST_IN_RECOVERY;
+        if (is_on(c->pg, "default_transaction_read_only"))
+                return DB_HOST_READ_ONLY;
+        return before == CONNECTION_STARTED || before == CONNECTION_MADE ? DB_HOST_SILENT : DB_HOST_REFUSES;
+}
+
 static void db_conn_poll(DbConn *c)
 {
+        ConnStatusType before = PQstatus(c->pg);
         PostgresPollingStatusType status;
         int r = 0;
 
@@ -247,14 +264,14 @@ static void db_conn_poll(DbConn *c)
         else if (status == PGRES_POLLING_WRITING)
                 r = db_conn_watch(c, EPOLLOUT);
         if (r < 0 || status == PGRES_POLLING_FAILED)
-                db_conn_host_failed(c, r < 0 ? strerror(-r) : PQerrorMessage(c->pg));
+                db_conn_host_failed(c, r < 0 ? strerror(-r) : PQerrorMessage(c->pg), db_conn_fault(c, before));
 }
 
 static void db_conn_connect(DbConn *c)
 {
         c->pg = db_hosts_connect(c->hosts, c->host);
         if (!c->pg || PQstatus(c->pg) == CONNECTION_BAD || db_conn_watch(c, EPOLLOUT) < 0) {
-                db_conn_host_failed(c, c->pg ? PQerrorMessage(c->pg) : "out of memory");
+                db_conn_host_failed(c, c->pg ? PQerrorMessage(c->pg) : "out of memory", DB_HOST_SILENT);
                 return;
         }
         c->state = DB_CONN_CONNECTING;
@@ -357,7 +374,7 @@ static int db_conn_on_timer(sd_event_source *s, uint64_t usec, void *userdata)
         if (c->state == DB_CONN_WAITING)
                 db_conn_connect(c);
         else if (c->state == DB_CONN_CONNECTING)
-                db_conn_host_failed(c, "it takes too long");
+                db_conn_host_failed(c, "it takes too long", DB_HOST_SILENT);
         else if (c->broken)
                 db_conn_fail(c);
         return 0;
