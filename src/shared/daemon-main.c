@@ -89,6 +89,24 @@ static int run(const DaemonInfo *d)
         return r < 0 ? log_error_errno(r, "The event loop failed") : r;
 }
 
+int daemon_event_new(sd_event **ret)
+{
+        _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        int r;
+
+        r = sd_event_default(&event);
+        if (r >= 0)
+                r = sd_event_add_signal(event, NULL, SIGTERM, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_add_signal(event, NULL, SIGINT, NULL, NULL);
+        if (r >= 0)
+                r = sd_event_set_watchdog(event, true);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(event);
+        return 0;
+}
+
 int daemon_main(int argc, char *argv[], const DaemonInfo *d)
 {
         int r;

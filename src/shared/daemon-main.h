@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Shared by the main() functions of the agent's daemons: options, signals, the event loop, the log. */
+/* Shared by the daemons without threads: options, signals, the event loop, the log. */
 
 #include <systemd/sd-event.h>
 
@@ -17,6 +17,9 @@ typedef struct DaemonInfo {
         int (*start)(void **ret_manager, sd_event **ret_event);
         void (*stop)(void *manager);
 } DaemonInfo;
+
+/* For their start(): the event loop, with the watchdog, which ends at SIGTERM and SIGINT. */
+int daemon_event_new(sd_event **ret);
 
 /* Returns the exit status for main(). */
 int daemon_main(int argc, char *argv[], const DaemonInfo *d);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,11 +10,14 @@
 #include "shared/io-util.h"
 #include "shared/time-util.h"
 #include "shared/tls/join-proof.h"
+#include "shared/tls/renew-proof.h"
 
 #define RENEW_SEC    (30L * 86400)
 #define TOKEN_ID_MAX 32
 #define PREFIX       "admitted-"
-#define LINE_MAX_    128
+#define HOST_PREFIX  "host-"
+#define HOST_LENGTH  200 /* with what replace_file_at() appends, a file's name */
+#define LINE_MAX_    (2 * PEM_PIN_MAX)
 
 void ca_close(Ca *c)
 {
@@ -287,4 +291,101 @@ int ca_use(Ca *c, const char *token, const char *public_key, const TlsNames *nam
         if (r < 0)
                 return r == -ENOENT || r == -EINVAL ? -EACCES : r;
         return unlinkat(c->dir, file, 0) < 0 ? -errno : 0;
+}
+
+/* ---- Hosts that have joined ----
+ *
+ * A file for each, with the key of its last certificate and, until that one has proved a request, of the one before. */
+
+static int host_file_of(const TlsNames *names, char **ret)
+{
+        const char *name = NULL;
+
+        for (size_t i = 0; i < names->n && !name; i++)
+                if (!names->is_address[i] && strcasecmp(names->names[i], "localhost") != 0)
+                        name = names->names[i];
+        if (!name || strlen(name) > HOST_LENGTH)
+                return -ENOENT;
+        if (asprintf(ret, HOST_PREFIX "%s", name) < 0) {
+                *ret = NULL;
+                return -ENOMEM;
+        }
+        for (char *s = *ret; *s; s++)
+                *s = (char) tolower((unsigned char) *s);
+        return 0;
+}
+
+static int read_host(Ca *c, const char *file, char ret_last[static PEM_PIN_MAX], char ret_before[static PEM_PIN_MAX])
+{
+        _cleanup_free_ char *text = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        fd = openat(c->dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return -errno;
+        r = read_at_most(fd, LINE_MAX_, &text, NULL);
+        if (r < 0)
+                return r;
+        ret_before[0] = '\0';
+        return sscanf(text, "%63s %63s", ret_last, ret_before) >= 1 ? 0 : -EBADMSG;
+}
+
+int ca_remember(Ca *c, const char *cert_text, const char *before)
+{
+        _cleanup_(tls_names_done) TlsNames names = {};
+        _cleanup_(x509_freep) X509 *cert = NULL;
+        char pin[PEM_PIN_MAX], line[LINE_MAX_];
+        _cleanup_free_ char *file = NULL;
+        int r;
+
+        r = pem_text_to_cert(cert_text, &cert);
+        if (r >= 0)
+                r = pem_pin_of_cert(cert, pin);
+        if (r >= 0)
+                r = tls_names_of_cert(cert, &names);
+        if (r >= 0)
+                r = host_file_of(&names, &file);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        snprintf(line, sizeof(line), "%s %s\n", pin, strempty(before));
+        return replace_file_at(c->dir, file, 0600, line, strlen(line));
+}
+
+static bool is_valid_now(X509 *cert)
+{
+        return X509_cmp_current_time(X509_get0_notBefore(cert)) < 0 &&
+               X509_cmp_current_time(X509_get0_notAfter(cert)) > 0;
+}
+
+int ca_may_renew(Ca *c, const char *cert_text, const char *public_key, const char *proof, TlsNames *ret_names,
+                 char ret_before[static PEM_PIN_MAX])
+{
+        char pin[PEM_PIN_MAX], last[PEM_PIN_MAX], before[PEM_PIN_MAX];
+        _cleanup_(tls_names_done) TlsNames names = {};
+        _cleanup_(x509_freep) X509 *cert = NULL;
+        _cleanup_free_ char *file = NULL;
+        int r;
+
+        r = pem_text_to_cert(cert_text, &cert);
+        if (r < 0)
+                return r;
+        if (!c->cert || !pem_key_is_p256(X509_get0_pubkey(cert)) || X509_verify(cert, X509_get0_pubkey(c->cert)) != 1 ||
+            X509_check_ca(cert) != 0 || !is_valid_now(cert) || !renew_proof_matches(cert, cert_text, public_key, proof))
+                return -EACCES;
+        r = tls_names_of_cert(cert, &names);
+        if (r >= 0)
+                r = host_file_of(&names, &file);
+        if (r >= 0)
+                r = read_host(c, file, last, before);
+        if (r >= 0)
+                r = pem_pin_of_cert(cert, pin);
+        if (r < 0)
+                return r == -ENOENT ? -EACCES : r;
+        if (!streq(pin, last) && !streq(pin, before))
+                return -EACCES;
+        memcpy(ret_before, pin, sizeof(pin));
+        *ret_names = names;
+        names = (TlsNames){};
+        return 0;
 }

@@ -36,3 +36,15 @@ int ca_admit(Ca *c, const char *token, uint64_t until, char **ret_secret);
 int ca_withdraw(Ca *c, const char *token);
 /* Checks the proof of an admitted host (shared/tls/join-proof.h), which is admitted no longer then. -EACCES if it is wrong or too late. */
 int ca_use(Ca *c, const char *token, const char *public_key, const TlsNames *names, const char *proof);
+
+/* ---- Hosts that have joined ---- */
+
+/* Remembers whom a certificate (PEM, of ca_sign()) was made for: its key can prove the next request. before: the key of the certificate
+ * that it replaces, of ca_may_renew(), which stays good until the new one is used, as the answer may get lost; NULL: no key of before is
+ * good any more. 0 also for a host without a name of its own, which then cannot renew. */
+int ca_remember(Ca *c, const char *cert, const char *before);
+
+/* Checks the proof of a host that has joined (shared/tls/renew-proof.h), and returns the names of its certificate and what to hand to
+ * ca_remember(). -EACCES unless the certificate is ours, has not ended, and is the host's last one. */
+int ca_may_renew(Ca *c, const char *cert, const char *public_key, const char *proof, TlsNames *ret_names,
+                 char ret_before[static PEM_PIN_MAX]);

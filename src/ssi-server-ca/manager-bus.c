@@ -73,14 +73,17 @@ static int read_names(sd_bus_message *message, TlsNames *ret)
         return 0;
 }
 
+/* before: see ca_remember(). */
 static int reply_signed(Manager *m, sd_bus_message *message, const char *public_key, const TlsNames *names,
-                        const char *whose, sd_bus_error *error)
+                        const char *whose, bool remember, const char *before, sd_bus_error *error)
 {
         _cleanup_free_ char *cert = NULL, *authority = NULL;
         bool had = m->ca.cert;
         int r;
 
         r = ca_sign(&m->ca, public_key, names, &cert, &authority);
+        if (r >= 0 && remember)
+                r = ca_remember(&m->ca, cert, before);
         if (r < 0)
                 return fail(r, error);
         if (!had)
@@ -111,7 +114,7 @@ static int method_certificate(sd_bus_message *message, void *userdata, sd_bus_er
         if (!ca_names_are_ours(&names, getenv("SSI_PUBLIC_URL")))
                 return sd_bus_error_set(error, SERVER_CA_ERROR("NotOurName"),
                                         "The certificate can only be for names and addresses of this host.");
-        return reply_signed(m, message, public_key, &names, "this host", error);
+        return reply_signed(m, message, public_key, &names, "this host", false, NULL, error);
 }
 
 static int method_adopt(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -200,7 +203,32 @@ static int method_sign_host(sd_bus_message *message, void *userdata, sd_bus_erro
                 log_warning("Refused to sign a certificate for a host that is not admitted (%s).", names.names[0]);
         if (r < 0)
                 return fail(r, error);
-        return reply_signed(m, message, public_key, &names, "a host that joins", error);
+        return reply_signed(m, message, public_key, &names, "a host that joins", true, NULL, error);
+}
+
+static int method_renew_host(sd_bus_message *message, void *userdata, sd_bus_error *error)
+{
+        _cleanup_(tls_names_done) TlsNames names = {};
+        const char *cert, *public_key, *proof;
+        char before[PEM_PIN_MAX];
+        Manager *m = userdata;
+        int r;
+
+        r = begin_for_backend(m, message, error);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(message, "sss", &cert, &public_key, &proof);
+        if (r < 0)
+                return fail(r, error);
+        r = read_no_options(message, error);
+        if (r < 0)
+                return r;
+        r = ca_may_renew(&m->ca, cert, public_key, proof, &names, before);
+        if (r == -EACCES)
+                log_warning("Refused to renew a certificate that is not the last one of a host that has joined.");
+        if (r < 0)
+                return fail(r, error);
+        return reply_signed(m, message, public_key, &names, "a host that has joined", true, before, error);
 }
 
 #define ASKS SD_BUS_VTABLE_UNPRIVILEGED /* who may is asked in the method */
@@ -218,6 +246,9 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_METHOD_WITH_ARGS("SignHost",
                                 SD_BUS_ARGS("s", token, "s", public_key, "as", names, "s", proof, "a{sv}", options),
                                 SD_BUS_RESULT("s", certificate, "s", authority), method_sign_host, ASKS),
+        SD_BUS_METHOD_WITH_ARGS("RenewHost",
+                                SD_BUS_ARGS("s", certificate, "s", public_key, "s", proof, "a{sv}", options),
+                                SD_BUS_RESULT("s", certificate, "s", authority), method_renew_host, ASKS),
         SD_BUS_VTABLE_END,
 };
 

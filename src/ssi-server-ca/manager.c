@@ -4,6 +4,7 @@
 
 #include "manager.h"
 #include "shared/bus-util.h"
+#include "shared/daemon-main.h"
 #include "shared/log.h"
 
 #define BACKEND_USER "ssi-server"
@@ -43,13 +44,7 @@ int manager_new(Manager **ret)
         if (!m)
                 return log_oom();
         m->ca.dir = -EBADF;
-        r = sd_event_default(&m->event);
-        if (r >= 0)
-                r = sd_event_add_signal(m->event, NULL, SIGTERM, NULL, NULL);
-        if (r >= 0)
-                r = sd_event_add_signal(m->event, NULL, SIGINT, NULL, NULL);
-        if (r >= 0)
-                r = sd_event_set_watchdog(m->event, true);
+        r = daemon_event_new(&m->event);
         if (r < 0)
                 return log_error_errno(r, "Cannot set up the event loop");
         r = ca_open(SSI_SERVER_CA_DIR, &m->ca);

@@ -2,7 +2,9 @@
 #include <libgen.h>
 #include <sys/inotify.h>
 
+#include "admin/renew-client.h"
 #include "shared/log.h"
+#include "shared/time-util.h"
 #include "manager.h"
 #include "loop/worker.h"
 
@@ -11,78 +13,152 @@
 /* Certificate and key are rarely replaced at exactly the same time. */
 #define CHANGED_USEC USEC_PER_SEC
 
+/* A host that has joined tries again after a tenth of what is left, within these. */
+#define RETRY_MIN_USEC (10 * USEC_PER_SEC)
+#define RETRY_MAX_USEC (3600 * USEC_PER_SEC)
+
+/* ---- What is told of it ---- */
+
+static void note_end(Manager *m)
+{
+        uint64_t begin, end;
+
+        m->backend->certificate.end = tls_certificate_times(m->tls.cert, &begin, &end) < 0 ? 0 : end;
+}
+
+/* What is there now is used in any case: another instance may have made it. message: why it was not renewed. */
+static void note_renewal(Manager *m, int r, const char *message)
+{
+        if (r < 0) {
+                m->backend->certificate.failed++;
+                (void) free_and_strdup(&m->backend->certificate.trouble, message);
+        } else {
+                m->backend->certificate.renewed += r > 0;
+                free(TAKE_PTR(m->backend->certificate.trouble));
+        }
+        note_end(m);
+}
+
+/* When a host that has joined looks again. The timer runs by another clock than the certificate's, which may be set. */
+static void look_again(Manager *m)
+{
+        uint64_t now = now_usec(CLOCK_REALTIME), wait = RENEW_USEC, begin, end, due;
+
+        if (tls_certificate_times(m->tls.cert, &begin, &end) >= 0) {
+                due = renew_due(begin, end);
+                if (due > now)
+                        wait = MIN(due - now, RENEW_USEC);
+                else
+                        wait = end > now ? MIN(MAX((end - now) / 10, RETRY_MIN_USEC), RETRY_MAX_USEC) : RETRY_MAX_USEC;
+        }
+        (void) sd_event_source_set_time_relative(m->renew_timer, wait);
+        (void) sd_event_source_set_enabled(m->renew_timer, SD_EVENT_ONESHOT);
+}
+
 /* ---- The private certificate ---- */
 
 typedef struct RenewJob {
         Manager *manager;
-        char *dir;
+        char *dir, *host; /* host: if it has joined, and the first host renews */
         bool helper;
         TlsFiles files;
+        char *message;
         int r;
 } RenewJob;
+
+static void renew_job_free(RenewJob *j)
+{
+        if (!j)
+                return;
+        tls_files_done(&j->files);
+        free(j->dir);
+        free(j->host);
+        free(j->message);
+        free(j);
+}
+DEFINE_CLEANUP(RenewJob *, renew_job_free);
 
 static void renew_work(void *userdata)
 {
         RenewJob *j = userdata;
 
-        j->r = tls_files_ensure(j->dir, j->helper, &j->files);
+        if (j->host)
+                j->r = renew_perform(j->dir, j->host, &j->message);
+        else
+                j->r = tls_files_ensure(j->dir, j->helper, &j->files);
 }
 
 static void renew_done(void *userdata)
 {
-        RenewJob *j = userdata;
+        _cleanup_(renew_job_freep) RenewJob *j = userdata;
+        Manager *m = j->manager;
         int r = j->r;
 
-        /* Another instance may have made it: use what is there now. */
-        if (r >= 0 && !j->manager->stopping)
-                r = http_server_reload_tls(j->manager->http);
+        m->renewing = false;
+        if (m->stopping)
+                return;
+        if (r >= 0)
+                r = http_server_reload_tls(m->http);
         if (r < 0)
-                log_warning_errno(r, "Cannot renew the certificate in %s, trying again later", j->dir);
+                log_warning("Cannot renew the certificate in %s, trying again later: %s", j->dir,
+                            j->message ?: strerror(-r));
         else if (j->r > 0)
                 log_info("Renewed the certificate in %s.", j->dir);
-        tls_files_done(&j->files);
-        free(j->dir);
-        free(j);
+        note_renewal(m, r < 0 ? r : j->r, j->message ?: strerror(-r));
+        if (j->host)
+                look_again(m);
 }
 
-static void renew(Manager *m)
+static void renew(Manager *m, const char *dir, const char *host)
 {
-        RenewJob *j = calloc(1, sizeof(*j));
+        _cleanup_(renew_job_freep) RenewJob *j = NULL;
 
+        if (m->renewing)
+                return;
+        j = calloc(1, sizeof(*j));
         if (!j)
                 return;
         j->manager = m;
         j->helper = m->tls_helper;
-        j->dir = strdup(m->tls_dir);
-        if (!j->dir || worker_run(http_server_uv(m->http), renew_work, renew_done, j) < 0) {
-                free(j->dir);
-                free(j);
-        }
+        j->dir = strdup(dir);
+        j->host = host ? strdup(host) : NULL;
+        if (!j->dir || (host && !j->host) || worker_run(http_server_uv(m->http), renew_work, renew_done, j) < 0)
+                return;
+        m->renewing = true;
+        TAKE_PTR(j);
 }
 
 static int on_renew(sd_event_source *source, uint64_t usec, void *userdata)
 {
-        renew(userdata);
+        Manager *m = userdata;
+
+        renew(m, m->tls_dir, NULL);
         (void) sd_event_source_set_time_relative(source, RENEW_USEC);
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-/* Of a host that has joined: only the first host's authority can renew it. */
+/* ---- The certificate of a host that has joined ---- */
+
+static bool has_joined(const Manager *m)
+{
+        return startswith(m->tls.cert, SSI_SERVER_JOIN_DIR "/");
+}
+
 static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
 {
         Manager *m = userdata;
 
-        if (tls_file_ends_soon(m->tls.cert))
-                log_warning(
-                        "The certificate of this host expires within 30 days. To renew it, join again: \"ssictl server "
-                        "join-token\" on the first host.");
-        (void) sd_event_source_set_time_relative(source, RENEW_USEC);
-        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+        note_end(m);
+        renew(m, SSI_SERVER_JOIN_DIR, m->backend->host);
+        /* Otherwise, the end of the work looks again. */
+        if (!m->renewing)
+                look_again(m);
+        return 0;
 }
 
 static int watch_end(Manager *m)
 {
-        if (!startswith(m->tls.cert, SSI_SERVER_JOIN_DIR "/"))
+        if (!has_joined(m))
                 return 0;
         return sd_event_add_time_relative(m->event, &m->renew_timer, CLOCK_BOOTTIME, 0, USEC_PER_SEC, on_look, m);
 }
@@ -120,7 +196,7 @@ void manager_reload_tls(Manager *m)
         int r;
 
         if (m->tls_dir) {
-                renew(m);
+                renew(m, m->tls_dir, NULL);
                 return;
         }
         /* lws would apply a valid half alone. */
@@ -132,6 +208,9 @@ void manager_reload_tls(Manager *m)
                                   m->tls.cert, m->tls.key);
         else
                 log_info("Using the new certificate in %s.", m->tls.cert);
+        note_end(m);
+        if (m->renew_timer)
+                renew(m, SSI_SERVER_JOIN_DIR, m->backend->host);
 }
 
 static int on_changed(sd_event_source *source, uint64_t usec, void *userdata)
@@ -167,6 +246,7 @@ int manager_watch_tls(Manager *m)
 {
         int r;
 
+        note_end(m);
         if (m->tls_dir)
                 return 0;
         r = watch_folder_of(m, m->tls.cert, &m->tls_watches[0]);

@@ -42,6 +42,7 @@ typedef struct Manager {
         TlsFiles tls;
         AccessKey access_key;
         sd_event_source *renew_timer;
+        bool renewing; /* in a worker thread */
         sd_event_source *tls_watches[2], *tls_changed;
         sd_event_source *listen_timer;
         sd_event_source *drain_timer;

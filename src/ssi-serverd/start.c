@@ -449,6 +449,7 @@ Backend *backend_free(Backend *b)
         notifier_free(b->notifier);
         api_routes_free(b->routes);
         free(b->trouble);
+        free(b->certificate.trouble);
         sd_event_unref(b->event);
         free(b);
         return NULL;

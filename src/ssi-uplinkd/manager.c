@@ -3,6 +3,7 @@
 
 #include "boot-id.h"
 #include "shared/bus-util.h"
+#include "shared/daemon-main.h"
 #include "shared/log.h"
 #include "manager.h"
 
@@ -246,16 +247,7 @@ int manager_new(Manager **ret)
         m = calloc(1, sizeof(*m));
         if (!m)
                 return -ENOMEM;
-        r = sd_event_default(&m->event);
-        if (r < 0)
-                return r;
-        r = sd_event_add_signal(m->event, NULL, SIGTERM, NULL, NULL);
-        if (r < 0)
-                return r;
-        r = sd_event_add_signal(m->event, NULL, SIGINT, NULL, NULL);
-        if (r < 0)
-                return r;
-        r = sd_event_set_watchdog(m->event, true);
+        r = daemon_event_new(&m->event);
         if (r < 0)
                 return r;
         r = polkit_registry_new(&m->polkit);

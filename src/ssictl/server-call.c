@@ -85,6 +85,72 @@ int server_get_properties(Ctl *c, json_object **ret)
         return 0;
 }
 
+/* ---- Lists ---- */
+
+/* Names the fields of a row. */
+static int to_object(json_object *fields, const char *const *members, size_t n, json_object **ret)
+{
+        _cleanup_json_ json_object *o = json_object_new_object();
+
+        if (!o)
+                return -ENOMEM;
+        if (!json_object_is_type(fields, json_type_array) || json_object_array_length(fields) != n)
+                return -EBADMSG;
+        for (size_t i = 0; i < n; i++) {
+                json_object *value = json_object_get(json_object_array_get_idx(fields, i));
+
+                /* Not json_add_take(), because a value may be null here. */
+                if (json_object_object_add(o, members[i], value) < 0) {
+                        json_object_put(value);
+                        return -ENOMEM;
+                }
+        }
+        *ret = TAKE_PTR(o);
+        return 0;
+}
+
+int server_read_rows(sd_bus_message *reply, const char *const *members, size_t n, json_object **ret)
+{
+        _cleanup_json_ json_object *rows = NULL;
+        int r;
+
+        r = bus_read_json(reply, &rows);
+        if (r >= 0 && !json_object_is_type(rows, json_type_array))
+                r = -EBADMSG;
+        for (size_t i = 0; r >= 0 && i < json_object_array_length(rows); i++) {
+                json_object *o = NULL;
+
+                r = to_object(json_object_array_get_idx(rows, i), members, n, &o);
+                if (r >= 0 && json_object_array_put_idx(rows, i, o) < 0) {
+                        json_object_put(o);
+                        r = -ENOMEM;
+                }
+        }
+        if (r < 0) {
+                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
+                return -CTL_EXIT_FAILURE;
+        }
+        *ret = TAKE_PTR(rows);
+        return 0;
+}
+
+int server_print_list(Ctl *c, const ServerList *l, size_t n, const char *const *args)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_json_ json_object *rows = NULL;
+        int r;
+
+        r = server_call_strings(c, l->method, n, args, &reply);
+        if (r >= 0)
+                r = server_read_rows(reply, l->members, l->n_members, &rows);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; l->adapt && i < json_object_array_length(rows); i++)
+                if (l->adapt(c, json_object_array_get_idx(rows, i)) < 0)
+                        return ctl_print_json(NULL);
+        return server_print_table(c, TAKE_PTR(rows), l->columns, l->n_columns, l->sentence);
+}
+
 /* ---- Tables ---- */
 
 static bool is_time(const char *member)

@@ -6,25 +6,9 @@
 #define STATUS_WIDTH  8
 #define SUBJECT_WIDTH 14
 
-static int append_line(json_object *lines, sd_bus_message *reply)
+static int call(Ctl *c, json_object **ret)
 {
-        _cleanup_json_ json_object *o = json_object_new_object();
-        const char *subject, *status, *message, *advice;
-        int r;
-
-        r = sd_bus_message_read(reply, "(ssss)", &subject, &status, &message, &advice);
-        if (r <= 0)
-                return r;
-        if (!o || json_add_string(o, "check", subject) < 0 || json_add_string(o, "status", status) < 0 ||
-            json_add_string(o, "message", message) < 0 ||
-            json_add_string(o, "advice", isempty(advice) ? NULL : advice) < 0 || json_object_array_add(lines, o) < 0)
-                return -ENOMEM;
-        TAKE_PTR(o);
-        return 1;
-}
-
-static int call(Ctl *c, json_object *lines)
-{
+        static const char *const members[] = { "check", "status", "message", "advice" };
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
@@ -38,14 +22,7 @@ static int call(Ctl *c, json_object *lines)
         r = ctl_call_patiently(c, m, &error, &reply);
         if (r < 0)
                 return server_bus_error(&error, r);
-        r = sd_bus_message_enter_container(reply, 'a', "(ssss)");
-        while (r >= 0 && (r = append_line(lines, reply)) > 0)
-                ;
-        if (r < 0) {
-                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
-                return -CTL_EXIT_FAILURE;
-        }
-        return 0;
+        return server_read_rows(reply, members, ELEMENTSOF(members), ret);
 }
 
 static void print_line(Ctl *c, json_object *line)
@@ -68,18 +45,18 @@ static void print_line(Ctl *c, json_object *line)
 
 int server_check(Ctl *c, int argc, char *argv[])
 {
-        _cleanup_json_ json_object *lines = json_object_new_array();
+        _cleanup_json_ json_object *lines = NULL;
         bool ok = true;
         int r;
 
-        if (!lines)
-                return CTL_EXIT_FAILURE;
-        r = call(c, lines);
+        r = call(c, &lines);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < json_object_array_length(lines); i++) {
                 json_object *line = json_object_array_get_idx(lines, i);
 
+                if (isempty(json_get_string(line, "advice")) && json_add_string(line, "advice", NULL) < 0)
+                        return ctl_print_json(NULL);
                 ok = ok && streq_ptr(json_get_string(line, "status"), "OK");
                 if (!c->json)
                         print_line(c, line);

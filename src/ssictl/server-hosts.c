@@ -4,96 +4,67 @@
 #include "shared/status-line.h"
 
 /* In the table, one column; in JSON, two members. */
-static int add_agent(const Ctl *c, json_object *server, const char *version, bool outdated)
+static int adapt_agent(const Ctl *c, json_object *row)
 {
+        const char *version = strempty(json_get_string(row, "agent_version"));
         _cleanup_free_ char *text = NULL;
-        int r;
+        bool outdated = false;
 
-        if (!c->json) {
-                if (asprintf(&text, "%s%s", version, outdated ? " (outdated)" : "") < 0)
-                        return -ENOMEM;
-                return json_add_string(server, "agent", text);
+        if (c->json)
+                return isempty(version) ? json_add_string(row, "agent_version", NULL) : 0;
+        (void) json_get_bool(row, "agent_outdated", &outdated);
+        if (asprintf(&text, "%s%s", version, outdated ? " (outdated)" : "") < 0) {
+                text = NULL;
+                return -ENOMEM;
         }
-        r = json_add_string(server, "agent_version", isempty(version) ? NULL : version);
-        return r < 0 ? r : json_add_bool(server, "agent_outdated", outdated);
+        return json_add_string(row, "agent", text);
 }
 
 int server_list(Ctl *c, int argc, char *argv[])
 {
+        static const char *const members[] = { "id",       "name",   "user",          "state",         "last_seen_usec",
+                                               "services", "labels", "agent_version", "agent_outdated" };
         static const ServerColumn columns[] = {
                 { "name", "NAME" }, { "state", "STATE" }, { "last_seen_usec", "SEEN" }, { "services", "SERVICES" },
                 { "user", "USER" }, { "agent", "AGENT" }, { "labels", "LABELS" },       { "id", "ID" },
         };
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_json_ json_object *rows = json_object_new_array();
-        int r;
+        static const ServerList list = {
+                .method = "ListServers",
+                .members = members,
+                .n_members = ELEMENTSOF(members),
+                .adapt = adapt_agent,
+                .columns = columns,
+                .n_columns = ELEMENTSOF(columns),
+                .sentence = "There are no servers yet. Add one: ssictl server add-server NAME",
+        };
 
-        r = server_call_strings(c, "ListServers", 0, NULL, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(sssstuassb)");
-        while (r >= 0 && (r = sd_bus_message_enter_container(reply, 'r', "sssstuassb")) > 0) {
-                json_object *o = json_object_new_object(), *labels = json_object_new_array();
-                const char *id, *name, *user, *state, *label, *version;
-                unsigned services;
-                int outdated;
-                uint64_t seen;
-
-                if (!rows || !o || json_object_array_add(rows, o) < 0 || json_add_take(o, "labels", labels) < 0)
-                        return ctl_print_json(NULL);
-                r = sd_bus_message_read(reply, "sssstu", &id, &name, &user, &state, &seen, &services);
-                if (r >= 0)
-                        r = sd_bus_message_enter_container(reply, 'a', "s");
-                while (r >= 0 && (r = sd_bus_message_read(reply, "s", &label)) > 0)
-                        if (json_object_array_add(labels, json_object_new_string(label)) < 0)
-                                return ctl_print_json(NULL);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-                if (r >= 0)
-                        r = sd_bus_message_read(reply, "sb", &version, &outdated);
-                if (r >= 0)
-                        r = sd_bus_message_exit_container(reply);
-                if (r >= 0 && (add_agent(c, o, version, outdated) < 0 || json_add_string(o, "id", id) < 0 ||
-                               json_add_string(o, "name", name) < 0 || json_add_string(o, "user", user) < 0 ||
-                               json_add_string(o, "state", state) < 0 ||
-                               json_add_int64(o, "last_seen_usec", (int64_t) seen) < 0 ||
-                               json_add_int64(o, "services", services) < 0))
-                        return ctl_print_json(NULL);
-        }
-        if (r < 0) {
-                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
-                return -CTL_EXIT_FAILURE;
-        }
-        return server_print_table(c, TAKE_PTR(rows), columns, ELEMENTSOF(columns),
-                                  "There are no servers yet. Add one: ssictl server add-server NAME");
+        return server_print_list(c, &list, 0, NULL);
 }
 
 /* Finds the account of --user, or without it the only account. */
 static int find_user(Ctl *c, char **ret)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *email;
-        unsigned n = 0;
+        _cleanup_json_ json_object *users = NULL;
+        const char *email = c->user;
+        size_t n;
         int r;
 
-        if (c->user) {
-                *ret = strdup(c->user);
-                return *ret ? 0 : -CTL_EXIT_FAILURE;
+        if (!email) {
+                r = server_read_users(c, &users);
+                if (r < 0)
+                        return r;
+                n = json_object_array_length(users);
+                if (n != 1) {
+                        ctl_say_error(
+                                n == 0 ?
+                                        "No account exists yet to own the server; add one: ssictl server add-user EMAIL" :
+                                        "Several accounts exist; name the server's owner with --user=EMAIL.");
+                        return -CTL_EXIT_USAGE;
+                }
+                email = strempty(json_get_string(json_object_array_get_idx(users, 0), "email"));
         }
-        r = server_call_strings(c, "ListUsers", 0, NULL, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(sstu)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(sstu)", NULL, &email, NULL, NULL)) > 0)
-                if (n++ == 0 && !(*ret = strdup(email)))
-                        return -CTL_EXIT_FAILURE;
-        if (r >= 0 && n == 1)
-                return 0;
-        free(*ret);
-        *ret = NULL;
-        ctl_say_error(n == 0 ? "No account exists yet to own the server; add one: ssictl server add-user EMAIL" :
-                               "Several accounts exist; name the server's owner with --user=EMAIL.");
-        return -CTL_EXIT_USAGE;
+        *ret = strdup(email);
+        return *ret ? 0 : -CTL_EXIT_FAILURE;
 }
 
 static const char *property(json_object *all, const char *name)
@@ -215,35 +186,21 @@ int server_remove_server(Ctl *c, int argc, char *argv[])
 
 int server_duplicates(Ctl *c, int argc, char *argv[])
 {
+        static const char *const members[] = { "id", "name", "user", "since_usec", "accepted", "refused" };
         static const ServerColumn columns[] = {
                 { "name", "NAME" },       { "since_usec", "SINCE" }, { "accepted", "ACCEPTED" },
                 { "refused", "REFUSED" }, { "user", "USER" },        { "id", "ID" },
         };
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_json_ json_object *rows = json_object_new_array();
-        const char *id, *name, *user, *accepted, *refused;
-        uint64_t since;
-        int r;
+        static const ServerList list = {
+                .method = "ListDuplicates",
+                .members = members,
+                .n_members = ELEMENTSOF(members),
+                .columns = columns,
+                .n_columns = ELEMENTSOF(columns),
+                .sentence = "No two hosts use one identity.",
+        };
 
-        r = server_call_strings(c, "ListDuplicates", 0, NULL, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(ssstss)");
-        while (r >= 0 &&
-               (r = sd_bus_message_read(reply, "(ssstss)", &id, &name, &user, &since, &accepted, &refused)) > 0) {
-                json_object *o = json_object_new_object();
-
-                if (!rows || !o || json_object_array_add(rows, o) < 0 || json_add_string(o, "id", id) < 0 ||
-                    json_add_string(o, "name", name) < 0 || json_add_string(o, "user", user) < 0 ||
-                    json_add_int64(o, "since_usec", (int64_t) since) < 0 ||
-                    json_add_string(o, "accepted", accepted) < 0 || json_add_string(o, "refused", refused) < 0)
-                        return ctl_print_json(NULL);
-        }
-        if (r < 0) {
-                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
-                return -CTL_EXIT_FAILURE;
-        }
-        return server_print_table(c, TAKE_PTR(rows), columns, ELEMENTSOF(columns), "No two hosts use one identity.");
+        return server_print_list(c, &list, 0, NULL);
 }
 
 int server_keep_host(Ctl *c, int argc, char *argv[])

@@ -122,36 +122,22 @@ int server_join_token(Ctl *c, int argc, char *argv[])
 
 int server_join_tokens(Ctl *c, int argc, char *argv[])
 {
+        static const char *const members[] = { "id", "created_usec", "expires_usec" };
         static const ServerColumn columns[] = {
                 { "id", "ID" },
                 { "created_usec", "MADE" },
                 { "expires_usec", "EXPIRES" },
         };
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_json_ json_object *rows = json_object_new_array();
-        uint64_t created, expires;
-        const char *id;
-        int r;
+        static const ServerList list = {
+                .method = "ListJoinTokens",
+                .members = members,
+                .n_members = ELEMENTSOF(members),
+                .columns = columns,
+                .n_columns = ELEMENTSOF(columns),
+                .sentence = "There are no join tokens that can still be used. Make one: ssictl server join-token",
+        };
 
-        r = server_call_strings(c, "ListJoinTokens", 0, NULL, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(stt)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(stt)", &id, &created, &expires)) > 0) {
-                json_object *o = json_object_new_object();
-
-                if (!rows || !o || json_object_array_add(rows, o) < 0 || json_add_string(o, "id", id) < 0 ||
-                    json_add_int64(o, "created_usec", (int64_t) created) < 0 ||
-                    json_add_int64(o, "expires_usec", (int64_t) expires) < 0)
-                        return ctl_print_json(NULL);
-        }
-        if (r < 0) {
-                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
-                return -CTL_EXIT_FAILURE;
-        }
-        return server_print_table(
-                c, TAKE_PTR(rows), columns, ELEMENTSOF(columns),
-                "There are no join tokens that can still be used. Make one: ssictl server join-token");
+        return server_print_list(c, &list, 0, NULL);
 }
 
 /* On a host that signs no certificates, the authority knows nothing of the token. */
@@ -296,52 +282,35 @@ int server_leave(Ctl *c, int argc, char *argv[])
 
 /* ---- Instances ---- */
 
-static int add_instance(json_object *rows, sd_bus_message *reply)
+static int adapt_instance(const Ctl *c, json_object *row)
 {
-        const char *id, *hostname, *version, *host;
-        uint64_t started, seen, joined;
-        json_object *o;
-        int r, alive;
+        bool none = isempty(json_get_string(row, "id")), alive = false;
+        int r;
 
-        r = sd_bus_message_read(reply, "(ssstttsb)", &id, &hostname, &version, &started, &seen, &joined, &host, &alive);
-        if (r <= 0)
-                return r;
-        o = json_object_new_object();
-        if (!o || json_object_array_add(rows, o) < 0 || json_add_string(o, "id", isempty(id) ? NULL : id) < 0 ||
-            json_add_string(o, "hostname", hostname) < 0 || json_add_string(o, "version", version) < 0 ||
-            json_add_string(o, "state",
-                            alive       ? "alive" :
-                            isempty(id) ? "down" :
-                                          "silent") < 0 ||
-            json_add_int64(o, "started_usec", (int64_t) started) < 0 ||
-            json_add_int64(o, "seen_usec", (int64_t) seen) < 0 ||
-            json_add_int64(o, "joined_usec", (int64_t) joined) < 0 || json_add_string(o, "host", host) < 0)
-                return -ENOMEM;
-        return r;
+        (void) json_get_bool(row, "alive", &alive);
+        json_object_object_del(row, "alive");
+        r = none ? json_add_string(row, "id", NULL) : 0;
+        return r < 0 ? r : json_add_string(row, "state", alive ? "alive" : none ? "down" : "silent");
 }
 
 int server_instances(Ctl *c, int argc, char *argv[])
 {
+        static const char *const members[] = { "id",        "hostname",    "version", "started_usec",
+                                               "seen_usec", "joined_usec", "host",    "alive" };
         static const ServerColumn columns[] = {
                 { "hostname", "HOST" },        { "state", "STATE" },    { "version", "VERSION" },
                 { "started_usec", "STARTED" }, { "seen_usec", "SEEN" }, { "joined_usec", "JOINED" },
                 { "host", "HOST ID" },
         };
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_json_ json_object *rows = json_object_new_array();
-        int r;
+        static const ServerList list = {
+                .method = "ListInstances",
+                .members = members,
+                .n_members = ELEMENTSOF(members),
+                .adapt = adapt_instance,
+                .columns = columns,
+                .n_columns = ELEMENTSOF(columns),
+                .sentence = "There are no instances.",
+        };
 
-        if (!rows)
-                return -CTL_EXIT_FAILURE;
-        r = server_call_strings(c, "ListInstances", 0, NULL, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(ssstttsb)");
-        while (r >= 0 && (r = add_instance(rows, reply)) > 0)
-                ;
-        if (r < 0) {
-                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
-                return -CTL_EXIT_FAILURE;
-        }
-        return server_print_table(c, TAKE_PTR(rows), columns, ELEMENTSOF(columns), "There are no instances.");
+        return server_print_list(c, &list, 0, NULL);
 }

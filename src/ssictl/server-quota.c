@@ -7,11 +7,6 @@
 /* What the backend sends where there is no number: no limit, or not known. */
 #define NO_NUMBER UINT64_MAX
 
-static int add_number(json_object *o, const char *key, uint64_t v)
-{
-        return v == NO_NUMBER ? json_add_string(o, key, NULL) : json_add_int64(o, key, (int64_t) v);
-}
-
 /* For people: bytes with a suffix, a burst behind its rate, "unlimited". */
 static int add_text(json_object *o, const char *name, const char *key, uint64_t v, uint64_t burst)
 {
@@ -32,58 +27,48 @@ static int add_text(json_object *o, const char *name, const char *key, uint64_t 
         return json_add_string(o, key, text);
 }
 
-static int add_quota(Ctl *c, json_object *rows, sd_bus_message *reply)
+static uint64_t number(json_object *row, const char *key)
 {
-        _cleanup_json_ json_object *o = json_object_new_object();
-        uint64_t used, limit, burst, reached;
-        const char *name;
-        int own, r;
+        int64_t v;
 
-        r = sd_bus_message_read(reply, "(stttbt)", &name, &used, &limit, &burst, &own, &reached);
-        if (r <= 0)
-                return r;
-        if (!o)
-                return -ENOMEM;
-        r = json_add_string(o, "name", name);
+        return json_get_int64(row, key, &v) < 0 ? NO_NUMBER : (uint64_t) v;
+}
+
+static int adapt_quota(const Ctl *c, json_object *row)
+{
+        uint64_t used = number(row, "used"), limit = number(row, "limit"), burst = number(row, "burst");
+        const char *name = strempty(json_get_string(row, "name"));
+        bool own = false;
+        int r;
+
+        if (c->json)
+                return burst == 0 ? json_add_string(row, "burst", NULL) : 0;
+        (void) json_get_bool(row, "own", &own);
+        r = add_text(row, name, "used", used, 0);
         if (r >= 0)
-                r = c->json ? add_number(o, "used", used) : add_text(o, name, "used", used, 0);
-        if (r >= 0)
-                r = c->json ? add_number(o, "limit", limit) : add_text(o, name, "limit", limit, burst);
-        if (r >= 0 && c->json)
-                r = add_number(o, "burst", burst > 0 ? burst : NO_NUMBER);
-        if (r >= 0)
-                r = c->json ? json_add_bool(o, "own", own) : json_add_string(o, "own", own ? "yes" : "no");
-        if (r >= 0)
-                r = json_add_int64(o, "reached_usec", (int64_t) reached);
-        if (r >= 0 && json_object_array_add(rows, TAKE_PTR(o)) < 0)
-                r = -ENOMEM;
-        return r < 0 ? r : 1;
+                r = add_text(row, name, "limit", limit, burst);
+        return r < 0 ? r : json_add_string(row, "own", own ? "yes" : "no");
 }
 
 static int show(Ctl *c, const char *user)
 {
+        static const char *const members[] = { "name", "used", "limit", "burst", "own", "reached_usec" };
         static const ServerColumn columns[] = {
                 { "name", "QUOTA" },           { "used", "USED" }, { "limit", "LIMIT" }, { "own", "OWN" },
                 { "reached_usec", "REACHED" },
         };
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_json_ json_object *rows = json_object_new_array();
+        static const ServerList list = {
+                .method = "ListQuotas",
+                .members = members,
+                .n_members = ELEMENTSOF(members),
+                .adapt = adapt_quota,
+                .columns = columns,
+                .n_columns = ELEMENTSOF(columns),
+                .sentence = "The backend has no quotas.",
+        };
         const char *args[] = { user };
-        int r;
 
-        if (!rows)
-                return ctl_print_json(NULL);
-        r = server_call_strings(c, "ListQuotas", 1, args, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(stttbt)");
-        while (r > 0)
-                r = add_quota(c, rows, reply);
-        if (r < 0) {
-                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
-                return -CTL_EXIT_FAILURE;
-        }
-        return server_print_table(c, TAKE_PTR(rows), columns, ELEMENTSOF(columns), "The backend has no quotas.");
+        return server_print_list(c, &list, 1, args);
 }
 
 static int check(const char *assignment)

@@ -182,41 +182,36 @@ int server_invite(Ctl *c, int argc, char *argv[])
         return r < 0 ? r : print_link(c, email, reply);
 }
 
+static int adapt_invitation(const Ctl *c, json_object *row)
+{
+        int r;
+
+        r = json_add_string(row, "email", or_else(c, json_get_string(row, "email"), "anyone"));
+        return r < 0 ? r :
+                       json_add_string(row, "invited_by",
+                                       or_else(c, json_get_string(row, "invited_by"), "an administrator"));
+}
+
 int server_invitations(Ctl *c, int argc, char *argv[])
 {
+        static const char *const members[] = { "id", "email", "invited_by", "created_usec", "expires_usec" };
         static const ServerColumn columns[] = {
                 { "email", "EMAIL" },
                 { "invited_by", "INVITED BY" },
                 { "expires_usec", "EXPIRES" },
                 { "id", "ID" },
         };
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_json_ json_object *rows = json_object_new_array();
-        const char *id, *email, *by;
-        uint64_t created, expires;
-        int r;
+        static const ServerList list = {
+                .method = "ListInvitations",
+                .members = members,
+                .n_members = ELEMENTSOF(members),
+                .adapt = adapt_invitation,
+                .columns = columns,
+                .n_columns = ELEMENTSOF(columns),
+                .sentence = "There are no invitations that can still be used. Make one: ssictl server invite [EMAIL]",
+        };
 
-        r = server_call_strings(c, "ListInvitations", 0, NULL, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(ssstt)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(ssstt)", &id, &email, &by, &created, &expires)) > 0) {
-                json_object *o = json_object_new_object();
-
-                if (!rows || !o || json_object_array_add(rows, o) < 0 || json_add_string(o, "id", id) < 0 ||
-                    json_add_string(o, "email", or_else(c, email, "anyone")) < 0 ||
-                    json_add_string(o, "invited_by", or_else(c, by, "an administrator")) < 0 ||
-                    json_add_int64(o, "created_usec", (int64_t) created) < 0 ||
-                    json_add_int64(o, "expires_usec", (int64_t) expires) < 0)
-                        return ctl_print_json(NULL);
-        }
-        if (r < 0) {
-                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
-                return -CTL_EXIT_FAILURE;
-        }
-        return server_print_table(
-                c, TAKE_PTR(rows), columns, ELEMENTSOF(columns),
-                "There are no invitations that can still be used. Make one: ssictl server invite [EMAIL]");
+        return server_print_list(c, &list, 0, NULL);
 }
 
 int server_withdraw_invitation(Ctl *c, int argc, char *argv[])

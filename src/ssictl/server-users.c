@@ -26,6 +26,8 @@ static int read_password(char **ret)
         return 0;
 }
 
+static const char *const user_members[] = { "id", "email", "created_usec", "servers" };
+
 int server_users(Ctl *c, int argc, char *argv[])
 {
         static const ServerColumn columns[] = {
@@ -34,50 +36,44 @@ int server_users(Ctl *c, int argc, char *argv[])
                 { "created_usec", "SINCE" },
                 { "id", "ID" },
         };
+        static const ServerList list = {
+                .method = "ListUsers",
+                .members = user_members,
+                .n_members = ELEMENTSOF(user_members),
+                .columns = columns,
+                .n_columns = ELEMENTSOF(columns),
+                .sentence = "There are no accounts yet. Make one: ssictl server add-user EMAIL",
+        };
+
+        return server_print_list(c, &list, 0, NULL);
+}
+
+int server_read_users(Ctl *c, json_object **ret)
+{
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_json_ json_object *rows = json_object_new_array();
-        const char *id, *email;
-        uint64_t created;
-        unsigned servers;
         int r;
 
         r = server_call_strings(c, "ListUsers", 0, NULL, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(sstu)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(sstu)", &id, &email, &created, &servers)) > 0) {
-                json_object *o = json_object_new_object();
-
-                if (!rows || !o || json_object_array_add(rows, o) < 0 || json_add_string(o, "id", id) < 0 ||
-                    json_add_string(o, "email", email) < 0 ||
-                    json_add_int64(o, "created_usec", (int64_t) created) < 0 ||
-                    json_add_int64(o, "servers", servers) < 0)
-                        return ctl_print_json(NULL);
-        }
-        if (r < 0) {
-                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
-                return -CTL_EXIT_FAILURE;
-        }
-        return server_print_table(c, TAKE_PTR(rows), columns, ELEMENTSOF(columns),
-                                  "There are no accounts yet. Make one: ssictl server add-user EMAIL");
+        return r < 0 ? r : server_read_rows(reply, user_members, ELEMENTSOF(user_members), ret);
 }
 
 int server_find_user(Ctl *c, const char *user, bool *ret_any, bool *ret_found)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        const char *id, *email;
+        _cleanup_json_ json_object *users = NULL;
         int r;
 
-        r = server_call_strings(c, "ListUsers", 0, NULL, &reply);
+        r = server_read_users(c, &users);
         if (r < 0)
                 return r;
-        *ret_any = *ret_found = false;
-        r = sd_bus_message_enter_container(reply, 'a', "(sstu)");
-        while (r >= 0 && (r = sd_bus_message_read(reply, "(sstu)", &id, &email, NULL, NULL)) > 0) {
-                *ret_any = true;
-                *ret_found |= user && (streq(id, user) || strcasecmp(email, user) == 0);
+        *ret_any = json_object_array_length(users) > 0;
+        *ret_found = false;
+        for (size_t i = 0; user && i < json_object_array_length(users); i++) {
+                json_object *o = json_object_array_get_idx(users, i);
+
+                *ret_found |= streq_ptr(json_get_string(o, "id"), user) ||
+                              strcasecmp(strempty(json_get_string(o, "email")), user) == 0;
         }
-        return r < 0 ? -CTL_EXIT_FAILURE : 0;
+        return 0;
 }
 
 /* Before somebody types a password twice for nothing. The backend judges again. */

@@ -39,6 +39,8 @@ int server_parse_lifetime(const char *s, uint64_t *ret);
 
 /* Whether there is an account with this ID or address, or any at all. */
 int server_find_user(Ctl *c, const char *user, bool *ret_any, bool *ret_found);
+/* All accounts, as objects with id, email, created_usec and servers. */
+int server_read_users(Ctl *c, json_object **ret);
 /* Creates the account and asks for its password. */
 int server_make_user(Ctl *c, const char *email, char **ret_id);
 

@@ -8,6 +8,7 @@
 
 #include "shared/bus-turns.h"
 #include "shared/bus-util.h"
+#include "shared/daemon-main.h"
 #include "depend.h"
 #include "fileset.h"
 #include "shared/log.h"
@@ -57,16 +58,7 @@ int manager_new(Manager **ret)
                 return -ENOMEM;
         m->agent.ops = &agent_ops;
         m->overall = _STATUS_INVALID;
-        r = sd_event_default(&m->agent.event);
-        if (r < 0)
-                return r;
-        r = sd_event_set_watchdog(m->agent.event, true);
-        if (r < 0)
-                return r;
-        r = sd_event_add_signal(m->agent.event, NULL, SIGTERM, NULL, NULL);
-        if (r < 0)
-                return r;
-        r = sd_event_add_signal(m->agent.event, NULL, SIGINT, NULL, NULL);
+        r = daemon_event_new(&m->agent.event);
         if (r < 0)
                 return r;
         r = polkit_registry_new(&m->agent.polkit);

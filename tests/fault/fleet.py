@@ -26,7 +26,7 @@ DRIVER = """
 n=$(cat /run/{slug}.n)
 while [[ ! -e /run/stop ]]; do
         echo $((++n)) >/run/{slug}.new && mv /run/{slug}.new /run/{slug}.n
-        systemctl start ssi-{slug}.service
+        systemctl start ssi-{slug}.service 2>>/run/{slug}.said
         sleep $((RANDOM % 2)).$((RANDOM % 8 + 1))
 done
 """

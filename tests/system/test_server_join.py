@@ -10,6 +10,8 @@ import time
 import xml.etree.ElementTree as ET
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 from hosts import Account, wait_until
 from test_introspection import describe, live
@@ -167,7 +169,7 @@ def test_who_may_ask_the_authority(first):
         return first.run([*CALL, member, *args], user=user, check=False).stderr
 
     for args in (("Certificate", "sasa{sv}", key, "1", "localhost", "0"), ("Adopt", "ssa{sv}", "x", "y", "0"),
-                 ("SignHost", "ssassa{sv}", "jtk-a", key, "1", "b.example.org", "x", "0")):
+                 ("SignHost", "ssassa{sv}", "jtk-a", key, "1", "b.example.org", "x", "0"), ("RenewHost", "sssa{sv}", "x", key, "x", "0")):
         assert "ccess denied" in ask("stranger", *args), args
     admit = ("AdmitHost", "sta{sv}", "jtk-a", str(int((time.time() + 600) * 1e6)), "0")
     assert ask("stranger", *admit) != ""
@@ -175,6 +177,8 @@ def test_who_may_ask_the_authority(first):
     assert "names and addresses of this host" in ask("ssi-server", "Certificate", "sasa{sv}", key, "1", "bank.example.org", "0")
     assert ask("ssi-server", "Certificate", "sasa{sv}", key, "1", "localhost", "0") == ""
     assert "No such host is admitted" in ask("ssi-server", "SignHost", "ssassa{sv}", "jtk-a", key, "1", "b.example.org", "x", "0")
+    ca = first.run("cat /var/lib/ssi-server/tls/ca.pem").stdout
+    assert "No such host is admitted" in ask("ssi-server", "RenewHost", "sssa{sv}", ca, key, "x", "0")
     assert ask("ssi-server", *admit) != ""
     assert "admitted-jtk-a" not in first.run("ls /var/lib/ssi-server-ca").stdout
     # An administrator does.
@@ -294,6 +298,144 @@ def test_a_database_that_does_not_let_the_host_in(apart):
         refused(second, new_line(first), "does not reach the backend's database", "pg_hba.conf")
     finally:
         first.run(f"sed -i 1d {hba} && systemctl kill -s HUP --kill-whom=main shared-database")
+
+
+# ---- The certificate of a host that has joined ----
+
+PEM = "/var/lib/ssi-server/join/server.pem"
+
+
+def certificate(second):
+    return x509.load_pem_x509_certificate(second.run(f"cat {PEM}").stdout.encode())
+
+
+def life(cert):
+    return (cert.not_valid_after - cert.not_valid_before).total_seconds()
+
+
+def names(cert):
+    return set(cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+
+
+def served(host):
+    return ssl.PEM_cert_to_DER_cert(host.run("openssl s_client -connect localhost:8443 </dev/null 2>/dev/null | openssl x509").stdout)
+
+
+def age(first, second, before, after):
+    """Gives it a certificate of the same key and names that began and ends so many seconds before and after now."""
+    ca = "/var/lib/ssi-server-ca"
+    key = serialization.load_pem_private_key(first.run(f"cat {ca}/ca.key").stdout.encode(), None)
+    issuer = x509.load_pem_x509_certificate(first.run(f"cat {ca}/ca.pem").stdout.encode())
+    old, now = certificate(second), datetime.datetime.now(datetime.timezone.utc)
+    new = x509.CertificateBuilder(issuer.subject, old.subject, old.public_key(), x509.random_serial_number(),
+                                  now - datetime.timedelta(seconds=before), now + datetime.timedelta(seconds=after), list(old.extensions))
+    pem = new.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    private = serialization.load_pem_private_key(second.run(f"cat {PEM}").stdout.encode(), None).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    put(second, pem.decode() + private.decode())
+    return old
+
+
+def put(second, text):
+    """As the backend does it, at once."""
+    second.write(PEM + ".new", text, mode="0600")
+    second.run(f"chown ssi-server: {PEM}.new && mv {PEM}.new {PEM}")
+
+
+def metrics(host):
+    lines = host.run("curl -sf http://localhost:8080/metrics").stdout.splitlines()
+    return {k: float(v) for k, v in (line.rsplit(" ", 1) for line in lines if line.startswith("ssi_certificate"))}
+
+
+def faults(host):
+    """What the check says of certificates that is not OK."""
+    r = host.run(["ssictl", "--json", "server", "check"], check=False)
+    assert r.returncode in (0, 3), r.stderr
+    return [line for line in json.loads(r.stdout) if line["check"] == "certificate" and line["status"] != "OK"]
+
+
+def is_renewed(second):
+    return life(certificate(second)) > 300 * 86400
+
+
+def events(first, name):
+    return [e for e in ctl_json(first, "audit", "-n100") if e["event"] == name]
+
+
+def test_its_certificate_is_renewed_by_itself(joined):
+    """Once two thirds of its life are over, and again the next time; other hosts and agents notice nothing."""
+    first, second = joined
+    before = len(events(first, "instance.renewed"))
+    for n, (begin, end) in enumerate(((200, 112), (3600, 1200))):
+        old = age(first, second, begin, end)
+        wait_until(lambda: is_renewed(second), timeout=60)
+        new = certificate(second)
+        assert names(new) == names(old) and new.public_key() != old.public_key()
+        second.run(f"openssl verify -CAfile /var/lib/ssi-server/join/ca.pem {PEM}")
+        wait_until(lambda: served(second) == new.public_bytes(serialization.Encoding.DER))
+        assert len(events(first, "instance.renewed")) == before + n + 1
+    mine = second.run("hostname").stdout.strip()
+    entry = events(first, "instance.renewed")[0]
+    assert (entry["name"], entry["method"], entry["address"]) == (mine, "certificate", SECOND)
+    assert "Renewed the certificate in /var/lib/ssi-server/join." in second.run("journalctl -u ssi-serverd --no-pager -o cat").stdout
+    wait_until(lambda: metrics(second)["ssi_certificate_renewals_total"] == 2)
+    assert metrics(second)["ssi_certificate_end_timestamp_seconds"] == new.not_valid_after.replace(tzinfo=datetime.timezone.utc).timestamp()
+    assert faults(second) == []
+    # Only root reads what the helper remembers of it, and there is nothing else.
+    assert first.run(f"stat -c '%a %U' /var/lib/ssi-server-ca/host-{mine}").stdout.split() == ["600", "root"]
+
+
+def test_a_renewal_that_fails_is_seen(joined):
+    first, second = joined
+    first.run("systemctl stop ssi-serverd.socket ssi-serverd.service")
+    try:
+        age(first, second, 3600, 1200)
+        wait_until(lambda: faults(second), timeout=60)
+        [fault] = faults(second)
+        assert fault["status"] == "WARNING" and f"could not be renewed: Cannot reach {ADDRESS}" in fault["message"], fault
+        assert "systemctl reload" in fault["advice"] and "join again" in fault["advice"]
+        said = second.run("journalctl -u ssi-serverd --no-pager -o cat").stdout
+        assert f"Cannot renew the certificate in /var/lib/ssi-server/join, trying again later: Cannot reach {ADDRESS}" in said
+        figures = metrics(second)
+        assert figures["ssi_certificate_renewal_failing"] == 1 and figures["ssi_certificate_renewal_failures_total"] >= 1
+        assert figures["ssi_certificate_end_timestamp_seconds"] < time.time() + 1200
+        assert ready(second) and not is_renewed(second)
+    finally:
+        first.run("systemctl start ssi-serverd.socket ssi-serverd.service")
+        wait_until(lambda: ready(first), timeout=60)
+    second.run("systemctl reload ssi-serverd.service")
+    wait_until(lambda: is_renewed(second), timeout=60)
+    wait_until(lambda: metrics(second)["ssi_certificate_renewal_failing"] == 0)
+    assert faults(second) == []
+
+
+def test_who_gets_no_further_certificate(joined):
+    """A host that was removed, and whoever has a key that the host has no more."""
+    first, second = joined
+    [row] = has_joined(first, second)
+
+    def refused_now():
+        before = len(events(first, "instance.renew-refused"))
+        age(first, second, 3600, 1200)
+        wait_until(lambda: any("refused (401)" in f["message"] for f in faults(second)), timeout=60)
+        wait_until(lambda: len(events(first, "instance.renew-refused")) > before)
+        assert not is_renewed(second)
+
+    psql(first, f"DELETE FROM backend_hosts WHERE host = '{row['host']}'")
+    refused_now()
+    psql(first, f"INSERT INTO backend_hosts (host, hostname) VALUES ('{row['host']}', '{row['hostname']}')")
+    second.run("systemctl reload ssi-serverd.service")
+    wait_until(lambda: is_renewed(second), timeout=60)
+    assert faults(second) == []
+
+    # As if a thief had copied the files before it joined again.
+    stolen = second.run(f"cat {PEM}").stdout
+    join(second, new_line(first))
+    put(second, stolen)
+    refused_now()
+    assert "Refused to renew a certificate" in first.run("journalctl -u ssi-server-ca --no-pager -o cat").stdout
+    join(second, new_line(first))
+    wait_until(lambda: faults(second) == [], timeout=60)
 
 
 def test_one_command_takes_it_out(joined):

@@ -213,6 +213,22 @@ class Messages(AgentTest):
 
         self.assertEqual(asyncio.run(run()), "1")
 
+    def test_what_older_agents_tell_of_a_service(self):
+        """Up to schema 8, description and version were members of the service."""
+        async def run():
+            async with self.agent.connect() as ws:
+                await self.connect(ws)
+                await ws.send(inventory({"service_name": "disk", "description": "Space", "version": "2"},
+                                        {"service_name": "long", "description": "x" * 513, "version": "3"},
+                                        {"service_name": "none", "description": None, "version": 4},
+                                        {"service_name": "both", "description": "not this", "metadata": {"description": "this"}}))
+                await ws.send(update("disk", cursor="1"))
+                await ws.recv()
+
+        asyncio.run(run())
+        self.assertEqual([self.service(name)["metadata"] for name in ("disk", "long", "none", "both")],
+                         [{"description": "Space", "version": "2"}, {"version": "3"}, {}, {"description": "this"}])
+
     def test_gap_is_told_once(self):
         async def run():
             async with self.agent.connect() as ws:

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <sys/stat.h>
 
+#include "admin/first-host.h"
 #include "admin/join-client.h"
 #include "admin/join-files.h"
+#include "admin/renew-client.h"
 #include "config/share.h"
 #include "db/local.h"
 #include "shared/tls/issue.h"
@@ -46,11 +48,19 @@ static void test_addresses(void **state)
                                            "https://first?x",
                                            "https://first\nx" };
 
-        assert_true(join_address_is_valid("https://first"));
-        assert_true(join_address_is_valid("https://first.example.org:8443"));
-        assert_true(join_address_is_valid("https://[2001:db8::1]:8443"));
+        assert_true(first_host_address_is_valid("https://first"));
+        assert_true(first_host_address_is_valid("https://first.example.org:8443"));
+        assert_true(first_host_address_is_valid("https://[2001:db8::1]:8443"));
         for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                assert_false(join_address_is_valid(bad[i]));
+                assert_false(first_host_address_is_valid(bad[i]));
+}
+
+static void test_when_a_certificate_is_due(void **state)
+{
+        assert_int_equal(renew_due(1000, 1300), 1200);
+        assert_int_equal(renew_due(0, 397), 265);
+        assert_int_equal(renew_due(1000, 1000), 1000);
+        assert_int_equal(renew_due(1000, 900), 1000);
 }
 
 /* What curl would read as a file, or as several keys, is none. */
@@ -193,7 +203,8 @@ static void test_files(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_addresses), cmocka_unit_test(test_pins),  cmocka_unit_test(test_local_databases),
+                cmocka_unit_test(test_addresses), cmocka_unit_test(test_when_a_certificate_is_due),
+                cmocka_unit_test(test_pins),      cmocka_unit_test(test_local_databases),
                 cmocka_unit_test(test_values),    cmocka_unit_test(test_files),
         };
 

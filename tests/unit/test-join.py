@@ -7,14 +7,31 @@ Usage: test-join.py SSI-SERVERD MIGRATIONS [unittest arguments]
 """
 
 import concurrent.futures
+import datetime
 import hashlib
 import itertools
 import unittest
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 import serverd
 from serverd import request, sql, wait_until
 
 numbers = itertools.count(1)
+
+
+def new_certificate(name):
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.timezone.utc)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    cert = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), now, now + datetime.timedelta(days=1))
+    return cert.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), False).sign(key, hashes.SHA256()).public_bytes(
+        serialization.Encoding.PEM).decode()
+
+
+CERTIFICATE = new_certificate("second")
 
 
 def new_token(lifetime="1 hour"):
@@ -103,6 +120,42 @@ class Joining(unittest.TestCase):
         # Who has no token learns nothing of it.
         join("ssi_join_x", (401, "bad-join-token"), own_database=False, address="192.0.2.9")
         join(token, 200)
+
+
+def renew(want, address="192.0.2.1", **more):
+    body = {"host": "h" * 32, "certificate": CERTIFICATE, "public_key": "x", "proof": "x", **more}
+    status, answer, _ = request("POST", "/api/v1/instances/renew", body, fields={"X-Forwarded-For": address})
+    assert (status, answer["type"].rpartition(":")[2]) == want, (status, answer)
+
+
+class Renewing(unittest.TestCase):
+    """What the backend itself refuses; the rest is the helper's."""
+
+    def tearDown(self):
+        sql("DELETE FROM backend_hosts")
+
+    def test_only_hosts_that_have_joined(self):
+        renew((401, "not-renewable"))
+        sql(f"INSERT INTO backend_hosts (host, hostname) VALUES ('{'h' * 32}', 'third')")
+        # Another host's certificate, and none at all.
+        renew((401, "not-renewable"))
+        renew((401, "not-renewable"), certificate="x")
+        sql("UPDATE backend_hosts SET hostname = 'second'")
+        # No helper signs here.
+        renew((409, "no-authority"))
+        renew((400, "invalid-request"), proof="x" * 257)
+        renew((400, "invalid-request"), host="")
+        renew((401, "not-renewable"), host="i" * 32)
+        wait_until(lambda: sql("SELECT DISTINCT outcome FROM audit_log WHERE event = 'instance.renew-refused'") == "refused")
+        self.assertEqual(sql("SELECT count(*) FROM audit_log WHERE event = 'instance.renewed'"), "0")
+
+    def test_guesses_are_counted_by_network(self):
+        for _ in range(60):
+            try:
+                renew((401, "not-renewable"), address="198.51.100.77")
+            except AssertionError:
+                break
+        renew((429, "too-many-requests"), address="198.51.100.77")
 
 
 class Instances(unittest.TestCase):

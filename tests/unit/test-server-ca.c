@@ -5,6 +5,7 @@
 #include "ca.h"
 #include "shared/time-util.h"
 #include "shared/tls/join-proof.h"
+#include "shared/tls/renew-proof.h"
 #include "test.h"
 
 static char dir[] = "/tmp/test-server-ca-XXXXXX";
@@ -219,12 +220,152 @@ static void test_admits_in_time(void **state)
         ca_close(&c);
 }
 
+/* ---- Renewal ---- */
+
+/* A certificate as a host that joins gets it, and what it needs for the next. */
+typedef struct Host {
+        EVP_PKEY *key;
+        char *public, *cert;
+} Host;
+
+static void host_done(Host *h)
+{
+        EVP_PKEY_free(h->key);
+        free(h->public);
+        free(h->cert);
+}
+
+static void host_get(Ca *c, const TlsNames *names, const char *before, Host *ret)
+{
+        _cleanup_free_ char *authority = NULL;
+
+        *ret = (Host){};
+        new_key(&ret->key, &ret->public);
+        assert_int_equal(ca_sign(c, ret->public, names, &ret->cert, &authority), 0);
+        assert_int_equal(ca_remember(c, ret->cert, before), 0);
+}
+
+static int ask(Ca *c, const Host *h, const char *public_key, char ret_before[static PEM_PIN_MAX])
+{
+        _cleanup_(tls_names_done) TlsNames names = {};
+        _cleanup_free_ char *proof = NULL;
+        int r;
+
+        assert_int_equal(renew_proof(h->key, h->cert, public_key, &proof), 0);
+        r = ca_may_renew(c, h->cert, public_key, proof, &names, ret_before);
+        if (r >= 0) {
+                assert_int_equal(names.n, 3);
+                assert_true(tls_names_contain(&names, "r.example.org") && tls_names_contain(&names, "2001:db8::7"));
+        }
+        return r;
+}
+
+static void test_renews(void **state)
+{
+        _cleanup_(host_done) Host first = {}, second = {}, third = {}, again = {}, other = {};
+        _cleanup_(tls_names_done) TlsNames n = {}, others = {};
+        char before[PEM_PIN_MAX];
+        Ca c = {};
+
+        open_ca(&c);
+        fill_names(&n, "localhost", "R.example.org");
+        fill_names(&n, "2001:db8::7", NULL);
+        fill_names(&others, "s.example.org", NULL);
+        host_get(&c, &n, NULL, &first);
+        host_get(&c, &others, NULL, &other);
+
+        /* The answer got lost: the one before is as good as the new one, until that is used. */
+        assert_int_equal(ask(&c, &first, "next", before), 0);
+        host_get(&c, &n, before, &second);
+        assert_int_equal(ask(&c, &first, "next", before), 0);
+        assert_int_equal(ask(&c, &second, "next", before), 0);
+        host_get(&c, &n, before, &third);
+        assert_int_equal(ask(&c, &first, "next", before), -EACCES);
+        assert_int_equal(ask(&c, &second, "next", before), 0);
+        ca_close(&c);
+
+        /* Also after a restart. Whoever has joined again has a new beginning. */
+        open_ca(&c);
+        assert_int_equal(ask(&c, &third, "next", before), 0);
+        host_get(&c, &n, NULL, &again);
+        assert_int_equal(ask(&c, &third, "next", before), -EACCES);
+        assert_int_equal(ask(&c, &again, "next", before), 0);
+        ca_close(&c);
+}
+
+static void test_renews_for_nobody_else(void **state)
+{
+        _cleanup_(host_done) Host h = {}, thief = {};
+        _cleanup_free_ char *proof = NULL, *foreign_text = NULL, *authority = NULL, *unknown = NULL;
+        _cleanup_(evp_pkey_freep) EVP_PKEY *foreign_key = NULL;
+        _cleanup_(x509_freep) X509 *foreign = NULL, *foreign_ca = NULL;
+        _cleanup_(tls_names_done) TlsNames n = {}, got = {};
+        char before[PEM_PIN_MAX];
+        Ca c = {};
+
+        open_ca(&c);
+        fill_names(&n, "localhost", "r.example.org");
+        fill_names(&n, "2001:db8::7", NULL);
+        host_get(&c, &n, NULL, &h);
+        assert_int_equal(renew_proof(h.key, h.cert, "next", &proof), 0);
+        assert_int_equal(ca_may_renew(&c, "x", "next", proof, &got, before), -EBADMSG);
+        /* Another key in the request, or none that has signed it. */
+        assert_int_equal(ca_may_renew(&c, h.cert, "another", proof, &got, before), -EACCES);
+        assert_int_equal(ca_may_renew(&c, h.cert, "next", "", &got, before), -EACCES);
+        assert_int_equal(ca_may_renew(&c, h.cert, "next", "zz", &got, before), -EACCES);
+        new_key(&thief.key, &thief.public);
+        thief.cert = strdup(h.cert);
+        assert_int_equal(ask(&c, &thief, "next", before), -EACCES);
+
+        /* Of another authority; the authority's own; and one of ours that no host got by joining. */
+        assert_int_equal(tls_key_new(&foreign_key), 0);
+        assert_int_equal(tls_ca_new(foreign_key, &foreign_ca), 0);
+        assert_int_equal(tls_server_new(&n, thief.key, foreign_ca, foreign_key, &foreign), 0);
+        assert_int_equal(pem_text_of_cert(foreign, &foreign_text), 0);
+        free(thief.cert);
+        thief.cert = TAKE_PTR(foreign_text);
+        assert_int_equal(ask(&c, &thief, "next", before), -EACCES);
+        free(thief.cert);
+        assert_int_equal(pem_text_of_cert(c.cert, &thief.cert), 0);
+        assert_int_equal(ask(&c, &thief, "next", before), -EACCES);
+        assert_int_equal(ca_sign(&c, thief.public, &n, &unknown, &authority), 0);
+        free(thief.cert);
+        thief.cert = TAKE_PTR(unknown);
+        assert_int_equal(ask(&c, &thief, "next", before), -EACCES);
+        assert_int_equal(ask(&c, &h, "next", before), 0);
+        ca_close(&c);
+}
+
+/* What has ended is renewed no more, with whichever key. */
+static void test_renews_in_time(void **state)
+{
+        _cleanup_(x509_freep) X509 *cert = NULL;
+        _cleanup_(tls_names_done) TlsNames n = {};
+        _cleanup_(host_done) Host h = {};
+        char before[PEM_PIN_MAX];
+        Ca c = {};
+
+        open_ca(&c);
+        fill_names(&n, "localhost", "r.example.org");
+        fill_names(&n, "2001:db8::7", NULL);
+        host_get(&c, &n, NULL, &h);
+        assert_int_equal(pem_text_to_cert(h.cert, &cert), 0);
+        assert_non_null(X509_gmtime_adj(X509_getm_notAfter(cert), -60));
+        assert_true(X509_sign(cert, c.key, EVP_sha256()) > 0);
+        free(TAKE_PTR(h.cert));
+        assert_int_equal(pem_text_of_cert(cert, &h.cert), 0);
+        assert_int_equal(ask(&c, &h, "next", before), -EACCES);
+        ca_close(&c);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_names),       cmocka_unit_test(test_whose_names),
-                cmocka_unit_test(test_signs),       cmocka_unit_test(test_adopts_once),
-                cmocka_unit_test(test_admits_once), cmocka_unit_test(test_admits_in_time),
+                cmocka_unit_test(test_names),          cmocka_unit_test(test_whose_names),
+                cmocka_unit_test(test_signs),          cmocka_unit_test(test_adopts_once),
+                cmocka_unit_test(test_admits_once),    cmocka_unit_test(test_admits_in_time),
+                cmocka_unit_test(test_renews),         cmocka_unit_test(test_renews_for_nobody_else),
+                cmocka_unit_test(test_renews_in_time),
         };
 
         return cmocka_run_group_tests(tests, setup, teardown);

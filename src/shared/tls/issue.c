@@ -132,6 +132,43 @@ int tls_names_of_host(bool with_fqdn, TlsNames *ret)
         return 0;
 }
 
+static int add_general_name(TlsNames *names, const GENERAL_NAME *g)
+{
+        _cleanup_free_ char *dns = NULL;
+        char address[INET6_ADDRSTRLEN];
+        int family;
+
+        if (g->type == GEN_DNS) {
+                dns = memdup_string((const char *) ASN1_STRING_get0_data(g->d.dNSName),
+                                    (size_t) ASN1_STRING_length(g->d.dNSName));
+                return dns ? tls_names_add(names, dns) : -ENOMEM;
+        }
+        if (g->type != GEN_IPADD)
+                return -EINVAL;
+        family = ASN1_STRING_length(g->d.iPAddress) == sizeof(struct in_addr)  ? AF_INET :
+                 ASN1_STRING_length(g->d.iPAddress) == sizeof(struct in6_addr) ? AF_INET6 :
+                                                                                 AF_UNSPEC;
+        if (!inet_ntop(family, ASN1_STRING_get0_data(g->d.iPAddress), address, sizeof(address)))
+                return -EINVAL;
+        return tls_names_add(names, address);
+}
+
+int tls_names_of_cert(X509 *cert, TlsNames *ret)
+{
+        GENERAL_NAMES *list = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+        _cleanup_(tls_names_done) TlsNames names = {};
+        int r = list ? 0 : -EINVAL;
+
+        for (int i = 0; i < sk_GENERAL_NAME_num(list) && r >= 0; i++)
+                r = add_general_name(&names, sk_GENERAL_NAME_value(list, i));
+        GENERAL_NAMES_free(list);
+        if (r < 0)
+                return r;
+        *ret = names;
+        names = (TlsNames){};
+        return 0;
+}
+
 bool tls_names_covered_by(const TlsNames *n, X509 *cert)
 {
         for (size_t i = 0; i < n->n; i++)

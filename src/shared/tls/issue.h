@@ -22,6 +22,8 @@ int tls_names_of_host(bool with_fqdn, TlsNames *ret);
  * there already. */
 int tls_names_add(TlsNames *n, const char *name);
 bool tls_names_contain(const TlsNames *n, const char *name);
+/* Those that a certificate is for. */
+int tls_names_of_cert(X509 *cert, TlsNames *ret);
 bool tls_names_covered_by(const TlsNames *n, X509 *cert);
 
 int tls_key_new(EVP_PKEY **ret);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <curl/curl.h>
 #include <libpq-fe.h>
 #include <stdarg.h>
 
+#include "admin/first-host.h"
 #include "admin/join-client.h"
 #include "admin/join-files.h"
 #include "admin/join.sql.h"
@@ -10,14 +10,10 @@
 #include "shared/tls/join-proof.h"
 #include "shared/tls/pem-text.h"
 
-#define ANSWER_MAX       ((size_t) 256 * 1024)
-#define CONNECT_SECONDS  10L
-#define ANSWER_SECONDS   60L
 #define DATABASE_SECONDS "10"
 #define PIN_PREFIX       "sha256//"
 #define PIN_HASH_LENGTH  44
 
-DEFINE_CLEANUP(CURL *, curl_easy_cleanup);
 DEFINE_CLEANUP(PGconn *, PQfinish);
 DEFINE_CLEANUP(PGresult *, PQclear);
 
@@ -26,15 +22,6 @@ void join_result_done(JoinResult *r)
         free(r->message);
         json_object_put(r->credentials);
         *r = (JoinResult){};
-}
-
-bool join_address_is_valid(const char *s)
-{
-        const char *host = startswith(s, "https://");
-        size_t n = host ? strlen(host) : 0;
-
-        return n > 0 && n < 300 && host[0] != ':' &&
-               strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]") == n;
 }
 
 /* Nothing else, because curl takes other texts for the names of files. */
@@ -128,67 +115,6 @@ static int make_body(const JoinRequest *q, EVP_PKEY *key, JoinResult *ret, json_
         return 0;
 }
 
-typedef struct Answer {
-        char *text;
-        size_t n;
-} Answer;
-
-static void answer_done(Answer *a)
-{
-        if (a->text)
-                explicit_bzero(a->text, a->n);
-        free(a->text);
-}
-
-static size_t on_data(char *data, size_t size, size_t n, void *userdata)
-{
-        Answer *a = userdata;
-        char *grown;
-
-        n *= size;
-        if (a->n + n > ANSWER_MAX)
-                return 0;
-        grown = realloc(a->text, a->n + n + 1);
-        if (!grown)
-                return 0;
-        memcpy(grown + a->n, data, n);
-        a->text = grown;
-        a->n += n;
-        return n;
-}
-
-static int say_curl(const JoinRequest *q, CURLcode code, JoinResult *ret)
-{
-        if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
-                return fail(
-                        ret, "WrongKey",
-                        "%s has another key than the pinned one: nothing was sent. Is it the right host? If a proxy "
-                        "is in between, use the address of the backend itself.",
-                        q->address);
-        return fail(ret, "Unreachable", "Cannot reach %s: %s", q->address, curl_easy_strerror(code));
-}
-
-static int set_options(CURL *curl, const JoinRequest *q, const char *url, const char *body, struct curl_slist *headers,
-                       Answer *answer)
-{
-        /* The pinned key takes the place of a certificate that others vouch for. */
-        if (curl_easy_setopt(curl, CURLOPT_URL, url) != CURLE_OK ||
-            curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https") != CURLE_OK ||
-            curl_easy_setopt(curl, CURLOPT_PINNEDPUBLICKEY, q->pin) != CURLE_OK ||
-            curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L) != CURLE_OK ||
-            curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L) != CURLE_OK ||
-            curl_easy_setopt(curl, CURLOPT_PROXY, "") != CURLE_OK ||
-            curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) != CURLE_OK ||
-            curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_SECONDS) != CURLE_OK ||
-            curl_easy_setopt(curl, CURLOPT_TIMEOUT, ANSWER_SECONDS) != CURLE_OK ||
-            curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers) != CURLE_OK ||
-            curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, body) != CURLE_OK ||
-            curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data) != CURLE_OK ||
-            curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer) != CURLE_OK)
-                return -ENOMEM;
-        return 0;
-}
-
 static int say_refused(const JoinRequest *q, long status, json_object *answer, JoinResult *ret)
 {
         const char *detail = json_get_string(answer, "detail");
@@ -201,25 +127,20 @@ static int say_refused(const JoinRequest *q, long status, json_object *answer, J
 
 static int ask(const JoinRequest *q, json_object *body, JoinResult *ret, json_object **ret_answer)
 {
-        const char *text = json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN);
-        struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-        _cleanup_(curl_easy_cleanupp) CURL *curl = curl_easy_init();
+        static const char *const errors[] = {
+                [FIRST_HOST_UNREACHABLE] = "Unreachable",
+                [FIRST_HOST_OTHER_KEY] = "WrongKey",
+                [FIRST_HOST_NO_BACKEND] = "JoinRefused",
+        };
+        const FirstHost h = { .address = q->address, .pin = q->pin };
         _cleanup_json_ json_object *o = NULL;
-        _cleanup_(answer_done) Answer answer = {};
-        _cleanup_free_ char *url = NULL;
-        CURLcode code = CURLE_OUT_OF_MEMORY;
-        long status = 0;
+        _cleanup_free_ char *message = NULL;
+        long status;
+        int r;
 
-        if (asprintf(&url, "%s/api/v1/instances/join", q->address) < 0)
-                url = NULL;
-        if (curl && headers && text && url && set_options(curl, q, url, text, headers, &answer) >= 0)
-                code = curl_easy_perform(curl);
-        curl_slist_free_all(headers);
-        if (code != CURLE_OK)
-                return say_curl(q, code, ret);
-        (void) curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-        if (json_parse(answer.text ?: "", answer.n, &o) < 0 || !json_object_is_type(o, json_type_object))
-                return fail(ret, "JoinRefused", "%s is not a backend: it answered with %ld.", q->address, status);
+        r = first_host_post(&h, "/api/v1/instances/join", body, &status, &o, &message);
+        if (r != 0)
+                return fail(ret, errors[r], "%s", strempty(message));
         if (status != 200)
                 return say_refused(q, status, o, ret);
         *ret_answer = TAKE_PTR(o);

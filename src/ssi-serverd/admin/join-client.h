@@ -28,8 +28,7 @@ typedef struct JoinResult {
 
 void join_result_done(JoinResult *r);
 
-/* Whether address and pin have the form that join_perform() takes. */
-bool join_address_is_valid(const char *s);
+/* Whether the pin has the form that join_perform() takes. */
 bool join_pin_is_valid(const char *s);
 
 void join_perform(const JoinRequest *q, JoinResult *ret);

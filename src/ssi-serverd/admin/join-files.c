@@ -6,8 +6,6 @@
 #include "config/share.h"
 #include "shared/io-util.h"
 
-#define SERVER_PEM  "server.pem"
-#define CA_PEM      "ca.pem"
 #define PUSH_PEM    "push.pem"
 #define ADDRESS_MAX 512
 
@@ -48,9 +46,9 @@ static int write_settings(FILE *out, const char *dir, const JoinFiles *f)
                         return r;
         }
         if (f->cert)
-                r = write_path(out, "SSI_TLS_CERT", dir, SERVER_PEM);
+                r = write_path(out, "SSI_TLS_CERT", dir, JOIN_CERT);
         if (r >= 0 && f->cert)
-                r = write_path(out, "SSI_TLS_KEY", dir, SERVER_PEM);
+                r = write_path(out, "SSI_TLS_KEY", dir, JOIN_CERT);
         if (r >= 0 && f->push_key)
                 r = write_path(out, "SSI_PUSH_KEY", dir, PUSH_PEM);
         return r;
@@ -83,9 +81,9 @@ int join_files_write(const char *dir, const JoinFiles *f)
         int r = fd;
 
         if (r >= 0 && f->cert)
-                r = pem_file_write(fd, CA_PEM, 0644, f->ca, NULL);
+                r = pem_file_write(fd, JOIN_CA, 0644, f->ca, NULL);
         if (r >= 0 && f->cert)
-                r = pem_file_write(fd, SERVER_PEM, 0600, f->cert, f->key);
+                r = pem_file_write(fd, JOIN_CERT, 0600, f->cert, f->key);
         if (r >= 0 && f->push_key)
                 r = replace_file_at(fd, PUSH_PEM, 0600, f->push_key, strlen(f->push_key));
         if (r >= 0)
@@ -100,7 +98,7 @@ int join_files_write(const char *dir, const JoinFiles *f)
 
 int join_undo(const char *dir)
 {
-        static const char *const names[] = { JOIN_CONF, JOIN_ADDRESS, PUSH_PEM, SERVER_PEM, CA_PEM };
+        static const char *const names[] = { JOIN_CONF, JOIN_ADDRESS, PUSH_PEM, JOIN_CERT, JOIN_CA };
         _cleanup_close_ int fd = open_dir(dir);
         int r;
 

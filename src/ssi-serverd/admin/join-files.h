@@ -8,8 +8,10 @@
 
 /* In the folder. systemd reads JOIN_CONF before serverd.conf, which therefore overrides it. */
 #define JOIN_CONF    "serverd.conf"
-#define JOIN_ADDRESS "address" /* of the first host */
-#define JOIN_LEFT    "left"    /* exists after the host has left */
+#define JOIN_ADDRESS "address"    /* of the first host */
+#define JOIN_LEFT    "left"       /* exists after the host has left */
+#define JOIN_CERT    "server.pem" /* certificate and key, of the backend's authority */
+#define JOIN_CA      "ca.pem"
 
 typedef struct JoinFiles {
         const char *address;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "admin/first-host.h"
 #include "admin/internal.h"
 #include "admin/join-client.h"
 #include "admin/join-files.h"
@@ -89,7 +90,7 @@ static bool has_accounts_of_its_own(const Admin *a)
 
 static int check(const Admin *a, const char *address, const char *token, const char *pin, sd_bus_error *error)
 {
-        if (!join_address_is_valid(address))
+        if (!first_host_address_is_valid(address))
                 return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
                                         "The address must be https://HOST or https://HOST:PORT.");
         if (isempty(token) || strlen(token) > TOKEN_MAX_LENGTH)

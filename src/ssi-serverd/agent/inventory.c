@@ -60,19 +60,48 @@ static int get_watches(Parser *p, json_object *o, char **ret)
         return *ret ? 0 : -ENOMEM;
 }
 
+/* Agents of schema 8 and before send these two as members of the service. What is not usable was never refused. */
+static int get_members(json_object *o, json_object **ret)
+{
+        static const char *const keys[] = { "description", "version" };
+        _cleanup_json_ json_object *object = NULL;
+        size_t n = 0, size = 0;
+
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                const char *value = json_get_string(o, keys[i]);
+
+                if (!value || !metadata_passive_fits(keys[i], value, &n, &size))
+                        continue;
+                if (!object)
+                        object = json_object_new_object();
+                if (!object || json_add_string(object, keys[i], value) < 0)
+                        return -ENOMEM;
+        }
+        *ret = TAKE_PTR(object);
+        return 0;
+}
+
 /* For display only, with any keys. */
 static int get_metadata(Parser *p, json_object *o, char **ret)
 {
         json_object *object = json_get_object(o, "metadata");
+        _cleanup_json_ json_object *members = NULL;
         size_t n = 0, size = 0;
+        int r;
 
-        if (!object)
-                return parse_is_given(o, "metadata") ? parse_refuse(p, -EBADMSG, "metadata is not an object") : 0;
+        if (!object && parse_is_given(o, "metadata"))
+                return parse_refuse(p, -EBADMSG, "metadata is not an object");
+        if (!object) {
+                r = get_members(o, &members);
+                if (r < 0 || !members)
+                        return r;
+                object = members;
+        }
         json_object_object_foreach(object, key, value)
         {
                 if (!json_object_is_type(value, json_type_string) || !json_get_string(object, key))
                         return parse_refuse(p, -EBADMSG, "a member of metadata is not a string");
-                if (!metadata_passive_fits(key, json_object_get_string(value), &n, &size))
+                if (!members && !metadata_passive_fits(key, json_object_get_string(value), &n, &size))
                         return parse_refuse(p, -EMSGSIZE, "metadata has too many members, or one that is not allowed");
         }
         *ret = strdup(json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN));

@@ -10,23 +10,32 @@
 #include "shared/io-util.h"
 #include "shared/log.h"
 #include "shared/time-util.h"
+#include "shared/tls/pem-text.h"
 #include "tls/authority.h"
+
+#include <openssl/x509v3.h>
 
 /* A host that joins (docs/adr/0054):
  *
  * 1. the token is looked up, and guesses are counted;
  * 2. if the host asks for a certificate, the authority's helper signs one: in a worker thread, as it blocks;
- * 3. the token is used up, which is recorded, and the host gets the settings. */
+ * 3. the token is used up, which is recorded, and the host gets the settings.
+ *
+ * One that has joined and needs its next certificate (docs/adr/0065) takes the same steps; in place of the token, its name in the
+ * database must be among those of its certificate, and the helper judges the rest. */
 
 #define TOKEN_BYTES 256
 #define KEY_BYTES   4096
-#define PROOF_BYTES 128
+#define CERT_BYTES  16384
+#define PROOF_BYTES 256
 
 /* A request in its second step. */
 typedef struct SignJob {
         ApiCall *call;
+        bool renews;
         AuthorityRequest request;
-        char *token, *public_key, *proof;
+        AuthorityRenewal renewal;
+        char *token, *before, *public_key, *proof;
         char *cert, *authority, *message;
         int r;
 } SignJob;
@@ -37,6 +46,7 @@ static void sign_job_free(SignJob *j)
                 return;
         tls_names_done(&j->request.names);
         free(j->token);
+        free(j->before);
         free(j->public_key);
         free(j->proof);
         free(j->cert);
@@ -124,13 +134,52 @@ static void use_token(ApiCall *c)
                                         api_act_done, c));
 }
 
+/* ---- The answer to one that has joined ---- */
+
+static void respond_not_renewed(ApiCall *c)
+{
+        login_throttle_network_failed(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
+        http_respond_problem(c->req, 401, "not-renewable",
+                             "This is not the last certificate of a host that has joined, or it has ended. Join again: "
+                             "ssictl server join-token on the first host");
+        api_refused(c, "instance.renew-refused", AUDIT_REFUSED, "certificate");
+}
+
+static void recorded(ApiCall *c, PGresult *res, int error)
+{
+        _cleanup_json_ json_object *o = NULL;
+
+        if (error < 0) {
+                api_fail(c, res, error);
+                return;
+        }
+        if (PQntuples(res) == 0) {
+                respond_not_renewed(c);
+                return;
+        }
+        o = json_object_new_object();
+        if (!o || json_add_string(o, "certificate", c->text[0]) < 0)
+                api_fail(c, NULL, -ENOMEM);
+        else
+                http_respond_json(c->req, 200, TAKE_PTR(o));
+}
+
+static void record_renewal(ApiCall *c)
+{
+        const char *host = json_get_string(http_request_json(c->req), "host");
+
+        api_act_begin(c, recorded);
+        api_act_begun(c, instance_renewed(c->backend, host, api_actor_by(c, "certificate"), api_act_done, c));
+}
+
 /* ---- The certificate ---- */
 
 static void sign_work(void *userdata)
 {
         SignJob *j = userdata;
 
-        j->r = authority_sign_host(&j->request, &j->cert, &j->authority, &j->message);
+        j->r = j->renews ? authority_renew_host(&j->renewal, &j->cert, &j->message) :
+                           authority_sign_host(&j->request, &j->cert, &j->authority, &j->message);
 }
 
 static void sign_done(void *userdata)
@@ -143,16 +192,15 @@ static void sign_done(void *userdata)
         if (j->r >= 0) {
                 c->text[0] = TAKE_PTR(j->cert);
                 c->text[1] = TAKE_PTR(j->authority);
-                use_token(c);
+                (j->renews ? record_renewal : use_token)(c);
         } else if (j->r == -EACCES)
-                respond_refused(c);
+                (j->renews ? respond_not_renewed : respond_refused)(c);
         else if (j->r == -ENOTCONN)
-                http_respond_problem(
-                        c->req, 409, "no-authority",
-                        "This host has no certificate authority (ssi-server-ca.service). Give the host that "
-                        "joins a certificate: SSI_TLS_CERT and SSI_TLS_KEY.");
+                http_respond_problem(c->req, 409, "no-authority",
+                                     "This host has no certificate authority (ssi-server-ca.service). Give the other "
+                                     "host a certificate: SSI_TLS_CERT and SSI_TLS_KEY.");
         else {
-                log_warning_errno(j->r, "Cannot sign a certificate for a host that joins (%s)", strempty(j->message));
+                log_warning_errno(j->r, "Cannot sign a certificate for another host (%s)", strempty(j->message));
                 http_respond_problem(c->req, 409, "not-signed", j->message ?: "The certificate authority failed.");
         }
         log_set_fields(before);
@@ -178,38 +226,72 @@ static bool parse_names(ApiCall *c, json_object *body, TlsNames *ret)
         return r >= 0;
 }
 
-/* token: its ID. */
-static void sign(ApiCall *c, const char *token)
+/* Of what both kinds of request have. NULL if it has answered. */
+static SignJob *sign_job_new(ApiCall *c, json_object *body)
 {
-        json_object *body = http_request_json(c->req);
         _cleanup_(sign_job_freep) SignJob *j = calloc(1, sizeof(*j));
         const char *key, *proof;
-        int r;
 
-        if (!j) {
-                api_fail(c, NULL, -ENOMEM);
-                return;
-        }
         key = api_body_string(c, body, "public_key", 1, KEY_BYTES);
         proof = key ? api_body_string(c, body, "proof", 0, PROOF_BYTES) : NULL;
-        if (!proof || !parse_names(c, body, &j->request.names))
-                return;
+        if (!proof)
+                return NULL;
+        if (!j || !(j->public_key = strdup(key)) || !(j->proof = strdup(proof))) {
+                api_fail(c, NULL, -ENOMEM);
+                return NULL;
+        }
         j->call = c;
-        j->token = strdup(token);
-        j->public_key = strdup(key);
-        j->proof = strdup(proof);
-        j->request.token = j->token;
-        j->request.public_key = j->public_key;
-        j->request.proof = j->proof;
-        r = j->token && j->public_key && j->proof ?
-                    worker_run(http_server_uv(c->backend->http), sign_work, sign_done, j) :
-                    -ENOMEM;
+        return TAKE_PTR(j);
+}
+
+static void sign_job_start(SignJob *taken)
+{
+        _cleanup_(sign_job_freep) SignJob *j = taken;
+        ApiCall *c = j->call;
+        int r;
+
+        r = worker_run(http_server_uv(c->backend->http), sign_work, sign_done, j);
         if (r < 0) {
                 api_fail(c, NULL, r);
                 return;
         }
         http_request_ref(c->req);
         TAKE_PTR(j);
+}
+
+/* token: its ID. */
+static void sign(ApiCall *c, const char *token)
+{
+        json_object *body = http_request_json(c->req);
+        _cleanup_(sign_job_freep) SignJob *j = sign_job_new(c, body);
+
+        if (!j || !parse_names(c, body, &j->request.names))
+                return;
+        j->token = strdup(token);
+        if (!j->token) {
+                api_fail(c, NULL, -ENOMEM);
+                return;
+        }
+        j->request.token = j->token;
+        j->request.public_key = j->public_key;
+        j->request.proof = j->proof;
+        sign_job_start(TAKE_PTR(j));
+}
+
+static void sign_again(ApiCall *c, const char *cert)
+{
+        _cleanup_(sign_job_freep) SignJob *j = sign_job_new(c, http_request_json(c->req));
+
+        if (!j)
+                return;
+        j->renews = true;
+        j->before = strdup(cert);
+        if (!j->before) {
+                api_fail(c, NULL, -ENOMEM);
+                return;
+        }
+        j->renewal = (AuthorityRenewal){ j->before, j->public_key, j->proof };
+        sign_job_start(TAKE_PTR(j));
 }
 
 /* ---- The request ---- */
@@ -255,11 +337,22 @@ static void looked(ApiCall *c, PGresult *res, int error)
                 use_token(c);
 }
 
+/* True if it has answered, as there were too many guesses from there. */
+static bool is_throttled(ApiCall *c, const char *event, const char *method)
+{
+        uint64_t wait = login_throttle_check_network(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
+
+        if (wait == 0)
+                return false;
+        api_respond_busy(c, wait);
+        api_refused(c, event, AUDIT_THROTTLED, method);
+        return true;
+}
+
 static void join(ApiCall *c)
 {
         json_object *body = http_request_json(c->req);
         const char *token;
-        uint64_t wait;
 
         if (!body)
                 return;
@@ -267,17 +360,49 @@ static void join(ApiCall *c)
         if (!token || !api_body_line(c, body, "host", 1, HOST_ID_MAX - 1) ||
             !api_body_line(c, body, "hostname", 1, HOSTNAME_MAX - 1))
                 return;
-        wait = login_throttle_check_network(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
-        if (wait > 0) {
-                api_respond_busy(c, wait);
-                api_refused(c, "instance.join-refused", AUDIT_THROTTLED, "join token");
+        if (is_throttled(c, "instance.join-refused", "join token"))
                 return;
-        }
         api_act_begin(c, looked);
         api_act_begun(c, join_token_look(c->backend, token, api_act_done, c));
 }
 
+static bool is_for(const char *cert_text, const char *name)
+{
+        _cleanup_(x509_freep) X509 *cert = NULL;
+
+        return pem_text_to_cert(cert_text, &cert) >= 0 && X509_check_host(cert, name, 0, 0, NULL) == 1;
+}
+
+static void found(ApiCall *c, PGresult *res, int error)
+{
+        const char *cert = json_get_string(http_request_json(c->req), "certificate");
+
+        if (error < 0)
+                api_fail(c, res, error);
+        else if (PQntuples(res) == 0 || !is_for(cert, PQgetvalue(res, 0, 0)))
+                respond_not_renewed(c);
+        else
+                sign_again(c, cert);
+}
+
+static void renew(ApiCall *c)
+{
+        json_object *body = http_request_json(c->req);
+        const char *host;
+
+        if (!body)
+                return;
+        host = api_body_line(c, body, "host", 1, HOST_ID_MAX - 1);
+        if (!host || !api_body_string(c, body, "certificate", 1, CERT_BYTES))
+                return;
+        if (is_throttled(c, "instance.renew-refused", "certificate"))
+                return;
+        api_act_begin(c, found);
+        api_act_begun(c, instance_renew_look(c->backend, host, api_act_done, c));
+}
+
 const ApiRoute api_instance_routes[] = {
         { "POST", "/api/v1/instances/join", API_OPEN, join },
+        { "POST", "/api/v1/instances/renew", API_OPEN, renew },
         {},
 };

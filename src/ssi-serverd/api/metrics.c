@@ -165,6 +165,19 @@ static void put_replica(FILE *f, Replica *r)
         put(f, "ssi_read_replica_lag_bytes", "gauge", "Write-ahead log that it has not replayed.", s->lag_bytes);
 }
 
+static void put_certificate(FILE *f, const Backend *b)
+{
+        if (b->certificate.end > 0)
+                put(f, "ssi_certificate_end_timestamp_seconds", "gauge", "When this host's certificate ends.",
+                    b->certificate.end / USEC_PER_SEC);
+        put(f, "ssi_certificate_renewals_total", "counter", "Certificates that this process renewed.",
+            b->certificate.renewed);
+        put(f, "ssi_certificate_renewal_failures_total", "counter", "Attempts to renew it that failed.",
+            b->certificate.failed);
+        put(f, "ssi_certificate_renewal_failing", "gauge", "Whether the last attempt failed.",
+            b->certificate.trouble != NULL);
+}
+
 static void put_all(FILE *f, const Scrape *c)
 {
         const Metrics *m = c->metrics;
@@ -185,6 +198,7 @@ static void put_all(FILE *f, const Scrape *c)
         put(f, "ssi_database_up", "gauge", "Whether the database is connected.", backend_is_ready(s));
         put(f, "ssi_database_writable", "gauge", "Whether the database accepted the last write.",
             backend_is_ready(s) && !s->trouble);
+        put_certificate(f, s);
         if (figures_get(s->figures)->known)
                 put_figures(f, figures_get(s->figures));
         if (s->replica)

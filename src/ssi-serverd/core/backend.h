@@ -80,6 +80,13 @@ struct Backend {
                 uint64_t accepted, returned; /* in total; agents that had a session before */
         } agent_sessions;
 
+        /* This host's, for TLS; kept by the manager */
+        struct {
+                uint64_t end; /* usec since the epoch; 0: unknown */
+                uint64_t renewed, failed;
+                char *trouble; /* why the last renewal failed, as a sentence; NULL if it did not */
+        } certificate;
+
         size_t n_viewers; /* open event streams */
 
         /* What is to be published to the other instances; used by publish.c */

@@ -48,6 +48,7 @@ struct DbConn {
         uint64_t retry_usec;
         bool broken;         /* found while sending; closed from the loop */
         const char *refused; /* why this is not the right one: the next host, from the loop */
+        DbHostFault fault;   /* with it */
         DbQuery *queries;
         unsigned n_queries;
         const char *prepared[DB_PREPARED_MAX]; /* names */
@@ -162,12 +163,11 @@ static void db_conn_fail(DbConn *c)
 }
 
 /* The next host is tried at once; after the last one there is a wait. */
-static void db_conn_host_failed(DbConn *c, const char *reason)
+static void db_conn_host_failed(DbConn *c, const char *reason, DbHostFault fault)
 {
         unsigned n = db_hosts_count(c->hosts);
 
-        /* Whoever has told its version has answered. */
-        db_hosts_failed(c->hosts, c->host, reason, c->pg && PQserverVersion(c->pg) > 0);
+        db_hosts_failed(c->hosts, c->host, reason, fault);
         db_conn_suspend(c);
         c->host = (c->host + 1) % n;
         c->tried = (c->tried + 1) % n;
@@ -208,8 +208,15 @@ static void db_conn_is_set_up(PGresult *res, int error, void *userdata)
         if (error < 0) {
                 log_debug("Database connection: %s", db_result_message(res));
                 c->refused = "it refuses a first statement";
-        } else if (db_hosts_refuse(c->hosts, *PQgetvalue(res, 0, 0) == 't', *PQgetvalue(res, 0, 1) == 't'))
-                c->refused = "session is read-only";
+                c->fault = DB_HOST_REFUSES;
+        } else {
+                bool read_only = *PQgetvalue(res, 0, 0) == 't', standby = *PQgetvalue(res, 0, 1) == 't';
+
+                if (db_hosts_refuse(c->hosts, read_only, standby)) {
+                        c->refused = "session is read-only";
+                        c->fault = standby ? DB_HOST_IN_RECOVERY : DB_HOST_READ_ONLY;
+                }
+        }
         if (c->refused)
                 return;
         c->state = DB_CONN_READY;
@@ -254,8 +261,26 @@ static void db_conn_established(DbConn *c)
         db_conn_set_up(c);
 }
 
+static bool is_on(PGconn *pg, const char *parameter)
+{
+        const char *value = PQparameterStatus(pg, parameter);
+
+        return value && streq(value, "on");
+}
+
+/* before: the state in which the attempt failed. What the database has told of itself can still be asked then. */
+static DbHostFault db_conn_fault(DbConn *c, ConnStatusType before)
+{
+        if (is_on(c->pg, "in_hot_standby"))
+                return DB_HOST_IN_RECOVERY;
+        if (is_on(c->pg, "default_transaction_read_only"))
+                return DB_HOST_READ_ONLY;
+        return before == CONNECTION_STARTED || before == CONNECTION_MADE ? DB_HOST_SILENT : DB_HOST_REFUSES;
+}
+
 static void db_conn_poll(DbConn *c)
 {
+        ConnStatusType before = PQstatus(c->pg);
         PostgresPollingStatusType status;
         int r = 0;
 
@@ -272,14 +297,14 @@ static void db_conn_poll(DbConn *c)
         else if (status == PGRES_POLLING_WRITING)
                 r = db_conn_watch(c, EPOLLOUT);
         if (r < 0 || status == PGRES_POLLING_FAILED)
-                db_conn_host_failed(c, r < 0 ? strerror(-r) : PQerrorMessage(c->pg));
+                db_conn_host_failed(c, r < 0 ? strerror(-r) : PQerrorMessage(c->pg), db_conn_fault(c, before));
 }
 
 static void db_conn_connect(DbConn *c)
 {
         c->pg = db_hosts_connect(c->hosts, c->host);
         if (!c->pg || PQstatus(c->pg) == CONNECTION_BAD || db_conn_watch(c, EPOLLOUT) < 0) {
-                db_conn_host_failed(c, c->pg ? PQerrorMessage(c->pg) : "out of memory");
+                db_conn_host_failed(c, c->pg ? PQerrorMessage(c->pg) : "out of memory", DB_HOST_SILENT);
                 return;
         }
         c->state = DB_CONN_CONNECTING;
@@ -371,7 +396,7 @@ static int db_conn_on_io(sd_event_source *s, int fd, uint32_t revents, void *use
         int ok = PQconsumeInput(c->pg);
         db_conn_read(c);
         if (c->refused)
-                db_conn_host_failed(c, c->refused);
+                db_conn_host_failed(c, c->refused, c->fault);
         else if (!ok || PQstatus(c->pg) == CONNECTION_BAD || c->broken || db_conn_flush(c) < 0)
                 db_conn_fail(c);
         return 0;
@@ -386,7 +411,7 @@ static int db_conn_on_timer(sd_event_source *s, uint64_t usec, void *userdata)
         else if (c->broken)
                 db_conn_fail(c);
         else if (c->state != DB_CONN_READY)
-                db_conn_host_failed(c, "it takes too long");
+                db_conn_host_failed(c, "it takes too long", DB_HOST_SILENT);
         return 0;
 }
 

@@ -12,7 +12,7 @@
 
 typedef struct DbHost {
         char *host, *hostaddr, *port; /* NULL: not named */
-        bool silent;
+        DbHostFault fault;
         uint64_t logged;
 } DbHost;
 
@@ -239,29 +239,52 @@ static const char *name_of(const DbHost *host)
         return host->host ?: host->hostaddr ?: "by default";
 }
 
+static bool may_be_so(DbHostFault fault)
+{
+        return fault == DB_HOST_IN_RECOVERY || fault == DB_HOST_READ_ONLY;
+}
+
 void db_hosts_answered(DbHosts *h, unsigned host)
 {
         DbHost *i = &h->items[host];
 
         h->first = host;
         free(TAKE_PTR(h->trouble));
-        if (i->silent)
-                log_info("The database host %s%s%s answers again.", name_of(i), i->port ? ":" : "", strempty(i->port));
-        i->silent = false;
+        if (i->fault != DB_HOST_GOOD)
+                log_info("The database host %s%s%s %s.", name_of(i), i->port ? ":" : "", strempty(i->port),
+                         may_be_so(i->fault) ? "now accepts writes" : "answers again");
+        i->fault = DB_HOST_GOOD;
 }
 
-void db_hosts_failed(DbHosts *h, unsigned host, const char *reason, bool refused)
+static void log_fault(const DbHosts *h, const DbHost *i, const char *reason)
+{
+        static const char *const texts[] = {
+                [DB_HOST_SILENT] = "does not answer",
+                [DB_HOST_REFUSES] = "refuses the connection",
+                [DB_HOST_IN_RECOVERY] = "is in recovery (a standby)",
+                [DB_HOST_READ_ONLY] = "is read-only",
+        };
+        const char *next = h->n > 1 ? "the next" : "again", *port = strempty(i->port);
+
+        if (may_be_so(i->fault))
+                log_notice("The database host %s%s%s %s; trying %s.", name_of(i), i->port ? ":" : "", port,
+                           texts[i->fault], next);
+        else
+                log_warning("The database host %s%s%s %s (%.*s); trying %s.", name_of(i), i->port ? ":" : "", port,
+                            texts[i->fault], (int) strcspn(reason, "\n"), reason, next);
+}
+
+void db_hosts_failed(DbHosts *h, unsigned host, const char *reason, DbHostFault fault)
 {
         uint64_t now = now_usec(CLOCK_MONOTONIC);
         DbHost *i = &h->items[host];
 
         (void) free_and_strdup(&h->trouble, reason);
-        if (h->optional || refused || (i->silent && now - i->logged < LOG_AGAIN_USEC)) {
+        if (h->optional || (i->fault == fault && (may_be_so(fault) || now - i->logged < LOG_AGAIN_USEC))) {
                 log_debug("Database host %s: %s", name_of(i), reason);
                 return;
         }
-        log_warning("The database host %s%s%s does not answer (%.*s); trying %s.", name_of(i), i->port ? ":" : "",
-                    strempty(i->port), (int) strcspn(reason, "\n"), reason, h->n > 1 ? "the next" : "again");
-        i->silent = true;
+        i->fault = fault;
         i->logged = now;
+        log_fault(h, i, reason);
 }

@@ -36,7 +36,13 @@ unsigned db_hosts_statement_timeout(const DbHosts *h); /* ms; 0: the database's 
 /* Begins to connect to one of them, as PQconnectStart(). */
 PGconn *db_hosts_connect(const DbHosts *h, unsigned host);
 
-/* Reports what came of it. A host that does not answer is named in the log, once a minute. refused: it has answered, but is not what
- * the connection string asks for, such as a standby. */
+/* Reports what came of it. What is wrong with a host is named in the log: once a minute, or once if that is as it should be on a standby. */
+typedef enum DbHostFault {
+        DB_HOST_GOOD,
+        DB_HOST_SILENT,
+        DB_HOST_REFUSES,     /* it has answered, with the reason */
+        DB_HOST_IN_RECOVERY, /* these two are not what the connection string asks for */
+        DB_HOST_READ_ONLY,
+} DbHostFault;
 void db_hosts_answered(DbHosts *h, unsigned host);
-void db_hosts_failed(DbHosts *h, unsigned host, const char *reason, bool refused);
+void db_hosts_failed(DbHosts *h, unsigned host, const char *reason, DbHostFault fault);

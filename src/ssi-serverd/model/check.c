@@ -29,7 +29,7 @@
 
 struct Check {
         Backend *backend;
-        bool deep;
+        bool deep, renews;
         char *cert, *ca;
         void (*done)(const CheckReport *report, void *userdata);
         void *userdata;
@@ -143,13 +143,13 @@ static void check_disk(Check *c)
 
 static void check_certificate(Check *c, const char *what, const char *file, uint64_t warning, const char *advice)
 {
-        uint64_t now = now_usec(CLOCK_REALTIME), end;
+        uint64_t now = now_usec(CLOCK_REALTIME), begin, end;
         char text[RFC3339_MAX];
         int r;
 
         if (!file)
                 return;
-        r = tls_certificate_end(file, &end);
+        r = tls_certificate_times(file, &begin, &end);
         if (r < 0) {
                 add(c, "certificate", CHECK_WARNING, "Make it readable for the user ssi-server.",
                     "Cannot read %s in %s: %s", what, file, strerror(-r));
@@ -166,8 +166,15 @@ static void check_certificate(Check *c, const char *what, const char *file, uint
 static void check_certificates(Check *c)
 {
         check_certificate(c, "The certificate", c->cert, CERT_WARNING_SEC,
-                          c->ca ? "The backend renews it by itself: see its journal, and the rights of the folder." :
+                          c->renews ?
+                                  "The backend renews it by itself: see its journal, and the rights of the folder." :
                                   "Renew it; the backend takes the new one by itself.");
+        if (c->backend->certificate.trouble)
+                add(c, "certificate", CHECK_WARNING,
+                    c->ca ? "It is tried again, also by \"systemctl reload ssi-serverd\"." :
+                            "It is tried again, also by \"systemctl reload ssi-serverd\". If the first host is gone, or "
+                            "has another authority, join again: \"ssictl server join-token\" there.",
+                    "The certificate could not be renewed: %s", c->backend->certificate.trouble);
         check_certificate(
                 c, "The certificate of the private authority", c->ca, CA_WARNING_SEC,
                 "Move the folder away and restart: a new authority is made. Every agent must then be registered again.");
@@ -400,7 +407,9 @@ int check_start(Backend *b, const CheckOptions *options, void (*done)(const Chec
 
         if (!c)
                 return -ENOMEM;
-        *c = (Check){ .backend = b, .deep = options->deep, .done = done, .userdata = userdata };
+        *c = (Check){
+                .backend = b, .deep = options->deep, .renews = options->renews, .done = done, .userdata = userdata
+        };
         r = free_and_strdup(&c->cert, options->cert);
         if (r >= 0)
                 r = free_and_strdup(&c->ca, options->ca);

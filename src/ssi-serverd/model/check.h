@@ -27,6 +27,7 @@ typedef struct CheckReport {
 typedef struct CheckOptions {
         bool deep;             /* look into indexes of any size */
         const char *cert, *ca; /* the files of certificates; NULL if there are none */
+        bool renews;           /* the backend renews the certificate by itself */
 } CheckOptions;
 
 const char *check_status_to_string(CheckStatus status);

@@ -58,6 +58,16 @@ int join_token_use(Backend *b, const char *token, const JoiningHost *h, const ch
                          NULL, done, userdata);
 }
 
+int instance_renew_look(Backend *b, const char *host, db_callback_t done, void *userdata)
+{
+        return act_query(b, SQL(instance_renew_look, .host = host), NULL, done, userdata);
+}
+
+int instance_renewed(Backend *b, const char *host, const char *actor, db_callback_t done, void *userdata)
+{
+        return act_query(b, SQL(instance_renewed, .host = host, .actor = actor), NULL, done, userdata);
+}
+
 int instance_leave(Backend *b, const char *actor, db_callback_t done, void *userdata)
 {
         return act_query(b, SQL(instance_leave, .host = b->host, .actor = actor), NULL, done, userdata);

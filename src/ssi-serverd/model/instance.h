@@ -44,6 +44,10 @@ typedef struct JoiningHost {
 int join_token_use(Backend *b, const char *token, const JoiningHost *h, const char *actor, db_callback_t done,
                    void *userdata);
 
+/* The host's certificate is renewed. look: one row with its name, or none when no such host has joined. renewed: records that it was. */
+int instance_renew_look(Backend *b, const char *host, db_callback_t done, void *userdata);
+int instance_renewed(Backend *b, const char *host, const char *actor, db_callback_t done, void *userdata);
+
 /* This host leaves: it is no longer in the list, and its key for access tokens is withdrawn. One row, or none when it had not
  * joined. */
 int instance_leave(Backend *b, const char *actor, db_callback_t done, void *userdata);

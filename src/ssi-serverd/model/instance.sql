@@ -40,6 +40,15 @@ WITH t AS (UPDATE join_tokens SET used_at = now(), used_by = :host
  audited AS (@audit(instance.joined, t.used_by, :hostname, t, @no_account))
  SELECT t.used_by, @audited FROM t
 
+-- name: instance_renew_look
+SELECT hostname FROM backend_hosts WHERE host = :host
+
+-- A host that was removed meanwhile gets nothing: no row.
+-- name: instance_renewed
+WITH h AS (SELECT host, hostname FROM backend_hosts WHERE host = :host),
+ audited AS (@audit(instance.renewed, h.host, h.hostname, h, @no_account))
+ SELECT 1, @audited FROM h
+
 -- What a host leaves behind. Its rows in instances go when nobody has heard of it for a while, or at once if it is down.
 -- fragment: withdraw_keys
 keys AS (DELETE FROM access_token_keys k USING gone WHERE k.host = gone.host)

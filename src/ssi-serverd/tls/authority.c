@@ -122,12 +122,28 @@ int authority_adopt(X509 *cert, EVP_PKEY *key)
         return r;
 }
 
+static int copy_texts(sd_bus_message *reply, char **ret_cert, char **ret_authority)
+{
+        _cleanup_free_ char *cert = NULL, *authority = NULL;
+        const char *cert_text, *authority_text;
+        int r;
+
+        r = sd_bus_message_read(reply, "ss", &cert_text, &authority_text);
+        if (r < 0)
+                return r;
+        cert = strdup(cert_text);
+        authority = strdup(authority_text);
+        if (!cert || !authority)
+                return -ENOMEM;
+        *ret_cert = TAKE_PTR(cert);
+        *ret_authority = TAKE_PTR(authority);
+        return 0;
+}
+
 int authority_sign_host(const AuthorityRequest *q, char **ret_cert, char **ret_authority, char **ret_message)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_free_ char *cert = NULL, *authority = NULL;
-        const char *cert_text, *authority_text;
         int r;
 
         r = new_call("SignHost", &bus, &m);
@@ -139,15 +155,20 @@ int authority_sign_host(const AuthorityRequest *q, char **ret_cert, char **ret_a
                 r = sd_bus_message_append(m, "sa{sv}", q->proof, 0);
         if (r >= 0)
                 r = call(bus, m, &reply, ret_message);
+        return r < 0 ? r : copy_texts(reply, ret_cert, ret_authority);
+}
+
+int authority_renew_host(const AuthorityRenewal *q, char **ret_cert, char **ret_message)
+{
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_free_ char *authority = NULL;
+        int r;
+
+        r = new_call("RenewHost", &bus, &m);
         if (r >= 0)
-                r = sd_bus_message_read(reply, "ss", &cert_text, &authority_text);
-        if (r < 0)
-                return r;
-        cert = strdup(cert_text);
-        authority = strdup(authority_text);
-        if (!cert || !authority)
-                return -ENOMEM;
-        *ret_cert = TAKE_PTR(cert);
-        *ret_authority = TAKE_PTR(authority);
-        return 0;
+                r = sd_bus_message_append(m, "sssa{sv}", q->cert, q->public_key, q->proof, 0);
+        if (r >= 0)
+                r = call(bus, m, &reply, ret_message);
+        return r < 0 ? r : copy_texts(reply, ret_cert, &authority);
 }

@@ -21,3 +21,11 @@ typedef struct AuthorityRequest {
         const char *proof;
 } AuthorityRequest;
 int authority_sign_host(const AuthorityRequest *q, char **ret_cert, char **ret_authority, char **ret_message);
+
+/* The next certificate of a host that has joined: see shared/tls/renew-proof.h. As authority_sign_host(). */
+typedef struct AuthorityRenewal {
+        const char *cert; /* PEM, as are both */
+        const char *public_key;
+        const char *proof;
+} AuthorityRenewal;
+int authority_renew_host(const AuthorityRenewal *q, char **ret_cert, char **ret_message);

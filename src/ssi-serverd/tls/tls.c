@@ -32,18 +32,29 @@ static int files_set(const char *cert, const char *key, TlsFiles *ret)
         return 0;
 }
 
-int tls_certificate_end(const char *file, uint64_t *ret)
+static int to_usec(const ASN1_TIME *time, uint64_t *ret)
+{
+        struct tm tm;
+
+        if (ASN1_TIME_to_tm(time, &tm) != 1)
+                return -EBADMSG;
+        *ret = (uint64_t) timegm(&tm) * USEC_PER_SEC;
+        return 0;
+}
+
+int tls_certificate_times(const char *file, uint64_t *ret_begin, uint64_t *ret_end)
 {
         _cleanup_(bio_freep) BIO *b = BIO_new_file(file, "r");
         _cleanup_(x509_freep) X509 *cert = NULL;
-        struct tm tm;
+        uint64_t begin, end;
 
         if (!b)
                 return access(file, R_OK) < 0 ? -errno : -EIO;
         cert = PEM_read_bio_X509(b, NULL, NULL, NULL);
-        if (!cert || ASN1_TIME_to_tm(X509_get0_notAfter(cert), &tm) != 1)
+        if (!cert || to_usec(X509_get0_notBefore(cert), &begin) < 0 || to_usec(X509_get0_notAfter(cert), &end) < 0)
                 return -EBADMSG;
-        *ret = (uint64_t) timegm(&tm) * USEC_PER_SEC;
+        *ret_begin = begin;
+        *ret_end = end;
         return 0;
 }
 
@@ -100,13 +111,6 @@ static bool ends_soon(X509 *cert)
         time_t limit = time(NULL) + RENEW_SEC;
 
         return X509_cmp_time(X509_get0_notAfter(cert), &limit) < 0;
-}
-
-bool tls_file_ends_soon(const char *path)
-{
-        _cleanup_(x509_freep) X509 *cert = NULL;
-
-        return read_linked(path, &cert, NULL) >= 0 && ends_soon(cert);
 }
 
 /* Loads the CA, or makes one if it is missing, damaged or about to expire. */

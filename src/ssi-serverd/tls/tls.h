@@ -21,11 +21,8 @@ int tls_files_find(const char *cert, const char *key, TlsFiles *ret);
  * them. */
 int tls_files_check(const TlsFiles *f);
 
-/* When the first certificate in the file ends, usec since the epoch. -EBADMSG when there is none. */
-int tls_certificate_end(const char *file, uint64_t *ret);
-
-/* Whether the certificate expires within 30 days. */
-bool tls_file_ends_soon(const char *cert);
+/* When the first certificate in the file begins and ends, usec since the epoch. -EBADMSG when there is none. */
+int tls_certificate_times(const char *file, uint64_t *ret_begin, uint64_t *ret_end);
 
 /* Makes sure that dir holds ca.pem (readable by all) and server.pem, a certificate with its key for the names and addresses of
  * this host. Makes what is missing, and renews the certificate when it expires within 30 days or a name or address was added.
