@@ -19,7 +19,9 @@ hosts_up = []
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "expect_error(regex): a daemon may log errors like this in this test")
-    config.addinivalue_line("markers", "essential: also runs on hosts of other Debian releases (tests/run --release)")
+    config.addinivalue_line("markers", "essential: also runs on Debian 13 in each run: systemd, D-Bus, bash or PostgreSQL differ, and with them we might")
+    config.addinivalue_line("markers", "other_release: also runs on the Debian releases that tests/run --release names: it may matter, but hardly does")
+    config.addinivalue_line("markers", "slow: runs with tests/run --slow alone")
 
 
 # Files that take longest come first, so that no worker is left alone with one at the end. Those whose tests mostly wait are shared out.

@@ -7,7 +7,7 @@ import pytest
 
 from hosts import prints, script, wait_until
 
-pytestmark = pytest.mark.essential
+pytestmark = pytest.mark.other_release
 
 
 def add_flood(host, add, name, lines):

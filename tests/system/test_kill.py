@@ -42,6 +42,7 @@ def settled(host, timeout=90):
     assert host.events("tick")[:len(messages)] == messages
 
 
+@pytest.mark.other_release
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.expect_error(r"FATAL: .*(starting up|not yet accepting|recovery mode|shutting down|terminating|interrupted)")
 @pytest.mark.expect_error(r"database system was (interrupted|not properly shut down)")

@@ -8,7 +8,7 @@ import pytest
 from conftest import register
 from hosts import prints, script, wait_until
 
-pytestmark = pytest.mark.essential
+pytestmark = pytest.mark.other_release
 
 
 def state(host):

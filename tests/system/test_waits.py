@@ -26,7 +26,7 @@ def end(process, timeout):
     return process.returncode, out + err, time.monotonic() - began
 
 
-@pytest.mark.essential
+@pytest.mark.other_release
 def test_the_journal_says_nothing(host, add):
     add(host, script("Unheard", prints("OK", "unheard"), timeout="1"))
     path = host.write("/tmp/tried.bash", script("Tried", prints("OK", "tried")))
@@ -42,7 +42,7 @@ def test_the_journal_says_nothing(host, add):
         host.run("systemctl kill --signal=CONT systemd-journald.service")
 
 
-@pytest.mark.essential
+@pytest.mark.other_release
 def test_systemd_does_not_end_it(host, add):
     """Or says so of one that it does not start in the first place: a service's timeout and some time to spare, no more."""
     add(host, script("Stubborn", STUBBORN, timeout="1"))
