@@ -18,6 +18,9 @@ from pathlib import Path
 
 from programs import heed_signals
 
+# Also of those that a program under test makes, as tools/demo.
+os.environ.setdefault("SSI_TESTHOST_FEW_PACKAGES", "1")
+
 TOP = Path(__file__).resolve().parents[2]
 TESTHOST = str(TOP / "tests" / "testhost")
 RELEASE = os.environ.get("SSI_TEST_RELEASE", "")
