@@ -67,6 +67,8 @@ class Host:
         self.options = options
         self.expected = []
         self.cursor = None
+        # Whether a test has done something with it since its journal was read last.
+        self.touched = True
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -91,12 +93,13 @@ class Host:
     @property
     def leader(self):
         """The process id of the host's PID 1, as seen from here."""
+        self.touched = True
         return int((STATE / self.name / "leader").read_text())
 
     # -- commands ------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _argv(cmd, user):
+    def _argv(self, cmd, user):
+        self.touched = True
         argv = ["bash", "-c", cmd] if isinstance(cmd, str) else [str(a) for a in cmd]
         return (["runuser", "-u", user, "--"] if user else []) + argv
 
@@ -182,6 +185,7 @@ class Host:
         after = f"--after-cursor='{self.cursor}'" if self.cursor else ""
         out = self.run("journalctl --sync; journalctl -q --no-pager --all -o json "
                        f"--output-fields=MESSAGE,PRIORITY,_SYSTEMD_UNIT,UNIT {after} {' '.join(matches[:-1])}").stdout
+        self.touched = False
         bad, report = [], 0
         for e in map(json.loads, out.splitlines()):
             self.cursor = e["__CURSOR"]
