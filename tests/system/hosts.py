@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Throwaway hosts as Python objects: commands, the journal, REST and the database inside of them."""
+import contextlib
 import ctypes
 import fcntl
 import http.client
@@ -145,6 +146,29 @@ class Host:
     def add_user(self, name):
         self.run(f"id {name} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {name}")
         return name
+
+    @contextlib.contextmanager
+    def about_to_go_down(self):
+        """logind says that the host goes down, as long as this lasts. poweroff.target refuses to start, so that it takes that back."""
+        units, logind = "/run/systemd/system/poweroff.target.d", "/run/systemd/logind.conf.d"
+        manager = "org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager"
+
+        def says(name, value):
+            return self.run(f"busctl get-property {manager} {name}").stdout == f"{value}\n"
+
+        self.write(f"{units}/refuse.conf", "[Unit]\nRefuseManualStart=yes\n")
+        self.write(f"{logind}/patient.conf", "[Login]\nInhibitDelayMaxSec=120\n")
+        self.run("systemctl daemon-reload; systemctl kill --signal=HUP systemd-logind.service")
+        inhibitor = self.start("exec systemd-inhibit --what=shutdown --mode=delay sleep 120")
+        try:
+            wait_until(lambda: says("InhibitDelayMaxUSec", "t 120000000") and "sleep" in self.run("systemd-inhibit --list --no-legend").stdout)
+            self.run(f"busctl call {manager} PowerOff b false")
+            yield
+        finally:
+            inhibitor.kill()
+            inhibitor.wait()
+            wait_until(lambda: says("PreparingForShutdown", "b false"))
+            self.run(f"rm -r {units} {logind}; systemctl daemon-reload; systemctl kill --signal=HUP systemd-logind.service")
 
     # -- journal -------------------------------------------------------------------------------------------------
 
