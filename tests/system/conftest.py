@@ -25,8 +25,9 @@ def pytest_configure(config):
 
 
 # Files that take longest come first, so that no worker is left alone with one at the end. Those whose tests mostly wait are shared out.
-LONGEST = ("test_forged_signals", "test_waits", "test_presence", "test_results", "test_lifecycle", "test_demo", "test_kinds_of_hosts", "test_faults",
-           "test_agent_runs", "test_kill", "test_agent_flood", "test_server_instances", "test_root_cause")
+LONGEST = ("test_forged_signals", "test_waits", "test_presence", "test_server_join", "test_results", "test_agent_identity", "test_lifecycle", "test_demo",
+           "test_kinds_of_hosts", "test_agent_scale", "test_faults", "test_agent_runs", "test_kill", "test_agent_flood", "test_server_instances",
+           "test_root_cause", "test_uplink_runs")
 SHARED_OUT = ("test_waits", "test_presence")
 
 

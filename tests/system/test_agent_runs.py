@@ -66,6 +66,7 @@ def test_history_of_a_run_that_prints_much(agent, add):
     wait_until(lambda: prop(agent, "verbose", "Status") == "OK")
 
 
+@pytest.mark.slow
 @pytest.mark.other_release
 def test_history_is_bounded(agent, add):
     add(agent, script("Many Runs", prints("OK", "x")))

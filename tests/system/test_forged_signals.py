@@ -173,6 +173,7 @@ def test_replies_are_for_who_is_asked(guarded):
                 assert kind == SIGNAL and REPLY_SERIAL not in fields, (fields, waiting)
 
 
+@pytest.mark.slow
 @pytest.mark.other_release
 def test_a_flood_costs_little(guarded):
     """As much as the bus takes: the daemons use less than half of a processor for it, and no memory."""

@@ -52,6 +52,7 @@ def test_what_was_kept_is_told_as_it_stands_at_last(stack, add):
     assert [e["status"] for e in events] == ["WARNING", "OK", "FAILURE", "OK"]
 
 
+@pytest.mark.slow
 def test_a_backend_that_hangs_is_noticed(boot):
     """By 45 seconds of silence, since its machine goes on taking what is sent."""
     host = register(boot("--agent", "--server"))

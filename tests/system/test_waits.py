@@ -7,6 +7,9 @@ import pytest
 from hosts import NOW, prints, script, wait_until
 
 TIMED_OUT = 6
+# Each waits for a minute or so.
+pytestmark = pytest.mark.slow
+
 STUBBORN = "trap '' TERM; while :; do sleep 1; done"
 
 
