@@ -107,7 +107,7 @@ class Host:
     def run(self, cmd, user=None, input=None, check=True, timeout=60):
         """Runs a command (a list, or a string for bash) in the host. Gives a CompletedProcess with text."""
         r = subprocess.run([TESTHOST, "exec", self.name, *self._argv(cmd, user)], text=True, capture_output=True,
-                           timeout=timeout, **({"input": input} if input is not None else {"stdin": subprocess.DEVNULL}))
+                           timeout=timeout * PATIENCE, **({"input": input} if input is not None else {"stdin": subprocess.DEVNULL}))
         if check and r.returncode != 0:
             raise AssertionError(f"{cmd!r} in {self.name} gave {r.returncode}\n{r.stdout}{r.stderr}")
         return r
