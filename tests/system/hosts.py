@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Throwaway hosts as Python objects: commands, the journal, REST and the database inside of them."""
+import contextlib
 import ctypes
 import fcntl
 import http.client
@@ -17,6 +18,9 @@ import time
 from pathlib import Path
 
 from programs import heed_signals
+
+# Also of those that a program under test makes, as tools/demo.
+os.environ.setdefault("SSI_TESTHOST_FEW_PACKAGES", "1")
 
 TOP = Path(__file__).resolve().parents[2]
 TESTHOST = str(TOP / "tests" / "testhost")
@@ -64,6 +68,8 @@ class Host:
         self.options = options
         self.expected = []
         self.cursor = None
+        # Whether a test has done something with it since its journal was read last.
+        self.touched = True
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -88,19 +94,20 @@ class Host:
     @property
     def leader(self):
         """The process id of the host's PID 1, as seen from here."""
+        self.touched = True
         return int((STATE / self.name / "leader").read_text())
 
     # -- commands ------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _argv(cmd, user):
+    def _argv(self, cmd, user):
+        self.touched = True
         argv = ["bash", "-c", cmd] if isinstance(cmd, str) else [str(a) for a in cmd]
         return (["runuser", "-u", user, "--"] if user else []) + argv
 
     def run(self, cmd, user=None, input=None, check=True, timeout=60):
         """Runs a command (a list, or a string for bash) in the host. Gives a CompletedProcess with text."""
         r = subprocess.run([TESTHOST, "exec", self.name, *self._argv(cmd, user)], text=True, capture_output=True,
-                           timeout=timeout, **({"input": input} if input is not None else {"stdin": subprocess.DEVNULL}))
+                           timeout=timeout * PATIENCE, **({"input": input} if input is not None else {"stdin": subprocess.DEVNULL}))
         if check and r.returncode != 0:
             raise AssertionError(f"{cmd!r} in {self.name} gave {r.returncode}\n{r.stdout}{r.stderr}")
         return r
@@ -139,6 +146,29 @@ class Host:
     def add_user(self, name):
         self.run(f"id {name} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {name}")
         return name
+
+    @contextlib.contextmanager
+    def about_to_go_down(self):
+        """logind says that the host goes down, as long as this lasts. poweroff.target refuses to start, so that it takes that back."""
+        units, logind = "/run/systemd/system/poweroff.target.d", "/run/systemd/logind.conf.d"
+        manager = "org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager"
+
+        def says(name, value):
+            return self.run(f"busctl get-property {manager} {name}").stdout == f"{value}\n"
+
+        self.write(f"{units}/refuse.conf", "[Unit]\nRefuseManualStart=yes\n")
+        self.write(f"{logind}/patient.conf", "[Login]\nInhibitDelayMaxSec=120\n")
+        self.run("systemctl daemon-reload; systemctl kill --signal=HUP systemd-logind.service")
+        inhibitor = self.start("exec systemd-inhibit --what=shutdown --mode=delay sleep 120")
+        try:
+            wait_until(lambda: says("InhibitDelayMaxUSec", "t 120000000") and "sleep" in self.run("systemd-inhibit --list --no-legend").stdout)
+            self.run(f"busctl call {manager} PowerOff b false")
+            yield
+        finally:
+            inhibitor.kill()
+            inhibitor.wait()
+            wait_until(lambda: says("PreparingForShutdown", "b false"))
+            self.run(f"rm -r {units} {logind}; systemctl daemon-reload; systemctl kill --signal=HUP systemd-logind.service")
 
     # -- journal -------------------------------------------------------------------------------------------------
 
@@ -179,6 +209,7 @@ class Host:
         after = f"--after-cursor='{self.cursor}'" if self.cursor else ""
         out = self.run("journalctl --sync; journalctl -q --no-pager --all -o json "
                        f"--output-fields=MESSAGE,PRIORITY,_SYSTEMD_UNIT,UNIT {after} {' '.join(matches[:-1])}").stdout
+        self.touched = False
         bad, report = [], 0
         for e in map(json.loads, out.splitlines()):
             self.cursor = e["__CURSOR"]

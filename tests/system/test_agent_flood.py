@@ -7,7 +7,7 @@ import pytest
 
 from hosts import prints, script, wait_until
 
-pytestmark = pytest.mark.essential
+pytestmark = pytest.mark.other_release
 
 
 def add_flood(host, add, name, lines):
@@ -25,6 +25,7 @@ def assert_all_told(host, slug, n):
     assert len(set(host.events(slug))) == n
 
 
+@pytest.mark.slow
 def test_flood(stack, add):
     slug = add_flood(stack, add, "Flood", 3000)
     stack.run(f"for i in {{1..50}}; do systemctl start ssi-{slug}.service; done", timeout=300)

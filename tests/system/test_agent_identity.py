@@ -13,7 +13,7 @@ import websockets
 from conftest import register
 from hosts import prints, script, wait_until
 
-pytestmark = pytest.mark.essential
+pytestmark = pytest.mark.other_release
 
 CREDENTIALS = "/var/lib/ssi-uplink/credentials.json"
 

@@ -66,6 +66,8 @@ def test_history_of_a_run_that_prints_much(agent, add):
     wait_until(lambda: prop(agent, "verbose", "Status") == "OK")
 
 
+@pytest.mark.slow
+@pytest.mark.other_release
 def test_history_is_bounded(agent, add):
     add(agent, script("Many Runs", prints("OK", "x")))
     agent.run("for i in {1..150}; do systemctl start ssi-many-runs.service; done", timeout=120)
@@ -75,6 +77,7 @@ def test_history_is_bounded(agent, add):
     assert len(history(agent, "many-runs", 2**32 - 1)) == 150
 
 
+@pytest.mark.other_release
 def test_cost(agent, add):
     """Where this host's systemd accounts it: the CPU time is in the journal then, too."""
     add(agent, script("Costly", f'for ((i = 0; i < 200000; i++)); do :; done; {prints("OK", "x")}'))
@@ -146,6 +149,7 @@ def test_a_run_under_way_is_counted(agent, add, how):
     agent.run("rm /run/go")
 
 
+@pytest.mark.other_release
 def test_a_start_knows_what_ran_long_ago(boot):
     """Also when it reads the last runs of many services at once, of which the last entries are another's."""
     host = boot("--agent")

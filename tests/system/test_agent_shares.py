@@ -9,7 +9,7 @@ import pytest
 from hosts import prints, script, wait_until
 from rawbus import DESTINATION, MEMBER, METHOD_CALL, METHOD_RETURN, SENDER, Bus, BusError
 
-pytestmark = pytest.mark.essential
+pytestmark = pytest.mark.other_release
 
 HERE = Path(__file__).resolve().parent
 LIMITS = "org.freedesktop.DBus.Error.LimitsExceeded"

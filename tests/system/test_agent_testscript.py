@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """TestScript: a script runs as an installed one does, and leaves nothing."""
+import contextlib
 import json
 import time
 
@@ -96,6 +97,19 @@ def test_an_invalid_script_is_not_run(agent):
     assert "script.bash:6: error" in r.stderr and "schedule" in r.stderr
 
 
+# A run that lasts until it has been looked at.
+UNTIL_GO = "until [ -e /run/go ]; do sleep 0.1; done"
+
+
+@contextlib.contextmanager
+def going(agent):
+    agent.run("touch /run/go")
+    try:
+        yield
+    finally:
+        agent.run("rm /run/go")
+
+
 PROPERTIES = """
 Type TimeoutStartUSec TimeoutStopUSec StandardInput StandardOutput StandardError Environment MemoryAccounting MemoryMax
 TasksMax User DynamicUser NoNewPrivileges ProtectSystem ProtectHome PrivateTmp PrivateDevices ProtectClock ProtectHostname
@@ -107,14 +121,15 @@ SystemCallErrorNumber CapabilityBoundingSet AmbientCapabilities StartLimitInterv
 
 @pytest.mark.parametrize("more", ["", "# user: root\n", "# sandbox: off\n"])
 def test_the_unit_is_that_of_an_installed_script(agent, add, more):
-    text = script("Compared", f'sleep 2; {prints("OK", "x")}').replace("# timeout:", f"{more}# timeout:")
+    text = script("Compared", f'{UNTIL_GO}; {prints("OK", "x")}').replace("# timeout:", f"{more}# timeout:")
     add(agent, text)
     installed = agent.show("ssi-compared.service", *PROPERTIES)
     path = agent.write("/tmp/compared.bash", text)
     caller = agent.start(f'busctl call org.ssi.Agent1 /org/ssi/Agent1 org.ssi.Agent1.Manager TestScript ss x "$(cat {path})"')
     unit = wait_until(lambda: agent.run("systemctl list-units --plain --no-legend 'ssi_test_*' | cut -d' ' -f1").stdout.strip())
     tried = agent.show(unit, *PROPERTIES)
-    caller.wait()
+    with going(agent):
+        assert caller.wait() == 0
     if tried["DynamicUser"] == "yes":
         # systemd derives its name from the unit's.
         assert tried.pop("User") != installed.pop("User")
@@ -142,8 +157,8 @@ polkit.addRule(function(action, subject) {
         agent.run("rm /etc/polkit-1/rules.d/50-test.rules")
 
 
-def hanging(agent, seconds):
-    path = agent.write(f"/tmp/hanging-{time.monotonic_ns()}.bash", script("Hanging", f'sleep {seconds}; {prints("OK", "x")}', timeout="60"))
+def hanging(agent, how="sleep 4321"):
+    path = agent.write(f"/tmp/hanging-{time.monotonic_ns()}.bash", script("Hanging", f'{how}; {prints("OK", "x")}', timeout="60"))
     return agent.start(f'exec busctl --timeout=60 call org.ssi.Agent1 /org/ssi/Agent1 org.ssi.Agent1.Manager TestScript ss x '
                        f'"$(cat {path})"')
 
@@ -153,15 +168,16 @@ def running(agent):
 
 
 def test_not_too_many_at_once(agent):
-    callers = [hanging(agent, 4) for _ in range(4)]
+    callers = [hanging(agent, UNTIL_GO) for _ in range(4)]
     wait_until(lambda: running(agent) == 4)
     r = busctl(agent, "TestScript", "ss", "x", script("One More", "exit"), check=False)
     assert r.returncode != 0 and "Too many scripts" in r.stderr
-    assert [c.wait() for c in callers] == [0, 0, 0, 0]
+    with going(agent):
+        assert [c.wait() for c in callers] == [0, 0, 0, 0]
 
 
 def test_a_caller_that_leaves(agent):
-    caller = hanging(agent, 4321)
+    caller = hanging(agent)
     wait_until(lambda: running(agent) == 1)
     agent.run("pkill -KILL -x busctl")
     caller.wait()
@@ -172,7 +188,7 @@ def test_a_caller_that_leaves(agent):
 @pytest.mark.parametrize("end", ["kill", "restart"])
 @pytest.mark.expect_error("ssid.service: .*(SIGKILL|signal|Failed)")
 def test_an_ssid_that_ends(agent, end):
-    caller = hanging(agent, 4321)
+    caller = hanging(agent)
     wait_until(lambda: running(agent) == 1)
     if end == "kill":
         agent.run(["kill", "-KILL", str(agent.pid("ssid.service"))])

@@ -17,8 +17,9 @@ class Listener:
         self.process = host.start(f"exec busctl monitor --json=short --match '{match}' >{self.out} 2>&1")
         wait_until(lambda: "Monitoring" in host.run(["cat", self.out], check=False).stdout)
 
-    def changes(self):
-        """Ends it."""
+    def changes(self, *expected):
+        """Ends it, when it has heard of those that are expected, and a moment later: nothing else is to come."""
+        wait_until(lambda: all(f'"{name}"' in self.host.run(["cat", self.out]).stdout for name in expected), what=f"{expected} are announced")
         time.sleep(1)
         self.process.kill()
         self.process.wait()
@@ -45,11 +46,11 @@ def test_the_next_run(agent, add, listen):
     add(agent, script("Announced", prints("OK", "x")))
     listener = listen("/org/ssi/Agent1/service/announced")
     agent.run(["ssictl", "disable", "announced"])
-    changes = [c for c in listener.changes() if c[0] in ("NextRunUSec", "Enabled")]
+    changes = [c for c in listener.changes("NextRunUSec", "Enabled") if c[0] in ("NextRunUSec", "Enabled")]
     assert sorted(changes) == [("Enabled", False), ("NextRunUSec", 0)]
     listener = listen("/org/ssi/Agent1/service/announced")
     agent.run(["ssictl", "enable", "announced"])
-    changes = [c for c in listener.changes() if c[0] in ("NextRunUSec", "Enabled")]
+    changes = [c for c in listener.changes("NextRunUSec", "Enabled") if c[0] in ("NextRunUSec", "Enabled")]
     assert sorted(name for name, _ in changes) == ["Enabled", "NextRunUSec"]
     assert dict(changes)["Enabled"] is True and dict(changes)["NextRunUSec"] > 0
 
@@ -59,8 +60,7 @@ def test_the_header(agent, add, listen):
     listener = listen("/org/ssi/Agent1/service/announced")
     edited = script("Announced", prints("OK", "x"), description="after")
     agent.run(["ssictl", "add", "--replace", agent.write("/tmp/announced.bash", edited)])
-    wait_until(lambda: "after" in agent.run(["cat", listener.out]).stdout)
-    changes = [c for c in listener.changes() if c[0] in ("Description", "ScriptVersion", "Metadata", "Title", "Schedule")]
+    changes = [c for c in listener.changes("Description", "Metadata") if c[0] in ("Description", "ScriptVersion", "Metadata", "Title", "Schedule")]
     assert changes == [("Description", "after"), ("Metadata", {"description": "after", "version": "1.0"})]
     objects = json.loads(agent.run(["busctl", "--json=short", "call", "org.ssi.Agent1", "/org/ssi/Agent1",
                                     "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"]).stdout)["data"][0]
@@ -84,7 +84,7 @@ def test_the_totals(agent, add, listen):
     agent.run("touch /etc/announced")
     try:
         agent.run(["ssictl", "run", "announced"], check=False)
-        changes = listener.changes()
+        changes = listener.changes("StatusCounts")
     finally:
         agent.run("rm /etc/announced")
     assert [name for name, _ in changes] == ["StatusCounts"] and changes[0][1]["WARNING"] == 1

@@ -31,6 +31,7 @@ def test_fuzzing_the_live_daemons():
     assert "0 findings" in tool(TOP / "tests/attack/fuzz", "--seconds", 10)
 
 
+@pytest.mark.slow
 def test_attacks():
     assert " 0 things are wrong" in tool(TOP / "tests/attack/run", "--seconds", 2, "--no-ratios",
                                          "slow_loris", "half_open", "deep_json", "agent_flood")

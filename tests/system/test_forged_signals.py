@@ -82,6 +82,7 @@ def seen(host):
             **{n: {k: s.get(k) for k in keys} for n, s in services.items()}}
 
 
+@pytest.mark.other_release
 def test_nothing_changes(guarded):
     host = guarded
     before, pids = seen(host), [host.pid(u) for u in DAEMONS]
@@ -114,6 +115,7 @@ def test_nothing_changes(guarded):
 # ssictl has no name, and no policy guards it; and what ssid does for it ends when it leaves, as far as ssid knows.
 
 
+@pytest.mark.other_release
 def test_a_run_is_waited_for(guarded):
     forger, began = forge(guarded), time.monotonic()
     run = guarded.start(["ssictl", "run", "slow"], stdout=-1, stderr=-1)
@@ -123,6 +125,7 @@ def test_a_run_is_waited_for(guarded):
     sent(forger)
 
 
+@pytest.mark.other_release
 def test_a_script_is_tried_to_its_end(guarded):
     path = guarded.write("/tmp/tried.bash", script("Tried", f'sleep {SECONDS - 3}; echo "{NOW}, OK, tried"', timeout="60"))
     forger = forge(guarded)
@@ -132,6 +135,7 @@ def test_a_script_is_tried_to_its_end(guarded):
     sent(forger)
 
 
+@pytest.mark.other_release
 @pytest.mark.parametrize("command", [["watch", "--json"], ["log", "-f", "-n", "0", "slow"]], ids=["watch", "log"])
 def test_who_follows_goes_on_following(guarded, command):
     follower = guarded.start(["ssictl", *command], stdout=-1, stderr=-1)
@@ -149,6 +153,7 @@ def test_who_follows_goes_on_following(guarded, command):
         assert [line.split(", ", 1)[1] for line in out.splitlines()] == ["OK, slow"], out
 
 
+@pytest.mark.other_release
 def test_replies_are_for_who_is_asked(guarded):
     """By the stock policy of the bus, which ours leaves as it is: what answers no call of this sender's is not delivered."""
     code = ("import sys; sys.path.insert(0, '/tmp/forger'); from forger import *\n"
@@ -168,6 +173,8 @@ def test_replies_are_for_who_is_asked(guarded):
                 assert kind == SIGNAL and REPLY_SERIAL not in fields, (fields, waiting)
 
 
+@pytest.mark.slow
+@pytest.mark.other_release
 def test_a_flood_costs_little(guarded):
     """As much as the bus takes: the daemons use less than half of a processor for it, and no memory."""
     host = guarded

@@ -107,6 +107,8 @@ for i in range(int(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
+@pytest.mark.other_release
 def test_a_flood_of_forged_entries_hides_nothing(boot):
     """More of them than a reader looks at: they are not even found."""
     host = boot("--agent")

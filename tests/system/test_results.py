@@ -93,6 +93,7 @@ def test_unusual_messages_arrive_whole(stack, add):
     assert stack.account.services(stack.server_id)["unusual"]["message"] == text
 
 
+@pytest.mark.other_release
 def test_the_first_result_of_a_service_stays(stack, add):
     """It comes before ssid shows the service: no inventory may take it away again."""
     names = [f"first-{i}" for i in range(20)]

@@ -121,6 +121,8 @@ def joined(hosts):
     first, second = hosts
     if not has_joined(first, second):
         join(second, new_line(first))
+    # It has said so lately: on a busy machine it may be late, and one that is down may be taken out.
+    wait_until(lambda: has_joined(first, second)[0]["state"] == "alive", timeout=60)
     return hosts
 
 

@@ -86,6 +86,7 @@ def test_what_is_rotated_away_during_a_pause_is_a_gap(flow):
         wait_until(lambda: bus.manager("ReadRuns", "u", number)[1].get("live"))
         seen = len(flow.lines("tick"))
         # More than wait for it.
+        flow.run("for ((i = 0; i < 150; i++)); do systemctl start ssi-tick.service; done", timeout=180)
         wait_until(lambda: len(flow.lines("tick")) > seen + 150, timeout=120)
         flow.run("journalctl --rotate; sleep 1; journalctl --rotate; journalctl -q --vacuum-files=1")
         seen = len(flow.lines("tick"))

@@ -4,9 +4,12 @@ import time
 
 import pytest
 
-from hosts import NOW, prints, script
+from hosts import NOW, prints, script, wait_until
 
 TIMED_OUT = 6
+# Each waits for a minute or so.
+pytestmark = pytest.mark.slow
+
 STUBBORN = "trap '' TERM; while :; do sleep 1; done"
 
 
@@ -26,7 +29,7 @@ def end(process, timeout):
     return process.returncode, out + err, time.monotonic() - began
 
 
-@pytest.mark.essential
+@pytest.mark.other_release
 def test_the_journal_says_nothing(host, add):
     add(host, script("Unheard", prints("OK", "unheard"), timeout="1"))
     path = host.write("/tmp/tried.bash", script("Tried", prints("OK", "tried")))
@@ -42,7 +45,7 @@ def test_the_journal_says_nothing(host, add):
         host.run("systemctl kill --signal=CONT systemd-journald.service")
 
 
-@pytest.mark.essential
+@pytest.mark.other_release
 def test_systemd_does_not_end_it(host, add):
     """Or says so of one that it does not start in the first place: a service's timeout and some time to spare, no more."""
     add(host, script("Stubborn", STUBBORN, timeout="1"))
@@ -71,12 +74,14 @@ def test_systemd_does_not_end_it(host, add):
 
 def test_an_agent_that_hangs(host, add):
     """As it does for some time before its watchdog sees it. The waiting is ssictl's own, whatever the release, and takes one and a half minutes."""
-    add(host, script("Hung", f'sleep 3; echo "{NOW}, OK, hung"'))
-    path = host.write("/tmp/tried.bash", script("Tried", "sleep 3"))
+    add(host, script("Hung", f'sleep 60; echo "{NOW}, OK, hung"', timeout="20"))
+    path = host.write("/tmp/tried.bash", script("Tried", "sleep 60", timeout="20"))
     host.write("/run/systemd/system/ssid.service.d/no-watchdog.conf", "[Service]\nWatchdogSec=0\n")
     host.run("systemctl daemon-reload; systemctl restart ssid.service")
     waiting = [start(host, "run", "hung"), start(host, "test", path), start(host, "log", "-f", "hung")]
-    time.sleep(1.5)
+    wait_until(lambda: host.show("ssi-hung.service", "ActiveState")["ActiveState"] == "activating" and
+               host.run("systemctl list-units --plain --no-legend 'ssi_test_*'").stdout.strip(), what="both run")
+    time.sleep(1)
     assert all(p.poll() is None for p in waiting)
     host.run("systemctl kill --signal=STOP ssid.service")
     try:

@@ -309,4 +309,8 @@ def main(settings=None, make=Backend):
     if not result.wasSuccessful() or reports or any(stop_codes):
         sys.stderr.write(server_log[-20000:])
         sys.stderr.write(f"exit codes {stop_codes}\n")
+        # Once more, because whoever runs this shows the end alone.
+        for test, why in result.failures + result.errors:
+            sys.stderr.write(f"\n{test}\n{why}")
+        sys.stderr.write("".join(f"{line}\n" for line in reports[:5]))
         sys.exit(1)

@@ -217,7 +217,8 @@ class Workflows(unittest.TestCase):
         slow = {str(p.relative_to(TOP)) for p in [*TOP.glob("tests/*/run"), *TOP.glob("tests/packages/check-*")]}
         self.assertGreater(len(slow), 5)
         self.assertEqual({name for name in slow if name not in runs}, self.BY_HAND)
-        self.assertIn(".ci/run --packages", runs)
+        for command in (".ci/run --packages", ".ci/run --slow", "SSI_FUZZ_SECONDS=300 .ci/run --fuzz"):
+            self.assertRegex(runs, rf"(?m)^{re.escape(command)}$")
 
     def test_what_a_job_takes_another_has_given(self):
         for name, workflow in self.workflows.items():

@@ -25,7 +25,7 @@ export function serve() {
 export async function openProfile(browser, options = {}) {
   const context = await browser.newContext({ignoreHTTPSErrors: true, ...options});
 
-  context.setDefaultTimeout(15000);
+  context.setDefaultTimeout(45000);
   context.complaints = [];
   context.on('page', (page) => {
     page.on('console', (m) => {

@@ -53,7 +53,7 @@ async function submit(fields) {
 // The time, in ms since the epoch, at which an element has exactly this text; starts watching immediately.
 function shownAt(p, selector, expected) {
   return p.evaluate(([sel, value]) => new Promise((resolve, reject) => {
-    setTimeout(() => reject(new Error(`${value} is not shown`)), 30000);
+    setTimeout(() => reject(new Error(`${value} is not shown`)), 60000);
     const check = () => {
       if (![...document.querySelectorAll(sel)].some((el) => el.textContent === value)) return;
       observer.disconnect();
@@ -257,7 +257,7 @@ step('the page survives a restart of the server', async () => {
   await host.exec(['systemctl', 'restart', 'ssi-serverd.service']);
   await live();
   await speaker.say('OK, after the restart');
-  await page.waitForSelector('.message:text-is("after the restart")', {timeout: 30000});
+  await page.waitForSelector('.message:text-is("after the restart")', {timeout: 60000});
   // The stream that ended, and attempts while the server was down.
   profile.expectComplaint(/net::ERR_|status of 50[23]/);
 }, withAgent);

@@ -66,7 +66,8 @@ export class Suite {
 
   // Each step ends with a look at the console. After one that failed the others would only wait in vain.
   step(name, f, options = {}) {
-    test(name, {timeout: 60000, ...options}, async (t) => {
+    // A net for what hangs, wide enough for a busy machine, as are those of what it waits for.
+    test(name, {timeout: 180000, ...options}, async (t) => {
       if (this.#failed) return t.skip(`after: ${this.#failed}`);
       this.#failed = name;
       try {
@@ -157,7 +158,7 @@ export async function violations(page, rules = null) {
 // Waits until f, which may be asynchronous, gives what is true in the page. (page.waitForFunction() takes any promise for
 // true.)
 export async function until(page, f, argument) {
-  for (const end = Date.now() + 15000; Date.now() < end; await page.waitForTimeout(25)) if (await page.evaluate(f, argument)) return;
+  for (const end = Date.now() + 45000; Date.now() < end; await page.waitForTimeout(25)) if (await page.evaluate(f, argument)) return;
   assert.fail(`it did not come true: ${f}`);
 }
 

@@ -35,7 +35,7 @@ export class Host {
 
   // Runs a command in the host as root; gives what it printed. allowed: exit codes that are no failure.
   async exec(command, {input = '', allowed = [0]} = {}) {
-    const promise = run(testhost, ['exec', this.name, ...command], {maxBuffer: 16 << 20, timeout: 20000});
+    const promise = run(testhost, ['exec', this.name, ...command], {maxBuffer: 16 << 20, timeout: 60000});
 
     promise.child.stdin.on('error', () => {}); // the command need not read it
     promise.child.stdin.end(input);

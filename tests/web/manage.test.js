@@ -19,7 +19,7 @@ before(async () => {
   ({ids} = await suite.fleet.do('servers', {names: ['one', 'two'], services: 4, labels: [['prod'], ['staging']]}));
   await suite.fleet.do('report', {server: 'one', items: [{service_name: 'check-1', status: 'FAILURE', message: '<b>full</b> \u202edesrever'}]});
   serverUrl = `${host.url}/servers/${ids.one}`;
-}, {timeout: 120000});
+}, {timeout: 300000});
 
 after(() => suite.end());
 

@@ -50,7 +50,7 @@ SSI_STALE_GRACE=1
   await suite.signUp(async () => (await sinks.do('mails', {to: suite.email, n: 1})).text);
   await suite.startFleet();
   ({ids} = await suite.fleet.do('servers', {names: ['told', 'away'], services: 3}));
-}, {timeout: 120000});
+}, {timeout: 300000});
 
 after(async () => {
   await suite.end();

@@ -30,7 +30,7 @@ before(async () => {
   await report('build-03', {service_name: 'check-5', status: 'WARNING', message: 'builds.example.org ends in 6 days'});
   await report('mail-07', updates);
   await suite.fleet.do('hang_up', {server: 'cache-04'});
-}, {timeout: 120000});
+}, {timeout: 300000});
 
 after(() => suite.end());
 

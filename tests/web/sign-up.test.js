@@ -14,7 +14,7 @@ let page, profile;
 before(async () => {
   await suite.begin();
   ({page, profile} = suite);
-}, {timeout: 120000});
+}, {timeout: 300000});
 
 after(() => suite.end());
 
