@@ -13,12 +13,12 @@ const SHELL = [
   '/js/data/api.js', '/js/data/http.js', '/js/data/push.js', '/js/data/session.js', '/js/data/sse.js', '/js/data/store.js',
   '/js/data/stream.js', '/js/data/vault.js',
   '/js/dialogs/account.js', '/js/dialogs/channel.js', '/js/dialogs/login-code.js', '/js/dialogs/password.js',
-  '/js/dialogs/server.js', '/js/dialogs/silence.js',
+  '/js/dialogs/server.js', '/js/dialogs/silence.js', '/js/dialogs/team.js',
   '/js/parts/command.js', '/js/parts/dialog.js', '/js/parts/filterbar.js', '/js/parts/forms.js', '/js/parts/lines.js',
   '/js/parts/notice.js', '/js/parts/rows.js', '/js/parts/section.js', '/js/parts/timeline.js',
   '/js/views/account.js', '/js/views/auth.js', '/js/views/device.js', '/js/views/not-found.js', '/js/views/notifications.js',
   '/js/views/overview.js', '/js/views/public.js', '/js/views/recover.js', '/js/views/register.js', '/js/views/server.js',
-  '/js/views/service.js', '/js/views/silences.js',
+  '/js/views/service.js', '/js/views/silences.js', '/js/views/team.js', '/js/views/teams.js',
 ];
 
 addEventListener('install', (e) => {

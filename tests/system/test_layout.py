@@ -11,7 +11,7 @@ from hosts import TOP
 SRC = TOP / "src"
 PROGRAMS = ("ssid", "ssi-uplinkd", "ssictl", "ssi-serverd")
 LAYERED = ("ssid", "ssi-uplinkd", "ssictl", "shared")
-MADE = ("openapi.inc",)
+MADE = ("openapi.inc", "roles.inc")
 FILE_MAX, FUNCTION_MAX = 500, 80
 
 # Longer, and why.

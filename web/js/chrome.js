@@ -53,9 +53,11 @@ export function setUpAccount(session) {
   const menu = byId('account');
 
   menu.querySelector('summary').append(icon('person'));
-  menu.querySelector('a').addEventListener('click', () => {
-    menu.open = false;
-  });
+  for (const link of menu.querySelectorAll('a')) {
+    link.addEventListener('click', () => {
+      menu.open = false;
+    });
+  }
   byId('logout').addEventListener('click', () => {
     menu.open = false;
     session.logOut();

@@ -19,6 +19,8 @@ import {registerView} from './views/register.js';
 import {serverView} from './views/server.js';
 import {serviceView} from './views/service.js';
 import {silencesView} from './views/silences.js';
+import {joinView, teamView} from './views/team.js';
+import {teamsView} from './views/teams.js';
 import {Announcer, LinkState, setUpAccount, setUpTheme, showAccount, showPlace} from './chrome.js';
 
 const FIRST_READ_MS = 1500; // the stream should be open first; without it, the lists are read anyway
@@ -46,10 +48,13 @@ router
   .add('/verify-email', {view: verifyView, either: true})
   .add('/device', {view: deviceView, either: true})
   .add('/status/:token', {view: publicView, either: true})
+  .add('/join', {view: joinView, either: true})
   .add('/', {view: overviewView})
   .add('/account', {view: accountView})
   .add('/notifications', {view: notificationsView})
   .add('/silences', {view: silencesView})
+  .add('/teams', {view: teamsView})
+  .add('/teams/:id', {view: teamView})
   .add('/servers/new', {view: registerView})
   .add('/servers/:id', {view: serverView})
   .add('/servers/:id/services/:name', {view: serviceView})

@@ -116,7 +116,7 @@ static int add_server(Admin *a, sd_bus_message *m, const char *name, const char 
         if (r < 0)
                 return r;
         admin_act_begin(c, add_done);
-        r = host_add(a->backend, user, name, labels, c->text[0], c->actor, admin_act_done, c);
+        r = host_add(a->backend, &(HostRef){ .owner = user }, name, labels, c->text[0], c->actor, admin_act_done, c);
         admin_act_begun(TAKE_PTR(c), r);
         return 1;
 }

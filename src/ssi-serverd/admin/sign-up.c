@@ -160,6 +160,6 @@ int admin_method_remove_invitation(sd_bus_message *m, void *userdata, sd_bus_err
         if (r != 0)
                 return r;
         admin_act_begin(c, remove_done);
-        admin_act_begun(c, invitation_remove(a->backend, NULL, id, c->actor, admin_act_done, c));
+        admin_act_begun(c, invitation_remove(a->backend, NULL, NULL, NULL, id, c->actor, admin_act_done, c));
         return 1;
 }

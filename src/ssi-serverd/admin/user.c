@@ -130,6 +130,8 @@ static void remove_done(AdminCall *c, PGresult *res, int error)
                 admin_reply_failure(c, res, error);
         else if (PQntuples(res) == 0)
                 admin_reply_no_user(c);
+        else if (*PQgetvalue(res, 0, ACCOUNT_REMOVED_DONE) != 't')
+                admin_reply_error(c, "LastOwner", ACCOUNT_IS_LAST_OWNER);
         else {
                 admin_reply(c, "");
                 admin_sample(c->admin);

@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- include model/fragments.sql
+-- include model/team.sql
 
 -- Whether servers s accepts the session a. Of columns of s and a alone, so that of two statements at once, the second decides by
 -- what the first has written. Most sessions are of the same boot as before, or have no boot id: for them, nothing is called.
@@ -41,10 +42,10 @@ WITH me AS (INSERT INTO instances (id) VALUES (:instance) ON CONFLICT DO NOTHING
   WHERE s.admitted AND v.server_id = s.id AND v.due_at < now() + make_interval(secs => :grace::int) AND v.stale_since IS NULL)
  SELECT s.id, s.session_epoch, s.public_id, u.public_id, s.resume_cursor, s.name, s.gap_told, s.n - 1, s.admitted,
   NOT s.admitted AND coalesce(s.told, false), quota(s.user_id, 'results'), quota_burst(s.user_id, 'results')
- FROM known s JOIN users u ON u.id = s.user_id
+ FROM known s JOIN teams u ON u.id = s.user_id
 
 -- The key before stays valid until the agent authenticates with this one.
 -- name: rotate_key
 WITH s AS (UPDATE servers SET next_key_hash = :hash::bytea WHERE id = :id::bigint AND session_epoch = :epoch::bigint RETURNING *),
- audited AS (@audit(server.new-key, s.public_id, s.name, s JOIN users u ON u.id = s.user_id))
+ audited AS (@audit(server.new-key, s.public_id, s.name, s JOIN @owners u ON u.id = s.user_id))
  SELECT 1, @audited FROM s

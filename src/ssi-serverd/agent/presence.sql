@@ -22,9 +22,9 @@ WITH me AS (INSERT INTO instances AS i (id, viewed_until, host, hostname, versio
  UNION ALL SELECT 'm', '-', '-', NULL FROM gone
  UNION ALL SELECT 's', u.public_id, s.public_id, NULL
   FROM (TABLE lost UNION TABLE waited UNION SELECT server_id FROM late) c(id)
-  JOIN servers s ON s.id = c.id JOIN users u ON u.id = s.user_id
+  JOIN servers s ON s.id = c.id JOIN teams u ON u.id = s.user_id
  UNION ALL SELECT 'v', u.public_id, s.public_id, l.name FROM late l
-  JOIN servers s ON s.id = l.server_id JOIN users u ON u.id = s.user_id
+  JOIN servers s ON s.id = l.server_id JOIN teams u ON u.id = s.user_id
 
 -- Finds which of the sessions held here are still current, and which sessions the database still assigns to this
 -- instance although it no longer holds them, because their end could not be written. One with a recent sign of life may
@@ -44,14 +44,14 @@ WITH held AS (SELECT s.id, s.public_id FROM unnest(:ids::bigint[], :epochs::bigi
  UNION ALL SELECT 'r', NULL, public_id, NULL FROM servers s WHERE s.connected AND s.instance = :instance
   AND s.id <> ALL (:ids::bigint[]) AND s.last_seen >= now() - interval '10 s'
  UNION ALL SELECT 's', u.public_id, s.public_id, NULL FROM (TABLE back UNION TABLE ended) c(id)
-  JOIN servers s ON s.id = c.id JOIN users u ON u.id = s.user_id
+  JOIN servers s ON s.id = c.id JOIN teams u ON u.id = s.user_id
 
 -- Unless another session has taken over.
 -- name: end_sessions
 WITH ended AS (UPDATE servers s SET connected = false, last_seen = now()
   FROM unnest(:ids::bigint[], :epochs::bigint[]) b(id, epoch)
   WHERE s.id = b.id AND s.session_epoch = b.epoch AND s.connected RETURNING s.public_id, s.user_id)
- SELECT 's', u.public_id, e.public_id, NULL FROM ended e JOIN users u ON u.id = e.user_id
+ SELECT 's', u.public_id, e.public_id, NULL FROM ended e JOIN teams u ON u.id = e.user_id
 
 -- name: agent_session_going_down
 UPDATE servers SET rebooting_until = CASE WHEN :seconds::int > 0 THEN now() + make_interval(secs => :seconds::int) END

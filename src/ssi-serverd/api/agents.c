@@ -21,9 +21,11 @@ static void register_agent(ApiCall *c)
         _cleanup_(db_array_free) DbArray labels = {};
         json_object *body = http_request_json(c->req);
         const char *name, *labels_text;
+        HostRef owner = { .user = c->user, .role = c->role };
 
-        if (!body)
+        if (!body || !api_body_team(c, body))
                 return;
+        owner.owner = c->about_team ?: c->user;
         name = api_body_server_name(c, body, "server_name");
         if (!name || !api_body_labels(c, body, &labels))
                 return;
@@ -33,7 +35,7 @@ static void register_agent(ApiCall *c)
                 return;
         }
         api_act_begin(c, register_done);
-        api_act_begun(c, host_add(c->backend, c->user, name, labels_text, c->text[0], api_actor(c), api_act_done, c));
+        api_act_begun(c, host_add(c->backend, &owner, name, labels_text, c->text[0], api_actor(c), api_act_done, c));
 }
 
 static void claim_done(ApiCall *c, PGresult *res, int error)

@@ -13,7 +13,24 @@
 typedef struct RouteEntry {
         Backend *backend;
         const ApiRoute *route;
+        const char *role;
 } RouteEntry;
+
+/* The roles of openapi.json, and no others: docs/adr/0058. */
+static const struct {
+        const char *method, *pattern, *role;
+} roles[] = {
+#include "roles.inc"
+};
+
+/* NULL: the route is about no team. */
+static const char *role_of(const ApiRoute *route)
+{
+        for (size_t i = 0; i < ELEMENTSOF(roles); i++)
+                if (streq(roles[i].method, route->method) && streq(roles[i].pattern, route->pattern))
+                        return roles[i].role;
+        return NULL;
+}
 
 struct ApiRoutes {
         RouteEntry *entries;
@@ -30,7 +47,7 @@ static void dispatch(HttpRequest *req, void *userdata)
         const RouteEntry *e = userdata;
         ApiCall *c;
 
-        c = api_call_new(e->backend, req, e->route);
+        c = api_call_new(e->backend, req, e->route, e->role);
         if (!c)
                 http_respond_problem(req, 500, "out-of-memory", NULL);
         else if (e->route->access == API_OPEN)
@@ -134,6 +151,7 @@ static const ApiRoute *const tables[] = {
         api_mail_routes,       api_channel_routes,    api_notification_routes, api_push_routes,
         api_silence_routes,    api_login_code_routes, api_well_known_routes,   api_sign_up_routes,
         api_invitation_routes, api_usage_routes,      api_audit_routes,        api_instance_routes,
+        api_team_routes,
 };
 
 void api_list_routes(FILE *f)
@@ -145,7 +163,7 @@ void api_list_routes(FILE *f)
 
         for (size_t i = 0; i < ELEMENTSOF(tables); i++)
                 for (const ApiRoute *t = tables[i]; t->method; t++)
-                        fprintf(f, "%s %s %s\n", t->method, t->pattern, names[t->access]);
+                        fprintf(f, "%s %s %s %s\n", t->method, t->pattern, names[t->access], role_of(t) ?: "-");
 }
 
 /* Routes below neither /api/ nor /public/ are about the instance itself, so every role serves them. */
@@ -182,7 +200,7 @@ int api_register(Backend *b, ApiRoutes **ret)
 
                         if (!is_served(b, t))
                                 continue;
-                        *e = (RouteEntry){ .backend = b, .route = t };
+                        *e = (RouteEntry){ .backend = b, .route = t, .role = role_of(t) };
                         r = http_server_add_route(b->http, t->method, t->pattern, dispatch, e);
                 }
         if (r < 0) {

@@ -24,6 +24,7 @@ extern const ApiRoute api_service_routes[];
 extern const ApiRoute api_session_routes[];
 extern const ApiRoute api_sign_up_routes[];
 extern const ApiRoute api_silence_routes[];
+extern const ApiRoute api_team_routes[];
 extern const ApiRoute api_timeline_routes[];
 extern const ApiRoute api_token_routes[];
 extern const ApiRoute api_usage_routes[];
@@ -31,6 +32,6 @@ extern const ApiRoute api_user_routes[];
 extern const ApiRoute api_well_known_routes[];
 
 int api_register(Backend *b, ApiRoutes **ret);
-/* Prints a line per route: method, pattern, access (as in openapi.json). */
+/* Prints a line per route: method, pattern, access and role (as in openapi.json; "-": none). */
 void api_list_routes(FILE *f);
 ApiRoutes *api_routes_free(ApiRoutes *r);

@@ -3,6 +3,7 @@
 
 #include "api/call.h"
 #include "http/rate-limit.h"
+#include "model/team.sql.h"
 #include "shared/log.h"
 #include "shared/time-util.h"
 
@@ -64,7 +65,7 @@ void api_run(ApiCall *c)
         c->route->handler(c);
 }
 
-ApiCall *api_call_new(Backend *b, HttpRequest *req, const ApiRoute *route)
+ApiCall *api_call_new(Backend *b, HttpRequest *req, const ApiRoute *route, const char *role)
 {
         ApiCall *c = calloc(1, sizeof(*c));
 
@@ -73,6 +74,7 @@ ApiCall *api_call_new(Backend *b, HttpRequest *req, const ApiRoute *route)
         c->backend = b;
         c->req = req;
         c->route = route;
+        c->role = role;
         network_of(http_request_peer(req), c->network);
         http_request_set_userdata(req, c, call_free);
         return c;
@@ -171,9 +173,35 @@ void api_fail(ApiCall *c, PGresult *res, int error)
         }
 }
 
+/* The row: the team and the caller's role in it. None: it is not for this caller to know whether it exists. */
+static void role_found(ApiCall *c, PGresult *res, int error)
+{
+        _cleanup_free_ char *detail = NULL;
+
+        if (error < 0)
+                api_fail(c, res, error);
+        else if (PQntuples(res) == 0)
+                http_respond_problem(c->req, 404, "not-found", "The resource does not exist.");
+        else if (asprintf(&detail,
+                          "This needs the role %s in the team %s; yours is %s. Ask an administrator of the team.",
+                          c->role, PQgetvalue(res, 0, 0), PQgetvalue(res, 0, 1)) < 0) {
+                detail = NULL;
+                api_fail(c, NULL, -ENOMEM);
+        } else
+                http_respond_problem(c->req, 403, "role-needed", detail);
+}
+
 void api_respond_not_found(ApiCall *c)
 {
-        http_respond_problem(c->req, 404, "not-found", "The resource does not exist.");
+        if (c->role && !streq(c->role, API_LEAST_ROLE))
+                api_query(c,
+                          SQL(team_refused, API_CALLER(c),
+                              .server = c->about_server ?: http_request_param(c->req, "server_id"),
+                              .id = http_request_param(c->req, "id"),
+                              .team = c->about_team ?: http_request_param(c->req, "team_id")),
+                          role_found);
+        else
+                http_respond_problem(c->req, 404, "not-found", "The resource does not exist.");
 }
 
 void api_done_200(ApiCall *c, PGresult *res, int error)

@@ -16,6 +16,7 @@ typedef struct ApiCall {
         Backend *backend;
         HttpRequest *req; /* borrowed: the request owns the call */
         const ApiRoute *route;
+        const char *role;          /* that the route needs in a team; NULL: it is about none */
         char network[NETWORK_MAX]; /* of the client */
         LoginAttempt *attempt;
         char *user;                          /* public id of the authenticated user; NULL on open routes */
@@ -26,8 +27,10 @@ typedef struct ApiCall {
         char position[REPLICA_POSITION_MAX]; /* of the database when the call was authenticated; "": not known */
         unsigned page_limit;                 /* of lists: api/page.h */
         json_object *page_key;
-        bool running;  /* its handler: it is authenticated */
-        char *text[2]; /* for the handler's own use, freed with it */
+        bool running;                          /* its handler: it is authenticated */
+        const char *about_server, *about_team; /* which the body names, for api_respond_not_found(); borrowed */
+        uint64_t seen;                         /* of an event stream that is being opened */
+        char *text[2];                         /* for the handler's own use, freed with it */
         void (*done)(struct ApiCall *c, PGresult *res, int error);
         void (*refuse)(struct ApiCall *c); /* of api_session_start() */
         struct ApiCall *next;              /* of /readyz */
@@ -53,7 +56,7 @@ struct ApiRoute {
 /* The last one has only NULLs. One table per file. */
 
 /* Makes the call of a request, which owns and frees it. NULL when out of memory. */
-ApiCall *api_call_new(Backend *b, HttpRequest *req, const ApiRoute *route);
+ApiCall *api_call_new(Backend *b, HttpRequest *req, const ApiRoute *route, const char *role);
 
 /* Runs the statement and then c->done = done, and holds the request until then. If the statement cannot be
  * sent, answers with 503. */
@@ -69,6 +72,11 @@ void api_act_begun(ApiCall *c, int r);
 /* Answers a failure: 503 if the database is unavailable, otherwise 500. */
 void api_fail(ApiCall *c, PGresult *res, int error);
 
+/* For statements about what belongs to a team (model/team.sql): who calls, and the role that the route needs. */
+#define API_CALLER(c)  .user = (c)->user, .role = (c)->role
+#define API_LEAST_ROLE "viewer"
+
+/* Answers 404; or 403 if the caller may see it, but has too small a role. */
 void api_respond_not_found(ApiCall *c);
 /* Answers 429 with Retry-After. */
 void api_respond_busy(ApiCall *c, uint64_t seconds);

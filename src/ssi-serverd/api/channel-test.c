@@ -159,6 +159,6 @@ static void test_found(ApiCall *c, PGresult *res, int error)
 
 void channel_test(ApiCall *c)
 {
-        api_query(c, SQL(channel_test, .user = c->user, .id = http_request_param(c->req, "id"), .actor = api_actor(c)),
+        api_query(c, SQL(channel_test, API_CALLER(c), .id = http_request_param(c->req, "id"), .actor = api_actor(c)),
                   test_found);
 }

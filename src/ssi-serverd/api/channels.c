@@ -45,11 +45,11 @@ static void channel_done(ApiCall *c, PGresult *res, int error)
 
 static void channel_made(ApiCall *c, PGresult *res, int error)
 {
-        if (error == 0 && PQntuples(res) == 0)
+        if (error == 0 && PQntuples(res) > 0 && PQgetisnull(res, 0, 2))
                 http_respond_problem(
                         c->req, 409, "too-many-channels",
-                        "The account has as many channels as its quota allows (GET /api/v1/users/me/usage shows the quotas), or "
-                        "a second one of type push: remove one first.");
+                        "The team has as many channels as its quota allows (GET /api/v1/users/me/usage shows the quotas), or "
+                        "a second one of type push for you: remove one first.");
         else
                 respond_channel(c, res, error, 201);
 }
@@ -77,18 +77,20 @@ static void channels_done(ApiCall *c, PGresult *res, int error)
 
 static void list_channels(ApiCall *c)
 {
-        api_query(c, SQL(list_channels, .user = c->user), channels_done);
+        const char *team;
+
+        if (api_query_team(c, &team))
+                api_query(c, SQL(list_channels, API_CALLER(c), .team = team), channels_done);
 }
 
 static void get_channel(ApiCall *c)
 {
-        api_query(c, SQL(get_channel, .user = c->user, .id = http_request_param(c->req, "id")), channel_done);
+        api_query(c, SQL(get_channel, API_CALLER(c), .id = http_request_param(c->req, "id")), channel_done);
 }
 
 static void delete_channel(ApiCall *c)
 {
-        api_query(c,
-                  SQL(delete_channel, .user = c->user, .id = http_request_param(c->req, "id"), .actor = api_actor(c)),
+        api_query(c, SQL(delete_channel, API_CALLER(c), .id = http_request_param(c->req, "id"), .actor = api_actor(c)),
                   api_done_204);
 }
 
@@ -220,7 +222,7 @@ static void create_channel(ApiCall *c)
         if (!body)
                 return;
         type = api_body_string(c, body, "type", 1, 16);
-        if (!type || !parse_fields(c, body, &f))
+        if (!type || !parse_fields(c, body, &f) || !api_body_team(c, body))
                 return;
         if (!f.name) {
                 api_invalid(c, "name must be a string.");
@@ -232,7 +234,7 @@ static void create_channel(ApiCall *c)
         id_new("chn", id);
 
         api_query(c,
-                  SQL(create_channel, .user = c->user, .id = id, .type = type,
+                  SQL(create_channel, API_CALLER(c), .team = c->about_team, .id = id, .type = type,
                       .config = json_object_to_json_string_ext(config, JSON_C_TO_STRING_PLAIN), .name = f.name,
                       .enabled = f.enabled, .min_severity = f.min_severity, .kinds = f.kinds, .servers = f.servers,
                       .labels = f.labels, .damping = f.damping, .actor = api_actor(c)),
@@ -274,7 +276,7 @@ static void change_found(ApiCall *c, PGresult *res, int error)
 
         /* Messages that wait for the channel are retried at once: the change may have repaired it. */
         api_query(c,
-                  SQL(change_found, .user = c->user, .id = http_request_param(c->req, "id"),
+                  SQL(change_found, API_CALLER(c), .id = http_request_param(c->req, "id"),
                       .config = merged ? json_object_to_json_string_ext(merged, JSON_C_TO_STRING_PLAIN) : NULL,
                       .name = f.name, .enabled = f.enabled, .min_severity = f.min_severity, .kinds = f.kinds,
                       .servers = f.servers, .labels = f.labels, .has_damping = sql_bool(f.has_damping),
@@ -296,7 +298,7 @@ static void change_channel(ApiCall *c)
                 api_invalid(c, "The type of a channel cannot be changed; create a new channel.");
                 return;
         }
-        api_query(c, SQL(change_channel, .user = c->user, .id = http_request_param(c->req, "id")), change_found);
+        api_query(c, SQL(change_channel, API_CALLER(c), .id = http_request_param(c->req, "id")), change_found);
 }
 
 const ApiRoute api_channel_routes[] = {

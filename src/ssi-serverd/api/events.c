@@ -28,7 +28,7 @@ static void list_service_events(ApiCall *c)
         /* A gap concerns the whole server, so it shows in the history of each service. Two scans of one
          * index each. */
         api_query(c,
-                  SQL(list_service_events, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
+                  SQL(list_service_events, API_CALLER(c), .server_id = http_request_param(c->req, "server_id"),
                       .limit = q.page.limit, .after = q.page.keys[0], .kinds = q.kind.array, .from = q.from, .to = q.to,
                       .name = http_request_param(c->req, "name")),
                   api_page_done);
@@ -44,7 +44,7 @@ static void list_server_events(ApiCall *c)
         /* One scan per service of the existing index: another index by server alone would make each incoming
          * result more expensive. */
         api_query(c,
-                  SQL(list_server_events, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
+                  SQL(list_server_events, API_CALLER(c), .server_id = http_request_param(c->req, "server_id"),
                       .limit = q.page.limit, .after = q.page.keys[0], .kinds = q.kind.array, .from = q.from,
                       .to = q.to),
                   api_page_done);

@@ -22,7 +22,7 @@ SELECT l.list, l.n, l.last FROM servers s JOIN services v ON v.server_id = s.id
  CROSS JOIN LATERAL (@events_list FROM (SELECT * FROM (
 @events(e.server_id = s.id AND e.service = v.name) UNION ALL
 @events(e.server_id = s.id AND e.service IS NULL)) b ORDER BY id DESC LIMIT :limit::int) e) l
- WHERE s.public_id = :server_id AND v.name = :name AND @owned_by(:user)
+ WHERE s.public_id = :server_id AND v.name = :name AND @allows(s.user_id)
 
 -- name: list_server_events
 SELECT l.list, l.n, l.last FROM servers s
@@ -30,4 +30,4 @@ SELECT l.list, l.n, l.last FROM servers s
 (SELECT b.* FROM services v CROSS JOIN LATERAL
 @events(e.server_id = s.id AND e.service = v.name) b WHERE v.server_id = s.id) UNION ALL
 @events(e.server_id = s.id AND e.service IS NULL)) b ORDER BY id DESC LIMIT :limit::int) e) l
- WHERE s.public_id = :server_id AND @owned_by(:user)
+ WHERE s.public_id = :server_id AND @allows(s.user_id)

@@ -3,6 +3,7 @@
 
 #include "api/call.h"
 #include "shared/status-line.h"
+#include "auth/token.h"
 #include "api/field.h"
 
 void api_invalid(ApiCall *c, const char *format, ...)
@@ -148,6 +149,39 @@ bool api_query_line(ApiCall *c, const char *key, size_t max, const char **ret)
                 return false;
         }
         *ret = s;
+        return true;
+}
+
+/* Of a team, or of the account whose personal one it is. */
+static bool is_team_id(const char *s)
+{
+        return (startswith(s, "team-") || startswith(s, "usr-")) && strlen(s) < ID_MAX &&
+               s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0';
+}
+
+bool api_query_team(ApiCall *c, const char **ret)
+{
+        const char *s = http_request_query(c->req, "team");
+
+        if (s && !is_team_id(s)) {
+                api_invalid(c, "team must be the id of a team.");
+                return false;
+        }
+        *ret = s;
+        return true;
+}
+
+bool api_body_team(ApiCall *c, json_object *body)
+{
+        json_object *o = NULL;
+
+        if (!json_object_object_get_ex(body, "team", &o))
+                return true;
+        c->about_team = json_get_string(body, "team");
+        if (!c->about_team || !is_team_id(c->about_team)) {
+                api_invalid(c, "team must be the id of a team.");
+                return false;
+        }
         return true;
 }
 

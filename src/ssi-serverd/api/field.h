@@ -28,6 +28,8 @@ const char *api_body_new_password(ApiCall *c, json_object *body, const char *key
 bool api_check_new_password(ApiCall *c, const char *password, const char *email);
 /* A password to be checked against the chosen one. */
 const char *api_body_password(ApiCall *c, json_object *body, const char *key);
+/* The optional team for which something is made: sets c->about_team, which stays NULL for the caller's personal one. */
+bool api_body_team(ApiCall *c, json_object *body);
 /* The array of labels; ret stays empty if it is absent. */
 bool api_body_labels(ApiCall *c, json_object *body, DbArray *ret);
 
@@ -41,5 +43,7 @@ typedef struct ApiWords {
 bool api_query_words(ApiCall *c, const char *key, const char *const *known, ApiWords *ret);
 /* One line of at most max bytes. */
 bool api_query_line(ApiCall *c, const char *key, size_t max, const char **ret);
+/* The id of a team, of which alone the list is asked for. */
+bool api_query_team(ApiCall *c, const char **ret);
 /* An RFC 3339 time. */
 bool api_query_time(ApiCall *c, const char *key, const char **ret);

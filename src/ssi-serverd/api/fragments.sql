@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- include model/fragments.sql
+-- include model/team.sql
 
 -- For services v.
 -- fragment: service_json
@@ -15,7 +16,7 @@ json_build_object('name', v.name, 'title', coalesce(v.title, v.name), 'metadata'
  'stale', v.stale_since IS NOT NULL, 'stale_since', @time(v.stale_since),
 -- The recovery ends it; its row is deleted a moment later.
  'acknowledgement', CASE WHEN v.status <> 'OK' OR v.error_kind IS NOT NULL OR v.stale_since IS NOT NULL
-  THEN (SELECT json_build_object('reason', a.reason, 'created_at', @time(a.created_at))
+  THEN (SELECT json_build_object('reason', a.reason, 'created_at', @time(a.created_at), 'made_by', a.made_by)
   FROM acknowledgements a WHERE a.server_id = v.server_id AND a.service = v.name) END)
 
 -- A connected agent is as alive as the instance that holds it.
@@ -55,7 +56,7 @@ server_state(s.claimed_at, s.connected, s.rebooting_until)
 
 -- For servers s and @server_counts.
 -- fragment: server_json
-json_build_object('id', s.public_id, 'agent_id', s.agent_id, 'name', s.name,
+json_build_object('id', s.public_id, 'team', @team_json(s.user_id), 'agent_id', s.agent_id, 'name', s.name,
  'labels', to_json(s.labels), 'public_page', '/public/' || s.public_token,
  'state', @server_state,
  'last_seen', @time(@last_seen), 'created_at', @time(s.created_at),
@@ -73,10 +74,6 @@ json_build_object('id', s.public_id, 'agent_id', s.agent_id, 'name', s.name,
  count(*) FILTER (WHERE v.status = 'WARNING') AS warning,
  count(*) FILTER (WHERE v.status = 'FAILURE') AS failure,
  count(v.error_kind) AS errors, count(v.stale_since) AS stale, count(*) AS services FROM services v WHERE v.server_id = s.id) n
-
--- Whether servers s belongs to the user named by a parameter.
--- fragment: owned_by(param)
-s.user_id = (SELECT u.id FROM users u WHERE u.public_id = @param)
 
 -- The caller's account.
 -- fragment: user_id

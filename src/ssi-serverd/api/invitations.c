@@ -3,7 +3,7 @@
 #include "api/field.h"
 #include "api/mail.h"
 #include "api/page.h"
-#include "model/invitation.h"
+#include "api/invitation.h"
 #include "model/sign-up.h"
 #include "notify/notifier.h"
 #include "api/invitations.sql.h"
@@ -20,8 +20,7 @@ static void list_invitations(ApiCall *c)
         api_query(c, SQL(list_invitations, .user = c->user, .limit = page.limit, .after = page.keys[0]), api_page_done);
 }
 
-/* Address (optional) and lifetime in seconds; false if it has answered. */
-static bool parse_invitation(ApiCall *c, json_object *body, InvitationNew *ret)
+bool api_parse_invitation(ApiCall *c, json_object *body, InvitationNew *ret)
 {
         int64_t lifetime = INVITATION_LIFETIME;
         json_object *o = NULL;
@@ -79,6 +78,16 @@ static void made(ApiCall *c, PGresult *res, int error)
 }
 
 /* text[0]: the token. */
+void api_make_invitation(ApiCall *c, const InvitationNew *new)
+{
+        if (invitation_token_make(&c->text[0]) < 0) {
+                api_fail(c, NULL, -ENOMEM);
+                return;
+        }
+        api_act_begin(c, made);
+        api_act_begun(c, invitation_add(c->backend, new, c->text[0], api_actor(c), api_act_done, c));
+}
+
 static void asked(ApiCall *c, PGresult *res, int error)
 {
         InvitationNew new;
@@ -94,14 +103,9 @@ static void asked(ApiCall *c, PGresult *res, int error)
                                      "Only administrators of this server invite: ssictl server invite.");
                 return;
         }
-        if (!parse_invitation(c, http_request_json(c->req), &new))
+        if (!api_parse_invitation(c, http_request_json(c->req), &new))
                 return;
-        if (invitation_token_make(&c->text[0]) < 0) {
-                api_fail(c, NULL, -ENOMEM);
-                return;
-        }
-        api_act_begin(c, made);
-        api_act_begun(c, invitation_add(c->backend, &new, c->text[0], api_actor(c), api_act_done, c));
+        api_make_invitation(c, &new);
 }
 
 static void make_invitation(ApiCall *c)
@@ -115,7 +119,7 @@ static void make_invitation(ApiCall *c)
 static void delete_invitation(ApiCall *c)
 {
         api_act_begin(c, api_done_204);
-        api_act_begun(c, invitation_remove(c->backend, c->user, http_request_param(c->req, "invitation_id"),
+        api_act_begun(c, invitation_remove(c->backend, c->user, NULL, NULL, http_request_param(c->req, "invitation_id"),
                                            api_actor(c), api_act_done, c));
 }
 

@@ -20,7 +20,8 @@ WITH t AS (DELETE FROM email_tokens WHERE token_hash = :hash::bytea AND purpose 
   ON CONFLICT DO NOTHING),
  a AS (UPDATE users u SET confirmed = true FROM t WHERE u.id = t.user_id AND @email_key(u.email) = t.email
   AND NOT u.confirmed),
- c AS (UPDATE notification_channels c SET verified = true FROM t WHERE c.user_id = t.user_id
+ c AS (UPDATE notification_channels c SET verified = true FROM t, team_members m
+  WHERE m.user_id = t.user_id AND m.role >= 'admin' AND c.user_id = m.team_id
   AND c.type = 'email' AND @email_key(c.config ->> 'address') = t.email),
  audited AS (@audit(account.confirmed, NULL, t.email, t JOIN users u ON u.id = t.user_id))
  SELECT 1, @audited FROM t

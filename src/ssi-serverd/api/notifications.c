@@ -12,12 +12,13 @@
 
 static void list_notifications(ApiCall *c)
 {
+        const char *team;
         ApiPage page;
 
-        if (!api_page_parse(c, "n", &page))
+        if (!api_page_parse(c, "n", &page) || !api_query_team(c, &team))
                 return;
 
-        api_query(c, SQL(list_notifications, .user = c->user, .limit = page.limit, .after = page.keys[0]),
+        api_query(c, SQL(list_notifications, API_CALLER(c), .team = team, .limit = page.limit, .after = page.keys[0]),
                   api_page_done);
 }
 

@@ -14,9 +14,9 @@ SELECT coalesce(json_agg(json_build_object('id', o.public_id, 'channel_id', c.pu
   'next_attempt_at', CASE WHEN o.state = 'queued' THEN @time(o.due_at) END,
   'attempts', o.attempts, 'error', o.error, 'message', o.payload - 'email') ORDER BY o.id DESC), '[]'),
  count(*), json_build_array(min(o.id)::text)
- FROM (SELECT * FROM notification_outbox WHERE user_id = @user_id
-  AND id < coalesce(:after::bigint, 9223372036854775807)
-  AND channel_id IS NOT NULL ORDER BY id DESC LIMIT :limit::int) o
+ FROM (SELECT n.* FROM @listed_teams t CROSS JOIN LATERAL (SELECT * FROM notification_outbox WHERE user_id = t.id
+   AND id < coalesce(:after::bigint, 9223372036854775807)
+   AND channel_id IS NOT NULL ORDER BY id DESC LIMIT :limit::int) n ORDER BY n.id DESC LIMIT :limit::int) o
  JOIN notification_channels c ON c.id = o.channel_id
  LEFT JOIN push_subscriptions p ON p.id = o.subscription_id
 
@@ -33,6 +33,6 @@ WITH q AS (INSERT INTO notification_settings AS q (user_id, quiet_from, quiet_to
    quiet_to = CASE WHEN :has_quiet::bool THEN excluded.quiet_to ELSE q.quiet_to END,
    timezone = coalesce(:timezone, q.timezone), damping = coalesce(:damping::int, q.damping) RETURNING *),
  again AS (UPDATE notification_states n SET held_until = now() FROM notification_channels c, q
-  WHERE c.id = n.channel_id AND c.user_id = q.user_id AND n.held_reason = 'quiet'),
+  WHERE c.id = n.channel_id AND coalesce(c.person_id, c.user_id) = q.user_id AND n.held_reason = 'quiet'),
  audited AS (@audit(notifications.changed, NULL, NULL, q JOIN users u ON u.id = q.user_id))
  SELECT @settings, @audited FROM q

@@ -132,11 +132,11 @@ static void get_badge(ApiCall *c)
 
 /* ---- The owner's side ---- */
 
-/* The row: the page, the server. */
+/* The row: the page, the server, its team. */
 static void page_made(ApiCall *c, PGresult *res, int error)
 {
         if (error == 0 && PQntuples(res) > 0)
-                backend_publish_one(c->backend, CHANGE_SERVER, c->user, PQgetvalue(res, 0, 1), NULL);
+                backend_publish_one(c->backend, CHANGE_SERVER, PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 1), NULL);
         api_done_200(c, res, error);
 }
 
@@ -147,7 +147,7 @@ static void put_page(ApiCall *c)
         token_new("page", token);
 
         api_query(c,
-                  SQL(put_page, .user = c->user, .server_id = http_request_param(c->req, "server_id"), .token = token,
+                  SQL(put_page, API_CALLER(c), .server_id = http_request_param(c->req, "server_id"), .token = token,
                       .actor = api_actor(c)),
                   page_made);
 }
@@ -159,7 +159,7 @@ static void page_deleted(ApiCall *c, PGresult *res, int error)
         else if (PQntuples(res) == 0)
                 api_respond_not_found(c);
         else {
-                backend_publish_one(c->backend, CHANGE_SERVER, c->user, PQgetvalue(res, 0, 0), NULL);
+                backend_publish_one(c->backend, CHANGE_SERVER, PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 0), NULL);
                 http_respond_empty(c->req, 204);
         }
 }
@@ -167,7 +167,7 @@ static void page_deleted(ApiCall *c, PGresult *res, int error)
 static void delete_page(ApiCall *c)
 {
         api_query(c,
-                  SQL(delete_page, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
+                  SQL(delete_page, API_CALLER(c), .server_id = http_request_param(c->req, "server_id"),
                       .actor = api_actor(c)),
                   page_deleted);
 }

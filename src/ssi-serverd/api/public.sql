@@ -18,12 +18,12 @@ SELECT s.name, CASE WHEN @server_state = 'online' THEN coalesce(n.worst::text, '
 
 -- name: put_page
 WITH s AS (UPDATE servers s SET public_token = coalesce(s.public_token, :token) WHERE s.public_id = :server_id
-  AND @owned_by(:user) RETURNING s.*),
- audited AS (@audit(public-page.made, s.public_id, s.name, s JOIN users u ON u.id = s.user_id))
+  AND @allows(s.user_id) RETURNING s.*),
+ audited AS (@audit(public-page.made, s.public_id, s.name, s JOIN @owners u ON u.id = s.user_id))
  SELECT json_build_object('page', '/public/' || s.public_token,
- 'badge', '/public/' || s.public_token || '/badge.svg'), s.public_id, @audited FROM s
+ 'badge', '/public/' || s.public_token || '/badge.svg'), s.public_id, (SELECT t.public_id FROM teams t WHERE t.id = s.user_id), @audited FROM s
 
 -- name: delete_page
-WITH s AS (UPDATE servers s SET public_token = NULL WHERE s.public_id = :server_id AND @owned_by(:user) RETURNING s.*),
- audited AS (@audit(public-page.removed, s.public_id, s.name, s JOIN users u ON u.id = s.user_id))
- SELECT s.public_id, @audited FROM s
+WITH s AS (UPDATE servers s SET public_token = NULL WHERE s.public_id = :server_id AND @allows(s.user_id) RETURNING s.*),
+ audited AS (@audit(public-page.removed, s.public_id, s.name, s JOIN @owners u ON u.id = s.user_id))
+ SELECT s.public_id, (SELECT t.public_id FROM teams t WHERE t.id = s.user_id), @audited FROM s

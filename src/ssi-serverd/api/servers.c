@@ -9,33 +9,34 @@
 static void list_servers(ApiCall *c)
 {
         static const char *const states[] = { API_SERVER_STATES, NULL };
-        const char *label, *q;
+        const char *label, *q, *team;
         ApiWords state, status;
         ApiPage page;
 
         if (!api_page_parse(c, "tt", &page) || !api_query_words(c, "state", states, &state) ||
             !api_query_words(c, "status", api_statuses, &status) || !api_query_line(c, "label", LABEL_MAX, &label) ||
-            !api_query_line(c, "q", SERVER_NAME_MAX, &q))
+            !api_query_line(c, "q", SERVER_NAME_MAX, &q) || !api_query_team(c, &team))
                 return;
 
         /* The row comparison and the order match the index. */
         api_query(c,
-                  SQL(list_servers, .user = c->user, .limit = page.limit, .after = page.keys[0],
-                      .after_id = page.keys[1], .state = state.array, .status = status.array, .label = label, .q = q),
+                  SQL(list_servers, API_CALLER(c), .limit = page.limit, .after = page.keys[0], .after_id = page.keys[1],
+                      .state = state.array, .status = status.array, .label = label, .q = q, .team = team),
                   api_page_done);
 }
 
 static void get_server(ApiCall *c)
 {
-        api_query(c, SQL(get_server, .user = c->user, .server_id = http_request_param(c->req, "server_id")),
+        api_query(c, SQL(get_server, API_CALLER(c), .server_id = http_request_param(c->req, "server_id")),
                   api_done_200);
 }
 
-/* Answers with the row, the server, and notifies the streams. */
+/* Answers with the row: the server, and its team, whose streams are notified. */
 static void server_changed(ApiCall *c, PGresult *res, int error)
 {
         if (error == 0 && PQntuples(res) > 0)
-                backend_publish_one(c->backend, CHANGE_SERVER, c->user, http_request_param(c->req, "server_id"), NULL);
+                backend_publish_one(c->backend, CHANGE_SERVER, PQgetvalue(res, 0, 1),
+                                    http_request_param(c->req, "server_id"), NULL);
         api_done_200(c, res, error);
 }
 
@@ -65,14 +66,14 @@ static void patch_server(ApiCall *c)
         }
 
         api_query(c,
-                  SQL(patch_server, .user = c->user, .server_id = http_request_param(c->req, "server_id"), .name = name,
+                  SQL(patch_server, API_CALLER(c), .server_id = http_request_param(c->req, "server_id"), .name = name,
                       .labels_text = labels_text, .actor = api_actor(c)),
                   server_changed);
 }
 
 static HostRef named_server(ApiCall *c)
 {
-        return (HostRef){ .owner = c->user, .server = http_request_param(c->req, "server_id") };
+        return (HostRef){ .user = c->user, .role = c->role, .server = http_request_param(c->req, "server_id") };
 }
 
 static void delete_server(ApiCall *c)

@@ -29,7 +29,7 @@ static void list_services(ApiCall *c)
                 return;
 
         api_query(c,
-                  SQL(list_services, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
+                  SQL(list_services, API_CALLER(c), .server_id = http_request_param(c->req, "server_id"),
                       .limit = page.limit, .after = page.keys[0], .statuses = f.status.array, .states = f.state.array,
                       .q = f.q),
                   api_page_done);
@@ -38,7 +38,7 @@ static void list_services(ApiCall *c)
 static void get_service(ApiCall *c)
 {
         api_query(c,
-                  SQL(get_service, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
+                  SQL(get_service, API_CALLER(c), .server_id = http_request_param(c->req, "server_id"),
                       .name = http_request_param(c->req, "name")),
                   api_done_200);
 }
@@ -46,16 +46,16 @@ static void get_service(ApiCall *c)
 /* Of all servers, the worst first. No index has this order: each page sorts the account's services. */
 static void list_all_services(ApiCall *c)
 {
-        const char *label;
+        const char *label, *team;
         ServiceFilters f;
         ApiPage page;
 
         if (!api_page_parse(c, "nttt", &page) || !parse_filters(c, &f) ||
-            !api_query_line(c, "label", LABEL_MAX, &label))
+            !api_query_line(c, "label", LABEL_MAX, &label) || !api_query_team(c, &team))
                 return;
 
         api_query(c,
-                  SQL(list_all_services, .user = c->user, .limit = page.limit, .after_rank = page.keys[0],
+                  SQL(list_all_services, API_CALLER(c), .team = team, .limit = page.limit, .after_rank = page.keys[0],
                       .after_name = page.keys[1], .after_server = page.keys[2], .after_service = page.keys[3],
                       .statuses = f.status.array, .states = f.state.array, .q = f.q, .label = label),
                   api_page_done);

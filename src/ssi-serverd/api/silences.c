@@ -15,7 +15,10 @@
 
 static void list_silences(ApiCall *c)
 {
-        api_query(c, SQL(list_silences, .user = c->user), api_done_200);
+        const char *team;
+
+        if (api_query_team(c, &team))
+                api_query(c, SQL(list_silences, API_CALLER(c), .team = team), api_done_200);
 }
 
 /* An optional string of the body, possibly null; returns false if it has answered. */
@@ -47,7 +50,7 @@ static void silence_made(ApiCall *c, PGresult *res, int error)
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
-                http_respond_problem(c->req, 404, "not-found", "The server does not exist.");
+                api_respond_not_found(c);
         else if (PQgetisnull(res, 0, 0))
                 api_respond_quota_reached(c, "too-many-silences", "silences");
         else
@@ -63,11 +66,12 @@ static void create_silence(ApiCall *c)
 
         if (!body || !optional_string(c, body, "server_id", &server) ||
             !optional_string(c, body, "service", &service) || !optional_string(c, body, "label", &label) ||
-            !parse_end(c, body, &end))
+            !parse_end(c, body, &end) || !api_body_team(c, body))
                 return;
         reason = api_body_string(c, body, "reason", 1, REASON_BYTES);
         if (!reason)
                 return;
+        c->about_server = server;
         if (!server && !service && !label) {
                 api_invalid(c, "Specify a server_id, a service or a label.");
                 return;
@@ -75,8 +79,8 @@ static void create_silence(ApiCall *c)
         id_new("sil", id);
 
         api_query(c,
-                  SQL(create_silence, .user = c->user, .id = id, .server = server, .service = service, .label = label,
-                      .reason = reason, .end = end, .actor = api_actor(c)),
+                  SQL(create_silence, API_CALLER(c), .team = c->about_team, .id = id, .server = server,
+                      .service = service, .label = label, .reason = reason, .end = end, .actor = api_actor(c)),
                   silence_made);
 }
 
@@ -88,8 +92,7 @@ static void released(ApiCall *c, PGresult *res, int error)
 
 static void delete_silence(ApiCall *c)
 {
-        api_query(c,
-                  SQL(delete_silence, .user = c->user, .id = http_request_param(c->req, "id"), .actor = api_actor(c)),
+        api_query(c, SQL(delete_silence, API_CALLER(c), .id = http_request_param(c->req, "id"), .actor = api_actor(c)),
                   released);
 }
 
@@ -107,7 +110,7 @@ static void change_silence(ApiCall *c)
         }
 
         api_query(c,
-                  SQL(change_silence, .user = c->user, .id = http_request_param(c->req, "id"), .reason = reason,
+                  SQL(change_silence, API_CALLER(c), .id = http_request_param(c->req, "id"), .reason = reason,
                       .has_end = sql_bool(json_object_object_get_ex(body, "ends_at", &o)), .end = end,
                       .actor = api_actor(c)),
                   api_done_200);
@@ -122,8 +125,8 @@ static void acknowledged(ApiCall *c, PGresult *res, int error)
                 return;
         }
         if (error == 0 && PQntuples(res) > 0)
-                backend_publish_one(c->backend, CHANGE_SERVICE, c->user, http_request_param(c->req, "server_id"),
-                                    http_request_param(c->req, "name"));
+                backend_publish_one(c->backend, CHANGE_SERVICE, PQgetvalue(res, 0, 1),
+                                    http_request_param(c->req, "server_id"), http_request_param(c->req, "name"));
         api_done_200(c, res, error);
 }
 
@@ -140,7 +143,7 @@ static void acknowledge(ApiCall *c)
 
         /* It covers the current problem, and nothing worse. */
         api_query(c,
-                  SQL(acknowledge, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
+                  SQL(acknowledge, API_CALLER(c), .server_id = http_request_param(c->req, "server_id"),
                       .name = http_request_param(c->req, "name"), .reason = reason, .actor = api_actor(c)),
                   acknowledged);
 }
@@ -148,15 +151,15 @@ static void acknowledge(ApiCall *c)
 static void withdrawn(ApiCall *c, PGresult *res, int error)
 {
         if (error == 0 && PQntuples(res) > 0)
-                backend_publish_one(c->backend, CHANGE_SERVICE, c->user, http_request_param(c->req, "server_id"),
-                                    http_request_param(c->req, "name"));
+                backend_publish_one(c->backend, CHANGE_SERVICE, PQgetvalue(res, 0, 1),
+                                    http_request_param(c->req, "server_id"), http_request_param(c->req, "name"));
         released(c, res, error);
 }
 
 static void withdraw_acknowledgement(ApiCall *c)
 {
         api_query(c,
-                  SQL(withdraw_acknowledgement, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
+                  SQL(withdraw_acknowledgement, API_CALLER(c), .server_id = http_request_param(c->req, "server_id"),
                       .name = http_request_param(c->req, "name"), .actor = api_actor(c)),
                   withdrawn);
 }

@@ -11,6 +11,7 @@
 #define ANNOUNCE_USEC (20 * USEC_PER_SEC) /* it counts for three times as long */
 
 typedef struct StreamUser StreamUser;
+typedef struct StreamTeam StreamTeam;
 
 typedef struct StreamClient {
         SseStream *sse;
@@ -19,10 +20,26 @@ typedef struct StreamClient {
         struct StreamClient *prev, *next;
 } StreamClient;
 
+/* A user in a team. */
+typedef struct StreamPlace {
+        StreamUser *user;
+        StreamTeam *team;
+        struct StreamPlace *prev, *next; /* of the team */
+        struct StreamPlace *of_user;     /* the next one */
+} StreamPlace;
+
+/* A team, members of which have open streams. */
+struct StreamTeam {
+        char *id;
+        StreamPlace *places;
+        UT_hash_handle hh;
+};
+
 /* A user with open streams. */
 struct StreamUser {
         Streams *streams;
         char *id;
+        StreamPlace *places;
         StreamClient *clients;
         unsigned n_clients;
         UT_hash_handle hh;
@@ -31,7 +48,9 @@ struct StreamUser {
 struct Streams {
         Backend *backend;
         StreamUser *users;
-        ChangeSet waiting; /* changes to send, or objects to read again */
+        StreamTeam *teams;
+        uint64_t accounts_changed; /* how often: what was read of an account's teams before is outdated */
+        ChangeSet waiting;         /* changes to send, or objects to read again */
         bool reading;
         uint64_t announced; /* that there are viewers here; CLOCK_MONOTONIC, usec */
 };
@@ -48,7 +67,23 @@ static void user_send(StreamUser *u, const char *event, const char *data)
                 (void) sse_send(c->sse, event, data, n);
 }
 
-static void user_send_removed(StreamUser *u, const Change *change)
+static StreamTeam *team_find(Streams *s, const char *id)
+{
+        StreamTeam *t;
+
+        HASH_FIND_STR(s->teams, id, t);
+        return t;
+}
+
+static void team_send(StreamTeam *t, const char *event, const char *data)
+{
+        StreamPlace *p;
+
+        DL_FOREACH(t->places, p)
+                user_send(p->user, event, data);
+}
+
+static void team_send_removed(StreamTeam *t, const Change *change)
 {
         _cleanup_json_ json_object *o = json_object_new_object();
         bool service = change->kind == CHANGE_SERVICE_REMOVED;
@@ -56,7 +91,7 @@ static void user_send_removed(StreamUser *u, const Change *change)
         if (!o || json_add_string(o, "server_id", change->server) < 0 ||
             (service && json_add_string(o, "name", change->arg) < 0))
                 return;
-        user_send(u, service ? "service-removed" : "server-removed",
+        team_send(t, service ? "service-removed" : "server-removed",
                   json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
 }
 
@@ -70,11 +105,10 @@ static void read_done(PGresult *res, int error, void *userdata)
                 return;
         }
         for (int row = 0; row < PQntuples(res); row++) {
-                StreamUser *u;
+                StreamTeam *t = team_find(s, PQgetvalue(res, row, 0));
 
-                HASH_FIND_STR(s->users, PQgetvalue(res, row, 0), u);
-                if (u)
-                        user_send(u, PQgetvalue(res, row, 1), PQgetvalue(res, row, 2));
+                if (t)
+                        team_send(t, PQgetvalue(res, row, 1), PQgetvalue(res, row, 2));
         }
         streams_flush(s);
 }
@@ -89,18 +123,17 @@ static void streams_flush(Streams *s)
         if (s->reading)
                 return;
         for (const WaitingChange *p = s->waiting.items; p; p = p->hh.next) {
-                StreamUser *u;
+                StreamTeam *t = team_find(s, p->change.user);
 
-                HASH_FIND_STR(s->users, p->change.user, u);
-                if (u && p->change.kind == CHANGE_SERVICE) {
+                if (t && p->change.kind == CHANGE_SERVICE) {
                         db_array_text(&servers, p->change.server);
                         db_array_text(&names, p->change.arg);
                         any = true;
-                } else if (u && p->change.kind == CHANGE_SERVER) {
+                } else if (t && p->change.kind == CHANGE_SERVER) {
                         db_array_text(&counted, p->change.server);
                         any = true;
-                } else if (u)
-                        user_send_removed(u, &p->change);
+                } else if (t)
+                        team_send_removed(t, &p->change);
         }
         change_set_clear(&s->waiting);
         if (any) {
@@ -134,18 +167,21 @@ void streams_changed(Streams *s, const Changes *changes)
         int r = 0;
 
         for (size_t i = 0; i < changes->n && r >= 0; i++) {
+                const Change *change = &changes->items[i];
                 StreamUser *u;
 
-                if (changes->items[i].kind == CHANGE_SESSION || changes->items[i].kind == CHANGE_MISSED ||
-                    changes->items[i].kind == CHANGE_QUOTA)
+                if (change->kind == CHANGE_SESSION || change->kind == CHANGE_MISSED || change->kind == CHANGE_QUOTA)
                         continue;
-                HASH_FIND_STR(s->users, changes->items[i].user, u);
-                if (u && changes->items[i].kind == CHANGE_ACCOUNT)
-                        user_close(u);
-                else if (u && changes->items[i].kind == CHANGE_LOGIN)
-                        user_send(u, "sessions", "{}");
-                else if (u)
-                        r = change_set_add(&s->waiting, &changes->items[i]);
+                HASH_FIND_STR(s->users, change->user, u);
+                if (change->kind == CHANGE_ACCOUNT) {
+                        s->accounts_changed++;
+                        if (u)
+                                user_close(u);
+                } else if (change->kind == CHANGE_LOGIN) {
+                        if (u)
+                                user_send(u, "sessions", "{}");
+                } else if (team_find(s, change->user))
+                        r = change_set_add(&s->waiting, change);
         }
         if (r < 0)
                 streams_close_all(s);
@@ -167,13 +203,66 @@ void streams_close_all(Streams *s)
         StreamUser *u, *tmp;
 
         s->announced = 0;
+        s->accounts_changed++;
         change_set_clear(&s->waiting);
         HASH_ITER(hh, s->users, u, tmp)
                 user_close(u);
 }
 
+static void user_leave_teams(StreamUser *u)
+{
+        StreamPlace *p, *next;
+
+        for (p = TAKE_PTR(u->places); p; p = next) {
+                StreamTeam *t = p->team;
+
+                next = p->of_user;
+                DL_DELETE(t->places, p);
+                free(p);
+                if (t->places)
+                        continue;
+                HASH_DEL(u->streams->teams, t);
+                free(t->id);
+                free(t);
+        }
+}
+
+static StreamTeam *team_get(Streams *s, const char *id)
+{
+        StreamTeam *t = team_find(s, id);
+
+        if (t)
+                return t;
+        t = calloc(1, sizeof(*t));
+        if (!t)
+                return NULL;
+        t->id = strdup(id);
+        if (!t->id) {
+                free(t);
+                return NULL;
+        }
+        HASH_ADD_KEYPTR(hh, s->teams, t->id, strlen(t->id), t);
+        return t;
+}
+
+static int user_join_team(StreamUser *u, const char *id)
+{
+        StreamPlace *p = malloc(sizeof(*p));
+        StreamTeam *t = p ? team_get(u->streams, id) : NULL;
+
+        if (!t) {
+                free(p);
+                return -ENOMEM;
+        }
+        *p = (StreamPlace){ .user = u, .team = t, .of_user = u->places };
+        u->places = p;
+        DL_APPEND(t->places, p);
+        return 0;
+}
+
 static void user_remove(StreamUser *u)
 {
+        user_leave_teams(u);
         HASH_DEL(u->streams->users, u);
         free(u->id);
         free(u);
@@ -224,7 +313,8 @@ static StreamUser *user_get(Streams *s, const char *id)
         return u;
 }
 
-static void open_now(ApiCall *call)
+/* The rows: the ids of the user's teams. */
+static void open_now(ApiCall *call, PGresult *res)
 {
         Streams *s = call->backend->streams;
         uint64_t now = api_now();
@@ -248,6 +338,16 @@ static void open_now(ApiCall *call)
                         user_remove(u);
                 return;
         }
+        user_leave_teams(u);
+        for (int i = 0; i < PQntuples(res); i++)
+                if (user_join_team(u, PQgetvalue(res, i, 0)) < 0) {
+                        api_fail(call, NULL, -ENOMEM);
+                        free(c);
+                        user_close(u); /* the others have no teams any more */
+                        if (u->n_clients == 0)
+                                user_remove(u);
+                        return;
+                }
         c->user = u;
         DL_APPEND(u->clients, c);
         u->n_clients++;
@@ -268,6 +368,25 @@ static void open_now(ApiCall *call)
         (void) sse_send(c->sse, "ready", "{}", 2);
 }
 
+static void ask_for_teams(ApiCall *call);
+
+/* Whoever was removed from a team in the meantime must not get its changes. */
+static void teams_found(ApiCall *call, PGresult *res, int error)
+{
+        if (error < 0)
+                api_fail(call, res, error);
+        else if (call->seen != call->backend->streams->accounts_changed)
+                ask_for_teams(call);
+        else
+                open_now(call, res);
+}
+
+static void ask_for_teams(ApiCall *call)
+{
+        call->seen = call->backend->streams->accounts_changed;
+        api_query(call, SQL(stream_teams, API_CALLER(call)), teams_found);
+}
+
 static void announced(ApiCall *call, PGresult *res, int error)
 {
         if (error < 0) {
@@ -275,7 +394,7 @@ static void announced(ApiCall *call, PGresult *res, int error)
                 return;
         }
         call->backend->streams->announced = now_usec(CLOCK_MONOTONIC);
-        open_now(call);
+        ask_for_teams(call);
 }
 
 /* The other instances notify this one of changes only while it has viewers. Its beat keeps that up. */
@@ -284,7 +403,7 @@ void stream_open(ApiCall *call)
         Streams *s = call->backend->streams;
 
         if (s->announced > 0 && now_usec(CLOCK_MONOTONIC) - s->announced < ANNOUNCE_USEC)
-                open_now(call);
+                ask_for_teams(call);
         else
                 api_query(call, SQL(announce_viewer, .instance = call->backend->instance), announced);
 }

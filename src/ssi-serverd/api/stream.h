@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Server-sent events: sends committed changes to the streams of the user they belong to. Changes only name
+/* Server-sent events: sends committed changes to the streams of the members of the team they belong to. Changes only name
  * what to read again; one query at a time reads everything that was named in the meantime, so that a burst
  * becomes one event per object. */
 

@@ -19,7 +19,7 @@ static void get_timeline(ApiCall *c)
                 return;
         }
         api_query(c,
-                  SQL(timeline, .user = c->user, .server_id = http_request_param(c->req, "server_id"),
+                  SQL(timeline, API_CALLER(c), .server_id = http_request_param(c->req, "server_id"),
                       .name = http_request_param(c->req, "name"), .days = days ?: DAYS_DEFAULT),
                   api_done_200);
 }

@@ -7,7 +7,7 @@
 -- change of status or with such a silence.
 -- name: timeline
 WITH service AS (SELECT s.id, v.name FROM servers s JOIN services v ON v.server_id = s.id
-  WHERE s.public_id = :server_id AND v.name = :name AND @owned_by(:user)),
+  WHERE s.public_id = :server_id AND v.name = :name AND @allows(s.user_id)),
  event AS (SELECT e.at, e.kind, e.status, e.error_kind, e.id FROM service, events e
   WHERE e.server_id = service.id AND e.service = service.name
   AND e.received_at > now() - (:days::int + 1) * interval '1 day' AND e.at > now() - :days::int * interval '1 day'),

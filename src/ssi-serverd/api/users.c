@@ -275,9 +275,17 @@ static void change_password(ApiCall *c)
         api_query(c, SQL(credentials, .user = c->user, .network = c->network), change_found);
 }
 
+static void deleted(ApiCall *c, PGresult *res, int error)
+{
+        if (error == 0 && PQntuples(res) > 0 && *PQgetvalue(res, 0, ACCOUNT_REMOVED_DONE) != 't')
+                http_respond_problem(c->req, 409, "last-owner", ACCOUNT_IS_LAST_OWNER);
+        else
+                answer_204(c, res, error);
+}
+
 static void delete_account_now(ApiCall *c)
 {
-        api_act_begin(c, answer_204);
+        api_act_begin(c, deleted);
         api_act_begun(c, account_remove(c->backend, c->user, api_actor_by(c, "password"), api_act_done, c));
 }
 

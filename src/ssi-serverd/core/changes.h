@@ -14,7 +14,7 @@ typedef enum ChangeKind {
         CHANGE_SERVICE = 'v',         /* arg: name */
         CHANGE_SERVICE_REMOVED = 'r', /* arg: name */
         CHANGE_SERVER_REMOVED = 'd',
-        CHANGE_ACCOUNT = 'a', /* sessions or tokens of the user ended; server: "-" */
+        CHANGE_ACCOUNT = 'a', /* sessions or tokens of the user ended, or the user's teams are others; server: "-" */
         CHANGE_LOGIN = 'l',   /* the user has another session; server: "-" */
         CHANGE_SESSION = 'e', /* arg: the epoch of the agent's new session */
         CHANGE_MISSED = 'm',  /* there were others, which nobody knows any more; user and server: "-" */
@@ -23,7 +23,7 @@ typedef enum ChangeKind {
 
 typedef struct Change {
         ChangeKind kind;
-        const char *user; /* public ids */
+        const char *user; /* public ids: of the team, or of the account for 'a' and 'l' */
         const char *server;
         const char *arg; /* or NULL */
 } Change;

@@ -70,9 +70,11 @@ int account_reset_password(Backend *b, const char *token_hash, const char *hash,
 
 static void publish_removed(Backend *b, PGresult *res)
 {
+        if (*PQgetvalue(res, 0, ACCOUNT_REMOVED_DONE) != 't')
+                return;
         for (int i = 0; i < PQntuples(res); i++)
                 if (!PQgetisnull(res, i, 1))
-                        backend_publish_one(b, CHANGE_SERVER_REMOVED, PQgetvalue(res, i, 0), PQgetvalue(res, i, 1),
+                        backend_publish_one(b, CHANGE_SERVER_REMOVED, PQgetvalue(res, i, 2), PQgetvalue(res, i, 1),
                                             NULL);
         publish_account(b, res);
         /* The deletion itself records transitions for the removed services, which nobody needs now. */

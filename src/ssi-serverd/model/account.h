@@ -50,6 +50,10 @@ int account_set_password(Backend *b, const char *account, const AccountPassword 
 int account_reset_password(Backend *b, const char *token_hash, const char *hash, const char *network, const char *actor,
                            db_callback_t done, void *userdata);
 
-/* Removes the account with its servers and all else it owns. One row per server, or one row: the account's
- * public id, and the server's or null. None when the account does not exist. */
+/* Removes the account with its servers and all else it owns, and the teams of which it is the only member. One row per server, or
+ * one row, with the public ids of the account, and of the server and its team or null, and whether it was done: if a team would
+ * have no owner any more, nothing is. None when the account does not exist. */
+#define ACCOUNT_REMOVED_DONE 3
+#define ACCOUNT_IS_LAST_OWNER \
+        "The account is the only owner of a team that has other members: make one of them an owner, or delete the team, first."
 int account_remove(Backend *b, const char *account, const char *actor, db_callback_t done, void *userdata);

@@ -25,10 +25,11 @@ WITH kept AS (INSERT INTO settings (key, value) SELECT 'sign_up', 'closed'::byte
 WITH taken AS (SELECT u.id, u.email FROM users u WHERE @email_key(u.email) = @email_key(:email)),
  i AS (UPDATE invitations i SET used_at = now() FROM invitation_tokens t WHERE t.token_hash = :invitation::bytea
   AND i.id = t.invitation_id AND @admits(i, :email) AND (i.invited_by IS NULL OR @sign_up_is_in(:modes)) AND (:verify::bool OR NOT EXISTS (SELECT FROM taken))
-  RETURNING t.mailed),
+  RETURNING t.mailed, i.team_id, i.role, @is_backed(i) AS is_backed),
  u AS (INSERT INTO users (public_id, email, password_hash, confirmed)
   SELECT :id, :email, :hash, i.mailed OR NOT :verify::bool FROM i ON CONFLICT DO NOTHING RETURNING *),
  v AS (INSERT INTO verified_emails (user_id, email) SELECT u.id, @email_key(u.email) FROM u, i WHERE i.mailed),
+ joined AS (INSERT INTO team_members (user_id, team_id, role) SELECT u.id, i.team_id, i.role FROM u, i WHERE i.is_backed),
  asked AS (@account_mail(verify, u WHERE NOT u.confirmed)),
  told AS (@account_mail(taken, taken u WHERE :verify::bool AND EXISTS (SELECT FROM i) AND @may_mail(u.id, taken))),
  audited AS (@audit(account.made, NULL, NULL, u))
@@ -77,13 +78,20 @@ WITH t AS (DELETE FROM email_tokens WHERE token_hash = :token_hash::bytea AND pu
 -- name: forget_removed
 DELETE FROM transitions t WHERE NOT EXISTS (SELECT FROM servers s WHERE s.id = t.server_id)
 
+-- With it go the teams that it is the only member of. It stays if others of a team would be left without an owner.
 -- name: account_remove
-WITH s AS (SELECT s.id, s.public_id FROM servers s JOIN users u ON u.id = s.user_id
-  WHERE @account_is(:account)),
+WITH me AS (SELECT u.id, u.public_id FROM users u WHERE @account_is(:account)),
+ mine AS (SELECT m.team_id, m.role, EXISTS (SELECT FROM team_members o WHERE o.team_id = m.team_id AND o.user_id <> me.id) AS has_others,
+   EXISTS (SELECT FROM team_members o WHERE o.team_id = m.team_id AND o.user_id <> me.id AND o.role = 'owner') AS has_owner
+  FROM me JOIN team_members m ON m.user_id = me.id),
+ t AS (SELECT team_id AS id FROM mine WHERE NOT has_others
+  AND NOT EXISTS (SELECT FROM mine l WHERE l.role = 'owner' AND l.has_others AND NOT l.has_owner)),
+ s AS (SELECT s.id, s.public_id, o.public_id AS team FROM t JOIN teams o ON o.id = t.id JOIN servers s ON s.user_id = t.id),
  history AS (DELETE FROM events e USING s WHERE e.server_id = s.id),
  told AS (DELETE FROM transitions t USING s WHERE t.server_id = s.id),
 -- Locked first, as by the statement that records a delivery: the other order is a deadlock.
- messages AS (SELECT o.id FROM users u JOIN notification_outbox o ON o.user_id = u.id WHERE @account_is(:account) FOR UPDATE OF o),
- gone AS (DELETE FROM users u WHERE @account_is(:account) AND (SELECT count(*) FROM messages) >= 0 RETURNING u.public_id, u.email),
+ messages AS (SELECT o.id FROM t JOIN notification_outbox o ON o.user_id = t.id FOR UPDATE OF o),
+ teams_gone AS (DELETE FROM teams o USING t WHERE o.id = t.id AND o.user_id IS NULL AND (SELECT count(*) FROM messages) >= 0),
+ gone AS (DELETE FROM users u USING me WHERE u.id = me.id AND EXISTS (SELECT FROM t) AND (SELECT count(*) FROM messages) >= 0 RETURNING u.public_id, u.email),
  audited AS (@audit(account.removed, NULL, NULL, gone u))
- SELECT gone.public_id, s.public_id, @audited FROM gone LEFT JOIN s ON true
+ SELECT me.public_id, s.public_id, s.team, EXISTS (SELECT FROM gone), @audited FROM me LEFT JOIN s ON true

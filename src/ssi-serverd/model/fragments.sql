@@ -74,3 +74,8 @@ INSERT INTO audit_log AS logged (event, account, email, actor, address, method, 
 (SELECT * FROM audit_log l WHERE (@condition) AND l.id < coalesce(:before::bigint, 9223372036854775807)
  AND (:since::timestamptz IS NULL OR l.last_at >= :since::timestamptz) AND (:until::timestamptz IS NULL OR l.at < :until::timestamptz)
  AND (:event::text IS NULL OR l.event = :event OR starts_with(l.event, :event || '.')) ORDER BY l.id DESC LIMIT :limit::int) l
+
+-- Whether the invitation is to a team, and whoever made it may still invite to it.
+-- fragment: is_backed(i)
+(@i.team_id IS NOT NULL AND (@i.invited_by IS NULL OR EXISTS (SELECT FROM team_members b WHERE b.team_id = @i.team_id
+ AND b.user_id = @i.invited_by AND b.role >= greatest('admin', @i.role))))

@@ -4,6 +4,8 @@
 #include "model/rules.h"
 #include "model/host.sql.h"
 
+#define HOST_CALLER(h) .user = (h)->user, .role = (h)->role
+
 int host_claim_token_make(char **ret)
 {
         char token[TOKEN_MAX];
@@ -20,7 +22,7 @@ static void publish_added(Backend *b, PGresult *res)
                                     PQgetvalue(res, 0, HOST_CLAIM_SERVER), NULL);
 }
 
-int host_add(Backend *b, const char *account, const char *name, const char *labels, const char *token,
+int host_add(Backend *b, const HostRef *host, const char *name, const char *labels, const char *token,
              const char *actor, db_callback_t done, void *userdata)
 {
         char server[ID_MAX], agent[ID_MAX], hash[TOKEN_HASH_MAX];
@@ -30,8 +32,8 @@ int host_add(Backend *b, const char *account, const char *name, const char *labe
         token_hash(token, hash);
 
         return act_query(b,
-                         SQL(host_add, .account = account, .server = server, .agent = agent, .name = name,
-                             .labels = labels, .hash = hash, .actor = actor),
+                         SQL(host_add, HOST_CALLER(host), .owner = host->owner, .server = server, .agent = agent,
+                             .name = name, .labels = labels, .hash = hash, .actor = actor),
                          publish_added, done, userdata);
 }
 
@@ -44,8 +46,7 @@ int host_new_claim_token(Backend *b, const HostRef *host, const char *token, con
 
         /* The statement locks the server: of two concurrent calls, the later one's token is valid. */
         return act_query(
-                b,
-                SQL(host_new_claim_token, .owner = host->owner, .server = host->server, .hash = hash, .actor = actor),
+                b, SQL(host_new_claim_token, HOST_CALLER(host), .server = host->server, .hash = hash, .actor = actor),
                 NULL, done, userdata);
 }
 
@@ -71,10 +72,10 @@ int host_keep_parse(const char *keep, bool *ret_refused)
 
 int host_keep(Backend *b, const HostRef *host, bool refused, const char *actor, db_callback_t done, void *userdata)
 {
-        return act_query(b,
-                         SQL(host_keep, .owner = host->owner, .server = host->server, .refused = sql_bool(refused),
-                             .actor = actor),
-                         publish_kept, done, userdata);
+        return act_query(
+                b,
+                SQL(host_keep, HOST_CALLER(host), .server = host->server, .refused = sql_bool(refused), .actor = actor),
+                publish_kept, done, userdata);
 }
 
 static void publish_removed(Backend *b, PGresult *res)
@@ -84,6 +85,6 @@ static void publish_removed(Backend *b, PGresult *res)
 
 int host_remove(Backend *b, const HostRef *host, const char *actor, db_callback_t done, void *userdata)
 {
-        return act_query(b, SQL(host_remove, .owner = host->owner, .server = host->server, .actor = actor),
+        return act_query(b, SQL(host_remove, HOST_CALLER(host), .server = host->server, .actor = actor),
                          publish_removed, done, userdata);
 }

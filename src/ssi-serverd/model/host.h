@@ -6,11 +6,12 @@
 
 #include "model/act.h"
 
-/* Who asks, and for which server: owner is the public id of the account that must own it, or NULL for an
- * administrator of the backend, who may also name the server by its name if that is unique. */
+/* Who asks: an account with the role that it must have in the server's team (model/team.sql); NULL for an administrator of the
+ * backend, who may also name the server by its name if that is unique. About which server; or for which team (owner, its public
+ * id), which an administrator may also name by the address of the account whose personal one it is. */
 typedef struct HostRef {
-        const char *owner;
-        const char *server;
+        const char *user, *role;
+        const char *server, *owner;
 } HostRef;
 
 /* Columns of the row that describes a claim token. It is shown once and must be exchanged for an API key
@@ -20,16 +21,16 @@ enum {
         HOST_CLAIM_AGENT,
         HOST_CLAIM_EXPIRES,      /* RFC 3339 */
         HOST_CLAIM_EXPIRES_USEC, /* since the epoch */
-        HOST_CLAIM_OWNER,        /* the account's public id */
+        HOST_CLAIM_OWNER,        /* the team's public id */
 };
 
 /* Makes a claim token's text, which the caller frees; -ENOMEM. */
 int host_claim_token_make(char **ret);
 
-/* Adds a server to the account (named by id or address), pending until its token is claimed. labels: an
- * array literal (db/array.h). One row, whose server is null when the account may have no more; none
- * when the account does not exist. */
-int host_add(Backend *b, const char *account, const char *name, const char *labels, const char *token,
+/* Adds a server to the team host->owner, pending until its token is claimed. labels: an
+ * array literal (db/array.h). One row, whose server is null when the team may have no more; none
+ * when the team does not exist or is not the caller's. */
+int host_add(Backend *b, const HostRef *host, const char *name, const char *labels, const char *token,
              const char *actor, db_callback_t done, void *userdata);
 
 /* Makes another token, for one that expired or a key that is lost or leaked. Unclaimed tokens become
@@ -51,5 +52,5 @@ int host_keep_parse(const char *keep, bool *ret_refused);
 #define HOST_KEEP_FAULT "keep must be \"accepted\" or \"refused\"."
 int host_keep(Backend *b, const HostRef *host, bool refused, const char *actor, db_callback_t done, void *userdata);
 
-/* Removes it with its history. One row with the public ids of account and server, or none. */
+/* Removes it with its history. One row with the public ids of team and server, or none. */
 int host_remove(Backend *b, const HostRef *host, const char *actor, db_callback_t done, void *userdata);

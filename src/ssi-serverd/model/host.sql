@@ -1,17 +1,19 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- include model/fragments.sql
+-- include model/team.sql
 
 -- Selects the servers s that a HostRef names.
 -- fragment: host_is
-((:owner::text IS NULL AND s.name = :server AND NOT EXISTS (SELECT FROM servers o WHERE o.name = :server AND o.id <> s.id))
- OR (s.public_id = :server AND (:owner::text IS NULL OR s.user_id = (SELECT u.id FROM users u WHERE u.public_id = :owner))))
+((:user::text IS NULL AND s.name = :server AND NOT EXISTS (SELECT FROM servers o WHERE o.name = :server AND o.id <> s.id))
+ OR (s.public_id = :server AND (:user::text IS NULL OR @allows(s.user_id))))
 
--- The HOST_CLAIM_… columns, from servers s, their users u, and claim tokens t.
+-- The HOST_CLAIM_… columns, from servers s, their teams u, and claim tokens t.
 -- fragment: claim_columns
 s.public_id, s.agent_id, @time(t.expires_at), @usec(t.expires_at), u.public_id
 
 -- name: host_add
-WITH u AS (SELECT id, public_id, email FROM users WHERE public_id = :account OR @email_key(email) = @email_key(:account)),
+WITH u AS (SELECT * FROM @owners o WHERE CASE WHEN :user::text IS NULL THEN o.id IN (SELECT t.id FROM teams t WHERE t.public_id = :owner
+  UNION ALL SELECT a.id FROM users a WHERE @email_key(a.email) = @email_key(:owner)) ELSE o.public_id = :owner AND @allows(o.id) END),
  s AS (INSERT INTO servers (user_id, public_id, agent_id, name, labels)
   SELECT u.id, :server, :agent, :name, :labels::text[] FROM u
   WHERE quota_take_room(u.id, 'servers')
@@ -26,8 +28,8 @@ WITH s AS (SELECT s.id, s.public_id, s.agent_id, s.user_id, s.name FROM servers 
  old AS (DELETE FROM claim_tokens t USING s WHERE t.server_id = s.id AND t.used_at IS NULL),
  t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)
   SELECT :hash::bytea, s.id, now() + interval '1 hour' FROM s RETURNING expires_at),
- audited AS (@audit(server.new-claim-token, s.public_id, s.name, s JOIN users u ON u.id = s.user_id))
- SELECT @claim_columns, @audited FROM s JOIN users u ON u.id = s.user_id, t
+ audited AS (@audit(server.new-claim-token, s.public_id, s.name, s JOIN @owners u ON u.id = s.user_id))
+ SELECT @claim_columns, @audited FROM s JOIN teams u ON u.id = s.user_id, t
 
 -- A new epoch ends the session of the host that was accepted until now, if the other one is kept.
 -- name: host_keep
@@ -38,12 +40,12 @@ WITH old AS (SELECT s.id FROM servers s WHERE @host_is FOR UPDATE),
    CASE WHEN :refused::bool THEN s.duplicate_boot_id ELSE s.boot_id END) || s.refused_boots)[1:8],
   past_boots = '{}', boot_changes = '{}', duplicate_since = NULL, duplicate_boot_id = NULL, duplicate_hostname = NULL
   FROM old WHERE s.id = old.id AND s.duplicate_since IS NOT NULL RETURNING s.*),
- audited AS (@audit(server.host-kept, s.public_id, s.name, kept s JOIN users u ON u.id = s.user_id))
+ audited AS (@audit(server.host-kept, s.public_id, s.name, kept s JOIN @owners u ON u.id = s.user_id))
  SELECT u.public_id, s.public_id, s.session_epoch + (:refused::bool)::int, EXISTS (SELECT FROM kept), @audited
- FROM old JOIN servers s ON s.id = old.id JOIN users u ON u.id = s.user_id
+ FROM old JOIN servers s ON s.id = old.id JOIN teams u ON u.id = s.user_id
 
 -- name: host_remove
 WITH gone AS (DELETE FROM servers s WHERE @host_is RETURNING s.id, s.public_id, s.user_id, s.name),
  history AS (DELETE FROM events e USING gone WHERE e.server_id = gone.id),
- audited AS (@audit(server.removed, s.public_id, s.name, gone s JOIN users u ON u.id = s.user_id))
- SELECT u.public_id, gone.public_id, @audited FROM gone JOIN users u ON u.id = gone.user_id
+ audited AS (@audit(server.removed, s.public_id, s.name, gone s JOIN @owners u ON u.id = s.user_id))
+ SELECT u.public_id, gone.public_id, @audited FROM gone JOIN teams u ON u.id = gone.user_id

@@ -22,13 +22,17 @@ int invitation_add(Backend *b, const InvitationNew *new, const char *token, cons
         snprintf(lifetime, sizeof(lifetime), "%u", new->lifetime);
 
         return act_query(b,
-                         SQL(invitation_add, .account = new->account, .id = id, .hash = hash, .email = new->email,
+                         SQL(invitation_add, .account = new->account, .user = new->account, .role = new->role,
+                             .team = new->team, .to = new->to, .id = id, .hash = hash, .email = new->email,
                              .lifetime = lifetime, .mail = sql_bool(new->mail), .actor = actor),
                          NULL, done, userdata);
 }
 
-int invitation_remove(Backend *b, const char *account, const char *id, const char *actor, db_callback_t done,
-                      void *userdata)
+int invitation_remove(Backend *b, const char *account, const char *team, const char *role, const char *id,
+                      const char *actor, db_callback_t done, void *userdata)
 {
-        return act_query(b, SQL(invitation_remove, .account = account, .id = id, .actor = actor), NULL, done, userdata);
+        return act_query(b,
+                         SQL(invitation_remove, .account = account, .user = account, .team = team, .role = role,
+                             .id = id, .actor = actor),
+                         NULL, done, userdata);
 }

@@ -22,17 +22,21 @@ enum {
 typedef struct InvitationNew {
         const char *account; /* public id; NULL: by an administrator, without limits on the number */
         const char *email;   /* NULL: for whoever has the link */
-        unsigned lifetime;   /* s */
-        bool mail;           /* to email, with a link of its own; call notifier_kick() when it is done */
+        const char *team;  /* public id; to this team, in which the account has the role; NULL: to the backend alone */
+        const char *role;  /* that the account must have there */
+        const char *to;    /* the role of whoever is invited */
+        unsigned lifetime; /* s */
+        bool mail;         /* to email, with a link of its own; call notifier_kick() when it is done */
 } InvitationNew;
 
 /* Makes the token of the link, which the caller frees; -ENOMEM. It is shown once. */
 int invitation_token_make(char **ret);
 
-/* One row; none when the account has INVITATIONS_MAX. */
+/* One row; none when the account has INVITATIONS_MAX, or may not invite to the team. */
 int invitation_add(Backend *b, const InvitationNew *new, const char *token, const char *actor, db_callback_t done,
                    void *userdata);
 
-/* Withdraws a pending one. One row, or none. account: NULL for an administrator, who may withdraw everybody's. */
-int invitation_remove(Backend *b, const char *account, const char *id, const char *actor, db_callback_t done,
-                      void *userdata);
+/* Withdraws a pending one. One row, or none. account: NULL for an administrator, who may withdraw everybody's. team: instead of the
+ * account's own, one to this team, in which the account has the role; or NULL. */
+int invitation_remove(Backend *b, const char *account, const char *team, const char *role, const char *id,
+                      const char *actor, db_callback_t done, void *userdata);

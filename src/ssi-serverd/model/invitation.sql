@@ -1,5 +1,6 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- include model/fragments.sql
+-- include model/team.sql
 
 -- The mails with invitations that were asked for in the last day.
 -- fragment: mails(of)
@@ -10,10 +11,11 @@
 -- towards the limits even if the account that asked for it is deleted.
 -- name: invitation_add
 WITH u AS (SELECT id FROM users WHERE public_id = :account),
- i AS (INSERT INTO invitations (public_id, email, invited_by, expires_at)
-  SELECT :id, :email, (SELECT id FROM u), now() + make_interval(secs => :lifetime::float8)
-  WHERE :account::text IS NULL
-  OR (SELECT invitation_take_room(u.id, @INVITATIONS_MAX) FROM u)
+ team AS (SELECT t.id FROM teams t WHERE t.public_id = :team AND t.user_id IS NULL AND @allows(t.id)),
+ i AS (INSERT INTO invitations (public_id, email, invited_by, expires_at, team_id, role)
+  SELECT :id, :email, (SELECT id FROM u), now() + make_interval(secs => :lifetime::float8), (SELECT id FROM team), :to::team_role
+  WHERE (:team::text IS NULL OR EXISTS (SELECT FROM team)) AND (:account::text IS NULL
+  OR (SELECT invitation_take_room(u.id, @INVITATIONS_MAX) FROM u))
   RETURNING *),
  t AS (INSERT INTO invitation_tokens (token_hash, invitation_id, mailed) SELECT :hash::bytea, i.id, false FROM i),
  mailed AS (INSERT INTO notification_outbox (public_id, queue, payload)
@@ -24,12 +26,13 @@ WITH u AS (SELECT id FROM users WHERE public_id = :account),
   AND @mails(@email_key(o.payload ->> 'email') = @email_key(i.email)) < @INVITATION_MAILS_TO_MAX
   RETURNING 1),
  audited AS (@audit(invitation.made, i.public_id, i.email,
-  i CROSS JOIN LATERAL (SELECT (SELECT u.public_id FROM users u WHERE u.id = i.invited_by), (SELECT u.email FROM users u WHERE u.id = i.invited_by)) u(public_id, email)))
+  i CROSS JOIN LATERAL (SELECT o.public_id, o.email FROM (SELECT coalesce(i.team_id, i.invited_by)) k(id) LEFT JOIN @owners o ON o.id = k.id) u))
  SELECT i.public_id, @time(i.expires_at), @usec(i.expires_at), EXISTS (SELECT FROM mailed), @audited FROM i
 
 -- name: invitation_remove
 WITH i AS (DELETE FROM invitations i WHERE i.public_id = :id AND i.used_at IS NULL
-  AND (:account::text IS NULL OR i.invited_by = (SELECT u.id FROM users u WHERE u.public_id = :account)) RETURNING i.*),
+  AND CASE WHEN :team::text IS NOT NULL THEN i.team_id = (SELECT t.id FROM teams t WHERE t.public_id = :team) AND @allows(i.team_id)
+   ELSE :account::text IS NULL OR i.invited_by = (SELECT u.id FROM users u WHERE u.public_id = :account) END RETURNING i.*),
  audited AS (@audit(invitation.withdrawn, i.public_id, i.email,
-  i CROSS JOIN LATERAL (SELECT (SELECT u.public_id FROM users u WHERE u.id = i.invited_by), (SELECT u.email FROM users u WHERE u.id = i.invited_by)) u(public_id, email)))
+  i CROSS JOIN LATERAL (SELECT o.public_id, o.email FROM (SELECT coalesce(i.team_id, i.invited_by)) k(id) LEFT JOIN @owners o ON o.id = k.id) u))
  SELECT 1, @audited FROM i

@@ -85,15 +85,17 @@ int quota_list(Backend *b, const char *account, db_callback_t done, void *userda
         return text ? act_query(b, SQL(quota_list, .names = text, .account = account), NULL, done, userdata) : -ENOMEM;
 }
 
-int quota_usage(Backend *b, const char *user, uint64_t results, db_callback_t done, void *userdata)
+int quota_usage(Backend *b, const QuotaAsker *asker, uint64_t results, db_callback_t done, void *userdata)
 {
         _cleanup_(db_array_free) DbArray names = {};
         const char *text = account_quotas(&names);
         char number[32];
 
         snprintf(number, sizeof(number), "%" PRIu64, results);
-        return text ? act_query(b, SQL(quota_usage, .results = number, .names = text, .user = user), NULL, done,
-                                userdata) :
+        return text ? act_query(b,
+                                SQL(quota_usage, .results = number, .names = text, .user = asker->user,
+                                    .role = asker->role, .team = asker->team),
+                                NULL, done, userdata) :
                       -ENOMEM;
 }
 
@@ -106,9 +108,9 @@ static void results_noted(PGresult *res, int error, void *userdata)
                         PQgetvalue(res, 0, 1), PQgetvalue(res, 0, 2), PQgetvalue(res, 0, 1));
 }
 
-void quota_note_results(Backend *b, const char *user)
+void quota_note_results(Backend *b, const char *team)
 {
-        (void) backend_query(b, SQL(quota_note_results, .user = user), results_noted, b);
+        (void) backend_query(b, SQL(quota_note_results, .team = team), results_noted, b);
 }
 
 /* ---- Storage ---- */

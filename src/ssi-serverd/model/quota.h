@@ -26,11 +26,14 @@ enum {
 };
 int quota_list(Backend *b, const char *account, db_callback_t done, void *userdata);
 
-/* The same as one JSON document, for the account itself; results: of the last minute. */
-int quota_usage(Backend *b, const char *user, uint64_t results, db_callback_t done, void *userdata);
+/* The same as one JSON document, for an account that has the role in the team; results: of the last minute. */
+typedef struct QuotaAsker {
+        const char *user, *role, *team;
+} QuotaAsker;
+int quota_usage(Backend *b, const QuotaAsker *asker, uint64_t results, db_callback_t done, void *userdata);
 
-/* Notes, and logs once an hour, that the account sends results too fast. */
-void quota_note_results(Backend *b, const char *user);
+/* Notes, and logs once an hour, that the team sends results too fast. */
+void quota_note_results(Backend *b, const char *team);
 
 /* Measures the history of all accounts and deletes the oldest of those that have too much. */
 void quota_check_storage(Backend *b);

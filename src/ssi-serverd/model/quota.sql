@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 -- include model/account.sql
 -- include model/fragments.sql
+-- include model/team.sql
 
 -- name: quota_defaults(names, values, bursts)
 WITH d AS (INSERT INTO quota_defaults AS d (name, value, burst)
@@ -15,7 +16,7 @@ again AS (UPDATE notification_outbox o SET due_at = now() FROM u WHERE o.user_id
   AND o.due_at > now() + interval '1 min' AND :name::text IN ('mails', 'requests'))
 
 -- name: quota_set
-WITH u AS (SELECT u.id, u.public_id, u.email FROM users u WHERE @account_is(:account)),
+WITH u AS (SELECT u.id, u.public_id, u.email FROM @owners u WHERE @account_is(:account)),
  q AS (INSERT INTO account_quotas (user_id, name, value, burst)
   SELECT u.id, :name::text, :value::bigint, :burst::bigint FROM u
   ON CONFLICT (user_id, name) DO UPDATE SET value = excluded.value, burst = excluded.burst),
@@ -24,15 +25,15 @@ WITH u AS (SELECT u.id, u.public_id, u.email FROM users u WHERE @account_is(:acc
  SELECT public_id, @audited FROM u
 
 -- name: quota_reset
-WITH u AS (SELECT u.id, u.public_id, u.email FROM users u WHERE @account_is(:account)),
+WITH u AS (SELECT u.id, u.public_id, u.email FROM @owners u WHERE @account_is(:account)),
  q AS (DELETE FROM account_quotas q USING u WHERE q.user_id = u.id AND q.name = :name::text),
  @try_again,
  audited AS (@audit(quota.changed, :name::text, 'default', u))
  SELECT public_id, @audited FROM u
 
--- Quotas n of users u.
+-- Quotas n of teams u.
 -- fragment: quotas
-users u CROSS JOIN unnest(:names::text[]) WITH ORDINALITY n(name, k)
+@owners u CROSS JOIN unnest(:names::text[]) WITH ORDINALITY n(name, k)
  LEFT JOIN account_quotas a ON a.user_id = u.id AND a.name = n.name
  LEFT JOIN quota_reached r ON r.user_id = u.id AND r.name = n.name
 
@@ -46,10 +47,10 @@ SELECT json_build_object('quotas', json_agg(json_build_object('name', n.name,
   'limit', quota(u.id, n.name), 'burst', quota_burst(u.id, n.name),
   'per', CASE n.name WHEN 'results' THEN 'minute' WHEN 'requests' THEN 'hour' WHEN 'mails' THEN 'day' END,
   'reached_at', @time(r.last_at)) ORDER BY n.k))
- FROM @quotas WHERE u.public_id = :user GROUP BY u.id
+ FROM @quotas WHERE u.public_id = :team AND @allows(u.id) GROUP BY u.id
 
 -- name: quota_note_results
-SELECT quota_note(u.id, 'results'), u.public_id, quota(u.id, 'results') FROM users u WHERE u.public_id = :user
+SELECT quota_note(u.id, 'results'), u.public_id, quota(u.id, 'results') FROM teams u WHERE u.public_id = :team
 
 -- A sample of this many pages of eight kilobytes takes a fraction of a second.
 -- name: measure_history

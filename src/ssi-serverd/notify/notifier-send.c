@@ -220,6 +220,10 @@ static const struct {
           "To make your account at Service Status Indicator, which watches servers and their services, open\n\n"
           "%s/signup#invitation=%s\n\n"
           "The link works once. The invitation comes from %s. If you did not expect it, ignore this mail.\n" },
+        { "team-invitation", "You are invited to a team",
+          "To see the servers of a team at Service Status Indicator, log in, or make your account, at\n\n"
+          "%s/join#invitation=%s\n\n"
+          "The link works once. The invitation comes from %s. If you did not expect it, ignore this mail.\n" },
 };
 
 static void account_mail_send(NotifySlot *s, const char *kind)

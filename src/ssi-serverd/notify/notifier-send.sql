@@ -7,10 +7,11 @@ INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
 
 -- None when it was withdrawn or used in the meantime.
 -- name: invitation_mail_start
-WITH i AS (SELECT i.id, u.email FROM invitations i LEFT JOIN users u ON u.id = i.invited_by
+WITH i AS (SELECT i.id, u.email, t.name FROM invitations i LEFT JOIN users u ON u.id = i.invited_by LEFT JOIN teams t ON t.id = i.team_id
   WHERE i.public_id = :invitation AND @is_pending(i)),
  t AS (INSERT INTO invitation_tokens (token_hash, invitation_id, mailed) SELECT :hash::bytea, i.id, true FROM i)
- SELECT 'invitation', coalesce(i.email, 'an administrator') FROM i
+ SELECT CASE WHEN i.name IS NULL THEN 'invitation' ELSE 'team-invitation' END,
+  concat_ws(' of ', coalesce(i.email, 'an administrator'), 'the team ' || i.name) FROM i
 
 -- A channel or browser that fails records since when. No row if there is no such message: id alone may be another's by now, if the
 -- database was set back.

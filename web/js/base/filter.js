@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// Which part of a list is shown: words to search for, a label, one kind of trouble. It is kept in the address, so that
+// Which part of a list is shown: words to search for, a label, a team, one kind of trouble. It is kept in the address, so that
 // reloading, going back and sharing the link show the same.
 
 const MARKS = /\p{M}/gu;
@@ -12,6 +12,7 @@ function fold(text) {
 export class Filter {
   q = '';
   label = '';
+  team = ''; // its id
   show = ''; // a status, 'errors' or a state of the connection
   #words = [];
   #textOf;
@@ -23,11 +24,11 @@ export class Filter {
 
     this.#textOf = textOf;
     this.#parts = has;
-    this.set({q: address.get('q') ?? '', label: address.get('label') ?? '', show: address.get('show') ?? ''});
+    this.set({q: address.get('q') ?? '', label: address.get('label') ?? '', team: address.get('team') ?? '', show: address.get('show') ?? ''});
   }
 
   get active() {
-    return Boolean(this.q || this.label || this.show);
+    return Boolean(this.q || this.label || this.team || this.show);
   }
 
   set(parts) {
@@ -40,12 +41,13 @@ export class Filter {
     const address = new URLSearchParams();
 
     this.set(parts);
-    for (const key of ['q', 'label', 'show']) if (this[key]) address.set(key, this[key]);
+    for (const key of ['q', 'label', 'team', 'show']) if (this[key]) address.set(key, this[key]);
     history.replaceState(history.state, '', location.pathname + (this.active ? `?${address}` : ''));
   }
 
   takes(item) {
     return (!this.show || this.#parts(item, this.show)) && (!this.label || Boolean(item.labels?.includes(this.label))) &&
+           (!this.team || item.team?.id === this.team) &&
            this.#words.every((word) => this.#haystack(item).includes(word));
   }
 

@@ -60,9 +60,27 @@ export class Api {
     remove: (id) => this.#ask('DELETE', `/api/v1/invitations/${enc(id)}`),
   };
 
+  teams = {
+    list: () => this.#ask('GET', '/api/v1/teams'),
+    get: (id) => this.#ask('GET', `/api/v1/teams/${enc(id)}`),
+    create: (name) => this.#ask('POST', '/api/v1/teams', {name}),
+    rename: (id, name) => this.#ask('PATCH', `/api/v1/teams/${enc(id)}`, {name}),
+    remove: (id) => this.#ask('DELETE', `/api/v1/teams/${enc(id)}`),
+    leave: (id) => this.#ask('POST', `/api/v1/teams/${enc(id)}/leave`, {}),
+    join: (invitation) => this.#ask('POST', '/api/v1/teams/join', {invitation}),
+    members: (id) => this.#ask('GET', `/api/v1/teams/${enc(id)}/members`),
+    setRole: (id, user, role) => this.#ask('PATCH', `/api/v1/teams/${enc(id)}/members/${enc(user)}`, {role}),
+    removeMember: (id, user) => this.#ask('DELETE', `/api/v1/teams/${enc(id)}/members/${enc(user)}`),
+    invitations: (id) => this.#ask('GET', `/api/v1/teams/${enc(id)}/invitations`),
+    invite: (id, role, email) => this.#ask('POST', `/api/v1/teams/${enc(id)}/invitations`, email ? {role, email} : {role}),
+    withdraw: (id, invitation) => this.#ask('DELETE', `/api/v1/teams/${enc(id)}/invitations/${enc(invitation)}`),
+    moveServer: (server, team) => this.#ask('PUT', `/api/v1/servers/${enc(server)}/team`, {team}),
+  };
+
   servers = {
     list: () => this.#list('/api/v1/servers?limit=1000'),
-    register: (name, labels) => this.#ask('POST', '/api/v1/agents/register', {server_name: name, labels}),
+    // team: of the user; the personal one without it.
+    register: (name, labels, team) => this.#ask('POST', '/api/v1/agents/register', {server_name: name, labels, ...(team ? {team} : {})}),
     change: (id, changes) => this.#ask('PATCH', `/api/v1/servers/${enc(id)}`, changes),
     remove: (id) => this.#ask('DELETE', `/api/v1/servers/${enc(id)}`),
     createToken: (id) => this.#ask('POST', `/api/v1/servers/${enc(id)}/claim-token`, {}),

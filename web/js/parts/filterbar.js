@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-// The search field, the choice of labels, and how many items match.
+// The search field, the choices of labels and teams, and how many items match.
 
 import {h, setAttribute, setHidden, setText} from '../base/dom.js';
 import {icon} from '../base/icons.js';
@@ -17,26 +17,36 @@ export function filterBar(filter, [one, many], onChange) {
                              spellcheck: 'false', autocapitalize: 'none', enterkeyhint: 'search',
                              on: {input: () => change({q: search.value})}});
   const select = h('select', {'aria-label': 'Label', on: {change: () => change({label: select.value})}});
+  const teamSelect = h('select', {'aria-label': 'Team', hidden: true, on: {change: () => change({team: teamSelect.value})}});
   const result = h('p', {class: 'filter-result', role: 'status'});
   const clear = h('button', {type: 'button', class: 'quiet', on: {click: () => {
-    change({q: '', label: '', show: ''});
+    change({q: '', label: '', team: '', show: ''});
     search.focus();
   }}}, 'Show all');
   const el = h('form', {class: 'filter', role: 'search', hidden: true, on: {submit: (e) => e.preventDefault()}},
-               h('div', {class: 'filter-field'}, icon('search'), search), select, result, clear);
+               h('div', {class: 'filter-field'}, icon('search'), search), select, teamSelect, result, clear);
   let known = null;
+  let knownTeams = null;
 
   return {
     el,
-    // all: how many items there are. shown: how many match. labels: to choose from.
-    update(all, shown, labels) {
-      setHidden(el, all < FEW && !filter.active);
+    // all: how many items there are. shown: how many match. labels, teams ({id, name}): to choose from.
+    update(all, shown, labels, teams = []) {
+      setHidden(el, all < FEW && !filter.active && teams.length < 2);
       if (search.value !== filter.q && document.activeElement !== search) search.value = filter.q;
       const list = labels.join('\n');
       if (known !== list) {
         known = list;
         select.replaceChildren(h('option', {value: ''}, 'All labels'), ...labels.map((label) => h('option', {value: label}, label)));
       }
+      const names = teams.map((t) => `${t.id} ${t.name}`).join('\n');
+      if (knownTeams !== names) {
+        knownTeams = names;
+        teamSelect.replaceChildren(h('option', {value: ''}, 'All teams'), ...teams.map((t) => h('option', {value: t.id}, t.name)));
+      }
+      setHidden(teamSelect, teams.length < 2 && !filter.team);
+      if (teamSelect.value !== filter.team) teamSelect.value = filter.team;
+      setAttribute(teamSelect, 'data-set', filter.team ? 'yes' : null);
       setHidden(select, !labels.length);
       if (select.value !== filter.label) select.value = filter.label;
       setAttribute(select, 'data-set', filter.label ? 'yes' : null);

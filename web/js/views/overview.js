@@ -21,7 +21,7 @@ function has(server, show) {
   return show in server.counts ? server.counts[show] > 0 : server.state === show;
 }
 
-export function overviewView({store, router, redraw}) {
+export function overviewView({session, store, router, redraw}) {
   const filter = new Filter((server) => `${server.name} ${server.labels.join(' ')}`, has);
   const bar = filterBar(filter, ['server', 'servers'], redraw);
   const sums = figures([...STATUSES.map((status) => [status, {}]),
@@ -67,10 +67,18 @@ export function overviewView({store, router, redraw}) {
       setText(about, sum.servers ? `${plural(sum.servers, 'server')}, ${plural(sum.services, 'service')}` : '');
       for (const s of states) s.set(sum[s.state]);
       sums.update(sum);
-      bar.update(servers.length, shown.length, labelsOf(servers));
+      bar.update(servers.length, shown.length, labelsOf(servers), teamsOf(servers, session.email));
       list.sync(shown.sort(compareServers), (server) => server.id);
     },
   };
+}
+
+// {id, name}, the personal one first.
+function teamsOf(servers, email) {
+  const teams = new Map();
+
+  for (const {team} of servers) if (team) teams.set(team.id, team.name === email ? {id: team.id, name: 'Personal', first: true} : team);
+  return [...teams.values()].sort((a, b) => Boolean(b.first) - Boolean(a.first) || a.name.localeCompare(b.name));
 }
 
 function labelsOf(servers) {

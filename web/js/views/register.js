@@ -6,26 +6,37 @@ import {serverPath} from '../base/router.js';
 import {linkMark} from '../base/status.js';
 import {now, timeElement} from '../base/time.js';
 import {isLocal} from '../parts/command.js';
-import {AS_TYPED, splitLabels} from '../parts/forms.js';
+import {AS_TYPED, field, select, splitLabels} from '../parts/forms.js';
+import {hasRole, teamName} from '../dialogs/team.js';
 
 export function registerView(app) {
   const name = h('input', {id: 'server-name', name: 'server-name', required: true, autofocus: true, maxlength: '255', ...AS_TYPED,
                            'aria-describedby': 'server-name-error'});
   const nameError = h('p', {id: 'server-name-error', class: 'field-error', hidden: true});
   const labels = h('input', {id: 'labels', name: 'labels', ...AS_TYPED, 'aria-describedby': 'labels-hint'});
+  const team = field('server-team', 'Team', select([], ''));
   const alert = h('p', {class: 'notice bad', role: 'alert', hidden: true});
   const go = h('button', {type: 'submit', class: 'primary'}, 'Create token');
   const form = h('form', {novalidate: true}, alert,
                  h('div', {class: 'field'}, h('label', {for: 'server-name'}, 'Name'), name, nameError),
                  h('div', {class: 'field'}, h('label', {for: 'labels'}, 'Labels ', h('span', {class: 'muted'}, '(optional)')), labels,
                    h('p', {id: 'labels-hint', class: 'hint'}, 'Separated by spaces or commas, such as “prod debian”.')),
-                 go);
+                 team.el, go);
   const el = h('section', {class: 'page narrow'},
                h('nav', {class: 'crumbs', 'aria-label': 'Breadcrumb'}, h('a', {href: '/'}, 'Servers')),
                h('div', {class: 'page-head'}, h('h1', {tabindex: '-1'}, 'Register a server')),
-               h('p', {class: 'description'}, 'You get a command to run on the server. It connects the agent to your account.'),
+               h('p', {class: 'description'}, 'You get a command to run on the server. It connects the agent to your account, or to a team.'),
                form);
   let result = null;
+
+  // Only who has a choice is asked.
+  setHidden(team.el, true);
+  app.api.teams.list().then((list) => {
+    const mine = list.filter((t) => hasRole(t, 'admin'));
+
+    team.input.append(...select(mine.map((t) => [t.id, teamName(t)]), '').children);
+    setHidden(team.el, mine.length < 2);
+  }, () => {}); // then it is the personal one
 
   const complain = (text) => {
     setText(nameError, text);
@@ -42,7 +53,7 @@ export function registerView(app) {
 
     go.disabled = true;
     try {
-      const answer = await app.api.servers.register(name.value.trim(), splitLabels(labels.value));
+      const answer = await app.api.servers.register(name.value.trim(), splitLabels(labels.value), team.value);
       result = registered(app, name.value.trim(), answer);
       el.replaceChildren(el.firstChild, ...result.nodes);
       el.querySelector('h1').focus({preventScroll: true});

@@ -15,6 +15,7 @@ import {loading, notFound, trouble} from '../parts/notice.js';
 import {openOnClick, setLabels} from '../parts/rows.js';
 import {editPublicPage, editServer, keepHost, removeServer, replaceToken} from '../dialogs/server.js';
 import {askSilence} from '../dialogs/silence.js';
+import {moveServer} from '../dialogs/team.js';
 
 const has = (service, show) => (show === 'errors' ? Boolean(service.error) : show === 'stale' ? service.stale : service.status === show);
 
@@ -237,6 +238,7 @@ function serverMenu({api, store, router, announcer}, id) {
     entry('Name and labels …', () => editServer(api, server())),
     entry('Silence …', () => askSilence(api, server().name, {server_id: id}, () => announcer.say('Silenced.'))),
     entry('Public page and badge …', () => editPublicPage(api, id)),
+    entry('Move to another team …', () => moveServer(api, server())),
     entry('New token …', () => replaceToken(api, server())),
     entry('Remove …', () => removeServer(api, server(), () => router.go('/', {replace: true})))));
 

@@ -29,7 +29,8 @@ export function serviceView({api, store, announcer}, {id, name}) {
   const late = lateLine();
   const because = causeLine(id);
   const ackText = h('bdi', {dir: 'auto'});
-  const ack = h('p', {class: 'notice', hidden: true}, h('strong', {}, 'Acknowledged: '), ackText, ' ',
+  const ackBy = foreign('span', {class: 'muted'});
+  const ack = h('p', {class: 'notice', hidden: true}, h('strong', {}, 'Acknowledged: '), ackText, ' ', ackBy, ' ',
                 act('Withdraw', () => api.services.withdraw(id, name)));
   const acknowledge = h('button', {type: 'button', on: {click: () => askAcknowledge(api, {id, name, title: title.textContent})}}, 'Acknowledge');
   const silence = h('button', {type: 'button', on: {click: () => askSilence(api, title.textContent, {server_id: id, service: name},
@@ -83,6 +84,7 @@ export function serviceView({api, store, announcer}, {id, name}) {
       late.set(service.stale ? service.stale_since : null);
       setHidden(ack, !service.acknowledgement || !isTrouble(service));
       setText(ackText, service.acknowledgement?.reason);
+      setText(ackBy, service.acknowledgement?.made_by ? `by ${service.acknowledgement.made_by}` : '');
       setHidden(acknowledge, Boolean(service.acknowledgement) || !isTrouble(service));
       facts.set(service);
       if (before && (before.status !== service.status || before.message !== service.message)) flash(verdict);

@@ -127,14 +127,14 @@ BEGIN
                 RETURN;
         END IF;
         IF p_kind IN ('status', 'error') THEN
-                n := coalesce(c.damping, (SELECT q.damping FROM notification_settings q WHERE q.user_id = c.user_id), 1);
+                n := coalesce(c.damping, (SELECT q.damping FROM notification_settings q WHERE q.user_id = coalesce(c.person_id, c.user_id)), 1);
                 IF n > 1 AND NOT notification_in_a_row(s.id, p_service, p_kind, p_value, n) THEN
                         reason := 'damping';
                         until := now() + interval '2 s';
                         RETURN;
                 END IF;
         END IF;
-        until := notification_quiet_until(c.user_id);
+        until := notification_quiet_until(coalesce(c.person_id, c.user_id));
         reason := CASE WHEN until IS NOT NULL THEN 'quiet' END;
 END
 $$;

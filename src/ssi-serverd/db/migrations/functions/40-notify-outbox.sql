@@ -49,7 +49,8 @@ BEGIN
         INSERT INTO notification_outbox (public_id, queue, user_id, channel_id, subscription_id, subject, payload)
         SELECT notification_id_of(p.queue, p_payload), p.queue, c.user_id, c.id, p.id, p_subject, p_payload
         FROM (SELECT 'channel ' || c.id AS queue, NULL::bigint AS id WHERE c.type <> 'push'
-              UNION ALL SELECT 'subscription ' || b.id, b.id FROM push_subscriptions b WHERE c.type = 'push' AND b.user_id = c.user_id) p;
+              UNION ALL SELECT 'subscription ' || b.id, b.id FROM push_subscriptions b WHERE c.type = 'push'
+              AND b.user_id = coalesce(c.person_id, c.user_id)) p;
 END
 $$;
 
@@ -296,7 +297,8 @@ BEGIN
         WHERE c.id = o.channel_id AND o.subscription_id IS NULL;
         -- The channels that wait for this confirmation.
         UPDATE notification_channels c SET last_error = held.reason
-        WHERE o.channel_id IS NULL AND o.payload ->> 'kind' = 'verify' AND c.user_id = o.user_id AND c.type = 'email'
+        WHERE o.channel_id IS NULL AND o.payload ->> 'kind' = 'verify' AND c.type = 'email'
+        AND c.user_id IN (SELECT m.team_id FROM team_members m WHERE m.user_id = o.user_id)
         AND NOT c.verified AND lower(c.config ->> 'address' COLLATE "C") = lower(o.payload ->> 'email' COLLATE "C");
 END
 $$;

@@ -210,7 +210,7 @@ BEGIN
         SELECT u.id, u.public_id, x.bytes, x.quota INTO owner FROM (
                 SELECT s.user_id, sum(h.bytes)::bigint AS bytes, quota(s.user_id, 'storage') AS quota
                 FROM history_usage h JOIN servers s ON s.id = h.server_id GROUP BY s.user_id) x
-        JOIN users u ON u.id = x.user_id WHERE x.bytes > x.quota ORDER BY x.user_id LIMIT 1;
+        JOIN teams u ON u.id = x.user_id WHERE x.bytes > x.quota ORDER BY x.user_id LIMIT 1;
         IF NOT FOUND THEN
                 RETURN;
         END IF;
