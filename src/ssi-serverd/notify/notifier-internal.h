@@ -16,7 +16,7 @@ typedef struct NotifySlot {
         char *email;       /* of an account's mail */
         char *user;        /* the account's key in the database */
         char *token;       /* of an account's mail, made for this delivery */
-        char *by;          /* who invites */
+        char *by;          /* who invites, or the new address */
         unsigned attempts; /* including this one */
         bool unrecorded;   /* the result could not be recorded yet */
         DeliveryResult result;

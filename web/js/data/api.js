@@ -23,6 +23,7 @@ export const guest = {
   requestPasswordReset: (email) => send('POST', '/api/v1/users/password-reset', {body: {email}}),
   resetPassword: (token, password) => ask('POST', '/api/v1/users/password-reset/confirm', {token, password}),
   verifyEmail: (token) => ask('POST', '/api/v1/users/verify-email', {token}),
+  confirmAddress: (token) => ask('POST', '/api/v1/account/email/confirm', {token}),
   publicPage: (token) => ask('GET', `/public/${enc(token)}`),
 };
 
@@ -35,6 +36,10 @@ export class Api {
   }
 
   account = {
+    show: () => this.#ask('GET', '/api/v1/account'),
+    change: (settings) => this.#ask('PATCH', '/api/v1/account', settings),
+    changeAddress: (email) => this.#authorized('POST', '/api/v1/account/email', {body: {email}}),
+    keepAddress: () => this.#ask('DELETE', '/api/v1/account/email'),
     loginCode: () => this.#ask('POST', '/api/v1/users/login-codes', {}),
     changePassword: (current, fresh, withdraw) => this.#ask('POST', '/api/v1/users/me/password', {
       current_password: current, new_password: fresh, withdraw_tokens: withdraw}),
@@ -46,6 +51,7 @@ export class Api {
     list: () => this.#ask('GET', '/api/v1/sessions'),
     end: (id) => this.#ask('DELETE', `/api/v1/sessions/${enc(id)}`),
     endAll: () => this.#ask('DELETE', '/api/v1/sessions'),
+    endOthers: () => this.#ask('DELETE', '/api/v1/sessions?keep=current'),
   };
 
   tokens = {
