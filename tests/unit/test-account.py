@@ -1,22 +1,32 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What users change in their own account: the address, how times are shown.
+"""What users change in their own account: the address, how times are shown; and all of their data.
 
 Usage: test-account.py SSI-SERVERD MIGRATIONS [unittest arguments]
 """
 
+import asyncio
+import json
 import os
 import re
+import socket
 import tempfile
+import time
 import unittest
 
 import serverd
-from serverd import PASSWORD, User, get, post, request, sql, wait_until
+from serverd import PASSWORD, User, get, post, request, sql, update, wait_until
 from sinks import MailSink
 
 OTHER_PASSWORD = "battery staple"
 
 mails = None
+
+
+def memory():
+    """What the first instance has, in bytes."""
+    with open(f"/proc/{serverd.backend.servers[0].pid}/statm", encoding="ascii") as f:
+        return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def problem(answer):
@@ -248,6 +258,102 @@ class Address(unittest.TestCase):
             os.environ["SSI_SMTP_URL"] = url
             backend.stop_server(1)
             backend.start_server(1)
+
+
+class Export(unittest.TestCase):
+    def export(self, user, want=200):
+        return request("GET", "/api/v1/account/export", token=user.token, want=want)
+
+    def again(self):
+        sql("UPDATE users SET exported_at = exported_at - interval '5 minutes'")
+
+    def test_all_of_it(self):
+        user, other = User(), User()
+        agent, theirs = user.server("mine"), other.server("theirs")
+
+        async def report(agent, *names):
+            async with agent.connect() as ws:
+                await agent.start(ws)
+                for n, name in enumerate(names):
+                    await ws.send(update(name, "WARNING", "text", cursor=str(n + 1)))
+                    await ws.recv()
+
+        asyncio.run(report(agent, "disk", "load"))
+        asyncio.run(report(theirs, "not-mine"))
+        post(f"/servers/{agent.server}/services/disk/acknowledgement", {"reason": "known"}, user.token, want=200)
+        post("/silences", {"server_id": agent.server, "reason": "work"}, user.token, want=201)
+        post("/notifications/channels", {"type": "webhook", "name": "hook", "config": {"url": "https://example.org/a-secret-path"}}, user.token, want=201)
+        token = post("/api-tokens", {"name": "ci", "scopes": ["read"]}, user.token, want=201)[1]["token"]
+        post("/invitations", {}, user.token, want=201)
+        old = user.login()
+        post("/users/logout", {"refresh_token": old["refresh_token"]}, want=204)
+
+        data = self.export(user)[1]
+        self.assertEqual((data["format"], data["complete"], data["account"]["email"]), (1, True, user.email))
+        self.assertEqual({key: len(data[key]) for key in data if isinstance(data[key], list)} | {"audit": 0},
+                         {"sessions": 2, "api_tokens": 1, "invitations": 1, "servers": 1, "services": 2, "acknowledgements": 1, "silences": 1,
+                          "channels": 1, "browsers": 0, "audit": 0})
+        self.assertEqual([s["ended_at"] is None for s in data["sessions"]], [True, False])
+        self.assertEqual([(s["server_id"], s["service"]["name"]) for s in data["services"]], [(agent.server, "disk"), (agent.server, "load")])
+        self.assertEqual([e["event"] for e in data["audit"]][-1], "account.exported")
+        text = json.dumps(data)
+        for secret in ("a-secret-path", "theirs", "not-mine", other.email, *serverd.secrets):
+            self.assertNotIn(str(secret), text)
+        for secret in sql("SELECT password_hash FROM users UNION SELECT token_hash::text FROM refresh_tokens").split():
+            self.assertNotIn(secret, text)
+
+    def test_who_may_and_how_often(self):
+        user = User()
+        self.export(user)
+        limited = self.export(user, 429)
+        self.assertEqual(limited[2]["Retry-After"], "300")
+        self.again()
+        self.export(user)
+        sql("UPDATE login_sessions SET authenticated_at = now() - interval '11 minutes'")
+        self.assertEqual(problem(self.export(user, 403)), "reauthentication-required")
+        self.assertEqual(len([e for e in get("/audit", user.token) if e["event"] == "account.exported"]), 2)
+
+    def test_more_than_a_page(self):
+        """Every row once, where the pages are cut."""
+        user = User()
+        account = get("/users/me", user.token)["id"]
+        server = user.server().server
+        sql(f"INSERT INTO silences (public_id, user_id, reason, ends_at) SELECT 'sil-' || u.id || '-' || n, u.id, 'r', 'infinity'"
+            f" FROM users u, generate_series(1, 200) n WHERE u.public_id = '{account}'")
+        sql(f"INSERT INTO services (server_id, name) SELECT s.id, 'check-' || n FROM servers s, generate_series(1, 250) n WHERE s.public_id = '{server}'")
+        sql(f"INSERT INTO audit_log (event, account, address) SELECT 'made-up', '{account}', '::1' FROM generate_series(1, 999)")
+        data = self.export(user)[1]
+        self.assertEqual([len({s["id"] for s in data["silences"]}), len(data["silences"])], [200, 200])
+        self.assertEqual([len({s["service"]["name"] for s in data["services"]}), len(data["services"])], [250, 250])
+        self.assertEqual(len([e for e in data["audit"] if e["event"] == "made-up"]), 999)
+
+    def test_a_reader_who_does_not_read(self):
+        """It costs the backend a page, not the whole."""
+        user = User()
+        account = get("/users/me", user.token)["id"]
+        sql(f"INSERT INTO audit_log (event, account, address, name) SELECT 'made-up', '{account}', '::1', repeat('x', 2000) FROM generate_series(1, 20000)")
+        before = memory()
+        s = socket.create_connection(("127.0.0.1", serverd.backend.ports[0]))
+        s.sendall(f"GET /api/v1/account/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\n\r\n".encode())
+        wait_until(lambda: sql(f"SELECT count(*) FROM audit_log WHERE account = '{account}' AND event = 'account.exported'") == "1")
+        time.sleep(2)
+        grown = memory() - before
+        got = b""
+        while chunk := s.recv(1 << 20):
+            got += chunk
+        s.close()
+        self.assertTrue(got.endswith(b'"complete": true}\n\r\n0\r\n\r\n'), got[-80:])
+        self.assertGreater(len(got), 40_000_000)
+        self.assertLess(grown, 20_000_000)
+
+    def test_a_reader_who_goes_away(self):
+        user = User()
+        account = get("/users/me", user.token)["id"]
+        sql(f"INSERT INTO audit_log (event, account, address, name) SELECT 'made-up', '{account}', '::1', repeat('x', 2000) FROM generate_series(1, 20000)")
+        with socket.create_connection(("127.0.0.1", serverd.backend.ports[0])) as s:
+            s.sendall(f"GET /api/v1/account/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\n\r\n".encode())
+            s.recv(1000)
+        get("/users/me", user.token)
 
 
 class Times(unittest.TestCase):

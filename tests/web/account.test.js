@@ -2,6 +2,7 @@
 // The account's page: another address, with mails; devices; how times are shown.
 
 import assert from 'node:assert/strict';
+import {readFileSync} from 'node:fs';
 import {after, before} from 'node:test';
 import {openProfile} from './browser.js';
 import {Helper} from './helper.js';
@@ -90,6 +91,16 @@ step('the devices are named, and all others are logged out', async () => {
   phone.expectComplaint(/status of 401/);
   await phone.close();
   await live(page);
+});
+
+step('all data is downloaded', async () => {
+  const [download] = await Promise.all([page.waitForEvent('download'), button('Download').click()]);
+  assert.match(download.suggestedFilename(), /^ssi-account-\d{4}-\d\d-\d\d\.json$/);
+  const data = JSON.parse(readFileSync(await download.path(), 'utf8'));
+  assert.deepEqual([data.account.email, data.complete, data.sessions.length], [suite.email, true, 2]);
+  await button('Download').click();
+  await section('data-title').getByText('Try again in 300 s').waitFor();
+  profile.expectComplaint(/status of 429/);
 });
 
 step('another address: asked for, given up, asked for again, confirmed on another device', async () => {

@@ -4,6 +4,7 @@
 import {json, nextPage, send} from './http.js';
 
 const PAGES_MAX = 200;
+const EXPORT_MS = 300000; // after which the server breaks off, too
 const enc = encodeURIComponent;
 
 async function ask(method, path, body, token) {
@@ -38,6 +39,8 @@ export class Api {
   account = {
     show: () => this.#ask('GET', '/api/v1/account'),
     change: (settings) => this.#ask('PATCH', '/api/v1/account', settings),
+    // All data of the account, as a Blob.
+    export: async () => (await this.#authorized('GET', '/api/v1/account/export', {signal: AbortSignal.timeout(EXPORT_MS)})).blob(),
     changeAddress: (email) => this.#authorized('POST', '/api/v1/account/email', {body: {email}}),
     keepAddress: () => this.#ask('DELETE', '/api/v1/account/email'),
     loginCode: () => this.#ask('POST', '/api/v1/users/login-codes', {}),

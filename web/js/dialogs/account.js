@@ -87,6 +87,14 @@ export function changeAddress(api, done) {
   });
 }
 
+export async function exportData(api) {
+  const data = await withPassword(api, () => api.account.export());
+  const link = h('a', {href: URL.createObjectURL(data), download: `ssi-account-${new Date().toISOString().slice(0, 10)}.json`});
+
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 export function deleteAccount(api, session) {
   const secret = passwordField('delete-password', 'Password', {autocomplete: 'current-password', autofocus: true});
 

@@ -6,7 +6,7 @@ import {time} from '../base/time.js';
 import {browserOf} from '../data/push.js';
 import {PASSWORD_MIN, act, field, form, passwordComplaint, passwordField, select} from '../parts/forms.js';
 import {plainTable, section} from '../parts/section.js';
-import {changeAddress, createToken, deleteAccount, endAllSessions, inviteSomebody} from '../dialogs/account.js';
+import {changeAddress, createToken, deleteAccount, endAllSessions, exportData, inviteSomebody} from '../dialogs/account.js';
 import {showCode} from '../dialogs/login-code.js';
 
 const LANGUAGES = [['en', 'English (2026-11-30)'], ['en-GB', 'English, United Kingdom (30/11/2026)'], ['en-US', 'English, United States (11/30/2026)']];
@@ -102,6 +102,9 @@ export function accountView({api, session, announcer, readAccount}) {
     el: h('section', {class: 'page narrow'},
           h('h1', {tabindex: '-1'}, 'Account'), address.el, timesSection(api, readAccount).el, sessions.el, tokens.el, invitations,
           h('section', {class: 'part', 'aria-labelledby': 'password-title'}, h('h2', {id: 'password-title'}, 'Password'), password),
+          h('section', {class: 'part', 'aria-labelledby': 'data-title'}, h('h2', {id: 'data-title'}, 'Your data'),
+            h('p', {class: 'muted'}, 'All that this server keeps about the account, as a JSON file, without passwords and tokens. The history of services is not in it.'),
+            h('p', {class: 'actions'}, act('Download', () => exportData(api)))),
           h('section', {class: 'part', 'aria-labelledby': 'delete-title'}, h('h2', {id: 'delete-title'}, 'Delete the account'),
             h('p', {class: 'muted'}, 'This cannot be undone.'), h('p', {class: 'actions'}, remove))),
   };

@@ -18,3 +18,6 @@ CREATE INDEX notification_outbox_changes ON notification_outbox (lower((payload 
 ALTER TABLE users ADD COLUMN time_zone text,
         ADD COLUMN language text NOT NULL DEFAULT 'en',
         ADD COLUMN clock int NOT NULL DEFAULT 24;
+
+-- When the account's owner last had all of its data.
+ALTER TABLE users ADD COLUMN exported_at timestamptz;
