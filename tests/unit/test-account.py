@@ -389,10 +389,12 @@ class Times(unittest.TestCase):
             " SELECT notification_id(), 'test ' || u.id, u.id, c.id, jsonb_build_object('kind', 'status', 'old', 'OK', 'new', 'FAILURE',"
             " 'server', 'web', 'service', 'disk', 'message', 'full', 'severity', 3, 'at', '2026-07-01T12:00:00Z')"
             f" FROM users u JOIN notification_channels c ON c.user_id = u.id WHERE u.public_id = '{account}'")
+        # Nobody has told the notifier.
+        request("PATCH", "/api/v1/notifications/settings", {"damping": 1}, self.user.token, want=200)
         self.messages += 1
 
         def found():
-            return re.findall("Changed from OK to FAILURE at (.*)\\.\n", "".join(texts(self.user.email)))
+            return re.findall("Changed from OK to FAILURE at (.*)\\.\\s", "".join(texts(self.user.email)))
 
         wait_until(lambda: len(found()) == self.messages)
         return found()[-1]
