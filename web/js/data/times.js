@@ -22,16 +22,14 @@ export function forgetTimes() {
   setTimeFormat({});
 }
 
-// account: as read from the server. Returns whether times now look different.
+// account: as read from the server. Returns whether times now look different here: another tab may have stored the same already.
 export function takeTimes({time_zone, language, clock}) {
-  const text = JSON.stringify({time_zone, language, clock});
-  const before = JSON.stringify(stored());
+  const times = {time_zone, language, clock};
 
-  if (text === before) return false;
   try {
-    localStorage.setItem(KEY, text);
+    localStorage.setItem(KEY, JSON.stringify(times));
   } catch {
     // Storage is full: it is read again at the next visit.
   }
-  return setTimeFormat({time_zone, language, clock});
+  return setTimeFormat(times);
 }
