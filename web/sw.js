@@ -11,7 +11,7 @@ const SHELL = [
   '/js/base/dom.js', '/js/base/filter.js', '/js/base/icons.js', '/js/base/router.js', '/js/base/status.js',
   '/js/base/time.js',
   '/js/data/api.js', '/js/data/http.js', '/js/data/push.js', '/js/data/session.js', '/js/data/sse.js', '/js/data/store.js',
-  '/js/data/stream.js', '/js/data/vault.js',
+  '/js/data/stream.js', '/js/data/times.js', '/js/data/vault.js',
   '/js/dialogs/account.js', '/js/dialogs/channel.js', '/js/dialogs/login-code.js', '/js/dialogs/password.js',
   '/js/dialogs/server.js', '/js/dialogs/silence.js', '/js/dialogs/team.js',
   '/js/parts/command.js', '/js/parts/dialog.js', '/js/parts/filterbar.js', '/js/parts/forms.js', '/js/parts/lines.js',

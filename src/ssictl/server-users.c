@@ -164,6 +164,21 @@ int server_passwd(Ctl *c, int argc, char *argv[])
                 "remain: have the user review them.");
 }
 
+int server_set_email(Ctl *c, int argc, char *argv[])
+{
+        _cleanup_free_ char *sentence = NULL;
+        int r;
+
+        r = check_address(argv[1]);
+        if (r >= 0)
+                r = server_call_strings(c, "SetEmail", 2, (const char *const *) argv, NULL);
+        if (r < 0)
+                return r;
+        if (asprintf(&sentence, "The address of the account is %s now.", argv[1]) < 0)
+                return -CTL_EXIT_FAILURE;
+        return ctl_print_done(c, "email-changed", argv[1], sentence);
+}
+
 int server_remove_user(Ctl *c, int argc, char *argv[])
 {
         const char *args[] = { argv[0] };

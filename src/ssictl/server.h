@@ -10,6 +10,7 @@ int server_users(Ctl *c, int argc, char *argv[]);
 int server_add_user(Ctl *c, int argc, char *argv[]);
 int server_remove_user(Ctl *c, int argc, char *argv[]);
 int server_quota(Ctl *c, int argc, char *argv[]);
+int server_set_email(Ctl *c, int argc, char *argv[]);
 int server_passwd(Ctl *c, int argc, char *argv[]);
 int server_list(Ctl *c, int argc, char *argv[]);
 int server_add_server(Ctl *c, int argc, char *argv[]);

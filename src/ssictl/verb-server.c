@@ -36,6 +36,7 @@ static const ServerVerb server_verbs[] = {
         { "users", NULL, 0, 0, server_users, "", "List the accounts" },
         { "add-user", NULL, 1, 1, server_add_user, "EMAIL", "Make an account" },
         { "passwd", NULL, 1, 1, server_passwd, "USER", "Change a password and end the user's sessions" },
+        { "set-email", NULL, 2, 2, server_set_email, "USER EMAIL", "Change the e-mail address of an account" },
         { "remove-user", NULL, 1, 1, server_remove_user, "USER", "Remove an account with its servers",
           .takes_yes = true },
         { "quota", NULL, 1, 32, server_quota, "USER [NAME=VALUE…]", "Show an account's quotas, or change them" },

@@ -9,7 +9,7 @@ from hosts import Account, wait_until
 from test_introspection import live
 
 # The methods of org.ssi.Server1 that change something, and the event of each. Those of hosts that join are tried in test_server_join.py.
-METHODS = {"AddUser": "account.made", "SetPassword": "password.changed", "RemoveUser": "account.removed", "AddServer": "server.registered",
+METHODS = {"AddUser": "account.made", "SetPassword": "password.changed", "SetEmail": "email.set", "RemoveUser": "account.removed", "AddServer": "server.registered",
            "CreateClaimToken": "server.new-claim-token", "RemoveServer": "server.removed", "Backup": "backup.started", "Restore": "restore.done",
            "SetSignUp": "sign-up.changed", "SetQuota": "quota.changed", "CreateInvitation": "invitation.made",
            "RemoveInvitation": "invitation.withdrawn", "KeepHost": "server.host-kept", "CreateJoinToken": "instance.token-made",
@@ -60,6 +60,9 @@ def test_every_method_that_changes_something(backend):
     made, _ = entry("account.made", "add-user", email, input=PASSWORD + "\n")
     assert made["email"] == email and made["account"].startswith("usr-")
     assert entry("password.changed", "passwd", email, input=OTHER + "\n")[0]["account"] == made["account"]
+    moved, _ = entry("email.set", "set-email", email, "moved@example.org")
+    assert (moved["account"], moved["email"], moved["name"]) == (made["account"], "moved@example.org", email)
+    entry("email.set", "set-email", "moved@example.org", email)
     server, _ = entry("server.registered", "add-server", "web", f"--user={email}")
     assert (server["account"], server["name"]) == (made["account"], "web")
     assert entry("server.new-claim-token", "token", "web")[0]["object"] == server["object"]

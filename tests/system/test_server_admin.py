@@ -151,6 +151,19 @@ def test_a_changed_password_ends_sessions(backend, user):
     assert ctl(backend, "passwd", "usr-nobody", input="another horse battery\n", check=False).returncode == 4
 
 
+def test_another_address(backend, user):
+    email, password = user
+    ctl(backend, "add-user", "other@example.org", input="correct horse\n")
+    assert ctl(backend, "set-email", email, "nobody", check=False).returncode == 1
+    r = ctl(backend, "set-email", email, "Other@example.org", check=False)
+    assert r.returncode == 1 and "already exists" in r.stderr
+    assert ctl(backend, "set-email", "usr-nobody", "moved@example.org", check=False).returncode == 4
+    assert "moved@example.org" in ctl(backend, "set-email", email, "moved@example.org").stdout
+    assert (login(backend, email, password), login(backend, "moved@example.org", password)) == (401, 200)
+    for address in ("moved@example.org", "other@example.org"):
+        ctl(backend, "remove-user", address)
+
+
 def test_quotas(backend, user):
     email, password = user
 
@@ -287,7 +300,7 @@ def test_wrong_usage(backend):
 
 def test_an_unprivileged_user(backend, user):
     alice = backend.add_user("alice")
-    for args in (["users"], ["list"], ["add-user", "a@example.org"], ["passwd", user[0]], ["remove-user", user[0]], ["quota", user[0]], ["quota", user[0], "servers=9"],
+    for args in (["users"], ["list"], ["add-user", "a@example.org"], ["passwd", user[0]], ["set-email", user[0], "b@example.org"], ["remove-user", user[0]], ["quota", user[0]], ["quota", user[0], "servers=9"],
                  ["add-server", "x", f"--user={user[0]}"], ["token", "x"], ["remove-server", "x"],
                  ["check"]):
         r = ctl(backend, *args, user=alice, input="some password\n", check=False)

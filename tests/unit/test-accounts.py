@@ -235,6 +235,19 @@ class Sessions(unittest.TestCase):
         request("DELETE", path, token=self.token, want=404)
         get("/users/me", self.token)
 
+    def test_end_others(self):
+        other = self.user.login()
+        code = make_code(self.token)["code"]
+        for keep in ("all", ""):
+            request("DELETE", f"/api/v1/sessions?keep={keep}", token=self.token, want=400)
+        get("/users/me", other["access_token"])
+        request("DELETE", "/api/v1/sessions?keep=current", token=self.token, want=204)
+        get("/users/me", other["access_token"], 401)
+        refresh(other["refresh_token"], 401)
+        use_code(code, 401)
+        self.assertEqual([s["current"] for s in get("/sessions", self.token)], [True])
+        refresh(self.tokens["refresh_token"])
+
     def test_end_all(self):
         other = self.user.login()
         request("DELETE", "/api/v1/sessions", token=self.token, want=204)

@@ -171,6 +171,21 @@ class Recorded(unittest.TestCase):
     def test_confirmation_is_asked_for(self):
         self.mine("POST", "/users/verify-email/send", "mail.asked", {}, 202, name="verify")
 
+    def test_times(self):
+        self.mine("PATCH", "/account", "account.changed", {"clock": 12}, 200)
+        self.none(lambda: ask("PATCH", "/account", {"clock": 13}, self.user.token, 400))
+
+    def test_another_address(self):
+        new = "new-" + self.user.email
+        self.mine("POST", "/account/email", "email-change.asked", {"email": new}, 202, name=new)
+        self.mine("DELETE", "/account/email", "email-change.cancelled", None, 204, name=new)
+        self.none(lambda: ask("DELETE", "/account/email", None, self.user.token, 404))
+        ask("POST", "/account/email", {"email": new}, self.user.token, 202)
+        token = {"token": self.mailed(new, "confirm-address")}
+        _, entry = self.entry(lambda: ask("POST", "/account/email/confirm", token, want=204), "email-change.confirmed")
+        self.assertEqual((entry["account"], entry["email"], entry["name"], entry["method"]), (self.id, new, self.user.email, "mail link"))
+        self.none(lambda: ask("POST", "/account/email/confirm", token, want=400))
+
     def test_push(self):
         key = get("/push/key", self.user.token)["public_key"]
         browser = Browser("https://push.example.org/secret-endpoint", key).subscription(label="Firefox")

@@ -92,6 +92,38 @@ test('the days of a timeline begin and end at midnight, and are summed up in wor
   assert.deepEqual(begun, [3, 2, 1], 'the days before the first that is known are left out');
 });
 
+test('times are written as the account wants to read them, and its days begin in its zone', async () => {
+  const said = await page.evaluate(async () => {
+    const {absolute, clock, dayName, midnight, setTimeFormat} = await import('/js/base/time.js');
+    const noon = Date.parse('2026-07-01T12:00:00Z');
+    const said = [];
+
+    for (const [zone, language, hours] of [['Europe/Athens', 'en', 24], ['Europe/Athens', 'en-GB', 12], ['America/New_York', 'en-US', 12],
+                                           ['Asia/Kathmandu', 'en-US', 24], ['UTC', 'en', 12]]) {
+      setTimeFormat({time_zone: zone, language, clock: hours});
+      said.push(`${absolute(noon)} | ${clock(noon - 12 * 36e5)} | ${dayName(noon)}`);
+    }
+    setTimeFormat({time_zone: 'Europe/Atlantis', clock: 24});
+    said.push(absolute(noon) === (setTimeFormat({}), absolute(noon)));
+
+    const begin = (zone, iso) => {
+      setTimeFormat({time_zone: zone});
+      return new Date(midnight(Date.parse(iso))).toISOString();
+    };
+    said.push(begin('Europe/Athens', '2026-07-01T21:00:00Z'), begin('Europe/Athens', '2026-07-01T20:59:59.999Z'),
+              begin('Europe/Berlin', '2026-03-29T20:00:00Z'), begin('Europe/Berlin', '2026-10-25T20:00:00Z'), // 23 and 25 hours
+              begin('America/Sao_Paulo', '2018-11-04T20:00:00Z'), begin('Asia/Kathmandu', '2026-07-01T12:00:00Z')); // no midnight; 5 h 45 min
+    setTimeFormat({});
+    return said;
+  });
+  assert.deepEqual(said.map((s) => (typeof s === 'string' ? s.replaceAll('\u202f', ' ') : s)), [
+    '2026-07-01 15:00:00 | 03:00:00 | 1 Wed', '01/07/2026 3:00:00 pm | 3:00:00 am | Wed 1', '07/01/2026 8:00:00 AM | 8:00:00 PM | 1 Wed',
+    '07/01/2026 17:45:00 | 05:45:00 | 1 Wed', '2026-07-01 12:00:00 PM | 12:00:00 AM | 1 Wed', true,
+    '2026-07-01T21:00:00.000Z', '2026-06-30T21:00:00.000Z', '2026-03-28T23:00:00.000Z', '2026-10-24T22:00:00.000Z',
+    '2018-11-04T03:00:00.000Z', '2026-06-30T18:15:00.000Z',
+  ]);
+});
+
 test('what needs attention most comes first', async () => {
   const [services, servers] = await page.evaluate(async () => {
     const {compareServers, compareServices} = await import('/js/base/status.js');

@@ -7,6 +7,7 @@ import {Api} from './data/api.js';
 import {Session} from './data/session.js';
 import {Store} from './data/store.js';
 import {Stream} from './data/stream.js';
+import {forgetTimes, recallTimes, takeTimes} from './data/times.js';
 import {accountView} from './views/account.js';
 import {logInView, signUpView} from './views/auth.js';
 import {deviceView} from './views/device.js';
@@ -14,7 +15,7 @@ import {notFoundView} from './views/not-found.js';
 import {notificationsView} from './views/notifications.js';
 import {overviewView} from './views/overview.js';
 import {publicView} from './views/public.js';
-import {forgottenView, resetView, verifyView} from './views/recover.js';
+import {confirmAddressView, forgottenView, resetView, verifyView} from './views/recover.js';
 import {registerView} from './views/register.js';
 import {serverView} from './views/server.js';
 import {serviceView} from './views/service.js';
@@ -33,7 +34,7 @@ const announcer = new Announcer();
 const stream = new Stream(api, onEvent, (s) => linkState.show(s));
 const linkState = new LinkState(announcer, store, () => stream.retry());
 const router = new Router(show);
-const app = {api, session, store, router, announcer, redraw: draw};
+const app = {api, session, store, router, announcer, redraw: draw, readAccount};
 
 let view = null;
 let frame = 0; // the requested frame
@@ -46,6 +47,7 @@ router
   .add('/forgotten', {view: forgottenView, open: true})
   .add('/reset-password', {view: resetView, either: true})
   .add('/verify-email', {view: verifyView, either: true})
+  .add('/confirm-address', {view: confirmAddressView, either: true})
   .add('/device', {view: deviceView, either: true})
   .add('/status/:token', {view: publicView, either: true})
   .add('/join', {view: joinView, either: true})
@@ -64,10 +66,22 @@ function onEvent(event, data) {
   if (event === 'ready') {
     clearTimeout(firstRead);
     store.sync();
+    readAccount();
+  } else if (event === 'sessions') {
+    readAccount();
   } else {
     store.apply(event, data);
   }
   view?.heard?.(event);
+}
+
+// Its settings may have been changed on another device.
+async function readAccount() {
+  const account = await api.account.show().catch(() => null);
+
+  if (!account || !session.signedIn) return;
+  if (takeTimes(account)) router.reload();
+  session.rename(account.email);
 }
 
 // A view is {el, title, update?(), destroy?(), heard?(event)}; title is a function of what is known.
@@ -126,9 +140,11 @@ function onSession() {
   clearTimeout(firstRead);
   store.clear();
   if (session.signedIn) begin();
+  else forgetTimes();
   router.reload();
 }
 
+recallTimes();
 setUpTheme();
 setUpAccount(session);
 startTicking();

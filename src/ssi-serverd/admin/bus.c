@@ -123,6 +123,8 @@ static const sd_bus_vtable server_vtable[] = {
                                 SD_BUS_RESULT("s", user), admin_method_add_user, ASKS | SD_BUS_VTABLE_SENSITIVE),
         SD_BUS_METHOD_WITH_ARGS("SetPassword", SD_BUS_ARGS("s", user, "s", password, "a{sv}", options),
                                 SD_BUS_NO_RESULT, admin_method_set_password, ASKS | SD_BUS_VTABLE_SENSITIVE),
+        SD_BUS_METHOD_WITH_ARGS("SetEmail", SD_BUS_ARGS("s", user, "s", email, "a{sv}", options), SD_BUS_NO_RESULT,
+                                admin_method_set_email, ASKS),
         SD_BUS_METHOD_WITH_ARGS("RemoveUser", SD_BUS_ARGS("s", user, "a{sv}", options), SD_BUS_NO_RESULT,
                                 admin_method_remove_user, ASKS),
         SD_BUS_METHOD_WITH_ARGS("SetSignUp", SD_BUS_ARGS("s", sign_up, "a{sv}", options), SD_BUS_NO_RESULT,

@@ -107,6 +107,7 @@ void admin_sample(Admin *a);
 int admin_method_list_users(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_add_user(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_set_password(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_set_email(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_remove_user(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_list_servers(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *error);

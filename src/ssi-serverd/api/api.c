@@ -151,7 +151,7 @@ static const ApiRoute *const tables[] = {
         api_mail_routes,       api_channel_routes,    api_notification_routes, api_push_routes,
         api_silence_routes,    api_login_code_routes, api_well_known_routes,   api_sign_up_routes,
         api_invitation_routes, api_usage_routes,      api_audit_routes,        api_instance_routes,
-        api_team_routes,
+        api_team_routes,       api_account_routes,    api_export_routes,
 };
 
 void api_list_routes(FILE *f)

@@ -6,10 +6,12 @@
 #include "api/call.h"
 
 /* Defined in the file of the same name. Each ends with an empty one. */
+extern const ApiRoute api_account_routes[];
 extern const ApiRoute api_agent_routes[];
 extern const ApiRoute api_audit_routes[];
 extern const ApiRoute api_channel_routes[];
 extern const ApiRoute api_event_routes[];
+extern const ApiRoute api_export_routes[];
 extern const ApiRoute api_instance_routes[];
 extern const ApiRoute api_invitation_routes[];
 extern const ApiRoute api_login_code_routes[];

@@ -19,8 +19,7 @@ bool api_has_mail(ApiCall *c)
         return notifier_has_account_mail(c->backend->notifier);
 }
 
-/* Returns whether mail can be sent; if not, it has answered. */
-static bool have_mail(ApiCall *c)
+bool api_need_mail(ApiCall *c)
 {
         if (api_has_mail(c))
                 return true;
@@ -45,7 +44,7 @@ static void ask_for_reset(ApiCall *c)
         json_object *body = http_request_json(c->req);
         const char *email;
 
-        if (!body || !have_mail(c))
+        if (!body || !api_need_mail(c))
                 return;
         email = api_body_string(c, body, "email", 1, EMAIL_MAX);
         if (!email)
@@ -56,12 +55,11 @@ static void ask_for_reset(ApiCall *c)
 
 static void ask_to_verify(ApiCall *c)
 {
-        if (have_mail(c))
+        if (api_need_mail(c))
                 api_query(c, SQL(ask_to_verify, .user = c->user, .actor = api_actor(c)), asked);
 }
 
-/* The hash of the body's token; returns false if it has answered. */
-static bool parse_token(ApiCall *c, json_object *body, char hash[static TOKEN_HASH_MAX])
+bool api_body_mail_token(ApiCall *c, json_object *body, char hash[static TOKEN_HASH_MAX])
 {
         const char *token = api_body_string(c, body, "token", 1, TOKEN_BYTES);
 
@@ -70,7 +68,7 @@ static bool parse_token(ApiCall *c, json_object *body, char hash[static TOKEN_HA
         return token;
 }
 
-static bool may_try_token(ApiCall *c)
+bool api_may_try_mail_token(ApiCall *c)
 {
         uint64_t wait = login_throttle_check_network(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
 
@@ -81,7 +79,7 @@ static bool may_try_token(ApiCall *c)
         return wait == 0;
 }
 
-static void respond_bad_token(ApiCall *c)
+void api_respond_bad_mail_token(ApiCall *c)
 {
         login_throttle_network_failed(c->backend->throttle, c->network, now_usec(CLOCK_MONOTONIC));
         http_respond_problem(c->req, 400, "bad-mail-token",
@@ -94,7 +92,7 @@ static void verified(ApiCall *c, PGresult *res, int error)
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
-                respond_bad_token(c);
+                api_respond_bad_mail_token(c);
         else
                 http_respond_empty(c->req, 204);
 }
@@ -104,7 +102,7 @@ static void verify_email(ApiCall *c)
         json_object *body = http_request_json(c->req);
         char hash[TOKEN_HASH_MAX];
 
-        if (!body || !parse_token(c, body, hash) || !may_try_token(c))
+        if (!body || !api_body_mail_token(c, body, hash) || !api_may_try_mail_token(c))
                 return;
 
         api_query(c, SQL(verify_email, .hash = hash, .actor = api_actor_by(c, "mail link")), verified);
@@ -115,6 +113,10 @@ static void verify_email(ApiCall *c)
 /* The second column: what was withdrawn, and what is left to be reviewed. */
 static void password_reset(ApiCall *c, PGresult *res, int error)
 {
+        if (error == -EEXIST) {
+                api_respond_email_taken(c);
+                return;
+        }
         if (error < 0 || PQntuples(res) == 0) {
                 verified(c, res, error);
                 return;
@@ -165,8 +167,8 @@ static void confirm_reset(ApiCall *c)
         json_object *body = http_request_json(c->req);
         char hash[TOKEN_HASH_MAX];
 
-        if (!body || !parse_token(c, body, hash) || !api_body_new_password(c, body, "password", NULL) ||
-            !may_try_token(c))
+        if (!body || !api_body_mail_token(c, body, hash) || !api_body_new_password(c, body, "password", NULL) ||
+            !api_may_try_mail_token(c))
                 return;
         c->text[0] = strdup(hash);
         if (!c->text[0]) {

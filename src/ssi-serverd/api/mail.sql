@@ -27,4 +27,4 @@ WITH t AS (DELETE FROM email_tokens WHERE token_hash = :hash::bytea AND purpose 
  SELECT 1, @audited FROM t
 
 -- name: confirm_reset
-SELECT email FROM email_tokens WHERE token_hash = :hash::bytea AND purpose = 'reset' AND expires_at > now()
+SELECT t.email FROM email_tokens t JOIN users u ON u.id = t.user_id WHERE t.token_hash = :hash::bytea AND @resets(t, u)

@@ -204,7 +204,14 @@ static void end_session(ApiCall *c)
 
 static void end_all_sessions(ApiCall *c)
 {
-        api_query(c, SQL(end_all_sessions, .user = c->user, .actor = api_actor(c)), ended);
+        static const char *const known[] = { "current", NULL };
+        ApiWords keep;
+
+        if (!api_query_words(c, "keep", known, &keep))
+                return;
+        api_query(c,
+                  SQL(end_all_sessions, .user = c->user, .keep = keep.array ? c->session : NULL, .actor = api_actor(c)),
+                  ended);
 }
 
 const ApiRoute api_session_routes[] = {

@@ -43,8 +43,10 @@ WITH l AS (UPDATE login_sessions l SET revoked_at = now() FROM users u WHERE l.p
  audited AS (@audit(session.ended, l.public_id, NULL, l JOIN users u ON u.id = l.user_id))
  SELECT u.public_id, @audited FROM l JOIN users u ON u.id = l.user_id
 
+-- Except :keep, whose login code ends, too: it is another way in.
 -- name: end_all_sessions
 WITH l AS (UPDATE login_sessions l SET revoked_at = now() FROM users u WHERE u.public_id = :user
-  AND l.user_id = u.id AND l.revoked_at IS NULL),
- audited AS (@audit(session.all-ended, NULL, NULL, users u WHERE u.public_id = :user))
+  AND l.user_id = u.id AND l.revoked_at IS NULL AND l.public_id IS DISTINCT FROM :keep::text),
+ code AS (UPDATE login_sessions l SET login_code_hash = NULL, login_code_expires_at = NULL WHERE l.public_id = :keep::text),
+ audited AS (@audit(session.all-ended, :keep::text, NULL, users u WHERE u.public_id = :user))
  SELECT public_id, @audited FROM users WHERE public_id = :user

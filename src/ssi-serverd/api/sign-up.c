@@ -31,10 +31,15 @@ static void respond_created(ApiCall *c, const char *id, const char *email)
                 http_respond_json(c->req, 201, TAKE_PTR(o));
 }
 
+void api_respond_email_taken(ApiCall *c)
+{
+        http_respond_problem(c->req, 409, "email-taken", "An account with this address already exists.");
+}
+
 static void respond_taken(ApiCall *c)
 {
         api_refused(c, "account.refused", AUDIT_REFUSED, NULL);
-        http_respond_problem(c->req, 409, "email-taken", "An account with this address already exists.");
+        api_respond_email_taken(c);
 }
 
 /* Where there is mail, only the mail says whether the address was free. */

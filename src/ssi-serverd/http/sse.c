@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "http/internal.h"
+#include "http/parts.h"
 
 /* The most that one write takes from the queue. */
 #define SSE_WRITE_MAX ((size_t) 64 * 1024)
 
+/* Of a body in parts. */
+#define PARTS_QUEUE_MAX ((size_t) 8 * 1024 * 1024)
+
 struct SseStream {
         HttpConn *conn;
         void (*closed)(SseStream *stream, void *userdata);
+        void (*drained)(SseStream *stream, void *userdata); /* of a body in parts, otherwise NULL */
         void *userdata;
         char *queue;        /* begins with LWS_PRE bytes reserved for lws */
         size_t start, size; /* what remains to be sent; offsets after that room */
@@ -20,7 +25,7 @@ static int queue_reserve(SseStream *s, size_t n)
         size_t need = s->size - s->start + n, want;
         char *queue;
 
-        if (need > SSE_QUEUE_MAX)
+        if (need > (s->drained ? PARTS_QUEUE_MAX : SSE_QUEUE_MAX))
                 return -ENOBUFS;
         if (s->start > 0) {
                 memmove(s->queue + LWS_PRE, s->queue + LWS_PRE + s->start, s->size - s->start);
@@ -56,7 +61,9 @@ static void on_comment(WheelTimer *t, void *userdata)
         }
 }
 
-SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, void *userdata), void *userdata)
+static SseStream *respond_stream(HttpRequest *req, const char *content_type,
+                                 void (*closed)(SseStream *stream, void *userdata),
+                                 void (*drained)(SseStream *stream, void *userdata), void *userdata)
 {
         _cleanup_free_ char *head = NULL;
         HttpConn *c = req->conn;
@@ -66,7 +73,7 @@ SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, 
         if (!c || req->state == REQUEST_ANSWERED)
                 return NULL;
         req->close = true;
-        head = respond_head(req, c, 200, "text/event-stream; charset=utf-8", SIZE_MAX, "no-store", &head_size);
+        head = respond_head(req, c, 200, content_type, SIZE_MAX, "no-store", &head_size);
         s = calloc(1, sizeof(*s));
         if (!head || !s || queue_reserve(s, head_size) < 0) {
                 free(s);
@@ -77,14 +84,59 @@ SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, 
         respond_observe(req, 200);
         s->conn = c;
         s->closed = closed;
+        s->drained = drained;
         s->userdata = userdata;
         s->closing = req->head;
         wheel_disarm(c->server->wheel, &c->timer);
-        wheel_arm(c->server->wheel, &s->comment, SSE_COMMENT_SECONDS, on_comment, s);
+        if (!drained)
+                wheel_arm(c->server->wheel, &s->comment, SSE_COMMENT_SECONDS, on_comment, s);
         request_detach(c);
         c->sse = s;
         conn_want_write(c);
         return s;
+}
+
+SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, void *userdata), void *userdata)
+{
+        return respond_stream(req, "text/event-stream; charset=utf-8", closed, NULL, userdata);
+}
+
+SseStream *http_respond_parts(HttpRequest *req, const char *content_type,
+                              void (*closed)(SseStream *stream, void *userdata),
+                              void (*drained)(SseStream *stream, void *userdata), void *userdata)
+{
+        if (http_respond_add_header(req, "Transfer-Encoding", "chunked") < 0)
+                return NULL;
+        return respond_stream(req, content_type, closed, drained, userdata);
+}
+
+int http_parts_write(SseStream *s, const char *data, size_t n)
+{
+        char size[24];
+        int r, m;
+
+        if (s->closing)
+                return -ESHUTDOWN;
+        if (n == 0)
+                return 0; /* a chunk without bytes is the last one */
+        m = snprintf(size, sizeof(size), "%zx\r\n", n);
+        r = queue_reserve(s, (size_t) m + n + 2);
+        if (r < 0) {
+                sse_close(s);
+                return r;
+        }
+        queue_append(s, size, (size_t) m);
+        queue_append(s, data, n);
+        queue_append(s, "\r\n", 2);
+        conn_want_write(s->conn);
+        return 0;
+}
+
+void http_parts_end(SseStream *s)
+{
+        if (!s->closing && queue_reserve(s, 5) >= 0)
+                queue_append(s, "0\r\n\r\n", 5);
+        sse_close(s);
 }
 
 static bool is_one_line(const char *s, size_t n)
@@ -135,8 +187,11 @@ int sse_on_writable(SseStream *s)
         }
         if (s->start < s->size)
                 conn_want_write(s->conn);
-        else
+        else {
                 s->start = s->size = 0;
+                if (s->drained && !s->closing)
+                        s->drained(s, s->userdata);
+        }
         return s->closing && s->size == 0 ? -ESHUTDOWN : 0;
 }
 

@@ -43,7 +43,8 @@ json_build_object('withdrawn', json_build_object('api_tokens', (SELECT count(*) 
  'push_subscriptions', (SELECT count(*) FROM push_subscriptions p WHERE p.user_id = u.id),
  'servers', (SELECT count(*) FROM servers s WHERE s.user_id = u.id)))
 
--- Login codes end with their sessions; that of the session kept ends, too.
+-- Login codes end with their sessions; that of the session kept ends, too. Links that bring a former address back stay: whoever moved
+-- the account must not get rid of them (docs/adr/0059).
 -- name: account_set_password
 WITH u AS (UPDATE users u SET password_hash = :hash, confirmed = true WHERE @account_is(:account) AND (:was::text IS NULL OR u.password_hash = :was)
   RETURNING u.*),
@@ -52,16 +53,22 @@ WITH u AS (UPDATE users u SET password_hash = :hash, confirmed = true WHERE @acc
  code AS (UPDATE login_sessions l SET login_code_hash = NULL, login_code_expires_at = NULL FROM u
   WHERE l.user_id = u.id AND l.public_id = :keep_session::text),
  keys AS (DELETE FROM api_tokens k USING u WHERE k.user_id = u.id AND :withdraw::bool RETURNING 1),
- links AS (DELETE FROM email_tokens t USING u WHERE t.user_id = u.id AND (t.purpose = 'reset' OR :withdraw::bool)),
+ links AS (DELETE FROM email_tokens t USING u WHERE t.user_id = u.id
+  AND (t.purpose IN ('reset', 'change') OR (:withdraw::bool AND t.purpose <> 'undo'))),
+ change AS (DELETE FROM email_changes c USING u WHERE c.user_id = u.id),
  invitations AS (DELETE FROM invitations i USING u WHERE i.invited_by = u.id AND i.used_at IS NULL AND :withdraw::bool),
  told AS (@account_mail(password, u WHERE :tell::bool AND @may_mail(u.id, password))),
  audited AS (@audit(password.changed, NULL, NULL, u))
  SELECT public_id, @left_over(keys), @audited FROM u
 
+-- With the token of a mail to a former address (docs/adr/0059), the account gets it back. Later changes cannot be undone any more.
 -- name: account_reset_password
-WITH t AS (DELETE FROM email_tokens WHERE token_hash = :token_hash::bytea AND purpose = 'reset'
-   AND expires_at > now() RETURNING user_id, @email_key(email) AS email),
- others AS (DELETE FROM email_tokens o USING t WHERE o.user_id = t.user_id AND o.token_hash <> :token_hash::bytea),
+WITH t AS (DELETE FROM email_tokens t USING users u WHERE t.token_hash = :token_hash::bytea AND u.id = t.user_id AND @resets(t, u)
+   RETURNING t.user_id, t.purpose = 'undo' AS undo, t.email AS address, @email_key(t.email) AS email, t.expires_at),
+ others AS (DELETE FROM email_tokens o USING t WHERE o.user_id = t.user_id AND o.token_hash <> :token_hash::bytea
+  AND (o.purpose <> 'undo' OR (t.undo AND o.expires_at >= t.expires_at))),
+ change AS (DELETE FROM email_changes c USING t WHERE c.user_id = t.user_id),
+ squatter AS (@make_way(t.address, t.undo)),
  ended AS (UPDATE login_sessions l SET revoked_at = now() FROM t WHERE l.user_id = t.user_id
   AND l.revoked_at IS NULL),
  keys AS (DELETE FROM api_tokens k USING t WHERE k.user_id = t.user_id RETURNING 1),
@@ -69,10 +76,10 @@ WITH t AS (DELETE FROM email_tokens WHERE token_hash = :token_hash::bytea AND pu
  known AS (@remember_network(t)),
  v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t
   ON CONFLICT DO NOTHING),
- u AS (UPDATE users u SET password_hash = :hash, confirmed = true FROM t WHERE u.id = t.user_id
-  AND @email_key(u.email) = t.email RETURNING u.*),
+ u AS (UPDATE users u SET password_hash = :hash, confirmed = true, email = CASE WHEN t.undo THEN t.address ELSE u.email END
+  FROM t WHERE u.id = t.user_id AND (SELECT count(*) FROM squatter) >= 0 RETURNING u.*),
  told AS (@account_mail(password, u WHERE @may_mail(u.id, password))),
- audited AS (@audit(password.reset, NULL, NULL, u))
+ audited AS (@audit(password.reset, NULL, (SELECT t.address FROM t WHERE t.undo), u))
  SELECT public_id, @left_over(keys), @audited FROM u
 
 -- name: forget_removed

@@ -35,6 +35,16 @@ INSERT INTO notification_outbox (public_id, queue, user_id, payload)
 coalesce((SELECT (v[1]::bigint * 1000 + v[2]::bigint) * 1000 + coalesce(v[3]::bigint, 0)
  FROM regexp_match(s.agent_version, '^(\d{1,6})\.(\d{1,3})(?:\.(\d{1,3}))?(?!\d)') v) < @SSI_VERSION_NUMBER, false)
 
+-- Whether the token t of a mail allows a new password of its user u: it was mailed to the account's address, or to a former one from
+-- which a change of it can still be undone.
+-- fragment: resets(t, u)
+(@t.expires_at > now() AND (@t.purpose = 'undo' OR (@t.purpose = 'reset' AND @email_key(@u.email) = @email_key(@t.email))))
+
+-- The account that somebody registered with an address and never confirmed gives way to that of t.user_id, whose owner has proved to
+-- read the address' mail. Count the rows before you set the address: the unique index must see that it is gone.
+-- fragment: make_way(email, proved)
+DELETE FROM users x USING t WHERE @proved AND @email_key(x.email) = @email_key(@email) AND x.id <> t.user_id AND NOT x.confirmed RETURNING 1
+
 -- closed, invite, open, or null.
 -- fragment: kept_sign_up
 (SELECT convert_from(value, 'UTF8') FROM settings WHERE key = 'sign_up')

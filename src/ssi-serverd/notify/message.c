@@ -49,9 +49,9 @@ static char *title_of(json_object *change)
 }
 
 /* Describes the change in a sentence. */
-static void write_change(FILE *f, json_object *change)
+static void write_change(FILE *f, json_object *change, const char *at)
 {
-        const char *kind = string_of(change, "kind"), *old = string_of(change, "old"), *at = string_of(change, "at");
+        const char *kind = string_of(change, "kind"), *old = string_of(change, "old");
         const char *value = string_of(change, "new"), *message = string_of(change, "message");
         int64_t n;
 
@@ -153,7 +153,7 @@ static char *make_text(const NotifyMessage *m)
         else if (streq(kind, "test"))
                 fputs("This is a test. If you can read this, the channel works.\n", f);
         else
-                write_change(f, m->payload);
+                write_change(f, m->payload, m->at);
         if (m->url[0] != '\0')
                 fprintf(f, "%s\n", m->url);
         if (fclose(f) != 0) {
@@ -175,6 +175,8 @@ int notify_message_new(const char *id, const char *payload, const char *public_u
         r = json_parse(payload, strlen(payload), &m.payload);
         if (r < 0)
                 return r;
+        m.at = strdup(json_get_string(m.payload, "at_words") ?: string_of(m.payload, "at"));
+        json_object_object_del(m.payload, "at_words");
         kind = notify_message_kind(&m);
         if (streq(kind, "digest"))
                 m.title = digest_title(m.payload);
@@ -189,7 +191,7 @@ int notify_message_new(const char *id, const char *payload, const char *public_u
         m.id = strdup(id);
         m.url = make_url(m.payload, public_url);
         m.labels = join_labels(m.payload);
-        m.text = m.url ? make_text(&m) : NULL;
+        m.text = m.url && m.at ? make_text(&m) : NULL;
         if (!m.id || !m.labels || !m.text)
                 return -ENOMEM;
         *ret = m;
@@ -205,6 +207,7 @@ void notify_message_done(NotifyMessage *m)
         free(m->text);
         free(m->url);
         free(m->labels);
+        free(m->at);
         *m = (NotifyMessage){};
 }
 
@@ -217,8 +220,13 @@ int notify_message_severity(const NotifyMessage *m)
 
 bool notify_is_account_mail(const char *kind)
 {
-        return streq(kind, "verify") || streq(kind, "reset") || streq(kind, "taken") || streq(kind, "password") ||
-               streq(kind, "token") || streq(kind, "device") || streq(kind, "invitation");
+        static const char *const kinds[] = { "verify", "reset",    "taken",   "password", "token",     "device",
+                                             "change", "changing", "changed", "moved",    "invitation" };
+
+        for (size_t i = 0; i < ELEMENTSOF(kinds); i++)
+                if (streq(kind, kinds[i]))
+                        return true;
+        return false;
 }
 
 const char *notify_message_kind(const NotifyMessage *m)

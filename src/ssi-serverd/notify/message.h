@@ -14,6 +14,7 @@ typedef struct NotifyMessage {
         char *text;      /* some lines */
         char *url;       /* of the dashboard's page; "" without a public address */
         char *labels;    /* separated by commas */
+        char *at;        /* the time of the change, as the account wants to read it */
         char number[24]; /* for notify_message_lookup() */
 } NotifyMessage;
 
@@ -25,7 +26,7 @@ void notify_message_done(NotifyMessage *m);
 int notify_message_severity(const NotifyMessage *m);
 /* "status", "error", "stale", "state", "hosts", "digest", "test", or one of an account's mails. */
 const char *notify_message_kind(const NotifyMessage *m);
-/* Whether it is a mail to an account about itself: "verify" and "reset" carry a link with a token, the others do not. */
+/* Whether it is a mail to an account about itself, some of which carry a link with a token (notifier-send.c). */
 bool notify_is_account_mail(const char *kind);
 
 /* A template_lookup_t; userdata is the message. Names: id, kind, title, text, message, server, server_id,

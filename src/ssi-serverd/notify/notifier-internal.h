@@ -18,7 +18,7 @@ typedef struct NotifySlot {
         char *created;                        /* when, as the database writes it */
         char *queue, *channel, *subscription; /* keys in the database; the last two or NULL */
         char *token;                          /* of an account's mail, made for this delivery */
-        char *by;                             /* who invites */
+        char *by;                             /* who invites, or the new address */
         unsigned attempts;                    /* including this one */
         bool unrecorded;                      /* the result could not be recorded yet */
         DeliveryResult result;

@@ -133,7 +133,7 @@ static void slot_failed(NotifySlot *s, int error)
 
         snprintf(result.detail, sizeof(result.detail), "%s",
                  error == -EOPNOTSUPP ? "No mail server is configured." :
-                 error == -ESTALE     ? "The invitation was withdrawn, was used, or has expired." :
+                 error == -ESTALE     ? "It was withdrawn, was used, or has expired." :
                  result.permanent     ? "The channel's settings or the message are invalid." :
                                         strerror(-error));
         slot_ended(&result, s);
@@ -216,6 +216,26 @@ static const struct {
         { "device", "Your account was used from a new network",
           "Somebody logged in to your account from a network that it was not used from before. If it was not you, choose a "
           "new password at\n\n%s/forgotten\n" },
+        { "change", "Confirm your new e-mail address",
+          "To use this address for your account from now on, open\n\n%s/confirm-address#token=%s\n\n"
+          "The link works once, and for a day. If you did not request this, ignore this mail.\n" },
+        { "change-taken", "You already have an account",
+          "Somebody, perhaps you, asked to use this address for another account, but it has one already. To use it there, first delete "
+          "this one, or give it another address. Log in, or choose a new password, at\n\n%s/forgotten\n\n"
+          "If you did not request this, ignore this mail: nothing has changed.\n" },
+        /* These three name the new address, the third argument. */
+        { "changing", "Your e-mail address is to be changed",
+          "Somebody, perhaps you, asked to change the address of your account to %3$s. It changes once that address is confirmed.\n\n"
+          "If it was not you, choose a new password at\n\n%1$s/reset-password#token=%2$s\n\n"
+          "This keeps this address, or brings it back, logs out all devices and withdraws all API tokens. The link works once, and for "
+          "7 days.\n" },
+        { "changed", "Your e-mail address was changed",
+          "The address of your account is %3$s now.\n\n"
+          "If it was not you, choose a new password at\n\n%1$s/reset-password#token=%2$s\n\n"
+          "This brings this address back, logs out all devices and withdraws all API tokens. The link works once, and for 7 days.\n" },
+        { "moved", "An administrator changed your e-mail address",
+          "An administrator of this server changed the address of your account to %3$s. Log in with it at\n\n%1$s/%2$.0s\n\n"
+          "If you did not ask for this, ask the administrator.\n" },
         { "invitation", "You are invited",
           "To make your account at Service Status Indicator, which watches servers and their services, open\n\n"
           "%s/signup#invitation=%s\n\n"
@@ -258,7 +278,7 @@ static void account_mail_send(NotifySlot *s, const char *kind)
         slot_failed(s, -EBADMSG);
 }
 
-/* The columns: the kind and, of an invitation, who invites. */
+/* The columns: the kind and, of some, a third argument of the text. */
 static void token_stored(PGresult *res, int error, void *userdata)
 {
         NotifySlot *s = userdata;
@@ -280,11 +300,17 @@ static void token_stored(PGresult *res, int error, void *userdata)
  * earlier attempt may have delivered stays valid. */
 static int account_mail_start(NotifySlot *s, const NotifyMessage *m)
 {
-        const char *kind = notify_message_kind(m);
-        bool invites = streq(kind, "invitation");
+        const char *kind = notify_message_kind(m), *new = json_get_string(m->payload, "new");
+        bool invites = streq(kind, "invitation"), changes = streq(kind, "change");
+        bool undoes = streq(kind, "changing") || streq(kind, "changed");
         char token[TOKEN_MAX], hash[TOKEN_HASH_MAX];
 
-        if (!streq(kind, "verify") && !streq(kind, "reset") && !invites) {
+        if (new) {
+                s->by = strdup(new);
+                if (!s->by)
+                        return -ENOMEM;
+        }
+        if (!streq(kind, "verify") && !streq(kind, "reset") && !invites && !changes && !undoes) {
                 account_mail_send(s, kind);
                 return 0;
         }
@@ -297,6 +323,14 @@ static int account_mail_start(NotifySlot *s, const NotifyMessage *m)
                 return db_query(s->notifier->db,
                                 SQL(invitation_mail_start, .hash = hash,
                                     .invitation = json_get_string(m->payload, "invitation")),
+                                token_stored, s);
+        if (changes)
+                return db_query(s->notifier->db,
+                                SQL(change_mail_start, .hash = hash, .change = json_get_string(m->payload, "change")),
+                                token_stored, s);
+        if (undoes)
+                return db_query(s->notifier->db,
+                                SQL(undo_mail_start, .hash = hash, .user = s->user, .kind = kind, .email = s->email),
                                 token_stored, s);
         return db_query(s->notifier->db,
                         SQL(account_mail_start, .hash = hash, .user = s->user, .kind = kind, .email = s->email),

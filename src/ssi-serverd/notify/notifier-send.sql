@@ -5,6 +5,20 @@
 INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
  VALUES (:hash::bytea, :user::bigint, :kind, :email, now() + interval '2 hours') RETURNING purpose
 
+-- To the address that an account is to have. None when the change was given up or replaced in the meantime. If the address has an account,
+-- the mail says so, and has no token: only who reads it learns that.
+-- name: change_mail_start
+WITH c AS (SELECT c.* FROM email_changes c WHERE c.public_id = :change AND c.expires_at > now()),
+ taken AS (SELECT FROM c JOIN users x ON @email_key(x.email) = @email_key(c.email) AND x.confirmed),
+ t AS (INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
+  SELECT :hash::bytea, c.user_id, 'change', c.email, c.expires_at FROM c WHERE NOT EXISTS (SELECT FROM taken))
+ SELECT CASE WHEN EXISTS (SELECT FROM taken) THEN 'change-taken' ELSE 'change' END FROM c
+
+-- To the address that an account had, which can undo the change for a while.
+-- name: undo_mail_start
+INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
+ VALUES (:hash::bytea, :user::bigint, 'undo', :email, now() + interval '7 days') RETURNING :kind::text
+
 -- None when it was withdrawn or used in the meantime.
 -- name: invitation_mail_start
 WITH i AS (SELECT i.id, u.email, t.name FROM invitations i LEFT JOIN users u ON u.id = i.invited_by LEFT JOIN teams t ON t.id = i.team_id

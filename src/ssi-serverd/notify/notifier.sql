@@ -1,7 +1,9 @@
 -- SPDX-License-Identifier: LGPL-2.1-or-later
 
 -- name: claim
-SELECT o.id, o.public_id, o.payload, o.attempts, coalesce(c.type, 'email'), c.config,
+SELECT o.id, o.public_id,
+ coalesce(o.payload || jsonb_build_object('at_words', account_time(o.payload ->> 'at', u.time_zone, u.language, u.clock)), o.payload),
+ o.attempts, coalesce(c.type, 'email'), c.config,
  p.endpoint, p.p256dh, p.auth, coalesce(o.payload ->> 'email', u.email), o.user_id, o.created_at, o.queue, o.channel_id,
  o.subscription_id
  FROM notifications_claim(:limit::int, :lease::interval, :public) o LEFT JOIN users u ON u.id = o.user_id

@@ -6,6 +6,7 @@ import {h, setAttribute, setText} from './dom.js';
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+const DAY_MS = DAY * 1000;
 
 let skew = 0; // the server's clock minus this machine's, in ms
 
@@ -57,18 +58,70 @@ function coarse(seconds) {
   return seconds < MINUTE ? Math.floor(seconds / 10) * 10 : seconds;
 }
 
-function two(n) {
-  return String(n).padStart(2, '0');
+// How points in time are written. zone null: that of the browser.
+let format = null;
+
+setTimeFormat({});
+
+// An account's settings, or {}: an ISO date, 24 hours. Returns whether this changes anything.
+export function setTimeFormat({time_zone: zone = null, language = 'en', clock: hours = 24}) {
+  const key = JSON.stringify([zone, language, hours]);
+
+  if (format?.key === key) return false;
+  try {
+    format = makeFormat(key, zone ?? undefined, language, hours);
+  } catch {
+    format = makeFormat(key, undefined, 'en', hours); // a zone that this browser does not know
+  }
+  return true;
+}
+
+function makeFormat(key, timeZone, language, hours) {
+  const parts = {timeZone, year: 'numeric', month: '2-digit', day: '2-digit'};
+  const iso = language === 'en';
+
+  return {
+    key, iso,
+    date: new Intl.DateTimeFormat(language, parts),
+    time: new Intl.DateTimeFormat(language, {timeZone, hour: hours === 12 ? 'numeric' : '2-digit', minute: '2-digit', second: '2-digit',
+                                             hourCycle: hours === 12 ? 'h12' : 'h23'}),
+    day: new Intl.DateTimeFormat(language, {timeZone, weekday: 'short', day: 'numeric'}),
+    wall: new Intl.DateTimeFormat('en', {...parts, hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23'}),
+  };
+}
+
+function partsOf(formatter, at) {
+  return Object.fromEntries(formatter.formatToParts(at).map(({type, value}) => [type, value]));
 }
 
 export function clock(at) {
-  const d = new Date(at);
-  return `${two(d.getHours())}:${two(d.getMinutes())}:${two(d.getSeconds())}`;
+  return format.time.format(at);
 }
 
 export function absolute(at) {
-  const d = new Date(at);
-  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())} ${clock(at)}`;
+  if (!format.iso) return `${format.date.format(at)} ${clock(at)}`;
+  const {year, month, day} = partsOf(format.date, at);
+  return `${year}-${month}-${day} ${clock(at)}`;
+}
+
+// "Mon 30"
+export function dayName(at) {
+  return format.day.format(at);
+}
+
+// What a clock on the wall of the zone shows, as if it were in UTC.
+function wall(at) {
+  const p = partsOf(format.wall, at);
+  return Date.UTC(p.year, p.month - 1, p.day, p.hour, p.minute, p.second);
+}
+
+// The begin of the day in which this time is. Where clocks go forward at midnight, it begins an hour later.
+export function midnight(at) {
+  const day = Math.floor(wall(at) / DAY_MS) * DAY_MS;
+  let start = day - (wall(at) - Math.floor(at / 1000) * 1000);
+
+  start = day - (wall(start) - start); // the clock may have been changed since
+  return wall(start) < day ? start + HOUR * 1000 : start;
 }
 
 // A <time> that shows the time that set(iso) gives it (`missing` for null) and keeps it current: {el, set(iso)}.

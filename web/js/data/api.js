@@ -4,6 +4,7 @@
 import {json, nextPage, send} from './http.js';
 
 const PAGES_MAX = 200;
+const EXPORT_MS = 300000; // after which the server breaks off, too
 const enc = encodeURIComponent;
 
 async function ask(method, path, body, token) {
@@ -23,6 +24,7 @@ export const guest = {
   requestPasswordReset: (email) => send('POST', '/api/v1/users/password-reset', {body: {email}}),
   resetPassword: (token, password) => ask('POST', '/api/v1/users/password-reset/confirm', {token, password}),
   verifyEmail: (token) => ask('POST', '/api/v1/users/verify-email', {token}),
+  confirmAddress: (token) => ask('POST', '/api/v1/account/email/confirm', {token}),
   publicPage: (token) => ask('GET', `/public/${enc(token)}`),
 };
 
@@ -35,6 +37,12 @@ export class Api {
   }
 
   account = {
+    show: () => this.#ask('GET', '/api/v1/account'),
+    change: (settings) => this.#ask('PATCH', '/api/v1/account', settings),
+    // All data of the account, as a Blob.
+    export: async () => (await this.#authorized('GET', '/api/v1/account/export', {signal: AbortSignal.timeout(EXPORT_MS)})).blob(),
+    changeAddress: (email) => this.#authorized('POST', '/api/v1/account/email', {body: {email}}),
+    keepAddress: () => this.#ask('DELETE', '/api/v1/account/email'),
     loginCode: () => this.#ask('POST', '/api/v1/users/login-codes', {}),
     changePassword: (current, fresh, withdraw) => this.#ask('POST', '/api/v1/users/me/password', {
       current_password: current, new_password: fresh, withdraw_tokens: withdraw}),
@@ -46,6 +54,7 @@ export class Api {
     list: () => this.#ask('GET', '/api/v1/sessions'),
     end: (id) => this.#ask('DELETE', `/api/v1/sessions/${enc(id)}`),
     endAll: () => this.#ask('DELETE', '/api/v1/sessions'),
+    endOthers: () => this.#ask('DELETE', '/api/v1/sessions?keep=current'),
   };
 
   tokens = {

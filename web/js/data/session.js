@@ -5,7 +5,7 @@
 import {guest} from './api.js';
 import {ApiError, SignedOut} from './http.js';
 import {unsubscribe} from './push.js';
-import {endSession, getSecret, putSecret, putSession} from './vault.js';
+import {endSession, getSecret, putAccount, putSecret, putSession} from './vault.js';
 
 const KEY = 'ssi.session'; // in localStorage: {email}; present while logged in
 const LOCK = 'ssi.session.renew';
@@ -56,6 +56,14 @@ export class Session extends EventTarget {
 
   async #begin(tokens, email) {
     await exclusively(() => this.#keep(tokens, email));
+    localStorage.setItem(KEY, JSON.stringify({email}));
+    this.#announce();
+  }
+
+  // The account has another address now.
+  async rename(email) {
+    if (!this.signedIn || email === this.email) return;
+    await exclusively(() => putAccount(email)).catch(() => {}); // only the state for later visits is lost
     localStorage.setItem(KEY, JSON.stringify({email}));
     this.#announce();
   }

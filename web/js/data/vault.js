@@ -72,6 +72,11 @@ export function putSession(token, account) {
   }, 'strict');
 }
 
+// The account of the session goes by another name.
+export function putAccount(account) {
+  return transact('readwrite', [SESSION], (session) => session.put(account, ACCOUNT));
+}
+
 export function endSession() {
   return transact('readwrite', [SESSION, LAST_KNOWN], (session, known) => {
     known.clear();

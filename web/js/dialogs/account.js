@@ -69,6 +69,32 @@ export function inviteSomebody(api, done) {
   });
 }
 
+export function changeAddress(api, done) {
+  const email = field('new-email', 'New address', h('input', {type: 'email', ...AS_TYPED, inputmode: 'email', maxlength: '254', autofocus: true}),
+                      'A mail with a link goes there. The present address gets one, too, with which the change can be undone for 7 days.');
+
+  dialog({
+    title: 'Change the address', fields: [email.el], button: 'Send e-mail',
+    check: () => {
+      const valid = email.value && !email.input.validity.typeMismatch;
+      email.complain(valid ? '' : 'Enter a valid e-mail address.');
+      return valid;
+    },
+    submit: async () => {
+      await withPassword(api, () => api.account.changeAddress(email.value));
+      done();
+    },
+  });
+}
+
+export async function exportData(api) {
+  const data = await withPassword(api, () => api.account.export());
+  const link = h('a', {href: URL.createObjectURL(data), download: `ssi-account-${new Date().toISOString().slice(0, 10)}.json`});
+
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 export function deleteAccount(api, session) {
   const secret = passwordField('delete-password', 'Password', {autocomplete: 'current-password', autofocus: true});
 

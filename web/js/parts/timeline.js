@@ -4,7 +4,7 @@
 
 import {h, setText, svg} from '../base/dom.js';
 import {STATUSES, WORDS, plural} from '../base/status.js';
-import {absolute, span} from '../base/time.js';
+import {absolute, dayName, midnight, span} from '../base/time.js';
 
 const DAY = 24 * 60 * 60 * 1000;
 const WIDTH = 1440; // units, one per minute
@@ -34,10 +34,6 @@ export function lanes({from, to, stretches, errors}) {
 export function begun(days) {
   const first = days.findLastIndex(({bars, errors}) => bars.length || errors.length);
   return days.slice(0, Math.max(first, 0) + 1);
-}
-
-function midnight(at) {
-  return new Date(at).setHours(0, 0, 0, 0);
 }
 
 // How long each status lasted and how often it began: [{status, ms, times, longest}], worst first, including OK.
@@ -113,11 +109,10 @@ function lane({start, next, bars, errors}) {
       return bar(b.status, Math.min(x(b.from), WIDTH - width).toFixed(1), width.toFixed(1));
     }),
     errors.length ? svg('path', {class: 'tick', d: errors.map((at) => `M${x(at).toFixed(1)} ${HEIGHT + 3}v8`).join('')}) : null);
-  const date = new Date(start);
   const today = midnight(Date.now()) === start;
 
   return h('div', {class: 'day'},
-           h('span', {class: 'day-name'}, today ? 'Today' : date.toLocaleDateString('en', {weekday: 'short', day: 'numeric'})),
+           h('span', {class: 'day-name'}, today ? 'Today' : dayName(start)),
            drawing);
 }
 

@@ -52,11 +52,22 @@ export function resetView() {
 }
 
 export function verifyView() {
+  return linkView('E-mail address', (token) => guest.verifyEmail(token), 'The address is confirmed. Thank you.');
+}
+
+export function confirmAddressView() {
+  return linkView('New e-mail address', (token) => guest.confirmAddress(token), 'This is the address of your account from now on. Log in with it.',
+                  {'email-taken': 'Another account has this address.'});
+}
+
+// A page that uses the link's token at once.
+function linkView(title, use, done, problems = {}) {
   const words = h('p', {role: 'status'}, 'One moment …');
-  guest.verifyEmail(tokenOf()).then(() => {
-    words.textContent = 'The address is confirmed. Thank you.';
+
+  use(tokenOf()).then(() => {
+    words.textContent = done;
   }, (e) => {
-    words.textContent = e.problem === 'bad-mail-token' ? 'This link has already been used or has expired.' : sentence(e);
+    words.textContent = problems[e.problem] ?? (e.problem === 'bad-mail-token' ? 'This link has already been used or has expired.' : sentence(e));
   });
-  return page('E-mail address', words, h('p', {class: 'aside'}, h('a', {href: '/'}, 'Go to servers')));
+  return page(title, words, h('p', {class: 'aside'}, h('a', {href: '/'}, 'Go to servers')));
 }
