@@ -19,8 +19,8 @@ hosts_up = []
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "expect_error(regex): a daemon may log errors like this in this test")
-    config.addinivalue_line("markers", "essential: also runs on Debian 13 in each run: systemd, D-Bus, bash or PostgreSQL differ, and with them we might")
-    config.addinivalue_line("markers", "other_release: also runs on the Debian releases that tests/run --release names: it may matter, but hardly does")
+    config.addinivalue_line("markers", "essential: also runs on Debian 13 in each run: what it sees may differ there")
+    config.addinivalue_line("markers", "other_release: also runs on the releases that tests/run --release names")
     config.addinivalue_line("markers", "slow: runs with tests/run --slow alone")
 
 

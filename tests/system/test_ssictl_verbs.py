@@ -388,7 +388,8 @@ def test_watch(agent, add, watch):
     wait_until(lambda: any("is back" in line for line in text))
     agent.run("touch /run/watched; ssictl run watched; rm /run/watched", check=False)
     wait_until(lambda: len([x for x in one if x.startswith("{")]) >= 2)
-    wait_until(lambda: any("[exit-code]" in line for line in text) and any('"watched"' in line for line in lines) and any('"ignored"' in line for line in lines))
+    wait_until(lambda: any("[exit-code]" in line for line in text))
+    wait_until(lambda: all(any(f'"{name}"' in line for line in lines) for name in ("watched", "ignored")))
 
     events = [json.loads(line) for line in one if line.startswith("{")]
     assert [(e["name"], e["status"], e["message"], e["error"]) for e in events] == \

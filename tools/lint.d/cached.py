@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""cached.py [--together] BUILD TOOL PATTERN COMMAND…: runs the command for each file on stdin (separated by NUL; --together: once for all) and prints
-the lines of its output that match the pattern. The files come last in the command, or where {} stands in an argument.
+"""cached.py [--together] BUILD TOOL PATTERN COMMAND…: runs the command for each file on stdin (separated by NUL; --together: once for
+all) and prints the lines of its output that match the pattern. The files come last in the command, or where {} stands in an argument.
 
 A file is passed over when the same command found nothing in it before: with the same TOOL (which --version tells apart), configuration and
 flags, and with the same content of it and of everything that it includes. What the build knows of that is asked of ninja. The keys are empty
@@ -80,7 +80,9 @@ def main():
 
     def look(files):
         argv = [a.replace("{}", f) for a in command for f in (files if "{}" in a else [""])]
-        r = subprocess.run(argv if argv != command else [*command, *files], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        if argv == command:
+            argv += files
+        r = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         found = [line for line in r.stdout.splitlines() if re.search(pattern, line)]
         if r.returncode and not found:
             found = [f"{files[0]}: error: {tool} ended with {r.returncode}", *r.stdout.splitlines()[-5:]]
