@@ -9,7 +9,7 @@ import {plainTable, section} from '../parts/section.js';
 import {changeAddress, createToken, deleteAccount, endAllSessions, exportData, inviteSomebody} from '../dialogs/account.js';
 import {showCode} from '../dialogs/login-code.js';
 
-const LANGUAGES = [['en', 'English (2026-11-30)'], ['en-GB', 'English, United Kingdom (30/11/2026)'], ['en-US', 'English, United States (11/30/2026)']];
+const LANGUAGES = [['en', 'English (2026-11-30)'], ['en-GB', 'English, UK (30/11/2026)'], ['en-US', 'English, US (11/30/2026)']];
 
 export function accountView({api, session, announcer, readAccount}) {
   let known = []; // sessions
