@@ -146,7 +146,7 @@ class Renewing(unittest.TestCase):
         renew((400, "invalid-request"), proof="x" * 257)
         renew((400, "invalid-request"), host="")
         renew((401, "not-renewable"), host="i" * 32)
-        wait_until(lambda: sql("SELECT DISTINCT outcome FROM audit_log WHERE event = 'instance.renew-refused'") == "refused")
+        wait_until(lambda: "refused" in sql("SELECT DISTINCT outcome FROM audit_log WHERE event = 'instance.renew-refused'").split())
         self.assertEqual(sql("SELECT count(*) FROM audit_log WHERE event = 'instance.renewed'"), "0")
 
     def test_guesses_are_counted_by_network(self):

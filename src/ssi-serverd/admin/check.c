@@ -65,7 +65,7 @@ int admin_method_check(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InProgress", "Another check is under way.");
         options.cert = a->cert_file;
         options.ca = a->ca_file;
-        options.renews = a->ca_file || (a->cert_file && startswith(a->cert_file, SSI_SERVER_JOIN_DIR "/"));
+        options.first_host_renews = a->cert_file && startswith(a->cert_file, SSI_SERVER_JOIN_DIR "/");
         r = admin_call_new(a, m, &c);
         if (r < 0)
                 return r;

@@ -29,7 +29,7 @@
 
 struct Check {
         Backend *backend;
-        bool deep, renews;
+        bool deep, first_host_renews;
         char *cert, *ca;
         void (*done)(const CheckReport *report, void *userdata);
         void *userdata;
@@ -166,14 +166,14 @@ static void check_certificate(Check *c, const char *what, const char *file, uint
 static void check_certificates(Check *c)
 {
         check_certificate(c, "The certificate", c->cert, CERT_WARNING_SEC,
-                          c->renews ?
-                                  "The backend renews it by itself: see its journal, and the rights of the folder." :
+                          c->ca ? "The backend renews it by itself: see its journal, and the rights of the folder." :
                                   "Renew it; the backend takes the new one by itself.");
         if (c->backend->certificate.trouble)
                 add(c, "certificate", CHECK_WARNING,
-                    c->ca ? "It is tried again, also by \"systemctl reload ssi-serverd\"." :
+                    c->first_host_renews ?
                             "It is tried again, also by \"systemctl reload ssi-serverd\". If the first host is gone, or "
-                            "has another authority, join again: \"ssictl server join-token\" there.",
+                            "has another authority, join again: \"ssictl server join-token\" there." :
+                            "It is tried again, also by \"systemctl reload ssi-serverd\".",
                     "The certificate could not be renewed: %s", c->backend->certificate.trouble);
         check_certificate(
                 c, "The certificate of the private authority", c->ca, CA_WARNING_SEC,
@@ -407,9 +407,11 @@ int check_start(Backend *b, const CheckOptions *options, void (*done)(const Chec
 
         if (!c)
                 return -ENOMEM;
-        *c = (Check){
-                .backend = b, .deep = options->deep, .renews = options->renews, .done = done, .userdata = userdata
-        };
+        *c = (Check){ .backend = b,
+                      .deep = options->deep,
+                      .first_host_renews = options->first_host_renews,
+                      .done = done,
+                      .userdata = userdata };
         r = free_and_strdup(&c->cert, options->cert);
         if (r >= 0)
                 r = free_and_strdup(&c->ca, options->ca);

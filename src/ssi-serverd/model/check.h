@@ -25,9 +25,9 @@ typedef struct CheckReport {
 } CheckReport;
 
 typedef struct CheckOptions {
-        bool deep;             /* look into indexes of any size */
-        const char *cert, *ca; /* the files of certificates; NULL if there are none */
-        bool renews;           /* the backend renews the certificate by itself */
+        bool deep;              /* look into indexes of any size */
+        const char *cert, *ca;  /* the files of certificates; NULL if there are none */
+        bool first_host_renews; /* the certificate is of a host that has joined */
 } CheckOptions;
 
 const char *check_status_to_string(CheckStatus status);
