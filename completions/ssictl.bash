@@ -18,7 +18,8 @@ _ssictl() {
         local verbs='add install remove uninstall list status show cat validate test run enable disable log history
                 watch register unregister rotate-key uplink server'
         local server_verbs='setup sign-up invite invitations withdraw-invitation check stats instances join-token join-tokens
-                withdraw-join-token join leave users add-user passwd remove-user quota list servers add-server token
+                withdraw-join-token join leave users add-user passwd remove-user grant-admin revoke-admin lock unlock
+                reset-password quota list servers add-server token
                 remove-server duplicates keep-host audit backup restore'
         local options='--help --version --host --machine --no-ask-password --json'
         local verb='' name='' word i n=0 where=() words=()

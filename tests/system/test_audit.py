@@ -11,6 +11,8 @@ from test_introspection import live
 # The methods of org.ssi.Server1 that change something, and the event of each. Those of hosts that join are tried in test_server_join.py.
 METHODS = {"AddUser": "account.made", "SetPassword": "password.changed", "RemoveUser": "account.removed", "AddServer": "server.registered",
            "CreateClaimToken": "server.new-claim-token", "RemoveServer": "server.removed", "Backup": "backup.started", "Restore": "restore.done",
+           "GrantAdministration": "administrator.granted", "RevokeAdministration": "administrator.revoked", "LockUser": "account.locked",
+           "UnlockUser": "account.unlocked", "MailPasswordReset": "mail.asked",
            "SetSignUp": "sign-up.changed", "SetQuota": "quota.changed", "CreateInvitation": "invitation.made",
            "RemoveInvitation": "invitation.withdrawn", "KeepHost": "server.host-kept", "CreateJoinToken": "instance.token-made",
            "RemoveJoinToken": "instance.token-withdrawn", "Join": "instance.joined", "Leave": "instance.left", "RemoveHost": "instance.removed"}
@@ -60,6 +62,20 @@ def test_every_method_that_changes_something(backend):
     made, _ = entry("account.made", "add-user", email, input=PASSWORD + "\n")
     assert made["email"] == email and made["account"].startswith("usr-")
     assert entry("password.changed", "passwd", email, input=OTHER + "\n")[0]["account"] == made["account"]
+    # Two, because the last one stays.
+    ctl(backend, "add-user", "root@example.org", input=PASSWORD + "\n")
+    ctl(backend, "grant-admin", "root@example.org")
+    assert entry("administrator.granted", "grant-admin", email)[0]["account"] == made["account"]
+    assert entry("account.locked", "lock", email)[0]["account"] == made["account"]
+    r = ctl(backend, "lock", "root@example.org", check=False)
+    assert r.returncode == 1 and "last administrator" in r.stderr
+    assert entry("account.unlocked", "unlock", email)[0]["account"] == made["account"]
+    assert entry("administrator.revoked", "revoke-admin", email)[0]["account"] == made["account"]
+    r = ctl(backend, "revoke-admin", "root@example.org", check=False)
+    assert r.returncode == 1 and "last administrator" in r.stderr
+    r = ctl(backend, "reset-password", email, check=False)
+    assert r.returncode == 1 and "sends no mail" in r.stderr
+    ctl(backend, "remove-user", "root@example.org")
     server, _ = entry("server.registered", "add-server", "web", f"--user={email}")
     assert (server["account"], server["name"]) == (made["account"], "web")
     assert entry("server.new-claim-token", "token", "web")[0]["object"] == server["object"]

@@ -46,6 +46,10 @@ def expired(token):
     return signed + "." + b64(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
 
+def administer(user):
+    serverd.sql(f"UPDATE users SET administrator = true WHERE email = '{user.email}'")
+
+
 class Operation:
     def __init__(self, document, path, method, spec):
         def resolve(x):
@@ -78,7 +82,8 @@ class Walk(unittest.TestCase):
         cls.operations = [Operation(cls.document, path, method, spec) for path, item in cls.document["paths"].items()
                           for method, spec in item.items()]
         cls.walked = [op for op in cls.operations if not op.elsewhere]
-        cls.user, cls.other = User(), User()
+        cls.user, cls.other, cls.subject = User(), User(), User()
+        administer(cls.user)
         cls.agent = cls.user.server()
 
         async def report():
@@ -94,7 +99,7 @@ class Walk(unittest.TestCase):
                       for scope in ("read", "write", "servers:register")}
 
     def url(self, op, **values):
-        known = {"server_id": self.agent.server, "name": "disk", "session_id": "ses-unknown",
+        known = {"account_id": self.subject.id(), "server_id": self.agent.server, "name": "disk", "session_id": "ses-unknown",
                  "id": "unknown", "token_id": self.tokens["read"]["id"], "invitation_id": self.invitation, "token": self.page.split("/")[-1]}
         known.update(values)
         return op.path.format(**{k: urllib.parse.quote(v, safe="") for k, v in known.items()})
@@ -128,7 +133,8 @@ class Walk(unittest.TestCase):
             self.assertEqual(json.load(f), self.document)
 
     def test_valid(self):
-        user = User()
+        user, subject = User(), User()
+        administer(user)
         agent = user.server("walked")
         refresh = user.login()["refresh_token"]
         claim = post("/agents/register", {"server_name": "x"}, user.token, want=201)[1]["claim_token"]
@@ -148,7 +154,7 @@ class Walk(unittest.TestCase):
 
         asyncio.run(report())
         page = request("PUT", f"/api/v1/servers/{agent.server}/public-page", {}, user.token, want=200)[1]["page"]
-        ids = {"server_id": agent.server, "token_id": token, "invitation_id": invitation, "token": page.split("/")[-1]}
+        ids = {"account_id": subject.id(), "server_id": agent.server, "token_id": token, "invitation_id": invitation, "token": page.split("/")[-1]}
         # What removes comes last, and what it is in after it.
         order = sorted(self.walked, key=lambda op: (op.method == "DELETE", -len(op.path) if op.method == "DELETE" else 0,
                                                         op.path == "/api/v1/users/me"))
@@ -230,14 +236,18 @@ class Walk(unittest.TestCase):
             body = self.valid_body(op)
             for token in (None, "", late, garbled, "ssi_api_" + "x" * 43, "Bearer"):
                 self.assertEqual(self.check(op, request(op.method, self.url(op), body, token)), 401, (str(op), token))
-            allowed = {"account": (), "recent": (), "read": ("read",), "write": ("write",), "servers:register": ("servers:register", "write")}
+            allowed = {"account": (), "recent": (), "read": ("read",), "write": ("write",), "servers:register": ("servers:register", "write"),
+                       "administrator": (), "recent-administrator": ()}
             for scope, token in self.tokens.items():
                 if scope not in allowed[op.access]:
                     answer = request(op.method, self.url(op), body, token["token"])
                     self.assertEqual((self.check(op, answer), answer[1]["type"]),
                                      (403, "urn:ssi:problem:" + ("insufficient-scope" if allowed[op.access] else "session-required")),
                                      (str(op), scope))
-            if op.in_path and not op.elsewhere:
+            if op.access.endswith("administrator"):
+                answer = request(op.method, self.url(op), body, self.other.token)
+                self.assertEqual((self.check(op, answer), answer[1]["type"]), (403, "urn:ssi:problem:administrator-required"), str(op))
+            elif op.in_path and not op.elsewhere:
                 mine = request(op.method, self.url(op, server_id="srv-unknown", token_id="tok-unknown",
                                                             invitation_id="inv-unknown"), body, self.other.token)
                 theirs = request(op.method, self.url(op), body, self.other.token)

@@ -53,9 +53,11 @@ export function setUpAccount(session) {
   const menu = byId('account');
 
   menu.querySelector('summary').append(icon('person'));
-  menu.querySelector('a').addEventListener('click', () => {
-    menu.open = false;
-  });
+  for (const link of menu.querySelectorAll('a')) {
+    link.addEventListener('click', () => {
+      menu.open = false;
+    });
+  }
   byId('logout').addEventListener('click', () => {
     menu.open = false;
     session.logOut();
@@ -74,6 +76,11 @@ export function showAccount(session) {
   setText(byId('account-email'), session.email);
   for (const el of document.querySelectorAll('[data-signed-in]')) setHidden(el, !session.signedIn);
   if (!session.signedIn) setHidden(byId('banner'), true);
+}
+
+// Whether the menu has the pages for administrators.
+export function showAdministration(shown) {
+  setHidden(byId('administration'), !shown);
 }
 
 export function showPlace(path) {

@@ -8,6 +8,7 @@ import {Session} from './data/session.js';
 import {Store} from './data/store.js';
 import {Stream} from './data/stream.js';
 import {accountView} from './views/account.js';
+import {adminAccountsView} from './views/admin-accounts.js';
 import {logInView, signUpView} from './views/auth.js';
 import {deviceView} from './views/device.js';
 import {notFoundView} from './views/not-found.js';
@@ -19,7 +20,7 @@ import {registerView} from './views/register.js';
 import {serverView} from './views/server.js';
 import {serviceView} from './views/service.js';
 import {silencesView} from './views/silences.js';
-import {Announcer, LinkState, setUpAccount, setUpTheme, showAccount, showPlace} from './chrome.js';
+import {Announcer, LinkState, setUpAccount, setUpTheme, showAccount, showAdministration, showPlace} from './chrome.js';
 
 const FIRST_READ_MS = 1500; // the stream should be open first; without it, the lists are read anyway
 
@@ -48,6 +49,7 @@ router
   .add('/status/:token', {view: publicView, either: true})
   .add('/', {view: overviewView})
   .add('/account', {view: accountView})
+  .add('/admin', {view: adminAccountsView})
   .add('/notifications', {view: notificationsView})
   .add('/silences', {view: silencesView})
   .add('/servers/new', {view: registerView})
@@ -59,6 +61,7 @@ function onEvent(event, data) {
   if (event === 'ready') {
     clearTimeout(firstRead);
     store.sync();
+    learnWhoThisIs();
   } else {
     store.apply(event, data);
   }
@@ -108,15 +111,25 @@ function drawSoon() {
   fallback = setTimeout(draw, 100);
 }
 
+// The menu has what this account may do.
+function learnWhoThisIs() {
+  const {email} = session;
+  api.account.me().then((me) => email === session.email && showAdministration(me.administrator), () => {});
+}
+
 function begin() {
   store.open(session.email);
   stream.start();
-  firstRead = setTimeout(() => store.sync(), FIRST_READ_MS);
+  firstRead = setTimeout(() => {
+    store.sync();
+    learnWhoThisIs();
+  }, FIRST_READ_MS);
 }
 
 // Also called when another tab logs in or out.
 function onSession() {
   showAccount(session);
+  showAdministration(false);
   stream.stop();
   clearTimeout(firstRead);
   store.clear();

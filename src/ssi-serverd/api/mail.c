@@ -19,8 +19,7 @@ bool api_has_mail(ApiCall *c)
         return notifier_has_account_mail(c->backend->notifier);
 }
 
-/* Returns whether mail can be sent; if not, it has answered. */
-static bool have_mail(ApiCall *c)
+bool api_require_mail(ApiCall *c)
 {
         if (api_has_mail(c))
                 return true;
@@ -45,7 +44,7 @@ static void ask_for_reset(ApiCall *c)
         json_object *body = http_request_json(c->req);
         const char *email;
 
-        if (!body || !have_mail(c))
+        if (!body || !api_require_mail(c))
                 return;
         email = api_body_string(c, body, "email", 1, EMAIL_MAX);
         if (!email)
@@ -56,7 +55,7 @@ static void ask_for_reset(ApiCall *c)
 
 static void ask_to_verify(ApiCall *c)
 {
-        if (have_mail(c))
+        if (api_require_mail(c))
                 api_query(c, SQL(ask_to_verify, .user = c->user, .actor = api_actor(c)), asked);
 }
 

@@ -7,3 +7,5 @@
 
 /* Whether this server can send mail with links to itself. */
 bool api_has_mail(ApiCall *c);
+/* The same; if not, it has answered. */
+bool api_require_mail(ApiCall *c);

@@ -13,6 +13,11 @@ to_char(@x AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 -- fragment: email_key(x)
 lower((@x)::text COLLATE "C")
 
+-- Whether the account u is an administrator of the backend: what a session of it may do (docs/adr/0060). No other statement asks for
+-- the column.
+-- fragment: is_administrator(u)
+(@u.administrator AND @u.locked_at IS NULL)
+
 -- Remembers that the user_id of a FROM list has logged in from :network.
 -- fragment: remember_network(from)
 INSERT INTO account_networks (user_id, network) SELECT user_id, nullif(:network::text, '')::cidr FROM @from WHERE :network::text <> ''

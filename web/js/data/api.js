@@ -35,6 +35,7 @@ export class Api {
   }
 
   account = {
+    me: () => this.#ask('GET', '/api/v1/users/me'),
     loginCode: () => this.#ask('POST', '/api/v1/users/login-codes', {}),
     changePassword: (current, fresh, withdraw) => this.#ask('POST', '/api/v1/users/me/password', {
       current_password: current, new_password: fresh, withdraw_tokens: withdraw}),
@@ -111,6 +112,18 @@ export class Api {
     remove: (id) => this.#ask('DELETE', `/api/v1/push/subscriptions/${enc(id)}`),
   };
 
+  // Of administrators of the backend.
+  admin = {
+    // A page: {items, next}; path: the next of the page before, or null.
+    accounts: ({q = '', state = ''}, path = null) => this.#page(path ?? `/api/v1/admin/accounts?limit=50${q ? `&q=${enc(q)}` : ''}${state ? `&state=${enc(state)}` : ''}`),
+    grant: (id) => this.#ask('PUT', `/api/v1/admin/accounts/${enc(id)}/administrator`, {}),
+    revoke: (id) => this.#ask('DELETE', `/api/v1/admin/accounts/${enc(id)}/administrator`),
+    lock: (id) => this.#ask('PUT', `/api/v1/admin/accounts/${enc(id)}/lock`, {}),
+    unlock: (id) => this.#ask('DELETE', `/api/v1/admin/accounts/${enc(id)}/lock`),
+    mailReset: (id) => this.#authorized('POST', `/api/v1/admin/accounts/${enc(id)}/password-reset`, {body: {}}),
+    removeAccount: (id) => this.#ask('DELETE', `/api/v1/admin/accounts/${enc(id)}`),
+  };
+
   features() {
     return this.#ask('GET', '/api/v1/features');
   }
@@ -127,6 +140,11 @@ export class Api {
 
   async #ask(method, path, body) {
     return json(await this.#authorized(method, path, {body}));
+  }
+
+  async #page(path) {
+    const response = await this.#authorized('GET', path);
+    return {items: await json(response), next: nextPage(response)};
   }
 
   async #list(path) {

@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Administrators of the backend: docs/adr/0060. What they may do, what others may not, and that a locked account is out at once, on
+every instance.
+
+Usage: test-administrators.py SSI-SERVERD MIGRATIONS [unittest arguments]
+"""
+
+import asyncio
+import json
+import threading
+import unittest
+
+import serverd
+from serverd import PASSWORD, User, get, pages, post, request, sql, update
+
+ACCOUNTS = "/api/v1/admin/accounts"
+
+
+def problem(answer):
+    return answer[1]["type"].removeprefix("urn:ssi:problem:")
+
+
+def administrator():
+    user = User()
+    sql(f"UPDATE users SET administrator = true WHERE email = '{user.email}'")
+    return user
+
+
+def entries(event):
+    rows = sql(f"SELECT account, actor, method FROM audit_log WHERE event = '{event}' ORDER BY id")
+    return [tuple(row.split("|")) for row in rows.splitlines()]
+
+
+class Administrators(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.admin = administrator()
+
+    def setUp(self):
+        sql(f"UPDATE users SET administrator = (email = '{self.admin.email}'), locked_at = NULL")
+        sql(f"UPDATE login_sessions SET authenticated_at = now() WHERE user_id = (SELECT id FROM users WHERE email = '{self.admin.email}')")
+        self.user = User()
+
+    def ask(self, method, path, want, by=None, i=0):
+        return request(method, ACCOUNTS + path, {} if method in ("PUT", "POST") else None, (by or self.admin).token, i, want)
+
+    def found(self, query):
+        return [a["email"] for a in request("GET", ACCOUNTS + query, None, self.admin.token, want=200)[1]]
+
+    def test_who_is_one(self):
+        self.assertTrue(get("/users/me", self.admin.token)["administrator"])
+        self.assertFalse(get("/users/me", self.user.token)["administrator"])
+        self.assertEqual(problem(self.ask("GET", "", 403, self.user)), "administrator-required")
+        self.ask("PUT", f"/{self.user.id()}/administrator", 204)
+        self.ask("GET", "", 200, self.user, i=1)
+        self.assertEqual(entries("administrator.granted")[-1], (self.user.id(), self.admin.id(), "session"))
+        # What is so already is not recorded again.
+        n = len(entries("administrator.granted"))
+        self.ask("PUT", f"/{self.user.id()}/administrator", 204)
+        self.assertEqual(len(entries("administrator.granted")), n)
+        self.ask("DELETE", f"/{self.user.id()}/administrator", 204)
+        self.ask("GET", "", 403, self.user, i=1)
+        self.assertEqual(entries("administrator.revoked")[-1][:2], (self.user.id(), self.admin.id()))
+
+    def test_never_the_last(self):
+        self.assertEqual(problem(self.ask("DELETE", f"/{self.admin.id()}/administrator", 409)), "last-administrator")
+        # One who cannot log in does not count.
+        self.ask("PUT", f"/{self.user.id()}/administrator", 204)
+        self.ask("PUT", f"/{self.user.id()}/lock", 204)
+        self.assertEqual(problem(self.ask("DELETE", f"/{self.admin.id()}/administrator", 409)), "last-administrator")
+        self.ask("DELETE", f"/{self.user.id()}/lock", 204)
+        self.ask("DELETE", f"/{self.admin.id()}/administrator", 204)
+        self.ask("GET", "", 403)
+
+    def test_two_take_it_from_each_other(self):
+        for _ in range(10):
+            sql("UPDATE users SET administrator = false")
+            both = [self.admin, self.user]
+            for one in both:
+                sql(f"UPDATE users SET administrator = true, locked_at = NULL WHERE email = '{one.email}'")
+            ids, answers = [one.id() for one in both], []
+            threads = [threading.Thread(target=lambda i=i: answers.append(
+                request("DELETE", f"{ACCOUNTS}/{ids[1 - i]}/administrator", None, both[i].token, i)[0])) for i in (0, 1)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+            self.assertEqual(sql("SELECT count(*) FROM users WHERE administrator"), "1", answers)
+
+    def test_proof(self):
+        sql(f"UPDATE login_sessions SET authenticated_at = now() - interval '1 hour' WHERE user_id = (SELECT id FROM users WHERE email = '{self.admin.email}')")
+        self.ask("GET", "", 200)
+        for method, path in (("PUT", "lock"), ("DELETE", "lock"), ("PUT", "administrator"), ("DELETE", "administrator"), ("POST", "password-reset")):
+            self.assertEqual(problem(self.ask(method, f"/{self.user.id()}/{path}", 403)), "reauthentication-required", path)
+        self.assertEqual(problem(self.ask("DELETE", f"/{self.user.id()}", 403)), "reauthentication-required")
+        post("/users/me/reauthenticate", {"password": PASSWORD}, self.admin.token, want=204)
+        self.ask("PUT", f"/{self.user.id()}/lock", 204)
+
+    def test_search(self):
+        one, two = User(), User()
+        one.server()
+        self.assertEqual(self.found(f"?q={one.email[:12].upper()}")[0], one.email)
+        self.assertEqual(self.found(f"?q={two.id()}"), [two.email])
+        self.assertEqual(self.found("?q=nobody-has-this"), [])
+        self.assertEqual(self.found("?q=%25"), [])
+        self.assertEqual(self.found("?state=administrator"), [self.admin.email])
+        self.ask("PUT", f"/{one.id()}/lock", 204)
+        self.assertEqual(self.found("?state=locked"), [one.email])
+        sql(f"UPDATE users SET confirmed = false WHERE email = '{two.email}'")
+        self.assertEqual(self.found("?state=unconfirmed"), [two.email])
+        self.ask("GET", "?state=locked,unconfirmed", 400)
+        every = [a for page in pages("/admin/accounts?limit=2", self.admin.token) for a in page]
+        self.assertEqual([a["email"] for a in every], sql("SELECT email FROM users ORDER BY id DESC").split("\n"))
+        self.ask("DELETE", f"/{one.id()}/lock", 204)
+        [row] = request("GET", f"{ACCOUNTS}?q={one.id()}", None, self.admin.token, want=200)[1]
+        self.assertEqual((row["servers"], row["locked_at"], row["confirmed"], row["administrator"]), (1, None, True, False))
+
+    def test_a_locked_account_is_out_at_once(self):
+        agent = self.user.server()
+        token = post("/api-tokens", {"name": "x", "scopes": ["read"]}, self.user.token, want=201)[1]["token"]
+        code = post("/users/login-codes", {}, self.user.token, want=201)[1]["code"]
+        invitation = post("/invitations", {}, self.user.token, want=201)[1]["token"]
+        streams = [self.user.stream(i) for i in (0, 1)]
+        other = self.admin.stream(1)
+        self.ask("PUT", f"/{self.user.id()}/lock", 204)
+        for stream in streams:
+            stream.wait("end")
+        for i in (0, 1):
+            request("GET", "/api/v1/users/me", None, self.user.token, i, 401)
+            request("GET", "/api/v1/servers", None, token, i, 401)
+            request("GET", "/api/v1/stream", None, self.user.token, i, 401)
+        post("/users/refresh", {"refresh_token": self.user.tokens["refresh_token"]}, want=401)
+        post("/users/login-code", {"code": code}, want=401)
+        email = "by-a-locked-one@example.org"
+        self.assertEqual(problem(post("/users/register", {"email": email, "password": PASSWORD, "invitation": invitation}, want=400)), "bad-invitation")
+        # Only who knows the password learns why.
+        self.assertEqual(problem(post("/users/login", {"email": self.user.email, "password": PASSWORD}, want=403)), "account-locked")
+        self.assertEqual(problem(post("/users/login", {"email": self.user.email, "password": "something else"}, want=401)), "bad-credentials")
+        self.assertTrue(other.events.empty())
+
+        # Its servers report.
+        async def report():
+            async with agent.connect() as ws:
+                await agent.start(ws)
+                await ws.send(update("disk", "FAILURE", "text", cursor="1"))
+                self.assertEqual(json.loads(await ws.recv())["type"], "ack")
+
+        asyncio.run(report())
+        self.assertEqual(entries("account.locked")[-1][:2], (self.user.id(), self.admin.id()))
+        self.ask("DELETE", f"/{self.user.id()}/lock", 204)
+        self.assertEqual(entries("account.unlocked")[-1][:2], (self.user.id(), self.admin.id()))
+        request("GET", "/api/v1/users/me", None, self.user.token, want=401)
+        get("/servers", token)
+        self.assertEqual(get(f"/servers/{agent.server}", self.user.login()["access_token"])["services"], 1)
+
+    def test_the_own_account(self):
+        for method, path in (("PUT", "/lock"), ("DELETE", "")):
+            self.assertEqual(problem(self.ask(method, f"/{self.admin.id()}{path}", 409)), "own-account")
+
+    def test_delete(self):
+        agent, id = self.user.server(), self.user.id()
+        self.ask("DELETE", f"/{id}", 204)
+        request("GET", "/api/v1/users/me", None, self.user.token, want=401)
+        self.assertEqual(sql(f"SELECT count(*) FROM servers WHERE public_id = '{agent.server}'"), "0")
+        self.ask("DELETE", f"/{id}", 404)
+        for path in ("/lock", "/administrator"):
+            self.ask("PUT", f"/{id}{path}", 404)
+            self.ask("DELETE", f"/{id}{path}", 404)
+
+    def test_a_mail_for_a_new_password(self):
+        path = f"/{self.user.id()}/password-reset"
+        for _ in range(5):
+            self.ask("POST", path, 202)
+        self.ask("POST", path, 429)
+        self.ask("POST", "/usr-unknown/password-reset", 404)
+        self.assertEqual(sql(f"SELECT count(*) FROM notification_outbox WHERE payload ->> 'kind' = 'reset' AND payload ->> 'email' = '{self.user.email}'"), "5")
+        self.assertEqual(entries("mail.asked")[-1][:2], (self.user.id(), self.admin.id()))
+
+
+if __name__ == "__main__":
+    # Nothing listens there: mails wait.
+    serverd.main(lambda b: {"SSI_SIGN_UP": "open", "SSI_SMTP_URL": "smtp://127.0.0.1:9", "SSI_SMTP_FROM": "ssi@example.org",
+                            "SSI_PUBLIC_URL": "https://ssi.example.org"})

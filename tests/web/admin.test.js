@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+// The pages for administrators of the backend.
+
+import assert from 'node:assert/strict';
+import {after, before} from 'node:test';
+import {openProfile} from './browser.js';
+import {Suite, inspect, journalIsClean, live, password} from './harness.js';
+
+const suite = new Suite('admin');
+const {host} = suite;
+const step = suite.step.bind(suite);
+const other = `other-${process.pid}-${Date.now()}@example.org`;
+let page, profile;
+
+before(async () => {
+  await suite.begin();
+  ({page, profile} = suite);
+  await suite.signUp();
+}, {timeout: 120000});
+
+after(() => suite.end());
+
+const server = (...args) => host.exec(['ssictl', 'server', ...args]);
+const button = (name) => page.getByRole('button', {name, exact: true});
+const dialog = () => page.locator('dialog[open]').last();
+const closed = () => page.waitForFunction(() => !document.querySelector('dialog'));
+const row = (text) => page.locator('.plain tbody tr', {hasText: text});
+const has = (email, tag) => row(email).locator(`.tag:text-is("${tag}")`).waitFor();
+const hasNot = (email, tag) => row(email).locator(`.tag:text-is("${tag}")`).waitFor({state: 'detached'});
+
+async function manage(email, choice) {
+  await page.getByRole('button', {name: `Manage ${email}`}).click();
+  await dialog().getByRole('button', {name: choice, exact: true}).click();
+}
+
+step('the pages are for administrators', async () => {
+  await live(page);
+  assert.equal(await page.isHidden('#administration'), true);
+  await page.goto(`${host.url}/admin`);
+  await page.waitForSelector('.notice.bad:has-text("Only administrators of this server")');
+  profile.expectComplaint(/status of 403.*admin\/accounts/);
+  await inspect(page, 'admin-stranger');
+  profile.expectComplaint(/status of 403.*admin\/accounts/);
+  await server('grant-admin', suite.email);
+  await page.goto(host.url);
+  await page.waitForFunction(() => !document.querySelector('#administration').hidden);
+  await page.click('#account summary');
+  await page.click('#administration');
+  await page.waitForURL('**/admin');
+  await has(suite.email, 'Administrator');
+  await has(suite.email, 'You');
+});
+
+step('accounts are found, locked, unlocked and made administrators', async () => {
+  const theirs = await openProfile(suite.browser, {viewport: {width: 1280, height: 900}});
+  const tab = await theirs.newPage();
+  await tab.goto(`${host.url}/signup`);
+  await tab.fill('#email', other);
+  await tab.fill('#password', password);
+  await tab.click('main button[type="submit"]');
+  await tab.waitForSelector('text=No servers yet');
+  await live(tab);
+
+  await page.fill('#account-search', other.slice(0, 12).toUpperCase());
+  await row(other).waitFor();
+  await row(suite.email).waitFor({state: 'detached'});
+  await inspect(page, 'admin-accounts');
+  await page.getByRole('button', {name: `Manage ${other}`}).click();
+  await dialog().waitFor();
+  await inspect(page, 'admin-account');
+  await dialog().getByRole('button', {name: 'Lock', exact: true}).click();
+  await closed();
+  await has(other, 'Locked');
+  // Out at once.
+  await tab.waitForURL('**/login**');
+  theirs.expectComplaint(/status of 401/);
+  await tab.fill('#email', other);
+  await tab.fill('#password', password);
+  await tab.click('main button[type="submit"]');
+  await tab.waitForSelector('[role="alert"]:has-text("The account is locked")');
+  theirs.expectComplaint(/status of 403.*users\/login/);
+  await page.selectOption('#account-state', 'locked');
+  await row(other).waitFor();
+  await manage(other, 'Unlock');
+  await closed();
+  await page.waitForSelector('text=No account matches.');
+  await page.selectOption('#account-state', '');
+  await hasNot(other, 'Locked');
+  await tab.click('main button[type="submit"]');
+  await tab.waitForSelector('text=No servers yet');
+
+  await manage(other, 'Make an administrator');
+  await closed();
+  await has(other, 'Administrator');
+  await tab.waitForFunction(() => !document.querySelector('#administration').hidden);
+  await manage(other, 'Revoke administration');
+  await closed();
+  await hasNot(other, 'Administrator');
+  await tab.waitForFunction(() => document.querySelector('#administration').hidden);
+  await theirs.close();
+});
+
+step('the last administrator stays one, and has no way to lock the own account', async () => {
+  await page.fill('#account-search', '');
+  await row(suite.email).waitFor();
+  await page.getByRole('button', {name: `Manage ${suite.email}`}).click();
+  assert.equal(await dialog().getByRole('button', {name: 'Lock', exact: true}).count(), 0);
+  await dialog().getByRole('button', {name: 'Revoke administration'}).click();
+  await dialog().locator('[role="alert"]:has-text("last administrator")').waitFor();
+  profile.expectComplaint(/status of 409.*administrator/);
+  await page.keyboard.press('Escape');
+  await closed();
+});
+
+step('an account is deleted, after the password was asked for', async () => {
+  await host.exec(['runuser', '-u', 'ssi-postgres', '--', 'psql', '-X', '-q', '-h', '/run/ssi-postgres', '-d', 'ssi', '-c',
+                   "UPDATE login_sessions SET authenticated_at = now() - interval '1 hour'"]);
+  await manage(other, 'Delete …');
+  await dialog().getByRole('button', {name: 'Delete everything'}).click();
+  await page.waitForSelector('#confirm-password');
+  profile.expectComplaint(/status of 403.*admin\/accounts/);
+  await page.fill('#confirm-password', password);
+  await button('Continue').click();
+  await closed();
+  await row(other).waitFor({state: 'detached'});
+  assert.match(await server('audit', '--event=account.removed', '--json'), new RegExp(`"email": ?"${other}"`));
+});
+
+step('the journal holds no error', () => journalIsClean(host));
