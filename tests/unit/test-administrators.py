@@ -7,9 +7,14 @@ Usage: test-administrators.py SSI-SERVERD MIGRATIONS [unittest arguments]
 """
 
 import asyncio
+import csv
+import io
 import json
+import socket
 import threading
 import unittest
+import urllib.error
+import urllib.request
 
 import serverd
 from serverd import PASSWORD, User, get, pages, post, request, sql, update
@@ -176,6 +181,74 @@ class Administrators(unittest.TestCase):
         self.ask("POST", "/usr-unknown/password-reset", 404)
         self.assertEqual(sql(f"SELECT count(*) FROM notification_outbox WHERE payload ->> 'kind' = 'reset' AND payload ->> 'email' = '{self.user.email}'"), "5")
         self.assertEqual(entries("mail.asked")[-1][:2], (self.user.id(), self.admin.id()))
+
+    def log(self, query="", want=200, by=None):
+        return request("GET", "/api/v1/admin/audit" + query, None, (by or self.admin).token, want=want)[1]
+
+    def test_the_audit_log(self):
+        email = self.user.email
+        self.log(want=403, by=self.user)
+        self.ask("PUT", f"/{self.user.id()}/lock", 204)
+        self.ask("DELETE", f"/{self.user.id()}/lock", 204)
+        self.assertEqual([e["event"] for e in self.log()[:2]], ["account.unlocked", "account.locked"])
+        self.assertEqual([e["event"] for e in self.log("?event=account.locked&limit=1")], ["account.locked"])
+        self.assertEqual({e["email"] for e in self.log(f"?account={email.upper()}")}, {email})
+        by = self.log(f"?account={self.admin.id()}&event=account")
+        self.assertEqual([e["event"] for e in by[:2]], ["account.unlocked", "account.locked"])
+        self.assertEqual((by[0]["account"], by[0]["actor"]), (self.user.id(), self.admin.id()))
+        post("/users/login", {"email": email, "password": "something else"}, want=401)
+        serverd.wait_until(lambda: self.log(f"?account={email}&event=login&outcome=refused"))
+        # The log-in that succeeded is not among them.
+        self.assertEqual({e["event"] for e in self.log(f"?account={email}&event=login&outcome=refused")}, {"login.refused"})
+        self.assertEqual(self.log(f"?account={email}&to=2001-01-01T00:00:00Z"), [])
+        self.log("?outcome=done,refused", 400)
+        self.log("?outcome=nothing", 400)
+        every = [e["id"] for page in pages("/admin/audit?limit=3", self.admin.token) for e in page]
+        self.assertEqual(every, sql("SELECT id FROM audit_log ORDER BY id DESC").split("\n"))
+
+    def export(self, query, by=None):
+        r = urllib.request.Request(f"http://127.0.0.1:{serverd.backend.ports[0]}/api/v1/admin/audit/export{query}",
+                                   headers={"Authorization": "Bearer " + (by or self.admin).token})
+        with urllib.request.urlopen(r, timeout=60) as f:
+            return f.headers, f.read().decode()
+
+    def test_the_audit_log_as_a_file(self):
+        name = '=1+1, "quoted"\u00a0\U0001f4a5'
+        for n in range(1201):
+            sql(f"INSERT INTO audit_log (event, address, email, name) VALUES ('made.up', 'bus', 'file@example.org', '{name}{n}')")
+        headers, text = self.export("?account=file@example.org")
+        self.assertEqual((headers["Content-Type"], headers["Content-Disposition"]), ("text/csv", 'attachment; filename="audit.csv"'))
+        self.assertIsNone(headers["Content-Length"])
+        rows = list(csv.DictReader(io.StringIO(text)))
+        self.assertEqual([row["name"] for row in rows], [f"'{name}{n}" for n in range(1200, -1, -1)])
+        self.assertEqual((rows[0]["event"], rows[0]["outcome"], rows[0]["actor"], rows[0]["count"]), ("made.up", "done", "", "1"))
+        headers, text = self.export("?account=file@example.org&format=json")
+        self.assertEqual(headers["Content-Type"], "application/json")
+        self.assertEqual([e["name"] for e in json.loads(text)], [f"{name}{n}" for n in range(1200, -1, -1)])
+        self.assertEqual(json.loads(self.export("?event=nothing&format=json")[1]), [])
+        self.assertEqual(len(self.export("?event=nothing")[1].splitlines()), 1)
+        # Pages that are full to the last row.
+        sql("DELETE FROM audit_log WHERE id IN (SELECT id FROM audit_log WHERE event = 'made.up' LIMIT 201)")
+        self.assertEqual(len(json.loads(self.export("?event=made.up&format=json")[1])), 1000)
+        sql("DELETE FROM audit_log WHERE event = 'made.up'")
+        with self.assertRaises(urllib.error.HTTPError) as refused:
+            self.export("", self.user)
+        self.assertEqual(refused.exception.code, 403)
+        for query in ("?format=xml", "?format=csv,json", "?outcome=x"):
+            request("GET", "/api/v1/admin/audit/export" + query, None, self.admin.token, want=400)
+        self.assertEqual(request("HEAD", "/api/v1/admin/audit/export", None, self.admin.token)[0], 200)
+
+    def test_a_client_that_reads_no_further(self):
+        """The server reads on only as the client does, and forgets one that has gone."""
+        sql("INSERT INTO audit_log (event, address, name) SELECT 'made.up', 'bus', repeat('x', 1000) FROM generate_series(1, 20000)")
+        s = socket.create_connection(("127.0.0.1", serverd.backend.ports[0]))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.sendall(b"GET /api/v1/admin/audit/export?event=made.up HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + self.admin.token.encode() + b"\r\n\r\n")
+        self.assertTrue(s.recv(1024).startswith(b"HTTP/1.1 200"))
+        get("/users/me", self.admin.token)
+        s.close()
+        self.assertEqual(len(self.export("?event=made.up")[1].splitlines()), 20001)
+        sql("DELETE FROM audit_log WHERE event = 'made.up'")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 // The pages for administrators of the backend.
 
 import assert from 'node:assert/strict';
+import {readFile} from 'node:fs/promises';
 import {after, before} from 'node:test';
 import {openProfile} from './browser.js';
-import {Suite, inspect, journalIsClean, live, password} from './harness.js';
+import {Suite, inspect, journalIsClean, live, password, results} from './harness.js';
 
 const suite = new Suite('admin');
 const {host} = suite;
@@ -110,6 +111,31 @@ step('the last administrator stays one, and has no way to lock the own account',
   profile.expectComplaint(/status of 409.*administrator/);
   await page.keyboard.press('Escape');
   await closed();
+});
+
+step('the audit log is filtered and downloaded', async () => {
+  await page.goto(`${host.url}/admin`);
+  await page.click('.tabs a:text-is("Audit log")');
+  await page.waitForURL('**/admin/audit');
+  await row('administrator.granted').first().waitFor();
+  await inspect(page, 'admin-audit');
+  await page.fill('#audit-account', other);
+  await page.fill('#audit-event', 'account.locked');
+  await page.waitForFunction(() => document.querySelectorAll('.plain tbody tr').length === 1);
+  assert.match(await page.innerText('.plain tbody tr'), /account\.locked[\s\S]*usr-/);
+  for (const format of ['csv', 'json']) {
+    const waiting = page.waitForEvent('download');
+    await button(`Download as ${format.toUpperCase()}`).click();
+    const download = await waiting;
+    assert.equal(download.suggestedFilename(), `audit.${format}`);
+    await download.saveAs(`${results}/audit.${format}`);
+    const text = await readFile(`${results}/audit.${format}`, 'utf8');
+    if (format === 'json') assert.deepEqual(JSON.parse(text).map((e) => e.event), ['account.locked']);
+    else assert.match(text, /^id,at,[^\n]*\r\n[^\n]*"account\.locked"[^\n]*\r\n$/);
+  }
+  await page.fill('#audit-to', '2001-02-03');
+  await page.waitForSelector('text=No entry matches.');
+  await page.goto(`${host.url}/admin`);
 });
 
 step('an account is deleted, after the password was asked for', async () => {

@@ -9,6 +9,7 @@ import {Store} from './data/store.js';
 import {Stream} from './data/stream.js';
 import {accountView} from './views/account.js';
 import {adminAccountsView} from './views/admin-accounts.js';
+import {adminAuditView} from './views/admin-audit.js';
 import {logInView, signUpView} from './views/auth.js';
 import {deviceView} from './views/device.js';
 import {notFoundView} from './views/not-found.js';
@@ -50,6 +51,7 @@ router
   .add('/', {view: overviewView})
   .add('/account', {view: accountView})
   .add('/admin', {view: adminAccountsView})
+  .add('/admin/audit', {view: adminAuditView})
   .add('/notifications', {view: notificationsView})
   .add('/silences', {view: silencesView})
   .add('/servers/new', {view: registerView})

@@ -144,6 +144,18 @@ SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, 
 int sse_send(SseStream *stream, const char *event, const char *data, size_t data_len);
 void sse_close(SseStream *stream);
 
+/* ---- Downloads: an answer of any size, of which only a part is kept in memory. ---- */
+
+/* As http_respond_sse(). drained is called whenever all that was sent has left this process: send more, or end it, then or later. A peer
+ * that reads nothing for a minute loses the connection. */
+SseStream *http_respond_download(HttpRequest *req, const char *content_type,
+                                 void (*drained)(SseStream *stream, void *userdata),
+                                 void (*closed)(SseStream *stream, void *userdata), void *userdata);
+/* Copies. -ENOBUFS when more than 1 MiB would wait. */
+int download_send(SseStream *stream, const void *data, size_t n);
+/* It is complete. A download that ends with sse_close() is not, and its client knows. */
+void download_end(SseStream *stream);
+
 /* ---- WebSocket. This layer pings after 30 s without traffic, closes a connection that has been silent for
  * 45 s, answers pings, and refuses binary messages (1003), messages above WS_MESSAGE_MAX (4413), and those that
  * take too long to arrive (4408). ---- */

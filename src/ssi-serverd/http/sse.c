@@ -12,6 +12,7 @@ struct SseStream {
         size_t start, size; /* what remains to be sent; offsets after that room */
         size_t allocated;
         WheelTimer comment;
+        void (*drained)(SseStream *stream, void *userdata); /* of a download; NULL: a stream of events */
         bool closing;
 };
 
@@ -56,7 +57,21 @@ static void on_comment(WheelTimer *t, void *userdata)
         }
 }
 
-SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, void *userdata), void *userdata)
+static void on_stalled(WheelTimer *t, void *userdata)
+{
+        conn_kill(((SseStream *) userdata)->conn);
+}
+
+static void watch(SseStream *s)
+{
+        if (s->drained)
+                wheel_arm(s->conn->server->wheel, &s->comment, HTTP_REQUEST_SECONDS, on_stalled, s);
+        else
+                wheel_arm(s->conn->server->wheel, &s->comment, SSE_COMMENT_SECONDS, on_comment, s);
+}
+
+static SseStream *begin(HttpRequest *req, const char *content_type, void (*drained)(SseStream *stream, void *userdata),
+                        void (*closed)(SseStream *stream, void *userdata), void *userdata)
 {
         _cleanup_free_ char *head = NULL;
         HttpConn *c = req->conn;
@@ -66,7 +81,7 @@ SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, 
         if (!c || req->state == REQUEST_ANSWERED)
                 return NULL;
         req->close = true;
-        head = respond_head(req, c, 200, "text/event-stream; charset=utf-8", SIZE_MAX, "no-store", &head_size);
+        head = respond_head(req, c, 200, content_type, SIZE_MAX, "no-store", &head_size);
         s = calloc(1, sizeof(*s));
         if (!head || !s || queue_reserve(s, head_size) < 0) {
                 free(s);
@@ -78,13 +93,56 @@ SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, 
         s->conn = c;
         s->closed = closed;
         s->userdata = userdata;
+        s->drained = drained;
         s->closing = req->head;
         wheel_disarm(c->server->wheel, &c->timer);
-        wheel_arm(c->server->wheel, &s->comment, SSE_COMMENT_SECONDS, on_comment, s);
+        watch(s);
         request_detach(c);
         c->sse = s;
         conn_want_write(c);
         return s;
+}
+
+SseStream *http_respond_sse(HttpRequest *req, void (*closed)(SseStream *stream, void *userdata), void *userdata)
+{
+        return begin(req, "text/event-stream; charset=utf-8", NULL, closed, userdata);
+}
+
+SseStream *http_respond_download(HttpRequest *req, const char *content_type,
+                                 void (*drained)(SseStream *stream, void *userdata),
+                                 void (*closed)(SseStream *stream, void *userdata), void *userdata)
+{
+        /* In chunks, so that the client knows whether it has all of it. */
+        return http_respond_add_header(req, "Transfer-Encoding", "chunked") < 0 ?
+                       NULL :
+                       begin(req, content_type, drained, closed, userdata);
+}
+
+int download_send(SseStream *s, const void *data, size_t n)
+{
+        char head[24];
+        int r;
+
+        if (s->closing)
+                return -ESHUTDOWN;
+        if (n == 0)
+                return 0;
+        snprintf(head, sizeof(head), "%zx\r\n", n);
+        r = queue_reserve(s, strlen(head) + n + 2);
+        if (r < 0)
+                return r;
+        queue_append(s, head, strlen(head));
+        queue_append(s, data, n);
+        queue_append(s, "\r\n", 2);
+        conn_want_write(s->conn);
+        return 0;
+}
+
+void download_end(SseStream *s)
+{
+        if (!s->closing && queue_reserve(s, 5) >= 0)
+                queue_append(s, "0\r\n\r\n", 5);
+        sse_close(s);
 }
 
 static bool is_one_line(const char *s, size_t n)
@@ -132,11 +190,16 @@ int sse_on_writable(SseStream *s)
                 if (lws_write(s->conn->wsi, (unsigned char *) s->queue + LWS_PRE + s->start, n, LWS_WRITE_HTTP) < 0)
                         return -EPIPE;
                 s->start += n;
+                if (s->drained)
+                        watch(s);
         }
         if (s->start < s->size)
                 conn_want_write(s->conn);
-        else
+        else {
                 s->start = s->size = 0;
+                if (s->drained && n > 0 && !s->closing)
+                        s->drained(s, s->userdata);
+        }
         return s->closing && s->size == 0 ? -ESHUTDOWN : 0;
 }
 

@@ -74,6 +74,11 @@ INSERT INTO audit_log AS logged (event, account, email, actor, address, method, 
 -- fragment: audited
 (SELECT json_agg(entry) FROM audited) AS audit
 
+-- Which entries l of all accounts are found: those about or by an account, with this outcome.
+-- fragment: audit_of_all
+((:account::text IS NULL OR :account IN (l.account, l.actor) OR @email_key(l.email) = @email_key(:account))
+ AND (:outcome::text IS NULL OR l.outcome = :outcome))
+
 -- The newest entries l of the audit log that fit, before the one with the id :before.
 -- fragment: audit_entries(condition)
 (SELECT * FROM audit_log l WHERE (@condition) AND l.id < coalesce(:before::bigint, 9223372036854775807)

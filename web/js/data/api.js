@@ -4,7 +4,13 @@
 import {json, nextPage, send} from './http.js';
 
 const PAGES_MAX = 200;
+const EXPORT_MS = 10 * 60 * 1000;
 const enc = encodeURIComponent;
+
+// Of what is not empty.
+function query(values) {
+  return new URLSearchParams(Object.entries(values).filter(([, value]) => value)).toString();
+}
 
 async function ask(method, path, body, token) {
   return json(await send(method, path, {body, token}));
@@ -115,12 +121,16 @@ export class Api {
   // Of administrators of the backend.
   admin = {
     // A page: {items, next}; path: the next of the page before, or null.
-    accounts: ({q = '', state = ''}, path = null) => this.#page(path ?? `/api/v1/admin/accounts?limit=50${q ? `&q=${enc(q)}` : ''}${state ? `&state=${enc(state)}` : ''}`),
+    accounts: (filter, path = null) => this.#page(path ?? `/api/v1/admin/accounts?limit=50&${query(filter)}`),
     grant: (id) => this.#ask('PUT', `/api/v1/admin/accounts/${enc(id)}/administrator`, {}),
     revoke: (id) => this.#ask('DELETE', `/api/v1/admin/accounts/${enc(id)}/administrator`),
     lock: (id) => this.#ask('PUT', `/api/v1/admin/accounts/${enc(id)}/lock`, {}),
     unlock: (id) => this.#ask('DELETE', `/api/v1/admin/accounts/${enc(id)}/lock`),
     mailReset: (id) => this.#authorized('POST', `/api/v1/admin/accounts/${enc(id)}/password-reset`, {body: {}}),
+    audit: (filter, path = null) => this.#page(path ?? `/api/v1/admin/audit?limit=50&${query(filter)}`),
+    // The log as a file: a Blob.
+    exportAudit: async (filter, format) => (await this.#authorized('GET', `/api/v1/admin/audit/export?format=${format}&${query(filter)}`, {
+      signal: AbortSignal.timeout(EXPORT_MS), accept: format === 'csv' ? 'text/csv' : 'application/json'})).blob(),
     removeAccount: (id) => this.#ask('DELETE', `/api/v1/admin/accounts/${enc(id)}`),
   };
 
