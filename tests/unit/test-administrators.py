@@ -250,6 +250,51 @@ class Administrators(unittest.TestCase):
         self.assertEqual(len(self.export("?event=made.up")[1].splitlines()), 20001)
         sql("DELETE FROM audit_log WHERE event = 'made.up'")
 
+    def invitations(self, i=0):
+        return get("/admin/invitations", self.admin.token, i=i)
+
+    def test_invitations(self):
+        for one in self.invitations():
+            request("DELETE", "/api/v1/admin/invitations/" + one["id"], None, self.admin.token, want=204)
+        theirs = post("/invitations", {}, self.user.token, want=201)[1]
+        mine = post("/admin/invitations", {"email": "guest@example.org", "expires_in": 60}, self.admin.token, want=201)[1]
+        self.assertEqual([(i["id"], i["email"], i["invited_by"]) for i in self.invitations(1)],
+                         [(mine["id"], "guest@example.org", None), (theirs["id"], None, self.user.email)])
+        self.assertTrue(mine["mailed"])
+        # An administrator's are not the account's, and have no limit.
+        self.assertNotIn(mine["id"], [i["id"] for i in get("/invitations", self.admin.token)])
+        for _ in range(25):
+            post("/admin/invitations", {}, self.admin.token, want=201)
+        request("DELETE", "/api/v1/admin/invitations/" + theirs["id"], None, self.admin.token, want=204)
+        self.assertEqual(entries("invitation.withdrawn")[-1][:2], (self.user.id(), self.admin.id()))
+        request("DELETE", "/api/v1/invitations/" + mine["id"], None, self.user.token, want=404)
+        request("DELETE", "/api/v1/admin/invitations/" + mine["id"], None, self.user.token, want=403)
+        self.assertEqual(problem(post("/admin/invitations", {}, self.user.token, want=403)), "administrator-required")
+        post("/admin/invitations", {"email": "nobody"}, self.admin.token, want=400)
+
+    def test_sign_up(self):
+        # The setting of these instances decides.
+        self.assertEqual(get("/admin/sign-up", self.admin.token), {"sign_up": "open", "configured": True})
+        answer = request("PUT", "/api/v1/admin/sign-up", {"sign_up": "closed"}, self.admin.token, want=409)
+        self.assertEqual(problem(answer), "set-by-configuration")
+        for body in ({}, {"sign_up": "x"}, {"sign_up": 5}):
+            request("PUT", "/api/v1/admin/sign-up", body, self.admin.token, want=400)
+        serverd.backend.stop_server(1)
+        settings = dict(serverd.backend.settings)
+        serverd.backend.settings["SSI_SIGN_UP"] = ""
+        try:
+            serverd.backend.start_server(1)
+            for mode in ("invite", "closed"):
+                request("PUT", "/api/v1/admin/sign-up", {"sign_up": mode}, self.admin.token, 1, 204)
+                self.assertEqual(get("/admin/sign-up", self.admin.token, i=1), {"sign_up": mode, "configured": False})
+            self.assertEqual(problem(post("/users/register", {"email": "x@example.org", "password": PASSWORD}, i=1, want=403)), "sign-up-closed")
+            self.assertEqual(sql("SELECT actor || name FROM audit_log WHERE event = 'sign-up.changed' ORDER BY id DESC LIMIT 1"), self.admin.id() + "closed")
+        finally:
+            serverd.backend.stop_server(1)
+            serverd.backend.settings = settings
+            sql("DELETE FROM settings WHERE key = 'sign_up'")
+            serverd.backend.start_server(1)
+
 
 if __name__ == "__main__":
     # Nothing listens there: mails wait.

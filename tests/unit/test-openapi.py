@@ -164,6 +164,8 @@ class Walk(unittest.TestCase):
                 continue
             if op.path == "/api/v1/users/me" and op.method == "DELETE":
                 user.token = user.login()["access_token"]
+            if "invitation_id" in op.in_path:
+                ids["invitation_id"] = post("/invitations", {}, user.token, want=201)[1]["id"]
             if "session_id" in op.in_path:
                 user.login()
                 ids["session_id"] = next(s["id"] for s in serverd.get("/sessions", user.token) if not s["current"])

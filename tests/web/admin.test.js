@@ -138,6 +138,30 @@ step('the audit log is filtered and downloaded', async () => {
   await page.goto(`${host.url}/admin`);
 });
 
+step('who may sign up is chosen, and somebody is invited', async () => {
+  await page.goto(`${host.url}/admin/sign-up`);
+  await page.waitForSelector('#sign-up-choice');
+  await page.waitForSelector('text=No invitations that can still be used.');
+  await inspect(page, 'admin-sign-up');
+  await page.selectOption('#sign-up-choice', 'open');
+  await button('Save').click();
+  await page.waitForFunction(() => document.querySelector('#announcer').textContent === 'Saved.');
+  assert.match(await server('audit', '--event=sign-up.changed'), /"open"/);
+  await page.reload();
+  await page.waitForFunction(() => document.querySelector('#sign-up-choice')?.value === 'open');
+  await button('Invite somebody').click();
+  await page.fill('#invite-email', 'guest@example.org');
+  await button('Invite').click();
+  await dialog().locator('code:has-text("/signup#invitation=")').waitFor();
+  await button('Done').click();
+  await closed();
+  await row('guest@example.org').waitFor();
+  assert.match(await page.innerText('.plain tbody tr'), /guest@example\.org[\s\S]*An administrator[\s\S]*in (6|7) days/);
+  await page.getByRole('button', {name: 'Withdraw the invitation for guest@example.org'}).click();
+  await page.waitForSelector('text=No invitations that can still be used.');
+  await page.goto(`${host.url}/admin`);
+});
+
 step('an account is deleted, after the password was asked for', async () => {
   await host.exec(['runuser', '-u', 'ssi-postgres', '--', 'psql', '-X', '-q', '-h', '/run/ssi-postgres', '-d', 'ssi', '-c',
                    "UPDATE login_sessions SET authenticated_at = now() - interval '1 hour'"]);

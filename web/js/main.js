@@ -10,6 +10,7 @@ import {Stream} from './data/stream.js';
 import {accountView} from './views/account.js';
 import {adminAccountsView} from './views/admin-accounts.js';
 import {adminAuditView} from './views/admin-audit.js';
+import {adminSignUpView} from './views/admin-sign-up.js';
 import {logInView, signUpView} from './views/auth.js';
 import {deviceView} from './views/device.js';
 import {notFoundView} from './views/not-found.js';
@@ -52,6 +53,7 @@ router
   .add('/account', {view: accountView})
   .add('/admin', {view: adminAccountsView})
   .add('/admin/audit', {view: adminAuditView})
+  .add('/admin/sign-up', {view: adminSignUpView})
   .add('/notifications', {view: notificationsView})
   .add('/silences', {view: silencesView})
   .add('/servers/new', {view: registerView})

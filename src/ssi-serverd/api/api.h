@@ -8,6 +8,7 @@
 /* Defined in the file of the same name. Each ends with an empty one. */
 extern const ApiRoute api_admin_account_routes[];
 extern const ApiRoute api_admin_audit_routes[];
+extern const ApiRoute api_admin_sign_up_routes[];
 extern const ApiRoute api_agent_routes[];
 extern const ApiRoute api_audit_routes[];
 extern const ApiRoute api_channel_routes[];
