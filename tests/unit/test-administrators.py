@@ -295,6 +295,27 @@ class Administrators(unittest.TestCase):
             sql("DELETE FROM settings WHERE key = 'sign_up'")
             serverd.backend.start_server(1)
 
+    def figures(self, i=0):
+        return get("/admin/figures", self.admin.token, i=i)
+
+    def test_figures(self):
+        self.user.server()
+        serverd.wait_until(lambda: self.figures()["database"])
+        f = self.figures()
+        self.assertEqual((f["servers"], f["connected"], f["accounts"]), (int(sql("SELECT count(*) FROM servers")), 0, int(sql("SELECT count(*) FROM users"))))
+        self.assertGreater(f["database"]["bytes"], 1000000)
+        self.assertEqual((f["history_days"], f["audit_days"], f["backup"]), (7, 365, None))
+        self.assertGreaterEqual(f["partitions"]["count"], 1)
+        self.assertEqual([i["alive"] for i in f["instances"]][:2], [True, True])
+        # Two instances keep one sample in ten minutes.
+        serverd.wait_until(lambda: self.figures(1)["samples"])
+        self.assertEqual(sql("SELECT count(*) - count(DISTINCT date_bin('10 minutes', at, 'epoch')) FROM backend_samples"), "0")
+        sql("DELETE FROM backend_samples")
+        sql("INSERT INTO backend_samples SELECT date_trunc('hour', now()) - n * interval '10 minutes', 10000 - n * 600, 1, 1, 1, 1, 1, 1 FROM generate_series(1, 3) n")
+        sql("INSERT INTO backend_samples SELECT date_trunc('hour', now()), 5, 1, 1, 1, 1, 1, 1")
+        self.assertEqual([s["results_per_second"] for s in self.figures()["samples"]][:4], [None, 1, 1, None])
+        request("GET", "/api/v1/admin/figures", None, self.user.token, want=403)
+
 
 if __name__ == "__main__":
     # Nothing listens there: mails wait.

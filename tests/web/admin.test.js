@@ -22,6 +22,7 @@ before(async () => {
 after(() => suite.end());
 
 const server = (...args) => host.exec(['ssictl', 'server', ...args]);
+const psql = (statement) => host.exec(['runuser', '-u', 'ssi-postgres', '--', 'psql', '-X', '-q', '-h', '/run/ssi-postgres', '-d', 'ssi', '-c', statement]);
 const button = (name) => page.getByRole('button', {name, exact: true});
 const dialog = () => page.locator('dialog[open]').last();
 const closed = () => page.waitForFunction(() => !document.querySelector('dialog'));
@@ -37,17 +38,22 @@ async function manage(email, choice) {
 step('the pages are for administrators', async () => {
   await live(page);
   assert.equal(await page.isHidden('#administration'), true);
-  await page.goto(`${host.url}/admin`);
+  await page.goto(`${host.url}/admin/accounts`);
   await page.waitForSelector('.notice.bad:has-text("Only administrators of this server")');
   profile.expectComplaint(/status of 403.*admin\/accounts/);
   await inspect(page, 'admin-stranger');
   profile.expectComplaint(/status of 403.*admin\/accounts/);
   await server('grant-admin', suite.email);
+  await psql('DELETE FROM backend_samples');
   await page.goto(host.url);
   await page.waitForFunction(() => !document.querySelector('#administration').hidden);
   await page.click('#account summary');
   await page.click('#administration');
   await page.waitForURL('**/admin');
+  await page.waitForSelector('text=Nothing to draw yet');
+  assert.match(await page.innerText('[aria-label="Instances"]'), /Running/);
+  await inspect(page, 'admin-overview-new');
+  await page.click('.tabs a:text-is("Accounts")');
   await has(suite.email, 'Administrator');
   await has(suite.email, 'You');
 });
@@ -113,6 +119,15 @@ step('the last administrator stays one, and has no way to lock the own account',
   await closed();
 });
 
+step('the overview draws the last week', async () => {
+  await psql(`INSERT INTO backend_samples SELECT date_bin('10 minutes', now(), 'epoch') - i * interval '10 minutes', 1000000 - i * 600 * (40 + i % 144),
+              400000000 + (1000 - i) * 100000, 300000000, 10, 12, 10 + i % 3, 100 FROM generate_series(1, 1000) i ON CONFLICT DO NOTHING`);
+  await page.goto(`${host.url}/admin`);
+  await page.waitForFunction(() => document.querySelectorAll('.chart').length === 3);
+  assert.match(await page.innerText('.charts'), /Results per second[\s\S]*now, at most[\s\S]*MB/);
+  await inspect(page, 'admin-overview');
+});
+
 step('the audit log is filtered and downloaded', async () => {
   await page.goto(`${host.url}/admin`);
   await page.click('.tabs a:text-is("Audit log")');
@@ -135,7 +150,7 @@ step('the audit log is filtered and downloaded', async () => {
   }
   await page.fill('#audit-to', '2001-02-03');
   await page.waitForSelector('text=No entry matches.');
-  await page.goto(`${host.url}/admin`);
+  await page.goto(`${host.url}/admin/accounts`);
 });
 
 step('who may sign up is chosen, and somebody is invited', async () => {
@@ -159,12 +174,11 @@ step('who may sign up is chosen, and somebody is invited', async () => {
   assert.match(await page.innerText('.plain tbody tr'), /guest@example\.org[\s\S]*An administrator[\s\S]*in (6|7) days/);
   await page.getByRole('button', {name: 'Withdraw the invitation for guest@example.org'}).click();
   await page.waitForSelector('text=No invitations that can still be used.');
-  await page.goto(`${host.url}/admin`);
+  await page.goto(`${host.url}/admin/accounts`);
 });
 
 step('an account is deleted, after the password was asked for', async () => {
-  await host.exec(['runuser', '-u', 'ssi-postgres', '--', 'psql', '-X', '-q', '-h', '/run/ssi-postgres', '-d', 'ssi', '-c',
-                   "UPDATE login_sessions SET authenticated_at = now() - interval '1 hour'"]);
+  await psql("UPDATE login_sessions SET authenticated_at = now() - interval '1 hour'");
   await manage(other, 'Delete …');
   await dialog().getByRole('button', {name: 'Delete everything'}).click();
   await page.waitForSelector('#confirm-password');

@@ -11,6 +11,7 @@ import {accountView} from './views/account.js';
 import {adminAccountsView} from './views/admin-accounts.js';
 import {adminAuditView} from './views/admin-audit.js';
 import {adminSignUpView} from './views/admin-sign-up.js';
+import {adminOverviewView} from './views/admin-overview.js';
 import {logInView, signUpView} from './views/auth.js';
 import {deviceView} from './views/device.js';
 import {notFoundView} from './views/not-found.js';
@@ -51,7 +52,8 @@ router
   .add('/status/:token', {view: publicView, either: true})
   .add('/', {view: overviewView})
   .add('/account', {view: accountView})
-  .add('/admin', {view: adminAccountsView})
+  .add('/admin', {view: adminOverviewView})
+  .add('/admin/accounts', {view: adminAccountsView})
   .add('/admin/audit', {view: adminAuditView})
   .add('/admin/sign-up', {view: adminSignUpView})
   .add('/notifications', {view: notificationsView})

@@ -137,6 +137,7 @@ static const ApiRoute *const tables[] = {
         api_well_known_routes,    api_sign_up_routes,     api_invitation_routes,
         api_usage_routes,         api_audit_routes,       api_instance_routes,
         api_admin_account_routes, api_admin_audit_routes, api_admin_sign_up_routes,
+        api_admin_figure_routes,
 };
 
 void api_list_routes(FILE *f)

@@ -131,6 +131,7 @@ export class Api {
     // The log as a file: a Blob.
     exportAudit: async (filter, format) => (await this.#authorized('GET', `/api/v1/admin/audit/export?format=${format}&${query(filter)}`, {
       signal: AbortSignal.timeout(EXPORT_MS), accept: format === 'csv' ? 'text/csv' : 'application/json'})).blob(),
+    figures: () => this.#ask('GET', '/api/v1/admin/figures'),
     signUp: () => this.#ask('GET', '/api/v1/admin/sign-up'),
     setSignUp: (mode) => this.#ask('PUT', '/api/v1/admin/sign-up', {sign_up: mode}),
     invitations: (path = null) => this.#page(path ?? '/api/v1/admin/invitations?limit=50'),

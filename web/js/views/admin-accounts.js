@@ -30,7 +30,7 @@ export function adminAccountsView({api, session}) {
 
   return {
     title: () => 'Accounts',
-    el: adminPage('/admin', 'Accounts', filterForm({q: search, state}, (values) => {
+    el: adminPage('/admin/accounts', 'Accounts', filterForm({q: search, state}, (values) => {
       filter = values;
       list.load();
     }), list.el),
