@@ -16,7 +16,7 @@ const SHELL = [
   '/js/dialogs/server.js', '/js/dialogs/silence.js',
   '/js/parts/admin.js', '/js/parts/command.js', '/js/parts/dialog.js', '/js/parts/filterbar.js', '/js/parts/forms.js', '/js/parts/lines.js',
   '/js/parts/notice.js', '/js/parts/rows.js', '/js/parts/section.js', '/js/parts/timeline.js',
-  '/js/views/account.js', '/js/views/admin-accounts.js', '/js/views/admin-audit.js', '/js/views/admin-overview.js', '/js/views/admin-sign-up.js', '/js/views/auth.js', '/js/views/device.js', '/js/views/not-found.js', '/js/views/notifications.js',
+  '/js/views/account.js', '/js/views/admin-accounts.js', '/js/views/admin-announcements.js', '/js/views/admin-audit.js', '/js/views/admin-overview.js', '/js/views/admin-sign-up.js', '/js/views/auth.js', '/js/views/device.js', '/js/views/not-found.js', '/js/views/notifications.js',
   '/js/views/overview.js', '/js/views/public.js', '/js/views/recover.js', '/js/views/register.js', '/js/views/server.js',
   '/js/views/service.js', '/js/views/silences.js',
 ];

@@ -12,7 +12,7 @@ from test_introspection import live
 METHODS = {"AddUser": "account.made", "SetPassword": "password.changed", "RemoveUser": "account.removed", "AddServer": "server.registered",
            "CreateClaimToken": "server.new-claim-token", "RemoveServer": "server.removed", "Backup": "backup.started", "Restore": "restore.done",
            "GrantAdministration": "administrator.granted", "RevokeAdministration": "administrator.revoked", "LockUser": "account.locked",
-           "UnlockUser": "account.unlocked", "MailPasswordReset": "mail.asked",
+           "UnlockUser": "account.unlocked", "Announce": "announcement.made", "WithdrawAnnouncement": "announcement.withdrawn", "MailPasswordReset": "mail.asked",
            "SetSignUp": "sign-up.changed", "SetQuota": "quota.changed", "CreateInvitation": "invitation.made",
            "RemoveInvitation": "invitation.withdrawn", "KeepHost": "server.host-kept", "CreateJoinToken": "instance.token-made",
            "RemoveJoinToken": "instance.token-withdrawn", "Join": "instance.joined", "Leave": "instance.left", "RemoveHost": "instance.removed"}
@@ -95,6 +95,15 @@ def test_every_method_that_changes_something(backend):
     assert entry("sign-up.changed", "sign-up", "open")[0]["name"] == "open"
     invitation, _ = entry("invitation.made", "invite", "other@example.org")
     assert entry("invitation.withdrawn", "withdraw-invitation", invitation["object"])[0]["name"] == "other@example.org"
+    announced, out = entry("announcement.made", "announce", "Work tonight", "--expires=2h")
+    assert announced["name"] == "Work tonight" and announced["object"] in out
+    assert "Work tonight" in ctl(backend, "announcements").stdout
+    assert entry("announcement.withdrawn", "withdraw-announcement", announced["object"])[0]["object"] == announced["object"]
+    assert "Nothing is announced" in ctl(backend, "announcements").stdout
+    assert ctl(backend, "withdraw-announcement", announced["object"], check=False).returncode == 4
+    for text in ("", "a\nb", "x" * 501):
+        assert ctl(backend, "announce", text, check=False).returncode == 1
+    assert ctl(backend, "announce", "x", "--expires=2y", check=False).returncode == 1
     entry("backup.started", "backup", FILE)
     assert entry("account.removed", "remove-user", email)[0]["account"] == made["account"]
 

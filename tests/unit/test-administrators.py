@@ -316,6 +316,28 @@ class Administrators(unittest.TestCase):
         self.assertEqual([s["results_per_second"] for s in self.figures()["samples"]][:4], [None, 1, 1, None])
         request("GET", "/api/v1/admin/figures", None, self.user.token, want=403)
 
+    def test_announcements(self):
+        sql("DELETE FROM announcements")
+        self.assertEqual(get("/announcements", self.user.token), [])
+        made = post("/admin/announcements", {"text": "Work <b>tonight</b>", "expires_in": 3600}, self.admin.token, want=201)[1]
+        [one] = get("/announcements", self.user.token, i=1)
+        self.assertEqual((one["id"], one["text"], one["ends_at"]), (made["id"], "Work <b>tonight</b>", made["ends_at"]))
+        self.assertEqual(sql("SELECT actor || ' ' || name FROM audit_log WHERE event = 'announcement.made' ORDER BY id DESC LIMIT 1"),
+                         self.admin.id() + " Work <b>tonight</b>")
+        self.assertEqual(problem(post("/admin/announcements", {"text": "x"}, self.user.token, want=403)), "administrator-required")
+        for body in ({}, {"text": ""}, {"text": "a\nb"}, {"text": "x" * 501}, {"text": "x", "expires_in": 0}, {"text": "x", "expires_in": 40000000}):
+            post("/admin/announcements", body, self.admin.token, want=400)
+        for _ in range(9):
+            post("/admin/announcements", {"text": "x"}, self.admin.token, want=201)
+        self.assertEqual(problem(post("/admin/announcements", {"text": "x"}, self.admin.token, want=409)), "too-many-announcements")
+        request("DELETE", "/api/v1/admin/announcements/" + made["id"], None, self.admin.token, want=204)
+        request("DELETE", "/api/v1/admin/announcements/" + made["id"], None, self.admin.token, want=404)
+        # What has ended is not shown, and makes room.
+        sql("UPDATE announcements SET ends_at = now()")
+        self.assertEqual(get("/announcements", self.user.token), [])
+        post("/admin/announcements", {"text": "x"}, self.admin.token, want=201)
+        self.assertEqual(sql("SELECT count(*) FROM announcements"), "1")
+
 
 if __name__ == "__main__":
     # Nothing listens there: mails wait.

@@ -94,12 +94,13 @@ class Walk(unittest.TestCase):
 
         asyncio.run(report())
         cls.page = request("PUT", f"/api/v1/servers/{cls.agent.server}/public-page", {}, cls.user.token, want=200)[1]["page"]
+        cls.announcement = post("/admin/announcements", {"text": "x"}, cls.user.token, want=201)[1]["id"]
         cls.invitation = post("/invitations", {}, cls.user.token, want=201)[1]["id"]
         cls.tokens = {scope: post("/api-tokens", {"name": scope, "scopes": [scope]}, cls.user.token, want=201)[1]
                       for scope in ("read", "write", "servers:register")}
 
     def url(self, op, **values):
-        known = {"account_id": self.subject.id(), "server_id": self.agent.server, "name": "disk", "session_id": "ses-unknown",
+        known = {"account_id": self.subject.id(), "announcement_id": self.announcement, "server_id": self.agent.server, "name": "disk", "session_id": "ses-unknown",
                  "id": "unknown", "token_id": self.tokens["read"]["id"], "invitation_id": self.invitation, "token": self.page.split("/")[-1]}
         known.update(values)
         return op.path.format(**{k: urllib.parse.quote(v, safe="") for k, v in known.items()})
@@ -164,6 +165,10 @@ class Walk(unittest.TestCase):
                 continue
             if op.path == "/api/v1/users/me" and op.method == "DELETE":
                 user.token = user.login()["access_token"]
+            if op.path.endswith("/announcements"):  # there are only so many
+                serverd.sql("DELETE FROM announcements")
+            if "announcement_id" in op.in_path:
+                ids["announcement_id"] = post("/admin/announcements", {"text": "y"}, user.token, want=201)[1]["id"]
             if "invitation_id" in op.in_path:
                 ids["invitation_id"] = post("/invitations", {}, user.token, want=201)[1]["id"]
             if "session_id" in op.in_path:

@@ -177,6 +177,28 @@ step('who may sign up is chosen, and somebody is invited', async () => {
   await page.goto(`${host.url}/admin/accounts`);
 });
 
+step('all users see an announcement, until it is withdrawn', async () => {
+  const tab = await profile.newPage();
+  await page.goto(`${host.url}/admin/announcements`);
+  await page.waitForSelector('text=Nothing is announced.');
+  await button('Announce').click();
+  assert.match(await page.innerText('#announcement-error'), /Enter what users/);
+  await page.fill('#announcement', 'The backend <b>restarts</b> at 18:00.');
+  await page.selectOption('#announcement-length', '4');
+  await button('Announce').click();
+  await page.waitForSelector('#announcements p:text-is("The backend <b>restarts</b> at 18:00.")');
+  await row('restarts').waitFor();
+  await inspect(page, 'admin-announcements');
+  await tab.goto(`${host.url}/silences`);
+  await tab.waitForSelector('#announcements p:text-is("The backend <b>restarts</b> at 18:00.")');
+  await inspect(tab, 'announced');
+  await tab.close();
+  await page.getByRole('button', {name: /Withdraw “The backend/}).click();
+  await page.waitForSelector('text=Nothing is announced.');
+  await page.waitForSelector('#announcements', {state: 'hidden'});
+  await page.goto(`${host.url}/admin/accounts`);
+});
+
 step('an account is deleted, after the password was asked for', async () => {
   await psql("UPDATE login_sessions SET authenticated_at = now() - interval '1 hour'");
   await manage(other, 'Delete …');

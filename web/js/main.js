@@ -12,6 +12,7 @@ import {adminAccountsView} from './views/admin-accounts.js';
 import {adminAuditView} from './views/admin-audit.js';
 import {adminSignUpView} from './views/admin-sign-up.js';
 import {adminOverviewView} from './views/admin-overview.js';
+import {adminAnnouncementsView} from './views/admin-announcements.js';
 import {logInView, signUpView} from './views/auth.js';
 import {deviceView} from './views/device.js';
 import {notFoundView} from './views/not-found.js';
@@ -23,8 +24,9 @@ import {registerView} from './views/register.js';
 import {serverView} from './views/server.js';
 import {serviceView} from './views/service.js';
 import {silencesView} from './views/silences.js';
-import {Announcer, LinkState, setUpAccount, setUpTheme, showAccount, showAdministration, showPlace} from './chrome.js';
+import {Announcer, LinkState, setUpAccount, setUpTheme, showAccount, showAdministration, showAnnouncements, showPlace} from './chrome.js';
 
+const ANNOUNCEMENTS_MS = 60000;
 const FIRST_READ_MS = 1500; // the stream should be open first; without it, the lists are read anyway
 
 const main = document.getElementById('main');
@@ -35,7 +37,7 @@ const announcer = new Announcer();
 const stream = new Stream(api, onEvent, (s) => linkState.show(s));
 const linkState = new LinkState(announcer, store, () => stream.retry());
 const router = new Router(show);
-const app = {api, session, store, router, announcer, redraw: draw};
+const app = {api, session, store, router, announcer, redraw: draw, showAnnouncements: readAnnouncements};
 
 let view = null;
 let frame = 0; // the requested frame
@@ -56,6 +58,7 @@ router
   .add('/admin/accounts', {view: adminAccountsView})
   .add('/admin/audit', {view: adminAuditView})
   .add('/admin/sign-up', {view: adminSignUpView})
+  .add('/admin/announcements', {view: adminAnnouncementsView})
   .add('/notifications', {view: notificationsView})
   .add('/silences', {view: silencesView})
   .add('/servers/new', {view: registerView})
@@ -68,6 +71,7 @@ function onEvent(event, data) {
     clearTimeout(firstRead);
     store.sync();
     learnWhoThisIs();
+    readAnnouncements();
   } else {
     store.apply(event, data);
   }
@@ -123,12 +127,18 @@ function learnWhoThisIs() {
   api.account.me().then((me) => email === session.email && showAdministration(me.administrator), () => {});
 }
 
+function readAnnouncements() {
+  const {email} = session;
+  api.announcements().then((list) => email === session.email && showAnnouncements(list, announcer), () => {});
+}
+
 function begin() {
   store.open(session.email);
   stream.start();
   firstRead = setTimeout(() => {
     store.sync();
     learnWhoThisIs();
+    readAnnouncements();
   }, FIRST_READ_MS);
 }
 
@@ -136,6 +146,7 @@ function begin() {
 function onSession() {
   showAccount(session);
   showAdministration(false);
+  showAnnouncements([], announcer);
   stream.stop();
   clearTimeout(firstRead);
   store.clear();
@@ -146,6 +157,7 @@ function onSession() {
 setUpTheme();
 setUpAccount(session);
 startTicking();
+setInterval(() => session.signedIn && !document.hidden && readAnnouncements(), ANNOUNCEMENTS_MS);
 session.addEventListener('change', onSession);
 store.addEventListener('change', drawSoon);
 store.addEventListener('turn', (e) => announcer.turn(e.detail));

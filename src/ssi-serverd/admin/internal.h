@@ -122,6 +122,11 @@ int admin_method_lock_user(sd_bus_message *m, void *userdata, sd_bus_error *erro
 int admin_method_unlock_user(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_mail_password_reset(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+/* announcement.c */
+int admin_method_list_announcements(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_announce(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_withdraw_announcement(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 /* sign-up.c */
 int admin_method_set_sign_up(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_create_invitation(sd_bus_message *m, void *userdata, sd_bus_error *error);

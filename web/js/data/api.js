@@ -132,6 +132,8 @@ export class Api {
     exportAudit: async (filter, format) => (await this.#authorized('GET', `/api/v1/admin/audit/export?format=${format}&${query(filter)}`, {
       signal: AbortSignal.timeout(EXPORT_MS), accept: format === 'csv' ? 'text/csv' : 'application/json'})).blob(),
     figures: () => this.#ask('GET', '/api/v1/admin/figures'),
+    announce: (text, seconds) => this.#ask('POST', '/api/v1/admin/announcements', {text, expires_in: seconds}),
+    withdrawAnnouncement: (id) => this.#ask('DELETE', `/api/v1/admin/announcements/${enc(id)}`),
     signUp: () => this.#ask('GET', '/api/v1/admin/sign-up'),
     setSignUp: (mode) => this.#ask('PUT', '/api/v1/admin/sign-up', {sign_up: mode}),
     invitations: (path = null) => this.#page(path ?? '/api/v1/admin/invitations?limit=50'),
@@ -139,6 +141,10 @@ export class Api {
     withdrawInvitation: (id) => this.#ask('DELETE', `/api/v1/admin/invitations/${enc(id)}`),
     removeAccount: (id) => this.#ask('DELETE', `/api/v1/admin/accounts/${enc(id)}`),
   };
+
+  announcements() {
+    return this.#ask('GET', '/api/v1/announcements');
+  }
 
   features() {
     return this.#ask('GET', '/api/v1/features');

@@ -6,7 +6,7 @@ import {act} from './forms.js';
 import {loading, trouble} from './notice.js';
 import {plainTable} from './section.js';
 
-const PAGES = [['/admin', 'Overview'], ['/admin/accounts', 'Accounts'], ['/admin/sign-up', 'Sign-up'], ['/admin/audit', 'Audit log']];
+const PAGES = [['/admin', 'Overview'], ['/admin/accounts', 'Accounts'], ['/admin/sign-up', 'Sign-up'], ['/admin/audit', 'Audit log'], ['/admin/announcements', 'Announcements']];
 
 // One of these pages, with the links to the others.
 export function adminPage(path, title, ...parts) {

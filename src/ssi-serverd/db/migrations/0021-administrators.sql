@@ -17,3 +17,12 @@ CREATE TABLE backend_samples (
         connected bigint NOT NULL,
         services bigint NOT NULL
 );
+
+-- What administrators tell all users, on the dashboard, until ends_at.
+CREATE TABLE announcements (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        public_id text NOT NULL UNIQUE,
+        text text NOT NULL,
+        created_at timestamptz NOT NULL DEFAULT now(),
+        ends_at timestamptz NOT NULL
+);
