@@ -18,8 +18,9 @@ _ssictl() {
         local verbs='add install remove uninstall list status show cat validate test run enable disable log history
                 watch register unregister rotate-key uplink server'
         local server_verbs='setup sign-up invite invitations withdraw-invitation check stats instances join-token join-tokens
-                withdraw-join-token join leave users add-user passwd set-email remove-user quota list servers add-server token
-                remove-server duplicates keep-host audit backup restore'
+                withdraw-join-token join leave users add-user passwd set-email remove-user grant-admin revoke-admin lock unlock
+                reset-password quota list servers add-server token
+                remove-server duplicates keep-host announce announcements withdraw-announcement audit backup restore'
         local options='--help --version --host --machine --no-ask-password --json'
         local verb='' name='' word i n=0 where=() words=()
 
@@ -80,7 +81,7 @@ _ssictl() {
                 server)
                         case ${words[0]} in
                                 setup) options+=' --sign-up' ;;
-                                invite | join-token) options+=' --expires' ;;
+                                invite | join-token | announce) options+=' --expires' ;;
                                 join) options+=' --pin --token-file' ;;
                                 check) options+=' --deep' ;;
                                 add-server) options+=' --user --label' ;;

@@ -6,17 +6,17 @@ const CACHE = 'ssi-shell-1';
 const SLOW_MS = 4000; // after which a stored copy is used instead
 // All files of the page. A test compares this list with the folder.
 const SHELL = [
-  '/', '/app.css', '/theme.js', '/favicon.svg', '/manifest.webmanifest', '/icons/icon-192.png',
+  '/', '/admin.css', '/app.css', '/theme.js', '/favicon.svg', '/manifest.webmanifest', '/icons/icon-192.png',
   '/js/chrome.js', '/js/main.js',
   '/js/base/dom.js', '/js/base/filter.js', '/js/base/icons.js', '/js/base/router.js', '/js/base/status.js',
   '/js/base/time.js',
   '/js/data/api.js', '/js/data/http.js', '/js/data/push.js', '/js/data/session.js', '/js/data/sse.js', '/js/data/store.js',
   '/js/data/stream.js', '/js/data/times.js', '/js/data/vault.js',
-  '/js/dialogs/account.js', '/js/dialogs/channel.js', '/js/dialogs/login-code.js', '/js/dialogs/password.js',
+  '/js/dialogs/account.js', '/js/dialogs/admin-account.js', '/js/dialogs/channel.js', '/js/dialogs/login-code.js', '/js/dialogs/password.js',
   '/js/dialogs/server.js', '/js/dialogs/silence.js', '/js/dialogs/team.js',
-  '/js/parts/command.js', '/js/parts/dialog.js', '/js/parts/filterbar.js', '/js/parts/forms.js', '/js/parts/lines.js',
+  '/js/parts/admin.js', '/js/parts/command.js', '/js/parts/dialog.js', '/js/parts/filterbar.js', '/js/parts/forms.js', '/js/parts/lines.js',
   '/js/parts/notice.js', '/js/parts/rows.js', '/js/parts/section.js', '/js/parts/timeline.js',
-  '/js/views/account.js', '/js/views/auth.js', '/js/views/device.js', '/js/views/not-found.js', '/js/views/notifications.js',
+  '/js/views/account.js', '/js/views/admin-accounts.js', '/js/views/admin-announcements.js', '/js/views/admin-audit.js', '/js/views/admin-overview.js', '/js/views/admin-sign-up.js', '/js/views/auth.js', '/js/views/device.js', '/js/views/not-found.js', '/js/views/notifications.js',
   '/js/views/overview.js', '/js/views/public.js', '/js/views/recover.js', '/js/views/register.js', '/js/views/server.js',
   '/js/views/service.js', '/js/views/silences.js', '/js/views/team.js', '/js/views/teams.js',
 ];

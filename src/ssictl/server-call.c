@@ -30,6 +30,7 @@ int server_bus_error(const sd_bus_error *error, int r)
             sd_bus_error_has_name(error, SERVER_ERROR_PREFIX "NoSuchServer") ||
             sd_bus_error_has_name(error, SERVER_ERROR_PREFIX "NoSuchInvitation") ||
             sd_bus_error_has_name(error, SERVER_ERROR_PREFIX "NoSuchToken") ||
+            sd_bus_error_has_name(error, SERVER_ERROR_PREFIX "NoSuchAnnouncement") ||
             sd_bus_error_has_name(error, SERVER_ERROR_PREFIX "NoSuchHost"))
                 return -CTL_EXIT_NO_SERVICE;
         return r;

@@ -66,6 +66,14 @@ static int read_email(char **ret)
         return 0;
 }
 
+static int grant(Ctl *c, const char *user)
+{
+        const char *args[] = { user };
+
+        return server_call_strings(c, "GrantAdministration", ELEMENTSOF(args), args, NULL);
+}
+
+/* It is an administrator. */
 static int make_first_user(Ctl *c, const char *email)
 {
         _cleanup_free_ char *typed = NULL, *id = NULL;
@@ -81,7 +89,19 @@ static int make_first_user(Ctl *c, const char *email)
                         return r;
                 email = typed;
         }
-        return server_make_user(c, email, &id);
+        r = server_make_user(c, email, &id);
+        return r < 0 ? r : grant(c, id);
+}
+
+/* A backend that was set up before there were administrators, or without this command. */
+static int make_administrator(Ctl *c, const UserFound *before, const char *email)
+{
+        if (before->any_administrator)
+                return 0;
+        if (before->found)
+                return grant(c, email);
+        fputs("No account is an administrator. To make one: ssictl server grant-admin EMAIL\n", stderr);
+        return 0;
 }
 
 /* in_force: empty before the setup. Otherwise only what was asked for changes. */
@@ -106,7 +126,7 @@ int server_setup(Ctl *c, int argc, char *argv[])
         _cleanup_json_ json_object *all = NULL;
         _cleanup_free_ char *sentence = NULL, *sign_up = NULL;
         const char *url;
-        bool had_users, known;
+        UserFound before;
         int r;
 
         r = c->sign_up ? server_check_sign_up(c->sign_up) : 0;
@@ -116,17 +136,16 @@ int server_setup(Ctl *c, int argc, char *argv[])
         if (r < 0)
                 return r;
         /* The property that counts them may be ten seconds old. */
-        r = server_find_user(c, argc > 0 ? argv[0] : NULL, &had_users, &known);
+        r = server_find_user(c, argc > 0 ? argv[0] : NULL, &before);
         if (r < 0)
                 return r;
-        if (had_users && argc > 0 && !known)
+        if (before.any && argc > 0 && !before.found)
                 fprintf(stderr, "No account was made for %s. To make one: ssictl server add-user %s\n", argv[0],
                         argv[0]);
-        if (!had_users) {
-                r = make_first_user(c, argc > 0 ? argv[0] : NULL);
-                if (r < 0)
-                        return r;
-        }
+        r = before.any ? make_administrator(c, &before, argc > 0 ? argv[0] : NULL) :
+                         make_first_user(c, argc > 0 ? argv[0] : NULL);
+        if (r < 0)
+                return r;
         r = set_up_sign_up(c, strempty(json_get_string(all, "SignUp")), &sign_up);
         if (r < 0)
                 return r;
@@ -134,8 +153,8 @@ int server_setup(Ctl *c, int argc, char *argv[])
         if (asprintf(
                     &sentence,
                     "%s\nSign-up: %s. Change it: ssictl server sign-up closed|invite|open\nThe dashboard: %s\nAdd this or another host: ssictl server add-server NAME",
-                    had_users ? "The backend is set up already." : "The backend is set up.", sign_up,
+                    before.any ? "The backend is set up already." : "The backend is set up.", sign_up,
                     strempty(url)) < 0)
                 return -CTL_EXIT_FAILURE;
-        return ctl_print_done(c, had_users ? "none" : "set-up", url, sentence);
+        return ctl_print_done(c, before.any ? "none" : "set-up", url, sentence);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "bus-json.h"
 #include "secret.h"
 #include "server-call.h"
 #include "server.h"
@@ -26,52 +27,103 @@ static int read_password(char **ret)
         return 0;
 }
 
-static const char *const user_members[] = { "id", "email", "created_usec", "servers" };
-
-int server_users(Ctl *c, int argc, char *argv[])
+/* The accounts as an array of objects; search: NULL for all. Prints the error. */
+static int list_users(Ctl *c, const char *search, json_object **ret)
 {
-        static const ServerColumn columns[] = {
-                { "email", "EMAIL" },
-                { "servers", "SERVERS" },
-                { "created_usec", "SINCE" },
-                { "id", "ID" },
-        };
-        static const ServerList list = {
-                .method = "ListUsers",
-                .members = user_members,
-                .n_members = ELEMENTSOF(user_members),
-                .columns = columns,
-                .n_columns = ELEMENTSOF(columns),
-                .sentence = "There are no accounts yet. Make one: ssictl server add-user EMAIL",
-        };
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
+        _cleanup_json_ json_object *rows = json_object_new_array();
+        int r;
 
-        return server_print_list(c, &list, 0, NULL);
+        r = server_new_call(c, "ListUsers", &m);
+        if (r < 0)
+                return r;
+        r = search ? sd_bus_message_append(m, "a{sv}", 1, "search", "s", search) : sd_bus_message_append(m, "a{sv}", 0);
+        if (r < 0) {
+                ctl_say_error("The arguments are not valid UTF-8.");
+                return -CTL_EXIT_FAILURE;
+        }
+        r = server_call(c, m, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'a', "a{sv}");
+        while (r >= 0 && (r = sd_bus_message_at_end(reply, false)) == 0) {
+                json_object *o = NULL;
+
+                r = bus_read_json_dictionary(reply, &o);
+                if (r >= 0 && (!rows || json_object_array_add(rows, o) < 0)) {
+                        json_object_put(o);
+                        r = -ENOMEM;
+                }
+        }
+        if (r < 0) {
+                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
+                return -CTL_EXIT_FAILURE;
+        }
+        *ret = TAKE_PTR(rows);
+        return 0;
 }
 
 int server_read_users(Ctl *c, json_object **ret)
 {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        int r;
-
-        r = server_call_strings(c, "ListUsers", 0, NULL, &reply);
-        return r < 0 ? r : server_read_rows(reply, user_members, ELEMENTSOF(user_members), ret);
+        return list_users(c, NULL, ret);
 }
 
-int server_find_user(Ctl *c, const char *user, bool *ret_any, bool *ret_found)
+static bool is(json_object *o, const char *key)
 {
-        _cleanup_json_ json_object *users = NULL;
+        bool value = false;
+
+        return json_get_bool(o, key, &value) >= 0 && value;
+}
+
+/* For people, in one word or two. */
+static int add_state(json_object *o)
+{
+        int64_t locked = 0;
+
+        (void) json_get_int64(o, "locked_usec", &locked);
+        return json_add_string(o, "state",
+                               locked > 0             ? "locked" :
+                               !is(o, "confirmed")    ? "not confirmed" :
+                               is(o, "administrator") ? "administrator" :
+                                                        "");
+}
+
+int server_users(Ctl *c, int argc, char *argv[])
+{
+        static const ServerColumn columns[] = {
+                { "email", "EMAIL" },        { "servers", "SERVERS" }, { "state", "STATE" },
+                { "created_usec", "SINCE" }, { "seen_usec", "SEEN" },  { "id", "ID" },
+        };
+        _cleanup_json_ json_object *rows = NULL;
         int r;
 
-        r = server_read_users(c, &users);
+        r = list_users(c, argc > 0 ? argv[0] : NULL, &rows);
         if (r < 0)
                 return r;
-        *ret_any = json_object_array_length(users) > 0;
-        *ret_found = false;
-        for (size_t i = 0; user && i < json_object_array_length(users); i++) {
-                json_object *o = json_object_array_get_idx(users, i);
+        for (size_t i = 0; i < json_object_array_length(rows) && !c->json; i++)
+                if (add_state(json_object_array_get_idx(rows, i)) < 0)
+                        return ctl_print_json(NULL);
+        return server_print_table(c, TAKE_PTR(rows), columns, ELEMENTSOF(columns),
+                                  argc > 0 ? "No account has such an address." :
+                                             "There are no accounts yet. Make one: ssictl server add-user EMAIL");
+}
 
-                *ret_found |= streq_ptr(json_get_string(o, "id"), user) ||
-                              strcasecmp(strempty(json_get_string(o, "email")), user) == 0;
+int server_find_user(Ctl *c, const char *user, UserFound *ret)
+{
+        _cleanup_json_ json_object *rows = NULL;
+        int r;
+
+        r = list_users(c, NULL, &rows);
+        if (r < 0)
+                return r;
+        *ret = (UserFound){};
+        for (size_t i = 0; i < json_object_array_length(rows); i++) {
+                json_object *o = json_object_array_get_idx(rows, i);
+
+                ret->any = true;
+                ret->any_administrator |= is(o, "administrator");
+                ret->found |= user && (streq_ptr(json_get_string(o, "id"), user) ||
+                                       strcasecmp(strempty(json_get_string(o, "email")), user) == 0);
         }
         return 0;
 }
@@ -88,13 +140,13 @@ static int check_address(const char *email)
 /* The same, on a terminal only: whether there is such an account. */
 static int check_user(Ctl *c, const char *user, bool wanted)
 {
-        bool any, found;
+        UserFound u;
         int r;
 
         if (!isatty(STDIN_FILENO))
                 return 0;
-        r = server_find_user(c, user, &any, &found);
-        if (r < 0 || found == wanted)
+        r = server_find_user(c, user, &u);
+        if (r < 0 || u.found == wanted)
                 return r;
         if (wanted) {
                 ctl_say_error("The user does not exist; \"ssictl server users\" lists all users.");
@@ -190,4 +242,47 @@ int server_remove_user(Ctl *c, int argc, char *argv[])
         if (r < 0)
                 return r;
         return ctl_print_done(c, "user-removed", argv[0], "Removed the account, its servers and their history.");
+}
+
+/* ---- Administrators, and locked accounts ---- */
+
+static int act(Ctl *c, const char *member, const char *user, const char *done, const char *rest)
+{
+        _cleanup_free_ char *sentence = NULL;
+        const char *args[] = { user };
+        int r;
+
+        r = server_call_strings(c, member, ELEMENTSOF(args), args, NULL);
+        if (r < 0)
+                return r;
+        if (asprintf(&sentence, "%s %s", user, rest) < 0)
+                return -CTL_EXIT_FAILURE;
+        return ctl_print_done(c, done, user, sentence);
+}
+
+int server_grant_admin(Ctl *c, int argc, char *argv[])
+{
+        return act(c, "GrantAdministration", argv[0], "administration-granted",
+                   "is an administrator: the dashboard's menu has a page for it.");
+}
+
+int server_revoke_admin(Ctl *c, int argc, char *argv[])
+{
+        return act(c, "RevokeAdministration", argv[0], "administration-revoked", "is no administrator.");
+}
+
+int server_lock(Ctl *c, int argc, char *argv[])
+{
+        return act(c, "LockUser", argv[0], "user-locked",
+                   "is locked: sessions have ended, and API tokens are refused. Servers report as before.");
+}
+
+int server_unlock(Ctl *c, int argc, char *argv[])
+{
+        return act(c, "UnlockUser", argv[0], "user-unlocked", "can log in.");
+}
+
+int server_reset_password(Ctl *c, int argc, char *argv[])
+{
+        return act(c, "MailPasswordReset", argv[0], "reset-mailed", "gets a mail with a link for a new password.");
 }

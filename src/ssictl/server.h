@@ -9,6 +9,11 @@
 int server_users(Ctl *c, int argc, char *argv[]);
 int server_add_user(Ctl *c, int argc, char *argv[]);
 int server_remove_user(Ctl *c, int argc, char *argv[]);
+int server_grant_admin(Ctl *c, int argc, char *argv[]);
+int server_revoke_admin(Ctl *c, int argc, char *argv[]);
+int server_lock(Ctl *c, int argc, char *argv[]);
+int server_unlock(Ctl *c, int argc, char *argv[]);
+int server_reset_password(Ctl *c, int argc, char *argv[]);
 int server_quota(Ctl *c, int argc, char *argv[]);
 int server_set_email(Ctl *c, int argc, char *argv[]);
 int server_passwd(Ctl *c, int argc, char *argv[]);
@@ -20,6 +25,9 @@ int server_duplicates(Ctl *c, int argc, char *argv[]);
 int server_keep_host(Ctl *c, int argc, char *argv[]);
 int server_check(Ctl *c, int argc, char *argv[]);
 int server_stats(Ctl *c, int argc, char *argv[]);
+int server_announce(Ctl *c, int argc, char *argv[]);
+int server_announcements(Ctl *c, int argc, char *argv[]);
+int server_withdraw_announcement(Ctl *c, int argc, char *argv[]);
 int server_audit(Ctl *c, int argc, char *argv[]);
 int server_backup(Ctl *c, int argc, char *argv[]);
 int server_restore(Ctl *c, int argc, char *argv[]);
@@ -38,8 +46,11 @@ int server_leave(Ctl *c, int argc, char *argv[]);
 /* Of --expires: "30min", "12h", "7d" or "2w". */
 int server_parse_lifetime(const char *s, uint64_t *ret);
 
-/* Whether there is an account with this ID or address, or any at all. */
-int server_find_user(Ctl *c, const char *user, bool *ret_any, bool *ret_found);
+/* Whether there is an account with this ID or address, any at all, and an administrator among them. */
+typedef struct UserFound {
+        bool any, found, any_administrator;
+} UserFound;
+int server_find_user(Ctl *c, const char *user, UserFound *ret);
 /* All accounts, as objects with id, email, created_usec and servers. */
 int server_read_users(Ctl *c, json_object **ret);
 /* Creates the account and asks for its password. */

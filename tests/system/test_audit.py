@@ -11,6 +11,8 @@ from test_introspection import live
 # The methods of org.ssi.Server1 that change something, and the event of each. Those of hosts that join are tried in test_server_join.py.
 METHODS = {"AddUser": "account.made", "SetPassword": "password.changed", "SetEmail": "email.set", "RemoveUser": "account.removed", "AddServer": "server.registered",
            "CreateClaimToken": "server.new-claim-token", "RemoveServer": "server.removed", "Backup": "backup.started", "Restore": "restore.done",
+           "GrantAdministration": "administrator.granted", "RevokeAdministration": "administrator.revoked", "LockUser": "account.locked",
+           "UnlockUser": "account.unlocked", "Announce": "announcement.made", "WithdrawAnnouncement": "announcement.withdrawn", "MailPasswordReset": "mail.asked",
            "SetSignUp": "sign-up.changed", "SetQuota": "quota.changed", "CreateInvitation": "invitation.made",
            "RemoveInvitation": "invitation.withdrawn", "KeepHost": "server.host-kept", "CreateJoinToken": "instance.token-made",
            "RemoveJoinToken": "instance.token-withdrawn", "Join": "instance.joined", "Leave": "instance.left", "RemoveHost": "instance.removed"}
@@ -63,6 +65,20 @@ def test_every_method_that_changes_something(backend):
     moved, _ = entry("email.set", "set-email", email, "moved@example.org")
     assert (moved["account"], moved["email"], moved["name"]) == (made["account"], "moved@example.org", email)
     entry("email.set", "set-email", "moved@example.org", email)
+    # Two, because the last one stays.
+    ctl(backend, "add-user", "root@example.org", input=PASSWORD + "\n")
+    ctl(backend, "grant-admin", "root@example.org")
+    assert entry("administrator.granted", "grant-admin", email)[0]["account"] == made["account"]
+    assert entry("account.locked", "lock", email)[0]["account"] == made["account"]
+    r = ctl(backend, "lock", "root@example.org", check=False)
+    assert r.returncode == 1 and "last administrator" in r.stderr
+    assert entry("account.unlocked", "unlock", email)[0]["account"] == made["account"]
+    assert entry("administrator.revoked", "revoke-admin", email)[0]["account"] == made["account"]
+    r = ctl(backend, "revoke-admin", "root@example.org", check=False)
+    assert r.returncode == 1 and "last administrator" in r.stderr
+    r = ctl(backend, "reset-password", email, check=False)
+    assert r.returncode == 1 and "sends no mail" in r.stderr
+    ctl(backend, "remove-user", "root@example.org")
     server, _ = entry("server.registered", "add-server", "web", f"--user={email}")
     assert (server["account"], server["name"]) == (made["account"], "web")
     assert entry("server.new-claim-token", "token", "web")[0]["object"] == server["object"]
@@ -82,6 +98,15 @@ def test_every_method_that_changes_something(backend):
     assert entry("sign-up.changed", "sign-up", "open")[0]["name"] == "open"
     invitation, _ = entry("invitation.made", "invite", "other@example.org")
     assert entry("invitation.withdrawn", "withdraw-invitation", invitation["object"])[0]["name"] == "other@example.org"
+    announced, out = entry("announcement.made", "announce", "Work tonight", "--expires=2h")
+    assert announced["name"] == "Work tonight" and announced["object"] in out
+    assert "Work tonight" in ctl(backend, "announcements").stdout
+    assert entry("announcement.withdrawn", "withdraw-announcement", announced["object"])[0]["object"] == announced["object"]
+    assert "Nothing is announced" in ctl(backend, "announcements").stdout
+    assert ctl(backend, "withdraw-announcement", announced["object"], check=False).returncode == 4
+    for text in ("", "a\nb", "x" * 501):
+        assert ctl(backend, "announce", text, check=False).returncode == 1
+    assert ctl(backend, "announce", "x", "--expires=2y", check=False).returncode == 1
     entry("backup.started", "backup", FILE)
     assert entry("account.removed", "remove-user", email)[0]["account"] == made["account"]
 

@@ -61,6 +61,18 @@ def test_setup_on_a_terminal(backend):
     assert "set up already" in ctl(backend, "setup", "First@example.org").stdout
     r = ctl(backend, "setup", "second@example.org", input="correct horse\n", check=False)
     assert "set up already" in r.stdout and "ssictl server add-user second@example.org" in r.stderr
+    # The first account is an administrator. Where there is none, as after an upgrade, the setup makes one, if it is told whom.
+    [first] = ctl_json(backend, "users", "FIRST@")
+    assert first["administrator"] and first["confirmed"] and first["locked"] is None and first["seen"].endswith("Z")
+    assert "administrator" in ctl(backend, "users").stdout
+    assert ctl_json(backend, "users", "nobody-has-this") == [] and "No account" in ctl(backend, "users", "nobody-has-this").stdout
+    assert "last administrator" in ctl(backend, "revoke-admin", "first@example.org", check=False).stderr
+    backend.sql("UPDATE users SET administrator = false")
+    assert "ssictl server grant-admin" in ctl(backend, "setup").stderr
+    assert not ctl_json(backend, "users", first["id"])[0]["administrator"]
+    assert "grant-admin" not in ctl(backend, "setup", "First@example.org").stderr
+    assert ctl_json(backend, "users", first["id"])[0]["administrator"]
+    assert ctl(backend, "grant-admin", "nobody@example.org", check=False).returncode == 4
     ctl(backend, "remove-user", "first@example.org")
 
 
@@ -301,6 +313,7 @@ def test_wrong_usage(backend):
 def test_an_unprivileged_user(backend, user):
     alice = backend.add_user("alice")
     for args in (["users"], ["list"], ["add-user", "a@example.org"], ["passwd", user[0]], ["set-email", user[0], "b@example.org"], ["remove-user", user[0]], ["quota", user[0]], ["quota", user[0], "servers=9"],
+                 ["grant-admin", user[0]], ["revoke-admin", user[0]], ["lock", user[0]], ["unlock", user[0]], ["reset-password", user[0]],
                  ["add-server", "x", f"--user={user[0]}"], ["token", "x"], ["remove-server", "x"],
                  ["check"]):
         r = ctl(backend, *args, user=alice, input="some password\n", check=False)

@@ -112,7 +112,7 @@ def test_every_route_is_documented():
     paths = json.loads((TOP / "src/ssi-serverd/api/openapi.json").read_text())["paths"]
     documented = {(method.upper(), re.sub(r"\{\w+\}", "{}", path)) for path, methods in paths.items() for method in methods}
     calls = re.findall(r"\('([A-Z]+)', ['`](/[^'`?]+)", sources()[ROUTES])
-    calls += [("GET", path) for path in re.findall(r"#list\(['`](/[^'`?]+)", sources()[ROUTES])]
+    calls += [("GET", path) for path in re.findall(r"#(?:list|page)\((?:path \?\? )?['`](/[^'`?]+)", sources()[ROUTES])]
     spelled = {(method, re.sub(r"\$\{[^}]*\}", "{}", path)) for method, path in calls}
     assert len(calls) == len(ROUTE.findall(without_comments(sources()[ROUTES]))), "a route that this test does not read"
     assert not spelled - documented, spelled - documented

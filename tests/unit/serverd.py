@@ -214,6 +214,9 @@ class User:
     def login(self):
         return post("/users/login", {"email": self.email, "password": PASSWORD}, want=200)[1]
 
+    def id(self):
+        return sql(f"SELECT public_id FROM users WHERE email = '{self.email}'")
+
     def server(self, name="web-server-01"):
         made = post("/agents/register", {"server_name": name}, self.token, want=201)[1]
         claimed = post("/agents/claim", {"claim_token": made["claim_token"]}, want=200)[1]

@@ -46,6 +46,10 @@ def expired(token):
     return signed + "." + b64(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
 
 
+def administer(user):
+    serverd.sql(f"UPDATE users SET administrator = true WHERE email = '{user.email}'")
+
+
 class Operation:
     def __init__(self, document, path, method, spec):
         def resolve(x):
@@ -78,7 +82,8 @@ class Walk(unittest.TestCase):
         cls.operations = [Operation(cls.document, path, method, spec) for path, item in cls.document["paths"].items()
                           for method, spec in item.items()]
         cls.walked = [op for op in cls.operations if not op.elsewhere]
-        cls.user, cls.other = User(), User()
+        cls.user, cls.other, cls.subject = User(), User(), User()
+        administer(cls.user)
         cls.agent = cls.user.server()
 
         async def report():
@@ -89,12 +94,13 @@ class Walk(unittest.TestCase):
 
         asyncio.run(report())
         cls.page = request("PUT", f"/api/v1/servers/{cls.agent.server}/public-page", {}, cls.user.token, want=200)[1]["page"]
+        cls.announcement = post("/admin/announcements", {"text": "x"}, cls.user.token, want=201)[1]["id"]
         cls.invitation = post("/invitations", {}, cls.user.token, want=201)[1]["id"]
         cls.tokens = {scope: post("/api-tokens", {"name": scope, "scopes": [scope]}, cls.user.token, want=201)[1]
                       for scope in ("read", "write", "servers:register")}
 
     def url(self, op, **values):
-        known = {"server_id": self.agent.server, "name": "disk", "session_id": "ses-unknown",
+        known = {"account_id": self.subject.id(), "announcement_id": self.announcement, "server_id": self.agent.server, "name": "disk", "session_id": "ses-unknown",
                  "id": "unknown", "token_id": self.tokens["read"]["id"], "invitation_id": self.invitation, "token": self.page.split("/")[-1]}
         known.update(values)
         return op.path.format(**{k: urllib.parse.quote(v, safe="") for k, v in known.items()})
@@ -128,7 +134,8 @@ class Walk(unittest.TestCase):
             self.assertEqual(json.load(f), self.document)
 
     def test_valid(self):
-        user = User()
+        user, subject = User(), User()
+        administer(user)
         agent = user.server("walked")
         refresh = user.login()["refresh_token"]
         claim = post("/agents/register", {"server_name": "x"}, user.token, want=201)[1]["claim_token"]
@@ -148,7 +155,7 @@ class Walk(unittest.TestCase):
 
         asyncio.run(report())
         page = request("PUT", f"/api/v1/servers/{agent.server}/public-page", {}, user.token, want=200)[1]["page"]
-        ids = {"server_id": agent.server, "token_id": token, "invitation_id": invitation, "token": page.split("/")[-1]}
+        ids = {"account_id": subject.id(), "server_id": agent.server, "token_id": token, "invitation_id": invitation, "token": page.split("/")[-1]}
         # What removes comes last, and what it is in after it.
         order = sorted(self.walked, key=lambda op: (op.method == "DELETE", -len(op.path) if op.method == "DELETE" else 0,
                                                         op.path == "/api/v1/users/me"))
@@ -158,6 +165,12 @@ class Walk(unittest.TestCase):
                 continue
             if op.path == "/api/v1/users/me" and op.method == "DELETE":
                 user.token = user.login()["access_token"]
+            if op.path.endswith("/announcements"):  # there are only so many
+                serverd.sql("DELETE FROM announcements")
+            if "announcement_id" in op.in_path:
+                ids["announcement_id"] = post("/admin/announcements", {"text": "y"}, user.token, want=201)[1]["id"]
+            if "invitation_id" in op.in_path:
+                ids["invitation_id"] = post("/invitations", {}, user.token, want=201)[1]["id"]
             if "session_id" in op.in_path:
                 user.login()
                 ids["session_id"] = next(s["id"] for s in serverd.get("/sessions", user.token) if not s["current"])
@@ -217,7 +230,7 @@ class Walk(unittest.TestCase):
                 for value in HOSTILE[:-1] + ["", "-1", "x" * 2000, "9" * 30]:
                     url = self.url(op) + f"?{p['name']}=" + urllib.parse.quote(value, safe="")
                     answer = request(op.method, url, body, self.user.token)
-                    wanted = (200, 400) if p["name"] in ("q", "label", "event") else (400,)
+                    wanted = (200, 400) if p["name"] in ("q", "label", "event", "account") else (400,)
                     self.assertIn(self.check(op, answer), wanted, (str(op), p["name"], value))
 
     def test_who_may(self):
@@ -230,14 +243,18 @@ class Walk(unittest.TestCase):
             body = self.valid_body(op)
             for token in (None, "", late, garbled, "ssi_api_" + "x" * 43, "Bearer"):
                 self.assertEqual(self.check(op, request(op.method, self.url(op), body, token)), 401, (str(op), token))
-            allowed = {"account": (), "recent": (), "read": ("read",), "write": ("write",), "servers:register": ("servers:register", "write")}
+            allowed = {"account": (), "recent": (), "read": ("read",), "write": ("write",), "servers:register": ("servers:register", "write"),
+                       "administrator": (), "recent-administrator": ()}
             for scope, token in self.tokens.items():
                 if scope not in allowed[op.access]:
                     answer = request(op.method, self.url(op), body, token["token"])
                     self.assertEqual((self.check(op, answer), answer[1]["type"]),
                                      (403, "urn:ssi:problem:" + ("insufficient-scope" if allowed[op.access] else "session-required")),
                                      (str(op), scope))
-            if op.in_path and not op.elsewhere:
+            if op.access.endswith("administrator"):
+                answer = request(op.method, self.url(op), body, self.other.token)
+                self.assertEqual((self.check(op, answer), answer[1]["type"]), (403, "urn:ssi:problem:administrator-required"), str(op))
+            elif op.in_path and not op.elsewhere:
                 mine = request(op.method, self.url(op, server_id="srv-unknown", token_id="tok-unknown",
                                                             invitation_id="inv-unknown"), body, self.other.token)
                 theirs = request(op.method, self.url(op), body, self.other.token)

@@ -135,7 +135,7 @@ async function unreached(page) {
       document.body.removeAttribute('tabindex');
     }
     // The parts of a time and of a date are stops of their own.
-    return controls.length + 4 * within.querySelectorAll('input[type="time"]').length + 3;
+    return controls.length + 4 * within.querySelectorAll('input[type="time"], input[type="date"]').length + 3;
   });
 
   for (let i = 0; i < n; i++) await page.keyboard.press('Tab');

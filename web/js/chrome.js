@@ -78,6 +78,24 @@ export function showAccount(session) {
   if (!session.signedIn) setHidden(byId('banner'), true);
 }
 
+// Whether the menu has the pages for administrators.
+export function showAdministration(shown) {
+  setHidden(byId('administration'), !shown);
+}
+
+// What administrators tell all users: [{id, text}]. New ones are spoken.
+export function showAnnouncements(list, announcer) {
+  const el = byId('announcements');
+  const before = new Set([...el.children].map((p) => p.dataset.id));
+  const fresh = list.filter(({id}) => !before.has(id));
+
+  if (fresh.length || before.size !== list.length) {
+    el.replaceChildren(...list.map(({id, text}) => h('p', {data: {id}, dir: 'auto'}, text)));
+    if (fresh.length) announcer.say(fresh.map(({text}) => text).join(' '));
+  }
+  setHidden(el, !list.length);
+}
+
 export function showPlace(path) {
   for (const link of document.querySelectorAll('.top-nav a')) {
     const inside = link.pathname === '/' ? path.startsWith('/servers') : path.startsWith(`${link.pathname}/`);

@@ -9,6 +9,11 @@ import {Store} from './data/store.js';
 import {Stream} from './data/stream.js';
 import {forgetTimes, recallTimes, takeTimes} from './data/times.js';
 import {accountView} from './views/account.js';
+import {adminAccountsView} from './views/admin-accounts.js';
+import {adminAuditView} from './views/admin-audit.js';
+import {adminSignUpView} from './views/admin-sign-up.js';
+import {adminOverviewView} from './views/admin-overview.js';
+import {adminAnnouncementsView} from './views/admin-announcements.js';
 import {logInView, signUpView} from './views/auth.js';
 import {deviceView} from './views/device.js';
 import {notFoundView} from './views/not-found.js';
@@ -22,8 +27,9 @@ import {serviceView} from './views/service.js';
 import {silencesView} from './views/silences.js';
 import {joinView, teamView} from './views/team.js';
 import {teamsView} from './views/teams.js';
-import {Announcer, LinkState, setUpAccount, setUpTheme, showAccount, showPlace} from './chrome.js';
+import {Announcer, LinkState, setUpAccount, setUpTheme, showAccount, showAdministration, showAnnouncements, showPlace} from './chrome.js';
 
+const ANNOUNCEMENTS_MS = 60000;
 const FIRST_READ_MS = 1500; // the stream should be open first; without it, the lists are read anyway
 
 const main = document.getElementById('main');
@@ -34,7 +40,7 @@ const announcer = new Announcer();
 const stream = new Stream(api, onEvent, (s) => linkState.show(s));
 const linkState = new LinkState(announcer, store, () => stream.retry());
 const router = new Router(show);
-const app = {api, session, store, router, announcer, redraw: draw, readAccount};
+const app = {api, session, store, router, announcer, redraw: draw, readAccount, showAnnouncements: readAnnouncements};
 
 let view = null;
 let frame = 0; // the requested frame
@@ -53,6 +59,11 @@ router
   .add('/join', {view: joinView, either: true})
   .add('/', {view: overviewView})
   .add('/account', {view: accountView})
+  .add('/admin', {view: adminOverviewView})
+  .add('/admin/accounts', {view: adminAccountsView})
+  .add('/admin/audit', {view: adminAuditView})
+  .add('/admin/sign-up', {view: adminSignUpView})
+  .add('/admin/announcements', {view: adminAnnouncementsView})
   .add('/notifications', {view: notificationsView})
   .add('/silences', {view: silencesView})
   .add('/teams', {view: teamsView})
@@ -67,6 +78,8 @@ function onEvent(event, data) {
     clearTimeout(firstRead);
     store.sync();
     readAccount();
+    learnWhoThisIs();
+    readAnnouncements();
   } else if (event === 'sessions') {
     readAccount();
   } else {
@@ -127,15 +140,32 @@ function drawSoon() {
   fallback = setTimeout(draw, 100);
 }
 
+// The menu has what this account may do.
+function learnWhoThisIs() {
+  const {email} = session;
+  api.account.me().then((me) => email === session.email && showAdministration(me.administrator), () => {});
+}
+
+function readAnnouncements() {
+  const {email} = session;
+  api.announcements().then((list) => email === session.email && showAnnouncements(list, announcer), () => {});
+}
+
 function begin() {
   store.open(session.email);
   stream.start();
-  firstRead = setTimeout(() => store.sync(), FIRST_READ_MS);
+  firstRead = setTimeout(() => {
+    store.sync();
+    learnWhoThisIs();
+    readAnnouncements();
+  }, FIRST_READ_MS);
 }
 
 // Also called when another tab logs in or out.
 function onSession() {
   showAccount(session);
+  showAdministration(false);
+  showAnnouncements([], announcer);
   stream.stop();
   clearTimeout(firstRead);
   store.clear();
@@ -148,6 +178,7 @@ recallTimes();
 setUpTheme();
 setUpAccount(session);
 startTicking();
+setInterval(() => session.signedIn && !document.hidden && readAnnouncements(), ANNOUNCEMENTS_MS);
 session.addEventListener('change', onSession);
 store.addEventListener('change', drawSoon);
 store.addEventListener('turn', (e) => announcer.turn(e.detail));

@@ -12,7 +12,7 @@
 
 typedef struct Filter {
         char since[RFC3339_MAX], until[RFC3339_MAX], before[24];
-        const char *account, *event;
+        const char *account, *event, *outcome;
         unsigned limit;
 } Filter;
 
@@ -42,6 +42,8 @@ static int read_option(sd_bus_message *m, const char *name, void *userdata)
                 return sd_bus_message_read(m, "v", "s", &f->account);
         if (streq(name, "event"))
                 return sd_bus_message_read(m, "v", "s", &f->event);
+        if (streq(name, "outcome"))
+                return sd_bus_message_read(m, "v", "s", &f->outcome);
         if (streq(name, "limit"))
                 return sd_bus_message_read(m, "v", "u", &f->limit);
         if (!streq(name, "before"))
@@ -134,7 +136,8 @@ int admin_method_list_audit(sd_bus_message *m, void *userdata, sd_bus_error *err
         }
         admin_query(c,
                     SQL(admin_list_audit, .since = set(f.since), .until = set(f.until), .before = set(f.before),
-                        .account = set(f.account), .event = set(f.event), .limit = c->text[0]),
+                        .account = set(f.account), .event = set(f.event), .outcome = set(f.outcome),
+                        .limit = c->text[0]),
                     listed);
         return 1;
 }

@@ -5,7 +5,7 @@
 -- name: admin_list_audit
 SELECT l.id, @usec(l.at) AS at_usec, @usec(l.last_at) AS last_at_usec, l.count, l.event, l.outcome, l.account, l.email, l.actor, l.address,
  l.method, l.credential, l.object, l.name
- FROM @audit_entries(:account::text IS NULL OR :account IN (l.account, l.actor) OR @email_key(l.email) = @email_key(:account))
+ FROM @audit_entries(@audit_of_all)
 
 -- What no account is concerned with.
 -- name: audit_administration

@@ -116,6 +116,18 @@ int admin_method_remove_server(sd_bus_message *m, void *userdata, sd_bus_error *
 int admin_method_list_duplicates(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_keep_host(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+/* administrator.c */
+int admin_method_grant_administration(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_revoke_administration(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_lock_user(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_unlock_user(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_mail_password_reset(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* announcement.c */
+int admin_method_list_announcements(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_announce(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int admin_method_withdraw_announcement(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 /* sign-up.c */
 int admin_method_set_sign_up(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int admin_method_create_invitation(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -8,19 +8,64 @@
 
 static int append_user(sd_bus_message *reply, PGresult *res, int row)
 {
-        return sd_bus_message_append(reply, "(sstu)", PQgetvalue(res, row, 0), PQgetvalue(res, row, 1),
-                                     strtoull(PQgetvalue(res, row, 2), NULL, 10),
-                                     (unsigned) strtoul(PQgetvalue(res, row, 3), NULL, 10));
+        static const char types[] = "sstubbtt";
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        for (int i = 0; i < PQnfields(res) && r >= 0; i++) {
+                const char type[] = { types[i], '\0' }, *value = PQgetvalue(res, row, i);
+
+                r = type[0] == 's' ? sd_bus_message_append(reply, "{sv}", PQfname(res, i), type, value) :
+                    type[0] == 't' ? sd_bus_message_append(reply, "{sv}", PQfname(res, i), type,
+                                                           (uint64_t) strtoull(value, NULL, 10)) :
+                    type[0] == 'b' ? sd_bus_message_append(reply, "{sv}", PQfname(res, i), type,
+                                                           (int) (*value == 't')) :
+                                     sd_bus_message_append(reply, "{sv}", PQfname(res, i), type,
+                                                           (unsigned) strtoul(value, NULL, 10));
+        }
+        return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 static void list_done(AdminCall *c, PGresult *res, int error)
 {
-        admin_reply_list(c, res, error, "(sstu)", append_user, "users");
+        admin_reply_list(c, res, error, "a{sv}", append_user, "users");
+}
+
+typedef struct Filter {
+        const char *search, *state;
+} Filter;
+
+static int read_option(sd_bus_message *m, const char *name, void *userdata)
+{
+        Filter *f = userdata;
+
+        return streq(name, "search") ? sd_bus_message_read(m, "v", "s", &f->search) :
+               streq(name, "state")  ? sd_bus_message_read(m, "v", "s", &f->state) :
+                                       -ENOENT;
 }
 
 int admin_method_list_users(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return admin_method_list(userdata, m, error, SQL(admin_list_users), list_done);
+        Admin *a = userdata;
+        Filter f = {};
+        AdminCall *c;
+        int r;
+
+        r = admin_method_begin(a, m, error, "");
+        if (r != 0)
+                return r;
+        r = bus_read_options(m, read_option, &f, SERVER_ERROR_PREFIX "InvalidOption", error);
+        if (r < 0)
+                return r;
+        if (f.state && !streq(f.state, "administrator") && !streq(f.state, "locked") && !streq(f.state, "unconfirmed"))
+                return sd_bus_error_set(error, SERVER_ERROR_PREFIX "InvalidOption",
+                                        "The state must be \"administrator\", \"locked\" or \"unconfirmed\".");
+        r = admin_call_new(a, m, &c);
+        if (r < 0)
+                return r;
+        admin_query(c, SQL(admin_list_users, .search = isempty(f.search) ? NULL : f.search, .state = f.state),
+                    list_done);
+        return 1;
 }
 
 /* text[0]: the address. */

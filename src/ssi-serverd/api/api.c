@@ -145,20 +145,23 @@ static const ApiRoute api_common_routes[] = {
 };
 
 static const ApiRoute *const tables[] = {
-        api_common_routes,     api_openapi_routes,    api_user_routes,         api_session_routes,
-        api_token_routes,      api_agent_routes,      api_server_routes,       api_service_routes,
-        api_event_routes,      api_public_routes,     api_qr_routes,           api_timeline_routes,
-        api_mail_routes,       api_channel_routes,    api_notification_routes, api_push_routes,
-        api_silence_routes,    api_login_code_routes, api_well_known_routes,   api_sign_up_routes,
-        api_invitation_routes, api_usage_routes,      api_audit_routes,        api_instance_routes,
-        api_team_routes,       api_account_routes,    api_export_routes,
+        api_common_routes,      api_openapi_routes,       api_user_routes,         api_session_routes,
+        api_token_routes,       api_agent_routes,         api_server_routes,       api_service_routes,
+        api_event_routes,       api_public_routes,        api_qr_routes,           api_timeline_routes,
+        api_mail_routes,        api_channel_routes,       api_notification_routes, api_push_routes,
+        api_silence_routes,     api_login_code_routes,    api_well_known_routes,   api_sign_up_routes,
+        api_invitation_routes,  api_usage_routes,         api_audit_routes,        api_instance_routes,
+        api_team_routes,        api_account_routes,       api_export_routes,       api_admin_account_routes,
+        api_admin_audit_routes, api_admin_sign_up_routes, api_admin_figure_routes, api_announcement_routes,
 };
 
 void api_list_routes(FILE *f)
 {
         static const char *const names[] = {
-                [API_ACCOUNT] = "account", [API_RECENT] = "recent", [API_OPEN] = "open",
-                [API_READ] = "read",       [API_WRITE] = "write",   [API_REGISTER] = "servers:register",
+                [API_ACCOUNT] = "account",     [API_RECENT] = "recent",
+                [API_OPEN] = "open",           [API_READ] = "read",
+                [API_WRITE] = "write",         [API_REGISTER] = "servers:register",
+                [API_ADMIN] = "administrator", [API_ADMIN_RECENT] = "recent-administrator",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(tables); i++)

@@ -7,7 +7,12 @@
 
 /* Defined in the file of the same name. Each ends with an empty one. */
 extern const ApiRoute api_account_routes[];
+extern const ApiRoute api_admin_account_routes[];
+extern const ApiRoute api_admin_audit_routes[];
+extern const ApiRoute api_admin_sign_up_routes[];
+extern const ApiRoute api_admin_figure_routes[];
 extern const ApiRoute api_agent_routes[];
+extern const ApiRoute api_announcement_routes[];
 extern const ApiRoute api_audit_routes[];
 extern const ApiRoute api_channel_routes[];
 extern const ApiRoute api_event_routes[];

@@ -40,9 +40,14 @@ static void respond_unauthorized(ApiCall *c)
         http_respond_problem(c->req, 401, "unauthorized", "Authenticate with a valid access token.");
 }
 
+static bool is_for_sessions(ApiAccess a)
+{
+        return a == API_ACCOUNT || a == API_RECENT || a == API_ADMIN || a == API_ADMIN_RECENT;
+}
+
 static void respond_forbidden(ApiCall *c)
 {
-        if (c->route->access == API_ACCOUNT || c->route->access == API_RECENT) {
+        if (is_for_sessions(c->route->access)) {
                 http_respond_problem(c->req, 403, "session-required",
                                      "No API token can do this, whatever its scopes: log in, and send the access token "
                                      "that you get.");
@@ -98,8 +103,10 @@ static void api_token_found(ApiCall *c, PGresult *res, int error)
 static void authenticate_api_token(ApiCall *c, const char *token)
 {
         static const char *const scopes[] = {
-                [API_ACCOUNT] = "{}",  [API_RECENT] = "{}",     [API_OPEN] = "{}",
-                [API_READ] = "{read}", [API_WRITE] = "{write}", [API_REGISTER] = "{write,servers:register}",
+                [API_ACCOUNT] = "{}",      [API_RECENT] = "{}",
+                [API_OPEN] = "{}",         [API_ADMIN] = "{}",
+                [API_ADMIN_RECENT] = "{}", [API_READ] = "{read}",
+                [API_WRITE] = "{write}",   [API_REGISTER] = "{write,servers:register}",
         };
         char hash[TOKEN_HASH_MAX];
 
@@ -121,14 +128,34 @@ static void respond_reauthenticate(ApiCall *c)
                              "This needs your password again: send it to POST /api/v1/users/me/reauthenticate first.");
 }
 
-/* The row: whether the user has authenticated recently, the position. */
+static bool needs_administrator(const ApiCall *c)
+{
+        return c->route->access == API_ADMIN || c->route->access == API_ADMIN_RECENT;
+}
+
+static bool needs_proof(const ApiCall *c)
+{
+        return c->route->access == API_RECENT || c->route->access == API_ADMIN_RECENT;
+}
+
+static void refuse_stranger(ApiCall *c)
+{
+        http_respond_problem(
+                c->req, 403, "administrator-required",
+                "Only administrators of this server may do this. \"ssictl server grant-admin\" makes one.");
+        api_refused(c, "administration.refused", AUDIT_REFUSED, "session");
+}
+
+/* The row: whether the user has authenticated recently, the position, whether it is an administrator. */
 static void session_found(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0)
                 api_fail(c, res, error);
         else if (PQntuples(res) == 0)
                 respond_unauthorized(c);
-        else if (c->route->access == API_RECENT && !streq(PQgetvalue(res, 0, 0), "t"))
+        else if (needs_administrator(c) && !streq(PQgetvalue(res, 0, 2), "t"))
+                refuse_stranger(c);
+        else if (needs_proof(c) && !streq(PQgetvalue(res, 0, 0), "t"))
                 respond_reauthenticate(c);
         else {
                 keep_position(c, res, 1);

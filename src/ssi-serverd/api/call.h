@@ -40,6 +40,8 @@ typedef struct ApiCall {
 typedef enum ApiAccess {
         API_ACCOUNT, /* never with an API token */
         API_RECENT,  /* the same, and the user has authenticated within the last minutes (docs/adr/0049) */
+        API_ADMIN,   /* as API_ACCOUNT, by an administrator of the backend (docs/adr/0060) */
+        API_ADMIN_RECENT,
         API_OPEN,
         API_READ,
         API_WRITE,

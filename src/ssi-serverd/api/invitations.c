@@ -8,7 +8,8 @@
 #include "notify/notifier.h"
 #include "api/invitations.sql.h"
 
-/* Invitations of an account, while accounts may invite (model/sign-up.h). The token is shown once. */
+/* Invitations of an account, while accounts may invite (model/sign-up.h), and of administrators, who always may, and withdraw everybody's.
+ * The token is shown once. */
 
 static void list_invitations(ApiCall *c)
 {
@@ -20,12 +21,17 @@ static void list_invitations(ApiCall *c)
         api_query(c, SQL(list_invitations, .user = c->user, .limit = page.limit, .after = page.keys[0]), api_page_done);
 }
 
+static bool for_administrator(ApiCall *c)
+{
+        return c->route->access == API_ADMIN || c->route->access == API_ADMIN_RECENT;
+}
+
 bool api_parse_invitation(ApiCall *c, json_object *body, InvitationNew *ret)
 {
         int64_t lifetime = INVITATION_LIFETIME;
         json_object *o = NULL;
 
-        *ret = (InvitationNew){ .account = c->user, .mail = api_has_mail(c) };
+        *ret = (InvitationNew){ .account = for_administrator(c) ? NULL : c->user, .mail = api_has_mail(c) };
         if (json_object_object_get_ex(body, "email", &o) && o) {
                 ret->email = api_body_email(c, body, true);
                 if (!ret->email)
@@ -88,9 +94,16 @@ void api_make_invitation(ApiCall *c, const InvitationNew *new)
         api_act_begun(c, invitation_add(c->backend, new, c->text[0], api_actor(c), api_act_done, c));
 }
 
-static void asked(ApiCall *c, PGresult *res, int error)
+static void make(ApiCall *c)
 {
         InvitationNew new;
+
+        if (api_parse_invitation(c, http_request_json(c->req), &new))
+                api_make_invitation(c, &new);
+}
+
+static void asked(ApiCall *c, PGresult *res, int error)
+{
         SignUp in_force;
 
         if (error < 0) {
@@ -103,15 +116,17 @@ static void asked(ApiCall *c, PGresult *res, int error)
                                      "Only administrators of this server invite: ssictl server invite.");
                 return;
         }
-        if (!api_parse_invitation(c, http_request_json(c->req), &new))
-                return;
-        api_make_invitation(c, &new);
+        make(c);
 }
 
 static void make_invitation(ApiCall *c)
 {
         if (!http_request_json(c->req))
                 return;
+        if (for_administrator(c)) {
+                make(c);
+                return;
+        }
         api_act_begin(c, asked);
         api_act_begun(c, sign_up_ask(c->backend, NULL, api_act_done, c));
 }
@@ -119,13 +134,24 @@ static void make_invitation(ApiCall *c)
 static void delete_invitation(ApiCall *c)
 {
         api_act_begin(c, api_done_204);
-        api_act_begun(c, invitation_remove(c->backend, c->user, NULL, NULL, http_request_param(c->req, "invitation_id"),
-                                           api_actor(c), api_act_done, c));
+        api_act_begun(c, invitation_remove(c->backend, for_administrator(c) ? NULL : c->user, NULL, NULL,
+                                           http_request_param(c->req, "invitation_id"), api_actor(c), api_act_done, c));
+}
+
+static void list_all(ApiCall *c)
+{
+        ApiPage page;
+
+        if (api_page_parse(c, "n", &page))
+                api_query(c, SQL(list_all_invitations, .limit = page.limit, .after = page.keys[0]), api_page_done);
 }
 
 const ApiRoute api_invitation_routes[] = {
         { "GET", "/api/v1/invitations", API_ACCOUNT, list_invitations },
         { "POST", "/api/v1/invitations", API_RECENT, make_invitation },
         { "DELETE", "/api/v1/invitations/:invitation_id", API_ACCOUNT, delete_invitation },
+        { "GET", "/api/v1/admin/invitations", API_ADMIN, list_all },
+        { "POST", "/api/v1/admin/invitations", API_ADMIN_RECENT, make_invitation },
+        { "DELETE", "/api/v1/admin/invitations/:invitation_id", API_ADMIN_RECENT, delete_invitation },
         {},
 };

@@ -93,7 +93,15 @@ static void refuse_login(ApiCall *c)
         api_refused(c, "login.refused", AUDIT_REFUSED, "password");
 }
 
-/* text[1]: the hash that the password was checked against. */
+/* Who knows the password learns why it is of no use. */
+static void refuse_locked(ApiCall *c)
+{
+        http_respond_problem(c->req, 403, "account-locked",
+                             "The account is locked. Ask an administrator of this server.");
+        api_refused(c, "login.refused", AUDIT_REFUSED, "password");
+}
+
+/* text[0]: set if the account is locked. text[1]: the hash that the password was checked against. */
 static void login_verified(int r, const char *hash, void *userdata)
 {
         ApiCall *c = userdata;
@@ -104,6 +112,8 @@ static void login_verified(int r, const char *hash, void *userdata)
                 refuse_login(c);
         else if (r < 0)
                 api_respond_password_failure(c, r);
+        else if (c->text[0])
+                refuse_locked(c);
         else
                 api_session_start(c, SQL_session_of_password, "password", c->user, c->text[1], refuse_login);
         http_request_unref(req);
@@ -122,6 +132,8 @@ static void login_found(ApiCall *c, PGresult *res, int error)
                 known = streq(PQgetvalue(res, 0, 2), "t");
                 c->user = strdup(PQgetvalue(res, 0, 0));
                 c->text[1] = strdup(PQgetvalue(res, 0, 1));
+                if (*PQgetvalue(res, 0, 3) == 't')
+                        c->text[0] = strdup("locked");
                 if (!c->user || !c->text[1]) {
                         end_attempt(c, false);
                         api_fail(c, NULL, -ENOMEM);

@@ -7,20 +7,20 @@
 EXISTS (SELECT FROM account_networks n WHERE n.user_id = u.id AND n.network = nullif((@network)::text, '')::cidr)
 
 -- name: login
-SELECT u.public_id, u.password_hash, @is_known_in(:network) FROM users u WHERE @email_key(u.email) = @email_key(:email)
+SELECT u.public_id, u.password_hash, @is_known_in(:network), u.locked_at IS NOT NULL FROM users u WHERE @email_key(u.email) = @email_key(:email)
  AND u.confirmed
 
 -- name: me
 SELECT json_build_object('id', public_id, 'email', email,
- 'created_at', @time(created_at)) FROM users WHERE public_id = :user
+ 'created_at', @time(created_at), 'administrator', @is_administrator(u)) FROM users u WHERE public_id = :user
 
 -- name: credentials
 SELECT u.email, u.password_hash, @is_known_in(:network) FROM users u WHERE u.public_id = :user
 
--- The password may have changed since the hash was read.
+-- The password may have changed since the hash was read, and the account may have been locked.
 -- name: session_of_password(proof, session, token_hash, user_agent, address, network, tell, actor,
 --   password_hash)
-@session(now(), SELECT id AS user_id FROM users WHERE public_id = :proof AND password_hash = :password_hash)
+@session(now(), SELECT id AS user_id FROM users WHERE public_id = :proof AND password_hash = :password_hash AND locked_at IS NULL)
 
 -- A password that has changed since its hash was read proves nothing.
 -- name: reauthenticate

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
 #include <sys/statvfs.h>
 
 #include "core/figures.h"
@@ -49,6 +50,19 @@ static void read_disk(Backend *b, const char *folder, DatabaseFigures *d)
         d->free_bytes = (uint64_t) s.f_bavail * s.f_frsize;
 }
 
+/* A short history of them: for GET /api/v1/admin/figures. */
+static void keep_sample(Figures *f)
+{
+        const TableFigures *history = figures_table(&f->now, "events");
+        char bytes[24], history_bytes[24];
+
+        snprintf(bytes, sizeof(bytes), "%" PRIu64, f->now.bytes);
+        snprintf(history_bytes, sizeof(history_bytes), "%" PRIu64,
+                 history ? history->table_bytes + history->index_bytes : 0);
+        (void) backend_query(f->backend, SQL(figures_sample, .database_bytes = bytes, .history_bytes = history_bytes),
+                             NULL, NULL);
+}
+
 static void on_read(PGresult *res, int error, void *userdata)
 {
         Figures *f = userdata;
@@ -89,6 +103,7 @@ static void on_read(PGresult *res, int error, void *userdata)
                 snprintf(t->name, sizeof(t->name), "%s", PQgetvalue(res, i, 6));
                 d->n_tables++;
         }
+        keep_sample(f);
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)

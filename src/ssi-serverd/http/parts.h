@@ -6,7 +6,7 @@
 #include "http/http.h"
 
 /* drained is called, from the loop, whenever all that was written has been taken: then write the next part, at once or later. closed:
- * as of http_respond_sse(). sse_close() breaks off, which the client notices. NULL when the connection is gone or memory is short. */
+ * as of http_respond_sse(). sse_close() breaks off, which the client notices. A peer that reads nothing for a minute loses the connection. NULL when the connection is gone or memory is short. */
 SseStream *http_respond_parts(HttpRequest *req, const char *content_type,
                               void (*closed)(SseStream *stream, void *userdata),
                               void (*drained)(SseStream *stream, void *userdata), void *userdata);

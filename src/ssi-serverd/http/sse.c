@@ -61,6 +61,19 @@ static void on_comment(WheelTimer *t, void *userdata)
         }
 }
 
+static void on_stalled(WheelTimer *t, void *userdata)
+{
+        conn_kill(((SseStream *) userdata)->conn);
+}
+
+static void watch(SseStream *s)
+{
+        if (s->drained)
+                wheel_arm(s->conn->server->wheel, &s->comment, HTTP_REQUEST_SECONDS, on_stalled, s);
+        else
+                wheel_arm(s->conn->server->wheel, &s->comment, SSE_COMMENT_SECONDS, on_comment, s);
+}
+
 static SseStream *respond_stream(HttpRequest *req, const char *content_type,
                                  void (*closed)(SseStream *stream, void *userdata),
                                  void (*drained)(SseStream *stream, void *userdata), void *userdata)
@@ -88,8 +101,7 @@ static SseStream *respond_stream(HttpRequest *req, const char *content_type,
         s->userdata = userdata;
         s->closing = req->head;
         wheel_disarm(c->server->wheel, &c->timer);
-        if (!drained)
-                wheel_arm(c->server->wheel, &s->comment, SSE_COMMENT_SECONDS, on_comment, s);
+        watch(s);
         request_detach(c);
         c->sse = s;
         conn_want_write(c);
@@ -184,12 +196,14 @@ int sse_on_writable(SseStream *s)
                 if (lws_write(s->conn->wsi, (unsigned char *) s->queue + LWS_PRE + s->start, n, LWS_WRITE_HTTP) < 0)
                         return -EPIPE;
                 s->start += n;
+                if (s->drained)
+                        watch(s);
         }
         if (s->start < s->size)
                 conn_want_write(s->conn);
         else {
                 s->start = s->size = 0;
-                if (s->drained && !s->closing)
+                if (s->drained && n > 0 && !s->closing)
                         s->drained(s, s->userdata);
         }
         return s->closing && s->size == 0 ? -ESHUTDOWN : 0;

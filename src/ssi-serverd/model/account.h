@@ -12,7 +12,7 @@
 int account_add(Backend *b, const char *email, const char *hash, bool verify, const char *modes, const char *actor,
                 db_callback_t done, void *userdata);
 
-/* The first account, with the setup code: the address counts as confirmed, and sign-up is closed from now on. One row with
+/* The first account, with the setup code: it is an administrator, the address counts as confirmed, and sign-up is closed from now on. One row with
  * public id and address; none when there is an account, or when it was set up in another way. */
 int account_add_first(Backend *b, const char *email, const char *hash, const char *actor, db_callback_t done,
                       void *userdata);

@@ -16,7 +16,7 @@ WITH admitted AS (SELECT WHERE @sign_up_is_in(:modes)),
 -- name: account_add_first
 WITH kept AS (INSERT INTO settings (key, value) SELECT 'sign_up', 'closed'::bytea WHERE NOT EXISTS (SELECT FROM users)
   ON CONFLICT DO NOTHING RETURNING 1),
- u AS (INSERT INTO users (public_id, email, password_hash) SELECT :id, :email, :hash FROM kept RETURNING *),
+ u AS (INSERT INTO users (public_id, email, password_hash, administrator) SELECT :id, :email, :hash, true FROM kept RETURNING *),
  audited AS (@audit(account.made, NULL, NULL, u))
  SELECT public_id, email, @audited FROM u
 

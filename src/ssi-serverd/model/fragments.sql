@@ -13,6 +13,11 @@ to_char(@x AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
 -- fragment: email_key(x)
 lower((@x)::text COLLATE "C")
 
+-- Whether the account u is an administrator of the backend: what a session of it may do (docs/adr/0060). No other statement asks for
+-- the column.
+-- fragment: is_administrator(u)
+(@u.administrator AND @u.locked_at IS NULL)
+
 -- Remembers that the user_id of a FROM list has logged in from :network.
 -- fragment: remember_network(from)
 INSERT INTO account_networks (user_id, network) SELECT user_id, nullif(:network::text, '')::cidr FROM @from WHERE :network::text <> ''
@@ -78,6 +83,11 @@ INSERT INTO audit_log AS logged (event, account, email, actor, address, method, 
 
 -- fragment: audited
 (SELECT json_agg(entry) FROM audited) AS audit
+
+-- Which entries l of all accounts are found: those about or by an account, with this outcome.
+-- fragment: audit_of_all
+((:account::text IS NULL OR :account IN (l.account, l.actor) OR @email_key(l.email) = @email_key(:account))
+ AND (:outcome::text IS NULL OR l.outcome = :outcome))
 
 -- The newest entries l of the audit log that fit, before the one with the id :before.
 -- fragment: audit_entries(condition)

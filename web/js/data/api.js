@@ -7,6 +7,11 @@ const PAGES_MAX = 200;
 const EXPORT_MS = 300000; // after which the server breaks off, too
 const enc = encodeURIComponent;
 
+// Of what is not empty.
+function query(values) {
+  return new URLSearchParams(Object.entries(values).filter(([, value]) => value)).toString();
+}
+
 async function ask(method, path, body, token) {
   return json(await send(method, path, {body, token}));
 }
@@ -43,6 +48,7 @@ export class Api {
     export: async () => (await this.#authorized('GET', '/api/v1/account/export', {signal: AbortSignal.timeout(EXPORT_MS)})).blob(),
     changeAddress: (email) => this.#authorized('POST', '/api/v1/account/email', {body: {email}}),
     keepAddress: () => this.#ask('DELETE', '/api/v1/account/email'),
+    me: () => this.#ask('GET', '/api/v1/users/me'),
     loginCode: () => this.#ask('POST', '/api/v1/users/login-codes', {}),
     changePassword: (current, fresh, withdraw) => this.#ask('POST', '/api/v1/users/me/password', {
       current_password: current, new_password: fresh, withdraw_tokens: withdraw}),
@@ -138,6 +144,34 @@ export class Api {
     remove: (id) => this.#ask('DELETE', `/api/v1/push/subscriptions/${enc(id)}`),
   };
 
+  // Of administrators of the backend.
+  admin = {
+    // A page: {items, next}; path: the next of the page before, or null.
+    accounts: (filter, path = null) => this.#page(path ?? `/api/v1/admin/accounts?limit=50&${query(filter)}`),
+    grant: (id) => this.#ask('PUT', `/api/v1/admin/accounts/${enc(id)}/administrator`, {}),
+    revoke: (id) => this.#ask('DELETE', `/api/v1/admin/accounts/${enc(id)}/administrator`),
+    lock: (id) => this.#ask('PUT', `/api/v1/admin/accounts/${enc(id)}/lock`, {}),
+    unlock: (id) => this.#ask('DELETE', `/api/v1/admin/accounts/${enc(id)}/lock`),
+    mailReset: (id) => this.#authorized('POST', `/api/v1/admin/accounts/${enc(id)}/password-reset`, {body: {}}),
+    audit: (filter, path = null) => this.#page(path ?? `/api/v1/admin/audit?limit=50&${query(filter)}`),
+    // The log as a file: a Blob.
+    exportAudit: async (filter, format) => (await this.#authorized('GET', `/api/v1/admin/audit/export?format=${format}&${query(filter)}`, {
+      signal: AbortSignal.timeout(EXPORT_MS), accept: format === 'csv' ? 'text/csv' : 'application/json'})).blob(),
+    figures: () => this.#ask('GET', '/api/v1/admin/figures'),
+    announce: (text, seconds) => this.#ask('POST', '/api/v1/admin/announcements', {text, expires_in: seconds}),
+    withdrawAnnouncement: (id) => this.#ask('DELETE', `/api/v1/admin/announcements/${enc(id)}`),
+    signUp: () => this.#ask('GET', '/api/v1/admin/sign-up'),
+    setSignUp: (mode) => this.#ask('PUT', '/api/v1/admin/sign-up', {sign_up: mode}),
+    invitations: (path = null) => this.#page(path ?? '/api/v1/admin/invitations?limit=50'),
+    invite: (email) => this.#ask('POST', '/api/v1/admin/invitations', email ? {email} : {}),
+    withdrawInvitation: (id) => this.#ask('DELETE', `/api/v1/admin/invitations/${enc(id)}`),
+    removeAccount: (id) => this.#ask('DELETE', `/api/v1/admin/accounts/${enc(id)}`),
+  };
+
+  announcements() {
+    return this.#ask('GET', '/api/v1/announcements');
+  }
+
   features() {
     return this.#ask('GET', '/api/v1/features');
   }
@@ -154,6 +188,11 @@ export class Api {
 
   async #ask(method, path, body) {
     return json(await this.#authorized(method, path, {body}));
+  }
+
+  async #page(path) {
+    const response = await this.#authorized('GET', path);
+    return {items: await json(response), next: nextPage(response)};
   }
 
   async #list(path) {

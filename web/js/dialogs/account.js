@@ -45,7 +45,8 @@ function showSecret(token) {
   dialog({title: 'Your new token', text: 'It is shown only once.', button: 'Done', fields: [copyBox('Token', h('code', {}, token))]});
 }
 
-export function inviteSomebody(api, done) {
+// invite(email): as who invites.
+export function inviteSomebody(api, done, invite = (email) => api.invitations.create(email)) {
   const email = field('invite-email', 'E-mail (optional)', h('input', {type: 'email', ...AS_TYPED, inputmode: 'email', maxlength: '254', autofocus: true}),
                       'With an address, only this address can use the invitation.');
 
@@ -56,7 +57,7 @@ export function inviteSomebody(api, done) {
       return !email.input.validity.typeMismatch;
     },
     submit: async () => {
-      const made = await withPassword(api, () => api.invitations.create(email.value));
+      const made = await withPassword(api, () => invite(email.value));
       const link = `${location.origin}/signup#invitation=${made.token}`;
 
       done();
