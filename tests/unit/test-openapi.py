@@ -95,7 +95,7 @@ class Walk(unittest.TestCase):
 
     def url(self, op, **values):
         known = {"server_id": self.agent.server, "name": "disk", "session_id": "ses-unknown",
-                 "id": "unknown", "token_id": self.tokens["read"]["id"], "invitation_id": self.invitation, "token": self.page.split("/")[-1]}
+                 "id": "unknown", "team_id": "team-unknown", "user_id": "usr-unknown", "token_id": self.tokens["read"]["id"], "invitation_id": self.invitation, "token": self.page.split("/")[-1]}
         known.update(values)
         return op.path.format(**{k: urllib.parse.quote(v, safe="") for k, v in known.items()})
 
