@@ -201,6 +201,39 @@ class Recorded(unittest.TestCase):
         self.mine("DELETE", "/api-tokens/" + token["id"], "api-token.removed", want=204, object=token["id"], name="ci")
         self.none(lambda: ask("DELETE", "/api-tokens/" + token["id"], None, self.user.token, 404))
 
+    def test_teams(self):
+        made, entry = self.entry(lambda: ask("POST", "/teams", {"name": "night"}, self.user.token, 201), "team.made")
+        of_team = {"account": made["id"], "email": ""}
+        self.by_session(entry, **of_team, object=made["id"], name="night")
+        path = "/teams/" + made["id"]
+        self.mine("PATCH", path, "team.renamed", {"name": "day"}, 204, **of_team, object=made["id"], name="day")
+
+        invitation = self.mine("POST", path + "/invitations", "invitation.made", {"role": "viewer"}, 201, **of_team)
+        self.mine("DELETE", f"{path}/invitations/{invitation['id']}", "invitation.withdrawn", want=204, **of_team, object=invitation["id"])
+        guest = User()
+        who = get("/users/me", guest.token)["id"]
+        for _ in range(2):
+            token = self.mine("POST", path + "/invitations", "invitation.made", {"role": "viewer"}, 201, **of_team)["token"]
+            _, entry = self.entry(lambda token=token: ask("POST", "/teams/join", {"invitation": token}, guest.token, 200), "team.joined")
+            self.assertEqual((entry["account"], entry["actor"], entry["object"], entry["name"]), (made["id"], who, who, guest.email + ": viewer"))
+            if not rows("event = 'team.role-changed'"):
+                self.mine("PATCH", f"{path}/members/{who}", "team.role-changed", {"role": "admin"}, 204, **of_team, object=who,
+                          name=guest.email + ": admin")
+                self.mine("DELETE", f"{path}/members/{who}", "team.member-removed", want=204, **of_team, object=who, name=guest.email)
+        _, entry = self.entry(lambda: ask("POST", path + "/leave", {}, guest.token, 204), "team.member-removed")
+        self.assertEqual((entry["account"], entry["actor"], entry["object"]), (made["id"], who, who))
+
+        # Both teams have it in their log.
+        server = ask("POST", "/agents/register", {"server_name": "web"}, self.user.token, 201)["server_id"]
+        before = newest()
+        ask("PUT", f"/servers/{server}/team", {"team": made["id"]}, self.user.token, 204)
+        entries = [e for e in rows(f"id > {before}") if e["event"] == "server.moved"]
+        seen.setdefault(ask.last, set()).add("server.moved")
+        self.assertEqual({(e["account"], e["actor"], e["object"]) for e in entries}, {(self.id, self.id, server), (made["id"], self.id, server)})
+        self.none(lambda: ask("DELETE", path, {}, self.user.token, 409))
+        ask("DELETE", "/servers/" + server, None, self.user.token, 204)
+        self.mine("DELETE", path, "team.removed", want=204, **of_team, object=made["id"], name="day")
+
     def test_servers(self):
         made = self.mine("POST", "/agents/register", "server.registered", {"server_name": "web"}, 201, name="web")
         server = made["server_id"]

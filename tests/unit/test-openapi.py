@@ -100,8 +100,9 @@ class Walk(unittest.TestCase):
                       for scope in ("read", "write", "servers:register")}
 
     def url(self, op, **values):
-        known = {"account_id": self.subject.id(), "announcement_id": self.announcement, "server_id": self.agent.server, "name": "disk", "session_id": "ses-unknown",
-                 "id": "unknown", "token_id": self.tokens["read"]["id"], "invitation_id": self.invitation, "token": self.page.split("/")[-1]}
+        known = {"account_id": self.subject.id(), "announcement_id": self.announcement, "server_id": self.agent.server, "name": "disk",
+                 "session_id": "ses-unknown", "id": "unknown", "team_id": "team-unknown", "user_id": "usr-unknown",
+                 "token_id": self.tokens["read"]["id"], "invitation_id": self.invitation, "token": self.page.split("/")[-1]}
         known.update(values)
         return op.path.format(**{k: urllib.parse.quote(v, safe="") for k, v in known.items()})
 

@@ -384,8 +384,9 @@ class ManyRows(unittest.TestCase):
             for scanned in filled + ["services", "servers"]:
                 self.assertNotIn(f"Seq Scan on {scanned} ", plan, plan)
             if table == "servers":
-                # In the order of the index: what a page does not show is not counted.
-                self.assertNotIn("Sort Key: (lower", plan, plan)
+                # In the order of the index, as many as the page has of each team: what a page does not show is not counted.
+                above, _, below = plan.partition("Index Scan using servers_user")
+                self.assertNotIn("Sort Key: (lower", above[above.rindex("Limit"):] + below, plan)
 
 
 if __name__ == "__main__":

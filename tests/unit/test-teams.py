@@ -203,6 +203,7 @@ class TwoTeams(unittest.TestCase):
                               for table, key in (("servers", f.agent.server), ("users", account(f.owner)), ("teams", f.team)))
         channel = sql(f"SELECT id FROM notification_channels WHERE public_id = '{f.channel}'")
         post("/api-tokens", {"name": f.mark, "scopes": ["read"]}, f.owner.token, want=201)
+        post("/silences", {"server_id": f.agent.server, "reason": f.mark}, f.owner.token, want=201)
         post("/invitations", {"email": f.mark + "@example.org"}, f.owner.token, want=201)
         f.invitation = post(f"/teams/{f.team}/invitations", {"role": "viewer", "email": f.mark + "@example.org"}, f.owner.token, want=201)[1]["id"]
         f.session = get("/sessions", f.owner.token)[0]["id"]

@@ -42,14 +42,14 @@ $$;
 CREATE TRIGGER account_team AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION account_team();
 
 -- Its body is in functions/16-teams.sql.
-CREATE FUNCTION team_keeps_owner() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION team_keeps_owner() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
         RETURN coalesce(NEW, OLD);
 END
 $$;
 CREATE TRIGGER team_keeps_owner BEFORE UPDATE OF role OR DELETE ON team_members FOR EACH ROW
         WHEN (OLD.role = 'owner' AND OLD.team_id < 0) EXECUTE FUNCTION team_keeps_owner();
-CREATE FUNCTION team_member_gone() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION team_member_gone() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
         RETURN NULL;
 END
