@@ -176,7 +176,9 @@ static int apply(PGconn *pg, const char *dir, const char *name)
                 return -EIO;
         res = PQexecParams(pg, "INSERT INTO schema_migrations (version, name) VALUES ($1::int, $2)", 2, NULL, params,
                            NULL, NULL, 0);
-        if (PQresultStatus(res) != PGRES_COMMAND_OK || run(pg, "COMMIT") < 0)
+        /* A migration may have left stubs where functions were. */
+        if (PQresultStatus(res) != PGRES_COMMAND_OK || run(pg, "DELETE FROM schema_functions") < 0 ||
+            run(pg, "COMMIT") < 0)
                 return -EIO;
         return 1;
 }
