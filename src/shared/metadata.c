@@ -180,7 +180,8 @@ static int take_value(Metadata *m, unsigned line, const char *key, size_t key_le
 /* SSI's own units have these names; a service-script's unit would override them. */
 static bool slug_is_reserved(const char *slug)
 {
-        static const char *const reserved[] = { "postgres", "serverd", "uplinkd" };
+        static const char *const reserved[] = { "postgres",    "server-ca",      "serverd",
+                                                "serverd-api", "serverd-ingest", "uplinkd" };
 
         for (size_t i = 0; i < ELEMENTSOF(reserved); i++)
                 if (streq(slug, reserved[i]))

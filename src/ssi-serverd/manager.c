@@ -196,11 +196,13 @@ void manager_reload(Manager *m)
 
         r = config_reload(SSI_SERVERD_CONF, &m->config);
         if (r < 0)
-                log_warning_errno(r, "Cannot read %s, keeping the current settings", SSI_SERVERD_CONF);
+                log_warning_errno(r, "Cannot read %s, keeping the current settings (chgrp ssi-server, chmod 640)",
+                                  SSI_SERVERD_CONF);
         apply_settings(m);
         backend_reloaded(m->backend);
         manager_reload_tls(m);
-        log_info("Reloaded the settings.");
+        if (r >= 0)
+                log_info("Reloaded the settings.");
 }
 
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)

@@ -332,7 +332,8 @@ typedef struct Written {
         size_t n_line, n_key;
 } Written;
 
-/* A key that ssid writes. Its value may be that of an older version; but a path has prefixes that give rights. */
+/* A key that ssid writes. Its value may be that of an older version; but a path has prefixes that give rights, and a name is
+ * somebody. */
 static int find_written(const UnitSetting *s, void *userdata)
 {
         const Written *w = userdata;
@@ -340,7 +341,7 @@ static int find_written(const UnitSetting *s, void *userdata)
 
         if (!key_is(w->line, w->n_key, s->key))
                 return 0;
-        if (s->type != UNIT_SETTING_EXEC)
+        if (s->type != UNIT_SETTING_EXEC && !streq(s->key, "User"))
                 return -EEXIST;
         return w->n_line == n + 1 + strlen(s->text) && memcmp(w->line + n + 1, s->text, w->n_line - n - 1) == 0 ?
                        -EEXIST :

@@ -81,13 +81,18 @@ char *unit_file_service(const UnitSpec *spec)
 static const char *const lines_of_versions[] = {
         "AmbientCapabilities=CAP_SETUID",
         "CPUAccounting=yes",
+        "User=_ssi*",
 };
 
 static bool is_line_of_versions(const char *line, size_t n)
 {
-        for (size_t i = 0; i < ELEMENTSOF(lines_of_versions); i++)
-                if (strlen(lines_of_versions[i]) == n && memcmp(lines_of_versions[i], line, n) == 0)
+        for (size_t i = 0; i < ELEMENTSOF(lines_of_versions); i++) {
+                const char *l = lines_of_versions[i];
+                size_t m = strcspn(l, "*");
+
+                if ((l[m] ? n >= m : n == m) && memcmp(l, line, m) == 0)
                         return true;
+        }
         return false;
 }
 

@@ -96,6 +96,8 @@ static const UnitSetting sandbox_root[] = {
         SERVICE("AmbientCapabilities", MASK("CAP_SETUID", CAP(CAP_SETUID))),
 };
 
+#define USER_NAME_MAX 31 /* systemd's limit */
+
 typedef struct Visitor {
         unit_setting_visit_t visit;
         void *userdata;
@@ -166,14 +168,35 @@ static int visit_constants(const Visitor *v)
         return r;
 }
 
-static int visit_user(const Visitor *v, const Metadata *m)
+/* Without User=, systemd names the dynamic user after the unit. If a static user is called that, the script runs as this user instead:
+ * "Uplink" as ssi-uplink. systemd makes up a name where the unit's is longer than a user's may be. */
+static int visit_dynamic_user(const Visitor *v, const UnitSpec *spec)
 {
-        const UnitSetting named = SERVICE("User", TEXT(m->value[METADATA_USER]));
         const UnitSetting dynamic = SERVICE("DynamicUser", YES);
+        const char *slug = spec->metadata->slug;
+        _cleanup_free_ char *name = NULL;
+        size_t n = strlen(slug);
+        int r;
 
-        if (m->value[METADATA_USER])
+        r = v->visit(&dynamic, v->userdata);
+        /* The name of a test's unit cannot be a user's. */
+        if (r < 0 || spec->test_path || n + strlen("ssi-") > USER_NAME_MAX)
+                return r;
+        if (asprintf(&name, "_ssi%s%s", n + strlen("_ssi-") > USER_NAME_MAX ? "" : "-", slug) < 0)
+                return -ENOMEM;
+
+        const UnitSetting user = SERVICE("User", TEXT(name));
+
+        return v->visit(&user, v->userdata);
+}
+
+static int visit_user(const Visitor *v, const UnitSpec *spec)
+{
+        const UnitSetting named = SERVICE("User", TEXT(spec->metadata->value[METADATA_USER]));
+
+        if (named.text)
                 return v->visit(&named, v->userdata);
-        return m->sandbox_off ? 0 : v->visit(&dynamic, v->userdata);
+        return spec->metadata->sandbox_off ? 0 : visit_dynamic_user(v, spec);
 }
 
 static int visit_sandbox(const Visitor *v, const Metadata *m)
@@ -197,7 +220,7 @@ int unit_settings_visit(const UnitSpec *spec, unit_setting_visit_t visit, void *
 
         if ((r = visit_unit(&v, spec)) < 0 || (r = visit_own(&v, spec)) < 0 ||
             (r = visit_all(&v, service_settings, ELEMENTSOF(service_settings))) < 0 || (r = visit_constants(&v)) < 0 ||
-            (r = visit_all(&v, limits, ELEMENTSOF(limits))) < 0 || (r = visit_user(&v, spec->metadata)) < 0 ||
+            (r = visit_all(&v, limits, ELEMENTSOF(limits))) < 0 || (r = visit_user(&v, spec)) < 0 ||
             (r = visit_sandbox(&v, spec->metadata)) < 0)
                 return r;
         return 0;

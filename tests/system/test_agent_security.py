@@ -41,6 +41,21 @@ def test_services(plain, add, more, most):
     assert exposure(plain, "ssi-exposed.service") <= most
 
 
+@pytest.mark.parametrize("user", ["ssi-uplink", "ssi-server", "ssi-journal", "ssi-script", "ssi-somebody-with-a-long-name-x"])
+def test_a_name_is_no_user(agent, add, user):
+    """A check has a user of its own, also where its unit is called as somebody: whoever may only add checks could choose who it runs as."""
+    if user.startswith("ssi-somebody"):
+        assert len(user) == 31
+        agent.run(["useradd", "--no-create-home", user])
+    theirs = agent.run(["id", "-u", user]).stdout.strip()
+    slug = user.removeprefix("ssi-")
+    add(agent, script(slug, prints("OK", "$(id -u) $(id -un) $(id -Gn)")))
+    agent.run(["ssictl", "run", slug])
+    with Bus(agent) as bus:
+        uid, name, *groups = bus.properties(slug)["Message"].split()
+    assert uid != theirs and name.startswith("_ssi") and groups == [name]
+
+
 def test_what_a_check_of_roots_may_do(agent, add):
     """To look everywhere, and to run a program as somebody else; not to change the system."""
     agent.run("install -m 600 -o nobody /dev/null /var/private")

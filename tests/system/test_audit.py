@@ -94,6 +94,7 @@ def test_every_method_that_changes_something(backend):
     assert "No two hosts" in ctl(backend, "duplicates").stdout
     assert entry("server.removed", "remove-server", "web")[0]["object"] == server["object"]
     assert entry("quota.changed", "quota", email, "servers=7")[0]["name"] == "7"
+    assert entry("quota.changed", "quota", email, "results=6000:60000")[0]["name"] == "6000:60000"
     assert entry("quota.changed", "quota", email, "servers=default")[0]["account"] == made["account"]
     assert entry("sign-up.changed", "sign-up", "open")[0]["name"] == "open"
     invitation, _ = entry("invitation.made", "invite", "other@example.org")

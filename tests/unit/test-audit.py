@@ -268,7 +268,7 @@ class Recorded(unittest.TestCase):
                     pass
 
         _, entry = self.entry(lambda: asyncio.run(new_key()), "server.new-key")
-        self.by_session(entry, actor=server, address="127.0.0.1/32", method="agent key", credential="", object=server, name="web-2")
+        self.by_session(entry, actor=server, address="127.0.0.1", method="agent key", credential="", object=server, name="web-2")
         self.mine("DELETE", path, "server.removed", want=204, object=server, name="web-2")
 
     def test_invitations(self):

@@ -134,8 +134,10 @@ static void test_control_characters(void **state)
 static void test_reserved(void **state)
 {
         _cleanup_(metadata_freep) Metadata *m = parse("#!/bin/bash\n# name: Serverd\n");
+        _cleanup_(metadata_freep) Metadata *ca = parse("#!/bin/bash\n# name: Server CA\n");
 
         assert_problem(m, 2, false, "SSI's own");
+        assert_problem(ca, 2, false, "SSI's own");
 }
 
 static void test_crlf(void **state)

@@ -209,6 +209,8 @@ static void test_unit(void **state)
         assert_unit_widened(plain, "", NULL);
         assert_unit_widened(plain, "Nice=5\n", NULL);
         assert_unit_widened(plain, "User=root\n", "sets User=");
+        assert_unit_widened(plain, "User=_ssi-a-b\n", NULL);
+        assert_unit_widened(plain, "User=ssi-a-b\n", "sets User=");
         assert_unit_widened(plain, "ExecStart=+" SSI_SCRIPT_DIR "/a-b\n", "sets ExecStart=");
         assert_unit_widened(plain, "AmbientCapabilities=CAP_KILL\n", "sets AmbientCapabilities=");
         assert_unit_widened(plain, "DynamicUser=no\n", "sets DynamicUser=");

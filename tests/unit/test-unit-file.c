@@ -46,6 +46,7 @@ static void test_default(void **state)
         assert_has(text, "TimeoutStartSec=20000000us");
         assert_has(text, "SyslogIdentifier=ssi-disk-100-full");
         assert_has(text, "DynamicUser=yes");
+        assert_has(text, "User=_ssi-disk-100-full");
         assert_has(text, "NoNewPrivileges=yes");
         assert_has(text, "ProtectSystem=strict");
         assert_has(text, "CapabilityBoundingSet=");
@@ -93,6 +94,7 @@ static void test_tried(void **state)
         assert_has(text, "ExecStart=/run/ssid/x/disk-100-full");
         assert_has(text, "ExecPaths=/run/ssid/x/disk-100-full");
         assert_has(text, "DynamicUser=yes");
+        assert_null(strstr(text, "\nUser="));
         assert_has(text, "SystemCallFilter=~@privileged @resources");
         assert_null(strstr(text, "SSI_SERVICE"));
 }
@@ -200,10 +202,12 @@ static void test_service_of_old(void **state)
                 _cleanup_free_ char *text = service(headers[i]);
                 _cleanup_free_ char *accounted =
                         replaced(text, "MemoryAccounting=yes\n", "CPUAccounting=yes\nMemoryAccounting=yes\n");
-                bool root = strstr(text, "AmbientCapabilities=CAP_SETUID\n");
-                _cleanup_free_ char *old =
-                        replaced(accounted, root ? "AmbientCapabilities=CAP_SETUID\n" : "CPUAccounting",
-                                 root ? "" : "CPUAccounting");
+                bool root = strstr(text, "AmbientCapabilities=CAP_SETUID\n"),
+                     dynamic = strstr(text, "DynamicUser=yes\n");
+                const char *new = root    ? "AmbientCapabilities=CAP_SETUID\n" :
+                                  dynamic ? "User=_ssi-disk-100-full\n" :
+                                            NULL;
+                _cleanup_free_ char *old = replaced(accounted, new ?: "CPUAccounting", new ? "" : "CPUAccounting");
                 _cleanup_free_ char *edited = replaced(old, "MemoryAccounting=yes", "MemoryAccounting=no");
                 _cleanup_free_ char *added = replaced(old, "MemoryAccounting=yes\n", "MemoryAccounting=yes\nNice=5\n");
                 _cleanup_free_ char *removed = replaced(old, "MemoryAccounting=yes\n", "");

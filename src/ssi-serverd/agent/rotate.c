@@ -44,7 +44,7 @@ static void rotated(PGresult *res, int error, void *userdata)
 
 void agent_session_rotate_key(AgentSession *s)
 {
-        const AuditActor by = { .who = s->server, .address = s->network, .method = "agent key" };
+        const AuditActor by = { .who = s->server, .address = ws_peer(s->ws), .method = "agent key" };
         char hash[TOKEN_HASH_MAX], id[32], epoch[32];
         _cleanup_free_ char *actor = NULL;
         Rotation *r;

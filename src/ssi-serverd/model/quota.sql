@@ -21,7 +21,7 @@ WITH u AS (SELECT u.id, u.public_id, u.email FROM @owners u WHERE @account_is(:a
   SELECT u.id, :name::text, :value::bigint, :burst::bigint FROM u
   ON CONFLICT (user_id, name) DO UPDATE SET value = excluded.value, burst = excluded.burst),
  @try_again,
- audited AS (@audit(quota.changed, :name::text, coalesce(:value::text, 'unlimited'), u))
+ audited AS (@audit(quota.changed, :name::text, coalesce(:value::text, 'unlimited') || coalesce(':' || :burst::text, ''), u))
  SELECT public_id, @audited FROM u
 
 -- name: quota_reset
