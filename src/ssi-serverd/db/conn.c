@@ -77,34 +77,6 @@ static void ignore_notice(void *arg, const char *message)
         log_debug("PostgreSQL: %.*s", (int) strcspn(message, "\n"), message);
 }
 
-static int sqlstate_to_errno(const char *state)
-{
-        if (!state)
-                return -EIO;
-        if (streq(state, "23505"))
-                return -EEXIST;
-        if (streq(state, "40001") || streq(state, "40P01"))
-                return -EAGAIN;
-        if (startswith(state, "22") || startswith(state, "23") || startswith(state, "54"))
-                return -EINVAL;
-        if (startswith(state, "08") || startswith(state, "57P0"))
-                return -ECONNRESET;
-        return -EIO;
-}
-
-static int result_to_errno(PGresult *res)
-{
-        if (!res)
-                return -EIO;
-        switch (PQresultStatus(res)) {
-        case PGRES_TUPLES_OK:
-        case PGRES_COMMAND_OK:
-                return 0;
-        default:
-                return sqlstate_to_errno(PQresultErrorField(res, PG_DIAG_SQLSTATE));
-        }
-}
-
 /* A random time between half and all of the wait, so that instances do not reconnect in step. */
 static uint64_t db_conn_next_retry(DbConn *c)
 {
@@ -261,20 +233,9 @@ static void db_conn_established(DbConn *c)
         db_conn_set_up(c);
 }
 
-static bool is_on(PGconn *pg, const char *parameter)
+/* before: the state in which the attempt failed. */
+static DbHostFault db_conn_fault(ConnStatusType before)
 {
-        const char *value = PQparameterStatus(pg, parameter);
-
-        return value && streq(value, "on");
-}
-
-/* before: the state in which the attempt failed. What the database has told of itself can still be asked then. */
-static DbHostFault db_conn_fault(DbConn *c, ConnStatusType before)
-{
-        if (is_on(c->pg, "in_hot_standby"))
-                return DB_HOST_IN_RECOVERY;
-        if (is_on(c->pg, "default_transaction_read_only"))
-                return DB_HOST_READ_ONLY;
         return before == CONNECTION_STARTED || before == CONNECTION_MADE ? DB_HOST_SILENT : DB_HOST_REFUSES;
 }
 
@@ -297,7 +258,7 @@ static void db_conn_poll(DbConn *c)
         else if (status == PGRES_POLLING_WRITING)
                 r = db_conn_watch(c, EPOLLOUT);
         if (r < 0 || status == PGRES_POLLING_FAILED)
-                db_conn_host_failed(c, r < 0 ? strerror(-r) : PQerrorMessage(c->pg), db_conn_fault(c, before));
+                db_conn_host_failed(c, r < 0 ? strerror(-r) : PQerrorMessage(c->pg), db_conn_fault(before));
 }
 
 static void db_conn_connect(DbConn *c)
@@ -320,7 +281,7 @@ static void db_conn_finish_head(DbConn *c)
                 return;
         DL_DELETE(c->queries, q);
         c->n_queries -= !q->own;
-        error = result_to_errno(q->res);
+        error = db_result_to_errno(q->res);
         if (q->callback)
                 q->callback(q->res, error, q->userdata);
         db_query_free(q);
@@ -368,7 +329,7 @@ static void db_conn_read(DbConn *c)
                         db_conn_finish_head(c);
                 } else if (!db_conn_took_preparation(c, res) &&
                            (!c->queries->res ||
-                            (result_to_errno(res) < 0 && PQresultStatus(res) != PGRES_PIPELINE_ABORTED))) {
+                            (db_result_to_errno(res) < 0 && PQresultStatus(res) != PGRES_PIPELINE_ABORTED))) {
                         /* The commit comes with the sync, after the statement's own result, and may fail. A
                          * statement that was skipped because its preparation failed has no error of its own
                          * to report. */
