@@ -198,7 +198,7 @@ def kill_backend(cluster, random):
 def stop_backend(cluster, random):
     host = random.choice(cluster.backends)
     host.run("systemctl stop ssi-serverd.socket ssi-serverd.service")
-    return host, (lambda: host.run("systemctl start ssi-serverd.socket ssi-serverd.service"), random.uniform(5, 20))
+    return host, (lambda: host.run("systemctl start --no-block ssi-serverd.socket ssi-serverd.service"), random.uniform(5, 20))
 
 
 def freeze_backend(cluster, random):

@@ -152,15 +152,6 @@ void db_conn_suspend(DbConn *c)
         db_conn_fail_queries(c, -ECONNRESET);
 }
 
-static void db_conn_fail(DbConn *c)
-{
-        log_debug("Database connection: %s", c->pg ? PQerrorMessage(c->pg) : "out of memory");
-        db_conn_suspend(c);
-        c->tried = 0;
-        c->host = db_hosts_first(c->hosts);
-        db_conn_arm(c, db_conn_next_retry(c));
-}
-
 /* The next host is tried at once; after the last one there is a wait. */
 static void db_conn_host_failed(DbConn *c, const char *reason)
 {
@@ -172,6 +163,22 @@ static void db_conn_host_failed(DbConn *c, const char *reason)
         c->host = (c->host + 1) % n;
         c->tried = (c->tried + 1) % n;
         db_conn_arm(c, c->tried > 0 ? 0 : db_conn_next_retry(c));
+}
+
+static void db_conn_fail(DbConn *c)
+{
+        const char *reason = c->pg ? PQerrorMessage(c->pg) : "out of memory";
+
+        /* A pooler takes connections also while its PostgreSQL is down. */
+        if (c->state == DB_CONN_SETTING_UP) {
+                db_conn_host_failed(c, reason);
+                return;
+        }
+        log_debug("Database connection: %s", reason);
+        db_conn_suspend(c);
+        c->tried = 0;
+        c->host = db_hosts_first(c->hosts);
+        db_conn_arm(c, db_conn_next_retry(c));
 }
 
 void db_conn_resume(DbConn *c)
