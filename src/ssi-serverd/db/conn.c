@@ -233,8 +233,9 @@ static void db_conn_is_set_up(PGresult *res, int error, void *userdata)
 static void db_conn_set_up(DbConn *c)
 {
         static const char sql[] =
-                "SELECT current_setting('transaction_read_only')::bool, pg_is_in_recovery(), set_config('max_parallel_workers_per_gather', '0', false),"
-                " set_config('jit', 'off', false), CASE WHEN $1 <> '0' THEN set_config('statement_timeout', $1, false) END";
+                "SELECT current_setting('transaction_read_only')::bool, pg_is_in_recovery(),"
+                " set_config('max_parallel_workers_per_gather', '0', false), set_config('jit', 'off', false),"
+                " CASE WHEN $1 <> '0' THEN set_config('statement_timeout', $1, false) END";
         char timeout[16];
 
         snprintf(timeout, sizeof(timeout), "%u", db_hosts_statement_timeout(c->hosts));
