@@ -125,15 +125,6 @@ void db_conn_suspend(DbConn *c)
         db_conn_fail_queries(c, -ECONNRESET);
 }
 
-static void db_conn_fail(DbConn *c)
-{
-        log_debug("Database connection: %s", c->pg ? PQerrorMessage(c->pg) : "out of memory");
-        db_conn_suspend(c);
-        c->tried = 0;
-        c->host = db_hosts_first(c->hosts);
-        db_conn_arm(c, db_conn_next_retry(c));
-}
-
 /* The next host is tried at once; after the last one there is a wait. */
 static void db_conn_host_failed(DbConn *c, const char *reason, DbHostFault fault)
 {
@@ -144,6 +135,22 @@ static void db_conn_host_failed(DbConn *c, const char *reason, DbHostFault fault
         c->host = (c->host + 1) % n;
         c->tried = (c->tried + 1) % n;
         db_conn_arm(c, c->tried > 0 ? 0 : db_conn_next_retry(c));
+}
+
+static void db_conn_fail(DbConn *c)
+{
+        const char *reason = c->pg ? PQerrorMessage(c->pg) : "out of memory";
+
+        /* A pooler takes connections also while its PostgreSQL is down. */
+        if (c->state == DB_CONN_SETTING_UP) {
+                db_conn_host_failed(c, reason);
+                return;
+        }
+        log_debug("Database connection: %s", reason);
+        db_conn_suspend(c);
+        c->tried = 0;
+        c->host = db_hosts_first(c->hosts);
+        db_conn_arm(c, db_conn_next_retry(c));
 }
 
 void db_conn_resume(DbConn *c)
@@ -205,8 +212,9 @@ static void db_conn_is_set_up(PGresult *res, int error, void *userdata)
 static void db_conn_set_up(DbConn *c)
 {
         static const char sql[] =
-                "SELECT current_setting('transaction_read_only')::bool, pg_is_in_recovery(), set_config('max_parallel_workers_per_gather', '0', false),"
-                " set_config('jit', 'off', false), CASE WHEN $1 <> '0' THEN set_config('statement_timeout', $1, false) END";
+                "SELECT current_setting('transaction_read_only')::bool, pg_is_in_recovery(),"
+                " set_config('max_parallel_workers_per_gather', '0', false), set_config('jit', 'off', false),"
+                " CASE WHEN $1 <> '0' THEN set_config('statement_timeout', $1, false) END";
         char timeout[16];
 
         snprintf(timeout, sizeof(timeout), "%u", db_hosts_statement_timeout(c->hosts));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 
 #include <libpq-fe.h>
@@ -8,6 +9,7 @@
 #include "db/hosts.h"
 #include "db/migrate.h"
 #include "shared/io-util.h"
+#include "shared/time-util.h"
 
 /* Any number that nothing else locks in this database: "SSI" in ASCII. */
 #define MIGRATION_LOCK     "5461833"
@@ -30,9 +32,12 @@ static void strv_freep(char ***l)
 static int fail(PGconn *pg, int error, const char *what, char **ret_message)
 {
         const char *message = error == -EBUSY ? "another instance is changing the schema" :
+                              error == -EROFS ? "session is read-only" :
                               pg              ? PQerrorMessage(pg) :
                                                 "out of memory";
 
+        if (isempty(message))
+                message = "it takes too long";
         if (ret_message && asprintf(ret_message, "%s: %.*s", what, (int) strcspn(message, "\n"), message) < 0)
                 *ret_message = NULL;
         return error;
@@ -272,11 +277,55 @@ static void drop_notice(void *arg, const char *message)
 {
 }
 
+static bool wait_connected(PGconn *pg, uint64_t timeout)
+{
+        uint64_t end = now_usec(CLOCK_MONOTONIC) + timeout, now;
+        PostgresPollingStatusType status =
+                PQstatus(pg) == CONNECTION_BAD ? PGRES_POLLING_FAILED : PGRES_POLLING_WRITING;
+
+        while (status != PGRES_POLLING_OK) {
+                struct pollfd p = { .fd = PQsocket(pg), .events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT };
+
+                now = now_usec(CLOCK_MONOTONIC);
+                if (status == PGRES_POLLING_FAILED || now >= end ||
+                    poll(&p, 1, (int) ((end - now) / USEC_PER_MSEC) + 1) <= 0)
+                        return false;
+                status = PQconnectPoll(pg);
+        }
+        return true;
+}
+
+static bool is_right(PGconn *pg, const DbHosts *hosts)
+{
+        _cleanup_(PQclearp) PGresult *res =
+                PQexec(pg, "SELECT current_setting('transaction_read_only')::bool, pg_is_in_recovery()");
+
+        return PQresultStatus(res) == PGRES_TUPLES_OK &&
+               !db_hosts_refuse(hosts, *PQgetvalue(res, 0, 0) == 't', *PQgetvalue(res, 0, 1) == 't');
+}
+
+/* Of several hosts, each has its own time here, too, and is asked itself whether it is the right one. */
+static int connect_to(const char *conninfo, PGconn **ret)
+{
+        _cleanup_(db_hosts_unrefp) DbHosts *hosts = NULL;
+        int r;
+
+        r = db_hosts_new(conninfo, &hosts);
+        if (r < 0) {
+                *ret = PQconnectdb(conninfo); /* says what is wrong with it */
+                return -ENOTCONN;
+        }
+        for (unsigned i = 0; i < db_hosts_count(hosts); i++) {
+                PQfinish(*ret);
+                *ret = db_hosts_connect(hosts, i);
+                if (wait_connected(*ret, db_hosts_timeout_usec(hosts)) && is_right(*ret, hosts))
+                        return 0;
+        }
+        return PQstatus(*ret) == CONNECTION_OK ? -EROFS : -ENOTCONN;
+}
+
 int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_message)
 {
-        const char *const keys[] = { "fallback_application_name", "connect_timeout", "dbname", NULL };
-        const char *values[] = { "ssi-serverd-migrate", "10", conninfo, NULL };
-        _cleanup_(db_hosts_unrefp) DbHosts *hosts = NULL;
         _cleanup_(strv_freep) char **names = NULL;
         _cleanup_(PQfinishp) PGconn *pg = NULL;
         int version, newest = 0, r, n = 0;
@@ -296,12 +345,9 @@ int db_migrate(const char *conninfo, const char *migrations_dir, char **ret_mess
                 return -ENOENT;
         }
 
-        /* Of several hosts, each has its own time here, too. */
-        if (db_hosts_new(conninfo, &hosts) >= 0 && db_hosts_count(hosts) > 1)
-                values[1] = "3";
-        pg = PQconnectdbParams(keys, values, 1);
-        if (PQstatus(pg) != CONNECTION_OK)
-                return fail(pg, -ENOTCONN, "Cannot connect to the database", ret_message);
+        r = connect_to(conninfo, &pg);
+        if (r < 0)
+                return fail(pg, r, "Cannot connect to the database", ret_message);
         PQsetNoticeProcessor(pg, drop_notice, NULL);
 
         r = prepare(pg);
