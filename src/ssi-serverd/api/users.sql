@@ -20,7 +20,7 @@ SELECT u.email, u.password_hash, @is_known_in(:network) FROM users u WHERE u.pub
 -- The password may have changed since the hash was read.
 -- name: session_of_password(proof, session, token_hash, user_agent, address, network, tell, actor,
 --   password_hash)
-@session(now(), SELECT id AS user_id FROM users WHERE public_id = :proof AND password_hash = :password_hash)
+@session(now(), SELECT id AS user_id, NULL::bigint AS asker FROM users WHERE public_id = :proof AND password_hash = :password_hash)
 
 -- A password that has changed since its hash was read proves nothing.
 -- name: reauthenticate

@@ -66,6 +66,7 @@ WITH t AS (DELETE FROM email_tokens WHERE token_hash = :token_hash::bytea AND pu
  keys AS (DELETE FROM api_tokens k USING t WHERE k.user_id = t.user_id RETURNING 1),
  invitations AS (DELETE FROM invitations i USING t WHERE i.invited_by = t.user_id AND i.used_at IS NULL),
  known AS (@remember_network(t)),
+ forgotten AS (@forget_network(t)),
  v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t
   ON CONFLICT DO NOTHING),
  u AS (UPDATE users u SET password_hash = :hash, confirmed = true FROM t WHERE u.id = t.user_id
