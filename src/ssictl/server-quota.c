@@ -12,6 +12,15 @@ static int add_number(json_object *o, const char *key, uint64_t v)
         return v == NO_NUMBER ? json_add_string(o, key, NULL) : json_add_int64(o, key, (int64_t) v);
 }
 
+/* The time that a quota is about. */
+static const char *period_of(const char *name)
+{
+        return streq(name, "results")  ? "minute" :
+               streq(name, "requests") ? "hour" :
+               streq(name, "mails")    ? "day" :
+                                         "-";
+}
+
 /* For people: bytes with a suffix, a burst behind its rate, "unlimited". */
 static int add_text(json_object *o, const char *name, const char *key, uint64_t v, uint64_t burst)
 {
@@ -24,7 +33,7 @@ static int add_text(json_object *o, const char *name, const char *key, uint64_t 
                 suffix++;
         }
         if (v == NO_NUMBER)
-                snprintf(text, sizeof(text), "%s", streq(key, "limit") ? "unlimited" : "");
+                snprintf(text, sizeof(text), "%s", streq(key, "limit") ? "unlimited" : "-");
         else if (burst > 0)
                 snprintf(text, sizeof(text), "%" PRIu64 ":%" PRIu64, v, burst);
         else
@@ -49,6 +58,8 @@ static int add_quota(Ctl *c, json_object *rows, sd_bus_message *reply)
                 r = c->json ? add_number(o, "used", used) : add_text(o, name, "used", used, 0);
         if (r >= 0)
                 r = c->json ? add_number(o, "limit", limit) : add_text(o, name, "limit", limit, burst);
+        if (r >= 0 && !c->json)
+                r = json_add_string(o, "per", period_of(name));
         if (r >= 0 && c->json)
                 r = add_number(o, "burst", burst > 0 ? burst : NO_NUMBER);
         if (r >= 0)
@@ -63,8 +74,8 @@ static int add_quota(Ctl *c, json_object *rows, sd_bus_message *reply)
 static int show(Ctl *c, const char *user)
 {
         static const ServerColumn columns[] = {
-                { "name", "QUOTA" },           { "used", "USED" }, { "limit", "LIMIT" }, { "own", "OWN" },
-                { "reached_usec", "REACHED" },
+                { "name", "QUOTA" }, { "used", "USED" }, { "limit", "LIMIT" },
+                { "per", "PER" },    { "own", "OWN" },   { "reached_usec", "REACHED" },
         };
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_json_ json_object *rows = json_object_new_array();
