@@ -21,6 +21,10 @@ _ssictl() {
                 withdraw-join-token join leave users add-user passwd set-email remove-user grant-admin revoke-admin lock unlock
                 reset-password quota list servers add-server token
                 remove-server duplicates keep-host announce announcements withdraw-announcement audit backup restore'
+        local events='account acknowledgement administration administrator announcement api-token backup channel email instance invitation
+                login login-code logout mail mail-link notifications password public-page push quota restore server session sign-up
+                silence team'
+        local quotas='servers services results storage mails requests channels browsers silences tokens'
         local options='--help --version --host --machine --no-ask-password --json'
         local verb='' name='' word i n=0 where=() words=()
 
@@ -68,7 +72,10 @@ _ssictl() {
                 --sign-up)
                         mapfile -t COMPREPLY < <(compgen -W 'closed invite open' -- "$cur")
                         return ;;
-                -n | --lines | --user | --label | --pin | --expires | --since | --until | --account | --event) return ;;
+                --event)
+                        mapfile -t COMPREPLY < <(compgen -W "$events" -- "$cur")
+                        return ;;
+                -n | --lines | --user | --label | --pin | --expires | --since | --until | --account) return ;;
         esac
 
         case $verb in
@@ -103,6 +110,11 @@ _ssictl() {
                                 ((n == 1)) && mapfile -t COMPREPLY < <(compgen -W 'closed invite open' -- "$cur")
                         elif [[ ${words[0]} == keep-host ]]; then
                                 ((n == 2)) && mapfile -t COMPREPLY < <(compgen -W 'accepted refused' -- "$cur")
+                        elif [[ ${words[0]} == quota && " $quotas " == *" $prev "* ]]; then
+                                mapfile -t COMPREPLY < <(compgen -W 'unlimited default' -- "$cur")
+                        elif [[ ${words[0]} == quota ]]; then
+                                compopt -o nospace 2>/dev/null
+                                ((n > 1)) && mapfile -t COMPREPLY < <(compgen -S = -W "$quotas" -- "$cur")
                         elif [[ ${words[0]} == backup || ${words[0]} == restore ]]; then
                                 compopt -o filenames 2>/dev/null
                                 mapfile -t COMPREPLY < <(compgen -f -- "$cur")

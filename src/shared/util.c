@@ -163,11 +163,25 @@ char *utf8_sanitize(const char *s, size_t n, size_t max, bool *ret_cut)
         return out;
 }
 
+/* Invisible ones, with which two texts look alike, or that change the order of what follows. The zero-width joiner and non-joiner are
+ * part of how some languages are written. */
+static bool is_deceptive(const unsigned char *p)
+{
+        if (p[0] == 0xd8)
+                return p[1] == 0x9c; /* U+061C */
+        if (p[0] == 0xef)
+                return p[1] == 0xbb && p[2] == 0xbf; /* U+FEFF */
+        if (p[0] != 0xe2)
+                return false;
+        if (p[1] == 0x80)
+                return p[2] == 0x8b || p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae);
+        return p[1] == 0x81 && p[2] >= 0xa0 && p[2] <= 0xaf; /* U+2060 to U+206F */
+}
+
 bool text_is_line(const char *s)
 {
         for (const unsigned char *p = (const unsigned char *) s; *p; p++)
-                if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) ||
-                    (p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9)))
+                if (*p < 0x20 || *p == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) || is_deceptive(p))
                         return false;
         return true;
 }

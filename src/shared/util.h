@@ -131,7 +131,7 @@ static inline char *memdup_string(const char *s, size_t n)
 /* Whether the n bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, at most U+10FFFF). */
 bool utf8_is_valid(const char *s, size_t n);
 
-/* UTF-8 without characters that begin a line or control a terminal: C0, DEL, C1, U+2028, U+2029. */
+/* UTF-8 without characters that begin a line, control a terminal, turn the direction of text or are invisible, but for joiners. */
 bool text_is_line(const char *s);
 
 /* A copy of the n bytes as well-formed UTF-8 without control characters: each invalid byte becomes U+FFFD, ANSI

@@ -386,7 +386,8 @@ static int dispatch(Ctl *c, const Request *request, int argc, char *argv[])
                 return argc > 0 ? help_verb(v) : help();
         argc = MAX(argc - 1, 0);
         if (argc < v->min_args || argc > v->max_args) {
-                ctl_say_error("Usage: ssictl %s%s%s", name, isempty(v->usage) ? "" : " ", v->usage);
+                ctl_say_error("Usage: ssictl %s%s%s%s", name, isempty(v->usage) ? "" : " ", v->usage,
+                              v->more_help ? "\nFor all commands, see \"ssictl server --help\"." : "");
                 return CTL_EXIT_USAGE;
         }
         if (check_options(c, request, v, name) < 0)

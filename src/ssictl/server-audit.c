@@ -131,6 +131,14 @@ static void put(const char *before, const char *value, const char *after)
         }
 }
 
+/* An address, or the network that a refusal is counted by: an IPv4 address by itself. */
+static void put_address(const char *address)
+{
+        _cleanup_free_ char *alone = address && endswith(address, "/32") ? strndup(address, strlen(address) - 3) : NULL;
+
+        put(" from ", alone ?: address, "");
+}
+
 /* "Sun 2026-03-01 10:00:00 UTC  login  a@example.org from 192.0.2.1, password: ses-…" */
 static void print_entry(Ctl *c, json_object *o)
 {
@@ -148,7 +156,7 @@ static void print_entry(Ctl *c, json_object *o)
         put(" ", who ?: account, "");
         if (actor && !streq_ptr(actor, account))
                 put(" by ", actor, "");
-        put(" from ", json_get_string(o, "address"), "");
+        put_address(json_get_string(o, "address"));
         if (!streq_ptr(json_get_string(o, "method"), json_get_string(o, "address"))) /* "bus" */
                 put(", ", json_get_string(o, "method"), "");
         if (!streq_ptr(outcome, "done"))
@@ -181,6 +189,7 @@ int server_audit(Ctl *c, int argc, char *argv[])
         for (size_t i = 0; i < json_object_array_length(rows); i++)
                 print_entry(c, json_object_array_get_idx(rows, i));
         if (json_object_array_length(rows) == 0 && n > 0)
-                puts("The audit log holds no such entry.");
+                puts(q.since || q.until || c->account || c->event ? "The audit log holds no such entry." :
+                                                                    "The audit log has no entries yet.");
         return CTL_EXIT_OK;
 }

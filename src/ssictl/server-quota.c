@@ -7,6 +7,15 @@
 /* What the backend sends where there is no number: no limit, or not known. */
 #define NO_NUMBER UINT64_MAX
 
+/* The time that a quota is about. */
+static const char *period_of(const char *name)
+{
+        return streq(name, "results")  ? "minute" :
+               streq(name, "requests") ? "hour" :
+               streq(name, "mails")    ? "day" :
+                                         "-";
+}
+
 /* For people: bytes with a suffix, a burst behind its rate, "unlimited". */
 static int add_text(json_object *o, const char *name, const char *key, uint64_t v, uint64_t burst)
 {
@@ -19,7 +28,7 @@ static int add_text(json_object *o, const char *name, const char *key, uint64_t 
                 suffix++;
         }
         if (v == NO_NUMBER)
-                snprintf(text, sizeof(text), "%s", streq(key, "limit") ? "unlimited" : "");
+                snprintf(text, sizeof(text), "%s", streq(key, "limit") ? "unlimited" : "-");
         else if (burst > 0)
                 snprintf(text, sizeof(text), "%" PRIu64 ":%" PRIu64, v, burst);
         else
@@ -47,6 +56,8 @@ static int adapt_quota(const Ctl *c, json_object *row)
         r = add_text(row, name, "used", used, 0);
         if (r >= 0)
                 r = add_text(row, name, "limit", limit, burst);
+        if (r >= 0)
+                r = json_add_string(row, "per", period_of(name));
         return r < 0 ? r : json_add_string(row, "own", own ? "yes" : "no");
 }
 
@@ -54,8 +65,8 @@ static int show(Ctl *c, const char *user)
 {
         static const char *const members[] = { "name", "used", "limit", "burst", "own", "reached_usec" };
         static const ServerColumn columns[] = {
-                { "name", "QUOTA" },           { "used", "USED" }, { "limit", "LIMIT" }, { "own", "OWN" },
-                { "reached_usec", "REACHED" },
+                { "name", "QUOTA" }, { "used", "USED" }, { "limit", "LIMIT" },
+                { "per", "PER" },    { "own", "OWN" },   { "reached_usec", "REACHED" },
         };
         static const ServerList list = {
                 .method = "ListQuotas",

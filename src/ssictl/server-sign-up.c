@@ -168,6 +168,19 @@ static int print_link(Ctl *c, const char *email, sd_bus_message *reply)
         return CTL_EXIT_OK;
 }
 
+/* With such an invitation, nobody could create an account. */
+static int check_new(Ctl *c, const char *email)
+{
+        bool any, found;
+        int r;
+
+        r = server_find_user(c, email, &any, &found);
+        if (r < 0 || !found)
+                return r;
+        ctl_say_error("%s has an account already. For a new password: ssictl server passwd %s", email, email);
+        return -CTL_EXIT_FAILURE;
+}
+
 int server_invite(Ctl *c, int argc, char *argv[])
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -177,6 +190,8 @@ int server_invite(Ctl *c, int argc, char *argv[])
 
         if (c->expires)
                 r = server_parse_lifetime(c->expires, &lifetime);
+        if (r >= 0 && !isempty(email))
+                r = check_new(c, email);
         if (r >= 0)
                 r = call_create(c, email, lifetime, &reply);
         return r < 0 ? r : print_link(c, email, reply);

@@ -52,7 +52,7 @@ static const ServerVerb server_verbs[] = {
         { "remove-server", NULL, 1, 1, server_remove_server, "SERVER", "Remove a server with its history",
           .takes_yes = true },
         { "duplicates", NULL, 0, 0, server_duplicates, "", "List servers whose identity two hosts use" },
-        { "keep-host", NULL, 2, 2, server_keep_host, "SERVER WHICH",
+        { "keep-host", NULL, 2, 2, server_keep_host, "SERVER accepted|refused",
           "Of the two, keep the accepted or the refused host" },
         { "announce", NULL, 1, 1, server_announce, "TEXT", "Tell all users something, on the dashboard",
           .takes_expires = true },

@@ -58,6 +58,7 @@ def test_every_method_that_changes_something(backend):
         assert (e["event"], e["actor"], e["address"], e["method"], e["outcome"]) == (event, "uid 0", "bus", "bus", "done")
         return e, out
 
+    assert ctl(backend, "audit").stdout == "The audit log has no entries yet.\n"
     email = "audit@example.org"
     made, _ = entry("account.made", "add-user", email, input=PASSWORD + "\n")
     assert made["email"] == email and made["account"].startswith("usr-")
@@ -88,7 +89,10 @@ def test_every_method_that_changes_something(backend):
     assert (row["id"], row["name"], row["user"], row["accepted"], row["refused"]) == (server["object"], "web", email, "web-1", "web-2")
     assert row["since"].endswith("Z") and "web-2" in ctl(backend, "duplicates").stdout
     assert ctl(backend, "keep-host", "web", "both", check=False).returncode == 2
-    assert entry("server.host-kept", "keep-host", "web", "accepted")[0]["object"] == server["object"]
+    kept, _ = entry("server.host-kept", "keep-host", "web", "accepted")
+    assert (kept["object"], kept["name"]) == (server["object"], "web: the accepted host, web-1")
+    r = ctl(backend, "keep-host", "web", check=False)
+    assert r.returncode == 2 and "SERVER accepted|refused" in r.stderr
     r = ctl(backend, "keep-host", "web", "accepted", check=False)
     assert r.returncode == 1 and "No two hosts" in r.stderr
     assert "No two hosts" in ctl(backend, "duplicates").stdout
@@ -139,6 +143,10 @@ def test_the_journal_has_fields(backend):
     wrong = secrets.token_urlsafe(12)
     assert backend.request("POST", "/api/v1/users/login", {"email": account.email, "password": wrong})[0] == 401
     wait_until(lambda: journal(backend, SSI_AUDIT="login.refused", SSI_AUDIT_ACCOUNT=me))
+    # As address that stands for itself, not as a network of one.
+    [address] = {e["address"] for e in audit(backend, "--event=login.refused", f"--account={me}")}
+    line = ctl(backend, "audit", "--event=login.refused", f"--account={me}").stdout
+    assert address.endswith("/32") and f" from {address.removesuffix('/32')}, " in line and "/32" not in line
     text = backend.run("journalctl -q -o export").stdout
     for secret in (wrong, account.password, PASSWORD, OTHER):
         assert secret not in text

@@ -197,6 +197,9 @@ def test_quotas(backend, user):
     assert usage()["servers"] == 1 and usage()["mails"] is None
     table = ctl(backend, "quota", email).stdout
     assert "2048M" in table and "60:600" in table and "unlimited" in table
+    lines = {line.split()[0]: line.split()[1:5] for line in table.splitlines()}
+    assert lines["QUOTA"] == ["USED", "LIMIT", "PER", "OWN"] and lines["results"] == ["-", "60:600", "minute", "yes"]
+    assert lines["mails"][1:3] == ["unlimited", "day"] and lines["requests"][2] == "hour" and lines["servers"][2] == "-"
 
     ctl(backend, "add-server", "one", f"--user={email}")
     r = ctl(backend, "add-server", "two", f"--user={email}", check=False)
@@ -301,7 +304,7 @@ def test_stats(backend, user):
 
 
 def test_wrong_usage(backend):
-    for args, word in ((["nothing"], "Unknown command"), (["add-user"], "Usage: ssictl server add-user EMAIL"),
+    for args, word in (([], "ssictl server --help"), (["nothing"], "Unknown command"), (["add-user"], "Usage: ssictl server add-user EMAIL"),
                        (["users", "--label=x"], "--label"), (["stats", "--deep"], "--deep"),
                        (["list", "--user=x"], "--user")):
         r = ctl(backend, *args, check=False)

@@ -138,6 +138,8 @@ def test_invitations(host):
     assert register(host, invitation=token_of(bound["link"])) == (400, "bad-invitation")
     assert register(host, "bob@example.org", invitation=token_of(bound["link"])) == (201, None)
     assert register(host, "bob2@example.org", invitation=token_of(bound["link"])) == (400, "bad-invitation")
+    r = ctl(host, "invite", "Bob@example.org", check=False)
+    assert r.returncode == 1 and "Bob@example.org has an account already" in r.stderr and r.stdout == ""
     assert register(host, invitation=token_of(link)) == (201, None)
 
     left, = ctl_json(host, "invitations")

@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from hosts import prints, script
+from hosts import TOP, prints, script
 
 PAGES = {1: ["ssictl"], 5: ["org.ssi.Agent1", "org.ssi.Server1", "org.ssi.ServerCA1", "org.ssi.Uplink1"], 7: ["ssi-service-script"],
          8: ["ssid", "ssi-uplinkd", "ssi-serverd", "ssi-server-ca"]}
@@ -119,11 +119,29 @@ def test_bash_completes(agent, helps, add):
     assert complete(agent, "ssictl server remove-user someone --y") == ["--yes"]
     assert complete(agent, "ssictl server users --yes") == []
     assert complete(agent, "ssictl server setup --sign-up=o") == ["open"]
+    assert complete(agent, "ssictl server setup --sign-up=") == ["closed", "invite", "open"]
+    assert complete(agent, "ssictl server quota someone ser") == ["servers=", "services="]
+    assert complete(agent, "ssictl server quota some") == []
+    assert complete(agent, "ssictl server quota someone mails=") == ["unlimited", "default"]
+    assert complete(agent, "ssictl server quota someone mails=5 tok") == ["tokens="]
+    assert complete(agent, "ssictl server audit --event=log") == ["login", "login-code", "logout"]
     assert complete(agent, "ssictl add --re") == ["--replace"]
     assert complete(agent, "ssictl list --re") == []
     assert "/etc/hostname" in complete(agent, "ssictl add /etc/hostn")
     assert complete(agent, "ssictl show completed-one -p Stat") == ["Status", "StatusTimestampUSec"]
     assert complete(agent, "ssictl show --property=Vers") == ["Version"]
+
+
+@pytest.mark.parametrize("path", [BASH, ZSH])
+def test_completions_know_every_event_and_quota(agent, path):
+    text = agent.run(["cat", path]).stdout
+    with open(TOP / "docs/administration.md", encoding="utf-8") as f:
+        table = re.search(r"^\| events \| when \|.*?\n\n", f.read(), re.M | re.S)[0]
+    events = {event.split(".")[0] for row in table.splitlines()[2:] for event in re.findall(r"`([a-z-]+(?:\.[a-z-]+)*)`", row.split("|")[1])}
+    quotas = set(re.findall(r'\[QUOTA_[A-Z]+\] = "([a-z]+)"', (TOP / "src/ssi-serverd/config/quota.c").read_text())) - {"recipient"}
+    assert len(events) > 20 and len(quotas) == 10
+    for word in events | quotas:
+        assert re.search(rf"(?<![a-z-]){re.escape(word)}(?![a-z-])", text), word
 
 
 def test_completing_asks_once(agent, add):

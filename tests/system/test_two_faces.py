@@ -8,7 +8,9 @@ import pytest
 from hosts import Account, wait_until
 
 LINE = "a name"
-BAD_LINES = {"empty": "", "too long": "x" * 129, "a line break": "a\nb", "DEL": "a\x7f", "C1": "a\x85b", "a line separator": "a\u2028b"}
+BAD_LINES = {"empty": "", "too long": "x" * 129, "a line break": "a\nb", "DEL": "a\x7f", "C1": "a\x85b", "a line separator": "a\u2028b",
+             "a turn of direction": "a\u202eb", "an isolate": "a\u2066b", "a mark": "a\u200fb", "a zero-width space": "a\u200bb",
+             "a word joiner": "a\u2060b", "a byte order mark": "\ufeffa", "an Arabic mark": "a\u061cb"}
 BAD_EMAILS = {"empty": "", "no at": "nobody", "two ats": "a@b@c", "nobody": "@b", "nowhere": "a@", "a blank": "a b@c", "a line break": "a@b\nBcc: c",
               "brackets": "<a>@b.cc", "a list": "a;b@c.cc", "quotes": '"a"@b.cc', "C1": "a\x85@b", "too long": "a" * 250 + "@b.cc"}
 

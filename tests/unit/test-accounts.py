@@ -197,6 +197,30 @@ class Sessions(unittest.TestCase):
         refresh(first, 401)
         refresh(second, 401)
 
+    def test_refreshing_leaves_three_rows(self):
+        """However often: the new token, the one before, and what stands for all others. An early one still ends the session."""
+        tokens = [self.tokens["refresh_token"]]
+        for n in range(12):
+            tokens.append(refresh(tokens[-1], i=n % 2)["refresh_token"])
+        rows = "SELECT count(*) FROM refresh_tokens WHERE session_id = (SELECT max(id) FROM login_sessions)"
+        self.assertEqual(sql(rows), "3")
+        # Nobody can make one up from another one's beginning.
+        refresh(tokens[0][:-21] + "A" * 21 + "A", 401)
+        refresh(tokens[0][:-21], 401)
+        serverd.sql("UPDATE login_sessions SET revoked_at = NULL WHERE id = (SELECT max(id) FROM login_sessions)")
+        tokens.append(refresh(tokens[-1])["refresh_token"])
+        refresh(tokens[2], 401)
+        refresh(tokens[-1], 401)
+        self.assertEqual(sql(rows), "3")
+        self.assertTrue(get("/audit?event=session.reused", self.user.login()["access_token"]))
+
+    def test_logout_with_an_early_token(self):
+        tokens = [self.tokens["refresh_token"]]
+        for _ in range(4):
+            tokens.append(refresh(tokens[-1])["refresh_token"])
+        post("/users/logout", {"refresh_token": tokens[0]}, want=204)
+        refresh(tokens[-1], 401)
+
     def test_many_at_once(self):
         token = self.tokens["refresh_token"]
         with concurrent.futures.ThreadPoolExecutor(20) as pool:
@@ -263,6 +287,47 @@ class LoginCodes(unittest.TestCase):
 
     def refused(self, code, i=0):
         self.assertEqual(problem(use_code(code, 401, i)), "bad-login-code")
+
+    def test_an_account_has_a_hundred_sessions(self):
+        """And 64 networks: with one session, whoever has it may make others without end."""
+        user = User()
+        oldest, stream = user.login(), None
+        made = []
+        for n in range(110):
+            tokens = use_code(make_code(user.token)["code"], i=n % 2, **{"X-Forwarded-For": f"10.9.8.{n}"})[1]
+            made.append(tokens)
+            if n == 90:
+                # One that is used stays.
+                oldest = refresh(oldest["refresh_token"])
+                stream = serverd.Stream(made[0]["access_token"], 1)
+        self.assertEqual(sum(len(page) for page in pages("/sessions", user.token)), 100)
+        account = f"user_id = (SELECT id FROM users WHERE email = '{user.email}')"
+        self.assertEqual(sql(f"SELECT count(*) FROM login_sessions WHERE {account}"), "100")
+        self.assertEqual(sql(f"SELECT count(*) FROM account_networks WHERE {account}"), "64")
+        self.assertEqual(sql(f"SELECT count(*) FROM account_networks WHERE {account} AND network = '10.9.8.109/32'"), "1")
+        # The session that makes the codes stays, too.
+        get("/users/me", oldest["access_token"])
+        stream.wait("end")
+        for tokens, want in ((made[0], 401), (made[-1], 200)):
+            get("/users/me", tokens["access_token"], want)
+            refresh(tokens["refresh_token"], want)
+        entries = get("/audit?event=session.ended&limit=500", user.token)
+        self.assertEqual(len(entries), 12)
+        self.assertEqual({e["name"] for e in entries}, {"the one of 100 that was not used for longest"})
+
+    def test_at_once_there_are_not_more_sessions(self):
+        """Ended ones count, too, and none is left waiting for another."""
+        user = User()
+        sql("INSERT INTO login_sessions (user_id, public_id, last_used_at, expires_at, revoked_at)"
+            f" SELECT id, 'ses-old-' || n, now() - n * interval '1 s', now() + interval '1 day', CASE WHEN n % 2 = 0 THEN now() END FROM users,"
+            f" generate_series(1, 300) n WHERE email = '{user.email}'")
+        codes = []
+        for _ in range(8):
+            codes.append(make_code(user.login()["access_token"])["code"])
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda n: use_code(codes[n], i=n % 2), range(8)))
+        user.login()
+        self.assertEqual(sql(f"SELECT count(*) FROM login_sessions l JOIN users u ON u.id = l.user_id WHERE email = '{user.email}'"), "100")
 
     def test_second_device(self):
         stream = serverd.Stream(self.user.token, 1)

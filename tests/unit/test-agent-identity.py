@@ -193,6 +193,10 @@ class Duplicates(IdentityTest):
         asyncio.run(run())
         self.assertEqual(self.server()["duplicate"]["refused"], "host-b")
         self.assertEqual([s["duplicate"]["accepted"] for s in get("/servers", self.user.token)], ["host-a"])
+        [entry] = get("/audit?event=server.duplicate", self.user.token)
+        self.assertEqual((entry["object"], entry["name"], entry["actor"], entry["method"]),
+                         (self.agent.server, self.server()["name"] + ": host-a is accepted, host-b refused", self.agent.server, "agent key"))
+        self.assertTrue(entry["address"])
 
     def test_more_than_two(self):
         self.assertEqual(asyncio.run(self.alternate("a", "b", "c", "a")), ["ok", "ok", "ok", "duplicate"])

@@ -257,7 +257,8 @@ class Recorded(unittest.TestCase):
         self.mine("DELETE", path + "/services/disk/acknowledgement", "acknowledgement.removed", want=204, object=server, name="disk")
         self.none(lambda: ask("DELETE", path + "/services/disk/acknowledgement", None, self.user.token, 404))
         sql(f"UPDATE servers SET duplicate_since = now(), boot_id = 'one', duplicate_boot_id = 'two' WHERE public_id = '{server}'")
-        self.mine("POST", path + "/duplicate", "server.host-kept", {"keep": "accepted"}, 204, object=server, name="web-2")
+        self.mine("POST", path + "/duplicate", "server.host-kept", {"keep": "accepted"}, 204, object=server,
+                  name="web-2: the accepted host, without a name")
         self.none(lambda: ask("POST", path + "/duplicate", {"keep": "accepted"}, self.user.token, 409))
 
         async def new_key():

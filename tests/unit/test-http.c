@@ -455,8 +455,22 @@ static void test_forwarded(void **state)
                 /* Not an address: what was written before it is not believed either. */
                 { "127.0.0.1", "<script>", "127.0.0.1" },
                 { "127.0.0.1,10.0.0.0/8", "192.0.2.7, unknown, 10.1.1.1", "10.1.1.1" },
-                { "127.0.0.1", "192.0.2.7:80", "127.0.0.1" },
                 { "127.0.0.1", "192.0.2.7,", "127.0.0.1" },
+                /* Some proxies add a port, as to a node of RFC 7239. */
+                { "127.0.0.1", "192.0.2.7:80", "192.0.2.7" },
+                { "127.0.0.1", "[2001:DB8::7]:4711", "2001:db8::7" },
+                { "127.0.0.1", "[2001:db8::7]", "2001:db8::7" },
+                { "127.0.0.1", "2001:db8::7:4711", "2001:db8::7:4711" },
+                { "127.0.0.1,10.0.0.0/8", "6.6.6.6, 192.0.2.7:65535, 10.1.1.1:1", "192.0.2.7" },
+                { "127.0.0.1", "192.0.2.7:", "127.0.0.1" },
+                { "127.0.0.1", "192.0.2.7:port", "127.0.0.1" },
+                { "127.0.0.1", "192.0.2.7:123456", "127.0.0.1" },
+                { "127.0.0.1", ":80", "127.0.0.1" },
+                { "127.0.0.1", "[192.0.2.7]:80", "127.0.0.1" },
+                { "127.0.0.1", "[2001:db8::7", "127.0.0.1" },
+                { "127.0.0.1", "[2001:db8::7]4711", "127.0.0.1" },
+                { "127.0.0.1", "[2001:db8::7]:", "127.0.0.1" },
+                { "127.0.0.1", "[]:80", "127.0.0.1" },
         };
         static const char *const bad[] = { "10.0.0.0/33", "::/129",      "10.0.0", "localhost",
                                            "10.0.0.0/-1", "1.2.3.4/8/8", "a" };
@@ -493,6 +507,14 @@ static void test_post(void **state)
                         "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
                         "Content-Length: 3\r\n\r\n[1]",
                         400, "urn:ssi:problem:bad-json");
+        assert_exchange(f,
+                        "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                        "Content-Length: 16\r\n\r\n{\"a\":\"\\\\\\u0000\"}",
+                        400, "U+0000");
+        assert_exchange(f,
+                        "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+                        "Content-Length: 15\r\n\r\n{\"a\":\"\\\\u0000\"}",
+                        201, "u0000");
         assert_exchange(f,
                         "POST /api/v1/echo HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
                         "Content-Length: 0\r\n\r\n",
@@ -606,6 +628,12 @@ static void test_ambiguous(void **state)
                 ECHO "Content-Length: 2\r\nTransfer-Encoding : chunked\r\n\r\n{}",
                 ECHO "Content-Length: 2\r\nTransfer-Encoding\t: chunked\r\n\r\n{}",
                 ECHO "Content-Length: 2\r\n Transfer-Encoding: chunked\r\n\r\n{}",
+                HELLO "Host: h\r\nX-Forwarded-For : 192.0.2.7\r\n\r\n",
+                HELLO "Host: h\r\nX-Forwarded-For\t: 192.0.2.7\r\n\r\n",
+                HELLO "Host: h\r\nX-Forwarded-For  : 192.0.2.7\r\n\r\n",
+                HELLO "Host: h\r\nAuthorization : Bearer x\r\n\r\n",
+                HELLO "Host: h\r\nIf-None-Match : x\r\n\r\n",
+                ECHO "Content-Length: 2\r\nContent-Type : text/plain\r\n\r\n{}",
 
                 ECHO "Content-Length: 2\r\nTransfer-Encoding:\r\n\r\n{}",
                 ECHO "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",

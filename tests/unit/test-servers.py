@@ -60,7 +60,7 @@ class Registration(unittest.TestCase):
 
     def test_refused(self):
         for body in ({}, {"server_name": ""}, {"server_name": "x" * 129}, {"server_name": "a\nb"}, {"server_name": 1},
-                     {"server_name": "a\u0085b"}, {"server_name": "a\u2028b"}, {"server_name": "a\0b"},
+                     {"server_name": "a\u0085b"}, {"server_name": "a\u2028b"}, {"server_name": "a\u202eb"}, {"server_name": "a\u200bb"}, {"server_name": "a\0b"},
                      {"server_name": "x", "labels": "y"}, {"server_name": "x", "labels": [1]},
                      {"server_name": "x", "labels": [""]}, {"server_name": "x", "labels": ["y"] * 33}):
             post("/agents/register", body, self.user.token, want=400)

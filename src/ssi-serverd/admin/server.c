@@ -136,11 +136,11 @@ int admin_method_add_server(sd_bus_message *m, void *userdata, sd_bus_error *err
                 ;
         else if (!server_name_is_valid(name))
                 r = sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidName",
-                                      "A server's name must be 1 to %d bytes without control characters.",
+                                      "A server's name must be 1 to %d bytes without control or invisible characters.",
                                       SERVER_NAME_MAX);
         else if (o.bad)
                 r = sd_bus_error_setf(error, SERVER_ERROR_PREFIX "InvalidOption",
-                                      "A label must be 1 to %d bytes without control characters; "
+                                      "A label must be 1 to %d bytes without control or invisible characters; "
                                       "a server can have at most %d.",
                                       LABEL_MAX, LABELS_MAX);
         else {

@@ -7,6 +7,7 @@
 #include "shared/json-util.h"
 #include "shared/log.h"
 #include "auth/token.h"
+#include "model/audit.h"
 #include "ingest/ingest.h"
 
 #define AUTH_BATCH_MAX 128U
@@ -15,6 +16,7 @@
 
 /* The answer's columns after those that session_take_row() and session_accept() read. */
 enum {
+        AUTH_NAME = 5,
         AUTH_SESSION = 7,
         AUTH_ADMITTED,
         AUTH_TOLD,
@@ -76,7 +78,7 @@ static void session_accept(AgentSession *s, PGresult *res, int row, Changes *cha
         payload = json_object_new_object();
         if (payload) {
                 (void) json_add_string(payload, "server_id", s->server);
-                (void) json_add_string(payload, "server_name", PQgetvalue(res, row, 5));
+                (void) json_add_string(payload, "server_name", PQgetvalue(res, row, AUTH_NAME));
                 (void) json_add_string(payload, "resume_after",
                                        PQgetisnull(res, row, 4) ? NULL : PQgetvalue(res, row, 4));
                 (void) json_add_bool(payload, "gap_told", *PQgetvalue(res, row, 6) == 't');
@@ -96,8 +98,12 @@ static void session_accept(AgentSession *s, PGresult *res, int row, Changes *cha
 static void session_refuse_duplicate(AgentSession *s, PGresult *res, int row, Changes *changes)
 {
         if (*PQgetvalue(res, row, AUTH_TOLD) == 't') {
-                log_notice("Two hosts use the identity of %s: one is refused until the owner chooses",
-                           PQgetvalue(res, row, 2));
+                const char *id = PQgetvalue(res, row, 2), *name = PQgetvalue(res, row, AUTH_NAME);
+
+                log_notice(
+                        "Two hosts use the identity of %s (\"%s\"): one is refused until the owner chooses which to keep, on "
+                        "the server's page or with \"ssictl server keep-host %s accepted|refused\"",
+                        id, text_is_line(name) ? name : id, id);
                 (void) changes_add(changes, CHANGE_SERVER, PQgetvalue(res, row, 3), PQgetvalue(res, row, 2), NULL);
         }
         agent_session_refuse(
@@ -256,8 +262,10 @@ static void auth_done(PGresult *res, int error, void *userdata)
         b->owner->auth_batch = NULL;
         if (error < 0)
                 batch_failed(b, error);
-        else
+        else {
+                audit_journal(res);
                 batch_answered(b, res);
+        }
         if (error != -ECANCELED)
                 agent_sessions_authenticate_next(b->owner);
 }
@@ -272,12 +280,14 @@ static int batch_send(AuthBatch *b)
 
         for (size_t k = 0; k < b->n; k++) {
                 const AgentMessage *m = &b->sessions[k]->auth;
+                const char *peer = b->sessions[k]->ws ? ws_peer(b->sessions[k]->ws) : NULL;
 
                 db_array_text(&columns[SQL_auth_agent_id], m->agent_id);
                 db_array_text(&columns[SQL_auth_hash], b->hashes[k]);
                 db_array_text(&columns[SQL_auth_version], m->version);
                 db_array_text(&columns[SQL_auth_hostname], m->hostname);
                 db_array_text(&columns[SQL_auth_boot_id], m->boot_id);
+                db_array_text(&columns[SQL_auth_address], isempty(peer) ? "local" : peer);
         }
         for (size_t k = 0; k < SQL_auth_instance && r >= 0; k++) {
                 params[k] = db_array_done(&columns[k]);

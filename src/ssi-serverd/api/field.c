@@ -35,7 +35,7 @@ const char *api_body_line(ApiCall *c, json_object *body, const char *key, size_t
         const char *s = api_body_string(c, body, key, min, max);
 
         if (s && !text_is_line(s)) {
-                api_invalid(c, "%s must not contain control characters.", key);
+                api_invalid(c, "%s must not contain control or invisible characters.", key);
                 s = NULL;
         }
         return s;
@@ -46,7 +46,7 @@ const char *api_body_server_name(ApiCall *c, json_object *body, const char *key)
         const char *s = api_body_string(c, body, key, 1, SERVER_NAME_MAX);
 
         if (s && !server_name_is_valid(s)) {
-                api_invalid(c, "%s must not contain control characters.", key);
+                api_invalid(c, "%s must not contain control or invisible characters.", key);
                 s = NULL;
         }
         return s;
@@ -100,8 +100,9 @@ bool api_body_labels(ApiCall *c, json_object *body, DbArray *ret)
 
                 if (!json_object_is_type(o, json_type_string) || strlen(s) != (size_t) json_object_get_string_len(o) ||
                     !label_is_valid(s)) {
-                        api_invalid(c, "A label must be a string of 1 to %d bytes without control characters.",
-                                    LABEL_MAX);
+                        api_invalid(
+                                c, "A label must be a string of 1 to %d bytes without control or invisible characters.",
+                                LABEL_MAX);
                         return false;
                 }
                 db_array_text(ret, s);
@@ -145,7 +146,7 @@ bool api_query_line(ApiCall *c, const char *key, size_t max, const char **ret)
         const char *s = http_request_query(c->req, key);
 
         if (s && (strlen(s) > max || !text_is_line(s))) {
-                api_invalid(c, "%s must be at most %zu bytes without control characters.", key, max);
+                api_invalid(c, "%s must be at most %zu bytes without control or invisible characters.", key, max);
                 return false;
         }
         *ret = s;

@@ -83,8 +83,10 @@ json_build_object('id', s.public_id, 'team', @team_json(s.user_id), 'agent_id', 
 interval '30 days'
 
 -- For api_session_start(): a login session, with any proof. authenticated_at: now() if the user has just proved who they are,
--- otherwise NULL (docs/adr/0049). who is a statement that returns the user_id of the new session, or no row. :actor is of
--- api_actor_by() with the kind of proof.
+-- otherwise NULL (docs/adr/0049). who is a statement that returns the user_id of the new session and the id of the session that has
+-- asked for it, which may be null; or no row. :actor is of api_actor_by() with the kind of proof. Without a limit, an account could
+-- fill the disk: of more than 100 sessions, those go that have ended, then those not used for longest. (Their tokens are locked first,
+-- as by a refresh: the other order is a deadlock.)
 -- fragment: session(authenticated_at, who)
 WITH who AS (@who),
  l AS (INSERT INTO login_sessions (user_id, public_id, user_agent, address, expires_at, authenticated_at)
@@ -92,9 +94,20 @@ WITH who AS (@who),
   RETURNING *),
  t AS (INSERT INTO refresh_tokens (token_hash, session_id, expires_at)
   SELECT :token_hash::bytea, l.id, l.expires_at FROM l),
+ spare AS (SELECT o.id, o.revoked_at IS NULL AND o.expires_at > now() AS live FROM who JOIN login_sessions o ON o.user_id = who.user_id
+  WHERE o.id IS DISTINCT FROM who.asker ORDER BY 2 DESC, o.last_used_at DESC, o.id DESC
+  OFFSET (SELECT 99 - count(w.asker) FROM who w)),
+ locked AS (SELECT FROM spare JOIN refresh_tokens r ON r.session_id = spare.id ORDER BY r.token_hash FOR UPDATE OF r),
+ gone AS (DELETE FROM login_sessions o USING spare WHERE o.id = spare.id AND (SELECT count(*) FROM locked) >= 0
+  RETURNING o.user_id, o.public_id, spare.live),
+ ended AS (SELECT user_id, min(public_id) AS public_id, count(*) AS n FROM gone WHERE live GROUP BY user_id),
  n AS (@remember_network(who)),
+ forgotten AS (@forget_network(who)),
  told AS (@account_mail(device, who w JOIN users u ON u.id = w.user_id WHERE :tell::bool AND @may_mail(u.id, device)
   AND EXISTS (SELECT FROM account_networks n WHERE n.user_id = u.id)
   AND NOT EXISTS (SELECT FROM account_networks n WHERE n.user_id = u.id AND n.network = nullif(:network::text, '')::cidr))),
- audited AS (@audit(login, l.public_id, l.user_agent, l JOIN users u ON u.id = l.user_id))
- SELECT u.public_id, @audited FROM l JOIN users u ON u.id = l.user_id
+ displaced AS (@audit(session.ended, e.public_id, CASE e.n WHEN 1 THEN 'the one of 100 that was not used for longest'
+  ELSE e.n || ' sessions that were not used for longest' END, ended e JOIN users u ON u.id = e.user_id)),
+ logged_in AS (@audit(login, l.public_id, l.user_agent, l JOIN users u ON u.id = l.user_id)),
+ audited AS (SELECT entry FROM logged_in UNION ALL SELECT entry FROM displaced)
+ SELECT u.public_id, EXISTS (SELECT FROM ended), @audited FROM l JOIN users u ON u.id = l.user_id

@@ -12,4 +12,4 @@ WITH l AS (UPDATE login_sessions SET login_code_hash = :hash::bytea,
 -- name: session_of_code(proof, session, token_hash, user_agent, address, network, tell, actor)
 @session(NULL, UPDATE login_sessions SET login_code_hash = NULL, login_code_expires_at = NULL
  WHERE login_code_hash = :proof::bytea AND login_code_expires_at > now()
- AND revoked_at IS NULL AND expires_at > now() RETURNING user_id)
+ AND revoked_at IS NULL AND expires_at > now() RETURNING user_id, id AS asker)

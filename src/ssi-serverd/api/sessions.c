@@ -34,7 +34,7 @@ static void respond_tokens(ApiCall *c, const char *refresh_token)
 
 /* ---- Login ---- */
 
-/* The row: the user. text[0]: the refresh token. */
+/* The row: the user, and whether others of their sessions had to end. text[0]: the refresh token. */
 static void session_made(ApiCall *c, PGresult *res, int error)
 {
         if (error < 0) {
@@ -52,6 +52,8 @@ static void session_made(ApiCall *c, PGresult *res, int error)
                 return;
         }
         notifier_kick(c->backend->notifier);
+        if (*PQgetvalue(res, 0, 1) == 't')
+                backend_publish_one(c->backend, CHANGE_ACCOUNT, c->user, "-", NULL);
         backend_publish_one(c->backend, CHANGE_LOGIN, c->user, "-", NULL);
         respond_tokens(c, c->text[0]);
 }
@@ -124,14 +126,17 @@ static void refresh_done(ApiCall *c, PGresult *res, int error)
 
 static void refresh(ApiCall *c)
 {
-        char old[TOKEN_HASH_MAX], new[TOKEN_MAX], new_hash[TOKEN_HASH_MAX], sealed[TOKEN_SEALED_MAX];
+        char old[TOKEN_HASH_MAX], chain[TOKEN_HASH_MAX], new[TOKEN_MAX], new_hash[TOKEN_HASH_MAX],
+                sealed[TOKEN_SEALED_MAX];
         const char *token;
 
         token = parse_refresh_token(c);
         if (!token)
                 return;
         token_hash(token, old);
+        token_chain_hash(token, chain);
         token_new("refresh", new);
+        token_chain(new, token);
         token_hash(new, new_hash);
         token_seal(new, token, sealed);
         c->text[0] = strdup(new);
@@ -142,8 +147,8 @@ static void refresh(ApiCall *c)
 
         /* The session's row is locked, so of two concurrent uses the second sees the effect of the first. */
         api_query(c,
-                  SQL(refresh, .old = old, .new_hash = new_hash, .sealed = sealed, .address = http_request_peer(c->req),
-                      .actor = api_actor_by(c, "refresh token")),
+                  SQL(refresh, .old = old, .chain = chain, .new_hash = new_hash, .sealed = sealed,
+                      .address = http_request_peer(c->req), .actor = api_actor_by(c, "refresh token")),
                   refresh_done);
 }
 
@@ -162,13 +167,14 @@ static void ended(ApiCall *c, PGresult *res, int error)
 static void logout(ApiCall *c)
 {
         const char *token = parse_refresh_token(c);
-        char hash[TOKEN_HASH_MAX];
+        char hash[TOKEN_HASH_MAX], chain[TOKEN_HASH_MAX];
 
         if (!token)
                 return;
         token_hash(token, hash);
+        token_chain_hash(token, chain);
 
-        api_query(c, SQL(logout, .hash = hash, .actor = api_actor_by(c, "refresh token")), ended);
+        api_query(c, SQL(logout, .hash = hash, .chain = chain, .actor = api_actor_by(c, "refresh token")), ended);
 }
 
 /* ---- The list ---- */

@@ -20,7 +20,8 @@ SELECT u.email, u.password_hash, @is_known_in(:network) FROM users u WHERE u.pub
 -- The password may have changed since the hash was read, and the account may have been locked.
 -- name: session_of_password(proof, session, token_hash, user_agent, address, network, tell, actor,
 --   password_hash)
-@session(now(), SELECT id AS user_id FROM users WHERE public_id = :proof AND password_hash = :password_hash AND locked_at IS NULL)
+@session(now(), SELECT id AS user_id, NULL::bigint AS asker FROM users WHERE public_id = :proof AND password_hash = :password_hash
+ AND locked_at IS NULL)
 
 -- A password that has changed since its hash was read proves nothing.
 -- name: reauthenticate

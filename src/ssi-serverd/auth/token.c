@@ -28,14 +28,37 @@ void token_new(const char *kind, char ret[static TOKEN_MAX])
         sodium_memzero(random, sizeof(random));
 }
 
-void token_hash(const char *token, char ret[static TOKEN_HASH_MAX])
+static void hash_of(const char *token, size_t n, char ret[static TOKEN_HASH_MAX])
 {
         unsigned char hash[32];
 
-        crypto_generichash(hash, sizeof(hash), (const unsigned char *) token, strlen(token), NULL, 0);
+        crypto_generichash(hash, sizeof(hash), (const unsigned char *) token, n, NULL, 0);
         ret[0] = '\\';
         ret[1] = 'x';
         sodium_bin2hex(ret + 2, TOKEN_HASH_MAX - 2, hash, sizeof(hash));
+}
+
+void token_hash(const char *token, char ret[static TOKEN_HASH_MAX])
+{
+        hash_of(token, strlen(token), ret);
+}
+
+/* Of the text in base64url, which is as long for each token of a kind. */
+#define DIFFERENT 21
+
+void token_chain(char token[static TOKEN_MAX], const char *before)
+{
+        size_t n = strlen(token);
+
+        if (strlen(before) == n)
+                memcpy(token, before, n - DIFFERENT);
+}
+
+void token_chain_hash(const char *token, char ret[static TOKEN_HASH_MAX])
+{
+        size_t n = strlen(token);
+
+        hash_of(token, n > DIFFERENT ? n - DIFFERENT : 0, ret);
 }
 
 static void seal_key(const char *by, unsigned char ret[static crypto_secretbox_KEYBYTES])

@@ -20,6 +20,11 @@ void token_new(const char *kind, char ret[static TOKEN_MAX]);
 /* BLAKE2b-256 of the token, in PostgreSQL's text form of a bytea ("\x…"). */
 void token_hash(const char *token, char ret[static TOKEN_HASH_MAX]);
 
+/* Makes a new token one of the chain of another one: they begin alike, and differ in 124 random bits. */
+void token_chain(char token[static TOKEN_MAX], const char *before);
+/* As token_hash(), of what the tokens of a chain have in common: 132 random bits. */
+void token_chain_hash(const char *token, char ret[static TOKEN_HASH_MAX]);
+
 /* Encrypts a token so that it can be read only with another token (XSalsa20 and Poly1305; the key is a keyed
  * BLAKE2b of the other token). In PostgreSQL's text form of a bytea. */
 void token_seal(const char *token, const char *by, char ret[static TOKEN_SEALED_MAX]);

@@ -22,6 +22,31 @@ bool peer_is_loopback(const char *peer)
         return address_parse(peer, &a) >= 0 && address_is_loopback(&a);
 }
 
+/* A node of RFC 7239 that is an address, with or without the port that some proxies add: "192.0.2.1:4711", "[2001:db8::1]:4711". Without
+ * brackets, an IPv6 address has no port. */
+static int node_parse(char *s, struct in6_addr *ret)
+{
+        char *port = *s == '[' ? strchr(s, ']') : strchr(s, ':');
+
+        if (*s == '[') {
+                if (!port)
+                        return -EINVAL;
+                *port++ = '\0';
+                if (!strchr(++s, ':'))
+                        return -EINVAL;
+        } else if (!port || strchr(port + 1, ':'))
+                return address_parse(s, ret);
+        if (*s != '\0' && *port == ':') {
+                size_t n = strspn(port + 1, "0123456789");
+
+                if (n == 0 || n > 5 || port[1 + n] != '\0')
+                        return -EINVAL;
+        } else if (*port != '\0')
+                return -EINVAL;
+        *port = '\0';
+        return address_parse(s, ret);
+}
+
 /* Cuts the last element off the list, or returns false when there is none or it is not an address. */
 static bool take_last(char *list, char ret[static INET6_ADDRSTRLEN])
 {
@@ -31,7 +56,7 @@ static bool take_last(char *list, char ret[static INET6_ADDRSTRLEN])
 
         last += strspn(last, " \t");
         last[strcspn(last, " \t")] = '\0';
-        taken = address_parse(last, &a) >= 0;
+        taken = node_parse(last, &a) >= 0;
         if (taken)
                 address_format(&a, ret);
         *(comma ?: list) = '\0';

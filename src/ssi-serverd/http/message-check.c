@@ -24,7 +24,7 @@ static bool has_line(struct lws *wsi, enum lws_token_indexes header, int i)
 static bool is_disguised(struct lws *wsi, const char *name)
 {
         static const char *const around[][2] = {
-                { "", " " }, { "", "\t" }, { " ", "" }, { "\t", "" }, { " ", " " }, { "\t", " " },
+                { "", " " }, { "", "\t" }, { " ", "" }, { "\t", "" }, { " ", " " }, { "\t", " " }, { "", "  " },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(around); i++) {
@@ -54,7 +54,12 @@ static bool version_is(struct lws *wsi, const char *version)
 
 bool message_is_valid(struct lws *wsi)
 {
-        static const char *const framing[] = { "content-length", "transfer-encoding", "host", "connection", "upgrade" };
+        /* Those that delimit the message, and those that we read. */
+        static const char *const names[] = {
+                "content-length", "transfer-encoding", "host",         "connection",
+                "upgrade",        "authorization",     "content-type", "cookie",
+                "expect",         "if-none-match",     "user-agent",   "x-forwarded-for",
+        };
         char host[512];
         bool modern = version_is(wsi, "HTTP/1.1");
 
@@ -70,8 +75,8 @@ bool message_is_valid(struct lws *wsi)
         if (has_line(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING, 0) &&
             (!modern || has_line(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH, 0)))
                 return false;
-        for (size_t i = 0; i < ELEMENTSOF(framing); i++)
-                if (is_disguised(wsi, framing[i]))
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (is_disguised(wsi, names[i]))
                         return false;
         return true;
 }
@@ -159,6 +164,8 @@ static bool is_forwarded(struct lws *wsi)
 {
         if (has_line(wsi, WSI_TOKEN_X_FORWARDED_FOR, 0) || has_line(wsi, WSI_TOKEN_HTTP_VIA, 0) ||
             has_line(wsi, WSI_TOKEN_HTTP_X_REAL_IP, 0))
+                return true;
+        if (is_disguised(wsi, "via") || is_disguised(wsi, "x-real-ip"))
                 return true;
         for (size_t i = 0; i < ELEMENTSOF(proxy_headers); i++)
                 if (lws_hdr_custom_length(wsi, proxy_headers[i], (int) strlen(proxy_headers[i])) >= 0)

@@ -130,6 +130,15 @@ static bool content_type_is_json(const char *type)
         return *rest == '\0' || *rest == ';' || *rest == ' ';
 }
 
+/* Whether a string of the valid JSON has a character that C and PostgreSQL cannot keep in one. Outside of strings there is no backslash. */
+static bool json_has_nul(const char *s, size_t n)
+{
+        for (size_t i = 0; i + 1 < n; i++)
+                if (s[i] == '\\' && s[++i] == 'u' && n - i > 4 && memcmp(s + i + 1, "0000", 4) == 0)
+                        return true;
+        return false;
+}
+
 json_object *http_request_json(HttpRequest *req)
 {
         _cleanup_json_ json_object *o = NULL;
@@ -142,6 +151,10 @@ json_object *http_request_json(HttpRequest *req)
         }
         if (json_parse(strempty(req->body), req->body_size, &o) < 0 || !json_object_is_type(o, json_type_object)) {
                 http_respond_problem(req, 400, "bad-json", "The body is not a JSON object.");
+                return NULL;
+        }
+        if (json_has_nul(req->body, req->body_size)) {
+                http_respond_problem(req, 400, "bad-json", "A string of the body contains the character U+0000.");
                 return NULL;
         }
         req->json = TAKE_PTR(o);

@@ -74,6 +74,7 @@ WITH t AS (DELETE FROM email_tokens t USING users u WHERE t.token_hash = :token_
  keys AS (DELETE FROM api_tokens k USING t WHERE k.user_id = t.user_id RETURNING 1),
  invitations AS (DELETE FROM invitations i USING t WHERE i.invited_by = t.user_id AND i.used_at IS NULL),
  known AS (@remember_network(t)),
+ forgotten AS (@forget_network(t)),
  v AS (INSERT INTO verified_emails (user_id, email) SELECT user_id, email FROM t
   ON CONFLICT DO NOTHING),
  u AS (UPDATE users u SET password_hash = :hash, confirmed = true, email = CASE WHEN t.undo THEN t.address ELSE u.email END

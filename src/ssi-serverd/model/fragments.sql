@@ -23,6 +23,12 @@ lower((@x)::text COLLATE "C")
 INSERT INTO account_networks (user_id, network) SELECT user_id, nullif(:network::text, '')::cidr FROM @from WHERE :network::text <> ''
  ON CONFLICT (user_id, network) DO UPDATE SET seen_at = now()
 
+-- Before it: room for that network, of which an account has at most 64. The one not seen for longest goes.
+-- fragment: forget_network(from)
+DELETE FROM account_networks WHERE (user_id, network) IN (SELECT user_id, network FROM account_networks
+ WHERE (user_id, network) IN (SELECT n.user_id, n.network FROM account_networks n WHERE n.user_id = (SELECT user_id FROM @from)
+  AND n.network <> nullif(:network::text, '')::cidr ORDER BY n.seen_at DESC OFFSET 63) FOR UPDATE SKIP LOCKED)
+
 -- Whether the user of this id had fewer than five mails of this kind in the last hour.
 -- fragment: may_mail(user_id, kind)
 (SELECT count(*) FROM notification_outbox o WHERE o.user_id = @user_id

@@ -25,7 +25,7 @@ WITH u AS (SELECT * FROM @owners o WHERE CASE WHEN :user::text IS NULL THEN o.id
 
 -- name: host_new_claim_token
 WITH s AS (SELECT s.id, s.public_id, s.agent_id, s.user_id, s.name FROM servers s WHERE @host_is FOR UPDATE),
- old AS (DELETE FROM claim_tokens t USING s WHERE t.server_id = s.id AND t.used_at IS NULL),
+ old AS (DELETE FROM claim_tokens t USING s WHERE t.server_id = s.id),
  t AS (INSERT INTO claim_tokens (token_hash, server_id, expires_at)
   SELECT :hash::bytea, s.id, now() + interval '1 hour' FROM s RETURNING expires_at),
  audited AS (@audit(server.new-claim-token, s.public_id, s.name, s JOIN @owners u ON u.id = s.user_id))
@@ -33,14 +33,17 @@ WITH s AS (SELECT s.id, s.public_id, s.agent_id, s.user_id, s.name FROM servers 
 
 -- A new epoch ends the session of the host that was accepted until now, if the other one is kept.
 -- name: host_keep
-WITH old AS (SELECT s.id FROM servers s WHERE @host_is FOR UPDATE),
+WITH old AS (SELECT s.id, s.duplicate_hostname FROM servers s WHERE @host_is FOR UPDATE),
  kept AS (UPDATE servers s SET session_epoch = s.session_epoch + (:refused::bool)::int,
   boot_id = CASE WHEN :refused::bool THEN s.duplicate_boot_id ELSE s.boot_id END,
   refused_boots = (array_remove(s.duplicate_boot_id || (s.boot_id || array_remove(s.past_boots, s.duplicate_boot_id)),
    CASE WHEN :refused::bool THEN s.duplicate_boot_id ELSE s.boot_id END) || s.refused_boots)[1:8],
   past_boots = '{}', boot_changes = '{}', duplicate_since = NULL, duplicate_boot_id = NULL, duplicate_hostname = NULL
   FROM old WHERE s.id = old.id AND s.duplicate_since IS NOT NULL RETURNING s.*),
- audited AS (@audit(server.host-kept, s.public_id, s.name, kept s JOIN @owners u ON u.id = s.user_id))
+ audited AS (@audit(server.host-kept, s.public_id, s.name || CASE WHEN :refused::bool
+   THEN ': the refused host, ' || coalesce(o.duplicate_hostname, 'without a name')
+   ELSE ': the accepted host, ' || coalesce(s.hostname, 'without a name') END,
+  kept s JOIN @owners u ON u.id = s.user_id JOIN old o ON o.id = s.id))
  SELECT u.public_id, s.public_id, s.session_epoch + (:refused::bool)::int, EXISTS (SELECT FROM kept), @audited
  FROM old JOIN servers s ON s.id = old.id JOIN teams u ON u.id = s.user_id
 

@@ -182,7 +182,8 @@ static int check_template(const char *template, char **ret_detail)
 static int check_string(const ChannelValue *v, const char *s, char **ret_detail)
 {
         if (v->kind != VALUE_TEMPLATE && (isempty(s) || strlen(s) > VALUE_MAX || !is_printable(s)))
-                return complain(ret_detail, v->name, "must be a string of 1 to 2048 bytes without control characters");
+                return complain(ret_detail, v->name,
+                                "must be a string of 1 to 2048 bytes without control or invisible characters");
         switch (v->kind) {
         case VALUE_URL:
         case VALUE_SECRET_URL:
