@@ -171,11 +171,11 @@ static int print_link(Ctl *c, const char *email, sd_bus_message *reply)
 /* With such an invitation, nobody could create an account. */
 static int check_new(Ctl *c, const char *email)
 {
-        bool any, found;
+        UserFound user;
         int r;
 
-        r = server_find_user(c, email, &any, &found);
-        if (r < 0 || !found)
+        r = server_find_user(c, email, &user);
+        if (r < 0 || !user.found)
                 return r;
         ctl_say_error("%s has an account already. For a new password: ssictl server passwd %s", email, email);
         return -CTL_EXIT_FAILURE;

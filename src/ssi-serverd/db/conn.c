@@ -143,7 +143,7 @@ static void db_conn_fail(DbConn *c)
 
         /* A pooler takes connections also while its PostgreSQL is down. */
         if (c->state == DB_CONN_SETTING_UP) {
-                db_conn_host_failed(c, reason);
+                db_conn_host_failed(c, reason, DB_HOST_REFUSES);
                 return;
         }
         log_debug("Database connection: %s", reason);
