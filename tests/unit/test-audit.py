@@ -25,6 +25,8 @@ SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/ssi
 EXEMPT = {
     "POST /qr": "it draws a picture",
     "POST /instances/join": "test-join.py asks it, which has a host to join",
+    "POST /instances/renew": "test-join.py asks it, as the host that has joined",
+    "PUT /admin/sign-up": "test-administrators.py asks it, which has an instance without the setting",
 }
 
 mails = None
@@ -200,6 +202,23 @@ class Recorded(unittest.TestCase):
         self.by_session(entry, method="token ci", credential=token["id"], object=server["server_id"], name="by-token")
         self.mine("DELETE", "/api-tokens/" + token["id"], "api-token.removed", want=204, object=token["id"], name="ci")
         self.none(lambda: ask("DELETE", "/api-tokens/" + token["id"], None, self.user.token, 404))
+
+    def test_administration(self):
+        sql(f"UPDATE users SET administrator = true WHERE public_id = '{self.id}'")
+        other = User()
+        theirs = {"account": get("/users/me", other.token)["id"], "email": other.email}
+        path = "/admin/accounts/" + theirs["account"]
+        self.mine("PUT", path + "/administrator", "administrator.granted", {}, 204, **theirs)
+        self.mine("DELETE", path + "/administrator", "administrator.revoked", want=204, **theirs)
+        self.mine("PUT", path + "/lock", "account.locked", {}, 204, **theirs)
+        self.mine("DELETE", path + "/lock", "account.unlocked", want=204, **theirs)
+        self.mine("POST", path + "/password-reset", "mail.asked", {}, 202, **theirs)
+        self.mine("DELETE", path, "account.removed", {"password": PASSWORD}, 204, **theirs)
+        nobody = {"account": "", "email": ""}
+        made = self.mine("POST", "/admin/invitations", "invitation.made", {}, 201, **nobody)
+        self.mine("DELETE", "/admin/invitations/" + made["id"], "invitation.withdrawn", want=204, **nobody, object=made["id"])
+        made = self.mine("POST", "/admin/announcements", "announcement.made", {"text": "tonight", "expires_in": 60}, 201, **nobody, name="tonight")
+        self.mine("DELETE", "/admin/announcements/" + made["id"], "announcement.withdrawn", want=204, **nobody, object=made["id"])
 
     def test_teams(self):
         made, entry = self.entry(lambda: ask("POST", "/teams", {"name": "night"}, self.user.token, 201), "team.made")

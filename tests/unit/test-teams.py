@@ -210,6 +210,8 @@ class TwoTeams(unittest.TestCase):
         f.token = get("/api-tokens", f.owner.token)[0]["id"]
         sql(f"""INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
                  VALUES ('\\x0{n}', {user}, 'verify', '{f.mark}@example.org', now() + interval '1 h');
+            INSERT INTO email_changes (user_id, public_id, email, expires_at)
+                 VALUES ({user}, 'chg-{f.mark}', '{f.mark}@example.org', now() + interval '1 h');
             INSERT INTO verified_emails (user_id, email) VALUES ({user}, '{f.mark}@example.org');
             INSERT INTO account_quotas (user_id, name, value) VALUES ({team}, 'servers', 777{n});
             INSERT INTO quota_reached (user_id, name) VALUES ({team}, 'servers');
@@ -235,6 +237,7 @@ class TwoTeams(unittest.TestCase):
         def ask(op, user, of):
             ids = {"team_id": of.team, "server_id": of.agent.server, "name": "disk", "invitation_id": of.invitation, "session_id": of.session,
                    "token_id": of.token, "user_id": account(of.owner), "token": "unknown",
+                   "account_id": account(of.owner), "announcement_id": "unknown",
                    "id": of.silence if "silences" in op.path else f"psh-{of.mark}" if "push" in op.path else of.channel}
             return json.dumps(request(op.method, op.url(ids), None if op.method == "GET" else {"team": of.team, "role": "owner", "name": "x",
                               "reason": "x", "label": "x", "server_id": of.agent.server, "server_name": "x", "type": "webhook", "keep": "accepted",

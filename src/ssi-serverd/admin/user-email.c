@@ -6,12 +6,14 @@
 
 static void email_done(AdminCall *c, PGresult *res, int error)
 {
-        if (error == -EEXIST)
-                admin_reply_error(c, "AlreadyExists", "An account with this address already exists.");
-        else if (error < 0)
+        bool none = error >= 0 && PQntuples(res) == 0, done = error >= 0 && !none && *PQgetvalue(res, 0, 1) == 't';
+
+        if (error < 0 && error != -EEXIST)
                 admin_reply_failure(c, res, error);
-        else if (PQntuples(res) == 0)
+        else if (none)
                 admin_reply_no_user(c);
+        else if (!done)
+                admin_reply_error(c, "AlreadyExists", "An account with this address already exists.");
         else {
                 notifier_kick(c->admin->backend->notifier);
                 admin_reply(c, "");

@@ -22,7 +22,7 @@ int account_email_cancel(Backend *b, const char *account, const char *actor, db_
  * somebody else has it by now; none when the token is not valid. Call notifier_kick(). */
 int account_email_confirm(Backend *b, const char *token_hash, const char *actor, db_callback_t done, void *userdata);
 
-/* By an administrator: at once. tell: send a mail to the old address. One row with the public id; none when there is no such account;
- * -EEXIST when another one has the address. */
+/* By an administrator: at once. tell: send a mail to the old address. One row with the public id and whether it was done, which
+ * is not so when another account has the address (or -EEXIST, when it has just got it); none when there is no such account. */
 int account_email_set(Backend *b, const char *account, const char *email, bool tell, const char *actor,
                       db_callback_t done, void *userdata);

@@ -50,10 +50,11 @@ WITH t AS (DELETE FROM email_tokens t USING email_changes c WHERE t.token_hash =
  SELECT was.public_id, u.email, @audited FROM was LEFT JOIN u ON u.id = was.id
 
 -- name: account_email_set
-WITH was AS (SELECT u.id, u.email FROM users u WHERE (u.public_id = :account OR @email_key(u.email) = @email_key(:account))),
- u AS (UPDATE users u SET email = :email FROM was WHERE u.id = was.id RETURNING u.*),
- over AS (DELETE FROM email_changes c USING was WHERE c.user_id = was.id),
- links AS (DELETE FROM email_tokens o USING was WHERE o.user_id = was.id),
+WITH was AS (SELECT u.id, u.public_id, u.email FROM users u WHERE (u.public_id = :account OR @email_key(u.email) = @email_key(:account))),
+ u AS (UPDATE users u SET email = :email FROM was WHERE u.id = was.id
+  AND NOT EXISTS (SELECT FROM users x WHERE @email_key(x.email) = @email_key(:email) AND x.id <> was.id) RETURNING u.*),
+ over AS (DELETE FROM email_changes c USING u WHERE c.user_id = u.id),
+ links AS (DELETE FROM email_tokens o USING u WHERE o.user_id = u.id),
  told AS (@told(moved) AND :tell::bool),
  audited AS (@audit(email.set, NULL, was.email, was JOIN u ON u.id = was.id))
- SELECT u.public_id, @audited FROM u
+ SELECT was.public_id, EXISTS (SELECT FROM u), @audited FROM was
