@@ -207,6 +207,7 @@ class TwoTeams(unittest.TestCase):
         post("/invitations", {"email": f.mark + "@example.org"}, f.owner.token, want=201)
         f.invitation = post(f"/teams/{f.team}/invitations", {"role": "viewer", "email": f.mark + "@example.org"}, f.owner.token, want=201)[1]["id"]
         f.session = get("/sessions", f.owner.token)[0]["id"]
+        post(f"/servers/{f.agent.server}/services/disk/acknowledgement", {"reason": f.mark}, f.owner.token)
         f.token = get("/api-tokens", f.owner.token)[0]["id"]
         sql(f"""INSERT INTO email_tokens (token_hash, user_id, purpose, email, expires_at)
                  VALUES ('\\x0{n}', {user}, 'verify', '{f.mark}@example.org', now() + interval '1 h');
