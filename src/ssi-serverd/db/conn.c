@@ -76,34 +76,6 @@ static void ignore_notice(void *arg, const char *message)
         log_debug("PostgreSQL: %.*s", (int) strcspn(message, "\n"), message);
 }
 
-static int sqlstate_to_errno(const char *state)
-{
-        if (!state)
-                return -EIO;
-        if (streq(state, "23505"))
-                return -EEXIST;
-        if (streq(state, "40001") || streq(state, "40P01"))
-                return -EAGAIN;
-        if (startswith(state, "22") || startswith(state, "23") || startswith(state, "54"))
-                return -EINVAL;
-        if (startswith(state, "08") || startswith(state, "57P0"))
-                return -ECONNRESET;
-        return -EIO;
-}
-
-static int result_to_errno(PGresult *res)
-{
-        if (!res)
-                return -EIO;
-        switch (PQresultStatus(res)) {
-        case PGRES_TUPLES_OK:
-        case PGRES_COMMAND_OK:
-                return 0;
-        default:
-                return sqlstate_to_errno(PQresultErrorField(res, PG_DIAG_SQLSTATE));
-        }
-}
-
 /* A random time between half and all of the wait, so that instances do not reconnect in step. */
 static uint64_t db_conn_next_retry(DbConn *c)
 {
@@ -303,7 +275,7 @@ static void db_conn_finish_head(DbConn *c)
                 return;
         DL_DELETE(c->queries, q);
         c->n_queries -= !q->own;
-        error = result_to_errno(q->res);
+        error = db_result_to_errno(q->res);
         if (q->callback)
                 q->callback(q->res, error, q->userdata);
         db_query_free(q);
@@ -351,7 +323,7 @@ static void db_conn_read(DbConn *c)
                         db_conn_finish_head(c);
                 } else if (!db_conn_took_preparation(c, res) &&
                            (!c->queries->res ||
-                            (result_to_errno(res) < 0 && PQresultStatus(res) != PGRES_PIPELINE_ABORTED))) {
+                            (db_result_to_errno(res) < 0 && PQresultStatus(res) != PGRES_PIPELINE_ABORTED))) {
                         /* The commit comes with the sync, after the statement's own result, and may fail. A
                          * statement that was skipped because its preparation failed has no error of its own
                          * to report. */

@@ -19,3 +19,6 @@ typedef void (*db_callback_t)(PGresult *res, int error, void *userdata);
 
 /* The database's message for a failed query, for logging; never NULL. Borrowed from res. */
 const char *db_result_message(PGresult *res);
+
+/* What db_callback_t is told of it. */
+int db_result_to_errno(PGresult *res);
