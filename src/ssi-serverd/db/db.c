@@ -199,10 +199,3 @@ int db_listen(Db *db, const char *channel, void (*notified)(const char *payload,
         db->listen_userdata = userdata;
         return db_conn_new(db->event, db->hosts, &listener_handler, db, &db->listener);
 }
-
-const char *db_result_message(PGresult *res)
-{
-        const char *message = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
-
-        return message ?: "the connection was lost";
-}

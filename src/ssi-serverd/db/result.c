@@ -29,3 +29,10 @@ int db_result_to_errno(const PGresult *res)
                 return sqlstate_to_errno(PQresultErrorField(res, PG_DIAG_SQLSTATE));
         }
 }
+
+const char *db_result_message(PGresult *res)
+{
+        const char *message = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+
+        return message ?: "the connection was lost";
+}

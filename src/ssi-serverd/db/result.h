@@ -17,8 +17,8 @@
  * Borrowed. Must not free the Db. */
 typedef void (*db_callback_t)(PGresult *res, int error, void *userdata);
 
-/* 0 or the negative errno of a result, as above. */
-int db_result_to_errno(const PGresult *res);
-
 /* The database's message for a failed query, for logging; never NULL. Borrowed from res. */
 const char *db_result_message(PGresult *res);
+
+/* What db_callback_t is told of it. */
+int db_result_to_errno(const PGresult *res);
