@@ -27,6 +27,7 @@ ELSEWHERE = {
     r"tests/versions/run": "builds two versions, for minutes",
     r"tests/machine/run": "emulates a whole machine, for a quarter of an hour",
     r"tools/install-deps": "installs packages by APT on the machine itself: tests/run begins with it",
+    r"ssi-server-ca.service$|ssi-server-ca(/ca.key .*)?$|postgres-newer$": "gives the database away, for another version: tests/versions/run",
     r"meson (setup|install) |ninja -C ": "this host has what they made: tests/testhost",
     r"systemd-sysusers$|systemctl (daemon-reload|reload dbus)$": "tests/testhost does as much before the boot",
     r"mail -s ": "there is no mail on this host",
