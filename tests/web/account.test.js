@@ -6,7 +6,7 @@ import {readFileSync} from 'node:fs';
 import {after, before} from 'node:test';
 import {openProfile} from './browser.js';
 import {Helper} from './helper.js';
-import {SIZES, Suite, inspect, journalIsClean, live, password} from './harness.js';
+import {SIZES, Suite, inspect, journalIsClean, live, password, results} from './harness.js';
 
 const suite = new Suite('account');
 const {host} = suite;
@@ -96,7 +96,8 @@ step('the devices are named, and all others are logged out', async () => {
 step('all data is downloaded', async () => {
   const [download] = await Promise.all([page.waitForEvent('download'), button('Download').click()]);
   assert.match(download.suggestedFilename(), /^ssi-account-\d{4}-\d\d-\d\d\.json$/);
-  const data = JSON.parse(readFileSync(await download.path(), 'utf8'));
+  await download.saveAs(`${results}/account.json`);
+  const data = JSON.parse(readFileSync(`${results}/account.json`, 'utf8'));
   assert.deepEqual([data.account.email, data.complete, data.sessions.length], [suite.email, true, 2]);
   await button('Download').click();
   await section('data-title').getByText('Try again in 300 s').waitFor();

@@ -32,7 +32,7 @@ let link;
 step('a team is made, and somebody invited to it', async () => {
   await page.goto(host.url);
   await page.click('#account summary');
-  await page.click('#account >> text=Teams');
+  await page.click('#account a:text-is("Teams")');
   await page.waitForSelector('th a:text-is("Personal")');
   await inspect(page, 'teams');
   await button('Make a team').click();
