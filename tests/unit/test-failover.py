@@ -72,6 +72,10 @@ class Node:
         self.signal_all(signal.SIGKILL)
         self.process.wait()
         self.process = None
+        # The next boot has other processes; here, one may have been given the number by now, and would be taken for a PostgreSQL.
+        for lock in (f"{self.dir}/.s.PGSQL.5432.lock", f"{self.data}/postmaster.pid"):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(lock)
 
     def stop(self):
         self.sql.close()

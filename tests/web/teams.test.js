@@ -17,14 +17,19 @@ before(async () => {
   ({page} = suite);
   await suite.signUp();
   await suite.startFleet();
+  await server('sign-up', 'invite');
   ({ids} = await suite.fleet.do('servers', {names: ['one', 'two'], services: 2}));
   await suite.fleet.do('report', {server: 'one', items: [{service_name: 'check-1', status: 'FAILURE', message: 'full'}]});
   otherProfile = await openProfile(suite.browser, {viewport: SIZES.desk, colorScheme: 'light'});
   other = await otherProfile.newPage();
 }, {timeout: 120000});
 
-after(() => suite.end());
+after(async () => {
+  await server('sign-up', 'open');
+  await suite.end();
+});
 
+const server = (...args) => host.exec(['ssictl', 'server', ...args]);
 const button = (name, on = page) => on.getByRole('button', {name, exact: true});
 const closed = (on = page) => on.waitForFunction(() => !document.querySelector('dialog'));
 let link;
