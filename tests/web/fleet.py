@@ -8,6 +8,7 @@ fleet.py URL ACCESS_TOKEN (plain HTTP). Each line on stdin is a JSON object, ans
   {"do": "storm", "count": N, "per_second": R}   changes random services of random servers
   {"do": "send", "server": NAME, "type": TYPE, "payload": {…}}  any other message
   {"do": "share", "server": NAME}   another host takes turns with the agent, until it is refused
+  {"do": "connect", "server": NAME}   its agent connects anew, as after its server was moved
   {"do": "version", "server": NAME, "version": TEXT}   its agent connects anew, and says that it has this version
   {"do": "hang_up", "server": NAME}
 """
@@ -171,6 +172,9 @@ async def main():
             answer = {}
         elif command["do"] == "depend":
             await agents[command["server"]].inventory(command["on"])
+            answer = {}
+        elif command["do"] == "connect":
+            assert await agents[command["server"]].begin() == "auth_ok"
             answer = {}
         elif command["do"] == "version":
             assert await agents[command["server"]].begin(version=command["version"]) == "auth_ok"

@@ -53,6 +53,8 @@ async function configured(line, f) {
 step('with the setup code, the first account', async () => {
   // The host is that of the tests before.
   for (const {email} of JSON.parse(await server('users', '--json'))) await server('remove-user', email);
+  await host.exec(['runuser', '-u', 'ssi-postgres', '--', 'psql', '-X', '-q', '-h', '/run/ssi-postgres', '-d', 'ssi',
+    '-c', "DELETE FROM settings WHERE key = 'sign_up'"]);
   await configured('SSI_SETUP_CODE=the-code-of-the-setup', async () => {
     await page.goto(`${host.url}/signup`);
     await page.waitForSelector('#setup-code');

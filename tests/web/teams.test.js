@@ -88,6 +88,7 @@ step('a server that is moved to the team appears at the other, and who acknowled
   await button('Move the server').click();
   await closed();
   await other.waitForSelector('.c-name a:text-is("one")');
+  await suite.fleet.do('connect', {server: 'one'});
   await suite.fleet.do('report', {server: 'one', items: [{service_name: 'check-1', status: 'FAILURE', message: 'full again'}]});
 
   await page.goto(`${host.url}/servers/${ids.one}/services/check-1`);
