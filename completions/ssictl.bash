@@ -21,7 +21,7 @@ _ssictl() {
                 withdraw-join-token join leave users add-user passwd set-email remove-user grant-admin revoke-admin lock unlock
                 reset-password quota list servers add-server token
                 remove-server duplicates keep-host announce announcements withdraw-announcement audit backup restore'
-        local events='account acknowledgement administration administrator announcement api-token backup channel email instance invitation
+        local events='account acknowledgement administration administrator announcement api-token backup channel email email-change instance invitation
                 login login-code logout mail mail-link notifications password public-page push quota restore server session sign-up
                 silence team'
         local quotas='servers services results storage mails requests channels browsers silences tokens'
