@@ -58,7 +58,7 @@ static int set_trust(CURL *curl, const FirstHost *h)
         if (h->pin)
                 return curl_easy_setopt(curl, CURLOPT_PINNEDPUBLICKEY, h->pin) == CURLE_OK ? 0 : -ENOMEM;
         return curl_easy_setopt(curl, CURLOPT_CAINFO, h->ca) == CURLE_OK &&
-                               curl_easy_setopt(curl, CURLOPT_CAPATH, NULL) == CURLE_OK ?
+                               curl_easy_setopt(curl, CURLOPT_CAPATH, (char *) NULL) == CURLE_OK ?
                        0 :
                        -ENOMEM;
 }

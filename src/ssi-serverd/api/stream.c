@@ -221,6 +221,7 @@ static void user_leave_teams(StreamUser *u)
                 free(p);
                 if (t->places)
                         continue;
+                /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): t is in the table, so there is one */
                 HASH_DEL(u->streams->teams, t);
                 free(t->id);
                 free(t);
