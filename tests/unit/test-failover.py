@@ -96,6 +96,8 @@ class Node:
 
     def follow(self, primary):
         """Becomes a fresh standby, with nothing of what it had."""
+        if self.process:
+            self.stop()  # what another test has left
         self.sql.close()
         shutil.rmtree(self.data, ignore_errors=True)
         self.run("pg_basebackup", "-R", "-D", self.data, "-h", primary.dir, "-U", "ssi", "--checkpoint=fast", "--no-sync")
