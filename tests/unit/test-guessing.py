@@ -288,7 +288,8 @@ class Agents(unittest.TestCase):
             await asyncio.gather(*(self.begin(self.made_up(), v6(subnet)) for _ in range(240)))
             got = await asyncio.gather(*(self.begin(a, v6(subnet)) for _ in range(10) for a in (self.made_up(), self.new.auth())))
             self.assertEqual(set(got[1::2]), {"auth_ok"})
-            self.assertEqual(set(got[::2]), {"unauthorized"})
+            # How many of the wrong ones are looked at depends on how many of those before still wait.
+            self.assertLessEqual(set(got[::2]), {"unauthorized", "slow_down"})
 
         asyncio.run(run())
 
