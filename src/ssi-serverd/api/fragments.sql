@@ -85,8 +85,8 @@ interval '30 days'
 -- For api_session_start(): a login session, with any proof. authenticated_at: now() if the user has just proved who they are,
 -- otherwise NULL (docs/adr/0049). who is a statement that returns the user_id of the new session and the id of the session that has
 -- asked for it, which may be null; or no row. :actor is of api_actor_by() with the kind of proof. Without a limit, an account could
--- fill the disk: of more than 100 sessions, those go that have ended, then those not used for longest. (Their tokens are locked first,
--- as by a refresh: the other order is a deadlock.)
+-- fill the disk: of more than 100 sessions, those go that have ended, then those never renewed, as a script leaves
+-- them, then those not used for longest. (Their tokens are locked first, as by a refresh: the other order is a deadlock.)
 -- fragment: session(authenticated_at, who)
 WITH who AS (@who),
  l AS (INSERT INTO login_sessions (user_id, public_id, user_agent, address, expires_at, authenticated_at)
@@ -95,7 +95,7 @@ WITH who AS (@who),
  t AS (INSERT INTO refresh_tokens (token_hash, session_id, expires_at)
   SELECT :token_hash::bytea, l.id, l.expires_at FROM l),
  spare AS (SELECT o.id, o.revoked_at IS NULL AND o.expires_at > now() AS live FROM who JOIN login_sessions o ON o.user_id = who.user_id
-  WHERE o.id IS DISTINCT FROM who.asker ORDER BY 2 DESC, o.last_used_at DESC, o.id DESC
+  WHERE o.id IS DISTINCT FROM who.asker ORDER BY 2 DESC, o.last_used_at > o.created_at DESC, o.last_used_at DESC, o.id DESC
   OFFSET (SELECT 99 - count(w.asker) FROM who w)),
  locked AS (SELECT FROM spare JOIN refresh_tokens r ON r.session_id = spare.id ORDER BY r.token_hash FOR UPDATE OF r),
  gone AS (DELETE FROM login_sessions o USING spare WHERE o.id = spare.id AND (SELECT count(*) FROM locked) >= 0
