@@ -191,19 +191,23 @@ static int file_of(const char *token, char ret[static sizeof(PREFIX) + TOKEN_ID_
         return 0;
 }
 
+static int read_line(Ca *c, const char *file, char **ret)
+{
+        _cleanup_close_ int fd = openat(c->dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+        return fd < 0 ? -errno : read_at_most(fd, LINE_MAX_, ret, NULL);
+}
+
 static int read_admitted(Ca *c, const char *file, uint64_t *ret_until, char ret_secret[static JOIN_SECRET_MAX])
 {
         _cleanup_free_ char *text = NULL;
-        _cleanup_close_ int fd = -EBADF;
         int r;
 
-        fd = openat(c->dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-                return -errno;
-        r = read_at_most(fd, LINE_MAX_, &text, NULL);
+        r = read_line(c, file, &text);
         if (r < 0)
                 return r;
         r = sscanf(text, "%" SCNu64 " %32[0-9a-f]", ret_until, ret_secret) == 2 ? 0 : -EBADMSG;
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): set when r >= 0 */
         explicit_bzero(text, strlen(text));
         return r;
 }
@@ -318,13 +322,9 @@ static int host_file_of(const TlsNames *names, char **ret)
 static int read_host(Ca *c, const char *file, char ret_last[static PEM_PIN_MAX], char ret_before[static PEM_PIN_MAX])
 {
         _cleanup_free_ char *text = NULL;
-        _cleanup_close_ int fd = -EBADF;
         int r;
 
-        fd = openat(c->dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0)
-                return -errno;
-        r = read_at_most(fd, LINE_MAX_, &text, NULL);
+        r = read_line(c, file, &text);
         if (r < 0)
                 return r;
         ret_before[0] = '\0';

@@ -118,7 +118,7 @@ int server_read_rows(sd_bus_message *reply, const char *const *members, size_t n
         r = bus_read_json(reply, &rows);
         if (r >= 0 && !json_object_is_type(rows, json_type_array))
                 r = -EBADMSG;
-        for (size_t i = 0; r >= 0 && i < json_object_array_length(rows); i++) {
+        for (size_t i = 0; members && r >= 0 && i < json_object_array_length(rows); i++) {
                 json_object *o = NULL;
 
                 r = to_object(json_object_array_get_idx(rows, i), members, n, &o);

@@ -15,7 +15,8 @@ int server_call(Ctl *c, sd_bus_message *m, sd_bus_message **ret_reply);
 /* Gets all properties as a JSON object. */
 int server_get_properties(Ctl *c, json_object **ret);
 
-/* Reads an array of structs into one of objects. members: the names of the fields, in order. Prints the error. */
+/* Reads an array of structs into one of objects. members: the names of the fields, in order; NULL for an array of
+ * dictionaries, which have them. Prints the error. */
 int server_read_rows(sd_bus_message *reply, const char *const *members, size_t n, json_object **ret);
 
 /* Prints an array of objects: with --json as it is, otherwise as a table with these members as columns. Numbers

@@ -50,7 +50,7 @@ static int find_user(Ctl *c, char **ret)
         int r;
 
         if (!email) {
-                r = server_read_users(c, &users);
+                r = server_read_users(c, NULL, &users);
                 if (r < 0)
                         return r;
                 n = json_object_array_length(users);

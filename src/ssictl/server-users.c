@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "bus-json.h"
 #include "secret.h"
 #include "server-call.h"
 #include "server.h"
@@ -27,11 +26,9 @@ static int read_password(char **ret)
         return 0;
 }
 
-/* The accounts as an array of objects; search: NULL for all. Prints the error. */
-static int list_users(Ctl *c, const char *search, json_object **ret)
+int server_read_users(Ctl *c, const char *search, json_object **ret)
 {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL, *reply = NULL;
-        _cleanup_json_ json_object *rows = json_object_new_array();
         int r;
 
         r = server_new_call(c, "ListUsers", &m);
@@ -43,29 +40,7 @@ static int list_users(Ctl *c, const char *search, json_object **ret)
                 return -CTL_EXIT_FAILURE;
         }
         r = server_call(c, m, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "a{sv}");
-        while (r >= 0 && (r = sd_bus_message_at_end(reply, false)) == 0) {
-                json_object *o = NULL;
-
-                r = bus_read_json_dictionary(reply, &o);
-                if (r >= 0 && (!rows || json_object_array_add(rows, o) < 0)) {
-                        json_object_put(o);
-                        r = -ENOMEM;
-                }
-        }
-        if (r < 0) {
-                ctl_say_error("Cannot read the backend's answer: %s", strerror(-r));
-                return -CTL_EXIT_FAILURE;
-        }
-        *ret = TAKE_PTR(rows);
-        return 0;
-}
-
-int server_read_users(Ctl *c, json_object **ret)
-{
-        return list_users(c, NULL, ret);
+        return r < 0 ? r : server_read_rows(reply, NULL, 0, ret);
 }
 
 static bool is(json_object *o, const char *key)
@@ -97,7 +72,7 @@ int server_users(Ctl *c, int argc, char *argv[])
         _cleanup_json_ json_object *rows = NULL;
         int r;
 
-        r = list_users(c, argc > 0 ? argv[0] : NULL, &rows);
+        r = server_read_users(c, argc > 0 ? argv[0] : NULL, &rows);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < json_object_array_length(rows) && !c->json; i++)
@@ -113,7 +88,7 @@ int server_find_user(Ctl *c, const char *user, UserFound *ret)
         _cleanup_json_ json_object *rows = NULL;
         int r;
 
-        r = list_users(c, NULL, &rows);
+        r = server_read_users(c, NULL, &rows);
         if (r < 0)
                 return r;
         *ret = (UserFound){};

@@ -51,8 +51,8 @@ typedef struct UserFound {
         bool any, found, any_administrator;
 } UserFound;
 int server_find_user(Ctl *c, const char *user, UserFound *ret);
-/* All accounts, as objects with id, email, created_usec and servers. */
-int server_read_users(Ctl *c, json_object **ret);
+/* The accounts, as objects; search: part of the address, or an ID; NULL for all. Prints the error. */
+int server_read_users(Ctl *c, const char *search, json_object **ret);
 /* Creates the account and asks for its password. */
 int server_make_user(Ctl *c, const char *email, char **ret_id);
 

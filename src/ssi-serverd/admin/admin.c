@@ -150,6 +150,21 @@ void admin_act_begun(AdminCall *c_taken, int r)
                 admin_act_done(NULL, r, c_taken);
 }
 
+int admin_method_act(Admin *a, sd_bus_message *m, sd_bus_error *error, admin_operation_t operation,
+                     void (*done)(AdminCall *c, PGresult *res, int error))
+{
+        const char *name;
+        AdminCall *c;
+        int r;
+
+        r = admin_call_begin(a, m, &c, error, "s", &name);
+        if (r != 0)
+                return r;
+        admin_act_begin(c, done);
+        admin_act_begun(c, operation(a->backend, name, c->actor, admin_act_done, c));
+        return 1;
+}
+
 void admin_query(AdminCall *c_taken, const char *sql, unsigned n_params, const char *const *params,
                  void (*done)(AdminCall *c, PGresult *res, int error))
 {

@@ -11,8 +11,6 @@ static int mail_reset(Backend *b, const char *account, const char *actor, db_cal
         return notifier_has_account_mail(b->notifier) ? account_mail_reset(b, account, actor, done, userdata) : -ENXIO;
 }
 
-typedef int (*act_t)(Backend *b, const char *account, const char *actor, db_callback_t done, void *userdata);
-
 static void done(AdminCall *c, PGresult *res, int error)
 {
         if (error < 0)
@@ -27,39 +25,24 @@ static void done(AdminCall *c, PGresult *res, int error)
                 admin_reply(c, "");
 }
 
-static int act(sd_bus_message *m, Admin *a, act_t f, void (*answer)(AdminCall *c, PGresult *res, int error),
-               sd_bus_error *error)
-{
-        const char *user;
-        AdminCall *c;
-        int r;
-
-        r = admin_call_begin(a, m, &c, error, "s", &user);
-        if (r != 0)
-                return r;
-        admin_act_begin(c, answer);
-        admin_act_begun(c, f(a->backend, user, c->actor, admin_act_done, c));
-        return 1;
-}
-
 int admin_method_grant_administration(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return act(m, userdata, administrator_grant, done, error);
+        return admin_method_act(userdata, m, error, administrator_grant, done);
 }
 
 int admin_method_revoke_administration(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return act(m, userdata, administrator_revoke, done, error);
+        return admin_method_act(userdata, m, error, administrator_revoke, done);
 }
 
 int admin_method_lock_user(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return act(m, userdata, account_lock, done, error);
+        return admin_method_act(userdata, m, error, account_lock, done);
 }
 
 int admin_method_unlock_user(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return act(m, userdata, account_unlock, done, error);
+        return admin_method_act(userdata, m, error, account_unlock, done);
 }
 
 static void mail_asked(AdminCall *c, PGresult *res, int error)
@@ -84,5 +67,5 @@ static void mail_asked(AdminCall *c, PGresult *res, int error)
 
 int admin_method_mail_password_reset(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        return act(m, userdata, mail_reset, mail_asked, error);
+        return admin_method_act(userdata, m, error, mail_reset, mail_asked);
 }

@@ -87,15 +87,5 @@ static void withdrawn(AdminCall *c, PGresult *res, int error)
 
 int admin_method_withdraw_announcement(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        Admin *a = userdata;
-        const char *id;
-        AdminCall *c;
-        int r;
-
-        r = admin_call_begin(a, m, &c, error, "s", &id);
-        if (r != 0)
-                return r;
-        admin_act_begin(c, withdrawn);
-        admin_act_begun(c, announcement_remove(a->backend, id, c->actor, admin_act_done, c));
-        return 1;
+        return admin_method_act(userdata, m, error, announcement_remove, withdrawn);
 }

@@ -61,17 +61,7 @@ static void host_removed(AdminCall *c, PGresult *res, int error)
 
 int admin_method_remove_host(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        Admin *a = userdata;
-        const char *host;
-        AdminCall *c;
-        int r;
-
-        r = admin_call_begin(a, m, &c, error, "s", &host);
-        if (r != 0)
-                return r;
-        admin_act_begin(c, host_removed);
-        admin_act_begun(c, instance_remove_host(a->backend, host, c->actor, admin_act_done, c));
-        return 1;
+        return admin_method_act(userdata, m, error, instance_remove_host, host_removed);
 }
 
 /* ---- Tokens ---- */
@@ -201,15 +191,5 @@ static void token_removed(AdminCall *c, PGresult *res, int error)
 
 int admin_method_remove_join_token(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        Admin *a = userdata;
-        const char *id;
-        AdminCall *c;
-        int r;
-
-        r = admin_call_begin(a, m, &c, error, "s", &id);
-        if (r != 0)
-                return r;
-        admin_act_begin(c, token_removed);
-        admin_act_begun(c, join_token_remove(a->backend, id, c->actor, admin_act_done, c));
-        return 1;
+        return admin_method_act(userdata, m, error, join_token_remove, token_removed);
 }

@@ -78,7 +78,12 @@ void admin_query(AdminCall *c_taken, const char *sql, unsigned n_params, const c
 int admin_method_list(Admin *a, sd_bus_message *m, sd_bus_error *error, const char *sql, unsigned n_params,
                       const char *const *params, void (*done)(AdminCall *c, PGresult *res, int error));
 
-/* The same for an operation of model/: admin_act_done is its callback, with the call as userdata. r: the
+/* All of a method whose one argument names what an operation of model/ is done to. */
+typedef int (*admin_operation_t)(Backend *b, const char *name, const char *actor, db_callback_t done, void *userdata);
+int admin_method_act(Admin *a, sd_bus_message *m, sd_bus_error *error, admin_operation_t operation,
+                     void (*done)(AdminCall *c, PGresult *res, int error));
+
+/* The same as admin_query() for an operation of model/: admin_act_done is its callback, with the call as userdata. r: the
  * operation's return value. */
 void admin_act_begin(AdminCall *c, void (*done)(AdminCall *c, PGresult *res, int error));
 void admin_act_done(PGresult *res, int error, void *userdata);

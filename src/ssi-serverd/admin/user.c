@@ -185,16 +185,5 @@ static void remove_done(AdminCall *c, PGresult *res, int error)
 
 int admin_method_remove_user(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
-        Admin *a = userdata;
-        const char *user;
-        AdminCall *c;
-        int r;
-
-        r = admin_call_begin(a, m, &c, error, "s", &user);
-        if (r != 0)
-                return r;
-
-        admin_act_begin(c, remove_done);
-        admin_act_begun(c, account_remove(a->backend, user, c->actor, admin_act_done, c));
-        return 1;
+        return admin_method_act(userdata, m, error, account_remove, remove_done);
 }
